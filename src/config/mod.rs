@@ -1,0 +1,1 @@
+//! Option files, the environment and flags, resolved once into settings.

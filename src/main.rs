@@ -1,0 +1,3 @@
+//! wsrep_sst_backup.
+#![forbid(unsafe_code)]
+fn main() {}
