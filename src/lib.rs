@@ -4,5 +4,7 @@
 //! `main → cli, commands → donate, restore, verify → capture, catalog → sst, archive, storage → config, innodb, model`.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod config;
 pub mod innodb;
+pub mod model;

@@ -1,0 +1,162 @@
+//! Writing and reading `index.json.zst`: JSON lines in one zstd stream.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::sync::{Mutex, MutexGuard};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::digest::{Hashing, hex};
+use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member};
+
+/// Longest line that is believed, in bytes; a path has at most 4096, and %XX triples it.
+const MAX_LINE: u64 = 1 << 20;
+
+/// Writes the index while the archive streams.
+pub struct IndexWriter<I: Write> {
+    stream: zstd::stream::write::Encoder<'static, Hashing<I>>,
+    end: IndexEnd,
+}
+
+impl<I: Write> IndexWriter<I> {
+    /// Starts the index with its header line.
+    pub fn create(sink: I, header: IndexHeader) -> io::Result<Self> {
+        let mut stream = zstd::stream::write::Encoder::new(Hashing::new(sink), 3)?;
+        stream.include_checksum(true)?;
+        let mut writer = Self { stream, end: IndexEnd { members: 0, blocks: 0, raw: 0 } };
+        writer.append(&IndexLine::Index(header))?;
+        Ok(writer)
+    }
+
+    /// Appends one line.
+    pub fn append(&mut self, line: &IndexLine) -> io::Result<()> {
+        match line {
+            IndexLine::Member(_) => self.end.members += 1,
+            IndexLine::Block(block) => {
+                self.end.blocks += 1;
+                self.end.raw += block.raw;
+            }
+            IndexLine::Index(_) | IndexLine::End(_) => {}
+        }
+        serde_json::to_writer(&mut self.stream, line)?;
+        self.stream.write_all(b"\n")
+    }
+
+    /// Writes the end mark; the sink, the object's size and its SHA-256.
+    pub fn finish(mut self) -> io::Result<(I, u64, String)> {
+        let end = self.end;
+        self.append(&IndexLine::End(end))?;
+        let mut sink = self.stream.finish()?;
+        sink.flush()?;
+        Ok(sink.finish())
+    }
+}
+
+/// The lock of the index; poisoned only when another thread panicked over it.
+pub(super) fn lock<I: Write>(index: &Mutex<IndexWriter<I>>) -> io::Result<MutexGuard<'_, IndexWriter<I>>> {
+    index.lock().map_err(|_| io::Error::other("the index writer has failed before"))
+}
+
+/// Why an index cannot be used.
+#[derive(Debug, Error)]
+pub enum IndexError {
+    /// Storage gave an error.
+    #[error("cannot read the index: {0}")]
+    Io(#[source] io::Error),
+    /// It is not what was written.
+    #[error("the index is damaged: {0}")]
+    Damaged(String),
+}
+
+/// A whole index in memory: about 200 bytes a file and 24 bytes a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// First line.
+    pub header: IndexHeader,
+    /// Members in the order of the stream.
+    pub members: Vec<Member>,
+    /// Blocks in the order of the stream.
+    pub blocks: Vec<Block>,
+    /// Length of the tar stream, bytes.
+    pub raw_bytes: u64,
+}
+
+impl Index {
+    /// Reads the index, compares it with the SHA-256 in the manifest, and checks that its own
+    /// numbers fit together: blocks and members follow each other without gap or overlap.
+    pub fn read(source: impl Read, sha256: &str) -> Result<Self, IndexError> {
+        let mut object = Vec::new();
+        let mut source = source;
+        source.read_to_end(&mut object).map_err(IndexError::Io)?;
+        let found = hex(&Sha256::digest(&object));
+        if found != sha256 {
+            return Err(IndexError::Damaged(format!("its SHA-256 is {found}, the manifest says {sha256}")));
+        }
+        Self::parse(&object)
+    }
+
+    fn parse(object: &[u8]) -> Result<Self, IndexError> {
+        let damaged = |what: &dyn std::fmt::Display| IndexError::Damaged(what.to_string());
+        let stream = zstd::stream::read::Decoder::with_buffer(object).map_err(|e| damaged(&e))?;
+        let mut lines = BufReader::new(stream);
+        let (mut header, mut end) = (None, None);
+        let (mut members, mut blocks) = (Vec::new(), Vec::new());
+        let mut line = Vec::new();
+        while end.is_none() {
+            line.clear();
+            let length = (&mut lines).take(MAX_LINE).read_until(b'\n', &mut line).map_err(|e| damaged(&e))?;
+            if length == 0 {
+                return Err(damaged(&"it is cut off"));
+            }
+            match serde_json::from_slice(&line).map_err(|e| damaged(&e))? {
+                IndexLine::Index(found) => header = Some(found),
+                IndexLine::Member(member) => members.push(member),
+                IndexLine::Block(block) => blocks.push(block),
+                IndexLine::End(found) => end = Some(found),
+            }
+        }
+        let header: IndexHeader = header.ok_or_else(|| damaged(&"it has no header"))?;
+        if header.format > FORMAT {
+            return Err(damaged(&format!("it has the newer format {}", header.format)));
+        }
+        let raw_bytes = check_order(&members, &blocks).map_err(|what| damaged(&what))?;
+        let counted = IndexEnd { members: members.len() as u64, blocks: blocks.len() as u64, raw: raw_bytes };
+        if end != Some(counted) {
+            return Err(damaged(&"the counts in its last line are not those of its lines"));
+        }
+        Ok(Self { header, members, blocks, raw_bytes })
+    }
+
+    /// Bytes that a restore writes: data without holes.
+    pub fn stored_bytes(&self) -> u64 {
+        self.members.iter().map(|member| member.stored).sum()
+    }
+}
+
+/// The length of the stream, or what is out of order.
+fn check_order(members: &[Member], blocks: &[Block]) -> Result<u64, String> {
+    let (mut offset, mut raw) = (0u64, 0u64);
+    for (number, block) in blocks.iter().enumerate() {
+        let contiguous = block.offset == offset && (1..=1 << 30).contains(&block.raw);
+        let next = offset.checked_add(block.bytes).zip(raw.checked_add(block.raw));
+        match next {
+            Some(ends) if contiguous => (offset, raw) = ends,
+            _ => return Err(format!("block {number} does not follow the one before")),
+        }
+    }
+    let mut position = 0u64;
+    for member in members {
+        let sane = member.header_offset == position
+            && member.end_offset > member.header_offset
+            && member.end_offset <= raw
+            && member.path.is_contained();
+        if !sane {
+            return Err(format!(
+                "member '{}' does not follow the one before, or has an unsafe path",
+                member.path
+            ));
+        }
+        position = member.end_offset;
+    }
+    Ok(raw)
+}

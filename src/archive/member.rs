@@ -1,0 +1,50 @@
+//! What the writer needs to know about a file before its first byte.
+
+use std::io::Read;
+
+use crate::model::{ArchivePath, Origin};
+
+/// A stretch of data in a file with holes, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it starts in the file.
+    pub offset: u64,
+    /// How long it is.
+    pub len: u64,
+}
+
+/// Bytes of data in these segments.
+pub fn stored_bytes(segments: &[Segment]) -> u64 {
+    segments.iter().map(|segment| segment.len).sum()
+}
+
+/// The content of a file, data segments one after the other.
+pub trait Source: Read {
+    /// Whether the file has changed since it was opened; asked after the last byte.
+    fn changed(&mut self) -> bool;
+}
+
+/// A member to be written.
+#[derive(Debug, Clone)]
+pub struct NewMember {
+    /// Path in the archive.
+    pub path: ArchivePath,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, numeric.
+    pub uid: u32,
+    /// Group, numeric.
+    pub gid: u32,
+    /// Owner's name, where it is known.
+    pub user: Option<String>,
+    /// Group's name, where it is known.
+    pub group: Option<String>,
+    /// Modification time, seconds since 1970 (UTC).
+    pub mtime: i64,
+    /// Nanoseconds of it.
+    pub mtime_nsec: u32,
+    /// An InnoDB tablespace whose name does not tell so (`innodb_data_file_path`).
+    pub tablespace: bool,
+    /// Set for what lives outside the data directory.
+    pub origin: Option<Origin>,
+}

@@ -1,0 +1,40 @@
+//! The archive: a tar stream cut into blocks that are compressed in parallel, and its index.
+//!
+//! ```text
+//! ArchiveWriter ── tar members, digests, page checksums ──> BlockWriter ── blocks ──> any Write
+//!        └────────────────────── IndexWriter <────────────────┘
+//! StreamReader <── BlockReader <── any Read, guided by the Index
+//! ```
+//!
+//! Nothing here knows about servers or storages: only `Read`, `Write` and numbers.
+
+mod block_reader;
+mod block_writer;
+mod codec;
+mod digest;
+mod index;
+mod member;
+mod reader;
+mod sums;
+mod tar_header;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use block_reader::{BlockDamage, BlockReader, DecodedBlock, ObjectDigest};
+pub use block_writer::{BlockWriter, WriterOptions};
+pub use digest::{Hashing, hex};
+pub use index::{Index, IndexError, IndexWriter};
+pub use member::{NewMember, Segment, Source, stored_bytes};
+pub use reader::{MemberDamage, StreamReader, read_member};
+pub use sums::sum_line;
+pub use writer::{ArchiveError, ArchiveSummary, ArchiveWriter};
+
+/// Name of the first member: identity and position, known before the first data byte.
+pub const IDENTITY_MEMBER: &str = "wsrep_sst_backup.json";
+/// Name of the member that makes a node ask for IST.
+pub const GRASTATE_MEMBER: &str = "grastate.dat";
+/// Name of the last member: the digests in the form of `sha256sum`.
+pub const SUMS_MEMBER: &str = "SHA256SUMS";
+/// Where files from outside the data directory are stored: `<this>/<variable>/…`.
+pub const EXTERNAL_PREFIX: &str = ".wsrep_sst_backup";

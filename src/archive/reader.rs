@@ -1,0 +1,181 @@
+//! The tar stream as a `Read` that knows where it is and can pass over damage, and its members.
+
+use std::io::{self, Read};
+
+use tar::EntryType;
+
+use super::block_reader::{BlockDamage, BlockReader, ObjectDigest};
+use crate::model::{Member, MemberKind};
+
+/// The tar stream of an archive.
+///
+/// `read` fails with a [`BlockDamage`] inside the `io::Error` while the position is in a damaged
+/// block; [`StreamReader::skip_to`] passes over such a block.
+pub struct StreamReader {
+    blocks: BlockReader,
+    current: Result<Vec<u8>, BlockDamage>,
+    current_start: u64,
+    current_len: u64,
+    position: u64,
+    damage: Vec<BlockDamage>,
+    end: Option<ObjectDigest>,
+}
+
+impl StreamReader {
+    /// Reads from the first block.
+    pub fn new(blocks: BlockReader) -> Self {
+        let current = Ok(Vec::new());
+        Self { blocks, current, current_start: 0, current_len: 0, position: 0, damage: Vec::new(), end: None }
+    }
+
+    /// Offset in the tar stream of the next byte.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The damaged blocks met so far, passed over or not.
+    pub fn damage(&self) -> &[BlockDamage] {
+        &self.damage
+    }
+
+    /// Goes forward to this offset without looking at what lies between; false if the stream ends before.
+    pub fn skip_to(&mut self, offset: u64) -> io::Result<bool> {
+        while self.current_start + self.current_len < offset {
+            self.position = self.current_start + self.current_len;
+            if !self.next_block()? {
+                return Ok(false);
+            }
+        }
+        self.position = self.position.max(offset);
+        Ok(true)
+    }
+
+    /// Reads what is left of the object; its size and digest.
+    pub fn finish(mut self) -> io::Result<(ObjectDigest, Vec<BlockDamage>)> {
+        while self.next_block()? {}
+        let end = self.end.ok_or_else(|| io::Error::other("the archive has failed before"))?;
+        Ok((end, self.damage))
+    }
+
+    fn next_block(&mut self) -> io::Result<bool> {
+        let Some(next) = self.blocks.next_block() else {
+            // The end, unless the storage failed: then every further byte is that error, not damage.
+            if self.end.is_none() {
+                self.end = Some(self.blocks.close()?);
+            }
+            return Ok(false);
+        };
+        self.current_start += self.current_len;
+        self.current_len = next.block.raw;
+        if let Err(damage) = &next.bytes {
+            self.damage.push(damage.clone());
+        }
+        self.current = next.bytes;
+        Ok(true)
+    }
+}
+
+impl Read for StreamReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.position == self.current_start + self.current_len {
+            if !self.next_block()? {
+                return Ok(0);
+            }
+        }
+        match &self.current {
+            Ok(bytes) => {
+                let at = usize::try_from(self.position - self.current_start).unwrap_or(bytes.len());
+                let rest = bytes.get(at..).unwrap_or_default();
+                let count = rest.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&rest[..count]);
+                self.position += count as u64;
+                Ok(count)
+            }
+            Err(damage) => Err(io::Error::new(io::ErrorKind::InvalidData, damage.clone())),
+        }
+    }
+}
+
+/// What is wrong with one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberDamage(pub String);
+
+/// Hands the member's content (holes as zeros) to `take`, after its header is found to say what
+/// the index says. The stream may be left anywhere inside the member.
+///
+/// The outer error is the storage's, or `take`'s own; damage is a value.
+pub fn read_member<T>(
+    stream: &mut StreamReader,
+    member: &Member,
+    take: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+) -> io::Result<Result<T, MemberDamage>> {
+    let damage = |what: String| Ok(Err(MemberDamage(what)));
+    if !stream.skip_to(member.header_offset)? || stream.position() != member.header_offset {
+        return damage("the archive ends before it".into());
+    }
+    let limited = stream.take(member.end_offset - member.header_offset);
+    let mut archive = tar::Archive::new(limited);
+    let entry = match archive.entries().map(|mut entries| entries.next()) {
+        Ok(Some(Ok(entry))) => Ok(entry),
+        Ok(None) => return damage("its tar header is missing".into()),
+        Ok(Some(Err(error))) | Err(error) => Err(error),
+    };
+    let mut entry = match entry {
+        Ok(entry) => entry,
+        Err(error) => return damage(describe(&error, "its tar header is damaged")),
+    };
+    if let Some(what) = header_differs(&entry, member) {
+        return damage(what);
+    }
+    match take(&mut entry) {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            damage(describe(&error, "its data is damaged"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The block that is to blame, or the general words with the cause.
+fn describe(error: &io::Error, general: &str) -> String {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> =
+        error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    while let Some(error) = cause {
+        if let Some(block) = error.downcast_ref::<BlockDamage>() {
+            return block.to_string();
+        }
+        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            cause = Some(inner);
+        } else {
+            cause = error.source();
+        }
+    }
+    format!("{general} ({error})")
+}
+
+fn header_differs<R: Read>(entry: &tar::Entry<'_, R>, member: &Member) -> Option<String> {
+    let name = entry.path_bytes();
+    let name = name.strip_suffix(b"/").unwrap_or(&name);
+    if name != member.path.as_bytes() {
+        return Some(format!("its tar header names '{}'", String::from_utf8_lossy(name)));
+    }
+    let expected = match member.kind {
+        MemberKind::Directory => EntryType::Directory,
+        MemberKind::Symlink => EntryType::Symlink,
+        MemberKind::File if member.sparse => EntryType::GNUSparse,
+        MemberKind::File | MemberKind::Generated => EntryType::Regular,
+    };
+    if entry.header().entry_type() != expected {
+        return Some("its tar header has another type than the index".into());
+    }
+    if entry.size() != member.size {
+        return Some(format!("its tar header says {} bytes, the index {}", entry.size(), member.size));
+    }
+    let target = entry.link_name_bytes();
+    if member.target.as_ref().map(crate::model::ArchivePath::as_bytes)
+        != target.as_deref().filter(|t| !t.is_empty())
+    {
+        return Some("its tar header has another link target than the index".into());
+    }
+    None
+}

@@ -1,0 +1,308 @@
+//! The archive as a whole: written, read back by us and by the stock tools, and damaged.
+
+use std::io::{self, Cursor, Read};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use super::*;
+use crate::model::{ArchivePath, Compression, IndexHeader, MemberKind};
+
+struct Bytes(Cursor<Vec<u8>>, bool);
+
+impl Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Source for Bytes {
+    fn changed(&mut self) -> bool {
+        self.1
+    }
+}
+
+fn member(path: &str) -> NewMember {
+    NewMember {
+        path: ArchivePath::new(path),
+        mode: 0o640,
+        uid: 1,
+        gid: 2,
+        user: None,
+        group: None,
+        mtime: 1_700_000_000,
+        mtime_nsec: 5,
+        tablespace: false,
+        origin: None,
+    }
+}
+
+/// 1 MiB that compresses somewhat.
+fn noise(seed: u32) -> Vec<u8> {
+    (0..1u32 << 18)
+        .flat_map(|n| (n.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 9).to_le_bytes())
+        .collect()
+}
+
+fn options(compression: Compression) -> WriterOptions {
+    WriterOptions { compression, level: 1, threads: 16 }
+}
+
+struct Written {
+    archive: Vec<u8>,
+    index: Index,
+    archive_sha256: String,
+}
+
+/// Files of 0 to 1 MiB, a sparse one with many segments that ends in a hole, long names, a link.
+fn write_sample(compression: Compression) -> Written {
+    let header = IndexHeader {
+        format: 1,
+        id: "20261120T113452Z_n1".parse().unwrap(),
+        gtid: "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:6 0".parse().unwrap(),
+        compression,
+    };
+    let mut writer = ArchiveWriter::create(Vec::new(), Vec::new(), header, options(compression)).unwrap();
+    writer.append_generated(member(IDENTITY_MEMBER), b"{}").unwrap();
+    writer.append_directory(member("db")).unwrap();
+    writer.append_file(member("db/empty"), 0, None, &mut Bytes(Cursor::default(), false)).unwrap();
+    for seed in 0..3 {
+        let name = format!("db/t{seed}.MYD");
+        writer
+            .append_file(member(&name), 1 << 20, None, &mut Bytes(Cursor::new(noise(seed)), false))
+            .unwrap();
+    }
+    let long = format!("db/{}.frm", "n".repeat(150));
+    writer.append_file(member(&long), 3, None, &mut Bytes(Cursor::new(b"abc".to_vec()), false)).unwrap();
+    let segments: Vec<Segment> = (0..60).map(|n| Segment { offset: 4096 + n * 16384, len: 4096 }).collect();
+    let data: Vec<u8> = (0..60u8).flat_map(|n| vec![n + 1; 4096]).collect();
+    writer
+        .append_file(member("db/sparse.ibd"), 1 << 20, Some(&segments), &mut Bytes(Cursor::new(data), false))
+        .unwrap();
+    writer.append_symlink(member("link"), ArchivePath::new("/elsewhere")).unwrap();
+    writer
+        .append_file(member("shrunk.CSV"), 1000, None, &mut Bytes(Cursor::new(vec![b'x'; 10]), false))
+        .unwrap();
+    writer
+        .append_file(member("grown.CSV"), 10, None, &mut Bytes(Cursor::new(vec![b'x'; 1000]), true))
+        .unwrap();
+    let sums = writer.sums().to_vec();
+    writer.append_generated(member(SUMS_MEMBER), &sums).unwrap();
+    let summary = writer.finish().unwrap();
+    assert_eq!(summary.files, 8);
+    assert_eq!(summary.archive_bytes, summary.archive.len() as u64);
+    let index = Index::read(&summary.index[..], &summary.index_sha256).unwrap();
+    Written { archive: summary.archive, index, archive_sha256: summary.archive_sha256 }
+}
+
+fn stream(archive: Vec<u8>, index: &Index) -> StreamReader {
+    let blocks: Arc<[_]> = index.blocks.clone().into();
+    StreamReader::new(BlockReader::open(Cursor::new(archive), blocks, index.header.compression, 3).unwrap())
+}
+
+/// Names and reasons of the members that cannot be read.
+fn damaged_members(archive: Vec<u8>, index: &Index) -> Vec<(String, String)> {
+    let mut stream = stream(archive, index);
+    let mut found = Vec::new();
+    for member in &index.members {
+        let outcome = read_member(&mut stream, member, |content| {
+            use sha2::Digest;
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes)?;
+            Ok((bytes.len() as u64, hex(&sha2::Sha256::digest(&bytes))))
+        });
+        match outcome.unwrap() {
+            Ok((size, sha)) if member.sha256.as_ref().is_none_or(|wanted| *wanted == sha) => {
+                assert_eq!(size, member.size);
+            }
+            Ok(_) => found.push((member.path.to_string(), "sha".into())),
+            Err(MemberDamage(what)) => found.push((member.path.to_string(), what)),
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for compression in Compression::ALL {
+        let written = write_sample(compression);
+        assert!(written.index.blocks.len() > 5, "several blocks");
+        assert_eq!(damaged_members(written.archive.clone(), &written.index), [], "{compression}");
+        let (digest, damage) = stream(written.archive, &written.index).finish().unwrap();
+        assert_eq!((digest.sha256, damage), (written.archive_sha256, vec![]));
+    }
+}
+
+#[test]
+fn the_stock_tools_read_it() {
+    for (compression, tool) in [
+        (Compression::Zstd, "zstd"),
+        (Compression::Gzip, "gzip"),
+        (Compression::Bzip2, "bzip2"),
+        (Compression::None, "cat"),
+    ] {
+        let written = write_sample(compression);
+        let folder = tempfile::tempdir().unwrap();
+        let object = folder.path().join("backup");
+        std::fs::write(&object, &written.archive).unwrap();
+        let flags: &[&str] = if tool == "cat" { &[] } else { &["-dc"] };
+        let mut tool = Command::new(tool)
+            .args(flags)
+            .stdin(std::fs::File::open(&object).unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let target = folder.path().join("out");
+        std::fs::create_dir(&target).unwrap();
+        let tar = Command::new("tar")
+            .arg("-x")
+            .arg("--no-same-owner")
+            .arg("-C")
+            .arg(&target)
+            .stdin(tool.stdout.take().unwrap())
+            .status()
+            .unwrap();
+        assert!(tar.success() && tool.wait().unwrap().success(), "{compression}");
+        let sums = Command::new("sha256sum")
+            .args(["-c", "--quiet", SUMS_MEMBER])
+            .current_dir(&target)
+            .output()
+            .unwrap();
+        assert!(sums.status.success(), "{compression}: {sums:?}");
+        assert_eq!(std::fs::read(target.join("db/t1.MYD")).unwrap(), noise(1));
+        assert_eq!(std::fs::read_link(target.join("link")).unwrap().to_str(), Some("/elsewhere"));
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_or_grows_is_marked_and_the_archive_stays_whole() {
+    let written = write_sample(Compression::Zstd);
+    let changed: Vec<String> = written
+        .index
+        .members
+        .iter()
+        .filter(|member| member.changed)
+        .map(|member| member.path.to_string())
+        .collect();
+    assert_eq!(changed, ["shrunk.CSV", "grown.CSV"]);
+}
+
+#[test]
+fn a_flipped_bit_costs_the_files_of_its_block_only() {
+    for compression in [Compression::Zstd, Compression::Gzip, Compression::Bzip2, Compression::None] {
+        let mut written = write_sample(compression);
+        let t1 =
+            written.index.members.iter().find(|m| m.path == ArchivePath::new("db/t1.MYD")).unwrap().clone();
+        let middle = t1.header_offset.midpoint(t1.end_offset);
+        let mut raw = 0;
+        let block = *written
+            .index
+            .blocks
+            .iter()
+            .find(|block| {
+                raw += block.raw;
+                raw > middle
+            })
+            .unwrap();
+        let at = usize::try_from(block.offset + block.bytes / 2).unwrap();
+        written.archive[at] ^= 1;
+        let found = damaged_members(written.archive, &written.index);
+        assert_eq!(found.len(), 1, "{compression}: {found:?}");
+        assert_eq!(found[0].0, "db/t1.MYD", "{compression}");
+        if compression != Compression::None {
+            assert!(found[0].1.contains(&format!("at byte {}", block.offset)), "{compression}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_truncated_archive_costs_the_files_behind_the_cut() {
+    let mut written = write_sample(Compression::Zstd);
+    let cut = written.index.blocks[2].offset + 10;
+    written.archive.truncate(usize::try_from(cut).unwrap());
+    let raw_kept: u64 = written.index.blocks[..2].iter().map(|block| block.raw).sum();
+    let expected: Vec<String> = written
+        .index
+        .members
+        .iter()
+        .filter(|member| member.end_offset > raw_kept)
+        .map(|member| member.path.to_string())
+        .collect();
+    let found: Vec<String> =
+        damaged_members(written.archive, &written.index).into_iter().map(|f| f.0).collect();
+    assert_eq!(found, expected);
+}
+
+struct Failing(usize);
+
+impl io::Write for Failing {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            return Err(io::Error::from_raw_os_error(28));
+        }
+        self.0 -= 1;
+        Ok(buffer.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_at_any_write_is_its_own_error() {
+    let header = write_sample(Compression::None).index.header;
+    for writes in 0..12 {
+        let outcome = (|| {
+            let mut writer = ArchiveWriter::create(
+                Failing(writes),
+                Vec::new(),
+                header.clone(),
+                options(Compression::None),
+            )?;
+            for seed in 0..6 {
+                let name = format!("t{seed}");
+                writer.append_file(
+                    member(&name),
+                    1 << 20,
+                    None,
+                    &mut Bytes(Cursor::new(noise(seed)), false),
+                )?;
+            }
+            writer.finish().map(|_| ())
+        })();
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("No space left on device"), "after {writes}: {error}");
+    }
+}
+
+#[test]
+fn an_index_that_lies_is_refused() {
+    let written = write_sample(Compression::Zstd);
+    let header = written.index.header.clone();
+    let text = |lines: &[crate::model::IndexLine]| {
+        let mut writer = IndexWriter::create(Vec::new(), header.clone()).unwrap();
+        for line in lines {
+            writer.append(line).unwrap();
+        }
+        writer.finish().unwrap()
+    };
+    let (bytes, _, sha) = text(&[]);
+    assert!(Index::read(&bytes[..], &sha).is_ok());
+    assert!(matches!(Index::read(&bytes[..], "00"), Err(IndexError::Damaged(_))));
+    assert!(matches!(
+        Index::read(&bytes[..bytes.len() - 9], &hex_of(&bytes[..bytes.len() - 9])),
+        Err(IndexError::Damaged(_))
+    ));
+    let mut escaping = written.index.members[0].clone();
+    escaping.path = ArchivePath::new("../../etc/passwd");
+    escaping.kind = MemberKind::File;
+    let block = crate::model::Block { offset: 0, bytes: 1, raw: 1 << 20 };
+    let (bytes, _, sha) =
+        text(&[crate::model::IndexLine::Block(block), crate::model::IndexLine::Member(escaping)]);
+    let error = Index::read(&bytes[..], &sha).unwrap_err().to_string();
+    assert!(error.contains("unsafe path"), "{error}");
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(bytes))
+}

@@ -1,0 +1,320 @@
+//! Writes the members of an archive: headers, holes, digests, page checksums, index lines.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use sha2::{Digest, Sha256};
+use tar::EntryType;
+use thiserror::Error;
+
+use super::block_writer::{BlockWriter, WriterOptions};
+use super::digest::hex;
+use super::index::{IndexWriter, lock};
+use super::member::{NewMember, Segment, Source, stored_bytes};
+use super::sums::sum_line;
+use super::tar_header::{Headers, TAR_BLOCK, padding};
+use crate::innodb::PageChecker;
+use crate::model::{ArchivePath, IndexHeader, IndexLine, Member, MemberKind};
+
+/// Bytes read from a file at once.
+const CHUNK: usize = 256 << 10;
+
+/// Why an archive could not be written on.
+#[derive(Debug, Error)]
+pub enum ArchiveError {
+    /// The file could not be read. What was written for it is padded, so the archive stays a tar.
+    #[error("cannot read '{path}': {cause}")]
+    Read {
+        /// The file.
+        path: ArchivePath,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The storage did not take the bytes; the archive is lost.
+    #[error("cannot write the archive: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct ArchiveSummary<W, I> {
+    /// The archive's sink, to be made durable.
+    pub archive: W,
+    /// The index's sink, to be made durable.
+    pub index: I,
+    /// Bytes of the archive object.
+    pub archive_bytes: u64,
+    /// Its SHA-256.
+    pub archive_sha256: String,
+    /// Bytes of the index object.
+    pub index_bytes: u64,
+    /// Its SHA-256.
+    pub index_sha256: String,
+    /// Bytes of all data files, holes included.
+    pub data_bytes: u64,
+    /// Number of data files.
+    pub files: u64,
+    /// InnoDB pages with a wrong checksum.
+    pub damaged_pages: u64,
+    /// The files that have them.
+    pub damaged_files: Vec<ArchivePath>,
+}
+
+/// Writes one archive and its index. Dropping it unfinished abandons both.
+pub struct ArchiveWriter<W, I: Write> {
+    stream: BlockWriter<W>,
+    index: Arc<Mutex<IndexWriter<I>>>,
+    sums: Vec<u8>,
+    chunk: Vec<u8>,
+    data_bytes: u64,
+    files: u64,
+    damaged_pages: u64,
+    damaged_files: Vec<ArchivePath>,
+}
+
+impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
+    /// Starts an archive that goes to `archive`, and its index that goes to `index`.
+    pub fn create(
+        archive: W,
+        index: I,
+        header: IndexHeader,
+        options: WriterOptions,
+    ) -> Result<Self, ArchiveError> {
+        let index = Arc::new(Mutex::new(IndexWriter::create(index, header)?));
+        let stream = BlockWriter::create(archive, Arc::clone(&index), options)?;
+        Ok(Self {
+            stream,
+            index,
+            sums: Vec::new(),
+            chunk: vec![0; CHUNK],
+            data_bytes: 0,
+            files: 0,
+            damaged_pages: 0,
+            damaged_files: Vec::new(),
+        })
+    }
+
+    /// A directory.
+    pub fn append_directory(&mut self, member: NewMember) -> Result<(), ArchiveError> {
+        let start = self.stream.raw_written();
+        let mut name = member.path.as_bytes().to_vec();
+        name.push(b'/');
+        self.stream.write_all(&Headers::new(&member, EntryType::Directory, 0).plain(&name, b""))?;
+        self.note(member, MemberKind::Directory, start, |_| {})
+    }
+
+    /// A symbolic link to `target`.
+    pub fn append_symlink(&mut self, member: NewMember, target: ArchivePath) -> Result<(), ArchiveError> {
+        let start = self.stream.raw_written();
+        let headers = Headers::new(&member, EntryType::Symlink, 0);
+        self.stream.write_all(&headers.plain(member.path.as_bytes(), target.as_bytes()))?;
+        self.note(member, MemberKind::Symlink, start, |line| line.target = Some(target))
+    }
+
+    /// A file of this program's own making; no digest line, but an index line.
+    pub fn append_generated(&mut self, member: NewMember, content: &[u8]) -> Result<(), ArchiveError> {
+        let start = self.stream.raw_written();
+        let headers = Headers::new(&member, EntryType::Regular, content.len() as u64);
+        self.stream.write_all(&headers.plain(member.path.as_bytes(), b""))?;
+        self.stream.write_all(content)?;
+        self.pad()?;
+        let digest = hex(&Sha256::digest(content));
+        self.note(member, MemberKind::Generated, start, |line| {
+            line.size = content.len() as u64;
+            line.stored = line.size;
+            line.sha256 = Some(digest);
+        })
+    }
+
+    /// A file of the server: `size` bytes, of which `segments` hold data (all of it where `None`).
+    ///
+    /// The header has promised a length, so a source that ends early is filled up with zeros and one
+    /// that has grown is cut: the archive stays readable, its digests are those of what it holds, and
+    /// the index line says `changed`.
+    pub fn append_file(
+        &mut self,
+        member: NewMember,
+        size: u64,
+        segments: Option<&[Segment]>,
+        source: &mut dyn Source,
+    ) -> Result<(), ArchiveError> {
+        let start = self.stream.raw_written();
+        let stored = segments.map_or(size, stored_bytes);
+        match segments {
+            None => {
+                let headers = Headers::new(&member, EntryType::Regular, size);
+                self.stream.write_all(&headers.plain(member.path.as_bytes(), b""))?;
+            }
+            Some(segments) => {
+                let headers = Headers::new(&member, EntryType::GNUSparse, stored);
+                self.stream.write_all(&headers.sparse(member.path.as_bytes(), size, segments))?;
+            }
+        }
+        let mut content = Content::new(&member);
+        let whole = [Segment { offset: 0, len: size }];
+        let outcome = self.copy_segments(segments.unwrap_or(&whole), size, source, &mut content);
+        let short = match outcome {
+            Ok(short) => short,
+            Err(ArchiveError::Read { cause, .. }) => {
+                return Err(ArchiveError::Read { path: member.path, cause });
+            }
+            Err(error) => return Err(error),
+        };
+        self.pad()?;
+        let changed = short || source.changed();
+        let (digest, damaged) = content.finish();
+        if damaged > 0 && !changed {
+            self.damaged_pages += damaged;
+            self.damaged_files.push(member.path.clone());
+        }
+        self.files += 1;
+        self.data_bytes += size;
+        self.sums.extend_from_slice(&sum_line(&digest, &member.path));
+        self.note(member, MemberKind::File, start, |line| {
+            line.size = size;
+            line.stored = stored;
+            line.sparse = segments.is_some();
+            line.sha256 = Some(digest);
+            line.changed = changed;
+        })
+    }
+
+    /// The text of `SHA256SUMS` for the files appended so far.
+    pub fn sums(&self) -> &[u8] {
+        &self.sums
+    }
+
+    /// Writes the end of the tar and of the index and waits for both sinks.
+    pub fn finish(mut self) -> Result<ArchiveSummary<W, I>, ArchiveError> {
+        self.stream.write_all(&[0; 2 * TAR_BLOCK])?;
+        let (archive, archive_bytes, archive_sha256) = self.stream.finish()?;
+        let index = Arc::into_inner(self.index)
+            .and_then(|mutex| mutex.into_inner().ok())
+            .ok_or_else(|| io::Error::other("the index is still in use"))?;
+        let (index, index_bytes, index_sha256) = index.finish()?;
+        Ok(ArchiveSummary {
+            archive,
+            index,
+            archive_bytes,
+            archive_sha256,
+            index_bytes,
+            index_sha256,
+            data_bytes: self.data_bytes,
+            files: self.files,
+            damaged_pages: self.damaged_pages,
+            damaged_files: self.damaged_files,
+        })
+    }
+
+    /// Copies the data, digesting holes as zeros; whether the source ended early.
+    fn copy_segments(
+        &mut self,
+        segments: &[Segment],
+        size: u64,
+        source: &mut dyn Source,
+        content: &mut Content,
+    ) -> Result<bool, ArchiveError> {
+        let mut short = false;
+        let mut position = 0;
+        for segment in segments {
+            content.zeros(segment.offset.saturating_sub(position));
+            let mut left = segment.len;
+            while left > 0 {
+                let want = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
+                let got = if short { 0 } else { read_full(source, &mut self.chunk[..want])? };
+                if got < want {
+                    short = true;
+                    self.chunk[got..want].fill(0);
+                }
+                content.update(&self.chunk[..want]);
+                self.stream.write_all(&self.chunk[..want])?;
+                left -= want as u64;
+            }
+            position = segment.offset + segment.len;
+        }
+        content.zeros(size.saturating_sub(position));
+        Ok(short)
+    }
+
+    fn pad(&mut self) -> Result<(), ArchiveError> {
+        Ok(self.stream.write_all(padding(self.stream.raw_written()))?)
+    }
+
+    fn note(
+        &mut self,
+        member: NewMember,
+        kind: MemberKind,
+        start: u64,
+        fill: impl FnOnce(&mut Member),
+    ) -> Result<(), ArchiveError> {
+        let mut line = Member {
+            path: member.path,
+            kind,
+            mode: member.mode,
+            uid: member.uid,
+            gid: member.gid,
+            mtime: member.mtime,
+            mtime_nsec: member.mtime_nsec,
+            size: 0,
+            stored: 0,
+            sha256: None,
+            sparse: false,
+            header_offset: start,
+            end_offset: self.stream.raw_written(),
+            target: None,
+            origin: member.origin,
+            changed: false,
+        };
+        fill(&mut line);
+        lock(&self.index)?.append(&IndexLine::Member(line))?;
+        Ok(())
+    }
+}
+
+/// Digest and page checksums of one file's content.
+struct Content {
+    sha: Sha256,
+    pages: Option<PageChecker>,
+}
+
+impl Content {
+    fn new(member: &NewMember) -> Self {
+        let pages = (member.tablespace || PageChecker::is_tablespace(&member.path.file_name()))
+            .then(PageChecker::new);
+        Self { sha: Sha256::new(), pages }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.sha.update(bytes);
+        if let Some(pages) = &mut self.pages {
+            pages.update(bytes);
+        }
+    }
+
+    fn zeros(&mut self, mut count: u64) {
+        const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
+        while count > 0 {
+            let now = count.min(ZEROS.len() as u64);
+            self.update(&ZEROS[..usize::try_from(now).unwrap_or(ZEROS.len())]);
+            count -= now;
+        }
+    }
+
+    fn finish(self) -> (String, u64) {
+        (hex(&self.sha.finalize()), self.pages.map_or(0, |pages| pages.finish().damaged.count))
+    }
+}
+
+/// Fills the buffer unless the source ends.
+fn read_full(source: &mut dyn Source, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(ArchiveError::Read { path: ArchivePath::new(""), cause }),
+        }
+    }
+    Ok(filled)
+}

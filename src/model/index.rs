@@ -1,0 +1,127 @@
+//! The lines of `index.json.zst`: what is in the archive, and where.
+//!
+//! The index is a zstd stream of JSON values, one a line, so that it is written while the archive
+//! streams and read without holding it whole. The first line is the header, the last one the end
+//! mark; between them members and blocks stand in the order of the stream, in any mixture.
+
+use serde::{Deserialize, Serialize};
+
+use super::Compression;
+use super::{ArchivePath, BackupId, WsrepGtid};
+
+/// One line of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexLine {
+    /// First line.
+    Index(IndexHeader),
+    /// One tar member.
+    Member(Member),
+    /// One compressed block of the archive.
+    Block(Block),
+    /// Last line.
+    End(IndexEnd),
+}
+
+/// The identity of the backup, repeated so that index and manifest prove each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexHeader {
+    /// Format number, see [`super::FORMAT`].
+    pub format: u32,
+    /// The backup's name.
+    pub id: BackupId,
+    /// The position of the files.
+    pub gtid: WsrepGtid,
+    /// How the blocks are compressed.
+    pub compression: Compression,
+}
+
+/// What a tar member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberKind {
+    /// A file of the server.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, stored as such.
+    Symlink,
+    /// A file that this program wrote: identity, grastate.dat, SHA256SUMS, binlog index.
+    Generated,
+}
+
+/// Where a member that lives outside the data directory came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Server variable that points there, or `data_directory` / `symlink`.
+    pub variable: String,
+    /// The directory that the variable names (the part that `--map` replaces).
+    pub root: ArchivePath,
+    /// Absolute path of this member on the donor.
+    pub path: ArchivePath,
+}
+
+/// One tar member. Offsets and sizes are bytes; offsets count in the uncompressed tar stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Path in the archive.
+    pub path: ArchivePath,
+    /// What it is.
+    pub kind: MemberKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner on the donor.
+    pub uid: u32,
+    /// Group on the donor.
+    pub gid: u32,
+    /// Modification time, seconds since 1970 (UTC).
+    pub mtime: i64,
+    /// Nanoseconds of the modification time.
+    #[serde(default)]
+    pub mtime_nsec: u32,
+    /// Size of the file as read back, holes included.
+    pub size: u64,
+    /// Bytes of its data in the tar stream: less than `size` when holes are left out.
+    pub stored: u64,
+    /// SHA-256 over the whole content, holes read as zeros; files only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Holes are kept: the member is a GNU sparse one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sparse: bool,
+    /// First byte of its headers in the tar stream.
+    pub header_offset: u64,
+    /// First byte after its data and padding.
+    pub end_offset: u64,
+    /// Target of a symbolic link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ArchivePath>,
+    /// Set for what lives outside the data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The file changed while it was read (server logs, log tables); its content is what was read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
+}
+
+/// One independently compressed block: a zstd frame, gzip member, bzip2 stream, or plain bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// First byte in the archive object.
+    pub offset: u64,
+    /// Bytes in the archive object.
+    pub bytes: u64,
+    /// Bytes of tar stream in it.
+    pub raw: u64,
+}
+
+/// The last line: an index that ends without it is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEnd {
+    /// Number of member lines.
+    pub members: u64,
+    /// Number of block lines.
+    pub blocks: u64,
+    /// Length of the tar stream.
+    pub raw: u64,
+}

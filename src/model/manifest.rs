@@ -1,0 +1,162 @@
+//! `manifest.json`: the commit mark of a backup.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::Compression;
+use super::{BackupId, WsrepGtid};
+
+/// The newest format that this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// What a backup is, in one small file: written last, removed first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format of archive, index and manifest.
+    pub format: u32,
+    /// Name of the backup, equal to its folder.
+    pub id: BackupId,
+    /// wsrep_cluster_name.
+    pub cluster: String,
+    /// wsrep_node_name of the donor.
+    pub node: String,
+    /// Request id and labels that came in the SST address.
+    pub request: Option<String>,
+    /// How the data was captured.
+    pub method: String,
+    /// When the donor program started.
+    pub started: Timestamp,
+    /// When archive and index were durable.
+    pub finished: Timestamp,
+    /// Milliseconds from `flush tables` to `tables_flushed`.
+    pub flush_ms: u64,
+    /// Milliseconds from `flush tables` to `continue`: how long the server was frozen.
+    pub frozen_ms: u64,
+    /// The position of the files, to the transaction (from `tables_flushed`).
+    pub gtid: WsrepGtid,
+    /// What mysqld passed with `--gtid`: the position of the request, at or before `gtid`.
+    pub donor_gtid: Option<String>,
+    /// MariaDB's own positions at the freeze, where SQL answered.
+    pub mariadb_gtid: MariadbGtid,
+    /// The server.
+    pub server: ServerIdentity,
+    /// Bytes of all files, holes included.
+    pub data_bytes: u64,
+    /// Number of files.
+    pub files: u64,
+    /// The archive.
+    pub archive: ArchiveObject,
+    /// The index.
+    pub index: IndexObject,
+    /// InnoDB pages whose checksum was wrong when they were read.
+    pub damaged_pages: u64,
+    /// What an administrator should know about this backup.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The program that made it.
+    pub tool: ToolIdentity,
+}
+
+/// MariaDB's global transaction ids while the server was frozen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MariadbGtid {
+    /// `@@gtid_binlog_pos`: where a replica of this node starts.
+    pub binlog_pos: Option<String>,
+    /// `@@gtid_current_pos`.
+    pub current_pos: Option<String>,
+    /// `@@gtid_slave_pos`.
+    pub slave_pos: Option<String>,
+}
+
+/// The server that was backed up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// `@@version`, or what `mysql_upgrade_info` says.
+    pub version: Option<String>,
+    /// Data directory on the donor.
+    pub datadir: String,
+    /// Bytes.
+    pub innodb_page_size: Option<u32>,
+}
+
+/// The archive object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveObject {
+    /// File name beside the manifest.
+    pub name: String,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 of the object.
+    pub sha256: String,
+    /// Compression of its blocks.
+    pub compression: Compression,
+    /// Encryption of the object; none in format 1.
+    pub encryption: Option<String>,
+}
+
+/// The index object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexObject {
+    /// File name beside the manifest.
+    pub name: String,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 of the object.
+    pub sha256: String,
+}
+
+/// The program that made a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolIdentity {
+    /// Version of wsrep_sst_backup.
+    pub version: String,
+}
+
+/// A manifest that cannot be used.
+#[derive(Debug, Error)]
+pub enum ManifestError {
+    /// Not JSON, or a field is missing or of the wrong type.
+    #[error("the manifest is damaged: {0}")]
+    Damaged(String),
+    /// Written by a newer program.
+    #[error("the backup has format {found}, this program reads up to {FORMAT}: use a newer wsrep_sst_backup")]
+    Newer {
+        /// The number in the manifest.
+        found: u64,
+    },
+}
+
+impl Manifest {
+    /// Reads a manifest, refusing a newer format before it looks at anything else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        #[derive(Deserialize)]
+        struct Probe {
+            format: u64,
+        }
+        let damaged = |error: serde_json::Error| ManifestError::Damaged(error.to_string());
+        let probe: Probe = serde_json::from_slice(bytes).map_err(damaged)?;
+        if probe.format > u64::from(FORMAT) {
+            return Err(ManifestError::Newer { found: probe.format });
+        }
+        if probe.format == 0 {
+            return Err(ManifestError::Damaged("there is no format 0".into()));
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        for name in [&manifest.archive.name, &manifest.index.name] {
+            if super::safe_component(name) != *name {
+                return Err(ManifestError::Damaged(format!(
+                    "'{name}' is not a file name beside the manifest"
+                )));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The manifest as it is stored: indented, so that `cat` is enough at 3 a.m.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
