@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod catalog;
 pub mod config;
 pub mod innodb;
 pub mod model;
+pub mod storage;

@@ -27,6 +27,8 @@ pub struct Manifest {
     pub method: String,
     /// When the donor program started.
     pub started: Timestamp,
+    /// The moment that the data is from: when `tables_flushed` was seen.
+    pub frozen_at: Timestamp,
     /// When archive and index were durable.
     pub finished: Timestamp,
     /// Milliseconds from `flush tables` to `tables_flushed`.

@@ -1,0 +1,149 @@
+//! The backups of a repository: which there are, and which one is meant.
+//!
+//! A backup exists if and only if its `manifest.json` exists. What else lies in a folder (a
+//! `status.json`, the archive of a run that has died) is not a backup and is never offered as one.
+//!
+//! | while … runs | another `donate` | `list`, `show` | `verify`, `restore` |
+//! |---|---|---|---|
+//! | `donate` | own folder each ([`Storage::claim`]) | see it once its manifest is renamed into place | as `list` |
+//! | `verify`, `restore` | independent | independent | read only, independent |
+
+mod select;
+
+use thiserror::Error;
+
+pub use select::Selector;
+
+use crate::model::{BackupId, Manifest, ManifestError, Status};
+use crate::storage::{Storage, StorageError};
+
+/// The commit mark.
+pub const MANIFEST: &str = "manifest.json";
+/// The file of a running or failed backup.
+pub const STATUS: &str = "status.json";
+/// The index object.
+pub const INDEX: &str = "index.json.zst";
+/// Largest manifest or status that is read, bytes.
+const SMALL: u64 = 1 << 20;
+
+/// Why a backup cannot be had.
+#[derive(Debug, Error)]
+pub enum CatalogError {
+    /// Nothing by that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// Its manifest cannot be used.
+    #[error("backup '{id}': {cause}")]
+    Manifest {
+        /// The backup.
+        id: String,
+        /// Why.
+        cause: ManifestError,
+    },
+    /// The manifest belongs to another backup.
+    #[error("backup '{id}': its manifest is that of '{found}'")]
+    Misplaced {
+        /// The folder.
+        id: String,
+        /// The id in the manifest.
+        found: BackupId,
+    },
+    /// Several clusters, none named.
+    #[error("the repository holds the clusters {0}: name one with --cluster")]
+    AmbiguousCluster(String),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// One backup's folder as it was found.
+#[derive(Debug)]
+pub struct Record {
+    /// Folder of the cluster.
+    pub cluster: String,
+    /// Folder of the backup.
+    pub id: BackupId,
+    /// Its manifest, or why it is none.
+    pub manifest: Result<Manifest, CatalogError>,
+}
+
+/// Folders without a manifest: running and failed backups.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Folder of the cluster.
+    pub cluster: String,
+    /// Folder of the backup.
+    pub id: BackupId,
+    /// Its status, where it can be read.
+    pub status: Option<Status>,
+}
+
+/// Everything in a repository.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Complete backups (also those with a manifest that cannot be used), oldest first.
+    pub records: Vec<Record>,
+    /// Backups that run or have failed, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Name of an object of a backup.
+pub fn object_name(cluster: &str, id: &BackupId, object: &str) -> String {
+    format!("{cluster}/{id}/{object}")
+}
+
+/// The clusters to look at: the one that is named, else all.
+pub fn clusters(storage: &dyn Storage, cluster: Option<&str>) -> Result<Vec<String>, CatalogError> {
+    match cluster {
+        Some(name) => Ok(vec![crate::model::safe_component(name)]),
+        None => Ok(storage.folders("")?),
+    }
+}
+
+impl Catalog {
+    /// Reads one manifest (or status) per backup.
+    pub fn read(storage: &dyn Storage, cluster: Option<&str>) -> Result<Self, CatalogError> {
+        let mut catalog = Self::default();
+        for cluster in clusters(storage, cluster)? {
+            for folder in storage.folders(&cluster)? {
+                let Ok(id) = folder.parse::<BackupId>() else { continue };
+                match read_manifest(storage, &cluster, &id) {
+                    Err(CatalogError::NotFound(_)) => {
+                        let status = read_status(storage, &cluster, &id);
+                        catalog.attempts.push(Attempt { cluster: cluster.clone(), id, status });
+                    }
+                    Err(CatalogError::Storage(error)) => return Err(error.into()),
+                    manifest => catalog.records.push(Record { cluster: cluster.clone(), id, manifest }),
+                }
+            }
+        }
+        catalog.records.sort_by(|a, b| a.id.cmp(&b.id));
+        catalog.attempts.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(catalog)
+    }
+}
+
+/// The manifest of one backup.
+pub fn read_manifest(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Result<Manifest, CatalogError> {
+    let bytes = match storage.read_small(&object_name(cluster, id, MANIFEST), SMALL) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => {
+            return Err(CatalogError::NotFound(format!(
+                "there is no complete backup '{id}' of cluster '{cluster}'"
+            )));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let manifest =
+        Manifest::parse(&bytes).map_err(|cause| CatalogError::Manifest { id: id.to_string(), cause })?;
+    if manifest.id == *id {
+        Ok(manifest)
+    } else {
+        Err(CatalogError::Misplaced { id: id.to_string(), found: manifest.id })
+    }
+}
+
+fn read_status(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<Status> {
+    let bytes = storage.read_small(&object_name(cluster, id, STATUS), SMALL).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}

@@ -1,0 +1,32 @@
+//! One error for every storage: what was tried, on what, and what the storage said.
+
+use std::io;
+
+use thiserror::Error;
+
+/// A storage that did not do what it was asked.
+#[derive(Debug, Error)]
+#[error("cannot {action} '{object}': {cause}")]
+pub struct StorageError {
+    action: &'static str,
+    object: String,
+    #[source]
+    cause: io::Error,
+}
+
+impl StorageError {
+    /// `action` completes "cannot …".
+    pub fn new(action: &'static str, object: impl Into<String>, cause: io::Error) -> Self {
+        Self { action, object: object.into(), cause }
+    }
+
+    /// The object or folder is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::NotFound
+    }
+
+    /// What the system said.
+    pub fn cause(&self) -> &io::Error {
+        &self.cause
+    }
+}
