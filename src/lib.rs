@@ -9,4 +9,5 @@ pub mod catalog;
 pub mod config;
 pub mod innodb;
 pub mod model;
+pub mod sst;
 pub mod storage;

@@ -1,0 +1,319 @@
+//! The freeze as moved values: `Conversation → Frozen → Thawed`.
+//!
+//! The compiler knows whether the server is frozen; `flush tables` can be asked once because it
+//! consumes the conversation; dropping a [`Frozen`], on whatever path, writes `continue`. A watching
+//! thread holds a [`Release`] with which it can thaw while the main thread hangs in a storage.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use super::protocol::{self, Reply};
+use crate::model::WsrepGtid;
+
+/// Each poll is freeze time: the stock scripts' 200 ms would be most of it on a small server.
+const POLL: Duration = Duration::from_millis(2);
+/// How long the reply must stay the same. 10.11 writes it twice; older servers write it before
+/// InnoDB has come to rest.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Why a freeze was given up from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Abort {
+    /// SIGTERM, SIGINT or SIGHUP.
+    #[error("stopped by {0}")]
+    Signal(&'static str),
+    /// `freeze-timeout`.
+    #[error("the server has been frozen for {} s, the limit set by freeze-timeout", .0.as_secs())]
+    FreezeTimeout(Duration),
+    /// The server has ended.
+    #[error("mysqld (pid {0}) has gone away")]
+    MysqldGone(i32),
+}
+
+/// Why there is no freeze.
+#[derive(Debug, Error)]
+pub enum FreezeError {
+    /// `sst_error`.
+    #[error("mysqld could not flush its tables (it wrote sst_error; its error log says why)")]
+    Failed,
+    /// No answer.
+    #[error("mysqld did not flush its tables within {} s (flush-timeout); a long query or an open transaction may block FLUSH TABLES WITH READ LOCK: see SHOW PROCESSLIST", .0.as_secs())]
+    Timeout(Duration),
+    /// The answer cannot be trusted.
+    #[error("mysqld paused at a position that cannot be backed up: {0}")]
+    Position(String),
+    /// From outside.
+    #[error(transparent)]
+    Aborted(#[from] Abort),
+    /// The pipe or the data directory.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// The pipe to mysqld, and whether `continue` has been said.
+#[derive(Debug)]
+struct Pipe {
+    out: Mutex<(File, bool)>,
+    datadir: PathBuf,
+}
+
+impl Pipe {
+    fn say(&self, line: &str) -> io::Result<()> {
+        let mut guard = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        guard.0.write_all(line.as_bytes())
+    }
+
+    /// Says a line of the freeze unless it is over.
+    fn say_while_frozen(&self, line: &str) {
+        let mut guard = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !guard.1 {
+            // mysqld reads these for its progress display only.
+            let _ = guard.0.write_all(line.as_bytes());
+        }
+    }
+
+    /// Says `continue`, once, whoever comes first; true for the one that said it.
+    fn thaw(&self) -> bool {
+        let mut guard = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if std::mem::replace(&mut guard.1, true) {
+            return false;
+        }
+        if let Err(error) = guard.0.write_all(protocol::CONTINUE.as_bytes()) {
+            log::warn!("cannot tell mysqld to continue ({error}); it does so when this program ends");
+        }
+        true
+    }
+
+    fn reply_file(&self) -> PathBuf {
+        self.datadir.join("tables_flushed")
+    }
+
+    fn error_file(&self) -> PathBuf {
+        self.datadir.join("sst_error")
+    }
+}
+
+/// A server that runs and has been told nothing yet.
+#[derive(Debug)]
+pub struct Conversation {
+    pipe: Arc<Pipe>,
+    progress: bool,
+}
+
+/// How long to wait, and for which answer.
+pub struct FreezeLimits<'a> {
+    /// `flush-timeout`.
+    pub timeout: Duration,
+    /// The position of the request.
+    pub asked: &'a WsrepGtid,
+    /// Asked at every poll.
+    pub abort: &'a dyn Fn() -> Option<Abort>,
+}
+
+impl Conversation {
+    /// `out` is mysqld's pipe ([`super::stdout::claim`]); `progress` is `--progress 1`.
+    pub fn new(out: File, datadir: &Path, progress: bool) -> Self {
+        Self {
+            pipe: Arc::new(Pipe { out: Mutex::new((out, false)), datadir: datadir.to_path_buf() }),
+            progress,
+        }
+    }
+
+    /// A state transfer without data: `continue`, then `done` at the request's position, as the stock
+    /// script does.
+    pub fn bypass(self, gtid: &WsrepGtid) -> io::Result<()> {
+        self.pipe.say(protocol::CONTINUE)?;
+        self.pipe.say(&protocol::done(gtid))
+    }
+
+    /// A handle that can thaw from another thread.
+    pub fn release(&self) -> Release {
+        Release(Arc::clone(&self.pipe))
+    }
+
+    /// Freezes the server. On any error it has been told to continue.
+    pub fn flush_tables(self, limits: &FreezeLimits<'_>) -> Result<Frozen, FreezeError> {
+        let Self { pipe, progress } = self;
+        remove_stale(&pipe.reply_file())?;
+        remove_stale(&pipe.error_file())?;
+        let asked = Instant::now();
+        pipe.say(protocol::FLUSH_TABLES)
+            .map_err(|e| FreezeError::Io(format!("cannot talk to mysqld: {e}")))?;
+        match wait_for_reply(&pipe, asked, limits) {
+            Ok(gtid) => Ok(Frozen {
+                pipe,
+                progress,
+                gtid,
+                asked,
+                flushed: asked.elapsed(),
+                at: Timestamp::now(),
+                over: false,
+            }),
+            Err(error) => {
+                pipe.thaw();
+                Err(error)
+            }
+        }
+    }
+}
+
+fn wait_for_reply(pipe: &Pipe, asked: Instant, limits: &FreezeLimits<'_>) -> Result<WsrepGtid, FreezeError> {
+    let mut seen: Option<(WsrepGtid, Instant)> = None;
+    loop {
+        if let Some(abort) = (limits.abort)() {
+            return Err(abort.into());
+        }
+        if pipe.error_file().exists() {
+            let _ = fs::remove_file(pipe.error_file());
+            return Err(FreezeError::Failed);
+        }
+        // While the file is missing or replaced, the last answer stands but must settle anew.
+        match fs::read_to_string(pipe.reply_file()).map(|text| protocol::read_reply(&text, limits.asked)) {
+            Ok(Reply::Refused(why)) => return Err(FreezeError::Position(why)),
+            Ok(Reply::At(gtid)) => match &seen {
+                Some((before, since)) if *before == gtid => {
+                    if since.elapsed() >= SETTLE {
+                        return Ok(gtid);
+                    }
+                }
+                _ => seen = Some((gtid, Instant::now())),
+            },
+            Ok(Reply::Incomplete) | Err(_) => seen = None,
+        }
+        if asked.elapsed() >= limits.timeout {
+            return Err(FreezeError::Timeout(limits.timeout));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn remove_stale(path: &Path) -> Result<(), FreezeError> {
+    match fs::remove_file(path) {
+        Ok(()) => {
+            log::info!("removed '{}', left by an earlier state transfer", path.display());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(FreezeError::Io(format!(
+            "cannot remove '{}', left by an earlier state transfer: {error}",
+            path.display()
+        ))),
+    }
+}
+
+/// Thaws from another thread.
+#[derive(Debug, Clone)]
+pub struct Release(Arc<Pipe>);
+
+impl Release {
+    /// Tells mysqld to continue if nobody has; true if this call did it.
+    pub fn thaw(&self) -> bool {
+        self.0.thaw()
+    }
+}
+
+/// A frozen server. Dropping it thaws.
+#[derive(Debug)]
+pub struct Frozen {
+    pipe: Arc<Pipe>,
+    progress: bool,
+    gtid: WsrepGtid,
+    asked: Instant,
+    flushed: Duration,
+    at: Timestamp,
+    over: bool,
+}
+
+impl Frozen {
+    /// The position of the files.
+    pub fn gtid(&self) -> &WsrepGtid {
+        &self.gtid
+    }
+
+    /// The moment when the answer came.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// From `flush tables` to `tables_flushed`.
+    pub fn flush_time(&self) -> Duration {
+        self.flushed
+    }
+
+    /// When `flush tables` was asked.
+    pub fn asked(&self) -> Instant {
+        self.asked
+    }
+
+    /// Tells mysqld how much is to be copied, where it wants to know.
+    pub fn total(&self, bytes: u64) {
+        if self.progress {
+            self.pipe.say_while_frozen(&protocol::total(bytes));
+        }
+    }
+
+    /// Tells mysqld how much is copied, where it wants to know.
+    pub fn complete(&self, bytes: u64) {
+        if self.progress {
+            self.pipe.say_while_frozen(&protocol::complete(bytes));
+        }
+    }
+
+    /// Lets the server run again. Fails if the watching thread has done so before: then the files
+    /// may have changed while they were read.
+    pub fn thaw(mut self) -> Result<Thawed, Frozen> {
+        if !self.pipe.thaw() {
+            return Err(self);
+        }
+        self.over = true;
+        let frozen = self.asked.elapsed();
+        remove_reply(&self.pipe);
+        Ok(Thawed { pipe: Arc::clone(&self.pipe), gtid: self.gtid.clone(), frozen })
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if !self.over {
+            if self.pipe.thaw() {
+                log::info!("the server is released after {} ms", self.asked.elapsed().as_millis());
+            }
+            remove_reply(&self.pipe);
+        }
+    }
+}
+
+fn remove_reply(pipe: &Pipe) {
+    match fs::remove_file(pipe.reply_file()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!("cannot remove '{}': {error}", pipe.reply_file().display());
+        }
+        _ => {}
+    }
+}
+
+/// A server that runs again; what it was asked for is being stored.
+#[derive(Debug)]
+pub struct Thawed {
+    pipe: Arc<Pipe>,
+    gtid: WsrepGtid,
+    frozen: Duration,
+}
+
+impl Thawed {
+    /// From `flush tables` to `continue`.
+    pub fn frozen_time(&self) -> Duration {
+        self.frozen
+    }
+
+    /// Tells mysqld that the transfer has succeeded: only after everything is durable.
+    pub fn done(self) -> io::Result<()> {
+        self.pipe.say(&protocol::done(&self.gtid))
+    }
+}
