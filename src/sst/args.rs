@@ -63,6 +63,8 @@ pub struct DonorRequest {
     pub bypass: bool,
     /// Directories that mysqld or a wrapper passed as options of ours: (variable, value).
     pub directories: Vec<(&'static str, String)>,
+    /// `INNODB_DATA_HOME_DIR` of the environment, which mysqld sets where it has the variable.
+    pub data_home: Option<String>,
     /// mysqld's own arguments.
     pub mysqld_args: Vec<String>,
     /// What was not understood, for the log.
@@ -162,6 +164,7 @@ impl DonorRequest {
             binlog_index: raw.binlog_index,
             bypass: raw.bypass,
             directories: raw.directories,
+            data_home: None,
             mysqld_args: raw.mysqld_args,
             ignored: raw.ignored,
         })

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -56,34 +56,52 @@ pub enum FreezeError {
     Io(String),
 }
 
-/// The pipe to mysqld, and whether `continue` has been said.
+/// What mysqld has been told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    FlushTables,
+    Continue,
+}
+
+/// The pipe to mysqld; the lock makes a line and the memory of it one step.
 #[derive(Debug)]
 struct Pipe {
-    out: Mutex<(File, bool)>,
+    out: Mutex<(File, Said)>,
     datadir: PathBuf,
 }
 
 impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, (File, Said)> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn say(&self, line: &str) -> io::Result<()> {
-        let mut guard = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        guard.0.write_all(line.as_bytes())
+        self.lock().0.write_all(line.as_bytes())
+    }
+
+    fn ask_flush(&self) -> io::Result<()> {
+        let mut guard = self.lock();
+        guard.1 = Said::FlushTables;
+        guard.0.write_all(protocol::FLUSH_TABLES.as_bytes())
     }
 
     /// Says a line of the freeze unless it is over.
     fn say_while_frozen(&self, line: &str) {
-        let mut guard = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !guard.1 {
+        let mut guard = self.lock();
+        if guard.1 == Said::FlushTables {
             // mysqld reads these for its progress display only.
             let _ = guard.0.write_all(line.as_bytes());
         }
     }
 
-    /// Says `continue`, once, whoever comes first; true for the one that said it.
+    /// Says `continue` after a `flush tables`, once, whoever comes first; true for the one that said it.
     fn thaw(&self) -> bool {
-        let mut guard = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if std::mem::replace(&mut guard.1, true) {
+        let mut guard = self.lock();
+        if guard.1 != Said::FlushTables {
             return false;
         }
+        guard.1 = Said::Continue;
         if let Err(error) = guard.0.write_all(protocol::CONTINUE.as_bytes()) {
             log::warn!("cannot tell mysqld to continue ({error}); it does so when this program ends");
         }
@@ -120,7 +138,7 @@ impl Conversation {
     /// `out` is mysqld's pipe ([`super::stdout::claim`]); `progress` is `--progress 1`.
     pub fn new(out: File, datadir: &Path, progress: bool) -> Self {
         Self {
-            pipe: Arc::new(Pipe { out: Mutex::new((out, false)), datadir: datadir.to_path_buf() }),
+            pipe: Arc::new(Pipe { out: Mutex::new((out, Said::Nothing)), datadir: datadir.to_path_buf() }),
             progress,
         }
     }

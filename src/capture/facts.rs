@@ -1,0 +1,170 @@
+//! The server's variables: from itself, else from what it was started with.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::sql::SqlSession;
+use crate::config::{OptionFiles, ServerOptions, Settings};
+use crate::sst::{Credentials, DonorRequest};
+
+/// What is needed to find the files and to name the backup.
+const VARIABLES: [&str; 29] = [
+    "aria_log_dir_path",
+    "datadir",
+    "general_log_file",
+    "innodb_buffer_pool_filename",
+    "innodb_data_file_path",
+    "innodb_data_home_dir",
+    "innodb_encrypt_log",
+    "innodb_encrypt_tables",
+    "innodb_log_group_home_dir",
+    "innodb_page_size",
+    "innodb_temp_data_file_path",
+    "innodb_undo_directory",
+    "log_bin",
+    "log_bin_basename",
+    "log_bin_index",
+    "log_error",
+    "log_slow_query_file",
+    "pid_file",
+    "relay_log",
+    "relay_log_basename",
+    "relay_log_index",
+    "slow_query_log_file",
+    "socket",
+    "tmpdir",
+    "version",
+    "wsrep_cluster_name",
+    "wsrep_node_name",
+    "wsrep_provider_options",
+    "wsrep_sst_donor_rejects_queries",
+];
+
+/// Engines whose tables keep their data where no backup of this node finds it.
+const ELSEWHERE: [&str; 5] = ["S3", "SPIDER", "CONNECT", "COLUMNSTORE", "FEDERATED"];
+
+/// The variables, and the connection they came from.
+pub struct Facts {
+    variables: HashMap<String, String>,
+    /// Open while the server answers.
+    pub sql: Option<SqlSession>,
+    /// What the administrator should know.
+    pub warnings: Vec<String>,
+}
+
+impl Facts {
+    /// A variable's value, unless it is unset or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable's value, where empty is a value of its own.
+    pub fn get_raw(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// Facts without a server, for tests and for the fallback.
+    pub fn from_variables(variables: HashMap<String, String>) -> Self {
+        Self { variables, sql: None, warnings: Vec::new() }
+    }
+}
+
+/// Asks the server; where it does not answer, the option files and mysqld's own arguments.
+pub fn gather(request: &DonorRequest, settings: &Settings, files: &OptionFiles, passed: &Credentials) -> Facts {
+    let mut facts = match ask_server(request, settings, passed) {
+        Ok(facts) => facts,
+        Err(why) => {
+            log::info!("{why}; the option files and mysqld's arguments say where its files are");
+            from_options(request, files)
+        }
+    };
+    // What mysqld said on the command line of this very transfer wins over every file.
+    for (variable, value) in &request.directories {
+        facts.variables.insert((*variable).to_owned(), value.clone());
+    }
+    facts
+}
+
+fn ask_server(request: &DonorRequest, settings: &Settings, passed: &Credentials) -> Result<Facts, String> {
+    let socket = settings.socket.as_deref().or(request.socket.as_deref()).ok_or("the server has no unix socket")?;
+    let socket = request.datadir.join(socket);
+    let mut problems = Vec::new();
+    for credentials in candidates(settings, passed) {
+        match SqlSession::connect(&socket, &credentials) {
+            Ok(session) => return read_server(session),
+            Err(why) => problems.push(why),
+        }
+    }
+    Err(problems.join("; "))
+}
+
+/// Configured ones only, where there are any; else what mysqld passed, then the OS user.
+fn candidates(settings: &Settings, passed: &Credentials) -> Vec<Credentials> {
+    if settings.user.is_some() {
+        let password = settings.password.as_ref().map(|secret| secret.expose().to_owned());
+        return vec![Credentials { user: settings.user.clone(), password }];
+    }
+    let mut list = Vec::new();
+    if passed.user.is_some() {
+        list.push(passed.clone());
+    }
+    list.push(Credentials::default());
+    list
+}
+
+fn read_server(mut session: SqlSession) -> Result<Facts, String> {
+    let variables = session.variables(&VARIABLES)?;
+    let mut facts = Facts::from_variables(variables);
+    match session.plugins(&ELSEWHERE) {
+        Ok(plugins) => facts.warnings.extend(plugins.iter().map(|(kind, name)| {
+            if kind == "ENCRYPTION" {
+                format!("the encryption plugin {name} is active: its keys are not in the backup; a restore needs them")
+            } else {
+                format!("the engine {name} is active: what its tables keep outside this node is not in the backup")
+            }
+        })),
+        Err(why) => log::info!("cannot ask for the server's plugins: {why}"),
+    }
+    facts.sql = Some(session);
+    Ok(facts)
+}
+
+fn from_options(request: &DonorRequest, files: &OptionFiles) -> Facts {
+    let version = upgrade_info_version(&request.datadir);
+    let options = ServerOptions::from(files, &request.mysqld_args, version.as_deref());
+    let mut variables: HashMap<String, String> = VARIABLES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), options.get(name)?.to_owned())))
+        .collect();
+    variables.insert("datadir".into(), request.datadir.to_string_lossy().into_owned());
+    if let Some(version) = version {
+        variables.insert("version".into(), version);
+    }
+    // An option file names the base; the variables of a running server are complete paths.
+    variables.remove("log_bin");
+    if let Some(base) = &request.binlog {
+        variables.insert("log_bin".into(), "ON".into());
+        variables.insert("log_bin_basename".into(), base.clone());
+    }
+    if let Some(index) = &request.binlog_index {
+        variables.insert("log_bin_index".into(), index.clone());
+    }
+    if let Some(base) = options.get("relay_log") {
+        variables.insert("relay_log_basename".into(), base.to_owned());
+    }
+    if !variables.contains_key("innodb_data_home_dir")
+        && let Some(directory) = &request.data_home
+    {
+        variables.insert("innodb_data_home_dir".into(), directory.clone());
+    }
+    Facts::from_variables(variables)
+}
+
+/// `mysql_upgrade_info` in the data directory holds the version that last upgraded it.
+fn upgrade_info_version(datadir: &Path) -> Option<String> {
+    ["mariadb_upgrade_info", "mysql_upgrade_info"]
+        .iter()
+        .find_map(|name| std::fs::read_to_string(datadir.join(name)).ok())
+        .map(|text| text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
+        .filter(|version| !version.is_empty())
+}

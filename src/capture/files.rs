@@ -1,0 +1,44 @@
+//! The list of what goes into the archive.
+
+use std::path::PathBuf;
+
+use crate::model::{ArchivePath, Origin};
+
+/// One member to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path in the archive.
+    pub path: ArchivePath,
+    /// Where it is on disk.
+    pub disk: PathBuf,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Set for what lives outside the data directory.
+    pub origin: Option<Origin>,
+    /// A tablespace whatever its name.
+    pub tablespace: bool,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A file of this many bytes when it was listed.
+    File(u64),
+    /// A directory.
+    Directory,
+    /// A symbolic link with this target.
+    Symlink(PathBuf),
+    /// Content that this program writes in place of the file.
+    Generated(Vec<u8>),
+}
+
+/// Everything, in the order of the archive.
+#[derive(Debug, Default)]
+pub struct FileList {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Bytes of all files when they were listed.
+    pub bytes: u64,
+    /// What the administrator should know.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,152 @@
+//! The method `freeze`: the server stands still, its files are read, it runs again.
+
+use std::fs::Metadata;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+
+use super::files::{Entry, EntryKind, FileList};
+use super::names::{group_name, user_name};
+use super::source::FileSource;
+use super::walk::CaptureError;
+use super::watch::Watch;
+use crate::archive::{ArchiveError, ArchiveWriter, NewMember};
+use crate::sst::{Frozen, Thawed};
+
+/// Bytes between two `complete` lines, where mysqld wants them.
+const COMPLETE_EVERY: u64 = 64 << 20;
+
+/// What came of reading the files.
+#[derive(Debug)]
+pub struct Captured {
+    /// The server, which runs again.
+    pub thawed: Thawed,
+    /// Files that were there when the list was made and gone when they were to be read.
+    pub vanished: u64,
+}
+
+/// Writes every listed file to the archive, then thaws. On an error the server is thawed as well,
+/// because the [`Frozen`] is dropped.
+pub fn copy_frozen<W, I>(
+    frozen: Frozen,
+    list: &FileList,
+    archive: &mut ArchiveWriter<W, I>,
+    watch: &Watch,
+) -> Result<Captured, CaptureError>
+where
+    W: Write + Send + 'static,
+    I: Write + Send + 'static,
+{
+    let mut vanished = 0;
+    let mut told = 0;
+    let mut names = OwnerNames::default();
+    frozen.total(list.bytes);
+    for entry in &list.entries {
+        if let Some(abort) = watch.aborted() {
+            return Err(abort.into());
+        }
+        match append(entry, archive, watch, &mut names) {
+            Ok(()) => {}
+            Err(CaptureError::Read { path, cause }) if cause.kind() == io::ErrorKind::NotFound => {
+                log::info!("'{}' is gone since the files were listed; it is left out", path.display());
+                vanished += 1;
+            }
+            // A read that the watch has stopped is no error of the file.
+            Err(error) => return Err(watch.aborted().map_or(error, CaptureError::from)),
+        }
+        if watch.bytes() >= told + COMPLETE_EVERY {
+            told = watch.bytes();
+            frozen.complete(told);
+        }
+    }
+    frozen.complete(list.bytes);
+    match frozen.thaw() {
+        Ok(thawed) => Ok(Captured { thawed, vanished }),
+        // Only the watch can have been first, and it says why.
+        Err(frozen) => {
+            let reason = watch.aborted();
+            drop(frozen);
+            Err(reason.map_or_else(
+                || CaptureError::Archive(ArchiveError::Write(io::Error::other("the server was thawed too early"))),
+                CaptureError::from,
+            ))
+        }
+    }
+}
+
+fn append<W, I>(
+    entry: &Entry,
+    archive: &mut ArchiveWriter<W, I>,
+    watch: &Watch,
+    names: &mut OwnerNames,
+) -> Result<(), CaptureError>
+where
+    W: Write + Send + 'static,
+    I: Write + Send + 'static,
+{
+    let fail = |cause| CaptureError::Read { path: entry.disk.clone(), cause };
+    match &entry.kind {
+        EntryKind::File(_) => {
+            let count = |bytes| watch.read(bytes);
+            let mut source = FileSource::open(&entry.disk, &count).map_err(fail)?;
+            let member = member(entry, source.metadata(), names);
+            let (size, segments) = (source.metadata().len(), source.segments());
+            archive.append_file(member, size, segments.as_deref(), &mut source)?;
+        }
+        EntryKind::Directory => {
+            let metadata = std::fs::metadata(&entry.disk).map_err(fail)?;
+            archive.append_directory(member(entry, &metadata, names))?;
+        }
+        EntryKind::Symlink(target) => {
+            let metadata = std::fs::symlink_metadata(&entry.disk).map_err(fail)?;
+            archive.append_symlink(member(entry, &metadata, names), crate::model::ArchivePath::new(target))?;
+        }
+        EntryKind::Generated(content) => {
+            let metadata = std::fs::metadata(&entry.disk).map_err(fail)?;
+            archive.append_generated(member(entry, &metadata, names), content)?;
+        }
+    }
+    Ok(())
+}
+
+fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMember {
+    NewMember {
+        path: entry.path.clone(),
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        user: names.user(metadata.uid()),
+        group: names.group(metadata.gid()),
+        mtime: metadata.mtime(),
+        mtime_nsec: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
+        tablespace: entry.tablespace,
+        origin: entry.origin.clone(),
+    }
+}
+
+/// Names that were looked up before: nearly every file has the same owner.
+#[derive(Default)]
+struct OwnerNames {
+    user: Option<(u32, Option<String>)>,
+    group: Option<(u32, Option<String>)>,
+}
+
+impl OwnerNames {
+    fn user(&mut self, uid: u32) -> Option<String> {
+        cached(&mut self.user, uid, user_name)
+    }
+
+    fn group(&mut self, gid: u32) -> Option<String> {
+        cached(&mut self.group, gid, group_name)
+    }
+}
+
+fn cached(cache: &mut Option<(u32, Option<String>)>, id: u32, look_up: fn(u32) -> Option<String>) -> Option<String> {
+    match cache {
+        Some((known, name)) if *known == id => name.clone(),
+        _ => {
+            let name = look_up(id);
+            *cache = Some((id, name.clone()));
+            name
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Where the server keeps its files, as absolute paths.
+//!
+//! Relative values count from the data directory, as mysqld's working directory does. What lies inside
+//! the data directory needs no entry here: the walk over it finds it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::facts::Facts;
+use crate::sst::DonorRequest;
+
+/// A data directory that cannot be backed up.
+#[derive(Debug, Error)]
+pub enum LayoutError {
+    /// Missing, or not a directory.
+    #[error("the data directory '{path}' cannot be read: {cause}")]
+    Datadir {
+        /// As mysqld passed it.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Not a MariaDB data directory.
+    #[error("the data directory '{0}' holds no InnoDB system tablespace ({1}); mysqld passed the wrong --datadir, or innodb_data_home_dir is not known here")]
+    NoTablespace(PathBuf, PathBuf),
+}
+
+/// Files of one variable outside the data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    /// The variable.
+    pub variable: &'static str,
+    /// Its directory.
+    pub root: PathBuf,
+    /// The files that belong to the server; others in that directory are not ours.
+    pub files: Vec<PathBuf>,
+}
+
+/// The binary logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinlogFiles {
+    /// Base name with its directory: the logs are `<base>.<number>`.
+    pub base: PathBuf,
+    /// The index file.
+    pub index: PathBuf,
+}
+
+/// Where everything is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerLayout {
+    /// The data directory, without symbolic links.
+    pub datadir: PathBuf,
+    /// Files of variables that point elsewhere.
+    pub externals: Vec<External>,
+    /// The binary logs, where they are on.
+    pub binlog: Option<BinlogFiles>,
+    /// Base name of the relay logs.
+    pub relay_log: Option<PathBuf>,
+    /// Files and directories that are not data wherever they are: server logs, sockets, tmpdir.
+    pub excluded: Vec<PathBuf>,
+    /// Names of `innodb_data_file_path`.
+    pub system_tablespaces: Vec<PathBuf>,
+    /// `@@version`.
+    pub version: Option<String>,
+    /// Bytes.
+    pub page_size: Option<u32>,
+    /// wsrep_cluster_name.
+    pub cluster: String,
+    /// wsrep_node_name.
+    pub node: String,
+}
+
+impl ServerLayout {
+    /// Reads the facts; the directories are looked at, the files inside not yet.
+    pub fn new(request: &DonorRequest, facts: &Facts) -> Result<Self, LayoutError> {
+        let datadir = fs::canonicalize(&request.datadir)
+            .and_then(|path| fs::read_dir(&path).map(|_| path))
+            .map_err(|cause| LayoutError::Datadir { path: request.datadir.clone(), cause })?;
+        let place = |text: &str| normal(&datadir.join(text));
+        let system_tablespaces = system_tablespaces(facts, &datadir);
+        if let Some(missing) = system_tablespaces.iter().find(|path| !path.exists()) {
+            return Err(LayoutError::NoTablespace(datadir.clone(), missing.clone()));
+        }
+        let mut externals = Vec::new();
+        for path in &system_tablespaces {
+            let root = path.parent().unwrap_or(&datadir).to_path_buf();
+            add_external(&mut externals, &datadir, "innodb_data_home_dir", &root, vec![path.clone()]);
+        }
+        for (variable, pattern) in [
+            ("innodb_undo_directory", is_undo as fn(&str) -> bool),
+            ("innodb_log_group_home_dir", |name| name.starts_with("ib_logfile")),
+            ("aria_log_dir_path", |name| name.starts_with("aria_log")),
+        ] {
+            if let Some(root) = facts.get(variable).map(place) {
+                let files = matching_files(&root, pattern);
+                add_external(&mut externals, &datadir, variable, &root, files);
+            }
+        }
+        Ok(Self {
+            binlog: binlog_files(facts, &place),
+            relay_log: facts.get("relay_log_basename").map(place),
+            excluded: excluded(facts, &place),
+            externals,
+            system_tablespaces,
+            version: facts.get("version").map(ToOwned::to_owned),
+            page_size: facts.get("innodb_page_size").and_then(page_size),
+            cluster: facts.get("wsrep_cluster_name").unwrap_or("my_wsrep_cluster").to_owned(),
+            node: facts.get("wsrep_node_name").map_or_else(host_name, ToOwned::to_owned),
+            datadir,
+        })
+    }
+
+    /// The directories outside the data directory, by variable, for the log.
+    pub fn external_roots(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.externals.iter().map(|external| (external.variable, external.root.as_path()))
+    }
+}
+
+/// The node's name where nobody told one: the host's, as mysqld does it.
+fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "node".into())
+}
+
+/// `16384` from a running server, `16K` from an option file.
+fn page_size(text: &str) -> Option<u32> {
+    match text.trim().to_ascii_lowercase().strip_suffix('k') {
+        Some(kib) => kib.parse::<u32>().ok()?.checked_mul(1024),
+        None => text.trim().parse().ok(),
+    }
+}
+
+/// The files of `innodb_data_file_path` (`name:size[:autoextend[:max:size]]`, separated by `;`) in
+/// `innodb_data_home_dir`. An empty home directory means that the names are paths of their own.
+fn system_tablespaces(facts: &Facts, datadir: &Path) -> Vec<PathBuf> {
+    let home = match facts.get_raw("innodb_data_home_dir") {
+        Some(directory) => datadir.join(directory),
+        None => datadir.to_path_buf(),
+    };
+    facts
+        .get("innodb_data_file_path")
+        .unwrap_or("ibdata1:12M:autoextend")
+        .split(';')
+        .filter_map(|file| file.split(':').next())
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| normal(&home.join(name)))
+        .collect()
+}
+
+fn is_undo(name: &str) -> bool {
+    name.strip_prefix("undo").is_some_and(|rest| {
+        let digits = rest.strip_prefix('_').unwrap_or(rest);
+        !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit())
+    }) || Path::new(name).extension().is_some_and(|extension| extension == "ibu")
+}
+
+/// Files in `root` whose name fits, sorted. A directory that cannot be read has none: the walk will say so.
+fn matching_files(root: &Path, fits: fn(&str) -> bool) -> Vec<PathBuf> {
+    let Ok(listing) = fs::read_dir(root) else { return Vec::new() };
+    let mut files: Vec<PathBuf> =
+        listing.flatten().filter(|entry| entry.file_name().to_str().is_some_and(fits)).map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+fn add_external(externals: &mut Vec<External>, datadir: &Path, variable: &'static str, root: &Path, files: Vec<PathBuf>) {
+    let resolved = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+    if resolved.starts_with(datadir) {
+        return;
+    }
+    match externals.iter_mut().find(|external| external.variable == variable && external.root == root) {
+        Some(external) => external.files.extend(files),
+        None => externals.push(External { variable, root: root.to_path_buf(), files }),
+    }
+}
+
+fn binlog_files(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Option<BinlogFiles> {
+    let base = place(facts.get("log_bin_basename")?);
+    // An option file may name the base with an extension, which mysqld drops.
+    let base = if base.extension().is_some() { base.with_extension("") } else { base };
+    let index = facts.get("log_bin_index").map_or_else(|| with_suffix(&base, ".index"), place);
+    let index = if index.extension().is_some() { index } else { with_suffix(&index, ".index") };
+    Some(BinlogFiles { base, index })
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut text = path.as_os_str().to_owned();
+    text.push(suffix);
+    text.into()
+}
+
+fn excluded(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Vec<PathBuf> {
+    let files = ["general_log_file", "log_error", "log_slow_query_file", "slow_query_log_file", "pid_file", "socket", "tmpdir"];
+    let mut excluded: Vec<PathBuf> =
+        files.iter().filter_map(|name| facts.get(name)).flat_map(|value| value.split(':')).map(place).collect();
+    if let Some(options) = facts.get("wsrep_provider_options") {
+        let option = |name: &str| {
+            options.split(';').filter_map(|pair| pair.split_once('=')).find(|(key, _)| key.trim() == name).map(|(_, v)| v.trim())
+        };
+        let directory = option("gcache.dir").or_else(|| option("base_dir")).unwrap_or("");
+        if let Some(name) = option("gcache.name") {
+            excluded.push(place(&format!("{directory}/{name}")));
+        }
+    }
+    excluded.sort();
+    excluded.dedup();
+    excluded
+}
+
+/// Without `.` components and trailing slashes; symbolic links stay.
+fn normal(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
+
+    fn layout(datadir: &Path, pairs: &[(&str, &str)]) -> Result<ServerLayout, LayoutError> {
+        let args = ["--role", "donor", "--datadir", &datadir.to_string_lossy(), "--gtid", &format!("{UUID}:1")];
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let variables: HashMap<String, String> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        ServerLayout::new(&DonorRequest::parse(&args).unwrap(), &Facts::from_variables(variables))
+    }
+
+    #[test]
+    fn a_default_server_has_everything_in_its_data_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let datadir = fs::canonicalize(folder.path()).unwrap();
+        fs::write(datadir.join("ibdata1"), "").unwrap();
+        let layout = layout(&datadir, &[("log_bin_basename", "mysql-bin"), ("wsrep_node_name", "n1")]).unwrap();
+        assert_eq!(layout.externals, []);
+        assert_eq!(layout.system_tablespaces, [datadir.join("ibdata1")]);
+        let binlog = layout.binlog.unwrap();
+        assert_eq!((binlog.base, binlog.index), (datadir.join("mysql-bin"), datadir.join("mysql-bin.index")));
+        assert_eq!((layout.cluster.as_str(), layout.node.as_str()), ("my_wsrep_cluster", "n1"));
+    }
+
+    #[test]
+    fn directories_elsewhere_are_found_and_those_inside_are_not_external() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        for directory in ["data/inside", "home", "redo"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        for file in ["home/ibdata1", "home/ibdata2", "home/foreign", "redo/ib_logfile0", "data/inside/undo001"] {
+            fs::write(root.join(file), "").unwrap();
+        }
+        let at = |name: &str| root.join(name).to_string_lossy().into_owned();
+        let layout = layout(
+            &root.join("data"),
+            &[
+                ("innodb_data_home_dir", &at("home")),
+                ("innodb_data_file_path", "ibdata1:12M;ibdata2:12M:autoextend:max:1G"),
+                ("innodb_log_group_home_dir", &at("redo/")),
+                ("innodb_undo_directory", "./inside"),
+            ],
+        )
+        .unwrap();
+        let homes = vec![root.join("home/ibdata1"), root.join("home/ibdata2")];
+        assert_eq!(
+            layout.externals,
+            [
+                External { variable: "innodb_data_home_dir", root: root.join("home"), files: homes },
+                External {
+                    variable: "innodb_log_group_home_dir",
+                    root: root.join("redo"),
+                    files: vec![root.join("redo/ib_logfile0")]
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_data_directory_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = layout(folder.path(), &[]).unwrap_err().to_string();
+        assert!(error.contains("no InnoDB system tablespace"), "{error}");
+        let error = layout(&folder.path().join("missing"), &[]).unwrap_err().to_string();
+        assert!(error.contains("missing") && error.contains("No such file"), "{error}");
+    }
+
+    #[test]
+    fn undo_tablespaces_by_name() {
+        for (name, wanted) in [("undo001", true), ("undo_001", true), ("extra.ibu", true), ("undo", false), ("undoing", false)] {
+            assert_eq!(is_undo(name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn page_sizes_of_both_sources() {
+        assert_eq!((page_size("16384"), page_size("64k"), page_size("x")), (Some(16384), Some(65536), None));
+    }
+}

@@ -1,0 +1,28 @@
+//! Which files make up the server, and how they are read at one position.
+//!
+//! ```text
+//! facts (SQL, else option files and mysqld's arguments) -> ServerLayout -> FileList -> freeze
+//! ```
+//!
+//! Only this layer decides when the server is thawed.
+
+mod binlog;
+mod facts;
+mod files;
+mod freeze;
+mod layout;
+mod names;
+mod rules;
+mod source;
+mod sql;
+mod watch;
+mod walk;
+
+pub use facts::{Facts, gather};
+pub use files::{Entry, EntryKind, FileList};
+pub use freeze::{Captured, copy_frozen};
+pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
+pub use names::{group_id, group_name, user_id, user_name};
+pub use sql::SqlSession;
+pub use walk::{CaptureError, list_files};
+pub use watch::Watch;

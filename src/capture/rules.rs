@@ -1,0 +1,175 @@
+//! Which names in a data directory are not data.
+//!
+//! Everything else is copied, known or not: a file too many costs space, one too few costs a restore.
+
+use std::path::Path;
+
+use super::layout::ServerLayout;
+use crate::archive::{EXTERNAL_PREFIX, IDENTITY_MEMBER, SUMS_MEMBER};
+use crate::config::BinlogChoice;
+
+/// Files at the top of the data directory that belong to one run of one node. Only files: `core` and
+/// the like are good names for a database.
+const TOP_FILES: [&str; 13] = [
+    "auto.cnf",
+    "backup_sst_complete",
+    "core",
+    "galera.cache",
+    "grastate.dat",
+    "gvwstate.dat",
+    "ib_buffer_pool.incomplete",
+    "master.info",
+    "relay-log.info",
+    "sst_error",
+    "sst_in_progress",
+    "tc.log",
+    "wsrep_sst.pid",
+];
+
+/// What our own archives put there, and a restore leaves.
+const OURS: [&str; 3] = [EXTERNAL_PREFIX, IDENTITY_MEMBER, SUMS_MEMBER];
+
+/// Directories at the top that hold no data; none of them can be a database (mysqld encodes `#` and `+`).
+const TOP_DIRECTORIES: [&str; 2] = ["#innodb_temp", "lost+found"];
+
+/// Snapshot directories of file systems, wherever they show up.
+const ANYWHERE: [&str; 2] = [".snapshot", ".zfs"];
+
+/// What is done with a name at the top of the data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Copied.
+    Take,
+    /// Not data.
+    Leave,
+    /// MyRocks: not frozen by anything that mysqld does for a state transfer.
+    Rocksdb,
+}
+
+/// Judges a path; `relative` counts from the data directory.
+pub(super) fn judge(layout: &ServerLayout, binlogs: BinlogChoice, path: &Path, relative: &Path, is_directory: bool) -> Verdict {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if ANYWHERE.contains(&name.as_str()) || layout.excluded.iter().any(|excluded| excluded == path) {
+        return Verdict::Leave;
+    }
+    if is_log(layout, path) {
+        // The walk leaves the binary logs out; what is wanted of them is added by its own rule.
+        let whole = binlogs == BinlogChoice::All && layout.binlog.as_ref().is_some_and(|log| numbered(&log.base, path));
+        return if whole { Verdict::Take } else { Verdict::Leave };
+    }
+    if relative.components().count() > 1 {
+        return Verdict::Take;
+    }
+    if name == "#rocksdb" {
+        return Verdict::Rocksdb;
+    }
+    let of_one_run = if is_directory {
+        TOP_DIRECTORIES.contains(&name.as_str())
+    } else {
+        TOP_FILES.contains(&name.as_str()) || is_run_file(&name)
+    };
+    if of_one_run || OURS.contains(&name.as_str()) { Verdict::Leave } else { Verdict::Take }
+}
+
+/// Names with a number or a suffix in them.
+fn is_run_file(name: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    name.starts_with("ibtmp")
+        || name.starts_with("gcache.page.")
+        || name.starts_with("tables_flushed")
+        || name.strip_prefix("core.").is_some_and(digits)
+        || (name.starts_with("master-") || name.starts_with("relay-log-")) && name.ends_with(".info")
+        || [".pid", ".err", ".sock", ".lock"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// A binary or relay log, its index, or its state file.
+fn is_log(layout: &ServerLayout, path: &Path) -> bool {
+    let of_base = |base: &Path| {
+        numbered(base, path) || [".index", ".state"].iter().any(|suffix| path == suffixed(base, suffix))
+    };
+    layout.binlog.as_ref().is_some_and(|log| of_base(&log.base) || path == log.index)
+        || layout.relay_log.as_ref().is_some_and(|base| of_base(base))
+}
+
+fn suffixed(base: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut text = base.as_os_str().to_owned();
+    text.push(suffix);
+    text.into()
+}
+
+/// `<base>.<number>`, and MariaDB's `<base>.<number>.idx` beside it.
+pub(super) fn numbered(base: &Path, path: &Path) -> bool {
+    let (Some(base_name), Some(name)) = (base.file_name(), path.file_name()) else { return false };
+    if base.parent() != path.parent() {
+        return false;
+    }
+    let (base_name, name) = (base_name.to_string_lossy(), name.to_string_lossy());
+    name.strip_prefix(&*base_name)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .map(|rest| rest.strip_suffix(".idx").unwrap_or(rest))
+        .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::BinlogFiles;
+
+    fn layout() -> ServerLayout {
+        ServerLayout {
+            datadir: "/d".into(),
+            externals: Vec::new(),
+            binlog: Some(BinlogFiles { base: "/d/mysql-bin".into(), index: "/d/mysql-bin.index".into() }),
+            relay_log: Some("/d/relay-bin".into()),
+            excluded: vec!["/d/general.log".into(), "/d/db/slow.log".into()],
+            system_tablespaces: Vec::new(),
+            version: None,
+            page_size: None,
+            cluster: "c".into(),
+            node: "n".into(),
+        }
+    }
+
+    fn verdict(name: &str, is_directory: bool, binlogs: BinlogChoice) -> Verdict {
+        judge(&layout(), binlogs, &Path::new("/d").join(name), Path::new(name), is_directory)
+    }
+
+    #[test]
+    fn what_belongs_to_one_run_is_left() {
+        for name in [
+            "ibtmp1", "galera.cache", "gcache.page.000001", "gvwstate.dat", "grastate.dat", "n1.pid", "n1.err", "general.log",
+            "tables_flushed", "tables_flushed.tmp", "sst_error", "wsrep_sst.pid", "sst_in_progress", "backup_sst_complete",
+            "tc.log", "auto.cnf", "core", "core.123", "master.info", "master-a.info", "relay-log-a.info", "relay-bin.000001",
+            "relay-bin.index", "db/slow.log", "mysql-bin.000007", "mysql-bin.index", "mysql-bin.state", "mysql-bin.000007.idx",
+        ] {
+            assert_eq!(verdict(name, false, BinlogChoice::Newest), Verdict::Leave, "{name}");
+        }
+        for name in ["#innodb_temp", "lost+found", ".snapshot", "db/.zfs", ".wsrep_sst_backup"] {
+            assert_eq!(verdict(name, true, BinlogChoice::Newest), Verdict::Leave, "{name}");
+        }
+    }
+
+    #[test]
+    fn data_and_what_is_not_known_is_taken() {
+        for name in [
+            "ibdata1", "undo001", "ib_logfile0", "aria_log_control", "aria_log.00000001", "ib_buffer_pool", "multi-master.info",
+            "mysql_upgrade_info", "db/t.ibd", "db/core", "db/galera.cache", "db/master.info", "anything", "mysql-bin.old",
+        ] {
+            assert_eq!(verdict(name, false, BinlogChoice::Newest), Verdict::Take, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_database_may_have_any_name() {
+        for name in ["core", "sst_error", "tables_flushed", "ibtmp_old", "sst_in_progress", "db"] {
+            assert_eq!(verdict(name, true, BinlogChoice::Newest), Verdict::Take, "{name}");
+        }
+    }
+
+    #[test]
+    fn all_binary_logs_only_when_asked() {
+        assert_eq!(verdict("mysql-bin.000007", false, BinlogChoice::All), Verdict::Take);
+        assert_eq!(verdict("relay-bin.000001", false, BinlogChoice::All), Verdict::Leave);
+        assert_eq!(verdict("#rocksdb", true, BinlogChoice::All), Verdict::Rocksdb);
+    }
+}

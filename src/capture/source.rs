@@ -1,0 +1,117 @@
+//! One file as the archive wants it: its data segments, and whether it changed under the copy.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::unistd::{Whence, lseek};
+
+use crate::archive::{Segment, Source};
+
+/// Segments of one file that are kept: 24 bytes each in the header, and as much in memory. A file with
+/// more holes than that is stored with zeros behind the last one; a restore makes holes of them again.
+const MAX_SEGMENTS: usize = 1 << 18;
+
+/// A file being read.
+pub(super) struct FileSource<'a> {
+    file: File,
+    opened: Metadata,
+    segments: Option<Vec<Segment>>,
+    /// Index of the segment being read and bytes taken of it.
+    place: (usize, u64),
+    position: u64,
+    watch: &'a dyn Fn(u64) -> io::Result<()>,
+}
+
+impl<'a> FileSource<'a> {
+    /// `watch` is told how many bytes were read, and can stop the copy.
+    pub(super) fn open(path: &Path, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let opened = file.metadata()?;
+        let has_holes = opened.blocks().saturating_mul(512) < opened.len();
+        let segments = if has_holes { find_segments(&file, opened.len())? } else { None };
+        let mut source = Self { file, opened, segments, place: (0, 0), position: 0, watch };
+        source.file.seek(SeekFrom::Start(0))?;
+        let _ = posix_fadvise(&source.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
+        Ok(source)
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.opened
+    }
+
+    pub(super) fn segments(&self) -> Option<Vec<Segment>> {
+        self.segments.clone()
+    }
+
+    /// Bytes that may be read at once, and the seek that goes before.
+    fn next_stretch(&mut self) -> io::Result<u64> {
+        let Some(segments) = &self.segments else { return Ok(self.opened.len().saturating_sub(self.position)) };
+        while let Some(segment) = segments.get(self.place.0) {
+            if self.place.1 < segment.len {
+                let wanted = segment.offset + self.place.1;
+                if wanted != self.position {
+                    self.file.seek(SeekFrom::Start(wanted))?;
+                    self.position = wanted;
+                }
+                return Ok(segment.len - self.place.1);
+            }
+            self.place = (self.place.0 + 1, 0);
+        }
+        Ok(0)
+    }
+}
+
+impl Read for FileSource<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let stretch = self.next_stretch()?;
+        let wanted = usize::try_from(stretch).unwrap_or(usize::MAX).min(buffer.len());
+        let got = self.file.read(&mut buffer[..wanted])?;
+        self.position += got as u64;
+        self.place.1 += got as u64;
+        (self.watch)(got as u64)?;
+        Ok(got)
+    }
+}
+
+impl Source for FileSource<'_> {
+    fn changed(&mut self) -> bool {
+        self.file.metadata().map_or(true, |now| {
+            now.len() != self.opened.len()
+                || (now.mtime(), now.mtime_nsec()) != (self.opened.mtime(), self.opened.mtime_nsec())
+        })
+    }
+}
+
+/// The data between the holes (`lseek(2)`, `SEEK_DATA` and `SEEK_HOLE`); none where the file system
+/// does not tell.
+fn find_segments(file: &File, size: u64) -> io::Result<Option<Vec<Segment>>> {
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut position = 0u64;
+    let seek = |from: u64, whence| {
+        let from = i64::try_from(from).map_err(|_| io::Error::other("the file is too large"))?;
+        match lseek(file, from, whence) {
+            Ok(found) => Ok(u64::try_from(found).ok()),
+            Err(nix::errno::Errno::ENXIO) => Ok(None),
+            Err(errno) => Err(io::Error::from(errno)),
+        }
+    };
+    while position < size {
+        let start = match seek(position, Whence::SeekData) {
+            Ok(Some(start)) if start < size => start,
+            Ok(_) => break,
+            Err(_) => return Ok(None),
+        };
+        let end = seek(start, Whence::SeekHole)?.unwrap_or(size).min(size);
+        if segments.len() + 1 == MAX_SEGMENTS {
+            segments.push(Segment { offset: start, len: size - start });
+            break;
+        }
+        segments.push(Segment { offset: start, len: end - start });
+        position = end.max(start + 1);
+    }
+    let whole = segments.len() == 1 && segments[0] == Segment { offset: 0, len: size };
+    Ok((!whole).then_some(segments))
+}

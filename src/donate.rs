@@ -1,0 +1,270 @@
+//! The donor role: mysqld asks for a state transfer, we take a backup.
+//!
+//! Order is the crash argument. The server is thawed as soon as the last byte is read; the archive and
+//! the index are made durable; then the manifest appears, and with it the backup; then mysqld hears
+//! `done`. Whatever ends the program before the manifest leaves no backup, and whatever ends it after
+//! leaves a complete one.
+
+mod publish;
+mod report;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::archive::{ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions};
+use crate::capture::{self, CaptureError, Facts, FileList, ServerLayout, Watch};
+use crate::catalog::{INDEX, object_name};
+use crate::config::{ConfigError, OptionFileError, OptionFiles, Settings, SettingsOverrides, environment};
+use crate::exit;
+use crate::model::{ArchivePath, BackupId, FORMAT, IndexHeader, MariadbGtid, State, WsrepGtid, safe_component};
+use crate::sst::{
+    Abort, ArgsError, Conversation, Credentials, DonorRequest, FreezeError, FreezeLimits, Mysqld, Role,
+};
+use crate::storage::{LocalStorage, Storage, StorageError};
+use publish::{Identity, Taken, publish};
+use report::Reporter;
+
+/// Why there is no backup.
+#[derive(Debug, Error)]
+pub enum DonateError {
+    /// mysqld's command line.
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    /// Not a role of ours.
+    #[error("Unsupported role: 'joiner'")]
+    Joiner,
+    /// Option files.
+    #[error(transparent)]
+    OptionFiles(#[from] OptionFileError),
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server's directories.
+    #[error(transparent)]
+    Layout(#[from] capture::LayoutError),
+    /// The freeze.
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
+    /// The copy.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The repository.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Given up from outside.
+    #[error(transparent)]
+    Aborted(#[from] Abort),
+    /// Anything of the system.
+    #[error("{0}: {1}")]
+    System(&'static str, io::Error),
+}
+
+impl DonateError {
+    /// The number for mysqld's log.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Args(_) | Self::Joiner | Self::OptionFiles(_) | Self::Config(_) => exit::EINVAL,
+            Self::Layout(_) | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
+            Self::Freeze(FreezeError::Timeout(_)) => exit::ETIMEDOUT,
+            Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => abort_status(abort),
+            Self::Aborted(abort) => abort_status(abort),
+            Self::Freeze(_) => exit::NOT_FROZEN,
+            Self::Capture(_) | Self::Storage(_) | Self::System(..) => {
+                if self.to_string().contains(&io::Error::from_raw_os_error(28).to_string()) { exit::ENOSPC } else { exit::EIO }
+            }
+        }
+    }
+}
+
+fn abort_status(abort: &Abort) -> u8 {
+    match abort {
+        Abort::Signal(_) => exit::EINTR,
+        Abort::FreezeTimeout(_) => exit::ETIMEDOUT,
+        Abort::MysqldGone(_) => exit::EPIPE,
+    }
+}
+
+/// Everything about one run that is known before the server is asked for anything.
+struct Run {
+    request: DonorRequest,
+    settings: Settings,
+    layout: ServerLayout,
+    storage: Arc<dyn Storage>,
+    id: BackupId,
+    /// The cluster's folder.
+    cluster: String,
+    started: Timestamp,
+}
+
+/// Takes a backup for mysqld. `pipe` is the claimed stdout.
+pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Result<(), DonateError> {
+    let started = Timestamp::now();
+    let mut request = DonorRequest::parse(args)?;
+    request.data_home = std::env::var("INNODB_DATA_HOME_DIR").ok().filter(|value| !value.is_empty());
+    if request.role == Role::Joiner {
+        return Err(DonateError::Joiner);
+    }
+    if !request.ignored.is_empty() {
+        log::info!("passed by mysqld and not needed here: {}", request.ignored.join(" "));
+    }
+    let conversation = Conversation::new(pipe, &request.datadir, request.progress);
+    if request.bypass {
+        log::info!("Bypassing state dump.");
+        return conversation.bypass(&request.gtid).map_err(|cause| DonateError::System("cannot answer mysqld", cause));
+    }
+    let watch = Watch::start(conversation.release(), Mysqld::find(&request.datadir))
+        .map_err(|cause| DonateError::System("cannot watch signals", cause))?;
+    let files = OptionFiles::read(&request.defaults)?;
+    let settings = Settings::resolve(&files, environment(), &SettingsOverrides::default())?;
+    files.warnings().iter().chain(&settings.warnings).for_each(|warning| log::warn!("{warning}"));
+    let facts = capture::gather(&request, &settings, &files, passed);
+    let layout = ServerLayout::new(&request, &facts)?;
+    let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(&settings.repository));
+    let cluster = safe_component(settings.cluster.as_deref().unwrap_or(&layout.cluster));
+    let id = claim(storage.as_ref(), &cluster, &layout.node)?;
+    let run = Run { request, settings, layout, storage, id, cluster, started };
+    let reporter = Reporter::start(&run);
+    let outcome = back_up(&run, conversation, facts, &watch, &reporter);
+    reporter.finish(outcome.as_ref().err());
+    outcome
+}
+
+/// Takes a folder of our own. Two backups of a node in one second get different seconds.
+fn claim(storage: &dyn Storage, cluster: &str, node: &str) -> Result<BackupId, DonateError> {
+    loop {
+        let id = BackupId::new(Timestamp::now(), node);
+        if storage.claim(&format!("{cluster}/{id}"))? {
+            return Ok(id);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+fn back_up(
+    run: &Run,
+    conversation: Conversation,
+    mut facts: Facts,
+    watch: &Watch,
+    reporter: &Reporter,
+) -> Result<(), DonateError> {
+    log::info!("backup {} of node '{}' to '{}'", run.id, run.layout.node, run.storage.location());
+    run.layout.external_roots().for_each(|(variable, root)| log::info!("{variable} is '{}'", root.display()));
+    // Once before the freeze: what is wrong with the files is better known while the server runs.
+    let expected = list_files(run)?;
+    log::info!("{} files and directories, {} MiB", expected.entries.len(), expected.bytes >> 20);
+    reporter.total(expected.bytes);
+
+    reporter.state(State::Freezing);
+    let abort = || watch.aborted();
+    let limits =
+        FreezeLimits { timeout: run.settings.flush_timeout, asked: &run.request.gtid, abort: &abort };
+    let frozen = conversation.flush_tables(&limits)?;
+    watch.limit_freeze(frozen.asked(), run.settings.freeze_timeout);
+    reporter.frozen(frozen.gtid());
+    let identity = Identity {
+        gtid: frozen.gtid().clone(),
+        frozen_at: frozen.at(),
+        flush_time: frozen.flush_time(),
+        mariadb_gtid: mariadb_gtid(&mut facts),
+    };
+    log::info!("the server is frozen at {} (flush took {} ms)", identity.gtid, identity.flush_time.as_millis());
+    let list = list_files(run)?;
+    let mut archive = start_archive(run, &identity)?;
+    let captured = capture::copy_frozen(frozen, &list, &mut archive, watch)?;
+    watch.lift_limit();
+    let frozen_time = captured.thawed.frozen_time();
+    log::info!("the server runs again: it was frozen for {} ms", frozen_time.as_millis());
+
+    reporter.state(State::Thawed);
+    finish_members(run, &identity.gtid, &mut archive)?;
+    let summary = archive.finish().map_err(CaptureError::from)?;
+    reporter.state(State::Publishing);
+    if let Some(abort) = watch.aborted() {
+        return Err(abort.into());
+    }
+    let warnings = facts.warnings.into_iter().chain(list.warnings).collect();
+    let taken = Taken { frozen_time, vanished: captured.vanished, warnings };
+    let manifest = publish(run, identity, taken, summary)?;
+    tell_scripts(&run.layout.datadir, &manifest.gtid);
+    captured.thawed.done().map_err(|cause| DonateError::System("cannot tell mysqld that it is done", cause))?;
+    log::info!(
+        "backup {} is complete at {}: {} files, {} MiB stored in {} MiB, frozen for {} ms",
+        manifest.id,
+        manifest.gtid.position(),
+        manifest.files,
+        manifest.data_bytes >> 20,
+        manifest.archive.bytes >> 20,
+        manifest.frozen_ms
+    );
+    Ok(())
+}
+
+fn list_files(run: &Run) -> Result<FileList, CaptureError> {
+    capture::list_files(&run.layout, run.settings.binlogs, run.settings.allow_rocksdb)
+}
+
+/// The positions for replicas; a server without SQL has none to tell.
+fn mariadb_gtid(facts: &mut Facts) -> MariadbGtid {
+    let Some(sql) = &mut facts.sql else {
+        facts.warnings.push("SQL did not answer: the binlog position is not known, a replica cannot be built from this backup".into());
+        return MariadbGtid::default();
+    };
+    sql.mariadb_gtid().unwrap_or_else(|why| {
+        facts.warnings.push(format!("the binlog position is not known ({why}): a replica cannot be built from this backup"));
+        MariadbGtid::default()
+    })
+}
+
+type Writer = ArchiveWriter<Box<dyn crate::storage::ObjectWriter>, Box<dyn crate::storage::ObjectWriter>>;
+
+/// Opens both objects and writes the identity, before the first data byte.
+fn start_archive(run: &Run, identity: &Identity) -> Result<Writer, DonateError> {
+    let compression = run.settings.compression;
+    let object = |name| run.storage.create(&object_name(&run.cluster, &run.id, name));
+    let header =
+        IndexHeader { format: FORMAT, id: run.id.clone(), gtid: identity.gtid.clone(), compression };
+    let options =
+        WriterOptions { compression, level: run.settings.compression_level, threads: run.settings.threads };
+    let mut archive = ArchiveWriter::create(object(compression.archive_name())?, object(INDEX)?, header, options)
+        .map_err(CaptureError::from)?;
+    let content = identity.to_bytes(run).map_err(|error| DonateError::System("cannot write the identity", error.into()))?;
+    archive.append_generated(own_member(run, IDENTITY_MEMBER), &content).map_err(CaptureError::from)?;
+    Ok(archive)
+}
+
+/// The members that follow the data; the server runs again while they are written.
+fn finish_members(run: &Run, gtid: &WsrepGtid, archive: &mut Writer) -> Result<(), CaptureError> {
+    archive.append_generated(own_member(run, GRASTATE_MEMBER), gtid.grastate(false).as_bytes())?;
+    let sums = archive.sums().to_vec();
+    archive.append_generated(own_member(run, SUMS_MEMBER), &sums)?;
+    Ok(())
+}
+
+/// A file of our own belongs to the server's user, who runs this program.
+fn own_member(run: &Run, name: &str) -> NewMember {
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    NewMember {
+        path: ArchivePath::new(name),
+        mode: 0o640,
+        uid,
+        gid,
+        user: capture::user_name(uid),
+        group: capture::group_name(gid),
+        mtime: run.started.as_second(),
+        mtime_nsec: 0,
+        tablespace: false,
+        origin: None,
+    }
+}
+
+/// The file that the stock script leaves: wrappers of garbd wait for it.
+fn tell_scripts(datadir: &Path, gtid: &WsrepGtid) {
+    let path = datadir.join("backup_sst_complete");
+    if let Err(error) = std::fs::write(&path, format!("{gtid}\n")) {
+        log::warn!("cannot write '{}': {error}", path.display());
+    }
+}

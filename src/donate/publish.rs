@@ -1,0 +1,132 @@
+//! From two finished streams to a backup: durable objects first, the manifest last.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{DonateError, Run};
+use crate::archive::ArchiveSummary;
+use crate::catalog::{INDEX, MANIFEST, object_name};
+use crate::model::{
+    ArchiveObject, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity, WsrepGtid,
+};
+use crate::storage::{ObjectWriter, StorageError};
+
+/// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
+pub(super) struct Identity {
+    pub(super) gtid: WsrepGtid,
+    pub(super) frozen_at: Timestamp,
+    pub(super) flush_time: Duration,
+    pub(super) mariadb_gtid: MariadbGtid,
+}
+
+impl Identity {
+    pub(super) fn to_bytes(&self, run: &Run) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            format: u32,
+            id: &'a str,
+            cluster: &'a str,
+            node: &'a str,
+            request: Option<&'a str>,
+            started: Timestamp,
+            frozen_at: Timestamp,
+            gtid: &'a WsrepGtid,
+            mariadb_gtid: &'a MariadbGtid,
+            server: ServerIdentity,
+            tool: ToolIdentity,
+        }
+        let mut bytes = serde_json::to_vec_pretty(&Document {
+            format: FORMAT,
+            id: run.id.as_str(),
+            cluster: &run.layout.cluster,
+            node: &run.layout.node,
+            request: run.request.request.as_deref(),
+            started: run.started,
+            frozen_at: self.frozen_at,
+            gtid: &self.gtid,
+            mariadb_gtid: &self.mariadb_gtid,
+            server: server(run),
+            tool: tool(),
+        })?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// What the copy brought.
+pub(super) struct Taken {
+    pub(super) frozen_time: Duration,
+    pub(super) vanished: u64,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Makes archive and index durable, then lets the manifest appear.
+pub(super) fn publish(
+    run: &Run,
+    identity: Identity,
+    taken: Taken,
+    summary: ArchiveSummary<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>,
+) -> Result<Manifest, DonateError> {
+    summary.archive.commit()?;
+    summary.index.commit()?;
+    let mut warnings = taken.warnings;
+    if taken.vanished > 0 {
+        warnings.push(format!("{} files vanished between the listing and the copy (server logs do)", taken.vanished));
+    }
+    for path in &summary.damaged_files {
+        warnings.push(format!("'{path}' has InnoDB pages with a wrong checksum: the server's own file is damaged"));
+    }
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let compression = run.settings.compression;
+    let manifest = Manifest {
+        format: FORMAT,
+        id: run.id.clone(),
+        cluster: run.layout.cluster.clone(),
+        node: run.layout.node.clone(),
+        request: run.request.request.clone(),
+        method: "freeze".into(),
+        started: run.started,
+        frozen_at: identity.frozen_at,
+        finished: Timestamp::now(),
+        flush_ms: millis(identity.flush_time),
+        frozen_ms: millis(taken.frozen_time),
+        gtid: identity.gtid,
+        donor_gtid: Some(run.request.gtid.position()),
+        mariadb_gtid: identity.mariadb_gtid,
+        server: server(run),
+        data_bytes: summary.data_bytes,
+        files: summary.files,
+        archive: ArchiveObject {
+            name: compression.archive_name().into(),
+            bytes: summary.archive_bytes,
+            sha256: summary.archive_sha256,
+            compression,
+            encryption: None,
+        },
+        index: IndexObject { name: INDEX.into(), bytes: summary.index_bytes, sha256: summary.index_sha256 },
+        damaged_pages: summary.damaged_pages,
+        warnings,
+        tool: tool(),
+    };
+    let bytes = manifest.to_bytes().map_err(|error| StorageError::new("write", MANIFEST, error.into()))?;
+    run.storage.put(&object_name(&run.cluster, &run.id, MANIFEST), &bytes)?;
+    Ok(manifest)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn server(run: &Run) -> ServerIdentity {
+    ServerIdentity {
+        version: run.layout.version.clone(),
+        datadir: run.layout.datadir.to_string_lossy().into_owned(),
+        innodb_page_size: run.layout.page_size,
+    }
+}
+
+fn tool() -> ToolIdentity {
+    ToolIdentity { version: env!("CARGO_PKG_VERSION").into() }
+}
