@@ -1,0 +1,202 @@
+//! Finding out how a file is cut into pages.
+//!
+//! A geometry counts as known when a page verifies in it: a 32 bit checksum over exactly that many bytes does not
+//! match by accident. The flags in page 0 say which one to try first, and nearly always that is all there is to
+//! do. When it fails, because page 0 is damaged, or zeros, or not a page 0 at all (`ibdata2`), or because the
+//! flags mean something else than expected, every geometry is tried on a window of 64 KiB, in which pages of
+//! all sizes are aligned.
+//!
+//! Windows of zeros say nothing and are passed over. After 32 others without success the file is not understood
+//! and all of it is skipped; page 0 alone is called damaged if it looks like a page 0 otherwise.
+
+use super::fsp::{Geometry, Header, LARGEST, USUAL};
+use super::page::{PAGE_NO, Verdict, is_zero, u32_at};
+use super::report::{Damage, DamagedPage, PageReport, SkipReason};
+use super::tablespace::Tablespace;
+
+/// Windows that are tried before a file is given up: 2 MiB.
+const PATIENCE: u32 = 32;
+
+/// What the first windows of a file have told so far.
+#[derive(Debug, Default)]
+pub(super) struct Learning {
+    /// Bytes of windows that were all zeros.
+    empty: u64,
+    /// Bytes of windows in which nothing verified.
+    unproven: u64,
+    tried: u32,
+    first_page: Option<FirstPage>,
+}
+
+/// What a first page that did not verify would be in each geometry. Its bytes are gone when that is known.
+#[derive(Debug)]
+struct FirstPage {
+    verdicts: Vec<(Geometry, Verdict)>,
+    /// The geometry named by the flags of a page that looks like a page 0 otherwise.
+    named: Option<Geometry>,
+}
+
+/// A geometry in which something verified.
+struct Proof {
+    geometry: Geometry,
+    /// Number of the first page in the file.
+    base: u64,
+    system: bool,
+}
+
+/// What to do with the window that was just looked at.
+pub(super) enum Lesson {
+    /// Its pages can be checked.
+    Learnt(Tablespace),
+    /// It has been taken into account; go on with the next.
+    NotYet,
+    /// It has been taken into account; there is no point in looking at more.
+    Hopeless,
+}
+
+impl Learning {
+    /// Looks at the next 64 KiB of the file, or at less at its end.
+    pub(super) fn window(&mut self, window: &[u8], report: &mut PageReport) -> Lesson {
+        if is_zero(window) {
+            self.empty += window.len() as u64;
+            return Lesson::NotYet;
+        }
+        if let Some(proof) = prove(window, self.offset()) {
+            return Lesson::Learnt(self.adopt(&proof, report));
+        }
+        if self.offset() == 0 {
+            self.first_page = Some(FirstPage::new(window));
+        }
+        self.skip(window.len());
+        self.tried += 1;
+        if self.tried < PATIENCE { Lesson::NotYet } else { Lesson::Hopeless }
+    }
+
+    /// Passes over bytes without looking at them.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.unproven += bytes as u64;
+    }
+
+    /// Ends a file that was not understood.
+    pub(super) fn give_up(&self, report: &mut PageReport) {
+        let named = self.first_page.as_ref().and_then(|first| first.named);
+        let unit = named.map_or(USUAL, |geometry| geometry.page_size) as u64;
+        let mut unproven = self.unproven.div_ceil(unit);
+        if let Some(geometry) = named {
+            unproven -= self.first_page_damage(geometry, report);
+            note(geometry, report);
+        }
+        report.pages_empty += self.empty.div_ceil(unit);
+        report.pages_skipped.add(SkipReason::UnknownGeometry, unproven);
+    }
+
+    fn offset(&self) -> u64 {
+        self.empty + self.unproven
+    }
+
+    /// Accounts for the windows before the one that proved the geometry.
+    fn adopt(&self, proof: &Proof, report: &mut PageReport) -> Tablespace {
+        let page_size = proof.geometry.page_size as u64;
+        let mut empty = self.empty / page_size;
+        let mut unproven = self.unproven / page_size;
+        if proof.base == 0 && self.first_page.is_some() {
+            unproven -= self.first_page_damage(proof.geometry, report);
+        } else if proof.base == 0 && empty > 0 {
+            report.pages_checked += 1;
+            report.damaged.add(page_zero(Damage::EmptyHeader, 0, 0));
+            empty -= 1;
+        }
+        report.pages_empty += empty;
+        report.pages_skipped.add(SkipReason::UnknownGeometry, unproven);
+        note(proof.geometry, report);
+        Tablespace::new(proof.geometry, proof.base, self.offset() / page_size, proof.system)
+    }
+
+    /// Reports the first page if it is damaged in this geometry; the number of pages that are thereby settled.
+    fn first_page_damage(&self, geometry: Geometry, report: &mut PageReport) -> u64 {
+        let verdicts = self.first_page.iter().flat_map(|first| &first.verdicts);
+        for (candidate, verdict) in verdicts {
+            let same = (candidate.format, candidate.page_size) == (geometry.format, geometry.page_size);
+            if let (true, Verdict::Damaged { damage, stored, computed }) = (same, *verdict) {
+                report.pages_checked += 1;
+                report.damaged.add(page_zero(damage, stored, computed));
+                return 1;
+            }
+        }
+        0
+    }
+}
+
+impl FirstPage {
+    fn new(window: &[u8]) -> Self {
+        let verdict = |geometry: Geometry| {
+            window.get(..geometry.page_size).map(|page| (geometry, geometry.check(page)))
+        };
+        let verdicts = Geometry::ALL.into_iter().filter_map(verdict).collect();
+        let named = Geometry::from_flags(window).filter(|_| Header::looks_right(window));
+        Self { verdicts, named }
+    }
+}
+
+fn page_zero(damage: Damage, stored: u32, computed: u32) -> DamagedPage {
+    DamagedPage { page_no: 0, offset: 0, damage, stored, computed }
+}
+
+fn note(geometry: Geometry, report: &mut PageReport) {
+    report.page_size = u32::try_from(geometry.page_size).ok();
+    report.format = Some(geometry.format);
+}
+
+/// Looks for a geometry in which a page of this window, `offset` bytes into the file, verifies.
+fn prove(window: &[u8], offset: u64) -> Option<Proof> {
+    if offset == 0
+        && let Some(proof) = prove_by_flags(window)
+    {
+        return Some(proof);
+    }
+    let proofs = Geometry::ALL.into_iter().filter_map(|geometry| prove_by_trial(window, offset, geometry));
+    proofs.max_by_key(|(bytes, _)| *bytes).map(|(_, proof)| proof)
+}
+
+/// The usual case: page 0 verifies in the geometry that its flags name.
+fn prove_by_flags(window: &[u8]) -> Option<Proof> {
+    let geometry = Geometry::from_flags(window)?;
+    let page = window.get(..geometry.page_size)?;
+    let proven = match geometry.check(page) {
+        Verdict::Valid => u32_at(page, PAGE_NO) == 0,
+        Verdict::Unchecked(SkipReason::NoChecksum) => Header::looks_right(page),
+        _ => false,
+    };
+    proven.then(|| Proof { geometry, base: 0, system: geometry.space_id(page) == Some(0) })
+}
+
+/// Tries one geometry: how many bytes verify in it, and what that says about the file.
+fn prove_by_trial(window: &[u8], offset: u64, geometry: Geometry) -> Option<(usize, Proof)> {
+    let first_place = offset / geometry.page_size as u64;
+    let mut best: Option<(usize, Proof)> = None;
+    for (place, page) in (first_place..).zip(window.chunks_exact(geometry.page_size)) {
+        if geometry.check(page) != Verdict::Valid {
+            continue;
+        }
+        let Some(base) = u64::from(u32_at(page, PAGE_NO)).checked_sub(place) else { continue };
+        match &mut best {
+            Some((bytes, proof)) if proof.base == base => *bytes += page.len(),
+            Some(_) => {}
+            None => {
+                // Only the system tablespace has more than one file.
+                let system = base > 0 || geometry.space_id(page) == Some(0);
+                best = Some((page.len(), Proof { geometry, base, system }));
+            }
+        }
+    }
+    best
+}
+
+/// Every page size divides a window.
+const _: () = {
+    let mut at = 0;
+    while at < Geometry::ALL.len() {
+        assert!(LARGEST.is_multiple_of(Geometry::ALL[at].page_size));
+        at += 1;
+    }
+};

@@ -1,0 +1,127 @@
+//! Pages in the order of a file whose geometry is known: each is judged by what it is, where it lies, and what the
+//! tablespace says about it.
+
+use super::descriptors::{Doublewrite, FreePages, TRX_SYS_PAGE_NO};
+use super::fsp::{Geometry, Header};
+use super::page::{PAGE_NO, Verdict, is_zero, u32_at};
+use super::report::{Damage, DamagedPage, PageReport, SkipReason};
+
+/// The state between two pages.
+#[derive(Debug)]
+pub(super) struct Tablespace {
+    geometry: Geometry,
+    /// Number of the first page in this file: 0, but in `ibdata2` and later.
+    base: u64,
+    /// Place of the next page in this file.
+    next: u64,
+    /// Once page 0 has been verified.
+    header: Option<Header>,
+    free: FreePages,
+    /// Whether this is the system tablespace.
+    system: bool,
+    doublewrite: Doublewrite,
+}
+
+impl Tablespace {
+    /// A file that starts with page `base` and whose next page is at place `next`.
+    pub(super) fn new(geometry: Geometry, base: u64, next: u64, system: bool) -> Self {
+        let doublewrite = if system { Doublewrite::usual(geometry) } else { Doublewrite::none() };
+        Self { geometry, base, next, header: None, free: FreePages::default(), system, doublewrite }
+    }
+
+    /// Bytes per page.
+    pub(super) fn page_size(&self) -> usize {
+        self.geometry.page_size
+    }
+
+    /// Takes the next page of the file.
+    pub(super) fn check(&mut self, page: &[u8], report: &mut PageReport) {
+        let place = self.next;
+        self.next += 1;
+        let page_no = self.base + place;
+        let verdict = if self.doublewrite.contains(page_no) {
+            doublewrite_slot(page)
+        } else {
+            self.judge(page, page_no)
+        };
+        match verdict {
+            Verdict::Valid => report.pages_checked += 1,
+            Verdict::Empty => report.pages_empty += 1,
+            Verdict::Unchecked(reason) => report.pages_skipped.add(reason, 1),
+            Verdict::Damaged { damage, stored, computed } => {
+                let offset = place * self.geometry.page_size as u64;
+                report.pages_checked += 1;
+                report.damaged.add(DamagedPage { page_no, offset, damage, stored, computed });
+            }
+        }
+    }
+
+    /// Ends the file.
+    pub(super) fn finish(&self, trailing: usize, report: &mut PageReport) {
+        report.trailing_bytes = u32::try_from(trailing).unwrap_or(u32::MAX);
+        if let Some(header) = self.header.filter(|header| header.space_id != 0) {
+            report.pages_missing = header.pages.saturating_sub(self.next);
+        }
+    }
+
+    fn judge(&mut self, page: &[u8], page_no: u64) -> Verdict {
+        let verdict = match self.geometry.check(page) {
+            Verdict::Valid => {
+                self.learn(page, page_no);
+                self.misplaced(page, page_no)
+            }
+            // Somebody proved the geometry, so this file has pages: its header is lost.
+            Verdict::Empty if page_no == 0 => {
+                Verdict::Damaged { damage: Damage::EmptyHeader, stored: 0, computed: 0 }
+            }
+            other => other,
+        };
+        match verdict {
+            Verdict::Damaged { .. } if self.free.contains(page_no) => Verdict::Unchecked(SkipReason::Free),
+            Verdict::Damaged { .. } if self.header.is_some_and(|header| !header.flags_known) => {
+                Verdict::Unchecked(SkipReason::UnknownFlags)
+            }
+            other => other,
+        }
+    }
+
+    /// Takes from a verified page what it says about others.
+    fn learn(&mut self, page: &[u8], page_no: u64) {
+        if page_no == 0 {
+            self.header = Header::read(page);
+            self.free.limit = self.header.map(|header| header.free_limit);
+            // The logical page size is a guess until the flags confirm the rest of the geometry.
+            if let Some(named) = Geometry::from_flags(page)
+                && (named.format, named.page_size) == (self.geometry.format, self.geometry.page_size)
+            {
+                self.geometry = named;
+            }
+        }
+        if self.system && page_no == TRX_SYS_PAGE_NO {
+            self.doublewrite.learn(page, self.geometry);
+        }
+        self.free.learn(page, page_no, self.geometry);
+    }
+
+    /// A page with a good checksum is valid only in its own place. Without a verified header nothing is known
+    /// about the place.
+    fn misplaced(&self, page: &[u8], page_no: u64) -> Verdict {
+        let Some(header) = self.header else { return Verdict::Valid };
+        let number = u32_at(page, PAGE_NO);
+        if u64::from(number) != page_no {
+            let computed = u32::try_from(page_no).unwrap_or(u32::MAX);
+            return Verdict::Damaged { damage: Damage::PageNumber, stored: number, computed };
+        }
+        match self.geometry.space_id(page) {
+            Some(stored) if stored != header.space_id => {
+                Verdict::Damaged { damage: Damage::SpaceId, stored, computed: header.space_id }
+            }
+            _ => Verdict::Valid,
+        }
+    }
+}
+
+/// Whatever lies in the doublewrite buffer is not a page of its place.
+fn doublewrite_slot(page: &[u8]) -> Verdict {
+    if is_zero(page) { Verdict::Empty } else { Verdict::Unchecked(SkipReason::Doublewrite) }
+}
