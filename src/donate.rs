@@ -15,16 +15,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::archive::{ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions};
+use crate::archive::{
+    ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions,
+};
 use crate::capture::{self, CaptureError, Facts, FileList, ServerLayout, Watch};
 use crate::catalog::{INDEX, object_name};
 use crate::config::{ConfigError, OptionFileError, OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
-use crate::model::{ArchivePath, BackupId, FORMAT, IndexHeader, MariadbGtid, State, WsrepGtid, safe_component};
+use crate::model::{
+    ArchivePath, BackupId, FORMAT, IndexHeader, MariadbGtid, State, WsrepGtid, safe_component,
+};
 use crate::sst::{
-    Abort, ArgsError, Conversation, Credentials, DonorRequest, FreezeError, FreezeLimits, Mysqld, Role,
+    self, Abort, ArgsError, Conversation, Credentials, DonorRequest, FreezeError, FreezeLimits, Mysqld, Role,
 };
 use crate::storage::{LocalStorage, Storage, StorageError};
+use crate::ui;
 use publish::{Identity, Taken, publish};
 use report::Reporter;
 
@@ -67,14 +72,24 @@ impl DonateError {
     /// The number for mysqld's log.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Args(_) | Self::Joiner | Self::OptionFiles(_) | Self::Config(_) => exit::EINVAL,
-            Self::Layout(_) | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
+            Self::Args(_)
+            | Self::Joiner
+            | Self::OptionFiles(_)
+            | Self::Config(_)
+            | Self::Layout(_)
+            | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
             Self::Freeze(FreezeError::Timeout(_)) => exit::ETIMEDOUT,
-            Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => abort_status(abort),
+            Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => {
+                abort_status(abort)
+            }
             Self::Aborted(abort) => abort_status(abort),
             Self::Freeze(_) => exit::NOT_FROZEN,
             Self::Capture(_) | Self::Storage(_) | Self::System(..) => {
-                if self.to_string().contains(&io::Error::from_raw_os_error(28).to_string()) { exit::ENOSPC } else { exit::EIO }
+                if self.to_string().contains(&io::Error::from_raw_os_error(28).to_string()) {
+                    exit::ENOSPC
+                } else {
+                    exit::EIO
+                }
             }
         }
     }
@@ -114,7 +129,9 @@ pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Res
     let conversation = Conversation::new(pipe, &request.datadir, request.progress);
     if request.bypass {
         log::info!("Bypassing state dump.");
-        return conversation.bypass(&request.gtid).map_err(|cause| DonateError::System("cannot answer mysqld", cause));
+        return conversation
+            .bypass(&request.gtid)
+            .map_err(|cause| DonateError::System("cannot answer mysqld", cause));
     }
     let watch = Watch::start(conversation.release(), Mysqld::find(&request.datadir))
         .map_err(|cause| DonateError::System("cannot watch signals", cause))?;
@@ -171,7 +188,11 @@ fn back_up(
         flush_time: frozen.flush_time(),
         mariadb_gtid: mariadb_gtid(&mut facts),
     };
-    log::info!("the server is frozen at {} (flush took {} ms)", identity.gtid, identity.flush_time.as_millis());
+    log::info!(
+        "the server is frozen at {} (flush took {} ms)",
+        identity.gtid,
+        identity.flush_time.as_millis()
+    );
     let list = list_files(run)?;
     let mut archive = start_archive(run, &identity)?;
     let captured = capture::copy_frozen(frozen, &list, &mut archive, watch)?;
@@ -190,7 +211,10 @@ fn back_up(
     let taken = Taken { frozen_time, vanished: captured.vanished, warnings };
     let manifest = publish(run, identity, taken, summary)?;
     tell_scripts(&run.layout.datadir, &manifest.gtid);
-    captured.thawed.done().map_err(|cause| DonateError::System("cannot tell mysqld that it is done", cause))?;
+    captured
+        .thawed
+        .done()
+        .map_err(|cause| DonateError::System("cannot tell mysqld that it is done", cause))?;
     log::info!(
         "backup {} is complete at {}: {} files, {} MiB stored in {} MiB, frozen for {} ms",
         manifest.id,
@@ -214,7 +238,9 @@ fn mariadb_gtid(facts: &mut Facts) -> MariadbGtid {
         return MariadbGtid::default();
     };
     sql.mariadb_gtid().unwrap_or_else(|why| {
-        facts.warnings.push(format!("the binlog position is not known ({why}): a replica cannot be built from this backup"));
+        facts.warnings.push(format!(
+            "the binlog position is not known ({why}): a replica cannot be built from this backup"
+        ));
         MariadbGtid::default()
     })
 }
@@ -225,13 +251,15 @@ type Writer = ArchiveWriter<Box<dyn crate::storage::ObjectWriter>, Box<dyn crate
 fn start_archive(run: &Run, identity: &Identity) -> Result<Writer, DonateError> {
     let compression = run.settings.compression;
     let object = |name| run.storage.create(&object_name(&run.cluster, &run.id, name));
-    let header =
-        IndexHeader { format: FORMAT, id: run.id.clone(), gtid: identity.gtid.clone(), compression };
+    let header = IndexHeader { format: FORMAT, id: run.id.clone(), gtid: identity.gtid.clone(), compression };
     let options =
         WriterOptions { compression, level: run.settings.compression_level, threads: run.settings.threads };
-    let mut archive = ArchiveWriter::create(object(compression.archive_name())?, object(INDEX)?, header, options)
-        .map_err(CaptureError::from)?;
-    let content = identity.to_bytes(run).map_err(|error| DonateError::System("cannot write the identity", error.into()))?;
+    let mut archive =
+        ArchiveWriter::create(object(compression.archive_name())?, object(INDEX)?, header, options)
+            .map_err(CaptureError::from)?;
+    let content = identity
+        .to_bytes(run)
+        .map_err(|error| DonateError::System("cannot write the identity", error.into()))?;
     archive.append_generated(own_member(run, IDENTITY_MEMBER), &content).map_err(CaptureError::from)?;
     Ok(archive)
 }
@@ -256,7 +284,7 @@ fn own_member(run: &Run, name: &str) -> NewMember {
         group: capture::group_name(gid),
         mtime: run.started.as_second(),
         mtime_nsec: 0,
-        tablespace: false,
+        system_tablespace: false,
         origin: None,
     }
 }
@@ -266,5 +294,27 @@ fn tell_scripts(datadir: &Path, gtid: &WsrepGtid) {
     let path = datadir.join("backup_sst_complete");
     if let Err(error) = std::fs::write(&path, format!("{gtid}\n")) {
         log::warn!("cannot write '{}': {error}", path.display());
+    }
+}
+
+/// The donor role from its first to its last moment; the exit status.
+///
+/// Inherited descriptors go first, before anything of ours is opened; then stdout is taken away from
+/// everything but the conversation.
+pub fn main(args: &[String]) -> u8 {
+    sst::close_inherited();
+    ui::init_donor();
+    let outcome = sst::stdout::claim()
+        .map_err(|cause| DonateError::System("cannot take stdout for mysqld", cause))
+        .and_then(|pipe| {
+            donate(args, pipe, &sst::read_credentials(std::env::var("WSREP_SST_OPT_AUTH").ok()))
+        });
+    match outcome {
+        Ok(()) => exit::DONE,
+        Err(error) => {
+            log::error!("{error}");
+            log::error!("no backup was made");
+            error.exit_status()
+        }
     }
 }

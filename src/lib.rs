@@ -5,9 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod capture;
 pub mod catalog;
+pub mod cli;
 pub mod config;
+pub mod donate;
+pub mod exit;
 pub mod innodb;
 pub mod model;
 pub mod sst;
 pub mod storage;
+pub mod ui;

@@ -43,8 +43,8 @@ pub struct NewMember {
     pub mtime: i64,
     /// Nanoseconds of it.
     pub mtime_nsec: u32,
-    /// An InnoDB tablespace whose name does not tell so (`innodb_data_file_path`).
-    pub tablespace: bool,
+    /// A file of `innodb_data_file_path`, whatever its name.
+    pub system_tablespace: bool,
     /// Set for what lives outside the data directory.
     pub origin: Option<Origin>,
 }

@@ -31,7 +31,7 @@ fn member(path: &str) -> NewMember {
         group: None,
         mtime: 1_700_000_000,
         mtime_nsec: 5,
-        tablespace: false,
+        system_tablespace: false,
         origin: None,
     }
 }

@@ -253,6 +253,8 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             mode: member.mode,
             uid: member.uid,
             gid: member.gid,
+            user: member.user,
+            group: member.group,
             mtime: member.mtime,
             mtime_nsec: member.mtime_nsec,
             size: 0,
@@ -263,6 +265,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             end_offset: self.stream.raw_written(),
             target: None,
             origin: member.origin,
+            system_tablespace: member.system_tablespace,
             changed: false,
         };
         fill(&mut line);
@@ -279,7 +282,7 @@ struct Content {
 
 impl Content {
     fn new(member: &NewMember) -> Self {
-        let pages = (member.tablespace || PageChecker::is_tablespace(&member.path.file_name()))
+        let pages = (member.system_tablespace || PageChecker::is_tablespace(&member.path.file_name()))
             .then(PageChecker::new);
         Self { sha: Sha256::new(), pages }
     }

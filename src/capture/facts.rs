@@ -70,7 +70,12 @@ impl Facts {
 }
 
 /// Asks the server; where it does not answer, the option files and mysqld's own arguments.
-pub fn gather(request: &DonorRequest, settings: &Settings, files: &OptionFiles, passed: &Credentials) -> Facts {
+pub fn gather(
+    request: &DonorRequest,
+    settings: &Settings,
+    files: &OptionFiles,
+    passed: &Credentials,
+) -> Facts {
     let mut facts = match ask_server(request, settings, passed) {
         Ok(facts) => facts,
         Err(why) => {
@@ -86,7 +91,8 @@ pub fn gather(request: &DonorRequest, settings: &Settings, files: &OptionFiles, 
 }
 
 fn ask_server(request: &DonorRequest, settings: &Settings, passed: &Credentials) -> Result<Facts, String> {
-    let socket = settings.socket.as_deref().or(request.socket.as_deref()).ok_or("the server has no unix socket")?;
+    let socket =
+        settings.socket.as_deref().or(request.socket.as_deref()).ok_or("the server has no unix socket")?;
     let socket = request.datadir.join(socket);
     let mut problems = Vec::new();
     for credentials in candidates(settings, passed) {

@@ -15,8 +15,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Set for what lives outside the data directory.
     pub origin: Option<Origin>,
-    /// A tablespace whatever its name.
-    pub tablespace: bool,
+    /// A file of `innodb_data_file_path`.
+    pub system_tablespace: bool,
 }
 
 /// What an entry is.

@@ -66,7 +66,11 @@ where
             let reason = watch.aborted();
             drop(frozen);
             Err(reason.map_or_else(
-                || CaptureError::Archive(ArchiveError::Write(io::Error::other("the server was thawed too early"))),
+                || {
+                    CaptureError::Archive(ArchiveError::Write(io::Error::other(
+                        "the server was thawed too early",
+                    )))
+                },
                 CaptureError::from,
             ))
         }
@@ -98,7 +102,8 @@ where
         }
         EntryKind::Symlink(target) => {
             let metadata = std::fs::symlink_metadata(&entry.disk).map_err(fail)?;
-            archive.append_symlink(member(entry, &metadata, names), crate::model::ArchivePath::new(target))?;
+            archive
+                .append_symlink(member(entry, &metadata, names), crate::model::ArchivePath::new(target))?;
         }
         EntryKind::Generated(content) => {
             let metadata = std::fs::metadata(&entry.disk).map_err(fail)?;
@@ -118,7 +123,7 @@ fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMemb
         group: names.group(metadata.gid()),
         mtime: metadata.mtime(),
         mtime_nsec: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
-        tablespace: entry.tablespace,
+        system_tablespace: entry.system_tablespace,
         origin: entry.origin.clone(),
     }
 }
@@ -140,7 +145,11 @@ impl OwnerNames {
     }
 }
 
-fn cached(cache: &mut Option<(u32, Option<String>)>, id: u32, look_up: fn(u32) -> Option<String>) -> Option<String> {
+fn cached(
+    cache: &mut Option<(u32, Option<String>)>,
+    id: u32,
+    look_up: fn(u32) -> Option<String>,
+) -> Option<String> {
     match cache {
         Some((known, name)) if *known == id => name.clone(),
         _ => {

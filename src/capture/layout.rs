@@ -23,7 +23,9 @@ pub enum LayoutError {
         cause: std::io::Error,
     },
     /// Not a MariaDB data directory.
-    #[error("the data directory '{0}' holds no InnoDB system tablespace ({1}); mysqld passed the wrong --datadir, or innodb_data_home_dir is not known here")]
+    #[error(
+        "the data directory '{0}' holds no InnoDB system tablespace ({1}); mysqld passed the wrong --datadir, or innodb_data_home_dir is not known here"
+    )]
     NoTablespace(PathBuf, PathBuf),
 }
 
@@ -159,13 +161,22 @@ fn is_undo(name: &str) -> bool {
 /// Files in `root` whose name fits, sorted. A directory that cannot be read has none: the walk will say so.
 fn matching_files(root: &Path, fits: fn(&str) -> bool) -> Vec<PathBuf> {
     let Ok(listing) = fs::read_dir(root) else { return Vec::new() };
-    let mut files: Vec<PathBuf> =
-        listing.flatten().filter(|entry| entry.file_name().to_str().is_some_and(fits)).map(|entry| entry.path()).collect();
+    let mut files: Vec<PathBuf> = listing
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(fits))
+        .map(|entry| entry.path())
+        .collect();
     files.sort();
     files
 }
 
-fn add_external(externals: &mut Vec<External>, datadir: &Path, variable: &'static str, root: &Path, files: Vec<PathBuf>) {
+fn add_external(
+    externals: &mut Vec<External>,
+    datadir: &Path,
+    variable: &'static str,
+    root: &Path,
+    files: Vec<PathBuf>,
+) {
     let resolved = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
     if resolved.starts_with(datadir) {
         return;
@@ -192,12 +203,28 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn excluded(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Vec<PathBuf> {
-    let files = ["general_log_file", "log_error", "log_slow_query_file", "slow_query_log_file", "pid_file", "socket", "tmpdir"];
-    let mut excluded: Vec<PathBuf> =
-        files.iter().filter_map(|name| facts.get(name)).flat_map(|value| value.split(':')).map(place).collect();
+    let files = [
+        "general_log_file",
+        "log_error",
+        "log_slow_query_file",
+        "slow_query_log_file",
+        "pid_file",
+        "socket",
+        "tmpdir",
+    ];
+    let mut excluded: Vec<PathBuf> = files
+        .iter()
+        .filter_map(|name| facts.get(name))
+        .flat_map(|value| value.split(':'))
+        .map(place)
+        .collect();
     if let Some(options) = facts.get("wsrep_provider_options") {
         let option = |name: &str| {
-            options.split(';').filter_map(|pair| pair.split_once('=')).find(|(key, _)| key.trim() == name).map(|(_, v)| v.trim())
+            options
+                .split(';')
+                .filter_map(|pair| pair.split_once('='))
+                .find(|(key, _)| key.trim() == name)
+                .map(|(_, v)| v.trim())
         };
         let directory = option("gcache.dir").or_else(|| option("base_dir")).unwrap_or("");
         if let Some(name) = option("gcache.name") {
@@ -223,9 +250,11 @@ mod tests {
     const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
 
     fn layout(datadir: &Path, pairs: &[(&str, &str)]) -> Result<ServerLayout, LayoutError> {
-        let args = ["--role", "donor", "--datadir", &datadir.to_string_lossy(), "--gtid", &format!("{UUID}:1")];
+        let args =
+            ["--role", "donor", "--datadir", &datadir.to_string_lossy(), "--gtid", &format!("{UUID}:1")];
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let variables: HashMap<String, String> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let variables: HashMap<String, String> =
+            pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         ServerLayout::new(&DonorRequest::parse(&args).unwrap(), &Facts::from_variables(variables))
     }
 
@@ -234,7 +263,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let datadir = fs::canonicalize(folder.path()).unwrap();
         fs::write(datadir.join("ibdata1"), "").unwrap();
-        let layout = layout(&datadir, &[("log_bin_basename", "mysql-bin"), ("wsrep_node_name", "n1")]).unwrap();
+        let layout =
+            layout(&datadir, &[("log_bin_basename", "mysql-bin"), ("wsrep_node_name", "n1")]).unwrap();
         assert_eq!(layout.externals, []);
         assert_eq!(layout.system_tablespaces, [datadir.join("ibdata1")]);
         let binlog = layout.binlog.unwrap();
@@ -249,7 +279,9 @@ mod tests {
         for directory in ["data/inside", "home", "redo"] {
             fs::create_dir_all(root.join(directory)).unwrap();
         }
-        for file in ["home/ibdata1", "home/ibdata2", "home/foreign", "redo/ib_logfile0", "data/inside/undo001"] {
+        for file in
+            ["home/ibdata1", "home/ibdata2", "home/foreign", "redo/ib_logfile0", "data/inside/undo001"]
+        {
             fs::write(root.join(file), "").unwrap();
         }
         let at = |name: &str| root.join(name).to_string_lossy().into_owned();
@@ -288,7 +320,9 @@ mod tests {
 
     #[test]
     fn undo_tablespaces_by_name() {
-        for (name, wanted) in [("undo001", true), ("undo_001", true), ("extra.ibu", true), ("undo", false), ("undoing", false)] {
+        for (name, wanted) in
+            [("undo001", true), ("undo_001", true), ("extra.ibu", true), ("undo", false), ("undoing", false)]
+        {
             assert_eq!(is_undo(name), wanted, "{name}");
         }
     }

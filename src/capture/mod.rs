@@ -15,8 +15,8 @@ mod names;
 mod rules;
 mod source;
 mod sql;
-mod watch;
 mod walk;
+mod watch;
 
 pub use facts::{Facts, gather};
 pub use files::{Entry, EntryKind, FileList};

@@ -47,14 +47,21 @@ pub(super) enum Verdict {
 }
 
 /// Judges a path; `relative` counts from the data directory.
-pub(super) fn judge(layout: &ServerLayout, binlogs: BinlogChoice, path: &Path, relative: &Path, is_directory: bool) -> Verdict {
+pub(super) fn judge(
+    layout: &ServerLayout,
+    binlogs: BinlogChoice,
+    path: &Path,
+    relative: &Path,
+    is_directory: bool,
+) -> Verdict {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if ANYWHERE.contains(&name.as_str()) || layout.excluded.iter().any(|excluded| excluded == path) {
         return Verdict::Leave;
     }
     if is_log(layout, path) {
         // The walk leaves the binary logs out; what is wanted of them is added by its own rule.
-        let whole = binlogs == BinlogChoice::All && layout.binlog.as_ref().is_some_and(|log| numbered(&log.base, path));
+        let whole = binlogs == BinlogChoice::All
+            && layout.binlog.as_ref().is_some_and(|log| numbered(&log.base, path));
         return if whole { Verdict::Take } else { Verdict::Leave };
     }
     if relative.components().count() > 1 {
@@ -78,8 +85,12 @@ fn is_run_file(name: &str) -> bool {
         || name.starts_with("gcache.page.")
         || name.starts_with("tables_flushed")
         || name.strip_prefix("core.").is_some_and(digits)
-        || (name.starts_with("master-") || name.starts_with("relay-log-")) && name.ends_with(".info")
-        || [".pid", ".err", ".sock", ".lock"].iter().any(|suffix| name.ends_with(suffix))
+        || ["master-", "relay-log-"].iter().any(|start| name.starts_with(start)) && suffix(name, "info")
+        || ["pid", "err", "sock", "lock"].iter().any(|end| suffix(name, end))
+}
+
+fn suffix(name: &str, end: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == end)
 }
 
 /// A binary or relay log, its index, or its state file.
@@ -137,10 +148,34 @@ mod tests {
     #[test]
     fn what_belongs_to_one_run_is_left() {
         for name in [
-            "ibtmp1", "galera.cache", "gcache.page.000001", "gvwstate.dat", "grastate.dat", "n1.pid", "n1.err", "general.log",
-            "tables_flushed", "tables_flushed.tmp", "sst_error", "wsrep_sst.pid", "sst_in_progress", "backup_sst_complete",
-            "tc.log", "auto.cnf", "core", "core.123", "master.info", "master-a.info", "relay-log-a.info", "relay-bin.000001",
-            "relay-bin.index", "db/slow.log", "mysql-bin.000007", "mysql-bin.index", "mysql-bin.state", "mysql-bin.000007.idx",
+            "ibtmp1",
+            "galera.cache",
+            "gcache.page.000001",
+            "gvwstate.dat",
+            "grastate.dat",
+            "n1.pid",
+            "n1.err",
+            "general.log",
+            "tables_flushed",
+            "tables_flushed.tmp",
+            "sst_error",
+            "wsrep_sst.pid",
+            "sst_in_progress",
+            "backup_sst_complete",
+            "tc.log",
+            "auto.cnf",
+            "core",
+            "core.123",
+            "master.info",
+            "master-a.info",
+            "relay-log-a.info",
+            "relay-bin.000001",
+            "relay-bin.index",
+            "db/slow.log",
+            "mysql-bin.000007",
+            "mysql-bin.index",
+            "mysql-bin.state",
+            "mysql-bin.000007.idx",
         ] {
             assert_eq!(verdict(name, false, BinlogChoice::Newest), Verdict::Leave, "{name}");
         }
@@ -152,8 +187,20 @@ mod tests {
     #[test]
     fn data_and_what_is_not_known_is_taken() {
         for name in [
-            "ibdata1", "undo001", "ib_logfile0", "aria_log_control", "aria_log.00000001", "ib_buffer_pool", "multi-master.info",
-            "mysql_upgrade_info", "db/t.ibd", "db/core", "db/galera.cache", "db/master.info", "anything", "mysql-bin.old",
+            "ibdata1",
+            "undo001",
+            "ib_logfile0",
+            "aria_log_control",
+            "aria_log.00000001",
+            "ib_buffer_pool",
+            "multi-master.info",
+            "mysql_upgrade_info",
+            "db/t.ibd",
+            "db/core",
+            "db/galera.cache",
+            "db/master.info",
+            "anything",
+            "mysql-bin.old",
         ] {
             assert_eq!(verdict(name, false, BinlogChoice::Newest), Verdict::Take, "{name}");
         }

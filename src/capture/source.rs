@@ -48,7 +48,9 @@ impl<'a> FileSource<'a> {
 
     /// Bytes that may be read at once, and the seek that goes before.
     fn next_stretch(&mut self) -> io::Result<u64> {
-        let Some(segments) = &self.segments else { return Ok(self.opened.len().saturating_sub(self.position)) };
+        let Some(segments) = &self.segments else {
+            return Ok(self.opened.len().saturating_sub(self.position));
+        };
         while let Some(segment) = segments.get(self.place.0) {
             if self.place.1 < segment.len {
                 let wanted = segment.offset + self.place.1;

@@ -38,7 +38,8 @@ impl SqlSession {
         })?;
         let mut session = Self { connection };
         // A backup of our own account's sessions must not wait for somebody's lock.
-        let _ = session.connection.query_drop("SET SESSION lock_wait_timeout=1, SESSION max_statement_time=2");
+        let _ =
+            session.connection.query_drop("SET SESSION lock_wait_timeout=1, SESSION max_statement_time=2");
         Ok(session)
     }
 
@@ -46,7 +47,8 @@ impl SqlSession {
     pub fn variables(&mut self, names: &[&str]) -> Result<HashMap<String, String>, String> {
         let list: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
         let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", list.join(","));
-        let rows: Vec<(String, String)> = self.connection.query(statement).map_err(|error| error.to_string())?;
+        let rows: Vec<(String, String)> =
+            self.connection.query(statement).map_err(|error| error.to_string())?;
         Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
     }
 
@@ -65,7 +67,9 @@ impl SqlSession {
     pub fn mariadb_gtid(&mut self) -> Result<MariadbGtid, String> {
         let row: Option<(Option<String>, Option<String>, Option<String>)> = self
             .connection
-            .query_first("SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, @@GLOBAL.gtid_slave_pos")
+            .query_first(
+                "SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, @@GLOBAL.gtid_slave_pos",
+            )
             .map_err(|error| error.to_string())?;
         let (binlog_pos, current_pos, slave_pos) = row.unwrap_or_default();
         Ok(MariadbGtid { binlog_pos, current_pos, slave_pos })

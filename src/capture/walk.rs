@@ -48,7 +48,14 @@ pub fn list_files(
     binlogs: BinlogChoice,
     allow_rocksdb: bool,
 ) -> Result<FileList, CaptureError> {
-    let mut walk = Walk { layout, binlogs, allow_rocksdb, list: FileList::default(), elsewhere: Vec::new(), seen: BTreeSet::new() };
+    let mut walk = Walk {
+        layout,
+        binlogs,
+        allow_rocksdb,
+        list: FileList::default(),
+        elsewhere: Vec::new(),
+        seen: BTreeSet::new(),
+    };
     walk.directory(&layout.datadir, None)?;
     for external in &layout.externals {
         let many = layout.externals.iter().filter(|other| other.variable == external.variable).count() > 1;
@@ -66,9 +73,9 @@ pub fn list_files(
             Some(file) => walk.linked_file(&place, &file)?,
         }
     }
-    let datadir_tablespaces: BTreeSet<&PathBuf> = layout.system_tablespaces.iter().collect();
+    let system: BTreeSet<&PathBuf> = layout.system_tablespaces.iter().collect();
     for entry in &mut walk.list.entries {
-        entry.tablespace = datadir_tablespaces.contains(&entry.disk);
+        entry.system_tablespace = system.contains(&entry.disk);
     }
     Ok(walk.list)
 }
@@ -138,7 +145,9 @@ impl Walk<'_> {
         match judge(self.layout, self.binlogs, path, &judged, metadata.is_dir()) {
             Verdict::Leave => return Ok(()),
             Verdict::Rocksdb if self.allow_rocksdb => {
-                self.list.warnings.push(format!("'{}' is left out: MyRocks tables are not in this backup", path.display()));
+                self.list
+                    .warnings
+                    .push(format!("'{}' is left out: MyRocks tables are not in this backup", path.display()));
                 return Ok(());
             }
             Verdict::Rocksdb => return Err(CaptureError::Rocksdb(path.to_path_buf())),
@@ -163,7 +172,8 @@ impl Walk<'_> {
 
     /// A link is stored as it is; what it points to outside the data directory is stored as well.
     fn link(&mut self, path: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
-        let target = fs::read_link(path).map_err(|cause| CaptureError::Read { path: path.to_path_buf(), cause })?;
+        let target =
+            fs::read_link(path).map_err(|cause| CaptureError::Read { path: path.to_path_buf(), cause })?;
         self.push(path, place, EntryKind::Symlink(target.clone()));
         let Ok(resolved) = fs::canonicalize(path) else {
             let text = format!("'{}' points to '{}', which is not there", path.display(), target.display());
@@ -191,7 +201,11 @@ impl Walk<'_> {
             return;
         }
         if !target.is_file() {
-            self.list.warnings.push(format!("'{}' names '{}', which is not there", path.display(), target.display()));
+            self.list.warnings.push(format!(
+                "'{}' names '{}', which is not there",
+                path.display(),
+                target.display()
+            ));
             return;
         }
         let database = path.parent().and_then(Path::file_name);
@@ -212,7 +226,8 @@ impl Walk<'_> {
         if !self.seen.insert(file.to_path_buf()) {
             return Ok(());
         }
-        let mut above: Vec<&Path> = file.ancestors().skip(1).take_while(|path| path.starts_with(&place.root)).collect();
+        let mut above: Vec<&Path> =
+            file.ancestors().skip(1).take_while(|path| path.starts_with(&place.root)).collect();
         above.reverse();
         for directory in above {
             if self.seen.insert(directory.to_path_buf()) {
@@ -270,13 +285,20 @@ impl Walk<'_> {
         if let EntryKind::File(bytes) = kind {
             self.list.bytes += bytes;
         }
-        self.list.entries.push(Entry { path, disk: disk.to_path_buf(), kind, origin, tablespace: false });
+        self.list.entries.push(Entry {
+            path,
+            disk: disk.to_path_buf(),
+            kind,
+            origin,
+            system_tablespace: false,
+        });
     }
 }
 
 fn numbered_in(directory: &Path, base: &Path) -> Vec<PathBuf> {
     let Ok(listing) = fs::read_dir(directory) else { return Vec::new() };
-    let mut logs: Vec<PathBuf> = listing.flatten().map(|entry| entry.path()).filter(|path| numbered(base, path)).collect();
+    let mut logs: Vec<PathBuf> =
+        listing.flatten().map(|entry| entry.path()).filter(|path| numbered(base, path)).collect();
     logs.sort();
     logs
 }

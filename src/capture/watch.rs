@@ -47,8 +47,9 @@ impl Watch {
             signal_hook::flag::register_usize(number, Arc::clone(&shared.signal), value)?;
         }
         let watched = Arc::clone(&shared);
-        let thread =
-            std::thread::Builder::new().name("watch".into()).spawn(move || run(&watched, &release, mysqld.as_ref()))?;
+        let thread = std::thread::Builder::new()
+            .name("watch".into())
+            .spawn(move || run(&watched, &release, mysqld.as_ref()))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

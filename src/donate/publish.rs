@@ -73,12 +73,19 @@ pub(super) fn publish(
     summary.index.commit()?;
     let mut warnings = taken.warnings;
     if taken.vanished > 0 {
-        warnings.push(format!("{} files vanished between the listing and the copy (server logs do)", taken.vanished));
+        warnings.push(format!(
+            "{} files vanished between the listing and the copy (server logs do)",
+            taken.vanished
+        ));
     }
     for path in &summary.damaged_files {
-        warnings.push(format!("'{path}' has InnoDB pages with a wrong checksum: the server's own file is damaged"));
+        warnings.push(format!(
+            "'{path}' has InnoDB pages with a wrong checksum: the server's own file is damaged"
+        ));
     }
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    for warning in &warnings {
+        log::warn!("{warning}");
+    }
     let compression = run.settings.compression;
     let manifest = Manifest {
         format: FORMAT,

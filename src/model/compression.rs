@@ -53,9 +53,9 @@ impl Compression {
         }
     }
 
-    /// The fastest level: the server is frozen while we compress.
+    /// The fastest level, because the server is frozen while we compress; 0 without compression.
     pub fn default_level(self) -> i32 {
-        1
+        self.levels().map_or(0, |levels| *levels.start())
     }
 }
 
@@ -66,7 +66,7 @@ impl FromStr for Compression {
         Self::ALL
             .into_iter()
             .find(|method| method.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| "one of zstd, gzip, bzip2, none".to_owned())
+            .ok_or_else(|| format!("'{text}' is not one of zstd, gzip, bzip2, none"))
     }
 }
 

@@ -74,6 +74,12 @@ pub struct Member {
     pub uid: u32,
     /// Group on the donor.
     pub gid: u32,
+    /// Owner's name on the donor, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Group's name on the donor, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Modification time, seconds since 1970 (UTC).
     pub mtime: i64,
     /// Nanoseconds of the modification time.
@@ -99,6 +105,9 @@ pub struct Member {
     /// Set for what lives outside the data directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// A file of `innodb_data_file_path`: mysqld cannot start without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub system_tablespace: bool,
     /// The file changed while it was read (server logs, log tables); its content is what was read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,

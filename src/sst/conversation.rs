@@ -161,8 +161,7 @@ impl Conversation {
         remove_stale(&pipe.reply_file())?;
         remove_stale(&pipe.error_file())?;
         let asked = Instant::now();
-        pipe.say(protocol::FLUSH_TABLES)
-            .map_err(|e| FreezeError::Io(format!("cannot talk to mysqld: {e}")))?;
+        pipe.ask_flush().map_err(|e| FreezeError::Io(format!("cannot talk to mysqld: {e}")))?;
         match wait_for_reply(&pipe, asked, limits) {
             Ok(gtid) => Ok(Frozen {
                 pipe,

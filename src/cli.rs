@@ -1,0 +1,4 @@
+//! The operator's command line.
+pub fn main() -> u8 {
+    2
+}

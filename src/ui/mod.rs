@@ -1,0 +1,11 @@
+//! What people see: units, tables, progress bars, log lines. Nothing below `commands` uses it.
+
+mod log_lines;
+mod progress;
+mod table;
+mod units;
+
+pub use log_lines::{init_donor, init_operator};
+pub use progress::Bar;
+pub use table::{Align, Table};
+pub use units::{bytes, duration_ms, grouped, time};
