@@ -1,9 +1,29 @@
 //! Option files, the environment and flags, resolved once into settings.
-#![allow(missing_docs)]
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DefaultsArgs {
-    pub defaults_file: Option<std::path::PathBuf>,
-    pub defaults_extra_file: Option<std::path::PathBuf>,
-    pub group_suffix: Option<String>,
-    pub no_defaults: bool,
-}
+//!
+//! Two things are configured in the files that every MariaDB program reads: we ourselves (group
+//! `[wsrep_sst_backup]`, see [`Settings`]) and the server whose data we copy (its own groups, see
+//! [`ServerOptions`]). Both start from [`OptionFiles`], which finds and parses the files as `mysys/my_default.c`
+//! does. This layer depends on nothing else in the crate, and nothing above it reads a file, a flag or an
+//! environment variable to learn a setting.
+
+mod duration;
+mod expand;
+mod layers;
+mod names;
+mod option_files;
+mod parse;
+mod search;
+mod secret;
+mod server_args;
+mod server_groups;
+mod server_options;
+mod settings;
+mod value;
+
+pub use layers::{Origin, SettingsOverrides, environment};
+pub use option_files::{DefaultsArgs, OptionFileError, OptionFiles, Setting};
+pub use secret::Secret;
+pub use server_groups::server_groups;
+pub use server_options::{Given, ServerOptions};
+pub use settings::{ConfigError, Settings};
+pub use value::{BinlogChoice, Compression, Method, ValueError};

@@ -1,0 +1,91 @@
+//! Durations as people write them: `90`, `90s`, `15m`, `1h`, `2d`, `1h30m`.
+
+use std::time::Duration;
+
+use super::value::ValueError;
+
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+/// A year. Anything longer is a slip, and adding it to a clock must not overflow.
+const LONGEST: u64 = 365 * 86_400;
+
+/// Reads a duration of at least one second. A bare number is seconds; units come in falling order, each once.
+pub(super) fn parse(text: &str) -> Result<Duration, ValueError> {
+    let wrong = || {
+        ValueError::new(format!(
+            "'{text}' is not a duration; write seconds, or numbers with d, h, m, s: 90, 90s, 15m, 1h30m, 2d"
+        ))
+    };
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) if !text.starts_with('+') => seconds,
+        _ => with_units(text).ok_or_else(wrong)?,
+    };
+    match seconds {
+        0 => Err(ValueError::new(format!("'{text}' is no time at all; the shortest is 1s"))),
+        1..=LONGEST => Ok(Duration::from_secs(seconds)),
+        _ => Err(ValueError::new(format!("'{text}' is too long; the longest is 365d"))),
+    }
+}
+
+fn with_units(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut units = UNITS.iter();
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|&at| at > 0)?;
+        // A number too long for u64 is far above the limit, and still a duration.
+        let number = rest[..digits].parse::<u64>().unwrap_or(u64::MAX);
+        let unit = rest[digits..].chars().next()?;
+        let (_, seconds) = units.find(|(name, _)| *name == unit)?;
+        total = total.saturating_add(number.saturating_mul(*seconds));
+        rest = &rest[digits + 1..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_of_every_form_are_read() {
+        for (text, seconds) in [
+            ("1", 1),
+            ("90", 90),
+            ("90s", 90),
+            ("15m", 900),
+            ("1h", 3_600),
+            ("2d", 172_800),
+            ("1h30m", 5_400),
+            ("1d2h3m4s", 93_784),
+            ("0h5m", 300),
+            ("365d", LONGEST),
+        ] {
+            assert_eq!(parse(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_zero_and_ages_are_refused() {
+        for (text, why) in [
+            ("", "not a duration"),
+            ("h", "not a duration"),
+            ("1x", "not a duration"),
+            ("1h2", "not a duration"),
+            ("1m1h", "not a duration"),
+            ("1h1h", "not a duration"),
+            ("-1", "not a duration"),
+            ("+1", "not a duration"),
+            ("1.5h", "not a duration"),
+            ("1 h", "not a duration"),
+            ("1µ", "not a duration"),
+            ("0", "no time at all"),
+            ("0h0m", "no time at all"),
+            ("366d", "too long"),
+            ("99999999999999999999d", "too long"),
+            ("18446744073709551615", "too long"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

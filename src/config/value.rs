@@ -1,0 +1,209 @@
+//! The values that settings can take, each read from text by one function.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a text is not a value, in words that follow the name of the setting.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ValueError(String);
+
+impl ValueError {
+    pub(super) fn new(problem: impl Into<String>) -> Self {
+        Self(problem.into())
+    }
+}
+
+/// How the archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Zstandard frames: the fastest for its size.
+    #[default]
+    Zstd,
+    /// Gzip members.
+    Gzip,
+    /// Bzip2 streams.
+    Bzip2,
+    /// A plain tar file.
+    None,
+}
+
+impl Compression {
+    const ALL: [(&'static str, Self); 4] =
+        [("zstd", Self::Zstd), ("gzip", Self::Gzip), ("bzip2", Self::Bzip2), ("none", Self::None)];
+
+    /// The levels that `compression-level` may name; `None` where there are no levels.
+    pub fn levels(self) -> Option<RangeInclusive<i32>> {
+        match self {
+            Self::Zstd => Some(1..=19),
+            Self::Gzip | Self::Bzip2 => Some(1..=9),
+            Self::None => None,
+        }
+    }
+
+    /// The level without `compression-level`: 1, and 0 for [`Compression::None`].
+    pub fn default_level(self) -> i32 {
+        self.levels().map_or(0, |levels| *levels.start())
+    }
+}
+
+impl FromStr for Compression {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        one_of(text, &Self::ALL)
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(*self, &Self::ALL))
+    }
+}
+
+/// Which binary logs go into the backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BinlogChoice {
+    /// The newest, which keeps the GTID state, and the index.
+    #[default]
+    Newest,
+    /// All of them.
+    All,
+    /// None.
+    None,
+}
+
+impl BinlogChoice {
+    const ALL: [(&'static str, Self); 3] =
+        [("newest", Self::Newest), ("all", Self::All), ("none", Self::None)];
+}
+
+impl FromStr for BinlogChoice {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        one_of(text, &Self::ALL)
+    }
+}
+
+impl fmt::Display for BinlogChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(*self, &Self::ALL))
+    }
+}
+
+/// How data is captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// The method with the shortest freeze that works here.
+    #[default]
+    Auto,
+    /// Copy while the server is frozen.
+    Freeze,
+}
+
+impl Method {
+    const ALL: [(&'static str, Self); 2] = [("auto", Self::Auto), ("freeze", Self::Freeze)];
+    /// Methods that are designed and not in this version.
+    const LATER: [&'static str; 4] = ["snapshot", "precopy", "mariadb-backup", "logical"];
+}
+
+impl FromStr for Method {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if Self::LATER.contains(&text) {
+            let problem = format!("method '{text}' is not in this version; use auto or freeze");
+            return Err(ValueError::new(problem));
+        }
+        one_of(text, &Self::ALL)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(*self, &Self::ALL))
+    }
+}
+
+fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, ValueError> {
+    if let Some((_, value)) = all.iter().find(|(name, _)| *name == text) {
+        return Ok(*value);
+    }
+    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+    Err(ValueError::new(format!("'{text}' is not one of {}", names.join(", "))))
+}
+
+fn name_of<T: PartialEq + Copy>(value: T, all: &[(&'static str, T)]) -> &'static str {
+    all.iter().find(|(_, other)| *other == value).map_or("", |(name, _)| name)
+}
+
+/// A whole number within `range`.
+pub(super) fn number<T>(text: &str, range: &RangeInclusive<T>) -> Result<T, ValueError>
+where
+    T: FromStr + PartialOrd + fmt::Display,
+{
+    let within = |value: &T| range.contains(value);
+    text.parse().ok().filter(within).ok_or_else(|| {
+        let problem = format!("'{text}' is not a whole number from {} to {}", range.start(), range.end());
+        ValueError::new(problem)
+    })
+}
+
+/// The folder of the repository.
+pub(super) fn repository(text: &str) -> Result<PathBuf, ValueError> {
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(ValueError::new(format!(
+            "'{text}': this version stores into directories only, not {scheme}://; name an absolute path"
+        )));
+    }
+    let path = PathBuf::from(text);
+    if !path.is_absolute() {
+        return Err(ValueError::new(format!("'{text}' is not an absolute path; it must begin with /")));
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_in_text_and_in_json() {
+        for (name, value) in Compression::ALL {
+            assert_eq!(name.parse(), Ok(value));
+            assert_eq!(value.to_string(), name);
+            assert_eq!(serde_json::to_value(value).unwrap(), name);
+        }
+        for (name, value) in BinlogChoice::ALL {
+            assert_eq!(serde_json::to_value(value).unwrap(), value.to_string(), "{name}");
+        }
+        for (name, value) in Method::ALL {
+            assert_eq!(serde_json::to_value(value).unwrap(), value.to_string(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_later_method_is_refused_as_such() {
+        let error = "precopy".parse::<Method>().unwrap_err().to_string();
+        assert_eq!(error, "method 'precopy' is not in this version; use auto or freeze");
+        assert_eq!("x".parse::<Method>().unwrap_err().to_string(), "'x' is not one of auto, freeze");
+    }
+
+    #[test]
+    fn repositories_elsewhere_and_relative_ones_are_refused() {
+        let of = |text: &str| repository(text).map_err(|error| error.to_string());
+        assert_eq!(of("/x y/z"), Ok(PathBuf::from("/x y/z")));
+        assert!(of("s3://bucket/x").unwrap_err().contains("directories only, not s3://"));
+        assert!(of("file:///x").unwrap_err().contains("directories only"));
+        assert!(of("backups").unwrap_err().contains("not an absolute path"));
+    }
+}
