@@ -1,0 +1,72 @@
+//! A real Galera cluster on loopback, for tests and for the demo.
+//!
+//! Everything that is started here belongs to a [`Scratch`] folder and dies with it, however the test ends.
+//! The settings of the servers follow MariaDB's and Galera's manuals; which lines of the error log prove
+//! what is described in [`log`], from logs of MariaDB 10.11.19 with Galera 26.4.23.
+//!
+//! A test says what it needs and gets a cluster whose nodes are Synced:
+//!
+//! ```ignore
+//! let options = ClusterOptions::new().binary(env!("CARGO_BIN_EXE_wsrep_sst_backup"));
+//! let cluster = Cluster::start(3, &options);
+//! cluster.n(1).exec("CREATE DATABASE d");
+//! ```
+//!
+//! A helper that cannot do its work panics with the reason and the end of the server's log: that is what a
+//! test wants. Environment: `KEEP=1` keeps the folder (the servers are stopped all the same).
+#![allow(dead_code, unused_imports, reason = "every test binary uses another part of the harness")]
+#![allow(unreachable_pub, reason = "the harness is a module of each test binary")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    reason = "a harness reports by panicking"
+)]
+
+pub mod cluster;
+pub mod cnf;
+pub mod fixtures;
+pub mod garbd;
+pub mod log;
+pub mod node;
+pub mod ports;
+pub mod replica;
+pub mod rows;
+pub mod scratch;
+pub mod server;
+pub mod sql;
+pub mod template;
+pub mod writer;
+
+use std::time::{Duration, Instant};
+
+pub use cluster::Cluster;
+pub use cnf::ClusterOptions;
+pub use garbd::{Garbd, GarbdOutcome};
+pub use log::{Join, Position, assert_joined_by_ist};
+pub use node::Node;
+pub use replica::Replica;
+pub use rows::{all_checksums, assert_same_rows, row_checksum};
+pub use scratch::Scratch;
+pub use server::{LogMark, Server};
+pub use writer::{Writer, WriterStats};
+
+/// How long a server may take for anything that has no time of its own here; generous, because several
+/// clusters share few cores.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks `condition` every 20 ms until it holds; false when `timeout` has passed without that.
+pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + timeout;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

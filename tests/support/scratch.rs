@@ -1,0 +1,149 @@
+//! The folder that a cluster lives in, and the promise that nothing in it outlives the test.
+//!
+//! A small shell, the guard, waits for the end of its standard input, which the test process holds open. The
+//! kernel closes it when the test process ends, also after a panic in another thread, Ctrl-C or SIGKILL. Then
+//! the guard kills every process of the server's user that has the folder in its command line (mysqld, the SST
+//! scripts, rsync's daemon, garbd) and removes the folder. Dropping a [`Scratch`] takes the same way, so that
+//! it is exercised by every test.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// Kills and removes; `DIR`, `SERVER_USER` and `KEEP` come in the environment, so that the guard's own command
+/// line does not have the folder in it.
+const GUARD: &str = r#"
+cat >/dev/null
+victims() {
+    for p in $(find /proc -maxdepth 1 -name '[0-9]*' -user "$SERVER_USER" 2>/dev/null); do
+        [ "$p" = "/proc/$$" ] || echo "$p/cmdline"
+    done | { xargs -r grep -lsF -f "$DIR/.pattern" 2>/dev/null || :; }
+}
+for round in 1 2 3 4 5 6 7 8 9 10; do
+    found=$(victims)
+    [ -n "$found" ] || break
+    for f in $found; do p=${f#/proc/}; kill -9 "${p%/cmdline}" 2>/dev/null; done
+    sleep 0.1
+done
+[ -n "$KEEP" ] || rm -rf "$DIR"
+"#;
+
+/// The account that servers run as: `mysql` when the tests run as root, else the user of the tests.
+#[derive(Debug, Clone)]
+pub struct ServerUser {
+    /// Login name, as in `/etc/passwd`.
+    pub name: String,
+    /// Numeric user id.
+    pub uid: u32,
+    /// Numeric group id.
+    pub gid: u32,
+}
+
+impl ServerUser {
+    /// Reads `/etc/passwd` itself: the test binaries are linked statically, where glibc's own look-up is unsafe.
+    pub fn current() -> Self {
+        let euid = nix::unistd::geteuid().as_raw();
+        let passwd = fs::read_to_string("/etc/passwd").expect("cannot read /etc/passwd");
+        passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .find_map(|f| {
+                let (name, uid, gid) = (f.first()?, f.get(2)?.parse().ok()?, f.get(3)?.parse().ok()?);
+                let wanted = if euid == 0 { *name == "mysql" } else { uid == euid };
+                wanted.then(|| Self { name: (*name).to_owned(), uid, gid })
+            })
+            .expect("no user 'mysql' in /etc/passwd: run scripts/install-deps")
+    }
+
+    /// Gives one file or folder to the account; does nothing where the tests are not root.
+    pub fn own(&self, path: &Path) {
+        chown(path, Some(self.uid), Some(self.gid))
+            .unwrap_or_else(|e| panic!("cannot chown '{}' to {}: {e}", path.display(), self.name));
+    }
+
+    /// Gives a whole tree to the account (an administrator's `chown -R` after a restore).
+    pub fn own_tree(&self, path: &Path) {
+        let owner = format!("{}:{}", self.uid, self.gid);
+        let status = Command::new("chown").args(["-R", &owner]).arg(path).status();
+        assert!(status.is_ok_and(|s| s.success()), "chown -R {owner} '{}' failed", path.display());
+    }
+
+    /// Makes `command` run as this account; without root it already does.
+    pub fn run_as(&self, command: &mut Command) {
+        if nix::unistd::geteuid().is_root() {
+            command.uid(self.uid).gid(self.gid);
+        }
+    }
+}
+
+/// A folder under `/tmp` (unix socket paths are limited to 107 bytes) that the server's account owns.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: PathBuf,
+    user: ServerUser,
+    guard: Child,
+    hold: Option<ChildStdin>,
+}
+
+impl Scratch {
+    /// Makes the folder and starts its guard.
+    pub fn new() -> Self {
+        let user = ServerUser::current();
+        let dir = tempfile::Builder::new().prefix("wsb-").tempdir_in("/tmp");
+        let dir = dir.expect("cannot make a folder in /tmp").keep();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("cannot chmod");
+        user.own(&dir);
+        // With a slash, so that one folder's name is never the beginning of another's.
+        fs::write(dir.join(".pattern"), format!("{}/", dir.display())).expect("cannot write .pattern");
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD])
+            .env("DIR", &dir)
+            .env("SERVER_USER", &user.name)
+            .env("KEEP", std::env::var("KEEP").unwrap_or_default())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C goes to the foreground process group; the guard has to live a little longer.
+            .process_group(0)
+            .spawn()
+            .expect("cannot start the guard");
+        let hold = guard.stdin.take();
+        Self { dir, user, guard, hold }
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The account that the servers run as.
+    pub fn user(&self) -> &ServerUser {
+        &self.user
+    }
+
+    /// Makes (if need be) a folder in the scratch folder that the server's account owns.
+    pub fn make_dir(&self, relative: &str) -> PathBuf {
+        let path = self.dir.join(relative);
+        fs::create_dir_all(&path).unwrap_or_else(|e| panic!("cannot make '{}': {e}", path.display()));
+        self.user.own(&path);
+        path
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(self.hold.take());
+        let ended = self.guard.wait();
+        if std::env::var_os("KEEP").is_some_and(|v| !v.is_empty()) {
+            eprintln!("kept: {} ({ended:?})", self.dir.display());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A client that writes all the time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mysql::Conn;
+
+use super::server::Server;
+use super::sql;
+
+/// What a writer has done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriterStats {
+    /// Transactions whose commit was answered.
+    pub commits: u64,
+    /// Statements and connections that failed.
+    pub errors: u64,
+    /// The longest time from one commit to the next.
+    pub longest_pause: Duration,
+}
+
+/// A thread that inserts, updates and deletes in `writer.log` on one server until it is stopped; errors are counted
+/// and followed by a new session.
+#[derive(Debug)]
+pub struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<WriterStats>>,
+}
+
+impl Writer {
+    /// Makes the table and starts writing, at most `per_second` transactions.
+    pub fn start(server: &Server, per_second: u32) -> Self {
+        server.sql_all(&[
+            "CREATE DATABASE IF NOT EXISTS writer",
+            "CREATE TABLE IF NOT EXISTS writer.log (id BIGINT AUTO_INCREMENT PRIMARY KEY, n BIGINT NOT NULL, \
+             payload VARBINARY(400) NOT NULL, touched INT NOT NULL DEFAULT 0, KEY (n)) ENGINE=InnoDB",
+        ]);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (socket, seen) = (server.socket(), Arc::clone(&stop));
+        let pause = Duration::from_secs(1) / per_second.max(1);
+        let thread = std::thread::spawn(move || write(&socket, &seen, pause));
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Ends the thread and tells what it did.
+    pub fn stop(mut self) -> WriterStats {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("stopped once").join().expect("the writer does not panic")
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(socket: &Path, stop: &AtomicBool, pause: Duration) -> WriterStats {
+    let mut stats = WriterStats::default();
+    let mut session: Option<Conn> = None;
+    let mut last = Instant::now();
+    let mut turn = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        turn += 1;
+        let begun = Instant::now();
+        if one_transaction(&mut session, socket, turn).is_ok() {
+            stats.commits += 1;
+            stats.longest_pause = stats.longest_pause.max(last.elapsed());
+            last = Instant::now();
+        } else {
+            stats.errors += 1;
+            session = None;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        std::thread::sleep(pause.saturating_sub(begun.elapsed()));
+    }
+    stats
+}
+
+/// Two new rows, an older one changed, one in twenty removed: all or nothing.
+fn one_transaction(session: &mut Option<Conn>, socket: &Path, turn: u64) -> mysql::Result<()> {
+    let limit = Duration::from_secs(10);
+    let session = match session {
+        Some(session) => session,
+        empty => empty.insert(sql::connect(socket, limit)?),
+    };
+    let insert = format!(
+        "INSERT INTO writer.log (n, payload) VALUES ({turn}, RANDOM_BYTES(200)), ({turn}, REPEAT('{turn} ', 20))"
+    );
+    sql::query(session, "BEGIN")?;
+    sql::query(session, &insert)?;
+    sql::query(session, &format!("UPDATE writer.log SET touched = touched + 1 WHERE n = {}", turn / 2))?;
+    if turn.is_multiple_of(20) {
+        sql::query(session, &format!("DELETE FROM writer.log WHERE n = {}", turn / 3))?;
+    }
+    sql::query(session, "COMMIT")?;
+    Ok(())
+}
