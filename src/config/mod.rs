@@ -26,4 +26,4 @@ pub use secret::Secret;
 pub use server_groups::server_groups;
 pub use server_options::{Given, ServerOptions};
 pub use settings::{ConfigError, Settings};
-pub use value::{BinlogChoice, Compression, Method, ValueError};
+pub use value::{BinlogChoice, Method, ValueError};

@@ -11,7 +11,8 @@ use super::layers::{Gathered, Origin, Said, SettingsOverrides};
 use super::names::bool_value;
 use super::option_files::OptionFiles;
 use super::secret::Secret;
-use super::value::{self, BinlogChoice, Compression, Method, ValueError};
+use super::value::{self, BinlogChoice, Method, ValueError};
+use crate::model::Compression;
 
 /// Where backups go unless told otherwise.
 const REPOSITORY: &str = "/var/backups/wsrep_sst_backup";
@@ -103,8 +104,10 @@ impl Settings {
         flags: &SettingsOverrides,
     ) -> Result<Self, ConfigError> {
         let mut given = Gathered::from(files, env, flags)?;
-        let (compression, compression_from) = value_from(&mut given, "compression", str::parse)?
-            .unwrap_or((Compression::default(), Origin::Default));
+        let (compression, compression_from) = value_from(&mut given, "compression", |text: &str| {
+            text.parse().map_err(|why: String| ValueError::new(why))
+        })?
+        .unwrap_or((Compression::default(), Origin::Default));
         let compression_level = level(&mut given, compression, &compression_from)?;
         Ok(Self {
             repository: value_of(&mut given, "repository", value::repository)?

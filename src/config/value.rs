@@ -19,54 +19,6 @@ impl ValueError {
     }
 }
 
-/// How the archive is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// Zstandard frames: the fastest for its size.
-    #[default]
-    Zstd,
-    /// Gzip members.
-    Gzip,
-    /// Bzip2 streams.
-    Bzip2,
-    /// A plain tar file.
-    None,
-}
-
-impl Compression {
-    const ALL: [(&'static str, Self); 4] =
-        [("zstd", Self::Zstd), ("gzip", Self::Gzip), ("bzip2", Self::Bzip2), ("none", Self::None)];
-
-    /// The levels that `compression-level` may name; `None` where there are no levels.
-    pub fn levels(self) -> Option<RangeInclusive<i32>> {
-        match self {
-            Self::Zstd => Some(1..=19),
-            Self::Gzip | Self::Bzip2 => Some(1..=9),
-            Self::None => None,
-        }
-    }
-
-    /// The level without `compression-level`: 1, and 0 for [`Compression::None`].
-    pub fn default_level(self) -> i32 {
-        self.levels().map_or(0, |levels| *levels.start())
-    }
-}
-
-impl FromStr for Compression {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        one_of(text, &Self::ALL)
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(*self, &Self::ALL))
-    }
-}
-
 /// Which binary logs go into the backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -178,11 +130,6 @@ mod tests {
 
     #[test]
     fn names_are_the_same_in_text_and_in_json() {
-        for (name, value) in Compression::ALL {
-            assert_eq!(name.parse(), Ok(value));
-            assert_eq!(value.to_string(), name);
-            assert_eq!(serde_json::to_value(value).unwrap(), name);
-        }
         for (name, value) in BinlogChoice::ALL {
             assert_eq!(serde_json::to_value(value).unwrap(), value.to_string(), "{name}");
         }
