@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use case::Case;
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 /// Both agree on one file, and it gives this many lines (so that no test compares nothing with nothing).
 #[track_caller]
@@ -183,6 +184,30 @@ fn files_that_cannot_or_must_not_be_read() {
 
 #[test]
 #[ignore = "needs my_print_defaults"]
+fn files_with_too_long_names_are_ignored() {
+    let mut read = Vec::new();
+    for length in 500..520 {
+        let place = TempDir::new().unwrap();
+        let mut folder = place.path().canonicalize().unwrap();
+        folder.push("x".repeat(250));
+        folder.push("y".repeat(length - 8 - folder.as_os_str().len()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("zz.cnf");
+        assert_eq!(file.as_os_str().len(), length);
+        fs::write(&file, "[g]\nlong\n").unwrap();
+        for (directive, named) in [("!include", &file), ("!includedir", &folder)] {
+            let main = format!("[g]\n{directive} {}\n", named.display());
+            read.push(Case::new(&[("a.cnf", main.as_bytes())]).agree().unwrap());
+        }
+        let mut case = Case::new(&[("a.cnf", b"")]);
+        case.args.defaults_file = Some(file);
+        read.push(case.agree().unwrap());
+    }
+    assert!(read.iter().any(String::is_empty) && read.iter().any(|text| text == "--long\n"));
+}
+
+#[test]
+#[ignore = "needs my_print_defaults"]
 fn suffixes_come_from_the_flag_or_the_environment() {
     let text = b"[g]\na\n[gX]\nx\n[gY]\ny\n[otherX]\nox\n[Gx]\nlower\n[g]\nz\n";
     let both = [("MARIADB_GROUP_SUFFIX", "X"), ("MYSQL_GROUP_SUFFIX", "Y")];
@@ -212,7 +237,8 @@ fn the_default_places_are_searched_in_the_same_order() {
         ("maria/my.cnf", b"[g]\nmaria\n"),
         ("mysql/my.cnf", b"[g]\nmysql\n"),
     ]);
-    let within = |name: &str| case.path().join(name).into_os_string();
+    let place = case.path().to_owned();
+    let within = |name: &str| place.join(name).into_os_string();
     let (home, maria, mysql) = (within("home"), within("maria/"), within("mysql"));
     case.args.defaults_extra_file = case.args.defaults_file.take();
     case.env = vec![("HOME", home.clone()), ("MYSQL_HOME", mysql)];
@@ -222,6 +248,9 @@ fn the_default_places_are_searched_in_the_same_order() {
     case.args.defaults_extra_file = None;
     case.env = vec![("HOME", home)];
     assert_eq!(case.agree().unwrap(), "--home\n");
+    case.env =
+        vec![("MARIADB_HOME", OsString::new()), ("MYSQL_HOME", within("mysql")), ("HOME", OsString::new())];
+    assert_eq!(case.agree().unwrap(), "");
     case.env.clear();
     assert_eq!(case.agree().unwrap(), "");
     // The machine's own files, whatever they are.

@@ -235,3 +235,29 @@ fn located(fault: &LineError, path: &Path, line: u32) -> OptionFileError {
         LineError::NoPath(directive) => OptionFileError::NoPath { path, line, directive },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The lists are those that `my_print_defaults --help` prints in these environments.
+    #[test]
+    fn a_folder_that_comes_twice_is_read_at_its_last_place() {
+        for (maria, wanted) in [
+            ("/m/", &["/etc/my.cnf", "/etc/mysql/my.cnf", "/m/my.cnf"][..]),
+            ("/etc", &["/etc/mysql/my.cnf", "/etc/my.cnf"]),
+            ("/etc/mysql/", &["/etc/my.cnf", "/etc/mysql/my.cnf"]),
+            ("", &["/etc/my.cnf", "/etc/mysql/my.cnf"]),
+        ] {
+            let env = |name: &str| match name {
+                "MARIADB_HOME" => Some(OsString::from(maria)),
+                "MYSQL_HOME" => Some(OsString::from("/not/read")),
+                "HOME" => Some(OsString::from("/h")),
+                _ => None,
+            };
+            let (before, after) = Search::new(&env).default_files();
+            assert_eq!(before, wanted.iter().map(PathBuf::from).collect::<Vec<_>>(), "{maria}");
+            assert_eq!(after, [PathBuf::from("/h/.my.cnf")]);
+        }
+    }
+}
