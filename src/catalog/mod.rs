@@ -9,10 +9,12 @@
 //! | `verify`, `restore` | independent | independent | read only, independent |
 
 mod select;
+mod source;
 
 use thiserror::Error;
 
 pub use select::Selector;
+pub use source::{Source, SourceError};
 
 use crate::model::{BackupId, Manifest, ManifestError, Status};
 use crate::storage::{Storage, StorageError};

@@ -1,0 +1,190 @@
+//! One file per command: arguments, the call, and what a person or a program is shown.
+
+pub mod list;
+pub mod restore;
+pub mod show;
+pub mod verify;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::catalog::{CatalogError, Selector, Source, SourceError};
+use crate::config::Settings;
+use crate::exit;
+use crate::model::ManifestError;
+use crate::restore::RestoreError;
+use crate::storage::{LocalStorage, Storage, StorageError};
+
+/// What a command works with.
+pub struct Context {
+    /// The resolved settings.
+    pub settings: Settings,
+    /// The repository.
+    pub storage: Arc<dyn Storage>,
+}
+
+impl Context {
+    /// Opens the repository, which must be there and readable.
+    pub fn open(settings: Settings) -> Result<Self, CommandError> {
+        if let Err(error) = std::fs::read_dir(&settings.repository) {
+            let place = settings.repository.display();
+            return Err(CommandError::Failed(format!(
+                "cannot read the repository '{place}': {error} (--repository or the setting 'repository' names it)"
+            )));
+        }
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(&settings.repository));
+        Ok(Self { settings, storage })
+    }
+
+    /// The name of the cluster to look at, where one is set.
+    pub fn cluster(&self) -> Option<&str> {
+        self.settings.cluster.as_deref()
+    }
+}
+
+/// How a command ends when it does not succeed.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// Exit status 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit status 3.
+    #[error("{0}")]
+    NotFound(String),
+    /// Exit status 4.
+    #[error("{0}")]
+    Damaged(String),
+    /// Exit status 4; what is wrong has been shown.
+    #[error("the backup is damaged")]
+    DamageShown,
+    /// Exit status 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// See [`exit`].
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => exit::USAGE,
+            Self::NotFound(_) => exit::NOT_FOUND,
+            Self::Damaged(_) | Self::DamageShown => exit::DAMAGED,
+            Self::Failed(_) => exit::FAILED,
+        }
+    }
+
+    /// What is left to say.
+    pub fn text(&self) -> Option<String> {
+        (!matches!(self, Self::DamageShown)).then(|| self.to_string())
+    }
+}
+
+impl From<StorageError> for CommandError {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<CatalogError> for CommandError {
+    fn from(error: CatalogError) -> Self {
+        let text = error.to_string();
+        match error {
+            CatalogError::NotFound(_) => Self::NotFound(text),
+            CatalogError::Manifest { cause: ManifestError::Damaged(_), .. }
+            | CatalogError::Misplaced { .. } => Self::Damaged(text),
+            CatalogError::AmbiguousCluster(_) => Self::Usage(text),
+            CatalogError::Manifest { .. } | CatalogError::Storage(_) => Self::Failed(text),
+        }
+    }
+}
+
+impl From<SourceError> for CommandError {
+    fn from(error: SourceError) -> Self {
+        if error.is_damage() { Self::Damaged(error.to_string()) } else { Self::Failed(error.to_string()) }
+    }
+}
+
+impl From<RestoreError> for CommandError {
+    fn from(error: RestoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            RestoreError::Source(error) => error.into(),
+            RestoreError::Damaged { .. } => Self::Damaged(text),
+            RestoreError::Usage(_) => Self::Usage(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
+/// Which backup is meant.
+#[derive(Debug, Clone, Args)]
+pub struct IdArgs {
+    /// Backup ID, or 'latest'
+    #[arg(value_name = "ID", required_unless_present = "target_time")]
+    id: Option<String>,
+    /// The newest backup taken at or before this time, e.g. 2026-11-20T11:30:00Z
+    #[arg(long, value_name = "RFC3339", conflicts_with = "id")]
+    target_time: Option<String>,
+}
+
+impl IdArgs {
+    /// Finds the backup.
+    pub fn find(&self, context: &Context) -> Result<Source, CommandError> {
+        let selector = self.selector()?;
+        let (cluster, manifest) = selector.find(context.storage.as_ref(), context.cluster())?;
+        Ok(Source::new(Arc::clone(&context.storage), cluster, manifest))
+    }
+
+    fn selector(&self) -> Result<Selector, CommandError> {
+        match (&self.id, &self.target_time) {
+            (_, Some(time)) => {
+                let time: Timestamp = time.parse().map_err(|_| {
+                    CommandError::Usage(format!(
+                        "--target-time '{time}' is not a time with its zone, like 2026-11-20T11:30:00Z or 2026-11-20T12:30:00+01:00"
+                    ))
+                })?;
+                Ok(Selector::At(time))
+            }
+            (Some(id), None) if id == "latest" => Ok(Selector::Latest),
+            (Some(id), None) => Ok(Selector::Id(
+                id.parse()
+                    .map_err(|error: crate::model::IdError| CommandError::NotFound(error.to_string()))?,
+            )),
+            (None, None) => Err(CommandError::Usage("name a backup ID, 'latest', or --target-time".into())),
+        }
+    }
+}
+
+/// Prints text on stdout. A reader that has gone (`| head`) is no error.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CommandError::Failed(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as JSON for a program.
+fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|error| CommandError::Failed(error.to_string()))?;
+    text.push('\n');
+    print(&text)
+}
+
+/// A flag that Ctrl-C and SIGTERM set, so that a long command ends in good order.
+fn interruption() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+    }
+    flag
+}

@@ -1,0 +1,126 @@
+//! `restore`: rebuilds a data directory and says what to do with it.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{CommandError, IdArgs, interruption, print, print_json};
+use crate::cli::CommonArgs;
+use crate::model::Manifest;
+use crate::restore::{Advice, Control, Map, Purpose, Request, Restored, advice, restore};
+use crate::ui::{Bar, bytes, duration_ms, grouped};
+
+/// What the data directory is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum As {
+    /// A node that joins its cluster by IST
+    Node,
+    /// The first node of a cluster that starts anew
+    Cluster,
+    /// A server outside any cluster
+    Standalone,
+    /// An asynchronous replica
+    Replica,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    id: IdArgs,
+    /// The new data directory: missing or empty
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// What the data directory is for
+    #[arg(long = "as", value_enum, default_value = "node", value_name = "PURPOSE")]
+    purpose: As,
+    /// Put the files of VAR, which were outside the data directory, into DIR instead of where they
+    /// came from; VAR is a server variable, 'data_directory' or 'symlink'
+    #[arg(long = "map", value_name = "VAR=DIR")]
+    maps: Vec<String>,
+    /// Decompress with this many threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `restore`.
+pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
+    let context = args.common.context(args.threads.clone())?;
+    let request = request(args, context.settings.threads)?;
+    let source = args.id.find(&context)?;
+    let started = Instant::now();
+    let interrupted = interruption();
+    let bar = Bar::new("restoring", source.manifest().data_bytes);
+    let control = Control { progress: &|done| bar.set(done), interrupted: &interrupted };
+    let outcome = restore(&source, &request, &control);
+    drop(bar);
+    let restored = outcome?;
+    let manifest = source.manifest();
+    let advice = advice(manifest, &request, &restored);
+    if args.json {
+        return print_json(&json!({
+            "id": manifest.id,
+            "datadir": request.target,
+            "gtid": manifest.gtid,
+            "mariadb_gtid": manifest.mariadb_gtid,
+            "files": restored.files,
+            "bytes": restored.bytes,
+            "external": restored.external,
+            "sst_accounts": restored.sst_accounts,
+            "notes": advice.notes,
+            "steps": advice.steps,
+        }));
+    }
+    let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    print(&as_text(manifest, &request, &restored, &advice, took))
+}
+
+fn request(args: &RestoreArgs, threads: usize) -> Result<Request, CommandError> {
+    let maps = args
+        .maps
+        .iter()
+        .map(|text| text.parse::<Map>().map_err(|why| CommandError::Usage(format!("--map '{text}': {why}"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let target = std::path::absolute(&args.to)
+        .map_err(|error| CommandError::Usage(format!("--to '{}': {error}", args.to.display())))?;
+    let purpose = match args.purpose {
+        As::Node => Purpose::Node,
+        As::Cluster => Purpose::Cluster,
+        As::Standalone => Purpose::Standalone,
+        As::Replica => Purpose::Replica,
+    };
+    Ok(Request { target: target.components().collect(), purpose, maps, threads })
+}
+
+fn as_text(
+    manifest: &Manifest,
+    request: &Request,
+    restored: &Restored,
+    advice: &Advice,
+    took: u64,
+) -> String {
+    let mut text = format!(
+        "Restored backup {} to {}: {} files, {} in {}; every SHA-256 was compared.\nPosition: {}\n",
+        manifest.id,
+        request.target.display(),
+        grouped(restored.files),
+        bytes(restored.bytes),
+        duration_ms(took),
+        manifest.gtid.position()
+    );
+    for note in &advice.notes {
+        text.push_str(&format!("\nNote: {note}\n"));
+    }
+    text.push_str("\nNext:\n");
+    for (number, step) in (1..).zip(&advice.steps) {
+        text.push_str(&format!("  {number}. {step}\n"));
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! `show`: one manifest, readable.
+
+use clap::Args;
+
+use super::{CommandError, IdArgs, print, print_json};
+use crate::cli::CommonArgs;
+use crate::model::Manifest;
+use crate::ui::{bytes, duration_ms, grouped, time};
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    id: IdArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Print the manifest as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `show`.
+pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
+    let context = args.common.context(None)?;
+    let source = args.id.find(&context)?;
+    if args.json { print_json(source.manifest()) } else { print(&as_text(source.manifest())) }
+}
+
+fn as_text(manifest: &Manifest) -> String {
+    let took = manifest.finished.duration_since(manifest.started).as_millis();
+    let unknown = || "unknown".to_owned();
+    let gtid = |position: &Option<String>| {
+        position.clone().filter(|text| !text.is_empty()).unwrap_or_else(|| "none".into())
+    };
+    let page_size = manifest.server.innodb_page_size.map_or_else(unknown, |size| bytes(size.into()));
+    let mut lines = vec![
+        ("Backup", manifest.id.to_string()),
+        ("Cluster", manifest.cluster.clone()),
+        ("Donor", manifest.node.clone()),
+        ("Request", manifest.request.clone().unwrap_or_else(|| "none".into())),
+        ("Taken", time(manifest.frozen_at)),
+        ("Position", manifest.gtid.position()),
+        ("Requested at", manifest.donor_gtid.clone().unwrap_or_else(unknown)),
+        ("Binlog position", gtid(&manifest.mariadb_gtid.binlog_pos)),
+        ("Slave position", gtid(&manifest.mariadb_gtid.slave_pos)),
+        (
+            "Server frozen",
+            format!("{} (flush {})", duration_ms(manifest.frozen_ms), duration_ms(manifest.flush_ms)),
+        ),
+        ("Took", duration_ms(u64::try_from(took).unwrap_or(0))),
+        ("Server", manifest.server.version.clone().unwrap_or_else(unknown)),
+        ("Data directory", manifest.server.datadir.clone()),
+        ("InnoDB page size", page_size),
+        ("Data", format!("{} in {} files", bytes(manifest.data_bytes), grouped(manifest.files))),
+        ("Stored", stored(manifest)),
+        ("Archive SHA-256", manifest.archive.sha256.clone()),
+        ("Damaged pages", grouped(manifest.damaged_pages)),
+        (
+            "Made by",
+            format!(
+                "wsrep_sst_backup {}, method {}, format {}",
+                manifest.tool.version, manifest.method, manifest.format
+            ),
+        ),
+    ];
+    for warning in &manifest.warnings {
+        lines.push(("Warning", warning.clone()));
+    }
+    lines.into_iter().map(|(name, value)| format!("{name:<17} {value}\n")).collect()
+}
+
+fn stored(manifest: &Manifest) -> String {
+    let percent =
+        (u128::from(manifest.archive.bytes) * 100).checked_div(u128::from(manifest.data_bytes)).unwrap_or(0);
+    format!("{} ({percent} % of the data), {}", bytes(manifest.archive.bytes), manifest.archive.name)
+}

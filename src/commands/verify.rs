@@ -1,0 +1,80 @@
+//! `verify`: reads the whole archive back.
+
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CommandError, IdArgs, interruption, print, print_json};
+use crate::cli::CommonArgs;
+use crate::model::Manifest;
+use crate::ui::{Bar, bytes, duration_ms, grouped};
+use crate::verify::{Report, VerifyError, verify};
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    id: IdArgs,
+    /// Decompress with this many threads [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `verify`.
+pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
+    let context = args.common.context(args.threads.clone())?;
+    let source = args.id.find(&context)?;
+    let started = Instant::now();
+    let interrupted = interruption();
+    let bar = Bar::new("verifying", source.manifest().data_bytes);
+    let outcome = verify(&source, context.settings.threads, &|done| bar.set(done), &interrupted);
+    drop(bar);
+    let report = outcome.map_err(|error| match error {
+        VerifyError::Source(error) => error.into(),
+        VerifyError::Read(_) | VerifyError::Interrupted => CommandError::Failed(error.to_string()),
+    })?;
+    let manifest = source.manifest();
+    if args.json {
+        print_json(&json!({ "id": manifest.id, "damaged": !report.findings.is_empty(), "report": report }))?;
+    } else {
+        let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        print(&as_text(manifest, &report, took))?;
+    }
+    if report.findings.is_empty() { Ok(()) } else { Err(CommandError::DamageShown) }
+}
+
+fn as_text(manifest: &Manifest, report: &Report, took: u64) -> String {
+    let mut text: String = report
+        .findings
+        .iter()
+        .map(|finding| format!("DAMAGED  {}: {}\n", finding.file, finding.what))
+        .collect();
+    let read = format!(
+        "{} files, {}, {} InnoDB pages in {}",
+        grouped(report.files),
+        bytes(report.bytes),
+        grouped(report.pages_checked),
+        duration_ms(took)
+    );
+    let skipped = match report.pages_skipped {
+        0 => String::new(),
+        pages => format!(" ({} pages cannot be checked without the server)", grouped(pages)),
+    };
+    let verdict = if report.findings.is_empty() {
+        format!("Backup {} is intact: {read}{skipped}.\n", manifest.id)
+    } else {
+        format!(
+            "Backup {} is DAMAGED: {} findings; intact: {read}{skipped}.\n",
+            manifest.id,
+            report.findings.len()
+        )
+    };
+    text.push_str(&verdict);
+    text
+}

@@ -1,0 +1,123 @@
+//! What to do next: the commands that an administrator types after a restore.
+
+use std::path::Path;
+
+use super::places::replica_position;
+use super::{Purpose, Request, Restored};
+use crate::model::Manifest;
+
+/// The statements for a replica, in the data directory.
+pub(super) const REPLICA_FILE: &str = "wsrep_sst_backup_replica.sql";
+
+/// Text for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What to know before the server is started.
+    pub notes: Vec<String>,
+    /// Numbered steps.
+    pub steps: Vec<String>,
+}
+
+/// The advice for what was restored.
+pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Advice {
+    let target = request.target.display();
+    let mut notes = Vec::new();
+    if let Some(owner) = &restored.owner_kept {
+        notes.push(format!("The files belong to you, not to '{owner}': run  chown -R {owner}: {target}  before you start the server."));
+    }
+    for directory in &restored.external {
+        notes.push(format!("Files outside the data directory were restored to '{}'.", directory.display()));
+    }
+    let mut steps = match request.purpose {
+        Purpose::Node => node_steps(&request.target, manifest),
+        Purpose::Cluster => cluster_steps(&request.target, manifest),
+        Purpose::Standalone => standalone_steps(&request.target),
+        Purpose::Replica => replica_steps(&request.target, manifest),
+    };
+    for account in &restored.sst_accounts {
+        notes.push(format!(
+            "The backup holds the account '{account}'@'localhost', which the donor had made for the state transfer \
+             and which has all privileges."
+        ));
+        steps.push(format!("Drop that account:  mariadb -e \"DROP USER IF EXISTS '{account}'@'localhost'\""));
+    }
+    Advice { notes, steps }
+}
+
+fn point_to(target: &Path) -> String {
+    format!("See that the server's option files say  datadir = {}", target.display())
+}
+
+fn node_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
+    vec![
+        point_to(target),
+        format!(
+            "Start the node:  systemctl start mariadb  - it joins cluster '{}' by IST from seqno {} on, as long as a \
+             member still has the write sets after it",
+            manifest.cluster, manifest.gtid.seqno
+        ),
+        "See that it did:  mariadb -e \"SHOW STATUS LIKE 'wsrep_local_state_comment'\"  says Synced, and the error \
+         log says 'Receiving IST'"
+            .into(),
+    ]
+}
+
+fn cluster_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
+    vec![
+        point_to(target),
+        "See that no server of the old cluster runs anywhere".into(),
+        "On this node only, start the new cluster:  galera_new_cluster".into(),
+        format!(
+            "On every other node, restore the same backup:  wsrep_sst_backup restore {} --to DATADIR --as node",
+            manifest.id
+        ),
+        "On every other node, one after the other:  systemctl start mariadb  - they join by IST, nothing is copied again".into(),
+        "See that all are there:  mariadb -e \"SHOW STATUS LIKE 'wsrep_cluster_size'\"".into(),
+    ]
+}
+
+fn standalone_steps(target: &Path) -> Vec<String> {
+    vec![
+        point_to(target),
+        "See that the option files say  wsrep_on = OFF  (or have no wsrep_cluster_address), and a server_id of its own".into(),
+        "Start the server:  systemctl start mariadb".into(),
+    ]
+}
+
+fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
+    let mut steps = standalone_steps(target);
+    steps.push(format!(
+        "Edit host, user and password in '{}', then run it:  mariadb < {0}",
+        target.join(REPLICA_FILE).display()
+    ));
+    steps.push(format!(
+        "The master must be the donor '{}' itself, unless the cluster runs with wsrep_gtid_mode = ON: only then have \
+         all nodes the same GTIDs",
+        manifest.node
+    ));
+    steps.push("See that it follows:  mariadb -e 'SHOW REPLICA STATUS\\G'".into());
+    steps
+}
+
+/// The SQL for a replica, or why there is none.
+pub(super) fn replica_script(manifest: &Manifest) -> Result<String, String> {
+    let position = replica_position(manifest).ok_or_else(|| {
+        format!(
+            "backup {} has no binlog position: the donor had no binary log, or SQL did not answer. A replica cannot \
+             be built from it",
+            manifest.id
+        )
+    })?;
+    Ok(format!(
+        "-- Replica from backup {id} of node '{node}' (cluster '{cluster}', {gtid}).\n\
+         -- Replace host, user and password; the master must be that node, or any node where wsrep_gtid_mode = ON.\n\
+         SET GLOBAL gtid_slave_pos = '{position}';\n\
+         CHANGE MASTER TO\n  MASTER_HOST = '{node}',\n  MASTER_PORT = 3306,\n  MASTER_USER = 'repl',\n  \
+         MASTER_PASSWORD = '',\n  MASTER_USE_GTID = slave_pos;\n\
+         START SLAVE;\n",
+        id = manifest.id,
+        node = manifest.node,
+        cluster = manifest.cluster,
+        gtid = manifest.gtid.position(),
+    ))
+}

@@ -1,0 +1,266 @@
+//! A data directory from a backup.
+//!
+//! # Why an interrupted restore cannot be started
+//!
+//! mysqld cannot start without the InnoDB system tablespace. The first file of `innodb_data_file_path`
+//! is restored under a hidden name; in its place stands, from the first moment on, a short text, which
+//! InnoDB refuses to open. When everything else is written and synced, the hidden file is renamed over
+//! the text: that is the moment at which the directory becomes a server. `grastate.dat` comes just
+//! before it.
+//!
+//! # Why a restore never destroys
+//!
+//! Manifest, index and archive are checked against each other before the target is touched; the target
+//! must be empty and unused; a restore that fails removes exactly what it created.
+
+mod accounts;
+mod advice;
+mod places;
+mod target;
+mod write;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use thiserror::Error;
+
+use crate::archive::{BlockReader, GRASTATE_MEMBER, Index, MemberDamage, StreamReader, read_member};
+use crate::catalog::{Source, SourceError};
+use crate::model::{Manifest, Member};
+pub use advice::{Advice, advice};
+pub use places::{Map, Places};
+use write::{Created, write_member};
+
+/// What the data directory is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A node that joins its cluster by IST.
+    Node,
+    /// The first node of a cluster that starts anew.
+    Cluster,
+    /// A server outside any cluster.
+    Standalone,
+    /// An asynchronous replica.
+    Replica,
+}
+
+/// What to restore, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The new data directory.
+    pub target: PathBuf,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where external directories go; the others go back to where they were.
+    pub maps: Vec<Map>,
+    /// Decompressing threads.
+    pub threads: usize,
+}
+
+/// Why a restore did not happen, or was undone.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// The backup cannot be read or is damaged.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A member of the archive.
+    #[error(
+        "the backup is damaged: '{path}': {what}; nothing of it was kept in the target (verify lists all damage)"
+    )]
+    Damaged {
+        /// The member.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The target, before anything was touched.
+    #[error("{0}")]
+    Refused(String),
+    /// A request that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Writing failed.
+    #[error("cannot {action} '{path}': {cause}; what had been restored is removed")]
+    Write {
+        /// Completes "cannot …".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Reading the repository failed on the way.
+    #[error("cannot read the archive: {0}; what had been restored is removed")]
+    Read(std::io::Error),
+    /// Ctrl-C or SIGTERM.
+    #[error("interrupted; what had been restored is removed")]
+    Interrupted,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Number of files.
+    pub files: u64,
+    /// Bytes of them, holes included.
+    pub bytes: u64,
+    /// Directories outside the target that were filled.
+    pub external: BTreeSet<PathBuf>,
+    /// Accounts that the server made for this very transfer.
+    pub sst_accounts: Vec<String>,
+    /// Owners could not be set: this process is not root.
+    pub owner_kept: Option<String>,
+}
+
+/// Progress and interruption of a long operation.
+pub struct Control<'a> {
+    /// Told the position in the tar stream.
+    pub progress: &'a dyn Fn(u64),
+    /// Looked at between members and chunks.
+    pub interrupted: &'a AtomicBool,
+}
+
+/// Restores a backup.
+pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Result<Restored, RestoreError> {
+    if request.purpose == Purpose::Replica {
+        advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
+    }
+    let index = source.index()?;
+    let places = Places::new(&index, request)?;
+    target::check(&places, &index)?;
+    let stream = open_stream(source, &index, request.threads)?;
+    let mut created = Created::default();
+    let outcome = fill(stream, source.manifest(), &index, &places, request, control, &mut created);
+    if outcome.is_err() {
+        created.remove_all();
+    }
+    outcome
+}
+
+fn open_stream(source: &Source, index: &Index, threads: usize) -> Result<StreamReader, RestoreError> {
+    let archive = source.open_archive()?;
+    let blocks: Arc<[_]> = index.blocks.clone().into();
+    let blocks =
+        BlockReader::open(archive, blocks, index.header.compression, threads).map_err(RestoreError::Read)?;
+    Ok(StreamReader::new(blocks))
+}
+
+fn fill(
+    mut stream: StreamReader,
+    manifest: &Manifest,
+    index: &Index,
+    places: &Places,
+    request: &Request,
+    control: &Control<'_>,
+    created: &mut Created,
+) -> Result<Restored, RestoreError> {
+    let mut restored = Restored {
+        files: 0,
+        bytes: 0,
+        external: places.external_roots(),
+        sst_accounts: Vec::new(),
+        owner_kept: None,
+    };
+    created.directory(&request.target, places.owner(), None)?;
+    let guard = created.guard(places)?;
+    let mut finishing = Vec::new();
+    for member in &index.members {
+        if control.interrupted.load(Ordering::Relaxed) {
+            return Err(RestoreError::Interrupted);
+        }
+        (control.progress)(member.header_offset);
+        let Some(place) = places.of(member) else { continue };
+        let place = guard.hidden_place(&place);
+        restore_member(&mut stream, member, &place, places, control, created)?;
+        if member.sha256.is_some() {
+            restored.files += 1;
+            restored.bytes += member.size;
+        }
+        finishing.push((member, place));
+    }
+    // Times of directories last: every file in them has changed them.
+    for (member, place) in finishing.iter().rev() {
+        created.finish(member, place, places)?;
+    }
+    check_rest(stream, manifest, control)?;
+    restored.sst_accounts = accounts::sst_accounts(&request.target);
+    write_state(manifest, request, places, created)?;
+    write::sync(&restored.external, &request.target)?;
+    guard.publish(created)?;
+    restored.owner_kept = places.owner_kept();
+    Ok(restored)
+}
+
+fn restore_member(
+    stream: &mut StreamReader,
+    member: &Member,
+    place: &Path,
+    places: &Places,
+    control: &Control<'_>,
+    created: &mut Created,
+) -> Result<(), RestoreError> {
+    let damaged = |what: String| RestoreError::Damaged { path: member.path.to_string(), what };
+    // The closure can only speak of reading; what writing said is kept beside it.
+    let mut failure = None;
+    let outcome = read_member(stream, member, |content| {
+        write_member(content, member, place, places, control.interrupted, created).map_err(|error| {
+            failure = Some(error);
+            std::io::Error::other("writing failed")
+        })
+    });
+    match (failure, outcome) {
+        (Some(write::WriteError::Damaged(what)), _) | (None, Ok(Err(MemberDamage(what)))) => {
+            Err(damaged(what))
+        }
+        (Some(write::WriteError::Interrupted), _) => Err(RestoreError::Interrupted),
+        (Some(write::WriteError::System(action, path, cause)), _) => {
+            Err(RestoreError::Write { action, path, cause })
+        }
+        (None, Ok(Ok(()))) => Ok(()),
+        (None, Err(cause)) => Err(RestoreError::Read(cause)),
+    }
+}
+
+/// The whole object must be what the manifest says, also where no file lies.
+fn check_rest(stream: StreamReader, manifest: &Manifest, control: &Control<'_>) -> Result<(), RestoreError> {
+    (control.progress)(stream.position());
+    let (digest, _) = stream.finish().map_err(RestoreError::Read)?;
+    if digest.sha256 == manifest.archive.sha256 && digest.bytes == manifest.archive.bytes {
+        return Ok(());
+    }
+    let what = format!("its SHA-256 is {}, the manifest says {}", digest.sha256, manifest.archive.sha256);
+    Err(RestoreError::Damaged { path: manifest.archive.name.clone(), what })
+}
+
+/// `grastate.dat` for a node, the statements for a replica.
+fn write_state(
+    manifest: &Manifest,
+    request: &Request,
+    places: &Places,
+    created: &mut Created,
+) -> Result<(), RestoreError> {
+    match request.purpose {
+        Purpose::Node | Purpose::Cluster => {
+            let text = manifest.gtid.grastate(request.purpose == Purpose::Cluster);
+            created.file_of_ours(&request.target.join(GRASTATE_MEMBER), text.as_bytes(), places.owner())
+        }
+        Purpose::Standalone => Ok(()),
+        Purpose::Replica => {
+            let text = advice::replica_script(manifest).map_err(RestoreError::Refused)?;
+            created.file_of_ours(&request.target.join(advice::REPLICA_FILE), text.as_bytes(), places.owner())
+        }
+    }
+}
+
+/// Whether a directory has no entries but those that a fresh file system has.
+fn is_empty(directory: &Path) -> std::io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
+        if entry?.file_name() != "lost+found" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,215 @@
+//! Where each member goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use nix::unistd::geteuid;
+
+use super::{Request, RestoreError};
+use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER};
+use crate::capture::{group_id, user_id};
+use crate::model::{ArchivePath, Manifest, Member, MemberKind, Origin};
+
+/// `--map VAR=DIR`: the files of a variable go to another directory than they came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// A server variable, `data_directory`, or `symlink`.
+    pub variable: String,
+    /// The new directory, absolute.
+    pub directory: PathBuf,
+}
+
+impl FromStr for Map {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (variable, directory) = text.split_once('=').ok_or("it has the form VARIABLE=DIRECTORY")?;
+        let directory: PathBuf = Path::new(directory).components().collect();
+        if !directory.is_absolute() {
+            return Err(format!("'{}' is not an absolute path", directory.display()));
+        }
+        Ok(Self { variable: variable.trim().replace('-', "_"), directory })
+    }
+}
+
+/// Numeric owner of a file on this machine.
+pub(super) type Owner = (u32, u32);
+
+/// The plan: destinations, owners, and what has to be written differently than it was.
+pub struct Places {
+    target: PathBuf,
+    /// (variable, root on the donor) to the directory here.
+    roots: BTreeMap<(String, PathBuf), PathBuf>,
+    /// Owner of the data, for what we make ourselves; none when this process may not set it.
+    owner: Option<Owner>,
+    owner_name: String,
+    system_tablespaces: Vec<PathBuf>,
+}
+
+impl Places {
+    /// Plans the destinations; refuses a `--map` that fits nothing.
+    pub fn new(index: &Index, request: &Request) -> Result<Self, RestoreError> {
+        let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+        for origin in index.members.iter().filter_map(|member| member.origin.as_ref()) {
+            found.entry(origin.variable.clone()).or_default().insert(origin.root.as_path().to_path_buf());
+        }
+        let mut roots = BTreeMap::new();
+        for (variable, origins) in &found {
+            let map = request.maps.iter().rev().find(|map| map.variable == *variable);
+            for origin in origins {
+                let place = match map {
+                    None => origin.clone(),
+                    Some(map) if origins.len() == 1 => map.directory.clone(),
+                    // Several roots keep their own paths below the new directory.
+                    Some(map) => map.directory.join(origin.strip_prefix("/").unwrap_or(origin)),
+                };
+                roots.insert((variable.clone(), origin.clone()), place);
+            }
+        }
+        for map in &request.maps {
+            if !found.contains_key(&map.variable) {
+                let known: Vec<&str> = found.keys().map(String::as_str).collect();
+                let known = if known.is_empty() {
+                    "nothing outside its data directory".into()
+                } else {
+                    known.join(", ")
+                };
+                return Err(RestoreError::Usage(format!("--map {}: the backup holds {known}", map.variable)));
+            }
+        }
+        let mut places = Self {
+            target: request.target.clone(),
+            roots,
+            owner: None,
+            owner_name: String::new(),
+            system_tablespaces: Vec::new(),
+        };
+        places.system_tablespaces = index
+            .members
+            .iter()
+            .filter(|member| member.system_tablespace)
+            .filter_map(|member| places.of(member))
+            .collect();
+        let data = index.members.iter().find(|member| member.system_tablespace);
+        if places.system_tablespaces.is_empty() {
+            return Err(RestoreError::Refused("the archive holds no InnoDB system tablespace".into()));
+        }
+        if let Some(data) = data {
+            places.owner_name = data.user.clone().unwrap_or_else(|| data.uid.to_string());
+            places.owner = geteuid().is_root().then(|| owner_here(data));
+        }
+        Ok(places)
+    }
+
+    /// The destination of a member; none for what a restore leaves out.
+    pub fn of(&self, member: &Member) -> Option<PathBuf> {
+        if let Some(origin) = &member.origin {
+            return Some(self.of_origin(origin));
+        }
+        let name = member.path.as_bytes();
+        let ours = [IDENTITY_MEMBER, SUMS_MEMBER, GRASTATE_MEMBER].iter().any(|own| own.as_bytes() == name);
+        (!ours).then(|| member.path.below(&self.target))
+    }
+
+    fn of_origin(&self, origin: &Origin) -> PathBuf {
+        let root = origin.root.as_path();
+        let key = (origin.variable.clone(), root.to_path_buf());
+        let place = self.roots.get(&key).cloned().unwrap_or_else(|| root.to_path_buf());
+        // A path that is not below its root would lead anywhere; its name alone is safe.
+        let below = origin.path.as_path().strip_prefix(root).map(ArchivePath::new);
+        match below {
+            Ok(below) if below.as_bytes().is_empty() => place,
+            Ok(below) if below.is_contained() => below.below(&place),
+            _ => place.join(origin.path.file_name()),
+        }
+    }
+
+    /// A path of the donor as it is here: below a mapped root it moves with it.
+    pub(super) fn translate(&self, path: &Path) -> Option<PathBuf> {
+        self.roots
+            .iter()
+            .filter(|((_, root), _)| path.starts_with(root))
+            .max_by_key(|((_, root), _)| root.as_os_str().len())
+            .filter(|((_, root), place)| root != *place)
+            .map(|((_, root), place)| {
+                path.strip_prefix(root).map_or_else(|_| place.clone(), |rest| place.join(rest))
+            })
+            .map(|path| path.components().collect())
+    }
+
+    /// What a small file that holds paths must say here: `.isl` files and the binlog index.
+    pub(super) fn rewritten(&self, member: &Member, content: &[u8]) -> Option<Vec<u8>> {
+        let is_isl = member.path.as_path().extension().is_some_and(|extension| extension == "isl");
+        let is_index = member.kind == MemberKind::Generated;
+        if !is_isl && !is_index {
+            return None;
+        }
+        let mut changed = false;
+        let mut text = Vec::new();
+        for line in content.split_inclusive(|byte| *byte == b'\n') {
+            let (path, end) = line.strip_suffix(b"\n").map_or((line, &b""[..]), |path| (path, &b"\n"[..]));
+            match self.translate(Path::new(std::ffi::OsStr::from_bytes(path))) {
+                Some(here) => {
+                    changed = true;
+                    text.extend_from_slice(here.as_os_str().as_bytes());
+                }
+                None => text.extend_from_slice(path),
+            }
+            text.extend_from_slice(end);
+        }
+        changed.then_some(text)
+    }
+
+    /// The new data directory.
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Directories outside the data directory that will be filled.
+    pub fn external_roots(&self) -> BTreeSet<PathBuf> {
+        self.roots.values().cloned().collect()
+    }
+
+    /// (variable, directory on the donor, directory here).
+    pub fn external(&self) -> impl Iterator<Item = (&str, &Path, &Path)> {
+        self.roots
+            .iter()
+            .map(|((variable, origin), place)| (variable.as_str(), origin.as_path(), place.as_path()))
+    }
+
+    /// The file whose appearance makes a server of the directory.
+    pub(super) fn start_file(&self) -> Option<&Path> {
+        self.system_tablespaces.first().map(PathBuf::as_path)
+    }
+
+    /// Owner for what we make ourselves.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        self.owner
+    }
+
+    /// Owner of one member, by name where this machine knows it, else by number.
+    pub(super) fn owner_of(&self, member: &Member) -> Option<Owner> {
+        self.owner.map(|_| owner_here(member))
+    }
+
+    /// Whose the files should be, where this process could not give them away.
+    pub(super) fn owner_kept(&self) -> Option<String> {
+        let mine =
+            user_id(&self.owner_name) == Some(geteuid().as_raw()) || self.owner_name == geteuid().to_string();
+        (self.owner.is_none() && !mine).then(|| self.owner_name.clone())
+    }
+}
+
+fn owner_here(member: &Member) -> Owner {
+    (
+        member.user.as_deref().and_then(user_id).unwrap_or(member.uid),
+        member.group.as_deref().and_then(group_id).unwrap_or(member.gid),
+    )
+}
+
+/// A sentence for a manifest of a backup whose positions cannot serve a replica.
+pub(super) fn replica_position(manifest: &Manifest) -> Option<&str> {
+    manifest.mariadb_gtid.binlog_pos.as_deref().filter(|position| !position.is_empty())
+}

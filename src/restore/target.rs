@@ -1,0 +1,141 @@
+//! What must be true of the target before a byte is written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::places::Places;
+use super::{RestoreError, is_empty};
+use crate::archive::Index;
+use crate::model::MemberKind;
+
+/// Left by an interrupted restore.
+pub(super) const HIDDEN_SUFFIX: &str = ".wsrep_sst_backup-restoring";
+
+/// Space that a file system may need beyond the data, per file.
+const PER_FILE: u64 = 4096;
+
+/// Refuses a target that is used, not empty, or too small.
+pub(super) fn check(places: &Places, index: &Index) -> Result<(), RestoreError> {
+    let target = places.target();
+    if !target.is_absolute() {
+        return Err(RestoreError::Usage(format!("--to '{}': an absolute path is needed", target.display())));
+    }
+    check_unused(target)?;
+    check_empty(target)?;
+    for root in places.external_roots() {
+        check_unused(&root)?;
+    }
+    check_absent(places, index)?;
+    check_space(places, index)
+}
+
+fn refused<T>(why: String) -> Result<T, RestoreError> {
+    Err(RestoreError::Refused(why))
+}
+
+fn check_empty(target: &Path) -> Result<(), RestoreError> {
+    match is_empty(target) {
+        Ok(true) => Ok(()),
+        Ok(false) if holds_interrupted(target) => refused(format!(
+            "'{}' holds a restore that was interrupted; it cannot be started. Empty the directory and restore again",
+            target.display()
+        )),
+        Ok(false) => refused(format!(
+            "'{}' is not empty; a restore overwrites nothing. Move its content away, or name another directory",
+            target.display()
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match target.parent() {
+            Some(parent) if parent.is_dir() => Ok(()),
+            _ => {
+                refused(format!("the directory in which '{}' is to be made does not exist", target.display()))
+            }
+        },
+        Err(error) => refused(format!("cannot look into '{}': {error}", target.display())),
+    }
+}
+
+fn holds_interrupted(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|listing| {
+        listing.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(HIDDEN_SUFFIX))
+    })
+}
+
+/// Outside the data directory other files may be around; none of ours may be there already.
+fn check_absent(places: &Places, index: &Index) -> Result<(), RestoreError> {
+    let external = index.members.iter().filter(|m| m.origin.is_some() && m.kind != MemberKind::Directory);
+    for place in external.filter_map(|member| places.of(member)) {
+        if fs::symlink_metadata(&place).is_ok() {
+            return refused(format!(
+                "'{}' exists already; the backup has this file outside its data directory. Move it away, or give \
+                 another place with --map",
+                place.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A server works in its data directory and holds files open in it.
+fn check_unused(directory: &Path) -> Result<(), RestoreError> {
+    let Ok(directory) = fs::canonicalize(directory) else { return Ok(()) };
+    let Ok(processes) = fs::read_dir("/proc") else { return Ok(()) };
+    for process in processes.flatten().map(|entry| entry.path()) {
+        let Ok(name) = fs::read_to_string(process.join("comm")) else { continue };
+        let name = name.trim();
+        if !matches!(name, "mysqld" | "mariadbd" | "mysqld_safe" | "mariadbd-safe") {
+            continue;
+        }
+        let works_here = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == directory);
+        if works_here || holds_open(&process, &directory) {
+            let pid = process.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return refused(format!(
+                "'{}' is in use by {name} (pid {pid}); stop that server first",
+                directory.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn holds_open(process: &Path, directory: &Path) -> bool {
+    let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
+    descriptors.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|file| file.starts_with(directory)))
+}
+
+/// Sums up the bytes for each file system and compares them with what is free there.
+fn check_space(places: &Places, index: &Index) -> Result<(), RestoreError> {
+    let mut needed: BTreeMap<u64, (u64, PathBuf)> = BTreeMap::new();
+    let mut cache: BTreeMap<PathBuf, (u64, PathBuf)> = BTreeMap::new();
+    for member in index.members.iter().filter(|member| member.sha256.is_some()) {
+        let Some(place) = places.of(member) else { continue };
+        let parent = place.parent().unwrap_or(Path::new("/")).to_path_buf();
+        let (device, existing) = cache.entry(parent.clone()).or_insert_with(|| device_of(&parent)).clone();
+        let sum = needed.entry(device).or_insert((0, existing));
+        sum.0 = sum.0.saturating_add(member.stored.next_multiple_of(PER_FILE));
+    }
+    for (bytes, place) in needed.into_values() {
+        let stat = nix::sys::statvfs::statvfs(&place).map_err(|errno| {
+            RestoreError::Refused(format!("cannot look at '{}': {errno}", place.display()))
+        })?;
+        let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+        if bytes > free {
+            return refused(format!(
+                "'{}' has {} MiB free, the restore needs {} MiB there; nothing was written",
+                place.display(),
+                free >> 20,
+                bytes.div_ceil(1 << 20)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The file system that a path will be on: that of its nearest existing ancestor.
+fn device_of(path: &Path) -> (u64, PathBuf) {
+    path.ancestors()
+        .find_map(|ancestor| fs::metadata(ancestor).ok().map(|data| (data.dev(), ancestor.to_path_buf())))
+        .unwrap_or((0, PathBuf::from("/")))
+}
