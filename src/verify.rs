@@ -185,8 +185,10 @@ impl Check<'_> {
         };
         match &member.sha256 {
             Some(wanted) if *wanted == content.sha256 => {
-                self.report.files += u64::from(member.kind == MemberKind::File);
-                self.report.bytes += member.size;
+                if member.kind == MemberKind::File {
+                    self.report.files += 1;
+                    self.report.bytes += member.size;
+                }
             }
             Some(_) => {
                 self.report

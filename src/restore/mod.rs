@@ -29,7 +29,7 @@ use thiserror::Error;
 
 use crate::archive::{BlockReader, GRASTATE_MEMBER, Index, MemberDamage, StreamReader, read_member};
 use crate::catalog::{Source, SourceError};
-use crate::model::{Manifest, Member};
+use crate::model::{Manifest, Member, MemberKind};
 pub use advice::{Advice, advice};
 pub use places::{Map, Places};
 use write::{Created, write_member};
@@ -175,7 +175,7 @@ fn fill(
         let Some(place) = places.of(member) else { continue };
         let place = guard.hidden_place(&place);
         restore_member(&mut stream, member, &place, places, control, created)?;
-        if member.sha256.is_some() {
+        if member.kind == MemberKind::File {
             restored.files += 1;
             restored.bytes += member.size;
         }
