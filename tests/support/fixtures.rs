@@ -101,9 +101,14 @@ const ROWS: &[&str] = &[
     "SELECT NEXTVAL(counter)",
 ];
 
-/// Makes the whole zoo in a cluster, through its first node, and the tables with paths on every node.
+/// Makes the whole zoo in a cluster: what [`create_replicated_zoo`] makes, and on every node the tables with paths.
 pub fn create_zoo(cluster: &Cluster) {
-    let node = cluster.n(1);
+    create_replicated_zoo(cluster.n(1));
+    create_outside(cluster);
+}
+
+/// Makes the part of the zoo that replicates by itself; all files lie in the data directory.
+pub fn create_replicated_zoo(node: &Node) {
     node.exec(&format!("CREATE DATABASE {ZOO} CHARACTER SET utf8mb4"));
     let mut statements = vec!["USE zoo"];
     statements.extend(TABLES.iter().chain(ROWS));
@@ -112,7 +117,6 @@ pub fn create_zoo(cluster: &Cluster) {
         create_odd(node, &database, &table);
     }
     node.exec("CREATE DATABASE `no tables`");
-    create_outside(cluster);
 }
 
 fn create_odd(node: &Node, database: &str, table: &str) {

@@ -21,6 +21,8 @@ pub struct GarbdOutcome {
     pub status: Option<i32>,
     /// Its log.
     pub log: String,
+    /// The command line, for people.
+    pub command: String,
     /// The end of the donor's log just before.
     pub donor_mark: LogMark,
 }
@@ -52,14 +54,19 @@ impl Garbd {
         let log = cluster.dir().join(format!("{name}.log"));
         let donor = cluster.n(donor);
         let donor_mark = donor.log_mark();
+        let sst = address.map_or("backup".to_owned(), |text| format!("backup:{text}"));
+        let arguments = [
+            format!("--address=gcomm://{}", cluster.members()),
+            format!("--group={CLUSTER_NAME}"),
+            format!("--name={name}"),
+            format!("--donor={}", donor.name()),
+            format!("--sst={sst}"),
+            format!("--options=gmcast.listen_addr=tcp://127.0.0.1:{};pc.weight=0", ports.port(0)),
+            format!("--log={}", log.display()),
+        ];
         let mut command = Command::new("garbd");
         command
-            .args(["--address", &format!("gcomm://{}", cluster.members())])
-            .args(["--group", CLUSTER_NAME, "--name", &name, "--donor", donor.name()])
-            .args(["--sst", &address.map_or("backup".to_owned(), |text| format!("backup:{text}"))])
-            .args(["--options", &format!("gmcast.listen_addr=tcp://127.0.0.1:{};pc.weight=0", ports.port(0))])
-            .arg("--log")
-            .arg(&log)
+            .args(&arguments)
             .current_dir(cluster.dir())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -79,6 +86,7 @@ impl Garbd {
         GarbdOutcome {
             status: status.and_then(|s| s.code()),
             log: fs::read_to_string(&log).unwrap_or_default(),
+            command: format!("garbd {}", arguments.join(" ")),
             donor_mark,
         }
     }

@@ -1,8 +1,8 @@
 //! A client that writes all the time.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,8 @@ pub struct WriterStats {
 #[derive(Debug)]
 pub struct Writer {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<WriterStats>>,
+    stats: Arc<Mutex<WriterStats>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -39,16 +40,23 @@ impl Writer {
              payload VARBINARY(400) NOT NULL, touched INT NOT NULL DEFAULT 0, KEY (n)) ENGINE=InnoDB",
         ]);
         let stop = Arc::new(AtomicBool::new(false));
-        let (socket, seen) = (server.socket(), Arc::clone(&stop));
+        let stats = Arc::new(Mutex::new(WriterStats::default()));
+        let (socket, seen, counts) = (server.socket(), Arc::clone(&stop), Arc::clone(&stats));
         let pause = Duration::from_secs(1) / per_second.max(1);
-        let thread = std::thread::spawn(move || write(&socket, &seen, pause));
-        Self { stop, thread: Some(thread) }
+        let thread = std::thread::spawn(move || write(&socket, &seen, &counts, pause));
+        Self { stop, stats, thread: Some(thread) }
     }
 
-    /// Ends the thread and tells what it did.
+    /// What was done since the start or the last call: to look at the time of one backup only.
+    pub fn take_stats(&self) -> WriterStats {
+        std::mem::take(&mut *self.stats.lock().unwrap())
+    }
+
+    /// Ends the thread and tells what it did since the start or the last `take_stats`.
     pub fn stop(mut self) -> WriterStats {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().expect("stopped once").join().expect("the writer does not panic")
+        self.thread.take().expect("stopped once").join().expect("the writer does not panic");
+        self.take_stats()
     }
 }
 
@@ -61,26 +69,29 @@ impl Drop for Writer {
     }
 }
 
-fn write(socket: &Path, stop: &AtomicBool, pause: Duration) -> WriterStats {
-    let mut stats = WriterStats::default();
+fn write(socket: &Path, stop: &AtomicBool, stats: &Mutex<WriterStats>, pause: Duration) {
     let mut session: Option<Conn> = None;
     let mut last = Instant::now();
     let mut turn = 0_u64;
     while !stop.load(Ordering::Relaxed) {
         turn += 1;
         let begun = Instant::now();
-        if one_transaction(&mut session, socket, turn).is_ok() {
-            stats.commits += 1;
-            stats.longest_pause = stats.longest_pause.max(last.elapsed());
-            last = Instant::now();
-        } else {
-            stats.errors += 1;
+        let done = one_transaction(&mut session, socket, turn).is_ok();
+        {
+            let mut stats = stats.lock().unwrap();
+            stats.commits += u64::from(done);
+            stats.errors += u64::from(!done);
+            if done {
+                stats.longest_pause = stats.longest_pause.max(last.elapsed());
+                last = Instant::now();
+            }
+        }
+        if !done {
             session = None;
             std::thread::sleep(Duration::from_millis(50));
         }
         std::thread::sleep(pause.saturating_sub(begun.elapsed()));
     }
-    stats
 }
 
 /// Two new rows, an older one changed, one in twenty removed: all or nothing.
