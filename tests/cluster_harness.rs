@@ -4,6 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use support::fixtures::{self, create_zoo};
 use support::{
     Cluster, ClusterOptions, Garbd, Join, PATIENCE, Position, Replica, Writer, all_checksums,
@@ -103,6 +104,25 @@ fn garbd_takes_the_distribution_s_own_script_to_done() {
     assert_eq!(sent.as_ref().map(|p| &p.uuid), paused.first().map(|p| &p.uuid));
     assert!(node.script_lines(outcome.donor_mark).iter().any(|l| l.contains("completed on donor")));
     assert_eq!(node.state(), "Synced");
+
+    // A node that does not answer: garbd would wait for ever.
+    node.signal(Signal::SIGSTOP);
+    let outcome = Garbd::run_backup_within(&cluster, 1, None, Duration::from_secs(2));
+    node.signal(Signal::SIGCONT);
+    assert_eq!(outcome.status, None);
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn bulk_data_has_the_size_that_was_asked_for() {
+    let cluster = Cluster::start(1, &ClusterOptions::new().without_binlog());
+    let node = cluster.n(1);
+    fixtures::fill_bulk(node, "t", 24);
+    let bytes = std::fs::metadata(node.datadir().join("bulk/t.ibd")).unwrap().len();
+    assert!((20..=48).contains(&(bytes >> 20)), "{bytes} bytes");
+    fixtures::create_many_tables(node, 40);
+    assert_eq!(std::fs::read_dir(node.datadir().join("many")).unwrap().count(), 3 * 40 + 1);
+    assert_eq!(node.variable("log_bin"), "0");
 }
 
 #[test]
