@@ -87,6 +87,10 @@ impl Demo {
                 node.group_address()
             ));
         }
+        // As in a default installation, where the server's account may log in over the socket.
+        let account = format!("{}@localhost", cluster.scratch().user().name);
+        cluster.n(1).exec(&format!("CREATE USER {account} IDENTIFIED VIA unix_socket"));
+        cluster.n(1).exec(&format!("GRANT ALL PRIVILEGES ON *.* TO {account}"));
         ensure!(cluster.n(1).status("wsrep_cluster_size") == "3", "the cluster has not three nodes");
         let text = std::fs::read_to_string(cluster.n(DONOR).cnf())?;
         say("and in the my.cnf of each:");
