@@ -194,6 +194,7 @@ fn back_up(
         identity.flush_time.as_millis()
     );
     let list = list_files(run)?;
+    reporter.total(list.bytes);
     let mut archive = start_archive(run, &identity)?;
     let captured = capture::copy_frozen(frozen, &list, &mut archive, watch)?;
     watch.lift_limit();
