@@ -171,9 +171,7 @@ fn back_up(
     log::info!("backup {} of node '{}' to '{}'", run.id, run.layout.node, run.storage.location());
     run.layout.external_roots().for_each(|(variable, root)| log::info!("{variable} is '{}'", root.display()));
     // Once before the freeze: what is wrong with the files is better known while the server runs.
-    let expected = list_files(run)?;
-    log::info!("{} files and directories, {} MiB", expected.entries.len(), expected.bytes >> 20);
-    reporter.total(expected.bytes);
+    log_expected(&list_files(run)?);
 
     reporter.state(State::Freezing);
     let abort = || watch.aborted();
@@ -196,7 +194,7 @@ fn back_up(
     let list = list_files(run)?;
     reporter.total(list.bytes);
     let mut archive = start_archive(run, &identity)?;
-    let captured = capture::copy_frozen(frozen, &list, &mut archive, watch)?;
+    let captured = capture::copy_frozen(frozen, &run.layout.datadir, &list, &mut archive, watch)?;
     watch.lift_limit();
     let frozen_time = captured.thawed.frozen_time();
     log::info!("the server runs again: it was frozen for {} ms", frozen_time.as_millis());
@@ -226,6 +224,10 @@ fn back_up(
         manifest.frozen_ms
     );
     Ok(())
+}
+
+fn log_expected(list: &FileList) {
+    log::info!("{} files and directories, {} MiB", list.entries.len(), list.bytes >> 20);
 }
 
 fn list_files(run: &Run) -> Result<FileList, CaptureError> {
@@ -268,8 +270,7 @@ fn start_archive(run: &Run, identity: &Identity) -> Result<Writer, DonateError> 
 /// The members that follow the data; the server runs again while they are written.
 fn finish_members(run: &Run, gtid: &WsrepGtid, archive: &mut Writer) -> Result<(), CaptureError> {
     archive.append_generated(own_member(run, GRASTATE_MEMBER), gtid.grastate(false).as_bytes())?;
-    let sums = archive.sums().to_vec();
-    archive.append_generated(own_member(run, SUMS_MEMBER), &sums)?;
+    archive.append_sums(own_member(run, SUMS_MEMBER))?;
     Ok(())
 }
 

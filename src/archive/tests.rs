@@ -85,8 +85,7 @@ fn write_sample(compression: Compression) -> Written {
     writer
         .append_file(member("grown.CSV"), 10, None, &mut Bytes(Cursor::new(vec![b'x'; 1000]), true))
         .unwrap();
-    let sums = writer.sums().to_vec();
-    writer.append_generated(member(SUMS_MEMBER), &sums).unwrap();
+    writer.append_sums(member(SUMS_MEMBER)).unwrap();
     let summary = writer.finish().unwrap();
     assert_eq!(summary.files, 8);
     assert_eq!(summary.archive_bytes, summary.archive.len() as u64);

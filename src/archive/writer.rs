@@ -179,9 +179,10 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         })
     }
 
-    /// The text of `SHA256SUMS` for the files appended so far.
-    pub fn sums(&self) -> &[u8] {
-        &self.sums
+    /// The member with the digests of all files appended so far; the last one.
+    pub fn append_sums(&mut self, member: NewMember) -> Result<(), ArchiveError> {
+        let sums = std::mem::take(&mut self.sums);
+        self.append_generated(member, &sums)
     }
 
     /// Writes the end of the tar and of the index and waits for both sinks.

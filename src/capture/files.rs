@@ -1,22 +1,30 @@
 //! The list of what goes into the archive.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model::{ArchivePath, Origin};
 
-/// One member to come.
+/// One member to come. There may be a million of them, so nothing stands here twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its path in the archive.
     pub path: ArchivePath,
-    /// Where it is on disk.
-    pub disk: PathBuf,
     /// What it is.
     pub kind: EntryKind,
     /// Set for what lives outside the data directory.
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
     /// A file of `innodb_data_file_path`.
     pub system_tablespace: bool,
+}
+
+impl Entry {
+    /// Where it is on disk.
+    pub fn disk(&self, datadir: &Path) -> PathBuf {
+        match &self.origin {
+            Some(origin) => origin.path.as_path().to_path_buf(),
+            None => self.path.below(datadir),
+        }
+    }
 }
 
 /// What an entry is.
@@ -27,9 +35,9 @@ pub enum EntryKind {
     /// A directory.
     Directory,
     /// A symbolic link with this target.
-    Symlink(PathBuf),
+    Symlink(Box<Path>),
     /// Content that this program writes in place of the file.
-    Generated(Vec<u8>),
+    Generated(Box<[u8]>),
 }
 
 /// Everything, in the order of the archive.

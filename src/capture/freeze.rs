@@ -3,6 +3,7 @@
 use std::fs::Metadata;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::files::{Entry, EntryKind, FileList};
 use super::names::{group_name, user_name};
@@ -28,6 +29,7 @@ pub struct Captured {
 /// because the [`Frozen`] is dropped.
 pub fn copy_frozen<W, I>(
     frozen: Frozen,
+    datadir: &Path,
     list: &FileList,
     archive: &mut ArchiveWriter<W, I>,
     watch: &Watch,
@@ -44,7 +46,7 @@ where
         if let Some(abort) = watch.aborted() {
             return Err(abort.into());
         }
-        match append(entry, archive, watch, &mut names) {
+        match append(entry, datadir, archive, watch, &mut names) {
             Ok(()) => {}
             Err(CaptureError::Read { path, cause }) if cause.kind() == io::ErrorKind::NotFound => {
                 log::info!("'{}' is gone since the files were listed; it is left out", path.display());
@@ -79,6 +81,7 @@ where
 
 fn append<W, I>(
     entry: &Entry,
+    datadir: &Path,
     archive: &mut ArchiveWriter<W, I>,
     watch: &Watch,
     names: &mut OwnerNames,
@@ -87,26 +90,27 @@ where
     W: Write + Send + 'static,
     I: Write + Send + 'static,
 {
-    let fail = |cause| CaptureError::Read { path: entry.disk.clone(), cause };
+    let disk = entry.disk(datadir);
+    let fail = |cause| CaptureError::Read { path: disk.clone(), cause };
     match &entry.kind {
         EntryKind::File(_) => {
             let count = |bytes| watch.read(bytes);
-            let mut source = FileSource::open(&entry.disk, &count).map_err(fail)?;
+            let mut source = FileSource::open(&disk, &count).map_err(fail)?;
             let member = member(entry, source.metadata(), names);
             let (size, segments) = (source.metadata().len(), source.segments());
             archive.append_file(member, size, segments.as_deref(), &mut source)?;
         }
         EntryKind::Directory => {
-            let metadata = std::fs::metadata(&entry.disk).map_err(fail)?;
+            let metadata = std::fs::metadata(&disk).map_err(fail)?;
             archive.append_directory(member(entry, &metadata, names))?;
         }
         EntryKind::Symlink(target) => {
-            let metadata = std::fs::symlink_metadata(&entry.disk).map_err(fail)?;
+            let metadata = std::fs::symlink_metadata(&disk).map_err(fail)?;
             archive
                 .append_symlink(member(entry, &metadata, names), crate::model::ArchivePath::new(target))?;
         }
         EntryKind::Generated(content) => {
-            let metadata = std::fs::metadata(&entry.disk).map_err(fail)?;
+            let metadata = std::fs::metadata(&disk).map_err(fail)?;
             archive.append_generated(member(entry, &metadata, names), content)?;
         }
     }
@@ -124,7 +128,7 @@ fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMemb
         mtime: metadata.mtime(),
         mtime_nsec: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
         system_tablespace: entry.system_tablespace,
-        origin: entry.origin.clone(),
+        origin: entry.origin.as_deref().cloned(),
     }
 }
 

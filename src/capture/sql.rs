@@ -22,6 +22,16 @@ pub struct SqlSession {
     connection: Conn,
 }
 
+/// The server's or the system's own words, without the names of Rust types.
+fn plain(error: mysql::Error) -> String {
+    match error {
+        mysql::Error::MySqlError(error) => format!("{} (error {})", error.message, error.code),
+        mysql::Error::IoError(error) => error.to_string(),
+        mysql::Error::DriverError(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
 impl SqlSession {
     /// Connects; the text says why not.
     pub fn connect(socket: &Path, credentials: &Credentials) -> Result<Self, String> {
@@ -34,7 +44,7 @@ impl SqlSession {
             .read_timeout(Some(LIMIT))
             .write_timeout(Some(LIMIT));
         let connection = Conn::new(options).map_err(|error| {
-            format!("no SQL as '{}' over '{}': {error}", user.unwrap_or_default(), socket.display())
+            format!("no SQL as '{}' over '{}': {}", user.unwrap_or_default(), socket.display(), plain(error))
         })?;
         let mut session = Self { connection };
         // A backup of our own account's sessions must not wait for somebody's lock.
@@ -47,8 +57,7 @@ impl SqlSession {
     pub fn variables(&mut self, names: &[&str]) -> Result<HashMap<String, String>, String> {
         let list: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
         let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", list.join(","));
-        let rows: Vec<(String, String)> =
-            self.connection.query(statement).map_err(|error| error.to_string())?;
+        let rows: Vec<(String, String)> = self.connection.query(statement).map_err(plain)?;
         Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
     }
 
@@ -60,7 +69,7 @@ impl SqlSession {
              (PLUGIN_TYPE = 'ENCRYPTION' OR (PLUGIN_TYPE = 'STORAGE ENGINE' AND UPPER(PLUGIN_NAME) IN ({})))",
             list.join(",")
         );
-        self.connection.query(statement).map_err(|error| error.to_string())
+        self.connection.query(statement).map_err(plain)
     }
 
     /// MariaDB's three positions; they answer at once in a frozen server too.
@@ -70,7 +79,7 @@ impl SqlSession {
             .query_first(
                 "SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, @@GLOBAL.gtid_slave_pos",
             )
-            .map_err(|error| error.to_string())?;
+            .map_err(plain)?;
         let (binlog_pos, current_pos, slave_pos) = row.unwrap_or_default();
         Ok(MariadbGtid { binlog_pos, current_pos, slave_pos })
     }

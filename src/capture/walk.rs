@@ -75,7 +75,7 @@ pub fn list_files(
     }
     let system: BTreeSet<&PathBuf> = layout.system_tablespaces.iter().collect();
     for entry in &mut walk.list.entries {
-        entry.system_tablespace = system.contains(&entry.disk);
+        entry.system_tablespace = system.contains(&entry.disk(&layout.datadir));
     }
     Ok(walk.list)
 }
@@ -174,7 +174,7 @@ impl Walk<'_> {
     fn link(&mut self, path: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
         let target =
             fs::read_link(path).map_err(|cause| CaptureError::Read { path: path.to_path_buf(), cause })?;
-        self.push(path, place, EntryKind::Symlink(target.clone()));
+        self.push(path, place, EntryKind::Symlink(target.clone().into()));
         let Ok(resolved) = fs::canonicalize(path) else {
             let text = format!("'{}' points to '{}', which is not there", path.display(), target.display());
             self.list.warnings.push(text);
@@ -270,7 +270,7 @@ impl Walk<'_> {
                 self.push(&log, place, EntryKind::File(metadata.len()));
             }
         }
-        self.push(&files.index, place, EntryKind::Generated(index));
+        self.push(&files.index, place, EntryKind::Generated(index.into()));
         Ok(())
     }
 
@@ -278,20 +278,14 @@ impl Walk<'_> {
         let (path, origin) = match place {
             Some(place) => {
                 let (path, origin) = place.path_and_origin(disk);
-                (path, Some(origin))
+                (path, Some(Box::new(origin)))
             }
             None => (ArchivePath::new(disk.strip_prefix(&self.layout.datadir).unwrap_or(disk)), None),
         };
         if let EntryKind::File(bytes) = kind {
             self.list.bytes += bytes;
         }
-        self.list.entries.push(Entry {
-            path,
-            disk: disk.to_path_buf(),
-            kind,
-            origin,
-            system_tablespace: false,
-        });
+        self.list.entries.push(Entry { path, kind, origin, system_tablespace: false });
     }
 }
 
