@@ -124,9 +124,13 @@ impl Geometry {
 
     /// The tablespace that a good page says it belongs to; `None` where that field is encrypted or compressed.
     pub(super) fn space_id(self, page: &[u8]) -> Option<u32> {
-        let hidden = self.format == PageFormat::FullCrc32
-            && (full_crc32::is_compressed(page) || u32_at(page, CHECKSUM) != 0);
-        (!hidden).then(|| u32_at(page, SPACE_ID))
+        let encrypted = self.format == PageFormat::FullCrc32 && u32_at(page, CHECKSUM) != 0;
+        (!encrypted && !self.is_compressed(page)).then(|| u32_at(page, SPACE_ID))
+    }
+
+    /// Whether a good page is shorter than its place in the file.
+    pub(super) fn is_compressed(self, page: &[u8]) -> bool {
+        self.format == PageFormat::FullCrc32 && full_crc32::is_compressed(page)
     }
 }
 

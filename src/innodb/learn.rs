@@ -154,8 +154,7 @@ fn prove(window: &[u8], offset: u64) -> Option<Proof> {
     {
         return Some(proof);
     }
-    let proofs = Geometry::ALL.into_iter().filter_map(|geometry| prove_by_trial(window, offset, geometry));
-    proofs.max_by_key(|(bytes, _)| *bytes).map(|(_, proof)| proof)
+    Geometry::ALL.into_iter().find_map(|geometry| prove_by_trial(window, offset, geometry))
 }
 
 /// The usual case: page 0 verifies in the geometry that its flags name.
@@ -170,26 +169,28 @@ fn prove_by_flags(window: &[u8]) -> Option<Proof> {
     proven.then(|| Proof { geometry, base: 0, system: geometry.space_id(page) == Some(0) })
 }
 
-/// Tries one geometry: how many bytes verify in it, and what that says about the file.
-fn prove_by_trial(window: &[u8], offset: u64, geometry: Geometry) -> Option<(usize, Proof)> {
+/// Tries one geometry. The number in a page that verifies tells where the file starts, usually at page 0.
+///
+/// A compressed page is shorter than a page and so verifies in several geometries, but in the right one only is its
+/// number that of its place. `ibdata2` and later, which start elsewhere, have no compressed pages.
+fn prove_by_trial(window: &[u8], offset: u64, geometry: Geometry) -> Option<Proof> {
     let first_place = offset / geometry.page_size as u64;
-    let mut best: Option<(usize, Proof)> = None;
+    let mut elsewhere = None;
     for (place, page) in (first_place..).zip(window.chunks_exact(geometry.page_size)) {
         if geometry.check(page) != Verdict::Valid {
             continue;
         }
-        let Some(base) = u64::from(u32_at(page, PAGE_NO)).checked_sub(place) else { continue };
-        match &mut best {
-            Some((bytes, proof)) if proof.base == base => *bytes += page.len(),
-            Some(_) => {}
-            None => {
-                // Only the system tablespace has more than one file.
-                let system = base > 0 || geometry.space_id(page) == Some(0);
-                best = Some((page.len(), Proof { geometry, base, system }));
+        // Only the system tablespace has more than one file.
+        let prove = |base| Proof { geometry, base, system: base > 0 || geometry.space_id(page) == Some(0) };
+        match u64::from(u32_at(page, PAGE_NO)).checked_sub(place) {
+            Some(0) => return Some(prove(0)),
+            Some(base) if elsewhere.is_none() && !geometry.is_compressed(page) => {
+                elsewhere = Some(prove(base))
             }
+            _ => {}
         }
     }
-    best
+    elsewhere
 }
 
 /// Every page size divides a window.

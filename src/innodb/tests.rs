@@ -226,6 +226,49 @@ fn what_is_no_tablespace_is_skipped() {
 }
 
 #[test]
+fn a_file_is_given_up_after_two_mebibytes() {
+    let noise = || testing::full_crc32_page(2 << 20, 1, 1).into_iter().map(|byte| byte ^ 0x11);
+    let good = testing::tablespace(USUAL, 7, 140);
+    let late: Vec<u8> = noise().take((2 << 20) - 65536).chain(good[(2 << 20) - 65536..].to_vec()).collect();
+    assert_eq!(check(&late).page_size, Some(16384));
+    let too_late: Vec<u8> = noise().chain(good[2 << 20..].to_vec()).collect();
+    let report = check(&too_late);
+    assert_eq!((report.page_size, report.pages_skipped.total(), report.is_clean()), (None, 140, true));
+}
+
+#[test]
+fn compressed_pages_prove_the_geometry_of_a_damaged_header() {
+    for geometry in Geometry::ALL.into_iter().filter(|it| it.format == PageFormat::FullCrc32) {
+        let mut file = testing::tablespace(geometry, 7, 24);
+        for page in file.chunks_exact_mut(geometry.page_size).skip(1) {
+            testing::compress_full_crc32(page, 768);
+        }
+        assert!(check(&file).is_clean());
+        file[57] ^= 1;
+        let report = check(&file);
+        assert_eq!(damage(&report), [(0, Damage::Checksum)], "{geometry:?}");
+        assert_eq!((report.page_size, report.pages_checked), (u32::try_from(geometry.page_size).ok(), 24));
+    }
+}
+
+#[test]
+fn an_encrypted_second_system_file_has_the_doublewrite_buffer_too() {
+    // With a small first file, the buffer (pages 64 to 191) lies in the second.
+    let file = testing::tablespace(USUAL, 0, 200);
+    let mut second = file[50 * 16384..].to_vec();
+    for page_no in 0..second.len() / 16384 {
+        testing::edit(&mut second, USUAL, page_no, |page| {
+            testing::put(page, 0, 1); // the key version
+            testing::put(page, SPACE_ID, 0xA5A5_A5A5);
+        });
+    }
+    second[20 * 16384 + 5] ^= 1;
+    let report = check(&second);
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.pages_checked, report.pages_skipped.count(SkipReason::Doublewrite)), (22, 128));
+}
+
+#[test]
 fn a_damaged_header_is_reported_when_the_proof_comes_late() {
     // 64 KiB pages: the first window holds page 0 only, and pages 1 and 2 are zeros.
     let mut file = testing::tablespace(LARGE, 7, 6);
