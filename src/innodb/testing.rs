@@ -1,9 +1,11 @@
 //! Small synthetic tablespaces for the unit tests. The oracle for the formats themselves is a real server
 //! (`tests/innodb_oracle.rs`); this is only a way to reach corners without one.
 
+use super::checker::PageChecker;
 use super::descriptors::{BITMAP, ENTRIES};
 use super::fsp::{Geometry, PageFormat};
 use super::page::{DATA, KEY_VERSION, LSN, PAGE_NO, SPACE_ID, TYPE, TYPE_FSP_HDR, TYPE_TRX_SYS};
+use super::report::{Damage, PageReport};
 
 pub(super) fn put(page: &mut [u8], at: usize, value: u32) {
     page[at..at + 4].copy_from_slice(&value.to_be_bytes());
@@ -126,4 +128,22 @@ pub(super) fn set_free(page0: &mut [u8], page_no: usize) {
 /// Makes a page of the older format what a MariaDB page with a key version looks like, without a second checksum.
 pub(super) fn set_key_version(page: &mut [u8], version: u32) {
     put(page, KEY_VERSION, version);
+}
+
+pub(super) fn check(file: &[u8]) -> PageReport {
+    check_in_chunks(file, 1 << 20)
+}
+
+pub(super) fn check_in_chunks(file: &[u8], chunk: usize) -> PageReport {
+    let mut checker = PageChecker::new();
+    for bytes in file.chunks(chunk) {
+        checker.update(bytes);
+    }
+    checker.finish()
+}
+
+/// Place and kind of the damage found.
+pub(super) fn damage(report: &PageReport) -> Vec<(u64, Damage)> {
+    assert_eq!(report.damaged.count, report.damaged.first.len() as u64);
+    report.damaged.first.iter().map(|page| (page.page_no, page.damage)).collect()
 }

@@ -5,29 +5,10 @@ use proptest::prelude::*;
 use super::fsp::{Geometry, PageFormat};
 use super::page::{NO_CHECKSUM, SPACE_ID, TYPE};
 use super::report::{Damage, PageReport, SkipReason};
-use super::{PageChecker, testing};
+use super::testing::{self, check, check_in_chunks, damage};
 
 const USUAL: Geometry = Geometry::ALL[0];
 const LEGACY: Geometry = Geometry::ALL[5];
-const LARGE: Geometry = Geometry::ALL[4];
-
-fn check(file: &[u8]) -> PageReport {
-    check_in_chunks(file, 1 << 20)
-}
-
-fn check_in_chunks(file: &[u8], chunk: usize) -> PageReport {
-    let mut checker = PageChecker::new();
-    for bytes in file.chunks(chunk) {
-        checker.update(bytes);
-    }
-    checker.finish()
-}
-
-/// Place and kind of the damage found.
-fn damage(report: &PageReport) -> Vec<(u64, Damage)> {
-    assert_eq!(report.damaged.count, report.damaged.first.len() as u64);
-    report.damaged.first.iter().map(|page| (page.page_no, page.damage)).collect()
-}
 
 #[test]
 fn a_good_file_of_any_geometry_is_clean() {
@@ -180,17 +161,6 @@ fn flags_from_the_future_make_failures_doubtful() {
 }
 
 #[test]
-fn flags_of_another_meaning_do_not_hide_the_geometry() {
-    // MariaDB 10.1.0–10.1.20 with PAGE_COMPRESSED=1 PAGE_COMPRESSION_LEVEL=1 on 16 KiB pages: read by today's rules,
-    // the flags name 4 KiB.
-    let mut file = testing::tablespace(LEGACY, 7, 8);
-    testing::edit(&mut file, LEGACY, 0, |page| page[54..58].copy_from_slice(&0xE1u32.to_be_bytes()));
-    let report = check(&file);
-    assert!(report.is_clean(), "{report:?}");
-    assert_eq!((report.page_size, report.pages_checked), (Some(16384), 8));
-}
-
-#[test]
 fn a_file_without_checksums_is_skipped_not_damaged() {
     let mut file = testing::tablespace(LEGACY, 7, 8);
     for page in file.chunks_exact_mut(16384) {
@@ -216,42 +186,6 @@ fn a_mysql_encrypted_file_is_skipped_not_damaged() {
 }
 
 #[test]
-fn what_is_no_tablespace_is_skipped() {
-    let noise: Vec<u8> =
-        testing::full_crc32_page(5 << 20, 1, 1).into_iter().map(|byte| byte ^ 0x11).collect();
-    let report = check(&noise);
-    assert!(report.is_clean());
-    assert_eq!((report.page_size, report.format, report.pages_checked), (None, None, 0));
-    assert_eq!(report.pages_skipped.count(SkipReason::UnknownGeometry), 320);
-}
-
-#[test]
-fn a_file_is_given_up_after_two_mebibytes() {
-    let noise = || testing::full_crc32_page(2 << 20, 1, 1).into_iter().map(|byte| byte ^ 0x11);
-    let good = testing::tablespace(USUAL, 7, 140);
-    let late: Vec<u8> = noise().take((2 << 20) - 65536).chain(good[(2 << 20) - 65536..].to_vec()).collect();
-    assert_eq!(check(&late).page_size, Some(16384));
-    let too_late: Vec<u8> = noise().chain(good[2 << 20..].to_vec()).collect();
-    let report = check(&too_late);
-    assert_eq!((report.page_size, report.pages_skipped.total(), report.is_clean()), (None, 140, true));
-}
-
-#[test]
-fn compressed_pages_prove_the_geometry_of_a_damaged_header() {
-    for geometry in Geometry::ALL.into_iter().filter(|it| it.format == PageFormat::FullCrc32) {
-        let mut file = testing::tablespace(geometry, 7, 24);
-        for page in file.chunks_exact_mut(geometry.page_size).skip(1) {
-            testing::compress_full_crc32(page, 768);
-        }
-        assert!(check(&file).is_clean());
-        file[57] ^= 1;
-        let report = check(&file);
-        assert_eq!(damage(&report), [(0, Damage::Checksum)], "{geometry:?}");
-        assert_eq!((report.page_size, report.pages_checked), (u32::try_from(geometry.page_size).ok(), 24));
-    }
-}
-
-#[test]
 fn an_encrypted_second_system_file_has_the_doublewrite_buffer_too() {
     // With a small first file, the buffer (pages 64 to 191) lies in the second.
     let file = testing::tablespace(USUAL, 0, 200);
@@ -266,32 +200,6 @@ fn an_encrypted_second_system_file_has_the_doublewrite_buffer_too() {
     let report = check(&second);
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.pages_checked, report.pages_skipped.count(SkipReason::Doublewrite)), (22, 128));
-}
-
-#[test]
-fn a_damaged_header_is_reported_when_the_proof_comes_late() {
-    // 64 KiB pages: the first window holds page 0 only, and pages 1 and 2 are zeros.
-    let mut file = testing::tablespace(LARGE, 7, 6);
-    file[0x37] ^= 0x01; // flags: 0x17 becomes a size that does not exist
-    file[0x39] ^= 0x05;
-    file[65536..3 * 65536].fill(0);
-    let report = check(&file);
-    assert_eq!(damage(&report), [(0, Damage::Checksum)]);
-    assert_eq!((report.page_size, report.pages_checked, report.pages_empty), (Some(65536), 4, 2));
-}
-
-#[test]
-fn a_damaged_header_is_reported_when_no_proof_comes() {
-    // Nothing but page 0 has a checksum here, and its own does not match.
-    let mut file = testing::tablespace(LEGACY, 7, 8);
-    for page in file.chunks_exact_mut(16384).skip(1) {
-        page[TYPE..TYPE + 2].copy_from_slice(&34354u16.to_be_bytes());
-        page[38..].fill(0x77);
-    }
-    file[100] ^= 1;
-    let report = check(&file);
-    assert_eq!(damage(&report), [(0, Damage::Checksum)]);
-    assert_eq!((report.page_size, report.pages_skipped.total()), (Some(16384), 7));
 }
 
 #[test]
