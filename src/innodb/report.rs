@@ -95,7 +95,8 @@ pub enum Damage {
     PageNumber,
     /// A good page, but of another tablespace.
     SpaceId,
-    /// The first page is all zeros although the rest of the tablespace is not.
+    /// The first page is all zeros although the rest of the tablespace is not. In files that still need crash
+    /// recovery the redo log may hold it; in files from under a freeze nothing does.
     EmptyHeader,
 }
 
