@@ -2,8 +2,8 @@
 //!
 //! **Extent descriptors.** Page 0 and every page whose number is a multiple of the page size hold descriptors for
 //! the pages up to the next such page: an array of entries, one per extent, each 24 bytes and then two bits per
-//! page, of which the lower one says that the page is free (`XDES_*` in fsp0fsp.h, `xdes_is_free`). The server
-//! does not write freed pages any more, so what is in them may be anything; `innochecksum` ignores them
+//! page, of which the lower one says that the page is free (`XDES_*` in fsp0fsp.h, `xdes_is_free`). What is in a
+//! freed page may be anything: `innochecksum` ignores them
 //! (`is_page_free`), and mariadb-backup forgives damage in them (`CorruptedPages::zero_out_free_pages`).
 //! Descriptor pages are never encrypted or compressed (`fil_space_encrypt_valid_page_type`).
 //!

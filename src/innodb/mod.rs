@@ -15,7 +15,7 @@
 //! | the older one (MySQL, MariaDB up to 10.4, `innodb_checksum_algorithm=crc32`) | all but a few header bytes | `legacy.rs` |
 //! | `ROW_FORMAT=COMPRESSED` in either | all but LSN and key version | `row_compressed.rs` |
 //!
-//! Facts come from these places of the MariaDB 10.11 sources (MySQL 8.0 where said): `buf_page_is_corrupted`
+//! Facts come from these places of the MariaDB sources, 10.6 and later (MySQL 8.0 where said): `buf_page_is_corrupted`
 //! (buf0buf.cc), `buf_calc_page_*` (buf0checksum.cc), `page_zip_calc_checksum` (page0zip.cc),
 //! `fil_space_verify_crypt_checksum` (fil0crypt.cc), `fil_space_t` (fil0fil.h), fsp0types.h, fsp0fsp.h,
 //! trx0sys.h, and `innochecksum.cc`. Each file here names its own.
