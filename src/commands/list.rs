@@ -12,11 +12,11 @@ use crate::ui::{Align, Table, bytes, duration_ms, time};
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    #[command(flatten)]
-    common: CommonArgs,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
 /// Runs `list`.

@@ -43,11 +43,11 @@ pub struct RestoreArgs {
     /// Decompress with this many threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<String>,
-    #[command(flatten)]
-    common: CommonArgs,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
 /// Runs `restore`.

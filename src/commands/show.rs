@@ -12,11 +12,11 @@ use crate::ui::{bytes, duration_ms, grouped, time};
 pub struct ShowArgs {
     #[command(flatten)]
     id: IdArgs,
-    #[command(flatten)]
-    common: CommonArgs,
     /// Print the manifest as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
 /// Runs `show`.

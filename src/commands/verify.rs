@@ -19,11 +19,11 @@ pub struct VerifyArgs {
     /// Decompress with this many threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<String>,
-    #[command(flatten)]
-    common: CommonArgs,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
 /// Runs `verify`.

@@ -68,7 +68,7 @@ pub enum RestoreError {
     Source(#[from] SourceError),
     /// A member of the archive.
     #[error(
-        "the backup is damaged: '{path}': {what}; nothing of it was kept in the target (verify lists all damage)"
+        "the backup is damaged: '{path}': {what}; nothing is left in the target ('verify' lists all damage)"
     )]
     Damaged {
         /// The member.
@@ -129,7 +129,7 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }
     let index = source.index()?;
-    let places = Places::new(&index, request)?;
+    let places = Places::new(source.manifest(), &index, request)?;
     target::check(&places, &index)?;
     let stream = open_stream(source, &index, request.threads)?;
     let mut created = Created::default();

@@ -40,6 +40,8 @@ pub(super) type Owner = (u32, u32);
 /// The plan: destinations, owners, and what has to be written differently than it was.
 pub struct Places {
     target: PathBuf,
+    /// The data directory on the donor.
+    datadir: PathBuf,
     /// (variable, root on the donor) to the directory here.
     roots: BTreeMap<(String, PathBuf), PathBuf>,
     /// Owner of the data, for what we make ourselves; none when this process may not set it.
@@ -50,7 +52,8 @@ pub struct Places {
 
 impl Places {
     /// Plans the destinations; refuses a `--map` that fits nothing.
-    pub fn new(index: &Index, request: &Request) -> Result<Self, RestoreError> {
+    pub fn new(manifest: &Manifest, index: &Index, request: &Request) -> Result<Self, RestoreError> {
+        refuse_paths_behind_links(index)?;
         let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
         for origin in index.members.iter().filter_map(|member| member.origin.as_ref()) {
             found.entry(origin.variable.clone()).or_default().insert(origin.root.as_path().to_path_buf());
@@ -81,6 +84,7 @@ impl Places {
         }
         let mut places = Self {
             target: request.target.clone(),
+            datadir: PathBuf::from(&manifest.server.datadir),
             roots,
             owner: None,
             owner_name: String::new(),
@@ -126,17 +130,17 @@ impl Places {
         }
     }
 
-    /// A path of the donor as it is here: below a mapped root it moves with it.
+    /// An absolute path of the donor as it is here: what lay below a directory that has moved, moves
+    /// with it. None for what stays.
     pub(super) fn translate(&self, path: &Path) -> Option<PathBuf> {
-        self.roots
-            .iter()
-            .filter(|((_, root), _)| path.starts_with(root))
-            .max_by_key(|((_, root), _)| root.as_os_str().len())
-            .filter(|((_, root), place)| root != *place)
-            .map(|((_, root), place)| {
-                path.strip_prefix(root).map_or_else(|_| place.clone(), |rest| place.join(rest))
-            })
-            .map(|path| path.components().collect())
+        let roots = self.roots.iter().map(|((_, root), place)| (root, place));
+        let (root, place) = roots
+            .chain([(&self.datadir, &self.target)])
+            .filter(|(root, _)| path.starts_with(root))
+            .max_by_key(|(root, _)| root.as_os_str().len())
+            .filter(|(root, place)| root != place)?;
+        let below = path.strip_prefix(root).unwrap_or(Path::new(""));
+        Some(place.join(below).components().collect())
     }
 
     /// What a small file that holds paths must say here: `.isl` files and the binlog index.
@@ -199,6 +203,26 @@ impl Places {
         let mine =
             user_id(&self.owner_name) == Some(geteuid().as_raw()) || self.owner_name == geteuid().to_string();
         (self.owner.is_none() && !mine).then(|| self.owner_name.clone())
+    }
+}
+
+/// A member behind a link of the archive's own would be written to wherever the link points. Our
+/// archives have none: what a link points to is stored with its origin.
+fn refuse_paths_behind_links(index: &Index) -> Result<(), RestoreError> {
+    let links: BTreeSet<&Path> = index
+        .members
+        .iter()
+        .filter(|member| member.kind == MemberKind::Symlink)
+        .map(|member| member.path.as_path())
+        .collect();
+    let behind =
+        |member: &&Member| member.path.as_path().ancestors().skip(1).any(|above| links.contains(above));
+    match index.members.iter().find(behind) {
+        Some(member) => {
+            let what = "it lies behind a symbolic link of the archive".to_owned();
+            Err(RestoreError::Damaged { path: member.path.to_string(), what })
+        }
+        None => Ok(()),
     }
 }
 
