@@ -67,7 +67,7 @@ pub struct DonorRequest {
     pub data_home: Option<String>,
     /// mysqld's own arguments.
     pub mysqld_args: Vec<String>,
-    /// What was not understood, for the log.
+    /// Names of options that were not understood, for the log. Never their values: one may be a password.
     pub ignored: Vec<String>,
 }
 
@@ -190,8 +190,8 @@ impl Raw {
                 let value = inline.or_else(|| rest.next().cloned());
                 let value = value.ok_or_else(|| ArgsError::NoValue(name.to_owned()))?;
                 raw.set(name, value.trim().to_owned());
-            } else if !arg.is_empty() {
-                raw.ignored.push(arg.clone());
+            } else if name.starts_with("--") {
+                raw.ignored.push(name.to_owned());
             }
         }
         Ok(raw)
@@ -276,12 +276,12 @@ mod tests {
     #[test]
     fn other_families_pass_more_and_nothing_is_fatal() {
         let line = "--role 'donor' --address '' --socket '/s' --datadir '/d/' --basedir '/usr' --plugindir '/usr/lib' \
-                    --mysqld-version '8.0.35' --defaults-group-suffix '' --gtid 'UUID:5' '' --brand-new --other 3";
+                    --mysqld-version '8.0.35' --defaults-group-suffix '' --gtid 'UUID:5' '' --brand-new=1 --other 3";
         let request = DonorRequest::parse(&args(&line.replace("                    ", ""))).unwrap();
         assert_eq!(request.request, None);
         assert_eq!(request.defaults.group_suffix, None);
         assert_eq!(request.gtid.domain_id, None);
-        assert_eq!(request.ignored, ["--brand-new", "--other", "3"]);
+        assert_eq!(request.ignored, ["--brand-new", "--other"]);
     }
 
     #[test]
