@@ -35,6 +35,7 @@ pub mod ports;
 pub mod replica;
 pub mod rows;
 pub mod scratch;
+pub mod scripted_mysqld;
 pub mod server;
 pub mod sql;
 pub mod template;
@@ -50,6 +51,7 @@ pub use node::Node;
 pub use replica::Replica;
 pub use rows::{all_checksums, assert_same_rows, row_checksum};
 pub use scratch::Scratch;
+pub use scripted_mysqld::ScriptedMysqld;
 pub use server::{LogMark, Server};
 pub use writer::{Writer, WriterStats};
 

@@ -1,0 +1,302 @@
+//! The conversation with mysqld when everything goes well, byte by byte, against a scripted server.
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::ScriptedMysqld;
+use support::scripted_mysqld::{ASKED, Backup, PAUSED, Reply, Stdin, UUID, names_in, shell};
+
+/// What a server that shows no progress hears.
+fn plain_dialogue() -> String {
+    format!("flush tables\ncontinue\ndone {PAUSED}\n")
+}
+
+#[test]
+fn mysqld_hears_three_lines_and_the_last_one_behind_the_manifest() {
+    let server = ScriptedMysqld::new();
+    let outcome = server.asks().run();
+    assert_eq!(outcome.stdout, plain_dialogue());
+    outcome.assert_backed_up(&server);
+    let backup = server.backup();
+    assert_eq!(names_in(&backup.folder), ["backup.tar.zst", "index.json.zst", "manifest.json"]);
+    let frozen = outcome.at("continue") - outcome.at("flush tables");
+    let told = Duration::from_millis(backup.manifest["frozen_ms"].as_u64().unwrap());
+    assert!(told <= frozen + Duration::from_millis(5), "{told:?} of {frozen:?}");
+    assert!(told + Duration::from_millis(200) > frozen, "{told:?} of {frozen:?}");
+    let last = outcome.messages("INFO").last().map(ToString::to_string).unwrap();
+    assert!(last.contains("is complete at 4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:6"), "{last}");
+    assert!(last.contains(&format!("frozen for {} ms", told.as_millis())), "{last}");
+}
+
+#[test]
+fn progress_is_told_where_it_is_wanted_and_ends_with_the_total() {
+    let server = ScriptedMysqld::new();
+    server.write("db/first.MYD", vec![b'x'; 70 << 20]);
+    server.write("db/second.MYD", vec![b'y'; 1 << 20]);
+    let outcome = server.asks().progress().run();
+    outcome.assert_backed_up(&server);
+    let files = "find . -type f ! -name grastate.dat ! -name backup_sst_complete -printf '%s\n'";
+    let data = shell(&server.datadir(), &format!("{files} | awk '{{ all += $1 }} END {{ print all }}'"));
+    let bytes: u64 = String::from_utf8(data).unwrap().trim().parse().unwrap();
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert_eq!(lines[..2], ["flush tables", &format!("total {bytes}")]);
+    let complete: Vec<u64> =
+        lines[2..lines.len() - 2].iter().map(|line| line.strip_prefix("complete ").unwrap().parse().unwrap()).collect();
+    assert!(complete.len() >= 2 && complete.is_sorted(), "{complete:?}");
+    assert_eq!(complete.last(), Some(&bytes));
+    assert_eq!(lines[lines.len() - 2..], ["continue", &format!("done {PAUSED}")]);
+}
+
+#[test]
+fn the_position_is_the_one_of_tables_flushed_everywhere() {
+    let server = ScriptedMysqld::new();
+    let paused = format!("{UUID}:9000000000 4294967295");
+    let outcome = server.asks().options("--gtid-domain-id 3").reply(Reply::once(&paused)).run();
+    outcome.assert_backed_up(&server);
+    assert!(outcome.stdout.ends_with(&format!("done {paused}\n")), "{}", outcome.stdout);
+    let backup = server.backup();
+    let gtid = serde_json::json!({"uuid": UUID, "seqno": 9_000_000_000_u64, "domain_id": u32::MAX});
+    assert_eq!(backup.manifest["gtid"], gtid);
+    assert_eq!(backup.manifest["donor_gtid"], ASKED);
+    assert_eq!(backup.index()[0]["index"]["gtid"], gtid);
+    let unpacked = backup.unpack(&server.path("unpacked"));
+    let identity: Value =
+        serde_json::from_slice(&fs::read(unpacked.join("wsrep_sst_backup.json")).unwrap()).unwrap();
+    assert_eq!(identity["gtid"], gtid);
+    assert_eq!((&identity["cluster"], &identity["node"]), (&"scripted".into(), &"donor1".into()));
+    let grastate = fs::read_to_string(unpacked.join("grastate.dat")).unwrap();
+    assert!(grastate.contains(&format!("uuid:    {UUID}\nseqno:   9000000000\nsafe_to_bootstrap: 0\n")), "{grastate}");
+}
+
+#[test]
+fn an_answer_is_believed_when_it_is_whole() {
+    let part = format!("{UUID}:6");
+    let whole = format!("{PAUSED}\n");
+    for (what, reply, wait_ms) in [
+        ("written twice", Reply::twice(PAUSED), 0),
+        ("written piece by piece", Reply::growing(&["", UUID, &part, PAUSED, &whole]), 240),
+        ("late", Reply::once(PAUSED).after(Duration::from_millis(400)), 400),
+    ] {
+        let server = ScriptedMysqld::new();
+        let outcome = server.asks().reply(reply).run();
+        assert_eq!(outcome.stdout, plain_dialogue(), "{what}");
+        outcome.assert_backed_up(&server);
+        assert_eq!(server.backup().manifest["gtid"]["seqno"], 6, "{what}");
+        let flush = server.backup().manifest["flush_ms"].as_u64().unwrap();
+        assert!((wait_ms..wait_ms + 2000).contains(&flush), "{what}: {flush} ms");
+    }
+}
+
+#[test]
+fn what_an_earlier_transfer_has_left_is_not_an_answer() {
+    let server = ScriptedMysqld::new();
+    server.write("tables_flushed", format!("{UUID}:77 0\n"));
+    server.write("sst_error", "");
+    let outcome = server.asks().reply(Reply::once(PAUSED).after(Duration::from_millis(200))).run();
+    assert_eq!(outcome.stale, Vec::<String>::new(), "removed before the server is asked");
+    outcome.assert_backed_up(&server);
+    assert_eq!(server.backup().manifest["gtid"]["seqno"], 6);
+}
+
+#[test]
+fn every_server_family_calls_in_its_own_way() {
+    let tail = format!("--gtid '{ASKED}'");
+    let families = [
+        (
+            "MariaDB 10.5",
+            format!(
+                "--role 'donor' --address 'req-1' --local-port '3306' --socket 'SOCKET' --datadir 'DATADIR' \
+                 --defaults-file 'CNF' {tail} --gtid-domain-id '0' --mysqld-args --wsrep_start_position={ASKED}"
+            ),
+        ),
+        (
+            "MariaDB 10.11",
+            format!(
+                "--role 'donor' --address 'req-1' --local-port 3306 --socket 'SOCKET' --progress 0 --datadir 'DATADIR' \
+                 --defaults-file 'CNF' --defaults-group-suffix '_a' {tail} --gtid-domain-id 0 --binlog 'mysql-bin' \
+                 --binlog-index 'mysql-bin.index' --mysqld-args --wsrep-new-cluster --datadir=/elsewhere --bypass --role joiner"
+            ),
+        ),
+        (
+            "mysql-wsrep 5.7",
+            format!(
+                "--role 'donor' --address 'req-1' --socket 'SOCKET' --datadir 'DATADIR' --defaults-file 'CNF' \
+                 --defaults-group-suffix '' '' {tail}"
+            ),
+        ),
+        (
+            "mysql-wsrep 8.0",
+            format!(
+                "--role 'donor' --address 'req-1' --socket 'SOCKET' --datadir 'DATADIR' --defaults-file 'CNF' \
+                 --defaults-group-suffix '' --mysqld-version '8.0.36-26.18' --plugin-dir '/usr/lib/mysql/plugin/' '' \
+                 {tail} --local-gtid '{ASKED}' --server-id '1' --server-uuid '{UUID}'"
+            ),
+        ),
+        (
+            "Percona XtraDB Cluster 8",
+            format!(
+                "--role 'donor' --address 'req-1' --socket 'SOCKET' --datadir 'DATADIR' --basedir '/usr/' \
+                 --plugindir '/usr/lib/mysql/plugin/' --defaults-file 'CNF' --defaults-group-suffix '' \
+                 --mysqld-version '8.0.42-33.1' '' {tail}"
+            ),
+        ),
+        ("a wrapper", format!("--role=donor --address=req-1 --datadir=DATADIR --defaults-file=CNF --gtid={ASKED}")),
+    ];
+    for (family, form) in families {
+        let server = ScriptedMysqld::new();
+        let outcome = server.asks().form(&form).run();
+        assert_eq!(outcome.stdout, plain_dialogue(), "{family}: {}", outcome.stderr);
+        outcome.assert_backed_up(&server);
+        assert_eq!(server.backup().manifest["request"], "req-1", "{family}");
+        assert!(!outcome.stderr.contains("not needed here"), "{family}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_named_and_skipped() {
+    let server = ScriptedMysqld::new();
+    let outcome = server.asks().options("'' --brand-new-flag '' --brand-new-option=hunter2 --another hunter2 ''").run();
+    assert_eq!(outcome.stdout, plain_dialogue());
+    outcome.assert_backed_up(&server);
+    assert!(outcome.stderr.contains("--brand-new-flag --brand-new-option --another"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("hunter2"), "a value may be a password: {}", outcome.stderr);
+}
+
+#[test]
+fn labels_travel_in_the_address() {
+    for (address, request) in [
+        ("", Value::Null),
+        ("req-7f3a/label.x", "req-7f3a/label.x".into()),
+        ("[::1]:4444/backup", "[::1]:4444/backup".into()),
+        ("user:pass@req-1", "req-1".into()),
+        ("user:p@ss@", Value::Null),
+    ] {
+        let server = ScriptedMysqld::new();
+        let outcome = server.asks().address(address).run();
+        outcome.assert_backed_up(&server);
+        assert_eq!(server.backup().manifest["request"], request, "{address}");
+    }
+}
+
+#[test]
+fn a_transfer_without_data_is_answered_at_once() {
+    let server = ScriptedMysqld::new();
+    let outcome = server.asks().options("--gtid-domain-id 4 --bypass").run();
+    assert_eq!(outcome.stdout, format!("continue\ndone {ASKED} 4\n"));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(server.attempts(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(outcome.messages("INFO"), ["Bypassing state dump."]);
+}
+
+#[test]
+fn no_secret_is_shown_or_stored() {
+    let secrets = ["s3cret-env", "s3cret-remote", "s3cret-stdin", "s3cret-address", "s3cret-file", "s3cret-args"];
+    for stdin_face in [false, true] {
+        let server = ScriptedMysqld::new();
+        server.configure("wsrep_sst_backup", "user=backup\npassword=s3cret-file");
+        let auth = (!stdin_face).then_some("sst:s3cret-env");
+        let lines = "sst_user=wsrep.sst.1_n1\nsst_password=s3cret-stdin\nsst_remote_password=s3cret-stdin\n";
+        let outcome = server
+            .asks()
+            .env("WSREP_SST_OPT_AUTH", auth)
+            .env("WSREP_SST_OPT_REMOTE_AUTH", Some("sst:s3cret-remote"))
+            .stdin(if stdin_face { Stdin::Text(lines.into()) } else { Stdin::Null })
+            .address("someone:s3cret-address@req-1")
+            .options("--auth 's:s3cret-args' --mysqld-args --wsrep-sst-auth=root:s3cret-args")
+            .run();
+        outcome.assert_backed_up(&server);
+        let stored = server.backup().all_text();
+        let status = fs::read(server.datadir().join("backup_sst_complete")).unwrap();
+        for secret in secrets {
+            for (place, text) in
+                [("stderr", outcome.stderr.as_bytes()), ("the backup", &stored), ("backup_sst_complete", &status)]
+            {
+                let found = text.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "{secret} is in {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_in_the_status_of_a_failure() {
+    let server = ScriptedMysqld::new();
+    server.configure("wsrep_sst_backup", "user=backup\npassword=s3cret-file");
+    let outcome = server
+        .asks()
+        .env("WSREP_SST_OPT_AUTH", Some("sst:s3cret-env"))
+        .address("someone:s3cret-address@req-1")
+        .options("--mysqld-args --wsrep-sst-auth=root:s3cret-args")
+        .reply(Reply::error())
+        .run();
+    outcome.assert_refused(&server, 255, "mysqld could not flush its tables");
+    let status = fs::read_to_string(server.attempts()[0].join("status.json")).unwrap();
+    assert!(status.contains("\"req-1\""), "{status}");
+    assert!(!status.contains("s3cret") && !outcome.stderr.contains("s3cret"), "{status}\n{}", outcome.stderr);
+}
+
+#[test]
+fn stdin_of_an_older_server_is_left_alone() {
+    for stdin in [Stdin::Endless("sst_user=mine\n".into()), Stdin::Terminal] {
+        let server = ScriptedMysqld::new();
+        let outcome = server.asks().stdin(stdin).run();
+        outcome.assert_backed_up(&server);
+        assert!(outcome.took < Duration::from_millis(1900), "it waited for stdin: {:?}", outcome.took);
+    }
+}
+
+#[test]
+fn stdin_of_a_newer_server_is_waited_for_and_not_for_ever() {
+    let server = ScriptedMysqld::new();
+    let endless = Stdin::Endless("sst_user=x\nsst_password=y\n".into());
+    let outcome = server.asks().env("WSREP_SST_OPT_AUTH", None).stdin(endless).run();
+    outcome.assert_backed_up(&server);
+    assert!(outcome.took > Duration::from_millis(1500), "it did not wait for the end: {:?}", outcome.took);
+    for stdin in [Stdin::Terminal, Stdin::Null, Stdin::Text(String::new())] {
+        let server = ScriptedMysqld::new();
+        let outcome = server.asks().env("WSREP_SST_OPT_AUTH", None).stdin(stdin).run();
+        outcome.assert_backed_up(&server);
+        assert!(outcome.took < Duration::from_millis(1900), "no pipe, or one that has ended: {:?}", outcome.took);
+    }
+}
+
+#[test]
+fn what_mysqld_leaks_is_closed() {
+    let server = ScriptedMysqld::new();
+    let run = server.asks().reply(Reply::never()).start();
+    run.wait_for("flush tables");
+    let open = run.descriptors();
+    assert!(!open.iter().any(|(_, target)| target.ends_with("/grastate.dat")), "{open:?}");
+    let stderr = &open.iter().find(|(fd, _)| fd == "2").unwrap().1;
+    let stdout = &open.iter().find(|(fd, _)| fd == "1").unwrap().1;
+    assert_eq!(stdout, stderr, "nothing but the conversation has mysqld's pipe: {open:?}");
+    let pipes: Vec<_> = open.iter().filter(|(_, target)| target.starts_with("pipe:") && target != stderr).collect();
+    assert_eq!(pipes.len(), 1, "one end of mysqld's pipe: {open:?}");
+    run.answer(&Reply::once(PAUSED));
+    run.finish().assert_backed_up(&server);
+}
+
+#[test]
+fn the_option_files_are_those_of_mysqld() {
+    let server = ScriptedMysqld::new();
+    let other = server.write_outside("extra.cnf", format!(
+        "[mysqld]\nwsrep_node_name=extra\n[wsrep_sst_backup]\nrepository={0}/wrong\n[wsrep_sst_backup_b]\nrepository={0}/right\n",
+        server.path("").display()
+    ));
+    let form = format!(
+        "--role 'donor' --address '' --socket 'SOCKET' --datadir 'DATADIR' --defaults-extra-file '{}' \
+         --defaults-group-suffix '_b' --gtid '{ASKED}'",
+        other.display()
+    );
+    let outcome = server.asks().form(&form).run();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!((names_in(&server.path("wrong")).len(), names_in(&server.path("right")).len()), (0, 1));
+    let by_environment = server.path("by-environment").to_string_lossy().into_owned();
+    let outcome = server.asks().env("WSREP_SST_BACKUP_REPOSITORY", Some(&by_environment)).run();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let folder = server.path("by-environment/scripted");
+    assert!(Backup::open(&folder.join(&names_in(&folder)[0])).manifest["id"].as_str().unwrap().ends_with("_donor1"));
+}
