@@ -155,9 +155,13 @@ impl Conversation {
         Release(Arc::clone(&self.pipe))
     }
 
-    /// Freezes the server. On any error it has been told to continue.
+    /// Freezes the server. On any error it has been told to continue, if it has been asked at all.
     pub fn flush_tables(self, limits: &FreezeLimits<'_>) -> Result<Frozen, FreezeError> {
         let Self { pipe, progress } = self;
+        // What is given up before it has begun costs the server nothing.
+        if let Some(abort) = (limits.abort)() {
+            return Err(abort.into());
+        }
         remove_stale(&pipe.reply_file())?;
         remove_stale(&pipe.error_file())?;
         let asked = Instant::now();
@@ -174,6 +178,7 @@ impl Conversation {
             }),
             Err(error) => {
                 pipe.thaw();
+                remove_reply(&pipe);
                 Err(error)
             }
         }
