@@ -37,6 +37,10 @@ pub struct Mysqld {
 
 impl Mysqld {
     /// The nearest ancestor whose working directory is the data directory and that is no shell.
+    ///
+    /// A mysqld that root has started with `--user` has changed its user, so the kernel hides its working
+    /// directory from processes of that user (`man 2 prctl`, `PR_SET_DUMPABLE`): an ancestor that hides it is
+    /// taken for the server.
     pub fn find(datadir: &Path) -> Option<Self> {
         let datadir = fs::canonicalize(datadir).ok()?;
         let mut pid = getppid();
@@ -44,7 +48,11 @@ impl Mysqld {
             let process = PathBuf::from(format!("/proc/{pid}"));
             let (comm, parent, started) = stat(pid)?;
             let is_shell = matches!(comm.as_str(), "sh" | "dash" | "bash" | "busybox");
-            if !is_shell && fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == datadir) {
+            let may_be_server = match fs::read_link(process.join("cwd")) {
+                Ok(cwd) => cwd == datadir,
+                Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+            };
+            if !is_shell && may_be_server {
                 return Some(Self { pid: pid.as_raw(), started });
             }
             pid = parent;
