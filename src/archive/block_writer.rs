@@ -7,9 +7,11 @@
 //!
 //! Memory is bounded by construction: there are `threads + 2` buffers of each kind and they only
 //! circulate. A failed write ends the writing thread; the next `write()` sees its channel closed
-//! and returns the error.
+//! and returns the error. Dropping the writer waits for the threads, so that the sink is gone as well,
+//! and with it what it has to clean up; blocks that nobody wants any more are not compressed.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -58,6 +60,7 @@ pub struct BlockWriter<W> {
     ordered: Option<Sender<Pending>>,
     workers: Vec<JoinHandle<()>>,
     writing: Option<JoinHandle<io::Result<Hashing<W>>>>,
+    abandoned: Arc<AtomicBool>,
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
@@ -76,11 +79,13 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         }
         let (jobs, job_queue) = unbounded();
         let (ordered, order) = unbounded();
+        let abandoned = Arc::new(AtomicBool::new(false));
         let mut workers = Vec::new();
         for number in 0..options.threads.max(1) {
             let encoder = Encoder::new(options.compression, options.level)?;
             let (queue, back, outputs) = (job_queue.clone(), empties_in.clone(), outputs.clone());
-            let body = move || compress_jobs(encoder, &queue, &back, &outputs);
+            let given_up = Arc::clone(&abandoned);
+            let body = move || compress_jobs(encoder, &queue, &back, &outputs, &given_up);
             workers.push(std::thread::Builder::new().name(format!("compress-{number}")).spawn(body)?);
         }
         let writing = std::thread::Builder::new()
@@ -96,6 +101,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             ordered: Some(ordered),
             workers,
             writing: Some(writing),
+            abandoned,
         })
     }
 
@@ -131,6 +137,9 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         })
     }
 
+}
+
+impl<W> BlockWriter<W> {
     /// Ends the threads and gives their outcome.
     fn close(&mut self) -> io::Result<Hashing<W>> {
         self.jobs = None;
@@ -144,6 +153,13 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             Some(Err(_)) => Err(io::Error::other("the writing thread panicked")),
             None => Err(io::Error::other("the archive has failed before")),
         }
+    }
+}
+
+impl<W> Drop for BlockWriter<W> {
+    fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        let _ = self.close();
     }
 }
 
@@ -175,8 +191,12 @@ fn compress_jobs(
     queue: &Receiver<Job>,
     back: &Sender<Vec<u8>>,
     outputs: &Receiver<Vec<u8>>,
+    given_up: &AtomicBool,
 ) {
     while let Ok(Job { mut raw, reply }) = queue.recv() {
+        if given_up.load(Ordering::Relaxed) {
+            return;
+        }
         let Ok(mut out) = outputs.recv() else { return };
         let result = encoder.encode(&raw, &mut out).map(|()| (out, raw.len() as u64));
         raw.clear();
