@@ -30,10 +30,10 @@ use crate::sst::{
 };
 use crate::storage::{LocalStorage, Storage, StorageError};
 use crate::ui;
-use publish::{Identity, Taken, publish};
+use publish::{Identity, Taken, discard, publish};
 use report::Reporter;
 
-/// Why there is no backup.
+/// Why a run has failed.
 #[derive(Debug, Error)]
 pub enum DonateError {
     /// mysqld's command line.
@@ -63,6 +63,9 @@ pub enum DonateError {
     /// Given up from outside.
     #[error(transparent)]
     Aborted(#[from] Abort),
+    /// The backup is there, and mysqld takes it for a failure.
+    #[error("backup {0} is complete, but mysqld could not be told: {1}")]
+    Untold(BackupId, io::Error),
     /// Anything of the system.
     #[error("{0}: {1}")]
     System(&'static str, io::Error),
@@ -83,6 +86,7 @@ impl DonateError {
                 abort_status(abort)
             }
             Self::Aborted(abort) => abort_status(abort),
+            Self::Untold(..) => exit::EPIPE,
             Self::Freeze(_) => exit::NOT_FROZEN,
             Self::Capture(_) | Self::Storage(_) | Self::System(..) => {
                 if self.to_string().contains(&io::Error::from_raw_os_error(28).to_string()) {
@@ -92,6 +96,11 @@ impl DonateError {
                 }
             }
         }
+    }
+
+    /// Whether the repository is as it was before.
+    fn leaves_no_backup(&self) -> bool {
+        !matches!(self, Self::Untold(..))
     }
 }
 
@@ -146,7 +155,11 @@ pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Res
     let run = Run { request, settings, layout, storage, id, cluster, started };
     let reporter = Reporter::start(&run);
     let outcome = back_up(&run, conversation, facts, &watch, &reporter);
-    reporter.finish(outcome.as_ref().err());
+    let failure = outcome.as_ref().err().filter(|error| error.leaves_no_backup());
+    if failure.is_some() {
+        discard(&run);
+    }
+    reporter.finish(failure);
     outcome
 }
 
@@ -208,12 +221,9 @@ fn back_up(
     }
     let warnings = facts.warnings.into_iter().chain(list.warnings).collect();
     let taken = Taken { frozen_time, vanished: captured.vanished, warnings };
-    let manifest = publish(run, identity, taken, summary)?;
+    let manifest = publish(run, identity, taken, summary, watch)?;
     tell_scripts(&run.layout.datadir, &manifest.gtid);
-    captured
-        .thawed
-        .done()
-        .map_err(|cause| DonateError::System("cannot tell mysqld that it is done", cause))?;
+    captured.thawed.done().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
     log::info!(
         "backup {} is complete at {}: {} files, {} MiB stored in {} MiB, frozen for {} ms",
         manifest.id,
@@ -315,7 +325,9 @@ pub fn main(args: &[String]) -> u8 {
         Ok(()) => exit::DONE,
         Err(error) => {
             log::error!("{error}");
-            log::error!("no backup was made");
+            if error.leaves_no_backup() {
+                log::error!("no backup was made");
+            }
             error.exit_status()
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{DonateError, Run};
 use crate::archive::ArchiveSummary;
+use crate::capture::Watch;
 use crate::catalog::{INDEX, MANIFEST, object_name};
 use crate::model::{
     ArchiveObject, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity, WsrepGtid,
@@ -68,9 +69,14 @@ pub(super) fn publish(
     identity: Identity,
     taken: Taken,
     summary: ArchiveSummary<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>,
+    watch: &Watch,
 ) -> Result<Manifest, DonateError> {
     summary.archive.commit()?;
     summary.index.commit()?;
+    // To make many gigabytes durable takes its time; who has stopped us meanwhile wants no backup.
+    if let Some(abort) = watch.aborted() {
+        return Err(abort.into());
+    }
     let mut warnings = taken.warnings;
     if taken.vanished > 0 {
         warnings.push(format!(
@@ -120,6 +126,15 @@ pub(super) fn publish(
     let bytes = manifest.to_bytes().map_err(|error| StorageError::new("write", MANIFEST, error.into()))?;
     run.storage.put(&object_name(&run.cluster, &run.id, MANIFEST), &bytes)?;
     Ok(manifest)
+}
+
+/// Takes back what a failed run has published, the manifest first. What was never there is no error.
+pub(super) fn discard(run: &Run) {
+    for name in [MANIFEST, run.settings.compression.archive_name(), INDEX] {
+        if let Err(error) = run.storage.remove(&object_name(&run.cluster, &run.id, name)) {
+            log::warn!("{error}");
+        }
+    }
 }
 
 fn millis(time: Duration) -> u64 {
