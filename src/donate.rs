@@ -112,6 +112,18 @@ fn abort_status(abort: &Abort) -> u8 {
     }
 }
 
+/// The end of a run whose main thread hangs in a disk or a storage.
+///
+/// mysqld keeps the node a donor until this program is gone, and nothing else can end it: leaving
+/// temporary files is the smaller harm. Only the manifest can say now whether there is a backup.
+#[allow(clippy::exit, reason = "the thread that would return from main is the one that hangs")]
+fn end_without_cleaning_up(abort: &Abort) {
+    log::error!(
+        "{abort}, and a disk or the repository hangs: temporary files may be left, and there is a backup only if 'list' shows it"
+    );
+    std::process::exit(i32::from(abort_status(abort)));
+}
+
 /// Everything about one run that is known before the server is asked for anything.
 struct Run {
     request: DonorRequest,
@@ -142,7 +154,7 @@ pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Res
             .bypass(&request.gtid)
             .map_err(|cause| DonateError::System("cannot answer mysqld", cause));
     }
-    let watch = Watch::start(conversation.release(), Mysqld::find(&request.datadir))
+    let watch = Watch::start(conversation.release(), Mysqld::find(&request.datadir), end_without_cleaning_up)
         .map_err(|cause| DonateError::System("cannot watch signals", cause))?;
     let files = OptionFiles::read(&request.defaults)?;
     let settings = Settings::resolve(&files, environment(), &SettingsOverrides::default())?;

@@ -136,7 +136,6 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             Err(error) => error,
         })
     }
-
 }
 
 impl<W> BlockWriter<W> {

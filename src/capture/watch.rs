@@ -2,7 +2,9 @@
 //!
 //! The main thread may hang in a storage while the server is frozen, so the decision to thaw must not
 //! wait for it. This thread looks every few milliseconds; the first reason it sees is kept, the server
-//! is told to continue at once, and the copy ends at its next read.
+//! is told to continue at once, and the copy ends at its next read. A main thread that has not ended a
+//! while later hangs in a disk or a storage; then the process ends without it, because mysqld keeps the
+//! node a donor until the program is gone.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +16,9 @@ use crate::sst::{Abort, Mysqld, Release};
 
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(20);
+
+/// How long a backup that is given up may take to clean up after itself.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Signals that end a backup in good order.
 const SIGNALS: [(i32, &str); 3] = [
@@ -39,8 +44,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts watching; from here on signals no longer end the process by themselves.
-    pub fn start(release: Release, mysqld: Option<Mysqld>) -> io::Result<Self> {
+    /// Starts watching; from here on signals no longer end the process by themselves. `last_resort` ends
+    /// the process when the main thread does not.
+    pub fn start(
+        release: Release,
+        mysqld: Option<Mysqld>,
+        last_resort: impl FnOnce(&Abort) + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         for (number, _) in SIGNALS {
             let value = usize::try_from(number).unwrap_or_default();
@@ -49,7 +59,7 @@ impl Watch {
         let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("watch".into())
-            .spawn(move || run(&watched, &release, mysqld.as_ref()))?;
+            .spawn(move || run(&watched, &release, mysqld.as_ref(), last_resort))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -92,13 +102,25 @@ impl Drop for Watch {
     }
 }
 
-fn run(shared: &Shared, release: &Release, mysqld: Option<&Mysqld>) {
-    while !shared.stop.load(Ordering::Relaxed) {
+fn run(shared: &Shared, release: &Release, mysqld: Option<&Mysqld>, last_resort: impl FnOnce(&Abort)) {
+    let is_over = || shared.stop.load(Ordering::Relaxed);
+    let reason = loop {
+        if is_over() {
+            return;
+        }
         if let Some(reason) = look(shared, mysqld) {
-            let _ = shared.abort.set(reason.clone());
-            if release.thaw() {
-                log::warn!("{reason}: the server is told to continue");
-            }
+            break reason;
+        }
+        std::thread::sleep(TICK);
+    };
+    let _ = shared.abort.set(reason.clone());
+    if release.thaw() {
+        log::warn!("{reason}: the server is told to continue");
+    }
+    let end = Instant::now() + GRACE;
+    while !is_over() {
+        if Instant::now() >= end {
+            last_resort(&reason);
             return;
         }
         std::thread::sleep(TICK);

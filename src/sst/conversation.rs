@@ -236,7 +236,11 @@ pub struct Release(Arc<Pipe>);
 impl Release {
     /// Tells mysqld to continue if nobody has; true if this call did it.
     pub fn thaw(&self) -> bool {
-        self.0.thaw()
+        let thawed = self.0.thaw();
+        if thawed {
+            remove_reply(&self.0);
+        }
+        thawed
     }
 }
 
