@@ -43,8 +43,10 @@ fn progress_is_told_where_it_is_wanted_and_ends_with_the_total() {
     let bytes: u64 = String::from_utf8(data).unwrap().trim().parse().unwrap();
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     assert_eq!(lines[..2], ["flush tables", &format!("total {bytes}")]);
-    let complete: Vec<u64> =
-        lines[2..lines.len() - 2].iter().map(|line| line.strip_prefix("complete ").unwrap().parse().unwrap()).collect();
+    let complete: Vec<u64> = lines[2..lines.len() - 2]
+        .iter()
+        .map(|line| line.strip_prefix("complete ").unwrap().parse().unwrap())
+        .collect();
     assert!(complete.len() >= 2 && complete.is_sorted(), "{complete:?}");
     assert_eq!(complete.last(), Some(&bytes));
     assert_eq!(lines[lines.len() - 2..], ["continue", &format!("done {PAUSED}")]);
@@ -68,7 +70,10 @@ fn the_position_is_the_one_of_tables_flushed_everywhere() {
     assert_eq!(identity["gtid"], gtid);
     assert_eq!((&identity["cluster"], &identity["node"]), (&"scripted".into(), &"donor1".into()));
     let grastate = fs::read_to_string(unpacked.join("grastate.dat")).unwrap();
-    assert!(grastate.contains(&format!("uuid:    {UUID}\nseqno:   9000000000\nsafe_to_bootstrap: 0\n")), "{grastate}");
+    assert!(
+        grastate.contains(&format!("uuid:    {UUID}\nseqno:   9000000000\nsafe_to_bootstrap: 0\n")),
+        "{grastate}"
+    );
 }
 
 #[test]
@@ -143,7 +148,10 @@ fn every_server_family_calls_in_its_own_way() {
                  --mysqld-version '8.0.42-33.1' '' {tail}"
             ),
         ),
-        ("a wrapper", format!("--role=donor --address=req-1 --datadir=DATADIR --defaults-file=CNF --gtid={ASKED}")),
+        (
+            "a wrapper",
+            format!("--role=donor --address=req-1 --datadir=DATADIR --defaults-file=CNF --gtid={ASKED}"),
+        ),
     ];
     for (family, form) in families {
         let server = ScriptedMysqld::new();
@@ -158,7 +166,8 @@ fn every_server_family_calls_in_its_own_way() {
 #[test]
 fn what_is_not_known_is_named_and_skipped() {
     let server = ScriptedMysqld::new();
-    let outcome = server.asks().options("'' --brand-new-flag '' --brand-new-option=hunter2 --another hunter2 ''").run();
+    let outcome =
+        server.asks().options("'' --brand-new-flag '' --brand-new-option=hunter2 --another hunter2 ''").run();
     assert_eq!(outcome.stdout, plain_dialogue());
     outcome.assert_backed_up(&server);
     assert!(outcome.stderr.contains("--brand-new-flag --brand-new-option --another"), "{}", outcome.stderr);
@@ -193,7 +202,8 @@ fn a_transfer_without_data_is_answered_at_once() {
 
 #[test]
 fn no_secret_is_shown_or_stored() {
-    let secrets = ["s3cret-env", "s3cret-remote", "s3cret-stdin", "s3cret-address", "s3cret-file", "s3cret-args"];
+    let secrets =
+        ["s3cret-env", "s3cret-remote", "s3cret-stdin", "s3cret-address", "s3cret-file", "s3cret-args"];
     for stdin_face in [false, true] {
         let server = ScriptedMysqld::new();
         server.configure("wsrep_sst_backup", "user=backup\npassword=s3cret-file");
@@ -211,9 +221,11 @@ fn no_secret_is_shown_or_stored() {
         let stored = server.backup().all_text();
         let status = fs::read(server.datadir().join("backup_sst_complete")).unwrap();
         for secret in secrets {
-            for (place, text) in
-                [("stderr", outcome.stderr.as_bytes()), ("the backup", &stored), ("backup_sst_complete", &status)]
-            {
+            for (place, text) in [
+                ("stderr", outcome.stderr.as_bytes()),
+                ("the backup", &stored),
+                ("backup_sst_complete", &status),
+            ] {
                 let found = text.windows(secret.len()).any(|window| window == secret.as_bytes());
                 assert!(!found, "{secret} is in {place}");
             }
@@ -259,7 +271,11 @@ fn stdin_of_a_newer_server_is_waited_for_and_not_for_ever() {
         let server = ScriptedMysqld::new();
         let outcome = server.asks().env("WSREP_SST_OPT_AUTH", None).stdin(stdin).run();
         outcome.assert_backed_up(&server);
-        assert!(outcome.took < Duration::from_millis(1900), "no pipe, or one that has ended: {:?}", outcome.took);
+        assert!(
+            outcome.took < Duration::from_millis(1900),
+            "no pipe, or one that has ended: {:?}",
+            outcome.took
+        );
     }
 }
 
@@ -273,7 +289,8 @@ fn what_mysqld_leaks_is_closed() {
     let stderr = &open.iter().find(|(fd, _)| fd == "2").unwrap().1;
     let stdout = &open.iter().find(|(fd, _)| fd == "1").unwrap().1;
     assert_eq!(stdout, stderr, "nothing but the conversation has mysqld's pipe: {open:?}");
-    let pipes: Vec<_> = open.iter().filter(|(_, target)| target.starts_with("pipe:") && target != stderr).collect();
+    let pipes: Vec<_> =
+        open.iter().filter(|(_, target)| target.starts_with("pipe:") && target != stderr).collect();
     assert_eq!(pipes.len(), 1, "one end of mysqld's pipe: {open:?}");
     run.answer(&Reply::once(PAUSED));
     run.finish().assert_backed_up(&server);
@@ -298,5 +315,10 @@ fn the_option_files_are_those_of_mysqld() {
     let outcome = server.asks().env("WSREP_SST_BACKUP_REPOSITORY", Some(&by_environment)).run();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let folder = server.path("by-environment/scripted");
-    assert!(Backup::open(&folder.join(&names_in(&folder)[0])).manifest["id"].as_str().unwrap().ends_with("_donor1"));
+    assert!(
+        Backup::open(&folder.join(&names_in(&folder)[0])).manifest["id"]
+            .as_str()
+            .unwrap()
+            .ends_with("_donor1")
+    );
 }

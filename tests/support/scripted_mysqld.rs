@@ -68,7 +68,8 @@ impl Default for ScriptedMysqld {
 impl ScriptedMysqld {
     /// A server of the cluster `scripted`, named `donor1`.
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("wsm-").tempdir_in("/tmp").expect("cannot make a folder");
+        let folder =
+            tempfile::Builder::new().prefix("wsm-").tempdir_in("/tmp").expect("cannot make a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("cannot chmod");
         let server = Self { folder };
         fs::create_dir(server.datadir()).expect("cannot make the data directory");
@@ -80,7 +81,10 @@ impl ScriptedMysqld {
             server.write(name, content);
         }
         server.write("mysql_upgrade_info", "10.11.19-MariaDB");
-        server.write("grastate.dat", format!("# GALERA saved state\nversion: 2.1\nuuid:    {UUID}\nseqno:   -1\n"));
+        server.write(
+            "grastate.dat",
+            format!("# GALERA saved state\nversion: 2.1\nuuid:    {UUID}\nseqno:   -1\n"),
+        );
         fs::create_dir(server.datadir().join("emptydb")).expect("cannot make a database");
         server.configure("mysqld", "wsrep_cluster_name=scripted\nwsrep_node_name=donor1");
         let repository = format!("repository={}\nthreads=1", server.repository().display());

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::ear::{Ear, Reply};
 use super::run::{Outcome, Run};
 use super::{ASKED, PAUSED, ScriptedMysqld};
+use crate::support::scratch::ServerUser;
 
 /// What the program finds on stdin.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct Ask<'a> {
     stdin: Stdin,
     reply: Reply,
     deaf_after: Option<&'static str>,
-    under: Option<(String, Option<u32>)>,
+    under: Option<String>,
     user: Option<u32>,
 }
 
@@ -113,17 +115,19 @@ impl<'a> Ask<'a> {
         self
     }
 
-    /// Between the test and the shell stands a process that can be killed as mysqld: `timeout`, or a copy of it at
-    /// another path, which runs as this user.
-    pub fn under(mut self, timeout: &str, user: Option<u32>) -> Self {
-        self.under = Some((timeout.to_owned(), user));
+    /// Between the test and the shell stands a process that can be killed as mysqld: `timeout`, or a copy of it.
+    pub fn under(mut self, timeout: &Path) -> Self {
+        self.under = Some(timeout.to_string_lossy().into_owned());
         self
     }
 
-    /// Another copy of the program, run as this user.
-    pub fn as_user(mut self, program: &str, user: u32) -> Self {
-        program.clone_into(&mut self.program);
-        self.user = Some(user);
+    /// As this user, who owns the server's files from now on and gets a copy of the program that it can reach.
+    pub fn as_user(mut self, user: &ServerUser) -> Self {
+        user.own_tree(&self.server.path(""));
+        let copy = self.server.path("wsrep_sst_backup");
+        std::fs::copy(&self.program, &copy).expect("cannot copy the program");
+        self.program = copy.to_string_lossy().into_owned();
+        self.user = Some(user.uid);
         self
     }
 
@@ -148,12 +152,11 @@ impl<'a> Ask<'a> {
         let datadir = self.server.datadir();
         let leaked = "3<>grastate.dat 4>&1 7>&1 9<grastate.dat";
         let call = format!("{} {}", quoted(&self.program), self.arguments());
-        let mut command = if let Some((timeout, user)) = &self.under {
+        let mut command = if let Some(timeout) = &self.under {
             let exit = quoted(&self.server.path("exit").to_string_lossy());
             let line = format!("umask 0006; {call} {leaked}; echo $? > {exit}");
             let mut command = Command::new(timeout);
             command.args(["-s", "KILL", "100", "sh", "-c", &line]);
-            user.map(|user| command.uid(user));
             command
         } else {
             let mut command = Command::new("sh");

@@ -20,7 +20,10 @@ impl Backup {
     pub fn open(folder: &Path) -> Self {
         let path = folder.join("manifest.json");
         let text = fs::read(&path).unwrap_or_else(|e| panic!("cannot read '{}': {e}", path.display()));
-        Self { folder: folder.to_owned(), manifest: serde_json::from_slice(&text).expect("manifest.json is JSON") }
+        Self {
+            folder: folder.to_owned(),
+            manifest: serde_json::from_slice(&text).expect("manifest.json is JSON"),
+        }
     }
 
     /// The lines of the index, unpacked by `zstd`.
@@ -53,13 +56,19 @@ impl Backup {
             _ => "cat",
         };
         let archive = self.folder.join(archive);
-        shell(to, &format!("{cat} '{}' | tar -x && sha256sum --strict --quiet -c SHA256SUMS", archive.display()));
+        shell(
+            to,
+            &format!("{cat} '{}' | tar -x && sha256sum --strict --quiet -c SHA256SUMS", archive.display()),
+        );
         to.to_owned()
     }
 
     /// Everything that anybody could read in it, unpacked, for a search.
     pub fn all_text(&self) -> Vec<u8> {
-        shell(&self.folder, "cat manifest.json; zstd -dc index.json.zst; zstd -dc backup.tar.zst || cat backup.tar*")
+        shell(
+            &self.folder,
+            "cat manifest.json; zstd -dc index.json.zst; zstd -dc backup.tar.zst || cat backup.tar*",
+        )
     }
 }
 

@@ -39,7 +39,12 @@ impl std::fmt::Debug for Hold {
 }
 
 impl Run {
-    pub(super) fn new(mut child: Child, ear: Ear, status_file: Option<PathBuf>, hold: Vec<Box<dyn Send>>) -> Self {
+    pub(super) fn new(
+        mut child: Child,
+        ear: Ear,
+        status_file: Option<PathBuf>,
+        hold: Vec<Box<dyn Send>>,
+    ) -> Self {
         let mut pipe = child.stderr.take().expect("stderr is a pipe");
         let stderr = std::thread::spawn(move || {
             let mut bytes = Vec::new();
