@@ -99,29 +99,38 @@ impl Index {
         let damaged = |what: &dyn std::fmt::Display| IndexError::Damaged(what.to_string());
         let stream = zstd::stream::read::Decoder::with_buffer(object).map_err(|e| damaged(&e))?;
         let mut lines = BufReader::new(stream);
-        let (mut header, mut end) = (None, None);
-        let (mut members, mut blocks) = (Vec::new(), Vec::new());
         let mut line = Vec::new();
-        while end.is_none() {
+        let mut next = move || {
             line.clear();
             let length = (&mut lines).take(MAX_LINE).read_until(b'\n', &mut line).map_err(|e| damaged(&e))?;
             if length == 0 {
-                return Err(damaged(&"it is cut off"));
+                Ok(None)
+            } else {
+                serde_json::from_slice(&line).map(Some).map_err(|e| damaged(&e))
             }
-            match serde_json::from_slice(&line).map_err(|e| damaged(&e))? {
-                IndexLine::Index(found) => header = Some(found),
-                IndexLine::Member(member) => members.push(member),
-                IndexLine::Block(block) => blocks.push(block),
-                IndexLine::End(found) => end = Some(found),
-            }
-        }
-        let header: IndexHeader = header.ok_or_else(|| damaged(&"it has no header"))?;
+        };
+        let Some(IndexLine::Index(header)) = next()? else {
+            return Err(damaged(&"its first line is not its header"));
+        };
         if header.format > FORMAT {
             return Err(damaged(&format!("it has the newer format {}", header.format)));
         }
+        let (mut members, mut blocks) = (Vec::new(), Vec::new());
+        let end = loop {
+            match next()? {
+                Some(IndexLine::Member(member)) => members.push(member),
+                Some(IndexLine::Block(block)) => blocks.push(block),
+                Some(IndexLine::End(end)) => break end,
+                Some(IndexLine::Index(_)) => return Err(damaged(&"it has a second header")),
+                None => return Err(damaged(&"it is cut off")),
+            }
+        };
+        if next()?.is_some() {
+            return Err(damaged(&"it goes on behind its end line"));
+        }
         let raw_bytes = check_order(&members, &blocks).map_err(|what| damaged(&what))?;
         let counted = IndexEnd { members: members.len() as u64, blocks: blocks.len() as u64, raw: raw_bytes };
-        if end != Some(counted) {
+        if end != counted {
             return Err(damaged(&"the counts in its last line are not those of its lines"));
         }
         Ok(Self { header, members, blocks, raw_bytes })

@@ -291,6 +291,16 @@ fn an_index_that_lies_is_refused() {
         Index::read(&bytes[..bytes.len() - 9], &hex_of(&bytes[..bytes.len() - 9])),
         Err(IndexError::Damaged(_))
     ));
+    for (lines, what) in [
+        (r#"{"block":{"offset":0,"bytes":1,"raw":1}}"#, "first line is not its header"),
+        (&format!("{0}\n{0}", json(&header)), "a second header"),
+        (&format!("{}\n{END}\n{END}", json(&header)), "goes on behind its end line"),
+        (&format!("{}\n{{\"other\":{{}}}}\n{END}", json(&header)), "unknown variant"),
+    ] {
+        let object = zstd::encode_all(lines.as_bytes(), 1).unwrap();
+        let error = Index::read(&object[..], &hex_of(&object)).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
     let mut escaping = written.index.members[0].clone();
     escaping.path = ArchivePath::new("../../etc/passwd");
     escaping.kind = MemberKind::File;
@@ -299,6 +309,12 @@ fn an_index_that_lies_is_refused() {
         text(&[crate::model::IndexLine::Block(block), crate::model::IndexLine::Member(escaping)]);
     let error = Index::read(&bytes[..], &sha).unwrap_err().to_string();
     assert!(error.contains("unsafe path"), "{error}");
+}
+
+const END: &str = r#"{"end":{"members":0,"blocks":0,"raw":0}}"#;
+
+fn json(header: &IndexHeader) -> String {
+    serde_json::to_string(&crate::model::IndexLine::Index(header.clone())).unwrap()
 }
 
 fn hex_of(bytes: &[u8]) -> String {
