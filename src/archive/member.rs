@@ -18,6 +18,13 @@ pub fn stored_bytes(segments: &[Segment]) -> u64 {
     segments.iter().map(|segment| segment.len).sum()
 }
 
+/// Whether GNU tar can carry these segments: it reads each one from the start of a tar block, so all
+/// but the last must fill theirs.
+pub(super) fn fill_tar_blocks(segments: &[Segment]) -> bool {
+    let before_last = segments.split_last().map_or(segments, |(_, before)| before);
+    before_last.iter().all(|segment| segment.len.is_multiple_of(512))
+}
+
 /// The content of a file, data segments one after the other.
 pub trait Source: Read {
     /// Whether the file has changed since it was opened; asked after the last byte.

@@ -11,6 +11,7 @@
 mod block_reader;
 mod block_writer;
 mod codec;
+mod content;
 mod digest;
 mod index;
 mod member;

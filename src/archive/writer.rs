@@ -1,6 +1,6 @@
 //! Writes the members of an archive: headers, holes, digests, page checksums, index lines.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
@@ -8,12 +8,12 @@ use tar::EntryType;
 use thiserror::Error;
 
 use super::block_writer::{BlockWriter, WriterOptions};
+use super::content::Content;
 use super::digest::hex;
 use super::index::{IndexWriter, lock};
-use super::member::{NewMember, Segment, Source, stored_bytes};
+use super::member::{NewMember, Segment, Source, fill_tar_blocks, stored_bytes};
 use super::sums::sum_line;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
-use crate::innodb::PageChecker;
 use crate::model::{ArchivePath, IndexHeader, IndexLine, Member, MemberKind};
 
 /// Bytes read from a file at once.
@@ -131,6 +131,8 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
     /// The header has promised a length, so a source that ends early is filled up with zeros and one
     /// that has grown is cut: the archive stays readable, its digests are those of what it holds, and
     /// the index line says `changed`.
+    ///
+    /// Segments that do not fill whole tar blocks cannot be told in tar; their holes are stored as zeros.
     pub fn append_file(
         &mut self,
         member: NewMember,
@@ -139,8 +141,9 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         source: &mut dyn Source,
     ) -> Result<(), ArchiveError> {
         let start = self.stream.raw_written();
-        let stored = segments.map_or(size, stored_bytes);
-        match segments {
+        let sparse = segments.filter(|segments| fill_tar_blocks(segments));
+        let stored = sparse.map_or(size, stored_bytes);
+        match sparse {
             None => {
                 let headers = Headers::new(&member, EntryType::Regular, size);
                 self.stream.write_all(&headers.plain(member.path.as_bytes(), b""))?;
@@ -152,7 +155,8 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         }
         let mut content = Content::new(&member);
         let whole = [Segment { offset: 0, len: size }];
-        let outcome = self.copy_segments(segments.unwrap_or(&whole), size, source, &mut content);
+        let keep_holes = sparse.is_some();
+        let outcome = self.copy_segments(segments.unwrap_or(&whole), size, keep_holes, source, &mut content);
         let short = match outcome {
             Ok(short) => short,
             Err(ArchiveError::Read { cause, .. }) => {
@@ -173,7 +177,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         self.note(member, MemberKind::File, start, |line| {
             line.size = size;
             line.stored = stored;
-            line.sparse = segments.is_some();
+            line.sparse = keep_holes;
             line.sha256 = Some(digest);
             line.changed = changed;
         })
@@ -212,13 +216,14 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         &mut self,
         segments: &[Segment],
         size: u64,
+        keep_holes: bool,
         source: &mut dyn Source,
         content: &mut Content,
     ) -> Result<bool, ArchiveError> {
         let mut short = false;
         let mut position = 0;
         for segment in segments {
-            content.zeros(segment.offset.saturating_sub(position));
+            self.hole(segment.offset.saturating_sub(position), keep_holes, content)?;
             let mut left = segment.len;
             while left > 0 {
                 let want = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
@@ -233,8 +238,17 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             }
             position = segment.offset + segment.len;
         }
-        content.zeros(size.saturating_sub(position));
+        self.hole(size.saturating_sub(position), keep_holes, content)?;
         Ok(short)
+    }
+
+    /// Zeros that the reader sees, in the stream or left out of it.
+    fn hole(&mut self, bytes: u64, keep: bool, content: &mut Content) -> io::Result<()> {
+        content.zeros(bytes);
+        if !keep {
+            io::copy(&mut io::repeat(0).take(bytes), &mut self.stream)?;
+        }
+        Ok(())
     }
 
     fn pad(&mut self) -> Result<(), ArchiveError> {
@@ -272,40 +286,6 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         fill(&mut line);
         lock(&self.index)?.append(&IndexLine::Member(line))?;
         Ok(())
-    }
-}
-
-/// Digest and page checksums of one file's content.
-struct Content {
-    sha: Sha256,
-    pages: Option<PageChecker>,
-}
-
-impl Content {
-    fn new(member: &NewMember) -> Self {
-        let pages = (member.system_tablespace || PageChecker::is_tablespace(&member.path.file_name()))
-            .then(PageChecker::new);
-        Self { sha: Sha256::new(), pages }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.sha.update(bytes);
-        if let Some(pages) = &mut self.pages {
-            pages.update(bytes);
-        }
-    }
-
-    fn zeros(&mut self, mut count: u64) {
-        const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
-        while count > 0 {
-            let now = count.min(ZEROS.len() as u64);
-            self.update(&ZEROS[..usize::try_from(now).unwrap_or(ZEROS.len())]);
-            count -= now;
-        }
-    }
-
-    fn finish(self) -> (String, u64) {
-        (hex(&self.sha.finalize()), self.pages.map_or(0, |pages| pages.finish().damaged.count))
     }
 }
 
