@@ -127,6 +127,11 @@ pub enum ManifestError {
         /// The number in the manifest.
         found: u64,
     },
+    /// Format 1 has a field for it and no method; a later program may have one.
+    #[error(
+        "the archive is encrypted with '{0}', which this program does not know: use a newer wsrep_sst_backup"
+    )]
+    Encrypted(String),
 }
 
 impl Manifest {
@@ -145,6 +150,9 @@ impl Manifest {
             return Err(ManifestError::Damaged("there is no format 0".into()));
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        if let Some(method) = &manifest.archive.encryption {
+            return Err(ManifestError::Encrypted(method.clone()));
+        }
         for name in [&manifest.archive.name, &manifest.index.name] {
             if super::safe_component(name) != *name {
                 return Err(ManifestError::Damaged(format!(

@@ -65,7 +65,8 @@ impl ArchivePath {
         let mut rest = text.as_bytes();
         while let Some((byte, tail)) = rest.split_first() {
             if *byte == b'%' {
-                let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+                let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+                let digits = std::str::from_utf8(digits).ok()?;
                 bytes.push(u8::from_str_radix(digits, 16).ok()?);
                 rest = &tail[2..];
             } else {
@@ -125,7 +126,9 @@ mod tests {
         );
         let odd = ArchivePath::new(OsStr::from_bytes(b"a%\xff"));
         assert_eq!(serde_json::to_string(&odd).unwrap(), "\"a%25%FF\"");
-        assert!(serde_json::from_str::<ArchivePath>("\"a%2\"").is_err());
+        for broken in [r#""a%2""#, r#""a%""#, r#""%+F""#, "\"%\u{e9}\""] {
+            assert!(serde_json::from_str::<ArchivePath>(broken).is_err(), "{broken}");
+        }
     }
 
     #[test]
