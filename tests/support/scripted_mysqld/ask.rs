@@ -46,7 +46,8 @@ impl<'a> Ask<'a> {
     pub(super) fn new(server: &'a ScriptedMysqld) -> Self {
         Self {
             server,
-            program: env!("CARGO_BIN_EXE_wsrep_sst_backup").to_owned(),
+            // Examples share this folder, and cargo names the binary to tests only.
+            program: option_env!("CARGO_BIN_EXE_wsrep_sst_backup").unwrap_or("wsrep_sst_backup").to_owned(),
             address: String::new(),
             progress: 0,
             gtid: ASKED.to_owned(),
