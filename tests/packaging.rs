@@ -1,0 +1,47 @@
+//! The option file that is shipped: what it says about the settings is true.
+
+use std::fs;
+use std::process::Command;
+
+const SHIPPED: &str = include_str!("../packaging/wsrep_sst_backup.cnf");
+
+/// Runs `list` with this option file and gives its exit status and what it complains about.
+fn list_with(text: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("wsrep_sst_backup.cnf");
+    fs::write(&file, text).expect("the option file");
+    let output = Command::new(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+        .arg("list")
+        .arg(format!("--defaults-file={}", file.display()))
+        .arg(format!("--repository={}", folder.path().display()))
+        .env_clear()
+        .output()
+        .expect("the program");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The lines `#name = value`, with the mark taken away.
+fn uncommented() -> String {
+    let setting = |line: &&str| {
+        let name = line.strip_prefix('#').and_then(|rest| rest.split_once(" =")).map(|(name, _)| name);
+        name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+    };
+    let lines: Vec<String> =
+        SHIPPED.lines().filter(setting).map(|line| line.trim_start_matches('#').to_owned()).collect();
+    assert!(lines.len() >= 13, "{lines:?}");
+    format!("[wsrep_sst_backup]\n{}\n", lines.join("\n"))
+}
+
+#[test]
+fn it_is_accepted_as_it_is_and_with_every_line_in_force() {
+    for text in [SHIPPED.to_owned(), uncommented()] {
+        assert_eq!(list_with(&text), (Some(0), String::new()), "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_name_in_it_would_be_seen() {
+    let (status, message) = list_with(&uncommented().replace("freeze-timeout", "freeze-timeot"));
+    assert_eq!(status, Some(2));
+    assert!(message.contains("freeze-timeot") && message.contains("freeze-timeout"), "{message}");
+}
