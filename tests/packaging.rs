@@ -1,5 +1,7 @@
 //! The option file that is shipped: what it says about the settings is true.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::process::Command;
 
