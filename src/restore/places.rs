@@ -130,11 +130,13 @@ impl Places {
         }
     }
 
-    /// An absolute path of the donor as it is here: what lay below a directory that has moved, moves
-    /// with it. None for what stays.
-    pub(super) fn translate(&self, path: &Path) -> Option<PathBuf> {
-        let roots = self.roots.iter().map(|((_, root), place)| (root, place));
+    /// An absolute path of the donor as it is here: what lay below a directory of this variable, or below
+    /// the data directory, moves with it. None for what stays. Another variable may have the same root and
+    /// go elsewhere, as `DATA DIRECTORY` of InnoDB (`.isl`) and of MyISAM (links) do.
+    pub(super) fn translate(&self, variable: &str, path: &Path) -> Option<PathBuf> {
+        let roots = self.roots.iter().filter(|((name, _), _)| name == variable);
         let (root, place) = roots
+            .map(|((_, root), place)| (root, place))
             .chain([(&self.datadir, &self.target)])
             .filter(|(root, _)| path.starts_with(root))
             .max_by_key(|(root, _)| root.as_os_str().len())
@@ -146,15 +148,16 @@ impl Places {
     /// What a small file that holds paths must say here: `.isl` files and the binlog index.
     pub(super) fn rewritten(&self, member: &Member, content: &[u8]) -> Option<Vec<u8>> {
         let is_isl = member.path.as_path().extension().is_some_and(|extension| extension == "isl");
-        let is_index = member.kind == MemberKind::Generated;
-        if !is_isl && !is_index {
-            return None;
-        }
+        let variable = match member.kind {
+            MemberKind::Generated => "log_bin",
+            _ if is_isl => "data_directory",
+            _ => return None,
+        };
         let mut changed = false;
         let mut text = Vec::new();
         for line in content.split_inclusive(|byte| *byte == b'\n') {
             let (path, end) = line.strip_suffix(b"\n").map_or((line, &b""[..]), |path| (path, &b"\n"[..]));
-            match self.translate(Path::new(std::ffi::OsStr::from_bytes(path))) {
+            match self.translate(variable, Path::new(std::ffi::OsStr::from_bytes(path))) {
                 Some(here) => {
                     changed = true;
                     text.extend_from_slice(here.as_os_str().as_bytes());
@@ -236,4 +239,67 @@ fn owner_here(member: &Member) -> Owner {
 /// A sentence for a manifest of a backup whose positions cannot serve a replica.
 pub(super) fn replica_position(manifest: &Manifest) -> Option<&str> {
     manifest.mariadb_gtid.binlog_pos.as_deref().filter(|position| !position.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BackupId, Compression, FORMAT, IndexHeader, WsrepGtid};
+
+    fn member(path: &str, kind: MemberKind, origin: Option<(&str, &str, &str)>) -> Member {
+        let text = format!(
+            r#"{{"path":"{path}","kind":"file","mode":432,"uid":0,"gid":0,"mtime":0,"size":0,"stored":0,
+                "header_offset":0,"end_offset":0}}"#
+        );
+        let mut member: Member = serde_json::from_str(&text).unwrap();
+        member.kind = kind;
+        member.system_tablespace = path == "ibdata1";
+        member.origin = origin.map(|(variable, root, path)| Origin {
+            variable: variable.into(),
+            root: ArchivePath::new(root),
+            path: ArchivePath::new(path),
+        });
+        member
+    }
+
+    fn places(maps: &[&str]) -> Places {
+        let header = IndexHeader {
+            format: FORMAT,
+            id: BackupId::new("2026-11-20T12:00:00Z".parse().unwrap(), "n1"),
+            gtid: WsrepGtid { uuid: String::new(), seqno: 1, domain_id: None },
+            compression: Compression::None,
+        };
+        let members = vec![
+            member("ibdata1", MemberKind::File, None),
+            member("x1", MemberKind::File, Some(("data_directory", "/far", "/far/d/t.ibd"))),
+            member("x2", MemberKind::File, Some(("symlink", "/far", "/far/m.MYD"))),
+            member("x3", MemberKind::File, Some(("symlink", "/far/linked", "/far/linked/t.ibd"))),
+        ];
+        let request = Request {
+            target: "/new".into(),
+            purpose: super::super::Purpose::Node,
+            maps: maps.iter().map(|text| text.parse().unwrap()).collect(),
+            threads: 1,
+        };
+        Places::new(&Index { header, members, blocks: Vec::new(), raw_bytes: 0 }, &request).unwrap()
+    }
+
+    #[test]
+    fn variables_with_the_same_root_move_to_their_own_places() {
+        let places = places(&["data_directory=/isl", "symlink=/links"]);
+        let isl = member("d/t.isl", MemberKind::File, None);
+        assert_eq!(places.rewritten(&isl, b"/far/d/t.ibd").unwrap(), b"/isl/d/t.ibd");
+        let link = places.translate("symlink", Path::new("/far/m.MYD"));
+        assert_eq!(link, Some("/links/far/m.MYD".into()));
+        let database = places.translate("symlink", Path::new("/far/linked"));
+        assert_eq!(database, Some("/links/far/linked".into()));
+    }
+
+    #[test]
+    fn what_is_not_mapped_keeps_its_paths() {
+        let places = places(&["symlink=/links"]);
+        let isl = member("d/t.isl", MemberKind::File, None);
+        assert_eq!(places.rewritten(&isl, b"/far/d/t.ibd"), None);
+        assert_eq!(places.translate("data_directory", Path::new("/far/d/t.ibd")), None);
+    }
 }

@@ -217,7 +217,7 @@ pub(super) fn write_member(
             let Some(target) = &member.target else {
                 return Err(WriteError::Damaged("a link without target".into()));
             };
-            let here = places.translate(target.as_path());
+            let here = places.translate("symlink", target.as_path());
             let target = here.as_deref().unwrap_or(target.as_path());
             std::os::unix::fs::symlink(target, place)
                 .map_err(|cause| WriteError::System("create", place.to_path_buf(), cause))?;
