@@ -3,8 +3,10 @@
 //! Relative values count from the data directory, as mysqld's working directory does. What lies inside
 //! the data directory needs no entry here: the walk over it finds it.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 
@@ -189,8 +191,11 @@ fn add_external(
 
 fn binlog_files(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Option<BinlogFiles> {
     let base = place(facts.get("log_bin_basename")?);
-    // An option file may name the base with an extension, which mysqld drops.
-    let base = if base.extension().is_some() { base.with_extension("") } else { base };
+    // An option file may name the base with an extension, which mysqld drops: all from the first dot on.
+    let base = match base.file_name().and_then(|name| name.as_bytes().split(|byte| *byte == b'.').next()) {
+        Some(stem) if !stem.is_empty() => base.with_file_name(OsStr::from_bytes(stem)),
+        _ => base,
+    };
     let index = facts.get("log_bin_index").map_or_else(|| with_suffix(&base, ".index"), place);
     let index = if index.extension().is_some() { index } else { with_suffix(&index, ".index") };
     Some(BinlogFiles { base, index })
@@ -236,9 +241,18 @@ fn excluded(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Vec<PathBuf> {
     excluded
 }
 
-/// Without `.` components and trailing slashes; symbolic links stay.
+/// Without `.` and `..` components and trailing slashes; symbolic links stay, but where a `..` follows
+/// one it means what the system makes of it.
 fn normal(path: &Path) -> PathBuf {
-    path.components().collect()
+    let parts = || path.components();
+    if !parts().any(|part| part == Component::ParentDir) {
+        return parts().collect();
+    }
+    let resolved = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => fs::canonicalize(parent).map(|parent| parent.join(name)),
+        _ => fs::canonicalize(path),
+    };
+    resolved.unwrap_or_else(|_| parts().collect())
 }
 
 #[cfg(test)]

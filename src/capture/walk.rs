@@ -245,10 +245,10 @@ impl Walk<'_> {
 
     fn binlogs(&mut self) -> Result<(), CaptureError> {
         let Some(files) = &self.layout.binlog else { return Ok(()) };
-        let directory = files.base.parent().unwrap_or(Path::new("/")).to_path_buf();
-        let inside = directory.starts_with(&self.layout.datadir);
-        let place = Place::new("log_bin", &directory, false);
-        let place = (!inside).then_some(&place);
+        let place = self.place_of("log_bin", &files.base);
+        // The index may be kept elsewhere.
+        let together = files.index.parent() == files.base.parent();
+        let index_place = if together { place.clone() } else { self.place_of("log_bin_index", &files.index) };
         let fail = |cause| CaptureError::Read { path: files.index.clone(), cause };
         let (logs, index) = match self.binlogs {
             BinlogChoice::None => return Ok(()),
@@ -258,20 +258,29 @@ impl Walk<'_> {
             },
             BinlogChoice::All => {
                 let index = fs::read(&files.index).map_err(fail)?;
-                let logs = if inside { Vec::new() } else { numbered_in(&directory, &files.base) };
+                // Those in the data directory are listed with everything else there.
+                let logs =
+                    place.as_ref().map_or_else(Vec::new, |place| numbered_in(&place.root, &files.base));
                 (logs, index)
             }
         };
-        if let Some(place) = place {
+        let second = index_place.as_ref().filter(|_| !together);
+        for place in place.iter().chain(second) {
             self.add_root(place)?;
         }
         for log in logs {
             if let Ok(metadata) = fs::metadata(&log) {
-                self.push(&log, place, EntryKind::File(metadata.len()));
+                self.push(&log, place.as_ref(), EntryKind::File(metadata.len()));
             }
         }
-        self.push(&files.index, place, EntryKind::Generated(index.into()));
+        self.push(&files.index, index_place.as_ref(), EntryKind::Generated(index.into()));
         Ok(())
+    }
+
+    /// Where the folder of a log is stored; none inside the data directory.
+    fn place_of(&self, variable: &'static str, file: &Path) -> Option<Place> {
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        (!folder.starts_with(&self.layout.datadir)).then(|| Place::new(variable, folder, false))
     }
 
     fn push(&mut self, disk: &Path, place: Option<&Place>, kind: EntryKind) {
