@@ -94,7 +94,7 @@ impl ServerLayout {
         }
         for (variable, pattern) in [
             ("innodb_undo_directory", is_undo as fn(&str) -> bool),
-            ("innodb_log_group_home_dir", |name| name.starts_with("ib_logfile")),
+            ("innodb_log_group_home_dir", |name| name.starts_with("ib_logfile") || name == "#innodb_redo"),
             ("aria_log_dir_path", |name| name.starts_with("aria_log")),
         ] {
             if let Some(root) = facts.get(variable).map(place) {
