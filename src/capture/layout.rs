@@ -208,21 +208,10 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn excluded(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Vec<PathBuf> {
-    let files = [
-        "general_log_file",
-        "log_error",
-        "log_slow_query_file",
-        "slow_query_log_file",
-        "pid_file",
-        "socket",
-        "tmpdir",
-    ];
-    let mut excluded: Vec<PathBuf> = files
-        .iter()
-        .filter_map(|name| facts.get(name))
-        .flat_map(|value| value.split(':'))
-        .map(place)
-        .collect();
+    let files =
+        ["general_log_file", "log_error", "log_slow_query_file", "slow_query_log_file", "pid_file", "socket"];
+    let mut excluded: Vec<PathBuf> = files.iter().filter_map(|name| facts.get(name)).map(place).collect();
+    excluded.extend(facts.get("tmpdir").into_iter().flat_map(|value| value.split(':')).map(place));
     if let Some(options) = facts.get("wsrep_provider_options") {
         let option = |name: &str| {
             options
