@@ -104,8 +104,7 @@ pub(crate) fn archive(
         append(&mut writer, entry)?;
     }
     writer.append_generated(own_member(GRASTATE_MEMBER), grastate.as_bytes())?;
-    let sums = writer.sums().to_vec();
-    writer.append_generated(own_member(SUMS_MEMBER), &sums)?;
+    writer.append_sums(own_member(SUMS_MEMBER))?;
     Ok(writer.finish()?)
 }
 

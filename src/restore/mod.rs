@@ -129,7 +129,7 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }
     let index = source.index()?;
-    let places = Places::new(source.manifest(), &index, request)?;
+    let places = Places::new(Path::new(&source.manifest().server.datadir), &index, request)?;
     target::check(&places, &index)?;
     let stream = open_stream(source, &index, request.threads)?;
     let mut created = Created::default();

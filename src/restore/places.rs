@@ -51,8 +51,8 @@ pub struct Places {
 }
 
 impl Places {
-    /// Plans the destinations; refuses a `--map` that fits nothing.
-    pub fn new(manifest: &Manifest, index: &Index, request: &Request) -> Result<Self, RestoreError> {
+    /// Plans the destinations of a backup whose data directory was `datadir`; refuses a `--map` that fits nothing.
+    pub fn new(datadir: &Path, index: &Index, request: &Request) -> Result<Self, RestoreError> {
         refuse_paths_behind_links(index)?;
         let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
         for origin in index.members.iter().filter_map(|member| member.origin.as_ref()) {
@@ -84,7 +84,7 @@ impl Places {
         }
         let mut places = Self {
             target: request.target.clone(),
-            datadir: PathBuf::from(&manifest.server.datadir),
+            datadir: datadir.to_path_buf(),
             roots,
             owner: None,
             owner_name: String::new(),
@@ -281,7 +281,8 @@ mod tests {
             maps: maps.iter().map(|text| text.parse().unwrap()).collect(),
             threads: 1,
         };
-        Places::new(&Index { header, members, blocks: Vec::new(), raw_bytes: 0 }, &request).unwrap()
+        Places::new(Path::new("/old"), &Index { header, members, blocks: Vec::new(), raw_bytes: 0 }, &request)
+            .unwrap()
     }
 
     #[test]
@@ -293,6 +294,14 @@ mod tests {
         assert_eq!(link, Some("/links/far/m.MYD".into()));
         let database = places.translate("symlink", Path::new("/far/linked"));
         assert_eq!(database, Some("/links/far/linked".into()));
+    }
+
+    #[test]
+    fn paths_into_the_data_directory_move_with_it() {
+        let places = places(&[]);
+        let index = member("mysql-bin.index", MemberKind::Generated, None);
+        assert_eq!(places.rewritten(&index, b"/old/mysql-bin.000007\n").unwrap(), b"/new/mysql-bin.000007\n");
+        assert_eq!(places.rewritten(&index, b"./mysql-bin.000007\n"), None);
     }
 
     #[test]
