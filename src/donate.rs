@@ -5,6 +5,7 @@
 //! `done`. Whatever ends the program before the manifest leaves no backup, and whatever ends it after
 //! leaves a complete one.
 
+mod primary;
 mod publish;
 mod report;
 
@@ -18,7 +19,7 @@ use thiserror::Error;
 use crate::archive::{
     ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions,
 };
-use crate::capture::{self, CaptureError, Facts, FileList, ServerLayout, Watch};
+use crate::capture::{self, CaptureError, Facts, FileList, Login, ServerLayout, Watch};
 use crate::catalog::{INDEX, object_name};
 use crate::config::{ConfigError, OptionFileError, OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
@@ -30,6 +31,7 @@ use crate::sst::{
 };
 use crate::storage::{LocalStorage, Storage, StorageError};
 use crate::ui;
+use primary::wait_until_primary;
 use publish::{Identity, Taken, discard, publish};
 use report::Reporter;
 
@@ -128,6 +130,9 @@ fn end_without_cleaning_up(abort: &Abort) {
 struct Run {
     request: DonorRequest,
     settings: Settings,
+    login: Login,
+    /// Whether SQL has worked.
+    sql_answers: bool,
     layout: ServerLayout,
     storage: Arc<dyn Storage>,
     id: BackupId,
@@ -159,17 +164,21 @@ pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Res
     let files = OptionFiles::read(&request.defaults)?;
     let settings = Settings::resolve(&files, environment(), &SettingsOverrides::default())?;
     files.warnings().iter().chain(&settings.warnings).for_each(|warning| log::warn!("{warning}"));
-    let facts = capture::gather(&request, &settings, &files, passed);
+    let login = Login::new(&request, &settings, passed);
+    let facts = capture::gather(&request, &files, &login);
     let layout = ServerLayout::new(&request, &facts)?;
     let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(&settings.repository));
     let cluster = safe_component(settings.cluster.as_deref().unwrap_or(&layout.cluster));
     let id = claim(storage.as_ref(), &cluster, &layout.node)?;
-    let run = Run { request, settings, layout, storage, id, cluster, started };
+    let sql_answers = facts.sql.is_some();
+    let run = Run { request, settings, login, sql_answers, layout, storage, id, cluster, started };
     let reporter = Reporter::start(&run);
     let outcome = back_up(&run, conversation, facts, &watch, &reporter);
     let failure = outcome.as_ref().err().filter(|error| error.leaves_no_backup());
     if failure.is_some() {
         discard(&run);
+        // The end of this program ends the state transfer too.
+        wait_until_primary(&run.login, run.sql_answers, &watch, run.settings.primary_timeout);
     }
     reporter.finish(failure);
     outcome
@@ -234,6 +243,7 @@ fn back_up(
     let warnings = facts.warnings.into_iter().chain(list.warnings).collect();
     let taken = Taken { frozen_time, vanished: captured.vanished, warnings };
     let manifest = publish(run, identity, taken, summary, watch)?;
+    wait_until_primary(&run.login, run.sql_answers, watch, run.settings.primary_timeout);
     tell_scripts(&run.layout.datadir, &manifest.gtid);
     captured.thawed.done().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
     log::info!(

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::login::Login;
 use super::sql::SqlSession;
-use crate::config::{OptionFiles, ServerOptions, Settings};
-use crate::sst::{Credentials, DonorRequest};
+use crate::config::{OptionFiles, ServerOptions};
+use crate::sst::DonorRequest;
 
 /// What is needed to find the files and to name the backup.
 const VARIABLES: [&str; 29] = [
@@ -70,13 +71,8 @@ impl Facts {
 }
 
 /// Asks the server; where it does not answer, the option files and mysqld's own arguments.
-pub fn gather(
-    request: &DonorRequest,
-    settings: &Settings,
-    files: &OptionFiles,
-    passed: &Credentials,
-) -> Facts {
-    let mut facts = match ask_server(request, settings, passed) {
+pub fn gather(request: &DonorRequest, files: &OptionFiles, login: &Login) -> Facts {
+    let mut facts = match login.connect().and_then(read_server) {
         Ok(facts) => facts,
         Err(why) => {
             log::info!("{why}; the option files and mysqld's arguments say where its files are");
@@ -88,34 +84,6 @@ pub fn gather(
         facts.variables.insert((*variable).to_owned(), value.clone());
     }
     facts
-}
-
-fn ask_server(request: &DonorRequest, settings: &Settings, passed: &Credentials) -> Result<Facts, String> {
-    let socket =
-        settings.socket.as_deref().or(request.socket.as_deref()).ok_or("the server has no unix socket")?;
-    let socket = request.datadir.join(socket);
-    let mut problems = Vec::new();
-    for credentials in candidates(settings, passed) {
-        match SqlSession::connect(&socket, &credentials) {
-            Ok(session) => return read_server(session),
-            Err(why) => problems.push(why),
-        }
-    }
-    Err(problems.join("; "))
-}
-
-/// Configured ones only, where there are any; else what mysqld passed, then the OS user.
-fn candidates(settings: &Settings, passed: &Credentials) -> Vec<Credentials> {
-    if settings.user.is_some() {
-        let password = settings.password.as_ref().map(|secret| secret.expose().to_owned());
-        return vec![Credentials { user: settings.user.clone(), password }];
-    }
-    let mut list = Vec::new();
-    if passed.user.is_some() {
-        list.push(passed.clone());
-    }
-    list.push(Credentials::default());
-    list
 }
 
 fn read_server(mut session: SqlSession) -> Result<Facts, String> {

@@ -72,6 +72,13 @@ impl SqlSession {
         self.connection.query(statement).map_err(plain)
     }
 
+    /// `wsrep_cluster_status`: `Primary`, `non-Primary` or `Disconnected`. Answered by a node that is cut off too.
+    pub fn cluster_status(&mut self) -> Result<String, String> {
+        let row: Option<(String, String)> =
+            self.connection.query_first("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_status'").map_err(plain)?;
+        row.map(|(_, status)| status).ok_or_else(|| "the server has no wsrep_cluster_status".into())
+    }
+
     /// MariaDB's three positions; they answer at once in a frozen server too.
     pub fn mariadb_gtid(&mut self) -> Result<MariadbGtid, String> {
         let row: Option<(Option<String>, Option<String>, Option<String>)> = self

@@ -17,7 +17,7 @@ const GROUP: &str = "wsrep_sst_backup";
 const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
 /// Every setting there is. Their order is that of [`Gathered`]'s slots.
-pub(super) const NAMES: [&str; 13] = [
+pub(super) const NAMES: [&str; 14] = [
     "repository",
     "cluster",
     "method",
@@ -26,6 +26,7 @@ pub(super) const NAMES: [&str; 13] = [
     "threads",
     "freeze-timeout",
     "flush-timeout",
+    "primary-timeout",
     "binlogs",
     "allow-rocksdb",
     "user",
@@ -47,6 +48,7 @@ pub struct SettingsOverrides {
     pub threads: Option<String>,
     pub freeze_timeout: Option<String>,
     pub flush_timeout: Option<String>,
+    pub primary_timeout: Option<String>,
     pub binlogs: Option<String>,
     pub allow_rocksdb: Option<String>,
     pub user: Option<String>,
@@ -66,6 +68,7 @@ impl SettingsOverrides {
             self.threads.as_deref(),
             self.freeze_timeout.as_deref(),
             self.flush_timeout.as_deref(),
+            self.primary_timeout.as_deref(),
             self.binlogs.as_deref(),
             self.allow_rocksdb.as_deref(),
             self.user.as_deref(),

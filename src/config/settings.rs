@@ -18,6 +18,8 @@ use crate::model::Compression;
 const REPOSITORY: &str = "/var/backups/wsrep_sst_backup";
 /// The longest freeze unless told otherwise.
 const FREEZE_TIMEOUT: Duration = Duration::from_secs(3600);
+/// The longest wait for the Primary component unless told otherwise.
+const PRIMARY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The longest wait for the flush unless told otherwise.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 /// More threads than this bring nothing but memory.
@@ -42,6 +44,8 @@ pub struct Settings {
     pub freeze_timeout: Duration,
     /// How long to wait for `FLUSH TABLES WITH READ LOCK`.
     pub flush_timeout: Duration,
+    /// How long to wait, after the copy, for a node that was cut off to be in the Primary component again.
+    pub primary_timeout: Duration,
     /// Which binary logs go into the backup.
     pub binlogs: BinlogChoice,
     /// Back up although `#rocksdb` is not frozen.
@@ -121,6 +125,8 @@ impl Settings {
             freeze_timeout: value_of(&mut given, "freeze-timeout", duration::parse)?
                 .unwrap_or(FREEZE_TIMEOUT),
             flush_timeout: value_of(&mut given, "flush-timeout", duration::parse)?.unwrap_or(FLUSH_TIMEOUT),
+            primary_timeout: value_of(&mut given, "primary-timeout", duration::parse)?
+                .unwrap_or(PRIMARY_TIMEOUT),
             binlogs: value_of(&mut given, "binlogs", str::parse)?.unwrap_or_default(),
             allow_rocksdb: switch(&mut given, "allow-rocksdb")?,
             user: value_of(&mut given, "user", string)?,

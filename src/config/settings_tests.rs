@@ -41,6 +41,7 @@ fn without_a_word_the_documented_defaults_hold() {
         threads: std::thread::available_parallelism().unwrap().get().min(256),
         freeze_timeout: Duration::from_secs(3600),
         flush_timeout: Duration::from_secs(60),
+        primary_timeout: Duration::from_secs(1800),
         binlogs: BinlogChoice::Newest,
         allow_rocksdb: false,
         user: None,
@@ -55,7 +56,7 @@ fn without_a_word_the_documented_defaults_hold() {
 fn every_setting_can_come_from_a_file() {
     let settings = from_file(
         "repository=/r\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
-         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s",
+         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nprimary-timeout=6\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s",
     )
     .unwrap();
     let expected = Settings {
@@ -67,6 +68,7 @@ fn every_setting_can_come_from_a_file() {
         threads: 3,
         freeze_timeout: Duration::from_secs(5400),
         flush_timeout: Duration::from_secs(5),
+        primary_timeout: Duration::from_secs(6),
         binlogs: BinlogChoice::All,
         allow_rocksdb: true,
         user: Some("u".to_owned()),
@@ -88,6 +90,7 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         ("threads", "3"),
         ("freeze-timeout", "1h30m"),
         ("flush-timeout", "5"),
+        ("primary-timeout", "6"),
         ("binlogs", "all"),
         ("allow-rocksdb", "on"),
         ("user", "u"),
@@ -112,11 +115,12 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         threads: text(5),
         freeze_timeout: text(6),
         flush_timeout: text(7),
-        binlogs: text(8),
-        allow_rocksdb: text(9),
-        user: text(10),
-        password: text(11).map(Secret::from),
-        socket: text(12),
+        primary_timeout: text(8),
+        binlogs: text(9),
+        allow_rocksdb: text(10),
+        user: text(11),
+        password: text(12).map(Secret::from),
+        socket: text(13),
     };
     assert_eq!(resolve("", &[], &flags).unwrap(), by_file);
 }

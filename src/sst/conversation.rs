@@ -191,7 +191,7 @@ fn wait_for_reply(pipe: &Pipe, asked: Instant, limits: &FreezeLimits<'_>) -> Res
         if let Some(abort) = (limits.abort)() {
             return Err(abort.into());
         }
-        if pipe.error_file().exists() {
+        if pipe.error_file().is_file() {
             let _ = fs::remove_file(pipe.error_file());
             return Err(FreezeError::Failed);
         }

@@ -1,0 +1,87 @@
+//! A donor that is cut off from its cluster while it is backed up: never stuck, the backup complete or absent.
+
+mod support;
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::fixtures::fill_bulk;
+use support::{Cluster, ClusterOptions, Garbd, Node, Writer, wait_until};
+
+const LONG: Duration = Duration::from_secs(90);
+
+/// A cluster whose donor takes some seconds to copy its data.
+fn slow_cluster() -> Cluster {
+    let options = ClusterOptions::new()
+        .binary(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+        .group("wsrep_sst_backup", "repository={base}/repository")
+        .group("wsrep_sst_backup", "user=root")
+        .group("wsrep_sst_backup", "compression-level=19")
+        .group("wsrep_sst_backup", "threads=1");
+    let cluster = Cluster::start(3, &options);
+    cluster.make_dir("repository");
+    fill_bulk(cluster.n(1), "orders", 24);
+    cluster
+}
+
+fn isolate(node: &Node, on: bool) {
+    node.exec(&format!("SET GLOBAL wsrep_provider_options = 'gmcast.isolate={}'", u8::from(on)));
+}
+
+fn said(node: &Node, mark: support::LogMark, text: &str) -> bool {
+    node.script_lines(mark).iter().any(|line| line.contains(text))
+}
+
+/// The donor program: the process that runs our binary out of the cluster's folder.
+fn program_pid(cluster: &Cluster) -> Pid {
+    let ours =
+        |pid: &i32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == cluster.program());
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pid = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(ours);
+    Pid::from_raw(pid.expect("the donor program runs"))
+}
+
+/// Asks n2, cuts it off while it copies, lets the copy go on when the others have noticed, and reconnects
+/// it when the program waits.
+fn cut_off_while_copying(cluster: &Cluster) -> support::LogMark {
+    let donor = cluster.n(2);
+    let writer = Writer::start(cluster.n(1), 50);
+    let mark = Garbd::run_backup(cluster, 2, None).donor_mark;
+    assert!(wait_until(LONG, || said(donor, mark, "the server is frozen at")), "{}", donor.log_since(mark));
+    let program = program_pid(cluster);
+    kill(program, Signal::SIGSTOP).expect("SIGSTOP");
+    isolate(donor, true);
+    let noticed = wait_until(LONG, || cluster.n(1).status("wsrep_cluster_size") == "2");
+    kill(program, Signal::SIGCONT).expect("SIGCONT");
+    assert!(noticed, "the others did not notice");
+    assert!(wait_until(LONG, || said(donor, mark, "cut off from its cluster")), "{}", donor.log_since(mark));
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(!said(donor, mark, "is complete at"), "{}", donor.log_since(mark));
+    isolate(donor, false);
+    // The node is given back by the new view, not by the end of the transfer: that comes later.
+    assert!(wait_until(LONG, || said(donor, mark, "is complete at")), "{}", donor.log_since(mark));
+    donor.wait_log(mark, "Donor monitor thread ended", LONG);
+    donor.wait_synced(LONG);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!((donor.state(), donor.status("wsrep_ready")), ("Synced".into(), "ON".into()));
+    assert!(writer.stop().commits > 0, "the others went on");
+    mark
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_donor_cut_off_while_it_copies_waits_for_its_cluster_and_is_synced() {
+    let cluster = slow_cluster();
+    for round in 1..=2 {
+        let mark = cut_off_while_copying(&cluster);
+        let donor = cluster.n(2);
+        assert!(said(donor, mark, "the node is Primary again"), "round {round}: {}", donor.log_since(mark));
+    }
+    let manifests = std::fs::read_dir(cluster.dir().join("repository/wsb_test"))
+        .expect("the repository")
+        .flatten()
+        .filter(|backup| backup.path().join("manifest.json").exists())
+        .count();
+    assert_eq!(manifests, 2);
+}
