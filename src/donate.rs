@@ -172,7 +172,7 @@ pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Res
     let id = claim(storage.as_ref(), &cluster, &layout.node)?;
     let sql_answers = facts.sql.is_some();
     let run = Run { request, settings, login, sql_answers, layout, storage, id, cluster, started };
-    let reporter = Reporter::start(&run);
+    let reporter = Reporter::start(&run, watch.counter());
     let outcome = back_up(&run, conversation, facts, &watch, &reporter);
     let failure = outcome.as_ref().err().filter(|error| error.leaves_no_backup());
     if failure.is_some() {

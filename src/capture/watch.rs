@@ -91,6 +91,12 @@ impl Watch {
     pub fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::Relaxed)
     }
+
+    /// The same for another thread.
+    pub fn counter(&self) -> impl Fn() -> u64 + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Watch {

@@ -1,8 +1,9 @@
 //! `status.json`: written by a thread of its own, so that a slow repository never prolongs the freeze.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -10,6 +11,9 @@ use super::{DonateError, Run};
 use crate::catalog::{STATUS, object_name};
 use crate::model::{State, Status, WsrepGtid};
 use crate::storage::Storage;
+
+/// How often the bytes are told while nothing else changes.
+const EVERY: Duration = Duration::from_secs(2);
 
 /// Tells the repository where the backup stands.
 pub(super) struct Reporter {
@@ -21,8 +25,8 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    /// Writes the first status.
-    pub(super) fn start(run: &Run) -> Self {
+    /// Writes the first status; `bytes_done` counts what is read.
+    pub(super) fn start(run: &Run, bytes_done: impl Fn() -> u64 + Send + 'static) -> Self {
         let status = Arc::new(Mutex::new(Status {
             id: run.id.clone(),
             cluster: run.layout.cluster.clone(),
@@ -42,7 +46,7 @@ impl Reporter {
         let (shared, storage, object) = (Arc::clone(&status), Arc::clone(&run.storage), name.clone());
         let thread = std::thread::Builder::new()
             .name("status".into())
-            .spawn(move || write_changes(&woken, &shared, storage.as_ref(), &object))
+            .spawn(move || write_changes(&woken, &shared, &bytes_done, storage.as_ref(), &object))
             .inspect_err(|error| log::warn!("no status will be written: {error}"))
             .ok();
         let reporter = Self { status, wake: Some(wake), thread, storage: Arc::clone(&run.storage), name };
@@ -96,10 +100,25 @@ impl Reporter {
     }
 }
 
-fn write_changes(woken: &Receiver<()>, status: &Mutex<Status>, storage: &dyn Storage, name: &str) {
-    while woken.recv().is_ok() {
+/// Ends when the reporter hangs up; the count of bytes is brought up to date before.
+fn write_changes(
+    woken: &Receiver<()>,
+    status: &Mutex<Status>,
+    bytes_done: &dyn Fn() -> u64,
+    storage: &dyn Storage,
+    name: &str,
+) {
+    loop {
+        let goes_on = !matches!(woken.recv_timeout(EVERY), Err(RecvTimeoutError::Disconnected));
         while woken.try_recv().is_ok() {}
-        let mut copy = status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut copy = {
+            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.bytes_done = bytes_done();
+            status.clone()
+        };
+        if !goes_on {
+            return;
+        }
         if let Err(error) = write(&mut copy, storage, name) {
             log::warn!("{error}");
         }
