@@ -123,7 +123,7 @@ impl<'a> Ask<'a> {
     }
 
     /// As this user, who owns the server's files from now on and gets a copy of the program that it can reach.
-    pub fn as_user(mut self, user: &ServerUser) -> Self {
+    pub fn run_as(mut self, user: &ServerUser) -> Self {
         user.own_tree(&self.server.path(""));
         let copy = self.server.path("wsrep_sst_backup");
         std::fs::copy(&self.program, &copy).expect("cannot copy the program");

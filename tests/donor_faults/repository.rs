@@ -1,0 +1,122 @@
+//! Repositories that cannot be written, fill up, or do not take the last rename; and a mysqld that does not listen.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::ScriptedMysqld;
+use crate::support::scratch::ServerUser;
+use crate::support::scripted_mysqld::{PAUSED, Reply, names_in};
+use crate::{ASKED_AND_RELEASED, assert_released};
+
+#[test]
+fn a_repository_that_cannot_be_is_refused_without_a_word_to_mysqld() {
+    let server = ScriptedMysqld::new();
+    let file = server.write_outside("file", "");
+    for (repository, message) in [
+        (server.path("no/such/place"), "No such file or directory"),
+        (file.clone(), "cannot create"),
+        (file.join("below"), "Not a directory"),
+    ] {
+        server.configure("wsrep_sst_backup", &format!("repository={}", repository.display()));
+        let outcome = server.asks().run();
+        assert_eq!(outcome.stdout, "");
+        outcome.assert_refused_early(5, message);
+        assert!(
+            outcome.messages("ERROR")[0].contains(file.parent().unwrap().to_str().unwrap()),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
+fn what_mysqlds_user_may_not_do_is_told() {
+    let user = ServerUser::current();
+    let server = ScriptedMysqld::new();
+    let asks = server.asks().run_as(&user);
+    let foreign = server.path("foreign");
+    fs::create_dir(&foreign).unwrap();
+    server.configure("wsrep_sst_backup", &format!("repository={}", foreign.display()));
+    let outcome = asks.run();
+    assert_eq!(outcome.stdout, "");
+    outcome.assert_refused_early(
+        5,
+        &format!("cannot create '{}/scripted': Permission denied", foreign.display()),
+    );
+
+    let server = ScriptedMysqld::new();
+    let asks = server.asks().run_as(&user);
+    let secret = server.write("db/unreadable.ibd", vec![0; 65536]);
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let outcome = asks.run();
+    assert_eq!(outcome.stdout, ASKED_AND_RELEASED);
+    outcome.assert_refused(&server, 5, &format!("cannot read '{}': Permission denied", secret.display()));
+}
+
+/// A file system of this many MiB, taken away again when the test ends.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf, mebibytes: usize) -> Self {
+        fs::create_dir(&at).unwrap();
+        let size = format!("size={mebibytes}m");
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).status().unwrap();
+        assert!(status.success(), "cannot mount a tmpfs: this test needs root");
+        Self(at)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_repository_releases_the_server_and_is_cleaned_up() {
+    for compression in ["none", "zstd"] {
+        let server = ScriptedMysqld::new();
+        let _disk = SmallDisk::mount(server.repository(), 6);
+        server.make_slow(40);
+        server.configure("wsrep_sst_backup", &format!("compression={compression}"));
+        let outcome = server.asks().run();
+        assert_released(&outcome);
+        outcome.assert_refused(&server, 28, "No space left on device");
+        assert!(outcome.stderr.contains("/backup.tar"), "the object is named: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn an_object_that_cannot_be_published_takes_the_others_with_it() {
+    for obstacle in ["backup.tar.zst", "index.json.zst", "manifest.json"] {
+        let server = ScriptedMysqld::new();
+        let run = server.asks().reply(Reply::never()).start();
+        run.wait_for("flush tables");
+        let folder = server.attempts()[0].clone();
+        fs::create_dir(folder.join(obstacle)).unwrap();
+        run.answer(&Reply::once(PAUSED));
+        let outcome = run.finish();
+        assert_eq!(outcome.stdout, ASKED_AND_RELEASED, "{obstacle}");
+        fs::remove_dir(folder.join(obstacle)).unwrap();
+        outcome.assert_refused(&server, 5, &format!("{obstacle}': Is a directory"));
+    }
+}
+
+#[test]
+fn a_backup_that_mysqld_does_not_hear_of_is_a_backup() {
+    let server = ScriptedMysqld::new();
+    let outcome = server.asks().deaf_after("continue").run();
+    assert_eq!(outcome.code, Some(32), "{}", outcome.stderr);
+    let backup = server.backup();
+    assert_eq!(names_in(&backup.folder), ["backup.tar.zst", "index.json.zst", "manifest.json"]);
+    let errors = outcome.messages("ERROR");
+    let id = backup.manifest["id"].as_str().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].starts_with(&format!("backup {id} is complete, but mysqld could not be told")),
+        "{errors:?}"
+    );
+}

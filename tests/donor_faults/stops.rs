@@ -1,0 +1,174 @@
+//! Signals, time limits, a hanging disk and the death of mysqld, in every state of the conversation.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::ScriptedMysqld;
+use crate::support::scratch::ServerUser;
+use crate::support::scripted_mysqld::{Ask, Reply, names_in};
+use crate::{AT_ONCE, assert_released};
+
+#[test]
+fn a_signal_before_the_freeze_leaves_the_server_alone() {
+    let server = ScriptedMysqld::new();
+    // A server that takes the connection and does not answer holds the program where it looks for the files.
+    let _silent = UnixListener::bind(server.socket()).unwrap();
+    let run = server.asks().start();
+    std::thread::sleep(Duration::from_millis(500));
+    run.signal(Signal::SIGTERM);
+    let outcome = run.finish();
+    assert_eq!(outcome.stdout, "");
+    outcome.assert_refused(&server, 4, "stopped by SIGTERM");
+}
+
+#[test]
+fn a_signal_while_the_server_flushes_releases_it() {
+    for (signal, name) in
+        [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT"), (Signal::SIGHUP, "SIGHUP")]
+    {
+        let server = ScriptedMysqld::new();
+        let run = server.asks().reply(Reply::never()).start();
+        run.wait_for("flush tables");
+        std::thread::sleep(Duration::from_millis(50));
+        let sent = run.signal(signal);
+        let released = run.wait_for("continue").at - sent;
+        assert!(released < AT_ONCE, "{released:?}");
+        let outcome = run.finish();
+        assert_released(&outcome);
+        outcome.assert_refused(&server, 4, &format!("stopped by {name}"));
+    }
+}
+
+#[test]
+fn a_signal_while_files_are_copied_releases_the_server() {
+    for (signal, name) in [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT")] {
+        let server = ScriptedMysqld::new();
+        server.make_slow(30);
+        let run = server.asks().progress().start();
+        run.wait_for("total ");
+        std::thread::sleep(Duration::from_millis(300));
+        let sent = run.signal(signal);
+        let released = run.wait_for("continue").at - sent;
+        assert!(released < AT_ONCE, "{released:?}");
+        let outcome = run.finish();
+        let ended = sent.elapsed();
+        assert!(ended < Duration::from_secs(2), "it went on for {ended:?}");
+        assert_released(&outcome);
+        outcome.assert_refused(&server, 4, &format!("stopped by {name}"));
+    }
+}
+
+#[test]
+fn a_signal_behind_the_freeze_ends_the_backup() {
+    for (signal, name) in [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGHUP, "SIGHUP")] {
+        let server = ScriptedMysqld::new();
+        server.make_slow(20);
+        let run = server.asks().start();
+        run.wait_for("continue");
+        run.signal(signal);
+        let outcome = run.finish();
+        assert_released(&outcome);
+        outcome.assert_refused(&server, 4, &format!("stopped by {name}"));
+    }
+}
+
+#[test]
+fn a_program_that_is_killed_leaves_no_backup() {
+    let server = ScriptedMysqld::new();
+    server.make_slow(30);
+    let run = server.asks().progress().start();
+    run.wait_for("total ");
+    std::thread::sleep(Duration::from_millis(300));
+    run.signal(Signal::SIGKILL);
+    let outcome = run.finish();
+    assert_eq!((outcome.code, outcome.manifest_at_done), (None, None));
+    let left = names_in(&server.attempts()[0]);
+    assert!(left.iter().all(|name| name == "status.json" || name.starts_with('.')), "{left:?}");
+    // The next transfer is not disturbed by what is left.
+    fs::remove_file(server.datadir().join("db/noise.MYD")).unwrap();
+    let outcome = server.asks().run();
+    outcome.assert_backed_up(&server);
+}
+
+#[test]
+fn a_freeze_ends_at_its_limit() {
+    let server = ScriptedMysqld::new();
+    server.make_slow(30);
+    server.configure("wsrep_sst_backup", "freeze-timeout=1s");
+    let outcome = server.asks().run();
+    assert_released(&outcome);
+    outcome.assert_refused(&server, 110, "frozen for 1 s, the limit set by freeze-timeout");
+    let frozen = outcome.at("continue") - outcome.at("flush tables");
+    assert!(frozen >= Duration::from_secs(1) && frozen < Duration::from_secs(1) + AT_ONCE, "{frozen:?}");
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_keep_the_node_a_donor() {
+    let server = ScriptedMysqld::new();
+    server.make_slow(10);
+    let hanging = server.write("db/z.MYD", "data");
+    let run = server.asks().progress().start();
+    run.wait_for("total ");
+    // A pipe that nobody writes to: open(2) does not return, as on a dead disk.
+    fs::remove_file(&hanging).unwrap();
+    assert!(Command::new("mkfifo").arg(&hanging).status().unwrap().success());
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(!run.has_said("continue"), "it does not hang");
+    let sent = run.signal(Signal::SIGTERM);
+    let released = run.wait_for("continue").at - sent;
+    assert!(released < AT_ONCE, "{released:?}");
+    let outcome = run.finish();
+    assert_released(&outcome);
+    assert!(sent.elapsed() < Duration::from_secs(13), "{:?}", sent.elapsed());
+    assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
+    assert!(
+        outcome.messages("ERROR")[0].starts_with("stopped by SIGTERM, and a disk or the repository hangs")
+    );
+    assert_eq!(
+        names_in(&server.datadir()).iter().filter(|name| name.starts_with("tables_flushed")).count(),
+        0
+    );
+    assert!(!server.attempts()[0].join("manifest.json").exists());
+}
+
+/// The program ends soon after its server, without a backup.
+fn assert_ends_with_mysqld(server: &ScriptedMysqld, asks: Ask<'_>, copying: bool) {
+    let asks = asks.progress();
+    let run = if copying { asks.start() } else { asks.reply(Reply::never()).start() };
+    run.wait_for(if copying { "total " } else { "flush tables" });
+    std::thread::sleep(Duration::from_millis(200));
+    let mysqld = run.pid();
+    let killed = run.signal(Signal::SIGKILL);
+    let outcome = run.finish();
+    assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", killed.elapsed());
+    outcome.assert_refused(server, 32, &format!("mysqld (pid {mysqld}) has gone away"));
+}
+
+#[test]
+fn the_program_ends_with_its_server() {
+    for copying in [false, true] {
+        let server = ScriptedMysqld::new();
+        server.make_slow(40);
+        assert_ends_with_mysqld(&server, server.asks().under(Path::new("timeout")), copying);
+    }
+}
+
+#[test]
+fn a_server_that_hides_its_directory_is_watched_too() {
+    // mysqld started by root with --user=mysql: the kernel hides /proc/PID/cwd from mysql's other processes. So it
+    // does for a program that mysql may run and not read.
+    let server = ScriptedMysqld::new();
+    server.make_slow(40);
+    let asks = server.asks().run_as(&ServerUser::current());
+    let which = Command::new("sh").args(["-c", "command -v timeout"]).output().unwrap();
+    let hidden = server.path("hidden");
+    fs::copy(String::from_utf8(which.stdout).unwrap().trim(), &hidden).unwrap();
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o711)).unwrap();
+    assert_ends_with_mysqld(&server, asks.under(&hidden), true);
+}
