@@ -61,7 +61,7 @@ fn a_flush_that_does_not_end_is_given_up_in_time() {
         assert_eq!(outcome.stdout, ASKED_AND_RELEASED);
         outcome.assert_refused(&server, 110, "mysqld did not flush its tables within 1 s (flush-timeout)");
         let waited = outcome.at("continue") - outcome.at("flush tables");
-        assert!((1000..3000).contains(&waited.as_millis()), "{waited:?}");
+        assert!((900..3000).contains(&waited.as_millis()), "{waited:?}");
     }
 }
 

@@ -14,6 +14,10 @@ use crate::support::scratch::ServerUser;
 use crate::support::scripted_mysqld::{Ask, Reply, names_in};
 use crate::{AT_ONCE, assert_released};
 
+/// Less than the whole copy would take and than the last resort waits. On an idle machine it is half a second, for
+/// the block that is being compressed; where others keep cores and disk busy it is seconds.
+const SOON: Duration = Duration::from_secs(9);
+
 #[test]
 fn a_signal_before_the_freeze_leaves_the_server_alone() {
     let server = ScriptedMysqld::new();
@@ -49,7 +53,7 @@ fn a_signal_while_the_server_flushes_releases_it() {
 fn a_signal_while_files_are_copied_releases_the_server() {
     for (signal, name) in [(Signal::SIGTERM, "SIGTERM"), (Signal::SIGINT, "SIGINT")] {
         let server = ScriptedMysqld::new();
-        server.make_slow(30);
+        server.make_slow(90);
         let run = server.asks().progress().start();
         run.wait_for("total ");
         std::thread::sleep(Duration::from_millis(300));
@@ -58,7 +62,7 @@ fn a_signal_while_files_are_copied_releases_the_server() {
         assert!(released < AT_ONCE, "{released:?}");
         let outcome = run.finish();
         let ended = sent.elapsed();
-        assert!(ended < Duration::from_secs(2), "it went on for {ended:?}");
+        assert!(ended < SOON, "it went on for {ended:?}");
         assert_released(&outcome);
         outcome.assert_refused(&server, 4, &format!("stopped by {name}"));
     }
@@ -105,7 +109,7 @@ fn a_freeze_ends_at_its_limit() {
     assert_released(&outcome);
     outcome.assert_refused(&server, 110, "frozen for 1 s, the limit set by freeze-timeout");
     let frozen = outcome.at("continue") - outcome.at("flush tables");
-    assert!(frozen >= Duration::from_secs(1) && frozen < Duration::from_secs(1) + AT_ONCE, "{frozen:?}");
+    assert!(frozen > Duration::from_millis(900) && frozen < Duration::from_secs(1) + AT_ONCE, "{frozen:?}");
 }
 
 #[test]
@@ -145,8 +149,10 @@ fn assert_ends_with_mysqld(server: &ScriptedMysqld, asks: Ask<'_>, copying: bool
     std::thread::sleep(Duration::from_millis(200));
     let mysqld = run.pid();
     let killed = run.signal(Signal::SIGKILL);
+    let released = run.wait_for("continue").at - killed;
+    assert!(released < AT_ONCE, "{released:?}");
     let outcome = run.finish();
-    assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < SOON, "{:?}", killed.elapsed());
     outcome.assert_refused(server, 32, &format!("mysqld (pid {mysqld}) has gone away"));
 }
 
@@ -154,7 +160,7 @@ fn assert_ends_with_mysqld(server: &ScriptedMysqld, asks: Ask<'_>, copying: bool
 fn the_program_ends_with_its_server() {
     for copying in [false, true] {
         let server = ScriptedMysqld::new();
-        server.make_slow(40);
+        server.make_slow(90);
         assert_ends_with_mysqld(&server, server.asks().under(Path::new("timeout")), copying);
     }
 }
