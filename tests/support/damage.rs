@@ -283,7 +283,7 @@ pub const BROKEN: &[Broken] = {
             let other = if f.case == "gzip" { "bzip2" } else { "gzip" };
             f.edit_index(|lines| lines[0]["index"]["compression"] = other.into());
         }),
-        row("index_leaves_the_directory", Damaged, "../../escaped", |f| {
+        row("index_leaves_the_directory", Damaged, "unsafe path", |f| {
             f.edit_member(VICTIM, |member| member["path"] = "../../escaped".into());
         }),
         row("index_with_another_digest", Damaged, VICTIM, |f| {
