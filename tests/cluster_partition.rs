@@ -1,5 +1,7 @@
 //! A donor that is cut off from its cluster while it is backed up: never stuck, the backup complete or absent.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;

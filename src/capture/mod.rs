@@ -13,6 +13,7 @@ mod freeze;
 mod layout;
 mod login;
 mod names;
+mod place;
 mod rules;
 mod source;
 mod sql;

@@ -12,10 +12,10 @@ use thiserror::Error;
 use super::binlog;
 use super::files::{Entry, EntryKind, FileList};
 use super::layout::ServerLayout;
+use super::place::Place;
 use super::rules::{Verdict, judge, numbered};
-use crate::archive::EXTERNAL_PREFIX;
 use crate::config::BinlogChoice;
-use crate::model::{ArchivePath, Origin};
+use crate::model::ArchivePath;
 
 /// Why the files could not be listed or copied.
 #[derive(Debug, Error)]
@@ -53,8 +53,10 @@ pub fn list_files(
         binlogs,
         allow_rocksdb,
         list: FileList::default(),
-        elsewhere: Vec::new(),
-        seen: BTreeSet::new(),
+        directories: Vec::new(),
+        files: Vec::new(),
+        walked: BTreeSet::new(),
+        listed: BTreeSet::new(),
     };
     walk.directory(&layout.datadir, None)?;
     for external in &layout.externals {
@@ -66,13 +68,7 @@ pub fn list_files(
         }
     }
     walk.binlogs()?;
-    // Links found on the way may lead to further ones.
-    while let Some((place, file)) = walk.elsewhere.pop() {
-        match file {
-            None => walk.linked_directory(&place)?,
-            Some(file) => walk.linked_file(&place, &file)?,
-        }
-    }
+    walk.links()?;
     let system: BTreeSet<&PathBuf> = layout.system_tablespaces.iter().collect();
     for entry in &mut walk.list.entries {
         entry.system_tablespace = system.contains(&entry.disk(&layout.datadir));
@@ -80,43 +76,20 @@ pub fn list_files(
     Ok(walk.list)
 }
 
-/// A directory outside the data directory and its folder in the archive.
-#[derive(Debug, Clone)]
-struct Place {
-    variable: &'static str,
-    root: PathBuf,
-    stored: PathBuf,
-}
-
-impl Place {
-    /// `many` roots of one variable are told apart by their own path.
-    fn new(variable: &'static str, root: &Path, many: bool) -> Self {
-        let mut stored = Path::new(EXTERNAL_PREFIX).join(variable);
-        if many {
-            stored.push(root.strip_prefix("/").unwrap_or(root));
-        }
-        Self { variable, root: root.to_path_buf(), stored }
-    }
-
-    fn path_and_origin(&self, disk: &Path) -> (ArchivePath, Origin) {
-        let below = disk.strip_prefix(&self.root).unwrap_or(disk);
-        let origin = Origin {
-            variable: self.variable.to_owned(),
-            root: ArchivePath::new(&self.root),
-            path: ArchivePath::new(disk),
-        };
-        (ArchivePath::new(self.stored.join(below).components().collect::<PathBuf>()), origin)
-    }
-}
-
 struct Walk<'a> {
     layout: &'a ServerLayout,
     binlogs: BinlogChoice,
     allow_rocksdb: bool,
     list: FileList,
-    /// Directories (no file) and files that links point to.
-    elsewhere: Vec<(Place, Option<PathBuf>)>,
-    seen: BTreeSet<PathBuf>,
+    /// Directories that links point to, still to be walked.
+    directories: Vec<Place>,
+    /// Files that links point to, still to be listed.
+    files: Vec<(Place, PathBuf)>,
+    /// Directories outside the data directory whose whole content is listed.
+    walked: BTreeSet<PathBuf>,
+    /// What is listed outside the data directory: files by where they really are, directories by their
+    /// member path. Several links may lead to one file, and it must be stored once.
+    listed: BTreeSet<PathBuf>,
 }
 
 impl Walk<'_> {
@@ -174,19 +147,22 @@ impl Walk<'_> {
     fn link(&mut self, path: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
         let target =
             fs::read_link(path).map_err(|cause| CaptureError::Read { path: path.to_path_buf(), cause })?;
-        self.push(path, place, EntryKind::Symlink(target.clone().into()));
         let Ok(resolved) = fs::canonicalize(path) else {
+            self.push(path, place, EntryKind::Symlink(target.clone().into()));
             let text = format!("'{}' points to '{}', which is not there", path.display(), target.display());
             self.list.warnings.push(text);
             return Ok(());
         };
         if resolved.starts_with(&self.layout.datadir) {
+            self.push(path, place, EntryKind::Symlink(target.into()));
             return Ok(());
         }
+        // A chain of links is stored as one: those between lie outside and are nobody's to restore.
+        self.push(path, place, EntryKind::Symlink(resolved.clone().into()));
         if resolved.is_dir() {
-            self.elsewhere.push((Place::new("symlink", &resolved, true), None));
+            self.directories.push(Place::new("symlink", &resolved, true));
         } else if let Some(parent) = resolved.parent() {
-            self.elsewhere.push((Place::new("symlink", parent, true), Some(resolved.clone())));
+            self.files.push((Place::new("symlink", parent, true), resolved.clone()));
         }
         Ok(())
     }
@@ -211,30 +187,50 @@ impl Walk<'_> {
         let database = path.parent().and_then(Path::file_name);
         let above = target.parent().filter(|parent| parent.file_name() == database).and_then(Path::parent);
         let root = above.or_else(|| target.parent()).unwrap_or(Path::new("/"));
-        self.elsewhere.push((Place::new("data_directory", root, true), Some(target.clone())));
+        self.files.push((Place::new("data_directory", root, true), target.clone()));
     }
 
-    fn linked_directory(&mut self, place: &Place) -> Result<(), CaptureError> {
-        if !self.seen.insert(place.root.clone()) {
-            return Ok(());
+    /// Follows the links, which may lead to further ones. Whole directories first: a file in one of them
+    /// is listed with it, and a single file must not stand for the directory it lies in.
+    fn links(&mut self) -> Result<(), CaptureError> {
+        loop {
+            if let Some(place) = self.directories.pop() {
+                if self.walked.insert(place.root.clone()) {
+                    self.add_root(&place)?;
+                    self.directory(&place.root, Some(&place))?;
+                }
+            } else if let Some((place, file)) = self.files.pop() {
+                self.linked_file(&place, &file)?;
+            } else {
+                return Ok(());
+            }
         }
-        self.add_root(place)?;
-        self.directory(&place.root, Some(place))
     }
 
     fn linked_file(&mut self, place: &Place, file: &Path) -> Result<(), CaptureError> {
-        if !self.seen.insert(file.to_path_buf()) {
+        if self.is_listed(file) {
             return Ok(());
         }
         let mut above: Vec<&Path> =
             file.ancestors().skip(1).take_while(|path| path.starts_with(&place.root)).collect();
         above.reverse();
         for directory in above {
-            if self.seen.insert(directory.to_path_buf()) {
-                self.push(directory, Some(place), EntryKind::Directory);
-            }
+            self.push(directory, Some(place), EntryKind::Directory);
         }
         self.entry(file, Some(place))
+    }
+
+    /// Where a file outside the data directory really is.
+    fn real(file: &Path) -> PathBuf {
+        match (file.parent().map(fs::canonicalize), file.file_name()) {
+            // The name itself may be a link, which is an entry of its own.
+            (Some(Ok(parent)), Some(name)) => parent.join(name),
+            _ => file.to_path_buf(),
+        }
+    }
+
+    fn is_listed(&self, file: &Path) -> bool {
+        self.listed.contains(&Self::real(file))
     }
 
     fn add_root(&mut self, place: &Place) -> Result<(), CaptureError> {
@@ -287,6 +283,13 @@ impl Walk<'_> {
         let (path, origin) = match place {
             Some(place) => {
                 let (path, origin) = place.path_and_origin(disk);
+                let key = match kind {
+                    EntryKind::Directory => path.as_path().to_path_buf(),
+                    _ => Self::real(disk),
+                };
+                if !self.listed.insert(key) {
+                    return;
+                }
                 (path, Some(Box::new(origin)))
             }
             None => (ArchivePath::new(disk.strip_prefix(&self.layout.datadir).unwrap_or(disk)), None),
@@ -305,3 +308,7 @@ fn numbered_in(directory: &Path, base: &Path) -> Vec<PathBuf> {
     logs.sort();
     logs
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

@@ -130,16 +130,26 @@ impl Places {
         }
     }
 
-    /// An absolute path of the donor as it is here: what lay below a directory of this variable, or below
-    /// the data directory, moves with it. None for what stays. Another variable may have the same root and
-    /// go elsewhere, as `DATA DIRECTORY` of InnoDB (`.isl`) and of MyISAM (links) do.
+    /// An absolute path of the donor as it is here: what lay below a directory that has moved, moves with
+    /// it. None for what stays.
+    ///
+    /// The directories of `variable` come first: another one may have the same root and go elsewhere, as
+    /// `DATA DIRECTORY` of InnoDB (`.isl`) and of MyISAM (links) do. Then all others, because a file that
+    /// several links lead to is stored under one of them only; then the data directory itself.
     pub(super) fn translate(&self, variable: &str, path: &Path) -> Option<PathBuf> {
-        let roots = self.roots.iter().filter(|((name, _), _)| name == variable);
-        let (root, place) = roots
-            .map(|((_, root), place)| (root, place))
-            .chain([(&self.datadir, &self.target)])
-            .filter(|(root, _)| path.starts_with(root))
-            .max_by_key(|(root, _)| root.as_os_str().len())
+        let roots = |own: bool| {
+            self.roots
+                .iter()
+                .filter(move |((name, _), _)| (name == variable) == own)
+                .map(|((_, root), place)| (root, place))
+        };
+        let longest = |(root, _): &(&PathBuf, &PathBuf)| root.as_os_str().len();
+        let above = |(root, _): &(&PathBuf, &PathBuf)| path.starts_with(root);
+        let others = roots(false).chain([(&self.datadir, &self.target)]);
+        let (root, place) = roots(true)
+            .filter(above)
+            .max_by_key(longest)
+            .or_else(|| others.filter(above).max_by_key(longest))
             .filter(|(root, place)| root != place)?;
         let below = path.strip_prefix(root).unwrap_or(Path::new(""));
         Some(place.join(below).components().collect())
