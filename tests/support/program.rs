@@ -1,0 +1,248 @@
+//! Our program as an administrator runs it: its commands on a cluster's repository, and what is in the archives,
+//! read with the tools of the distribution.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::cluster::Cluster;
+use super::cnf::{CLUSTER_NAME, ClusterOptions};
+use super::log::Position;
+
+/// The folder of the repository inside of a cluster's folder, as [`with_program`] sets it.
+const REPOSITORY: &str = "repository";
+
+/// Options of a cluster whose donors run the program under test; `root` is its account.
+pub fn with_program(options: ClusterOptions, program: &str) -> ClusterOptions {
+    options
+        .binary(program)
+        .group("wsrep_sst_backup", &format!("repository={{base}}/{REPOSITORY}"))
+        .group("wsrep_sst_backup", "user=root")
+}
+
+/// The program and the repository that a cluster's donors write to.
+#[derive(Debug)]
+pub struct Program {
+    path: PathBuf,
+    repository: PathBuf,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit status; none after a signal.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Program {
+    /// The program of a cluster started with [`with_program`]; makes the repository.
+    pub fn of(cluster: &Cluster) -> Self {
+        Self { path: cluster.program(), repository: cluster.make_dir(REPOSITORY) }
+    }
+
+    /// The repository.
+    pub fn repository(&self) -> &Path {
+        &self.repository
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.path);
+        command
+            .args(words)
+            .arg("--repository")
+            .arg(&self.repository)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, words: &[&str]) -> Ran {
+        let output = self.command(words).output();
+        ran(&output.unwrap_or_else(|e| panic!("cannot run '{}': {e}", self.path.display())))
+    }
+
+    /// Starts a command and does not wait for it.
+    pub fn spawn(&self, words: &[&str]) -> Child {
+        self.command(words).spawn().unwrap_or_else(|e| panic!("cannot run '{}': {e}", self.path.display()))
+    }
+
+    /// Runs a command that must succeed; its standard output.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.status, Some(0), "{words:?} failed\n{}{}", ran.out, ran.err);
+        ran.out
+    }
+
+    /// Runs a command that must succeed with `--json`; what it printed.
+    pub fn json(&self, words: &[&str]) -> Value {
+        let text = self.ok(&[words, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{words:?} printed no JSON: {e}\n{text}"))
+    }
+
+    /// The manifests, oldest first, read from the repository's files.
+    pub fn manifests(&self) -> Vec<Value> {
+        let folder = self.repository.join(CLUSTER_NAME);
+        let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+            .map(|listing| listing.map(|e| e.unwrap().path().join("manifest.json")).collect())
+            .unwrap_or_default();
+        files.retain(|file| file.is_file());
+        files.sort();
+        files
+            .iter()
+            .map(|file| serde_json::from_slice(&fs::read(file).unwrap()).expect("a manifest is JSON"))
+            .collect()
+    }
+
+    /// The newest manifest.
+    pub fn newest(&self) -> Value {
+        self.manifests().pop().unwrap_or_else(|| panic!("no backup in '{}'", self.repository.display()))
+    }
+
+    /// The archive of a backup.
+    pub fn archive(&self, manifest: &Value) -> Archive {
+        let folder = self.repository.join(CLUSTER_NAME).join(text(manifest, "/id"));
+        Archive { path: folder.join(text(manifest, "/archive/name")), index: folder.join("index.json.zst") }
+    }
+
+    /// Everything in the repository, as paths relative to it.
+    pub fn files(&self) -> BTreeSet<String> {
+        let found = shell("find . -type f -printf '%P\\n'", &[("", &self.repository)]);
+        found.lines().map(str::to_owned).collect()
+    }
+}
+
+fn ran(output: &Output) -> Ran {
+    Ran {
+        status: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    /// What is left of a child.
+    pub fn finish(child: Child) -> Self {
+        ran(&child.wait_with_output().expect("cannot wait for the program"))
+    }
+}
+
+/// A text in a JSON document.
+pub fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
+    let found = document.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_else(|| panic!("no text {pointer} in {document:#}"))
+}
+
+/// A number in a JSON document.
+pub fn number(document: &Value, pointer: &str) -> i64 {
+    let found = document.pointer(pointer).and_then(Value::as_i64);
+    found.unwrap_or_else(|| panic!("no number {pointer} in {document:#}"))
+}
+
+/// The position `gtid` of a manifest, of an index header, or of `wsrep_sst_backup.json`.
+pub fn gtid(document: &Value) -> Position {
+    Position { uuid: text(document, "/gtid/uuid").to_owned(), seqno: number(document, "/gtid/seqno") }
+}
+
+/// The warnings of a manifest in one text.
+pub fn warnings(manifest: &Value) -> String {
+    let list = manifest["warnings"].as_array().expect("a manifest has warnings, maybe none");
+    list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// An archive, read with the distribution's own tools.
+#[derive(Debug)]
+pub struct Archive {
+    /// The archive object.
+    pub path: PathBuf,
+    /// The index object.
+    pub index: PathBuf,
+}
+
+impl Archive {
+    /// The command that writes the plain tar stream to its standard output.
+    fn decompress(&self) -> &'static str {
+        match self.path.extension().and_then(|e| e.to_str()) {
+            Some("zst") => "zstd -dc",
+            Some("gz") => "gzip -dc",
+            Some("bz2") => "bzip2 -dc",
+            _ => "cat",
+        }
+    }
+
+    /// The names of the members, in their order, as `tar` shows them literally.
+    pub fn members(&self) -> Vec<String> {
+        let script = format!("{} \"$1\" | tar -t --quoting-style=literal", self.decompress());
+        shell(&script, &[("1", &self.path)]).lines().map(str::to_owned).collect()
+    }
+
+    /// The content of one member.
+    pub fn member(&self, name: &str) -> String {
+        let script = format!("{} \"$1\" | tar -x -O -- '{name}'", self.decompress());
+        shell(&script, &[("1", &self.path)])
+    }
+
+    /// The lines of the index.
+    pub fn index(&self) -> Vec<Value> {
+        let lines = shell("zstd -dc \"$1\"", &[("1", &self.index)]);
+        lines.lines().map(|line| serde_json::from_str(line).expect("an index has lines of JSON")).collect()
+    }
+
+    /// Unpacks it as an administrator without our program would, and compares every file with `SHA256SUMS`.
+    pub fn unpack_with_stock_tools(&self, into: &Path) {
+        let script = format!("{} \"$1\" | tar -x --same-owner -C \"$2\"", self.decompress());
+        shell(&script, &[("1", &self.path), ("2", into)]);
+        check_sums(into);
+    }
+}
+
+/// `sha256sum -c` over an unpacked archive; panics with its findings.
+pub fn check_sums(directory: &Path) {
+    let found = shell("sha256sum -c --quiet --strict SHA256SUMS 2>&1", &[("", directory)]);
+    assert_eq!(found, "", "sha256sum -c in '{}'", directory.display());
+}
+
+/// Runs a shell script that must succeed; the paths become `$1`, `$2`, …, that with an empty name the folder that it
+/// runs in. A pipe fails when any of its commands does.
+fn shell(script: &str, paths: &[(&str, &Path)]) -> String {
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("set -euo pipefail; {script}"), "script"]);
+    for (name, path) in paths {
+        if name.is_empty() {
+            command.current_dir(path);
+        } else {
+            command.arg(path);
+        }
+    }
+    let ran = ran(&command.output().expect("cannot run bash"));
+    assert_eq!(ran.status, Some(0), "{script} with {paths:?} failed:\n{}{}", ran.out, ran.err);
+    ran.out
+}
+
+/// Bytes of a file that are really on disk, and its length.
+pub fn blocks_and_length(path: &Path) -> (u64, u64) {
+    let data = fs::metadata(path).unwrap_or_else(|e| panic!("'{}': {e}", path.display()));
+    (data.blocks() * 512, data.len())
+}
+
+/// Processes that run the program from this folder, other than commands that the test itself has started.
+pub fn donors_running(cluster: &Cluster) -> Vec<String> {
+    let program = cluster.program();
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    processes
+        .flatten()
+        .filter(|process| fs::read_link(process.path().join("exe")).is_ok_and(|exe| exe == program))
+        .map(|process| process.path().display().to_string())
+        .collect()
+}
