@@ -25,7 +25,7 @@ const SMALL: u64 = 1 << 20;
 
 /// What stands in the place of the system tablespace until everything else is there. InnoDB refuses it:
 /// it is shorter than a page.
-const PLACEHOLDER: &str = "This data directory is being restored by wsrep_sst_backup and is not complete.\n\
+pub(super) const PLACEHOLDER: &str = "This data directory is being restored by wsrep_sst_backup and is not complete.\n\
     If no restore is running, it was interrupted: empty the directory and restore again.\n";
 
 /// What went wrong inside one member.
