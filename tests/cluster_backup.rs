@@ -45,6 +45,7 @@ fn ten_backups_are_exact_and_nodes_rebuilt_from_them_join_by_ist() {
     }
     let lagging = manifests.iter().filter(|m| lags(m)).count();
     println!("--gtid was behind the paused position in {lagging} of {} backups", manifests.len());
+    stage.assert_flow_control_was_due();
     let first_other = BACKUPS - OTHERS.len();
     stage.restore_on_n3(&manifests[first_other - 1], writer);
     for (number, manifest) in manifests.iter().enumerate().take(BACKUPS).skip(first_other - 1) {
@@ -70,10 +71,11 @@ impl Stage {
     fn start() -> Self {
         let options = with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"));
         let cluster = Cluster::start(3, &options);
-        // All nodes share a few cores: one that is slow for that reason alone must not be taken for a donor that
-        // slows the cluster down. The donor keeps the default.
-        for bystander in [1, 3] {
-            cluster.n(bystander).exec("SET GLOBAL wsrep_provider_options = 'gcs.fc_limit=1000'");
+        // All nodes share a few cores: one that is slow for that reason must not be taken for one that a backup has
+        // slowed down. The donor's limit is low enough to be passed by what piles up in a freeze.
+        for (node, limit) in [(1, 1000), (2, 100), (3, 1000)] {
+            let limit = format!("SET GLOBAL wsrep_provider_options = 'gcs.fc_limit={limit}'");
+            cluster.n(node).exec(&limit);
         }
         create_zoo(&cluster);
         fill_bulk(cluster.n(1), "t", 24);
@@ -123,6 +125,18 @@ impl Stage {
             stats.longest_pause.as_millis()
         );
         manifest
+    }
+
+    /// During a freeze more write sets waited on the donor than a Synced node puts up with: that none of them led to flow
+    /// control is no accident.
+    fn assert_flow_control_was_due(&self) {
+        let donor = self.cluster.n(2);
+        let waiting: u64 = donor.status("wsrep_local_recv_queue_max").parse().unwrap();
+        let interval = donor.status("wsrep_flow_control_interval");
+        let limit: u64 =
+            interval.trim_matches(['[', ']']).rsplit_once(',').unwrap().1.trim().parse().unwrap();
+        println!("up to {waiting} write sets waited, a Synced node allows {limit}");
+        assert!(waiting > limit, "the freezes were too short to prove anything: {waiting} of {limit}");
     }
 
     /// The position is the same wherever the backup names it, and it is the server's.

@@ -1,0 +1,348 @@
+//! What a backup can become besides a node: a whole new cluster, an asynchronous replica, a server of its own. And
+//! what an interrupted restore must never become: a server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests report by panicking and tell what they measured"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use support::fixtures::{create_replicated_zoo, fill_bulk};
+use support::program::{self, Ran, gtid, text, with_program};
+use support::{
+    Cluster, ClusterOptions, Garbd, Join, PATIENCE, Program, Replica, Server, Writer, all_checksums,
+    assert_same_rows, replica, wait_until,
+};
+
+/// An account such as MariaDB 11.6 and later make for the time of a state transfer.
+const SST_ACCOUNT: &str = "wsrep.sst.1234_n1";
+
+/// Rows of all tables, by database and table.
+type Rows = BTreeMap<(String, String), support::rows::RowChecksum>;
+
+fn options() -> ClusterOptions {
+    with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+}
+
+/// A backup of n2; its manifest.
+fn back_up(cluster: &Cluster, program: &Program) -> Value {
+    let before = program.manifests().len();
+    let outcome = Garbd::backup_and_wait(cluster, 2, None, PATIENCE);
+    assert_eq!(program.manifests().len(), before + 1, "{}", cluster.n(2).log_since(outcome.donor_mark));
+    let manifest = program.newest();
+    assert_eq!(vec![gtid(&manifest)], cluster.n(2).paused_since(outcome.donor_mark));
+    println!("{}: frozen {} ms", text(&manifest, "/id"), manifest["frozen_ms"]);
+    manifest
+}
+
+/// Restores a backup for a purpose; what the program said.
+fn restore(program: &Program, manifest: &Value, to: &Path, purpose: &str) -> String {
+    program.ok(&["restore", text(manifest, "/id"), "--to", to.to_str().unwrap(), "--as", purpose])
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_replica_and_a_whole_new_cluster_from_backups_of_one_that_runs_with_wsrep_gtid_mode() {
+    let cluster = Cluster::start(3, &options().gtid_mode(77));
+    let program = Program::of(&cluster);
+    create_replicated_zoo(cluster.n(1));
+    replica::create_account(cluster.n(1));
+    cluster.n(1).exec(&format!("CREATE USER '{SST_ACCOUNT}'@localhost IDENTIFIED BY 'secret'"));
+    cluster.n(1).exec(&format!("GRANT ALL PRIVILEGES ON *.* TO '{SST_ACCOUNT}'@localhost WITH GRANT OPTION"));
+    let writer = Writer::start(cluster.n(1), 200);
+    std::thread::sleep(Duration::from_millis(500));
+    let earlier = back_up(&cluster, &program);
+    let later = back_up(&cluster, &program);
+    let rows = replicate(&cluster, &program, &earlier, &later, writer);
+    cluster.nodes().for_each(|node| node.stop());
+    new_cluster(&cluster, &program, &later, &rows);
+}
+
+/// A replica from the earlier backup follows n3, which did not give it. What it holds at the GTID of the later backup
+/// is found without that backup: its rows must be those.
+fn replicate(cluster: &Cluster, program: &Program, earlier: &Value, later: &Value, writer: Writer) -> Rows {
+    let replica = Replica::prepare(cluster.scratch(), "r1", &["log_bin=binlog", "log_slave_updates=ON"]);
+    let said = restore(program, earlier, &replica.datadir(), "replica");
+    assert!(said.contains(SST_ACCOUNT), "{said}");
+    let script = edited_script(&replica, cluster.n(3).port());
+    replica.start();
+    let until = text(later, "/mariadb_gtid/binlog_pos");
+    let stop = format!("START SLAVE UNTIL master_gtid_pos = '{until}'");
+    fs::write(&script, fs::read_to_string(&script).unwrap().replace("START SLAVE", &stop)).unwrap();
+    replica.client(&format!("source {}", script.display()));
+    replica.wait_for(until, PATIENCE, || {
+        replica.assert_no_error();
+        replica.variable("gtid_slave_pos") == until
+    });
+    let rows = all_checksums(&replica);
+    replica.exec("START SLAVE");
+    std::thread::sleep(Duration::from_secs(1));
+    let stats = writer.stop();
+    assert!(stats.commits > 0, "{stats:?}");
+    replica.wait_caught_up(cluster.n(3), PATIENCE);
+    let end = assert_same_rows([&*replica as &Server, cluster.n(1), cluster.n(2), cluster.n(3)]);
+    assert_ne!(end, rows, "the client went on after the later backup");
+    rows
+}
+
+/// The statements that the restore has written, with the test's own address and password.
+fn edited_script(replica: &Replica, port: u16) -> std::path::PathBuf {
+    let path = replica.datadir().join("wsrep_sst_backup_replica.sql");
+    let script = fs::read_to_string(&path).unwrap();
+    let edited = script
+        .replace("MASTER_HOST = 'n2'", "MASTER_HOST = '127.0.0.1'")
+        .replace("MASTER_PORT = 3306", &format!("MASTER_PORT = {port}, MASTER_CONNECT_RETRY = 1"))
+        .replace("MASTER_PASSWORD = ''", "MASTER_PASSWORD = 'repl'");
+    assert!(edited.contains("'127.0.0.1'") && edited.contains("MASTER_USER = 'repl'"), "{script}");
+    fs::write(&path, edited).unwrap();
+    path
+}
+
+/// The three old nodes are gone; one backup makes three new ones.
+fn new_cluster(cluster: &Cluster, program: &Program, manifest: &Value, rows: &Rows) {
+    let mut said = Vec::new();
+    for (node, purpose, bootstraps) in
+        [(1, "cluster", "safe_to_bootstrap: 1"), (2, "node", "safe_to_bootstrap: 0"), (3, "node", ": 0")]
+    {
+        let node = cluster.n(node);
+        node.wipe_datadir();
+        said.push(restore(program, manifest, &node.datadir(), purpose));
+        let state = fs::read_to_string(node.datadir().join("grastate.dat")).unwrap();
+        assert!(state.trim_end().ends_with(bootstraps), "{state}");
+    }
+    assert!(said[0].contains("galera_new_cluster") && said[0].contains("On every other node"), "{}", said[0]);
+    assert!(!said[1].contains("galera_new_cluster"), "{}", said[1]);
+
+    let first = cluster.n(1);
+    let mark = first.log_mark();
+    first.start(true);
+    first.wait_synced(PATIENCE);
+    assert_eq!(first.join_since(mark), Join::NoTransfer);
+    assert_eq!(first.position().uuid, gtid(manifest).uuid, "the history goes on");
+    for number in [2, 3] {
+        let joined = cluster.n(number).rejoin();
+        match &joined {
+            Join::Ist { local, first, .. } => {
+                assert_eq!((local, *first), (&gtid(manifest), local.seqno + 1));
+            }
+            other => assert_eq!(*other, Join::NoTransfer),
+        }
+        println!("n{number}: {joined:?}");
+    }
+    for node in cluster.nodes() {
+        assert_eq!(node.status("wsrep_cluster_size"), "3");
+        assert_eq!(all_checksums(node), *rows, "{}", node.name());
+    }
+    drop_account(first, &said[0]);
+    let writer = Writer::start(cluster.n(3), 200);
+    std::thread::sleep(Duration::from_secs(1));
+    let stats = writer.stop();
+    assert!(stats.commits > 20 && stats.errors == 0, "{stats:?}");
+    assert_same_rows(cluster.nodes().map(|n| &**n));
+}
+
+/// The advice about the left-over account is right: it is there, and the statement removes it.
+fn drop_account(server: &Server, said: &str) {
+    let count = format!("SELECT COUNT(*) FROM mysql.global_priv WHERE user = '{SST_ACCOUNT}'");
+    assert_eq!(server.scalar(&count), "1");
+    let statement = said.lines().find_map(|l| l.split_once("mariadb -e \"DROP")).expect("how to drop it").1;
+    server.exec(&format!("DROP{}", statement.trim_end_matches('"')));
+    assert_eq!(server.scalar(&count), "0");
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_replica_of_the_donor_a_standalone_server_and_restores_that_are_interrupted() {
+    let cluster = Cluster::start(2, &options());
+    let program = Program::of(&cluster);
+    create_replicated_zoo(cluster.n(1));
+    replica::create_account(cluster.n(1));
+    fill_bulk(cluster.n(1), "t", 48);
+    let writer = Writer::start(cluster.n(1), 200);
+    let manifest = back_up(&cluster, &program);
+    standalone(&cluster, &program, &manifest);
+    follow_the_donor(&cluster, &program, &manifest, writer);
+    let writer = Writer::start(cluster.n(1), 200);
+    let cnf = fs::read_to_string(cluster.n(2).cnf()).unwrap();
+    // The slowest to unpack: there is time to interrupt it.
+    fs::write(cluster.n(2).cnf(), format!("{cnf}compression=bzip2\n")).unwrap();
+    let manifest = back_up(&cluster, &program);
+    interrupted(&cluster, &program, &manifest);
+    refused(&cluster, &program);
+    let stats = writer.stop();
+    assert!(stats.commits > 0 && stats.errors == 0, "{stats:?}");
+    assert_same_rows(cluster.nodes().map(|n| &**n));
+}
+
+/// Without `wsrep_gtid_mode` the nodes' GTIDs differ, so the master is the donor. The script is run as it was written.
+fn follow_the_donor(cluster: &Cluster, program: &Program, manifest: &Value, writer: Writer) {
+    let replica = Replica::prepare(cluster.scratch(), "r1", &["log_bin=binlog", "log_slave_updates=ON"]);
+    restore(program, manifest, &replica.datadir(), "replica");
+    assert!(!replica.datadir().join("grastate.dat").exists());
+    let script = edited_script(&replica, cluster.n(2).port());
+    replica.start();
+    let behind = all_checksums(&replica);
+    replica.client(&format!("source {}", script.display()));
+    replica.wait_caught_up(cluster.n(2), PATIENCE);
+    std::thread::sleep(Duration::from_secs(1));
+    let stats = writer.stop();
+    assert!(stats.commits > 0 && stats.errors == 0, "{stats:?}");
+    assert_same_rows(cluster.nodes().map(|n| &**n));
+    replica.wait_caught_up(cluster.n(2), PATIENCE);
+    let followed = assert_same_rows([&*replica as &Server, cluster.n(2)]);
+    assert_ne!(followed, behind, "nothing was replicated");
+    replica.assert_no_error();
+    replica.stop();
+}
+
+/// A server outside of any cluster, with the rows of the donor.
+fn standalone(cluster: &Cluster, program: &Program, manifest: &Value) {
+    let server = Replica::prepare(cluster.scratch(), "s1", &[]);
+    let said = restore(program, manifest, &server.datadir(), "standalone");
+    assert!(!said.contains("wsrep.sst."), "no such account was made: {said}");
+    for name in ["grastate.dat", "gvwstate.dat", "wsrep_sst_backup_replica.sql"] {
+        assert!(!server.datadir().join(name).exists(), "{name}");
+    }
+    server.start();
+    assert_eq!(server.variable("wsrep_on"), "0");
+    let (mut here, mut there) = (all_checksums(&server), all_checksums(cluster.n(2)));
+    let log = ("writer".to_owned(), "log".to_owned());
+    let (rows, now) = (here.remove(&log).unwrap().rows, there.remove(&log).unwrap().rows);
+    assert!(rows > 0 && rows <= now, "{rows} of {now}");
+    assert_eq!(here, there);
+    server.stop();
+}
+
+/// Where a restore is killed.
+struct Moment {
+    what: &'static str,
+    there: &'static [&'static str],
+    not_there: &'static [&'static str],
+}
+
+const MOMENTS: [Moment; 4] = [
+    Moment { what: "at the beginning", there: &["ibdata1"], not_there: &["ib_logfile0"] },
+    Moment { what: "in bulk data", there: &["bulk/t.ibd"], not_there: &["ib_logfile0"] },
+    Moment { what: "after the redo log", there: &["ib_logfile0", "mysql"], not_there: &["zoo"] },
+    Moment { what: "near the end", there: &["ib_logfile0", "zoo/plain.ibd"], not_there: &["grastate.dat"] },
+];
+
+/// kill -9 leaves a directory that no server starts on and no restore writes to; SIGTERM leaves nothing.
+fn interrupted(cluster: &Cluster, program: &Program, manifest: &Value) {
+    for (number, moment) in MOMENTS.iter().enumerate() {
+        let server = Replica::prepare(cluster.scratch(), &format!("k{number}"), &[]);
+        let datadir = server.datadir();
+        stop_midway(program, manifest, &datadir, moment, Signal::SIGKILL);
+        // Root's files would keep the server from starting; those of a restore by its own account would not.
+        cluster.scratch().user().own_tree(&datadir);
+        assert_cannot_start(&server, moment.what);
+        let again = program.run(&["restore", "latest", "--to", datadir.to_str().unwrap()]);
+        assert_eq!(again.status, Some(1), "{}: {}{}", moment.what, again.out, again.err);
+        assert!(again.err.contains("holds a restore that was interrupted"), "{}: {}", moment.what, again.err);
+        assert!(datadir.join(moment.there[0]).exists(), "what was there stays");
+        if number == 0 {
+            // As the message says: empty it and restore again.
+            fs::remove_dir_all(&datadir).unwrap();
+            restore(program, manifest, &datadir, "standalone");
+            server.start();
+            server.stop();
+        }
+    }
+    let target = cluster.make_dir("terminated");
+    let ran = stop_midway(program, manifest, &target, &MOMENTS[2], Signal::SIGTERM);
+    assert_eq!(ran.status, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("interrupted; what had been restored is removed"), "{}", ran.err);
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "something is left");
+}
+
+/// Starts a restore and signals it at the moment.
+fn stop_midway(program: &Program, manifest: &Value, to: &Path, moment: &Moment, signal: Signal) -> Ran {
+    let words = ["restore", text(manifest, "/id"), "--to", to.to_str().unwrap(), "--threads", "1"];
+    let mut child = program.spawn(&words);
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let here = |name: &&str| to.join(name).exists();
+    let seen = loop {
+        if moment.there.iter().all(here) {
+            kill(pid, Signal::SIGSTOP).unwrap();
+            break true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            break false;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    };
+    assert!(seen, "the restore ended before it could be stopped {}", moment.what);
+    // SIGSTOP takes effect at once for a process that is not in a system call, and soon for others.
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!moment.not_there.iter().any(here), "stopped too late for '{}'", moment.what);
+    kill(pid, signal).unwrap();
+    if signal != Signal::SIGKILL {
+        kill(pid, Signal::SIGCONT).unwrap();
+    }
+    Ran::finish(child)
+}
+
+/// mysqld, started on what an interrupted restore has left, ends with an error and has changed nothing that counts.
+fn assert_cannot_start(server: &Replica, moment: &str) {
+    let mark = server.log_mark();
+    server.spawn(&[]);
+    let ended = wait_until(Duration::from_secs(60), || {
+        assert!(server.try_sql("SELECT 1").is_err(), "{moment}: the server answers");
+        server.exit_status().is_some()
+    });
+    assert!(ended, "{moment}: mysqld still runs\n{}", server.log_tail());
+    let status = server.wait_ended(PATIENCE);
+    assert!(!status.success(), "{moment}: {status}");
+    let log = server.log_since(mark);
+    let errors: Vec<&str> = log.lines().filter(|l| l.contains("[ERROR]")).collect();
+    println!("{moment}: {}", errors.join(" | "));
+    assert!(errors.iter().any(|l| l.contains("ibdata1") || l.contains("InnoDB")), "{log}");
+}
+
+/// What a restore refuses before it writes anything.
+fn refused(cluster: &Cluster, program: &Program) {
+    let attempt = |to: &Path| {
+        let ran = program.run(&["restore", "latest", "--to", to.to_str().unwrap()]);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{}", ran.err);
+        ran.err
+    };
+    // A running server.
+    let node = cluster.n(2);
+    let in_use = |server: &Server| format!("is in use by mariadbd (pid {})", server.pid().unwrap());
+    let said = attempt(&node.datadir());
+    assert!(said.contains(&in_use(node)), "{said}");
+    // A running server whose files were deleted: the directory is empty, and then a new one.
+    let server = Replica::prepare(cluster.scratch(), "deleted", &[]);
+    restore(program, &program.newest(), &server.datadir(), "standalone");
+    server.start();
+    for entry in fs::read_dir(server.datadir()).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+    let said = attempt(&server.datadir());
+    assert!(said.contains(&in_use(&server)), "{said}");
+    fs::remove_dir(server.datadir()).unwrap();
+    fs::create_dir(server.datadir()).unwrap();
+    let said = attempt(&server.datadir());
+    assert!(said.contains(&in_use(&server)), "{said}");
+    assert_eq!(fs::read_dir(server.datadir()).unwrap().count(), 0);
+    // A directory with a file of somebody's.
+    let full = cluster.make_dir("full");
+    fs::write(full.join("precious"), "keep").unwrap();
+    let said = attempt(&full);
+    assert!(said.contains("is not empty; a restore overwrites nothing"), "{said}");
+    assert_eq!(fs::read_to_string(full.join("precious")).unwrap(), "keep");
+    assert_eq!(fs::read_dir(&full).unwrap().count(), 1);
+    assert!(program::donors_running(cluster).is_empty());
+}
