@@ -5,125 +5,44 @@
 //! `done`. Whatever ends the program before the manifest leaves no backup, and whatever ends it after
 //! leaves a complete one.
 
+mod error;
 mod primary;
 mod publish;
 mod report;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use thiserror::Error;
 
 use crate::archive::{
     ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions,
 };
 use crate::capture::{self, CaptureError, Facts, FileList, Login, ServerLayout, Watch};
 use crate::catalog::{INDEX, object_name};
-use crate::config::{ConfigError, OptionFileError, OptionFiles, Settings, SettingsOverrides, environment};
+use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
 use crate::model::{
     ArchivePath, BackupId, FORMAT, IndexHeader, MariadbGtid, State, WsrepGtid, safe_component,
 };
-use crate::sst::{
-    self, Abort, ArgsError, Conversation, Credentials, DonorRequest, FreezeError, FreezeLimits, Mysqld, Role,
-};
-use crate::storage::{LocalStorage, Storage, StorageError};
+use crate::sst::{self, Abort, Conversation, Credentials, DonorRequest, FreezeLimits, Mysqld, Role};
+use crate::storage::{LocalStorage, Storage};
 use crate::ui;
+pub use error::DonateError;
+use error::abort_status;
 use primary::wait_until_primary;
 use publish::{Identity, Taken, discard, publish};
 use report::Reporter;
 
-/// Why a run has failed.
-#[derive(Debug, Error)]
-pub enum DonateError {
-    /// mysqld's command line.
-    #[error(transparent)]
-    Args(#[from] ArgsError),
-    /// Not a role of ours.
-    #[error("Unsupported role: 'joiner'")]
-    Joiner,
-    /// Option files.
-    #[error(transparent)]
-    OptionFiles(#[from] OptionFileError),
-    /// Settings.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The server's directories.
-    #[error(transparent)]
-    Layout(#[from] capture::LayoutError),
-    /// The freeze.
-    #[error(transparent)]
-    Freeze(#[from] FreezeError),
-    /// The copy.
-    #[error(transparent)]
-    Capture(#[from] CaptureError),
-    /// The repository.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// Given up from outside.
-    #[error(transparent)]
-    Aborted(#[from] Abort),
-    /// The backup is there, and mysqld takes it for a failure.
-    #[error("backup {0} is complete, but mysqld could not be told: {1}")]
-    Untold(BackupId, io::Error),
-    /// Anything of the system.
-    #[error("{0}: {1}")]
-    System(&'static str, io::Error),
-}
-
-impl DonateError {
-    /// The number for mysqld's log.
-    pub fn exit_status(&self) -> u8 {
-        match self {
-            Self::Args(_)
-            | Self::Joiner
-            | Self::OptionFiles(_)
-            | Self::Config(_)
-            | Self::Layout(_)
-            | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
-            Self::Freeze(FreezeError::Timeout(_)) => exit::ETIMEDOUT,
-            Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => {
-                abort_status(abort)
-            }
-            Self::Aborted(abort) => abort_status(abort),
-            Self::Untold(..) => exit::EPIPE,
-            Self::Freeze(_) => exit::NOT_FROZEN,
-            Self::Capture(_) | Self::Storage(_) | Self::System(..) => {
-                if self.to_string().contains(&io::Error::from_raw_os_error(28).to_string()) {
-                    exit::ENOSPC
-                } else {
-                    exit::EIO
-                }
-            }
-        }
-    }
-
-    /// Whether the repository is as it was before.
-    fn leaves_no_backup(&self) -> bool {
-        !matches!(self, Self::Untold(..))
-    }
-}
-
-fn abort_status(abort: &Abort) -> u8 {
-    match abort {
-        Abort::Signal(_) => exit::EINTR,
-        Abort::FreezeTimeout(_) => exit::ETIMEDOUT,
-        Abort::MysqldGone(_) => exit::EPIPE,
-    }
-}
-
-/// The end of a run whose main thread hangs in a disk or a storage.
+/// The end of a run whose main thread hangs in a disk or a storage: `end` must not return.
 ///
 /// mysqld keeps the node a donor until this program is gone, and nothing else can end it: leaving
 /// temporary files is the smaller harm. Only the manifest can say now whether there is a backup.
-#[allow(clippy::exit, reason = "the thread that would return from main is the one that hangs")]
-fn end_without_cleaning_up(abort: &Abort) {
+fn end_without_cleaning_up(abort: &Abort, end: fn(u8)) {
     log::error!(
         "{abort}, and a disk or the repository hangs: temporary files may be left, and there is a backup only if 'list' shows it"
     );
-    std::process::exit(i32::from(abort_status(abort)));
+    end(abort_status(abort));
 }
 
 /// Everything about one run that is known before the server is asked for anything.
@@ -142,7 +61,12 @@ struct Run {
 }
 
 /// Takes a backup for mysqld. `pipe` is the claimed stdout.
-pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Result<(), DonateError> {
+fn donate(
+    args: &[String],
+    pipe: std::fs::File,
+    passed: &Credentials,
+    end: fn(u8),
+) -> Result<(), DonateError> {
     let started = Timestamp::now();
     let mut request = DonorRequest::parse(args)?;
     request.data_home = std::env::var("INNODB_DATA_HOME_DIR").ok().filter(|value| !value.is_empty());
@@ -159,7 +83,8 @@ pub fn donate(args: &[String], pipe: std::fs::File, passed: &Credentials) -> Res
             .bypass(&request.gtid)
             .map_err(|cause| DonateError::System("cannot answer mysqld", cause));
     }
-    let watch = Watch::start(conversation.release(), Mysqld::find(&request.datadir), end_without_cleaning_up)
+    let last_resort = move |abort: &Abort| end_without_cleaning_up(abort, end);
+    let watch = Watch::start(conversation.release(), Mysqld::find(&request.datadir), last_resort)
         .map_err(|cause| DonateError::System("cannot watch signals", cause))?;
     let files = OptionFiles::read(&request.defaults)?;
     let settings = Settings::resolve(&files, environment(), &SettingsOverrides::default())?;
@@ -334,14 +259,14 @@ fn tell_scripts(datadir: &Path, gtid: &WsrepGtid) {
 /// The donor role from its first to its last moment; the exit status.
 ///
 /// Inherited descriptors go first, before anything of ours is opened; then stdout is taken away from
-/// everything but the conversation.
-pub fn main(args: &[String]) -> u8 {
+/// everything but the conversation. `end` ends the process at once, for a run whose main thread hangs.
+pub fn main(args: &[String], end: fn(u8)) -> u8 {
     sst::close_inherited();
     ui::init_donor();
     let outcome = sst::stdout::claim()
         .map_err(|cause| DonateError::System("cannot take stdout for mysqld", cause))
         .and_then(|pipe| {
-            donate(args, pipe, &sst::read_credentials(std::env::var("WSREP_SST_OPT_AUTH").ok()))
+            donate(args, pipe, &sst::read_credentials(std::env::var("WSREP_SST_OPT_AUTH").ok()), end)
         });
     match outcome {
         Ok(()) => exit::DONE,

@@ -1,0 +1,102 @@
+//! How a run of the donor role can fail, and the number that mysqld logs for it.
+
+use std::error::Error;
+use std::io;
+
+use thiserror::Error as ThisError;
+
+use crate::capture::{CaptureError, LayoutError};
+use crate::config::{ConfigError, OptionFileError};
+use crate::exit;
+use crate::model::BackupId;
+use crate::sst::{Abort, ArgsError, FreezeError};
+use crate::storage::StorageError;
+
+/// Why a run has failed.
+#[derive(Debug, ThisError)]
+pub enum DonateError {
+    /// mysqld's command line.
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    /// Not a role of ours.
+    #[error("Unsupported role: 'joiner'")]
+    Joiner,
+    /// Option files.
+    #[error(transparent)]
+    OptionFiles(#[from] OptionFileError),
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server's directories.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The freeze.
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
+    /// The copy.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The repository.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Given up from outside.
+    #[error(transparent)]
+    Aborted(#[from] Abort),
+    /// The backup is there, and mysqld takes it for a failure.
+    #[error("backup {0} is complete, but mysqld could not be told: {1}")]
+    Untold(BackupId, io::Error),
+    /// Anything of the system.
+    #[error("{0}: {1}")]
+    System(&'static str, #[source] io::Error),
+}
+
+impl DonateError {
+    /// The number for mysqld's log.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Args(_)
+            | Self::Joiner
+            | Self::OptionFiles(_)
+            | Self::Config(_)
+            | Self::Layout(_)
+            | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
+            Self::Freeze(FreezeError::Timeout(_)) => exit::ETIMEDOUT,
+            Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => {
+                abort_status(abort)
+            }
+            Self::Aborted(abort) => abort_status(abort),
+            Self::Untold(..) => exit::EPIPE,
+            Self::Freeze(_) => exit::NOT_FROZEN,
+            Self::Capture(_) | Self::Storage(_) | Self::System(..) if self.is_full() => exit::ENOSPC,
+            Self::Capture(_) | Self::Storage(_) | Self::System(..) => exit::EIO,
+        }
+    }
+
+    /// Whether the cause of it all is a full disk.
+    fn is_full(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// Whether the repository is as it was before.
+    pub(super) fn leaves_no_backup(&self) -> bool {
+        !matches!(self, Self::Untold(..))
+    }
+}
+
+pub(super) fn abort_status(abort: &Abort) -> u8 {
+    match abort {
+        Abort::Signal(_) => exit::EINTR,
+        Abort::FreezeTimeout(_) => exit::ETIMEDOUT,
+        Abort::MysqldGone(_) => exit::EPIPE,
+    }
+}
