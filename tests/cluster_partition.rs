@@ -13,14 +13,15 @@ use support::{Cluster, ClusterOptions, Garbd, Node, Writer, wait_until};
 
 const LONG: Duration = Duration::from_secs(90);
 
-/// A cluster whose donor takes some seconds to copy its data.
-fn slow_cluster() -> Cluster {
-    let options = ClusterOptions::new()
+/// A cluster whose donor copies some data with these settings.
+fn slow_cluster(settings: &[&str]) -> Cluster {
+    let mut options = ClusterOptions::new()
         .binary(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
         .group("wsrep_sst_backup", "repository={base}/repository")
-        .group("wsrep_sst_backup", "user=root")
-        .group("wsrep_sst_backup", "compression-level=19")
-        .group("wsrep_sst_backup", "threads=1");
+        .group("wsrep_sst_backup", "user=root");
+    for line in settings {
+        options = options.group("wsrep_sst_backup", line);
+    }
     let cluster = Cluster::start(3, &options);
     cluster.make_dir("repository");
     fill_bulk(cluster.n(1), "orders", 24);
@@ -74,7 +75,7 @@ fn cut_off_while_copying(cluster: &Cluster) -> support::LogMark {
 #[test]
 #[ignore = "needs MariaDB and Galera"]
 fn a_donor_cut_off_while_it_copies_waits_for_its_cluster_and_is_synced() {
-    let cluster = slow_cluster();
+    let cluster = slow_cluster(&["compression-level=19", "threads=1"]);
     for round in 1..=2 {
         let mark = cut_off_while_copying(&cluster);
         let donor = cluster.n(2);
@@ -86,4 +87,24 @@ fn a_donor_cut_off_while_it_copies_waits_for_its_cluster_and_is_synced() {
         .filter(|backup| backup.path().join("manifest.json").exists())
         .count();
     assert_eq!(manifests, 2);
+}
+
+/// The program ends before anybody has noticed that the node is cut off: then the new view gives it back.
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_donor_cut_off_just_before_its_transfer_ends_is_synced_when_it_is_back() {
+    let cluster = slow_cluster(&[]);
+    let donor = cluster.n(2);
+    let writer = Writer::start(cluster.n(1), 50);
+    let mark = Garbd::run_backup(&cluster, 2, None).donor_mark;
+    assert!(wait_until(LONG, || said(donor, mark, "the server is frozen at")), "{}", donor.log_since(mark));
+    isolate(donor, true);
+    assert!(wait_until(LONG, || said(donor, mark, "is complete at")), "{}", donor.log_since(mark));
+    assert!(wait_until(LONG, || donor.status("wsrep_cluster_status") == "non-Primary"));
+    assert!(!said(donor, mark, "cut off"), "the program was to end before: {}", donor.log_since(mark));
+    isolate(donor, false);
+    donor.wait_synced(LONG);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!((donor.state(), donor.status("wsrep_ready")), ("Synced".into(), "ON".into()));
+    assert!(writer.stop().commits > 0, "the others went on");
 }
