@@ -20,10 +20,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::fixtures::{OUTSIDE, create_zoo, fill_bulk};
-use support::program::{self, Archive, gtid, number, text, with_program};
+use support::program::{self, Archive, gtid, rejoin_by_ist, text, with_program};
 use support::{
-    Cluster, ClusterOptions, Garbd, Join, Node, PATIENCE, Position, Program, Writer, assert_same_rows,
-    wait_until,
+    Cluster, ClusterOptions, Garbd, Node, PATIENCE, Position, Program, Writer, assert_same_rows, wait_until,
 };
 
 /// How many backups are taken.
@@ -130,13 +129,12 @@ impl Stage {
     /// During a freeze more write sets waited on the donor than a Synced node puts up with: that none of them led to flow
     /// control is no accident.
     fn assert_flow_control_was_due(&self) {
+        // gcs.fc_limit times the root of the number of members, of which garbd is one.
+        const ALLOWED: u64 = 100 * 2;
         let donor = self.cluster.n(2);
         let waiting: u64 = donor.status("wsrep_local_recv_queue_max").parse().unwrap();
-        let interval = donor.status("wsrep_flow_control_interval");
-        let limit: u64 =
-            interval.trim_matches(['[', ']']).rsplit_once(',').unwrap().1.trim().parse().unwrap();
-        println!("up to {waiting} write sets waited, a Synced node allows {limit}");
-        assert!(waiting > limit, "the freezes were too short to prove anything: {waiting} of {limit}");
+        println!("up to {waiting} write sets waited, a Synced node allows {ALLOWED}");
+        assert!(waiting > ALLOWED, "the freezes were too short to prove anything: {waiting} of {ALLOWED}");
     }
 
     /// The position is the same wherever the backup names it, and it is the server's.
@@ -201,16 +199,8 @@ impl Stage {
         ];
         let begun = Instant::now();
         let datadir = lost.datadir();
-        let said = self.program.ok(&[
-            "restore",
-            text(manifest, "/id"),
-            "--to",
-            datadir.to_str().unwrap(),
-            "--map",
-            &maps[0],
-            "--map",
-            &maps[1],
-        ]);
+        let more = ["--map", maps[0].as_str(), "--map", maps[1].as_str()];
+        let said = self.program.restore(manifest, &datadir, &more);
         println!("restored in {} ms", begun.elapsed().as_millis());
         assert!(said.contains("systemctl start mariadb"), "{said}");
         let archive = self.program.archive(manifest);
@@ -260,16 +250,6 @@ fn gtids(position: &str) -> Vec<String> {
         position.split(',').map(|g| g.trim().to_owned()).filter(|g| !g.is_empty()).collect();
     list.sort();
     list
-}
-
-/// Starts a rebuilt node: it must begin at the position of the backup and lack only write sets.
-fn rejoin_by_ist(node: &Node, manifest: &Value) {
-    let mark = node.log_mark();
-    let Join::Ist { local, first, last, evidence } = node.rejoin() else {
-        panic!("{} did not join by IST: {:?}\n{}", node.name(), node.join_since(mark), node.log_tail());
-    };
-    assert_eq!((&local, first), (&gtid(manifest), number(manifest, "/gtid/seqno") + 1), "{evidence}");
-    println!("{}: IST {first}-{last}", node.name());
 }
 
 /// Moves the files of the unpacked `.wsrep_sst_backup` to where the index says that they came from.

@@ -21,7 +21,7 @@ use serde_json::Value;
 use support::fixtures::{create_replicated_zoo, fill_bulk};
 use support::program::{self, Ran, gtid, text, with_program};
 use support::{
-    Cluster, ClusterOptions, Garbd, Join, PATIENCE, Program, Replica, Server, Writer, all_checksums,
+    Cluster, ClusterOptions, Join, PATIENCE, Program, Replica, Server, Writer, all_checksums,
     assert_same_rows, replica, wait_until,
 };
 
@@ -35,22 +35,6 @@ fn options() -> ClusterOptions {
     with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
 }
 
-/// A backup of n2; its manifest.
-fn back_up(cluster: &Cluster, program: &Program) -> Value {
-    let before = program.manifests().len();
-    let outcome = Garbd::backup_and_wait(cluster, 2, None, PATIENCE);
-    assert_eq!(program.manifests().len(), before + 1, "{}", cluster.n(2).log_since(outcome.donor_mark));
-    let manifest = program.newest();
-    assert_eq!(vec![gtid(&manifest)], cluster.n(2).paused_since(outcome.donor_mark));
-    println!("{}: frozen {} ms", text(&manifest, "/id"), manifest["frozen_ms"]);
-    manifest
-}
-
-/// Restores a backup for a purpose; what the program said.
-fn restore(program: &Program, manifest: &Value, to: &Path, purpose: &str) -> String {
-    program.ok(&["restore", text(manifest, "/id"), "--to", to.to_str().unwrap(), "--as", purpose])
-}
-
 #[test]
 #[ignore = "needs MariaDB and Galera"]
 fn a_replica_and_a_whole_new_cluster_from_backups_of_one_that_runs_with_wsrep_gtid_mode() {
@@ -62,8 +46,8 @@ fn a_replica_and_a_whole_new_cluster_from_backups_of_one_that_runs_with_wsrep_gt
     cluster.n(1).exec(&format!("GRANT ALL PRIVILEGES ON *.* TO '{SST_ACCOUNT}'@localhost WITH GRANT OPTION"));
     let writer = Writer::start(cluster.n(1), 200);
     std::thread::sleep(Duration::from_millis(500));
-    let earlier = back_up(&cluster, &program);
-    let later = back_up(&cluster, &program);
+    let earlier = program.back_up(&cluster, 2);
+    let later = program.back_up(&cluster, 2);
     let rows = replicate(&cluster, &program, &earlier, &later, writer);
     cluster.nodes().for_each(|node| node.stop());
     new_cluster(&cluster, &program, &later, &rows);
@@ -73,7 +57,7 @@ fn a_replica_and_a_whole_new_cluster_from_backups_of_one_that_runs_with_wsrep_gt
 /// is found without that backup: its rows must be those.
 fn replicate(cluster: &Cluster, program: &Program, earlier: &Value, later: &Value, writer: Writer) -> Rows {
     let replica = Replica::prepare(cluster.scratch(), "r1", &["log_bin=binlog", "log_slave_updates=ON"]);
-    let said = restore(program, earlier, &replica.datadir(), "replica");
+    let said = program.restore(earlier, &replica.datadir(), &["--as", "replica"]);
     assert!(said.contains(SST_ACCOUNT), "{said}");
     let script = edited_script(&replica, cluster.n(3).port());
     replica.start();
@@ -117,7 +101,7 @@ fn new_cluster(cluster: &Cluster, program: &Program, manifest: &Value, rows: &Ro
     {
         let node = cluster.n(node);
         node.wipe_datadir();
-        said.push(restore(program, manifest, &node.datadir(), purpose));
+        said.push(program.restore(manifest, &node.datadir(), &["--as", purpose]));
         let state = fs::read_to_string(node.datadir().join("grastate.dat")).unwrap();
         assert!(state.trim_end().ends_with(bootstraps), "{state}");
     }
@@ -170,14 +154,14 @@ fn a_replica_of_the_donor_a_standalone_server_and_restores_that_are_interrupted(
     replica::create_account(cluster.n(1));
     fill_bulk(cluster.n(1), "t", 48);
     let writer = Writer::start(cluster.n(1), 200);
-    let manifest = back_up(&cluster, &program);
+    let manifest = program.back_up(&cluster, 2);
     standalone(&cluster, &program, &manifest);
     follow_the_donor(&cluster, &program, &manifest, writer);
     let writer = Writer::start(cluster.n(1), 200);
     let cnf = fs::read_to_string(cluster.n(2).cnf()).unwrap();
     // The slowest to unpack: there is time to interrupt it.
     fs::write(cluster.n(2).cnf(), format!("{cnf}compression=bzip2\n")).unwrap();
-    let manifest = back_up(&cluster, &program);
+    let manifest = program.back_up(&cluster, 2);
     interrupted(&cluster, &program, &manifest);
     refused(&cluster, &program);
     let stats = writer.stop();
@@ -188,7 +172,7 @@ fn a_replica_of_the_donor_a_standalone_server_and_restores_that_are_interrupted(
 /// Without `wsrep_gtid_mode` the nodes' GTIDs differ, so the master is the donor. The script is run as it was written.
 fn follow_the_donor(cluster: &Cluster, program: &Program, manifest: &Value, writer: Writer) {
     let replica = Replica::prepare(cluster.scratch(), "r1", &["log_bin=binlog", "log_slave_updates=ON"]);
-    restore(program, manifest, &replica.datadir(), "replica");
+    program.restore(manifest, &replica.datadir(), &["--as", "replica"]);
     assert!(!replica.datadir().join("grastate.dat").exists());
     let script = edited_script(&replica, cluster.n(2).port());
     replica.start();
@@ -209,7 +193,7 @@ fn follow_the_donor(cluster: &Cluster, program: &Program, manifest: &Value, writ
 /// A server outside of any cluster, with the rows of the donor.
 fn standalone(cluster: &Cluster, program: &Program, manifest: &Value) {
     let server = Replica::prepare(cluster.scratch(), "s1", &[]);
-    let said = restore(program, manifest, &server.datadir(), "standalone");
+    let said = program.restore(manifest, &server.datadir(), &["--as", "standalone"]);
     assert!(!said.contains("wsrep.sst."), "no such account was made: {said}");
     for name in ["grastate.dat", "gvwstate.dat", "wsrep_sst_backup_replica.sql"] {
         assert!(!server.datadir().join(name).exists(), "{name}");
@@ -254,7 +238,7 @@ fn interrupted(cluster: &Cluster, program: &Program, manifest: &Value) {
         if number == 0 {
             // As the message says: empty it and restore again.
             fs::remove_dir_all(&datadir).unwrap();
-            restore(program, manifest, &datadir, "standalone");
+            program.restore(manifest, &datadir, &["--as", "standalone"]);
             server.start();
             server.stop();
         }
@@ -324,7 +308,7 @@ fn refused(cluster: &Cluster, program: &Program) {
     assert!(said.contains(&in_use(node)), "{said}");
     // A running server whose files were deleted: the directory is empty, and then a new one.
     let server = Replica::prepare(cluster.scratch(), "deleted", &[]);
-    restore(program, &program.newest(), &server.datadir(), "standalone");
+    program.restore(&program.newest(), &server.datadir(), &["--as", "standalone"]);
     server.start();
     for entry in fs::read_dir(server.datadir()).unwrap().flatten() {
         let path = entry.path();

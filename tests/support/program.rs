@@ -9,9 +9,12 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use super::PATIENCE;
 use super::cluster::Cluster;
 use super::cnf::{CLUSTER_NAME, ClusterOptions};
-use super::log::Position;
+use super::garbd::Garbd;
+use super::log::{Join, Position};
+use super::node::Node;
 
 /// The folder of the repository inside of a cluster's folder, as [`with_program`] sets it.
 const REPOSITORY: &str = "repository";
@@ -19,6 +22,9 @@ const REPOSITORY: &str = "repository";
 /// Options of a cluster whose donors run the program under test; `root` is its account.
 pub fn with_program(options: ClusterOptions, program: &str) -> ClusterOptions {
     options
+        .provider("evs.join_retrans_period=PT0.2S")
+        .provider("evs.inactive_check_period=PT0.1S")
+        .provider("evs.keepalive_period=PT0.2S")
         .binary(program)
         .group("wsrep_sst_backup", &format!("repository={{base}}/{REPOSITORY}"))
         .group("wsrep_sst_backup", "user=root")
@@ -108,6 +114,26 @@ impl Program {
     /// The newest manifest.
     pub fn newest(&self) -> Value {
         self.manifests().pop().unwrap_or_else(|| panic!("no backup in '{}'", self.repository.display()))
+    }
+
+    /// Has a node take a backup, which must be a new one at the position where the server says it paused.
+    pub fn back_up(&self, cluster: &Cluster, donor: usize) -> Value {
+        let before = self.manifests().len();
+        let outcome = Garbd::backup_and_wait(cluster, donor, None, PATIENCE);
+        let donor = cluster.n(donor);
+        let mut manifests = self.manifests();
+        assert_eq!(manifests.len(), before + 1, "{}", donor.log_since(outcome.donor_mark));
+        let manifest = manifests.pop().expect("just counted");
+        assert_eq!(vec![gtid(&manifest)], donor.paused_since(outcome.donor_mark));
+        let flush = number(&manifest, "/flush_ms");
+        eprintln!("{}: frozen {} ms, flush {flush} ms", text(&manifest, "/id"), manifest["frozen_ms"]);
+        manifest
+    }
+
+    /// Restores a backup, which must succeed; what the program said.
+    pub fn restore(&self, manifest: &Value, to: &Path, more: &[&str]) -> String {
+        let to = to.to_str().expect("paths of tests are UTF-8");
+        self.ok(&[&["restore", text(manifest, "/id"), "--to", to], more].concat())
     }
 
     /// The archive of a backup.
@@ -228,6 +254,16 @@ fn shell(script: &str, paths: &[(&str, &Path)]) -> String {
     let ran = ran(&command.output().expect("cannot run bash"));
     assert_eq!(ran.status, Some(0), "{script} with {paths:?} failed:\n{}{}", ran.out, ran.err);
     ran.out
+}
+
+/// Starts a node that was rebuilt from a backup: it must begin at the backup's position and lack only write sets.
+pub fn rejoin_by_ist(node: &Node, manifest: &Value) {
+    let mark = node.log_mark();
+    let Join::Ist { local, first, last, evidence } = node.rejoin() else {
+        panic!("{} did not join by IST: {:?}\n{}", node.name(), node.join_since(mark), node.log_tail());
+    };
+    assert_eq!((&local, first), (&gtid(manifest), number(manifest, "/gtid/seqno") + 1), "{evidence}");
+    eprintln!("{}: IST {first}-{last}", node.name());
 }
 
 /// Bytes of a file that are really on disk, and its length.

@@ -1,0 +1,359 @@
+//! Servers whose files lie in many places, change under the copy, or cannot be asked for by SQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests report by panicking and tell what they measured"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::fixtures::{OUTSIDE, create_replicated_zoo, create_zoo, fill_bulk};
+use support::program::{rejoin_by_ist, text, warnings, with_program};
+use support::sql::{literal, quote};
+use support::{Cluster, ClusterOptions, Node, Program, Server, Writer, assert_same_rows, sql};
+
+/// Server variables that put files elsewhere, the folder of the node for each, and a file that must be there.
+const EXTERNAL: [(&str, &str, &str); 5] = [
+    ("innodb_data_home_dir", "shared", "ibdata1"),
+    ("innodb_undo_directory", "undo", "undo001"),
+    ("innodb_log_group_home_dir", "redo", "ib_logfile0"),
+    ("aria_log_dir_path", "arialogs", "aria_log_control"),
+    ("log_bin", "binlogs", "binlog.index"),
+];
+
+/// A file of somebody else's in each of these folders.
+const FOREIGN: &str = "foreign.txt";
+
+/// Debian's account for the server's own user (`mariadb-install-db` with its defaults).
+const DEBIAN_ACCOUNT: &str =
+    "CREATE USER mysql@localhost IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket";
+
+fn options() -> ClusterOptions {
+    with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn files_in_many_places_are_found_with_and_without_sql_and_restored_here_or_elsewhere() {
+    let stage = Stage::start();
+    let writer = Writer::start(stage.cluster.n(1), 200);
+    let asked = stage.program.back_up(&stage.cluster, 2);
+    assert_eq!(warnings(&asked), "");
+    stage.assert_external_members(&asked, "");
+    stage.restore_elsewhere(&asked);
+    let writer = stage.assert_whole(writer);
+    let unasked = stage.back_up_without_sql();
+    stage.restore_in_place(&unasked);
+    let writer = stage.assert_whole(writer);
+    stage.back_up_as_debian();
+    drop(stage.assert_whole(writer));
+}
+
+/// Two nodes; the second one's files lie everywhere.
+struct Stage {
+    cluster: Cluster,
+    program: Program,
+}
+
+impl Stage {
+    fn start() -> Self {
+        let mut options = options().mysqld("innodb_undo_tablespaces=2");
+        for (variable, folder, _) in &EXTERNAL[..4] {
+            options = options.outside(variable, folder);
+        }
+        let cluster = Cluster::start(2, &options);
+        create_zoo(&cluster);
+        let node = cluster.n(2);
+        node.stop();
+        let binlogs = node.outside_dir("binlogs");
+        let line = format!("log_bin={}/binlog", binlogs.display());
+        edit(node, &[("log_bin=binlog", &line)]);
+        for (_, folder, _) in EXTERNAL {
+            fs::write(node.dir().join(folder).join(FOREIGN), folder).unwrap();
+        }
+        fs::write(node.outside_dir(OUTSIDE).join(FOREIGN), "outside").unwrap();
+        node.rejoin();
+        let program = Program::of(&cluster);
+        Self { cluster, program }
+    }
+
+    fn node(&self) -> &Node {
+        self.cluster.n(2)
+    }
+
+    /// Every variable has its files in the archive, each with the place that it came from, and no foreign one is there.
+    fn assert_external_members(&self, manifest: &Value, moved: &str) {
+        let index = self.program.archive(manifest).index();
+        for (variable, folder, file) in EXTERNAL {
+            let place = self.node().dir().join(moved).join(folder).join(file);
+            let stored = format!(".wsrep_sst_backup/{variable}/{file}");
+            let line = index.iter().find(|l| l["member"]["path"] == *stored);
+            let member = &line.unwrap_or_else(|| panic!("no {stored}"))["member"];
+            assert_eq!(text(member, "/origin/path"), place.to_str().unwrap());
+        }
+        let names = self.program.archive(manifest).members();
+        assert!(!names.iter().any(|name| name.ends_with(FOREIGN)), "{names:?}");
+        for name in ["elsewhere/innodb.ibd", "myisam.MYD", "myisam.MYI", "linked/t.ibd", "linked/m.MYD"] {
+            let ours = |n: &&String| n.starts_with(".wsrep_sst_backup/") && n.ends_with(&format!("/{name}"));
+            let stored = names.iter().filter(ours);
+            assert_eq!(stored.count(), 1, "{name} in {names:?}");
+        }
+    }
+
+    /// The node loses everything; each directory is mapped to a new one, and the settings are changed accordingly.
+    fn restore_elsewhere(&self, manifest: &Value) {
+        let node = self.node();
+        node.stop();
+        node.wipe_datadir();
+        fs::remove_dir_all(node.dir().join("binlogs")).unwrap();
+        let new = node.outside_dir("new");
+        // One is there already, with a file in it; the others are made.
+        node.outside_dir("new/undo");
+        fs::write(new.join("undo").join(FOREIGN), "undo").unwrap();
+        let folders = EXTERNAL.map(|(variable, folder, _)| (variable, folder));
+        let tables = [("data_directory", "tables"), ("symlink", "links")];
+        let maps: Vec<String> = folders
+            .iter()
+            .chain(&tables)
+            .map(|(variable, folder)| format!("--map={variable}={}", new.join(folder).display()))
+            .collect();
+        let maps: Vec<&str> = maps.iter().map(String::as_str).collect();
+        let said = self.program.restore(manifest, &node.datadir(), &maps);
+        for (_, folder) in folders.iter().chain(&tables) {
+            assert!(said.contains(new.join(folder).to_str().unwrap()), "{folder}: {said}");
+        }
+        for (_, folder, file) in EXTERNAL {
+            let old = node.dir().join(folder);
+            assert!(!old.join(file).exists(), "{} was written to", old.display());
+            edit(node, &[(old.to_str().unwrap(), new.join(folder).to_str().unwrap())]);
+        }
+        let old = node.dir().join(OUTSIDE);
+        assert_eq!(fs::read_dir(&old).unwrap().count(), 0, "{} was written to", old.display());
+        assert_eq!(fs::read_to_string(new.join("undo").join(FOREIGN)).unwrap(), "undo");
+        rejoin_by_ist(node, manifest);
+        assert_eq!(node.variable("innodb_data_home_dir"), new.join("shared").to_str().unwrap());
+    }
+
+    /// Without an account the option files say where the files are; what is in the backup is the same.
+    fn back_up_without_sql(&self) -> Value {
+        let node = self.node();
+        let asked = self.program.back_up(&self.cluster, 2);
+        let members = |manifest: &Value| -> BTreeSet<String> {
+            let names = self.program.archive(manifest).members();
+            names.into_iter().filter(|name| !name.contains("binlog.0")).collect()
+        };
+        // A server that rejects queries rejects those that touch tables; ours do not.
+        node.exec("SET GLOBAL wsrep_sst_donor_rejects_queries = ON");
+        let mark = node.log_mark();
+        let rejecting = self.program.back_up(&self.cluster, 2);
+        assert!(node.log_since(mark).contains("Rejecting client queries for the duration of SST"));
+        node.exec("SET GLOBAL wsrep_sst_donor_rejects_queries = OFF");
+        assert_eq!(members(&rejecting), members(&asked));
+        assert!(text(&rejecting, "/mariadb_gtid/binlog_pos").contains('-'));
+        assert_eq!(warnings(&rejecting), "");
+
+        edit(node, &[("\nuser=root\n", "\n#user=root\n")]);
+        let manifest = self.program.back_up(&self.cluster, 2);
+        edit(node, &[("\n#user=root\n", "\nuser=root\n")]);
+        assert_eq!(members(&manifest), members(&asked));
+        self.assert_external_members(&manifest, "new");
+        assert!(warnings(&manifest).contains("the binlog position is not known"), "{manifest:#}");
+        assert_eq!(manifest["mariadb_gtid"]["binlog_pos"], Value::Null);
+        assert!(text(&asked, "/server/version").starts_with(text(&manifest, "/server/version")));
+        self.assert_no_replica(&manifest);
+        manifest
+    }
+
+    /// A backup without a binlog position is refused as a replica before anything is written.
+    fn assert_no_replica(&self, manifest: &Value) {
+        let target = self.cluster.dir().join("never");
+        let words = ["restore", text(manifest, "/id"), "--to", target.to_str().unwrap(), "--as", "replica"];
+        let ran = self.program.run(&words);
+        assert_eq!(ran.status, Some(1), "{}", ran.out);
+        assert!(ran.err.contains("has no binlog position"), "{}", ran.err);
+        assert!(!target.exists());
+    }
+
+    /// Everything goes back to where it was; other files there stay as they are.
+    fn restore_in_place(&self, manifest: &Value) {
+        let node = self.node();
+        node.stop();
+        let new = node.dir().join("new");
+        let places: Vec<PathBuf> =
+            EXTERNAL.iter().map(|(_, folder, _)| folder).chain(&["tables"]).map(|f| new.join(f)).collect();
+        for place in &places {
+            fs::remove_dir_all(place).unwrap();
+            node.outside_dir(place.strip_prefix(node.dir()).unwrap().to_str().unwrap());
+            fs::write(place.join(FOREIGN), "here first").unwrap();
+        }
+        fs::remove_dir_all(new.join("links")).unwrap();
+        fs::remove_dir_all(node.datadir()).unwrap();
+        self.program.restore(manifest, &node.datadir(), &[]);
+        rejoin_by_ist(node, manifest);
+        for place in &places {
+            assert_eq!(fs::read_to_string(place.join(FOREIGN)).unwrap(), "here first");
+        }
+    }
+
+    /// No account in the settings: the server's own user logs in as it may on Debian.
+    fn back_up_as_debian(&self) {
+        edit(self.node(), &[("\nuser=root\n", "\n")]);
+        self.node().exec(DEBIAN_ACCOUNT);
+        self.node().exec("GRANT ALL PRIVILEGES ON *.* TO mysql@localhost WITH GRANT OPTION");
+        let manifest = self.program.back_up(&self.cluster, 2);
+        assert_eq!(warnings(&manifest), "");
+        assert!(text(&manifest, "/mariadb_gtid/binlog_pos").contains('-'));
+    }
+
+    /// All tables of the restored node are sound, and both nodes hold the same rows; gives a new client.
+    fn assert_whole(&self, writer: Writer) -> Writer {
+        std::thread::sleep(Duration::from_millis(500));
+        let stats = writer.stop();
+        assert!(stats.commits > 0 && stats.errors == 0, "{stats:?}");
+        assert_same_rows(self.cluster.nodes().map(|n| &**n));
+        check_tables(self.node());
+        Writer::start(self.cluster.n(1), 200)
+    }
+}
+
+/// Replaces texts, which must be there, in a node's option file.
+fn edit(node: &Node, changes: &[(&str, &str)]) {
+    let mut text = fs::read_to_string(node.cnf()).unwrap();
+    for (old, new) in changes {
+        assert!(text.contains(old), "no '{old}' in {text}");
+        text = text.replace(old, new);
+    }
+    fs::write(node.cnf(), text).unwrap();
+}
+
+/// `CHECK TABLE` for every table of the users.
+fn check_tables(server: &Server) {
+    let tables = server.sql(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN \
+         ('mysql', 'sys', 'information_schema', 'performance_schema')",
+    );
+    assert!(tables.len() > 30);
+    for table in tables {
+        let name = format!("{}.{}", quote(&table[0]), quote(&table[1]));
+        let found = server.sql(&format!("CHECK TABLE {name} EXTENDED"));
+        let sound = |row: &Vec<String>| row[3] == "OK" || row[3].contains("doesn't support check");
+        assert!(found.iter().all(sound), "{name}: {found:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn small_pages_without_binlog_while_logs_and_temporary_tables_change() {
+    changing_files(4096);
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn large_pages_without_binlog_while_logs_and_temporary_tables_change() {
+    changing_files(65_536);
+}
+
+/// The server logs to tables, and a client makes temporary tables, while the donor is frozen and copied.
+fn changing_files(page_size: u32) {
+    // Compressed slowly, so that the files are open for long.
+    let options = options()
+        .page_size(page_size)
+        .without_binlog()
+        .mysqld("log_output=TABLE")
+        .mysqld("general_log=ON")
+        .mysqld("slow_query_log=ON")
+        .mysqld("long_query_time=0")
+        .group("wsrep_sst_backup", "compression=bzip2");
+    let cluster = Cluster::start(2, &options);
+    let program = Program::of(&cluster);
+    for node in cluster.nodes() {
+        // ROW_FORMAT=COMPRESSED does not exist for large pages; another format is taken then.
+        node.exec("SET GLOBAL innodb_strict_mode = OFF");
+    }
+    create_replicated_zoo(cluster.n(1));
+    fill_bulk(cluster.n(1), "t", 8);
+    let donor = cluster.n(2);
+    for n in 0..12 {
+        let long = format!("SELECT {n}, LENGTH({})", literal(&"general log ".repeat(100_000)));
+        donor.exec(&long);
+    }
+    let writer = Writer::start(cluster.n(1), 200);
+    let client = Client::start(donor);
+    let manifest = program.back_up(&cluster, 2);
+    println!("page size {page_size}: {} statements on the donor meanwhile", client.stop());
+    assert_eq!(manifest["server"]["innodb_page_size"], page_size);
+    assert_eq!(manifest["damaged_pages"], 0);
+    program.ok(&["verify", "latest"]);
+    let archive = program.archive(&manifest);
+    let changed: Vec<Value> =
+        archive.index().iter().map(|l| l["member"].clone()).filter(|m| m["changed"] == true).collect();
+    let changed: Vec<&str> = changed.iter().map(|m| text(m, "/path")).collect();
+    println!("page size {page_size}: changed under the copy: {changed:?}");
+    assert!(changed.contains(&"mysql/general_log.CSV"), "nothing changed: nothing is proved");
+
+    donor.stop();
+    donor.wipe_datadir();
+    archive.unpack_with_stock_tools(&donor.datadir());
+    rejoin_by_ist(donor, &manifest);
+    donor.stop();
+    donor.wipe_datadir();
+    program.restore(&manifest, &donor.datadir(), &[]);
+    rejoin_by_ist(donor, &manifest);
+    let stats = writer.stop();
+    assert!(stats.commits > 0 && stats.errors == 0, "{stats:?}");
+    assert_same_rows(cluster.nodes().map(|n| &**n));
+    check_tables(donor);
+    assert_ne!(donor.scalar("SELECT COUNT(*) FROM mysql.general_log"), "0");
+    assert_ne!(donor.scalar("SELECT COUNT(*) FROM mysql.slow_log"), "0");
+}
+
+/// Queries and temporary tables on one server, until it is stopped.
+struct Client {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
+
+impl Client {
+    fn start(server: &Server) -> Self {
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (seen, count, socket) = (Arc::clone(&stop), Arc::clone(&done), server.socket());
+        let thread = std::thread::spawn(move || {
+            let mut logging = sql::connect(&socket, Duration::from_secs(30)).unwrap();
+            let other = Arc::clone(&seen);
+            let temporary = std::thread::spawn(move || {
+                let mut session = sql::connect(&socket, Duration::from_secs(30)).unwrap();
+                while !other.load(Ordering::Relaxed) {
+                    let _ = sql::query(&mut session, "CREATE TEMPORARY TABLE zoo.tmp (a INT) ENGINE=InnoDB");
+                    let _ = sql::query(&mut session, "INSERT INTO zoo.tmp VALUES (1)");
+                    let _ = sql::query(&mut session, "DROP TEMPORARY TABLE zoo.tmp");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            while !seen.load(Ordering::Relaxed) {
+                let _ = sql::query(&mut logging, "SELECT 'a line in the general log'");
+                count.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            temporary.join().unwrap();
+        });
+        Self { stop, done, thread }
+    }
+
+    fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        self.done.load(Ordering::Relaxed)
+    }
+}
