@@ -143,21 +143,29 @@ impl Walk<'_> {
         }
     }
 
-    /// A link is stored as it is; what it points to outside the data directory is stored as well.
+    /// What a link points to outside the data directory is stored as well, and the link names that place without
+    /// further links on the way, so that a restore can move both. One that stays inside is made relative: with the old
+    /// absolute path it would lead from a restored data directory into the one of the donor.
     fn link(&mut self, path: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
         let target =
             fs::read_link(path).map_err(|cause| CaptureError::Read { path: path.to_path_buf(), cause })?;
         let Ok(resolved) = fs::canonicalize(path) else {
-            self.push(path, place, EntryKind::Symlink(target.clone().into()));
             let text = format!("'{}' points to '{}', which is not there", path.display(), target.display());
             self.list.warnings.push(text);
-            return Ok(());
-        };
-        if resolved.starts_with(&self.layout.datadir) {
             self.push(path, place, EntryKind::Symlink(target.into()));
             return Ok(());
+        };
+        if let Ok(inside) = resolved.strip_prefix(&self.layout.datadir) {
+            let text = match path.parent().and_then(|parent| parent.strip_prefix(&self.layout.datadir).ok()) {
+                Some(folder) if target.is_absolute() => {
+                    let up: PathBuf = folder.components().map(|_| "..").collect();
+                    up.join(inside)
+                }
+                _ => target,
+            };
+            self.push(path, place, EntryKind::Symlink(text.into()));
+            return Ok(());
         }
-        // A chain of links is stored as one: those between lie outside and are nobody's to restore.
         self.push(path, place, EntryKind::Symlink(resolved.clone().into()));
         if resolved.is_dir() {
             self.directories.push(Place::new("symlink", &resolved, true));

@@ -111,3 +111,31 @@ fn a_link_that_leads_nowhere_is_kept_and_named() {
     assert!(list.entries.iter().any(|entry| entry.path == ArchivePath::new("t.MYD")));
     assert_eq!(list.warnings.len(), 2, "{:?}", list.warnings);
 }
+
+fn links(list: &FileList) -> Vec<(String, String)> {
+    let links = list.entries.iter().filter_map(|entry| match &entry.kind {
+        EntryKind::Symlink(target) => Some((entry.path.to_string(), target.display().to_string())),
+        _ => None,
+    });
+    links.collect()
+}
+
+#[test]
+fn a_link_names_the_place_that_is_backed_up() {
+    let (_folder, root) = tree(&["far/real/t.MYD"]);
+    symlink("real", root.join("far/via")).unwrap();
+    symlink("../far/via", root.join("data/relative")).unwrap();
+    symlink(root.join("far/real"), root.join("data/straight")).unwrap();
+    let real = root.join("far/real").display().to_string();
+    assert_eq!(links(&list(&root)), [("relative".to_owned(), real.clone()), ("straight".to_owned(), real)]);
+}
+
+#[test]
+fn a_link_that_stays_inside_stays_inside_when_it_is_restored_elsewhere() {
+    let (_folder, root) = tree(&["data/db/t.MYD"]);
+    symlink(root.join("data/db"), root.join("data/absolute")).unwrap();
+    symlink(root.join("data/db/t.MYD"), root.join("data/db/u.MYD")).unwrap();
+    symlink("t.MYD", root.join("data/db/v.MYD")).unwrap();
+    let expected = [("absolute", "db"), ("db/u.MYD", "../db/t.MYD"), ("db/v.MYD", "t.MYD")];
+    assert_eq!(links(&list(&root)), expected.map(|(link, target)| (link.to_owned(), target.to_owned())));
+}
