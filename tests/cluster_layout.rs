@@ -11,6 +11,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +22,7 @@ use serde_json::Value;
 use support::fixtures::{OUTSIDE, create_replicated_zoo, create_zoo, fill_bulk};
 use support::program::{rejoin_by_ist, text, warnings, with_program};
 use support::sql::{literal, quote};
-use support::{Cluster, ClusterOptions, Node, Program, Server, Writer, assert_same_rows, sql};
+use support::{Cluster, ClusterOptions, Node, PATIENCE, Program, Server, Writer, assert_same_rows, sql};
 
 /// Server variables that put files elsewhere, the folder of the node for each, and a file that must be there.
 const EXTERNAL: [(&str, &str, &str); 5] = [
@@ -75,7 +76,10 @@ impl Stage {
         let cluster = Cluster::start(2, &options);
         create_zoo(&cluster);
         let node = cluster.n(2);
+        create_indirect(cluster.n(1));
+        node.wait_for("the table", PATIENCE, || node.try_sql("SELECT * FROM indirect.t").is_ok());
         node.stop();
+        link_indirect(node);
         let binlogs = node.outside_dir("binlogs");
         let line = format!("log_bin={}/binlog", binlogs.display());
         edit(node, &[("log_bin=binlog", &line)]);
@@ -143,6 +147,14 @@ impl Stage {
         assert_eq!(fs::read_to_string(new.join("undo").join(FOREIGN)).unwrap(), "undo");
         rejoin_by_ist(node, manifest);
         assert_eq!(node.variable("innodb_data_home_dir"), new.join("shared").to_str().unwrap());
+        // Where a rebuilt table goes shows where the server believes it to be.
+        for table in ["innodb", "parts", "myisam", "`aria ä`"] {
+            let rebuild = format!("ALTER TABLE elsewhere.{table} FORCE");
+            node.sql_all(&["SET SESSION wsrep_on = OFF", "SET SESSION sql_log_bin = 0", &rebuild]);
+        }
+        assert_eq!(fs::read_dir(&old).unwrap().count(), 0, "{} was written to", old.display());
+        let tables = new.join("tables/elsewhere");
+        assert!(tables.join("innodb.ibd").is_file() && tables.join("parts#P#p0.ibd").is_file());
     }
 
     /// Without an account the option files say where the files are; what is in the backup is the same.
@@ -171,18 +183,8 @@ impl Stage {
         assert!(warnings(&manifest).contains("the binlog position is not known"), "{manifest:#}");
         assert_eq!(manifest["mariadb_gtid"]["binlog_pos"], Value::Null);
         assert!(text(&asked, "/server/version").starts_with(text(&manifest, "/server/version")));
-        self.assert_no_replica(&manifest);
+        assert_no_replica(&self.cluster, &self.program, &manifest);
         manifest
-    }
-
-    /// A backup without a binlog position is refused as a replica before anything is written.
-    fn assert_no_replica(&self, manifest: &Value) {
-        let target = self.cluster.dir().join("never");
-        let words = ["restore", text(manifest, "/id"), "--to", target.to_str().unwrap(), "--as", "replica"];
-        let ran = self.program.run(&words);
-        assert_eq!(ran.status, Some(1), "{}", ran.out);
-        assert!(ran.err.contains("has no binlog position"), "{}", ran.err);
-        assert!(!target.exists());
     }
 
     /// Everything goes back to where it was; other files there stay as they are.
@@ -225,6 +227,31 @@ impl Stage {
         check_tables(self.node());
         Writer::start(self.cluster.n(1), 200)
     }
+}
+
+/// A backup without a binlog position is refused as a replica before anything is written.
+fn assert_no_replica(cluster: &Cluster, program: &Program, manifest: &Value) {
+    let target = cluster.dir().join("never");
+    let words = ["restore", text(manifest, "/id"), "--to", target.to_str().unwrap(), "--as", "replica"];
+    let ran = program.run(&words);
+    assert_eq!(ran.status, Some(1), "{}", ran.out);
+    assert!(ran.err.contains("has no binlog position"), "{}", ran.err);
+    assert!(!target.exists());
+}
+
+/// A database whose directory will be reached over two links.
+fn create_indirect(server: &Server) {
+    server.exec("CREATE DATABASE indirect");
+    server.exec("CREATE TABLE indirect.t (id INT PRIMARY KEY, v TEXT) ENGINE=InnoDB");
+    server.sql_all(&["USE zoo", "INSERT INTO indirect.t SELECT seq, 'over two links' FROM seq_1_to_40"]);
+}
+
+/// Moves it away on a stopped node: `data/indirect` is a relative link to a link to the real directory.
+fn link_indirect(node: &Node) {
+    let outside = node.outside_dir(OUTSIDE);
+    fs::rename(node.datadir().join("indirect"), outside.join("real")).unwrap();
+    symlink("real", outside.join("via")).unwrap();
+    symlink(format!("../{OUTSIDE}/via"), node.datadir().join("indirect")).unwrap();
 }
 
 /// Replaces texts, which must be there, in a node's option file.
@@ -314,6 +341,7 @@ fn changing_files(page_size: u32) {
     assert!(stats.commits > 0 && stats.errors == 0, "{stats:?}");
     assert_same_rows(cluster.nodes().map(|n| &**n));
     check_tables(donor);
+    assert_no_replica(&cluster, &program, &manifest);
     assert_ne!(donor.scalar("SELECT COUNT(*) FROM mysql.general_log"), "0");
     assert_ne!(donor.scalar("SELECT COUNT(*) FROM mysql.slow_log"), "0");
 }
