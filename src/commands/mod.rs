@@ -42,6 +42,12 @@ impl Context {
         Ok(Self { settings, storage })
     }
 
+    /// Finds the backup.
+    pub fn find(&self, selector: &Selector) -> Result<Source, CommandError> {
+        let (cluster, manifest) = selector.find(self.storage.as_ref(), self.cluster())?;
+        Ok(Source::new(Arc::clone(&self.storage), cluster, manifest))
+    }
+
     /// The name of the cluster to look at, where one is set.
     pub fn cluster(&self) -> Option<&str> {
         self.settings.cluster.as_deref()
@@ -134,14 +140,8 @@ pub struct IdArgs {
 }
 
 impl IdArgs {
-    /// Finds the backup.
-    pub fn find(&self, context: &Context) -> Result<Source, CommandError> {
-        let selector = self.selector()?;
-        let (cluster, manifest) = selector.find(context.storage.as_ref(), context.cluster())?;
-        Ok(Source::new(Arc::clone(&context.storage), cluster, manifest))
-    }
-
-    fn selector(&self) -> Result<Selector, CommandError> {
+    /// What the arguments mean, before any repository is looked at.
+    pub fn selector(&self) -> Result<Selector, CommandError> {
         match (&self.id, &self.target_time) {
             (_, Some(time)) => {
                 let time: Timestamp = time.parse().map_err(|_| {

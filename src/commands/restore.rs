@@ -52,9 +52,11 @@ pub struct RestoreArgs {
 
 /// Runs `restore`.
 pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
+    let selector = args.id.selector()?;
+    let mut request = request(args)?;
     let context = args.common.context(args.threads.clone())?;
-    let request = request(args, context.settings.threads)?;
-    let source = args.id.find(&context)?;
+    request.threads = context.settings.threads;
+    let source = context.find(&selector)?;
     let started = Instant::now();
     let interrupted = interruption();
     let bar = Bar::new("restoring", source.manifest().data_bytes);
@@ -82,7 +84,8 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     print(&as_text(manifest, &request, &restored, &advice, took))
 }
 
-fn request(args: &RestoreArgs, threads: usize) -> Result<Request, CommandError> {
+/// The request, for one thread as long as no configuration says more.
+fn request(args: &RestoreArgs) -> Result<Request, CommandError> {
     let maps = args
         .maps
         .iter()
@@ -96,7 +99,7 @@ fn request(args: &RestoreArgs, threads: usize) -> Result<Request, CommandError> 
         As::Standalone => Purpose::Standalone,
         As::Replica => Purpose::Replica,
     };
-    Ok(Request { target: target.components().collect(), purpose, maps, threads })
+    Ok(Request { target: target.components().collect(), purpose, maps, threads: 1 })
 }
 
 fn as_text(

@@ -21,8 +21,9 @@ pub struct ShowArgs {
 
 /// Runs `show`.
 pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
+    let selector = args.id.selector()?;
     let context = args.common.context(None)?;
-    let source = args.id.find(&context)?;
+    let source = context.find(&selector)?;
     if args.json { print_json(source.manifest()) } else { print(&as_text(source.manifest())) }
 }
 

@@ -28,8 +28,9 @@ pub struct VerifyArgs {
 
 /// Runs `verify`.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
+    let selector = args.id.selector()?;
     let context = args.common.context(args.threads.clone())?;
-    let source = args.id.find(&context)?;
+    let source = context.find(&selector)?;
     let started = Instant::now();
     let interrupted = interruption();
     let bar = Bar::new("verifying", source.manifest().data_bytes);

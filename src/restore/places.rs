@@ -27,6 +27,9 @@ impl FromStr for Map {
     fn from_str(text: &str) -> Result<Self, String> {
         let (variable, directory) = text.split_once('=').ok_or("it has the form VARIABLE=DIRECTORY")?;
         let directory: PathBuf = Path::new(directory).components().collect();
+        if variable.trim().is_empty() {
+            return Err("it names no variable".into());
+        }
         if !directory.is_absolute() {
             return Err(format!("'{}' is not an absolute path", directory.display()));
         }
