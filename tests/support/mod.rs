@@ -25,6 +25,7 @@
     reason = "a harness reports by panicking"
 )]
 
+pub mod cli;
 pub mod cluster;
 pub mod cnf;
 pub mod fixtures;
