@@ -43,19 +43,34 @@ pub enum CatalogError {
         cause: ManifestError,
     },
     /// The manifest belongs to another backup.
-    #[error("backup '{id}': its manifest is that of '{found}'")]
+    #[error("backup '{id}': its manifest is that of '{found}'; a folder was renamed, or a file copied")]
     Misplaced {
         /// The folder.
         id: String,
         /// The id in the manifest.
         found: BackupId,
     },
+    /// The newest backup, or the newest of the time that is asked for. An older one in its place would be
+    /// a silent loss of data.
+    #[error("the newest backup cannot be used: {0}; to use an older one, name its ID")]
+    Newest(Box<CatalogError>),
     /// Several clusters, none named.
-    #[error("the repository holds the clusters {0}: name one with --cluster")]
+    #[error("the repository holds backups of the clusters {0}: name one with --cluster")]
     AmbiguousCluster(String),
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl CatalogError {
+    /// What is wrong, where the backup is named beside it.
+    pub fn of_itself(&self) -> String {
+        match self {
+            Self::Manifest { cause, .. } => cause.to_string(),
+            Self::Misplaced { found, .. } => format!("the manifest is that of '{found}'"),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// One backup's folder as it was found.
@@ -103,7 +118,8 @@ pub fn clusters(storage: &dyn Storage, cluster: Option<&str>) -> Result<Vec<Stri
 }
 
 impl Catalog {
-    /// Reads one manifest (or status) per backup.
+    /// Reads one manifest (or status) per backup. One that cannot be read does not hide the others: it is a
+    /// record with its error.
     pub fn read(storage: &dyn Storage, cluster: Option<&str>) -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
         for cluster in clusters(storage, cluster)? {
@@ -114,7 +130,6 @@ impl Catalog {
                         let status = read_status(storage, &cluster, &id);
                         catalog.attempts.push(Attempt { cluster: cluster.clone(), id, status });
                     }
-                    Err(CatalogError::Storage(error)) => return Err(error.into()),
                     manifest => catalog.records.push(Record { cluster: cluster.clone(), id, manifest }),
                 }
             }

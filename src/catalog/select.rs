@@ -1,10 +1,15 @@
 //! Which backup an administrator means.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Catalog, CatalogError, clusters, read_manifest};
-use crate::model::{BackupId, Manifest};
+use crate::model::{BackupId, Manifest, Status};
 use crate::storage::Storage;
+
+/// Length of the time in an id: `20261120T113452Z`.
+const SECOND_LENGTH: usize = 16;
 
 /// How a backup is named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,25 +42,30 @@ fn find_id(
     cluster: Option<&str>,
     id: &BackupId,
 ) -> Result<(String, Manifest), CatalogError> {
+    let mut found = Vec::new();
     let mut attempt = None;
     for cluster in clusters(storage, cluster)? {
         match read_manifest(storage, &cluster, id) {
             Err(CatalogError::NotFound(_)) => {
                 if storage.folders(&cluster)?.contains(&id.to_string()) {
-                    attempt = super::read_status(storage, &cluster, id).or(attempt);
+                    attempt = Some(super::read_status(storage, &cluster, id));
                 }
             }
-            found => return found.map(|manifest| (cluster, manifest)),
+            manifest => found.push((cluster, manifest)),
         }
     }
-    let what = match attempt {
-        Some(status) => match status.error {
-            Some(error) => format!("backup '{id}' has failed: {error}"),
-            None => format!("backup '{id}' is not complete: it runs, or its program has died"),
-        },
-        None => format!("there is no backup '{id}' in {}; 'list' shows them", storage.location()),
-    };
-    Err(CatalogError::NotFound(what))
+    if found.len() > 1 {
+        return Err(ambiguous(found.iter().map(|(cluster, _)| cluster.as_str())));
+    }
+    if let Some((cluster, manifest)) = found.pop() {
+        return manifest.map(|manifest| (cluster, manifest));
+    }
+    Err(CatalogError::NotFound(match attempt {
+        Some(Some(Status { error: Some(error), .. })) => format!("backup '{id}' has failed: {error}"),
+        Some(Some(_)) => format!("backup '{id}' is not complete: it runs, or its program has died"),
+        Some(None) => format!("backup '{id}' is not complete: it has no manifest, its program has died"),
+        None => format!("there is no backup '{id}'{}; 'list' shows them", place(storage, cluster)),
+    }))
 }
 
 fn newest(
@@ -63,39 +73,60 @@ fn newest(
     cluster: Option<&str>,
     at: Option<Timestamp>,
 ) -> Result<(String, Manifest), CatalogError> {
-    let candidates = clusters(storage, cluster)?;
-    let mut catalog = Catalog::read(storage, cluster)?;
-    let mut with_backups: Vec<&str> = catalog.records.iter().map(|record| record.cluster.as_str()).collect();
-    with_backups.sort_unstable();
-    with_backups.dedup();
-    if with_backups.len() > 1 {
-        return Err(CatalogError::AmbiguousCluster(with_backups.join(", ")));
-    }
-    let mut unreadable = None;
-    while let Some(record) = catalog.records.pop() {
+    let mut with_backups = BTreeSet::new();
+    let mut newest: Option<(String, Manifest)> = None;
+    let mut unusable: Option<(BackupId, CatalogError)> = None;
+    for record in Catalog::read(storage, cluster)?.records {
+        with_backups.insert(record.cluster.clone());
         match record.manifest {
-            Ok(manifest) if at.is_none_or(|time| manifest.frozen_at <= time) => {
-                if let Some(error) = unreadable {
-                    log::warn!("{error}; the one before it is taken");
+            Ok(manifest) if at.is_some_and(|time| manifest.frozen_at > time) => {}
+            Ok(manifest) => {
+                let order = |manifest: &Manifest| (manifest.frozen_at, manifest.id.clone());
+                if newest.as_ref().is_none_or(|(_, best)| order(best) < order(&manifest)) {
+                    newest = Some((record.cluster, manifest));
                 }
-                return Ok((record.cluster, manifest));
             }
-            Ok(_) => {}
-            Err(error) if at.is_none() => {
-                // The newest backup cannot be read: an older one in its place would be a silent loss of data.
-                return Err(error);
+            // Records are sorted: the last one counts. What began later cannot be from that time.
+            Err(error) if at.is_none_or(|time| began(&record.id) <= second(time)) => {
+                unusable = Some((record.id, error));
             }
-            Err(error) => unreadable = Some(error),
+            Err(_) => {}
         }
     }
-    let place = storage.location();
-    let which =
-        if candidates.len() == 1 { format!(" of cluster '{}'", candidates[0]) } else { String::new() };
-    Err(match (unreadable, at) {
-        (Some(error), _) => error,
-        (None, Some(time)) => {
-            CatalogError::NotFound(format!("there is no backup{which} taken at or before {time} in {place}"))
+    if with_backups.len() > 1 {
+        return Err(ambiguous(with_backups.iter().map(String::as_str)));
+    }
+    match (newest, unusable) {
+        (Some((_, best)), Some((id, error))) if began(&id) >= began(&best.id) => {
+            Err(CatalogError::Newest(Box::new(error)))
         }
-        (None, None) => CatalogError::NotFound(format!("there is no complete backup{which} in {place}")),
-    })
+        (None, Some((_, error))) => Err(CatalogError::Newest(Box::new(error))),
+        (Some(best), _) => Ok(best),
+        (None, None) => {
+            let when = at.map_or_else(String::new, |time| format!(" taken at or before {time}"));
+            let place = place(storage, cluster);
+            Err(CatalogError::NotFound(format!(
+                "there is no complete backup{when}{place}; 'list' shows what there is"
+            )))
+        }
+    }
+}
+
+/// The second in which a backup began, in the form that sorts by time.
+fn began(id: &BackupId) -> String {
+    id.as_str().chars().take(SECOND_LENGTH).collect()
+}
+
+/// The same of any moment.
+fn second(time: Timestamp) -> String {
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+fn place(storage: &dyn Storage, cluster: Option<&str>) -> String {
+    let which = cluster.map_or_else(String::new, |name| format!(" of cluster '{name}'"));
+    format!("{which} in '{}'", storage.location())
+}
+
+fn ambiguous<'a>(clusters: impl Iterator<Item = &'a str>) -> CatalogError {
+    CatalogError::AmbiguousCluster(clusters.collect::<Vec<_>>().join(", "))
 }

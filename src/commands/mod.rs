@@ -100,12 +100,16 @@ impl From<StorageError> for CommandError {
 impl From<CatalogError> for CommandError {
     fn from(error: CatalogError) -> Self {
         let text = error.to_string();
-        match error {
+        let mut cause = &error;
+        while let CatalogError::Newest(inner) = cause {
+            cause = inner;
+        }
+        match cause {
             CatalogError::NotFound(_) => Self::NotFound(text),
             CatalogError::Manifest { cause: ManifestError::Damaged(_), .. }
             | CatalogError::Misplaced { .. } => Self::Damaged(text),
             CatalogError::AmbiguousCluster(_) => Self::Usage(text),
-            CatalogError::Manifest { .. } | CatalogError::Storage(_) => Self::Failed(text),
+            _ => Self::Failed(text),
         }
     }
 }
