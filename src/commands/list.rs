@@ -1,13 +1,23 @@
 //! `list`: the backups in the repository, newest last.
+//!
+//! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, and then either
+//! `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
+//! or null) of runs that are not a backup: they go on, have failed, or were killed.
+
+use std::collections::BTreeSet;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CommandError, print, print_json};
-use crate::catalog::{Attempt, Catalog, Record};
+use crate::catalog::{Catalog, Record};
 use crate::cli::CommonArgs;
-use crate::model::{Manifest, State};
+use crate::model::{BackupId, Manifest, State};
 use crate::ui::{Align, Table, bytes, duration_ms, time};
+
+/// How long a backup that runs may have nothing to say, milliseconds.
+const SILENCE_MS: u64 = 60_000;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -26,46 +36,62 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     if args.json {
         return print_json(&as_json(&catalog));
     }
-    if catalog.records.is_empty() {
-        print(&format!("There are no backups in {}.\n", context.storage.location()))?;
+    let mut text = if catalog.records.is_empty() {
+        let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
+        format!("There are no backups{which} in '{}'.\n", context.storage.location())
     } else {
-        print(&as_table(&catalog))?;
+        as_table(&catalog)
+    };
+    if !catalog.attempts.is_empty() {
+        text.push_str("\nNot complete:\n");
+        text.push_str(&attempts(&catalog, Timestamp::now()));
     }
-    print(&attempts(&catalog.attempts))
+    print(&text)
+}
+
+/// Whether rows have to say which cluster they belong to.
+fn has_many_clusters(catalog: &Catalog) -> bool {
+    let records = catalog.records.iter().map(|record| record.cluster.as_str());
+    let attempts = catalog.attempts.iter().map(|attempt| attempt.cluster.as_str());
+    records.chain(attempts).collect::<BTreeSet<_>>().len() > 1
+}
+
+/// Columns that begin with id and cluster; `many` shows the cluster.
+fn columns(many: bool, rest: &[(&'static str, Align)]) -> Table {
+    let cluster = many.then_some(("CLUSTER", Align::Left));
+    Table::new(
+        &[("ID", Align::Left)].into_iter().chain(cluster).chain(rest.iter().copied()).collect::<Vec<_>>(),
+    )
+}
+
+fn row(many: bool, id: &BackupId, cluster: &str, rest: impl IntoIterator<Item = String>) -> Vec<String> {
+    let cluster = many.then(|| cluster.to_owned());
+    std::iter::once(id.to_string()).chain(cluster).chain(rest).collect()
 }
 
 fn as_table(catalog: &Catalog) -> String {
-    let mut clusters: Vec<&str> = catalog.records.iter().map(|record| record.cluster.as_str()).collect();
-    clusters.sort_unstable();
-    clusters.dedup();
-    let many = clusters.len() > 1;
-    let mut columns = vec![("ID", Align::Left)];
-    if many {
-        columns.push(("CLUSTER", Align::Left));
-    }
-    columns.extend([
-        ("TAKEN", Align::Left),
-        ("SEQNO", Align::Right),
-        ("DATA", Align::Right),
-        ("STORED", Align::Right),
-        ("FROZEN", Align::Right),
-        ("TOOK", Align::Right),
-        ("NOTE", Align::Left),
-    ]);
-    let mut table = Table::new(&columns);
+    let many = has_many_clusters(catalog);
+    let mut table = columns(
+        many,
+        &[
+            ("TAKEN", Align::Left),
+            ("SEQNO", Align::Right),
+            ("DATA", Align::Right),
+            ("STORED", Align::Right),
+            ("FROZEN", Align::Right),
+            ("TOOK", Align::Right),
+            ("NOTE", Align::Left),
+        ],
+    );
     for record in &catalog.records {
-        let mut row = vec![record.id.to_string()];
-        if many {
-            row.push(record.cluster.clone());
-        }
-        match &record.manifest {
-            Ok(manifest) => row.extend(cells(manifest)),
+        let cells = match &record.manifest {
+            Ok(manifest) => cells(manifest),
             Err(error) => {
-                row.extend(std::iter::repeat_n("-".to_owned(), 6));
-                row.push(format!("unusable: {error}"));
+                let dashes = std::iter::repeat_n("-".to_owned(), 6);
+                dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect()
             }
-        }
-        table.row(row);
+        };
+        table.row(row(many, &record.id, &record.cluster, cells));
     }
     table.render()
 }
@@ -76,6 +102,7 @@ fn cells(manifest: &Manifest) -> Vec<String> {
         (0, 0) => String::new(),
         (0, 1) => "1 warning".into(),
         (0, count) => format!("{count} warnings"),
+        (1, _) => "1 damaged page".into(),
         (pages, _) => format!("{pages} damaged pages"),
     };
     vec![
@@ -90,20 +117,31 @@ fn cells(manifest: &Manifest) -> Vec<String> {
 }
 
 /// What is not a backup (yet): one line each, so that nobody mistakes it for one.
-fn attempts(attempts: &[Attempt]) -> String {
-    let mut text = String::new();
-    for attempt in attempts {
+fn attempts(catalog: &Catalog, now: Timestamp) -> String {
+    let many = has_many_clusters(catalog);
+    let mut table = columns(many, &[("STATE", Align::Left)]);
+    for attempt in &catalog.attempts {
         let what = match &attempt.status {
-            None => "not a backup: no manifest and no status; its program has died".to_owned(),
+            None => "no manifest and no status: its program has died".to_owned(),
             Some(status) => match (status.state, &status.error) {
                 (State::Failed, Some(error)) => format!("failed: {error}"),
                 (State::Failed, None) => "failed".into(),
-                (state, _) => format!("{}, last heard of at {}", describe(state), time(status.updated)),
+                (state, _) => format!("{}{}", describe(state), last_word(status.updated, now)),
             },
         };
-        text.push_str(&format!("{}  {what}\n", attempt.id));
+        table.row(row(many, &attempt.id, &attempt.cluster, [what]));
     }
-    if text.is_empty() { text } else { format!("\nNot complete:\n{text}") }
+    table.render()
+}
+
+/// A program that runs writes its status every two seconds.
+fn last_word(updated: Timestamp, now: Timestamp) -> String {
+    match u64::try_from(now.duration_since(updated).as_millis()) {
+        Ok(ms) if ms > SILENCE_MS => {
+            format!(" at {}, and silent for {} since: it has probably died", time(updated), duration_ms(ms))
+        }
+        _ => format!(", last heard of at {}", time(updated)),
+    }
 }
 
 fn describe(state: State) -> &'static str {
@@ -126,7 +164,7 @@ fn as_json(catalog: &Catalog) -> serde_json::Value {
                 json!({ "id": id, "cluster_folder": cluster, "usable": true, "manifest": manifest })
             }
             Err(error) => {
-                json!({ "id": id, "cluster_folder": cluster, "usable": false, "error": error.to_string() })
+                json!({ "id": id, "cluster_folder": cluster, "usable": false, "error": error.of_itself() })
             }
         })
         .collect();

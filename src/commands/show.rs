@@ -30,8 +30,11 @@ pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
 fn as_text(manifest: &Manifest) -> String {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
     let unknown = || "unknown".to_owned();
-    let gtid = |position: &Option<String>| {
-        position.clone().filter(|text| !text.is_empty()).unwrap_or_else(|| "none".into())
+    // An empty position is known: the server has written, or replicated, nothing.
+    let gtid = |position: &Option<String>| match position.as_deref() {
+        None => unknown(),
+        Some("") => "none".into(),
+        Some(position) => position.to_owned(),
     };
     let page_size = manifest.server.innodb_page_size.map_or_else(unknown, |size| bytes(size.into()));
     let mut lines = vec![
