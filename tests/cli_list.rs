@@ -1,0 +1,314 @@
+//! `list`: what is in a repository, whatever state it is in.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Value, json};
+use support::ScriptedMysqld;
+use support::cli::forge::{ID, UUID, manifest, put_manifest, put_object, status};
+use support::cli::{cli, open_folder};
+use support::scratch::ServerUser;
+
+/// A manifest with some values changed.
+fn changed(id: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut manifest = manifest(id);
+    change(&mut manifest);
+    manifest
+}
+
+fn put_status(repository: &Path, cluster: &str, status: &Value) {
+    let name = format!("{cluster}/{}/status.json", status["id"].as_str().unwrap());
+    put_object(repository, &name, status.to_string());
+}
+
+#[test]
+fn the_table_has_one_line_for_each_backup_newest_last() {
+    let folder = open_folder();
+    put_manifest(
+        folder.path(),
+        "c",
+        &changed("20261121T000001Z_node-2.example.org", |m| {
+            m["gtid"]["seqno"] = 9_007_199_254_740_993_u64.into();
+            m["data_bytes"] = 3_298_534_883_328_u64.into();
+            m["archive"]["bytes"] = 1023.into();
+            m["frozen_ms"] = 3_723_000.into();
+            m["finished"] = "2026-11-21T01:02:09Z".into();
+            m["damaged_pages"] = 3.into();
+            m["warnings"] = json!(["a", "b"]);
+        }),
+    );
+    put_manifest(folder.path(), "c", &manifest(ID));
+    put_manifest(folder.path(), "c", &changed("20261119T235959Z_n1", |m| m["warnings"] = json!(["a"])));
+    put_manifest(
+        folder.path(),
+        "c",
+        &changed("20261120T120000Z_n1", |m| {
+            m["damaged_pages"] = 1.into();
+            m["frozen_at"] = "2026-11-20T12:00:59.999+00:00".into();
+        }),
+    );
+    let table = "\
+ID                                   TAKEN                               SEQNO      DATA    STORED      FROZEN        TOOK  NOTE
+20261119T235959Z_n1                  2026-11-19 23:59:59 UTC               417   141 MiB  53.0 MiB      801 ms      900 ms  1 warning
+20261120T113452Z_n1                  2026-11-20 11:34:52 UTC               417   141 MiB  53.0 MiB      801 ms      900 ms
+20261120T120000Z_n1                  2026-11-20 12:00:59 UTC               417   141 MiB  53.0 MiB      801 ms      900 ms  1 damaged page
+20261121T000001Z_node-2.example.org  2026-11-21 00:00:01 UTC  9007199254740993  3.00 TiB    1023 B  1 h 02 min  1 h 02 min  3 damaged pages
+";
+    assert_eq!(cli("list").on(folder.path()).run().done(), table);
+}
+
+#[test]
+fn json_has_the_manifests_as_they_are() {
+    let folder = open_folder();
+    put_manifest(folder.path(), "c", &manifest(ID));
+    put_object(folder.path(), "c/20261120T120000Z_n1/manifest.json", "{");
+    put_status(folder.path(), "c", &status("20261120T130000Z_n1", "failed", Some("No space left on device")));
+    fs::create_dir(folder.path().join("c/20261120T140000Z_n1")).unwrap();
+    assert_eq!(
+        cli("list --json").on(folder.path()).run().json(),
+        json!({
+            "backups": [
+                {"id": ID, "cluster_folder": "c", "usable": true, "manifest": manifest(ID)},
+                {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false,
+                 "error": "the manifest is damaged: EOF while parsing an object at line 1 column 1"},
+            ],
+            "incomplete": [
+                {"id": "20261120T130000Z_n1", "cluster_folder": "c",
+                 "status": status("20261120T130000Z_n1", "failed", Some("No space left on device"))},
+                {"id": "20261120T140000Z_n1", "cluster_folder": "c", "status": null},
+            ],
+        })
+    );
+}
+
+#[test]
+fn several_clusters_are_told_apart() {
+    let folder = open_folder();
+    put_manifest(folder.path(), "alpha", &manifest("20261120T113452Z_n1"));
+    put_manifest(folder.path(), "b_ta", &manifest("20261120T113453Z_n1"));
+    put_status(folder.path(), "gamma", &status("20261120T113454Z_n1", "failed", Some("a reason")));
+    let all = cli("list").on(folder.path()).run();
+    let lines: Vec<&str> = all.done().lines().collect();
+    assert!(lines[0].starts_with("ID                   CLUSTER  TAKEN "), "{}", all.stdout);
+    assert!(lines[1].starts_with("20261120T113452Z_n1  alpha    2026-"), "{}", all.stdout);
+    assert!(lines[2].starts_with("20261120T113453Z_n1  b_ta     2026-"), "{}", all.stdout);
+    assert_eq!(lines[6], "20261120T113454Z_n1  gamma    failed: a reason");
+    // A name that is not safe in a path is made safe, as the donor does.
+    for name in ["b_ta", "b\u{e9}ta"] {
+        let one = cli("list --cluster").arg(name).on(folder.path()).run();
+        let lines: Vec<&str> = one.done().lines().collect();
+        assert!(lines.len() == 2 && lines[0].starts_with("ID                   TAKEN"), "{}", one.stdout);
+        assert!(lines[1].starts_with("20261120T113453Z_n1  2026-"), "{}", one.stdout);
+    }
+    let none = cli("list --cluster delta").on(folder.path()).run();
+    let place = folder.path().display();
+    assert_eq!(none.done(), format!("There are no backups of cluster 'delta' in '{place}'.\n"));
+    let outside = cli("list --cluster ../alpha").on(folder.path()).run();
+    assert_eq!(outside.done(), format!("There are no backups of cluster '../alpha' in '{place}'.\n"));
+}
+
+#[test]
+fn an_empty_repository_is_no_error_and_a_missing_one_is() {
+    let folder = open_folder();
+    let place = folder.path().display().to_string();
+    assert_eq!(cli("list").on(folder.path()).run().done(), format!("There are no backups in '{place}'.\n"));
+    let empty = cli("list --json").on(folder.path()).run().json();
+    assert_eq!(empty, json!({"backups": [], "incomplete": []}));
+    let hint = "(--repository or the setting 'repository' names it)";
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for command in ["list", "show latest", "verify latest", "restore latest --to /nonexistent/x"] {
+        cli(command).on(&folder.path().join("none")).run().fails(
+            1,
+            &format!(
+                "cannot read the repository '{place}/none': No such file or directory (os error 2) {hint}"
+            ),
+        );
+        let message =
+            format!("cannot read the repository '{place}/file': Not a directory (os error 20) {hint}");
+        cli(command).on(&file).run().fails(1, &message);
+    }
+}
+
+#[test]
+fn what_may_not_be_read_is_an_error_and_hides_nothing_else() {
+    let user = ServerUser::current();
+    let folder = open_folder();
+    let repository = folder.path().join("r");
+    put_manifest(&repository, "c", &manifest("20261120T113451Z_n1"));
+    let closed = put_manifest(&repository, "c", &manifest(ID));
+    let manifest_file = closed.join("manifest.json");
+    fs::set_permissions(&manifest_file, fs::Permissions::from_mode(0o000)).unwrap();
+    let ask = |line: &str| cli(line).on(&repository).user(&user, folder.path()).run();
+    let list = ask("list");
+    let wanted =
+        format!("UNUSABLE: cannot open '{}': Permission denied (os error 13)", manifest_file.display());
+    assert_eq!(list.done().lines().filter(|line| line.ends_with(&wanted)).count(), 1, "{}", list.stdout);
+    assert!(list.stdout.contains("\n20261120T113451Z_n1  2026-"), "{}", list.stdout);
+    ask(&format!("show {ID}")).fails_with(1, "manifest.json': Permission denied");
+    fs::set_permissions(repository.join("c"), fs::Permissions::from_mode(0o000)).unwrap();
+    ask("list").fails(
+        1,
+        &format!("cannot list '{}': Permission denied (os error 13)", repository.join("c").display()),
+    );
+    fs::set_permissions(&repository, fs::Permissions::from_mode(0o000)).unwrap();
+    ask("list")
+        .fails_with(1, &format!("cannot read the repository '{}': Permission denied", repository.display()));
+    fs::set_permissions(&repository, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn what_is_no_backup_is_never_shown_as_one() {
+    let folder = open_folder();
+    let now = |seconds_ago: i64| (Timestamp::now() - seconds_ago.seconds()).to_string();
+    let attempts = [
+        ("20261120T000001Z_n1", "failed", Some("cannot fsync '/x': No space left on device"), 0),
+        ("20261120T000002Z_n1", "failed", None, 0),
+        ("20261120T000003Z_n1", "starting", None, 2),
+        ("20261120T000004Z_n1", "freezing", None, 0),
+        ("20261120T000005Z_n1", "copying", None, 0),
+        ("20261120T000006Z_n1", "thawed", None, 0),
+        ("20261120T000007Z_n1", "publishing", None, 0),
+        ("20261120T000008Z_n1", "copying", None, 3700),
+    ];
+    for (id, state, error, ago) in attempts {
+        let mut status = status(id, state, error);
+        status["updated"] = now(ago).into();
+        put_status(folder.path(), "c", &status);
+    }
+    // A run that was killed, with everything but the manifest; one whose status cannot be read.
+    put_object(folder.path(), "c/20261120T000009Z_n1/backup.tar.zst", "x");
+    put_object(folder.path(), "c/20261120T000009Z_n1/.manifest.json.77.1.tmp", manifest(ID).to_string());
+    put_object(folder.path(), "c/20261120T000010Z_n1/status.json", "{\"state\": \"cop");
+    // Folders and files that are none of ours.
+    for name in ["lost+found", ".snapshot", "c/notes", "c/20261120T000011Z_n1.old copy"] {
+        fs::create_dir_all(folder.path().join(name)).unwrap();
+        fs::write(folder.path().join(name).join("manifest.json"), manifest(ID).to_string()).unwrap();
+    }
+    fs::write(folder.path().join("README"), "x").unwrap();
+    fs::write(folder.path().join("c/20261120T000012Z_n1"), "x").unwrap();
+    let list = cli("list").on(folder.path()).run();
+    let lines: Vec<&str> = list.done().lines().collect();
+    let place = folder.path().display();
+    assert_eq!(lines[..3], [&*format!("There are no backups in '{place}'."), "", "Not complete:"]);
+    let wanted = [
+        ("20261120T000001Z_n1  failed: cannot fsync '/x': No space left on device", ""),
+        ("20261120T000002Z_n1  failed", ""),
+        ("20261120T000003Z_n1  starting, last heard of at 20", " UTC"),
+        ("20261120T000004Z_n1  freezing the server, last heard of at 20", " UTC"),
+        ("20261120T000005Z_n1  copying, last heard of at 20", " UTC"),
+        ("20261120T000006Z_n1  storing, the server runs again, last heard of at 20", " UTC"),
+        ("20261120T000007Z_n1  publishing, last heard of at 20", " UTC"),
+        ("20261120T000008Z_n1  copying at 20", " UTC, and silent for 1 h 01 min since: it has probably died"),
+        ("20261120T000009Z_n1  no manifest and no status: its program has died", ""),
+        ("20261120T000010Z_n1  no manifest and no status: its program has died", ""),
+    ];
+    assert_eq!(lines.len(), 4 + wanted.len(), "{}", list.stdout);
+    assert_eq!(lines[3], "ID                   STATE");
+    for (line, (start, end)) in lines[4..].iter().zip(wanted) {
+        assert!(line.starts_with(start) && line.ends_with(end), "{line}");
+    }
+}
+
+#[test]
+fn unusable_manifests_are_shown_with_the_reason() {
+    let folder = open_folder();
+    put_manifest(folder.path(), "c", &manifest("20261120T000001Z_n1"));
+    put_manifest(folder.path(), "c", &changed("20261120T000002Z_n1", |m| m["format"] = 2.into()));
+    put_object(folder.path(), "c/20261120T000003Z_n1/manifest.json", "garbage");
+    put_object(folder.path(), "c/20261120T000004Z_n1/manifest.json", manifest(ID).to_string());
+    put_object(folder.path(), "c/20261120T000005Z_n1/manifest.json", "");
+    put_object(folder.path(), "c/20261120T000006Z_n1/manifest.json", vec![b' '; (1 << 20) + 1]);
+    fs::create_dir_all(folder.path().join("c/20261120T000007Z_n1/manifest.json")).unwrap();
+    put_manifest(
+        folder.path(),
+        "c",
+        &changed("20261120T000008Z_n1", |m| drop(m.as_object_mut().unwrap().remove("gtid"))),
+    );
+    put_manifest(folder.path(), "c", &manifest("20261120T000009Z_n1"));
+    let list = cli("list").on(folder.path()).run();
+    let notes: Vec<(&str, &str)> = list
+        .done()
+        .lines()
+        .skip(1)
+        .map(|line| (&line[13..15], line.split_once("UNUSABLE: ").map_or("", |(_, note)| note)))
+        .collect();
+    let wanted = [
+        ("01", ""),
+        ("02", "the backup has format 2, this program reads up to 1: use a newer wsrep_sst_backup"),
+        ("03", "the manifest is damaged: expected value at line 1 column 1"),
+        ("04", "the manifest is that of '20261120T113452Z_n1'"),
+        ("05", "the manifest is damaged: EOF while parsing a value at line 1 column 0"),
+        ("06", "cannot read 'c/20261120T000006Z_n1/manifest.json': it is larger than 1048576 bytes"),
+        ("07", "cannot read 'c/20261120T000007Z_n1/manifest.json': Is a directory (os error 21)"),
+        ("08", "the manifest is damaged: missing field `gtid` at line "),
+        ("09", ""),
+    ];
+    assert_eq!(notes.len(), wanted.len(), "{}", list.stdout);
+    for ((id, note), (wanted_id, wanted_note)) in notes.into_iter().zip(wanted) {
+        assert_eq!(
+            (id, note.starts_with(wanted_note), note.is_empty()),
+            (wanted_id, true, wanted_note.is_empty()),
+            "{note}"
+        );
+    }
+}
+
+#[test]
+fn real_backups_and_failures_are_listed() {
+    let server = ScriptedMysqld::new();
+    server.asks().address("nightly").run().assert_backed_up(&server);
+    let id = server.backup().manifest["id"].as_str().unwrap().to_owned();
+    let failed = server.asks().gtid(&format!("{UUID}:7")).run();
+    assert_ne!(failed.code, Some(0), "{}", failed.stderr);
+    let list = cli("list").own_defaults().arg(format!("--defaults-file={}", server.cnf().display())).run();
+    let lines: Vec<&str> = list.done().lines().collect();
+    assert!(lines[1].starts_with(&id) && lines[1].contains(" UTC      6 "), "{}", list.stdout);
+    assert!(lines[5].contains("_donor1  failed: ") && lines[5].contains("request at 7"), "{}", list.stdout);
+    assert_eq!(lines.len(), 6, "{}", list.stdout);
+}
+
+/// What the program opens below the repository, by the words of `strace`; none where that is not installed.
+fn opened(repository: &Path, line: &str) -> Option<Vec<String>> {
+    let asked = cli(line).on(repository).command();
+    let output = Command::new("strace")
+        .args(["-f", "-q", "-e", "trace=open,openat", "-e", "signal=none"])
+        .arg(asked.get_program())
+        .args(asked.get_args())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let start = format!("\"{}/", repository.display());
+    let paths =
+        text.lines().filter_map(|line| line.split_once(&start)?.1.split_once('"').map(|(path, _)| path));
+    Some(paths.map(str::to_owned).collect())
+}
+
+#[test]
+fn one_manifest_is_opened_for_each_backup_and_never_an_archive() {
+    let folder = open_folder();
+    let repository = folder.path();
+    let ids: Vec<String> = (0..20).map(|second| format!("20261120T0000{second:02}Z_n1")).collect();
+    for id in &ids {
+        let folder = put_manifest(repository, "c", &manifest(id));
+        // Who opens one of these waits for ever.
+        for object in ["backup.tar.zst", "index.json.zst", "status.json"] {
+            assert!(Command::new("mkfifo").arg(folder.join(object)).status().unwrap().success());
+        }
+    }
+    let list = cli("list").on(repository).run();
+    assert_eq!(list.done().lines().count(), 21);
+    cli("list --json").on(repository).run().done();
+    assert!(cli("show latest").on(repository).run().done().contains(&ids[19]));
+    if let Some(opened) = opened(repository, "list") {
+        let folders = opened.iter().filter(|path| !path.ends_with("/manifest.json")).count();
+        let manifests: Vec<&String> = opened.iter().filter(|path| path.ends_with("/manifest.json")).collect();
+        assert_eq!((manifests.len(), folders), (20, 1), "{opened:?}");
+    }
+}
