@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use support::fixtures::fill_bulk;
 use support::{Cluster, ClusterOptions, Garbd, Node, Writer, wait_until};
 
-const LONG: Duration = Duration::from_secs(90);
+const LONG: Duration = Duration::from_secs(180);
 
 /// A cluster whose donor copies some data with these settings.
 fn slow_cluster(settings: &[&str]) -> Cluster {

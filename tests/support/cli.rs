@@ -23,7 +23,7 @@ use super::scratch::ServerUser;
 use super::wait_until;
 
 /// A command that takes longer than this hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A command about to be started.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::{ScriptedMysqld, names_in};
 use crate::support::wait_until;
 
 /// A run that takes longer than this hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The program while it runs; it is killed when the test gives up.
 #[derive(Debug)]
