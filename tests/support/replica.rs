@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
+use mysql::prelude::Queryable;
+
 use super::cnf::server_lines;
 use super::node::Node;
 use super::ports::Ports;
@@ -89,12 +91,15 @@ impl Replica {
 
     /// Panics when replication has stopped with an error.
     pub fn assert_no_error(&self) {
-        let status = self.client("SHOW SLAVE STATUS\\G");
-        let errors: Vec<&str> = status
-            .lines()
-            .map(str::trim)
-            .filter_map(|l| l.strip_prefix("Last_SQL_Error: ").or_else(|| l.strip_prefix("Last_IO_Error: ")))
-            .filter(|text| !text.is_empty())
+        let status: Option<mysql::Row> = self
+            .session()
+            .query_first("SHOW SLAVE STATUS")
+            .unwrap_or_else(|e| panic!("{}: SHOW SLAVE STATUS: {e}", self.name()));
+        let status = status.unwrap_or_else(|| panic!("{} is no replica", self.name()));
+        let errors: Vec<String> = ["Last_SQL_Error", "Last_IO_Error"]
+            .iter()
+            .map(|column| status.get(*column).expect("a replica's status has this column"))
+            .filter(|text: &String| !text.is_empty())
             .collect();
         assert!(errors.is_empty(), "{}: {errors:?}", self.name());
     }
