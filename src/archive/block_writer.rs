@@ -1,12 +1,13 @@
 //! Cuts a stream into blocks, compresses them on several threads, writes them in order.
 //!
 //! ```text
-//! write() fills a buffer ─> workers compress ─> one thread digests, writes, notes the block
-//!         ^── empty buffers come back ──┘  ^── output buffers come back ──┘
+//! write() fills a block ─> workers compress it ─> one thread digests, writes, notes it
+//!         ^──────────────── empty blocks come back ────────────────┘
 //! ```
 //!
-//! Memory is bounded by construction: there are `threads + 2` buffers of each kind and they only
-//! circulate. A failed write ends the writing thread; the next `write()` sees its channel closed
+//! Memory is bounded by construction: there are `threads + 2` blocks and they only circulate. A block
+//! brings the room for its compressed form with it, so the oldest one, for which the writing thread
+//! waits, never waits for room that younger ones hold: there is no circle of waiting. A failed write ends the writing thread; the next `write()` sees its channel closed
 //! and returns the error. Dropping the writer waits for the threads, so that the sink is gone as well,
 //! and with it what it has to clean up; blocks that nobody wants any more are not compressed.
 
@@ -43,19 +44,26 @@ impl WriterOptions {
     }
 }
 
-struct Job {
+/// What circulates: a piece of tar stream and its compressed form.
+#[derive(Default)]
+struct Piece {
     raw: Vec<u8>,
-    reply: Sender<io::Result<(Vec<u8>, u64)>>,
+    frame: Vec<u8>,
 }
 
-type Pending = Receiver<io::Result<(Vec<u8>, u64)>>;
+struct Job {
+    piece: Piece,
+    reply: Sender<io::Result<Piece>>,
+}
+
+type Pending = Receiver<io::Result<Piece>>;
 
 /// The sink of the tar stream. Dropping it unfinished abandons the archive.
 pub struct BlockWriter<W> {
-    current: Vec<u8>,
+    current: Piece,
     block_bytes: usize,
     raw_written: u64,
-    empties: Receiver<Vec<u8>>,
+    empties: Receiver<Piece>,
     jobs: Option<Sender<Job>>,
     ordered: Option<Sender<Pending>>,
     workers: Vec<JoinHandle<()>>,
@@ -69,13 +77,11 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     where
         I: Write + Send + 'static,
     {
-        let buffers = options.threads.max(1) + 2;
+        let pieces = options.threads.max(1) + 2;
         let block_bytes = options.block_bytes();
-        let (empties_in, empties) = bounded(buffers);
-        let (outputs_in, outputs) = bounded(buffers);
-        for _ in 0..buffers {
-            let _ = empties_in.send(Vec::new());
-            let _ = outputs_in.send(Vec::new());
+        let (back, empties) = bounded(pieces);
+        for _ in 1..pieces {
+            let _ = back.send(Piece::default());
         }
         let (jobs, job_queue) = unbounded();
         let (ordered, order) = unbounded();
@@ -83,17 +89,15 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         let mut workers = Vec::new();
         for number in 0..options.threads.max(1) {
             let encoder = Encoder::new(options.compression, options.level)?;
-            let (queue, back, outputs) = (job_queue.clone(), empties_in.clone(), outputs.clone());
-            let given_up = Arc::clone(&abandoned);
-            let body = move || compress_jobs(encoder, &queue, &back, &outputs, &given_up);
+            let (queue, given_up) = (job_queue.clone(), Arc::clone(&abandoned));
+            let body = move || compress_jobs(encoder, &queue, &given_up);
             workers.push(std::thread::Builder::new().name(format!("compress-{number}")).spawn(body)?);
         }
         let writing = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || write_blocks(sink, &index, &order, &outputs_in))?;
-        let current = empties.recv().unwrap_or_default();
+            .spawn(move || write_blocks(sink, &index, &order, &back))?;
         Ok(Self {
-            current,
+            current: Piece::default(),
             block_bytes,
             raw_written: 0,
             empties,
@@ -112,18 +116,18 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
 
     /// Waits until every block is written; the sink, the object's size and its SHA-256.
     pub fn finish(mut self) -> io::Result<(W, u64, String)> {
-        if !self.current.is_empty() {
+        if !self.current.raw.is_empty() {
             self.submit()?;
         }
         self.close().map(Hashing::finish)
     }
 
     fn submit(&mut self) -> io::Result<()> {
-        let raw = std::mem::take(&mut self.current);
+        let piece = std::mem::take(&mut self.current);
         let (reply, pending) = bounded(1);
         let accepted = match (&self.jobs, &self.ordered) {
             (Some(jobs), Some(ordered)) => {
-                jobs.send(Job { raw, reply }).is_ok() && ordered.send(pending).is_ok()
+                jobs.send(Job { piece, reply }).is_ok() && ordered.send(pending).is_ok()
             }
             _ => false,
         };
@@ -167,13 +171,14 @@ impl<W: Write + Send + 'static> Write for BlockWriter<W> {
         if self.jobs.is_none() {
             return Err(io::Error::other("the archive has failed before"));
         }
-        if self.current.capacity() < self.block_bytes {
-            self.current.reserve_exact(self.block_bytes);
+        let current = &mut self.current.raw;
+        if current.capacity() < self.block_bytes {
+            current.reserve_exact(self.block_bytes);
         }
-        let taken = buffer.len().min(self.block_bytes - self.current.len());
-        self.current.extend_from_slice(&buffer[..taken]);
+        let taken = buffer.len().min(self.block_bytes - current.len());
+        current.extend_from_slice(&buffer[..taken]);
         self.raw_written += taken as u64;
-        if self.current.len() == self.block_bytes {
+        if self.current.raw.len() == self.block_bytes {
             self.submit()?;
         }
         Ok(taken)
@@ -185,21 +190,12 @@ impl<W: Write + Send + 'static> Write for BlockWriter<W> {
 }
 
 /// A worker: ends when no more jobs can come or nobody writes them any more.
-fn compress_jobs(
-    mut encoder: Encoder,
-    queue: &Receiver<Job>,
-    back: &Sender<Vec<u8>>,
-    outputs: &Receiver<Vec<u8>>,
-    given_up: &AtomicBool,
-) {
-    while let Ok(Job { mut raw, reply }) = queue.recv() {
+fn compress_jobs(mut encoder: Encoder, queue: &Receiver<Job>, given_up: &AtomicBool) {
+    while let Ok(Job { mut piece, reply }) = queue.recv() {
         if given_up.load(Ordering::Relaxed) {
             return;
         }
-        let Ok(mut out) = outputs.recv() else { return };
-        let result = encoder.encode(&raw, &mut out).map(|()| (out, raw.len() as u64));
-        raw.clear();
-        let _ = back.send(raw);
+        let result = encoder.encode(&piece.raw, &mut piece.frame).map(|()| piece);
         if reply.send(result).is_err() {
             return;
         }
@@ -210,16 +206,19 @@ fn write_blocks<W: Write, I: Write>(
     sink: W,
     index: &Mutex<IndexWriter<I>>,
     order: &Receiver<Pending>,
-    outputs: &Sender<Vec<u8>>,
+    back: &Sender<Piece>,
 ) -> io::Result<Hashing<W>> {
     let mut sink = Hashing::new(sink);
     while let Ok(pending) = order.recv() {
-        let (frame, raw) =
+        let mut piece =
             pending.recv().map_err(|_| io::Error::other("a compressing thread ended early"))??;
-        let block = Block { offset: sink.bytes(), bytes: frame.len() as u64, raw };
-        sink.write_all(&frame)?;
+        let (bytes, raw) = (piece.frame.len() as u64, piece.raw.len() as u64);
+        let block = Block { offset: sink.bytes(), bytes, raw };
+        sink.write_all(&piece.frame)?;
         lock(index)?.append(&IndexLine::Block(block))?;
-        let _ = outputs.send(frame);
+        piece.raw.clear();
+        // Nobody fills it any more once the last block is submitted.
+        let _ = back.send(piece);
     }
     sink.flush()?;
     Ok(sink)

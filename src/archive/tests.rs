@@ -326,3 +326,44 @@ fn hex_of(bytes: &[u8]) -> String {
     use sha2::Digest;
     hex(&sha2::Sha256::digest(bytes))
 }
+
+/// Many threads on few cores: a thread may rest at any point while the others run on. Whatever order
+/// they come in, the oldest block must always be able to go on.
+#[test]
+fn more_threads_than_cores_never_wait_for_each_other() {
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let header = write_sample(Compression::None).index.header;
+        for threads in [2, 3, 8, 32] {
+            let options = WriterOptions { compression: Compression::Zstd, level: 1, threads };
+            let mut writer =
+                ArchiveWriter::create(io::sink(), io::sink(), header.clone(), options).unwrap();
+            for number in 0..20 {
+                let size = 64 << 20;
+                let name = format!("t{number}");
+                writer.append_file(member(&name), size, None, &mut Zeros(size)).unwrap();
+            }
+            writer.finish().unwrap();
+        }
+        done.send(()).unwrap();
+    });
+    let outcome = finished.recv_timeout(std::time::Duration::from_secs(120));
+    assert!(outcome.is_ok(), "the writer hangs");
+}
+
+struct Zeros(u64);
+
+impl Read for Zeros {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = usize::try_from(self.0).unwrap().min(buffer.len());
+        buffer[..count].fill(0);
+        self.0 -= count as u64;
+        Ok(count)
+    }
+}
+
+impl Source for Zeros {
+    fn changed(&mut self) -> bool {
+        false
+    }
+}
