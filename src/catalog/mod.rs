@@ -8,13 +8,16 @@
 //! | `donate` | own folder each ([`Storage::claim`]) | see it once its manifest is renamed into place | as `list` |
 //! | `verify`, `restore` | independent | independent | read only, independent |
 
+mod identity;
+mod plausible;
 mod select;
 mod source;
 
 use thiserror::Error;
 
+pub use identity::{Contradiction, Identity};
 pub use select::Selector;
-pub use source::{Source, SourceError};
+pub use source::{Damage, Source, SourceError};
 
 use crate::model::{BackupId, Manifest, ManifestError, Status};
 use crate::storage::{Storage, StorageError};

@@ -100,7 +100,8 @@ fn newest(
         (Some((_, best)), Some((id, error))) if began(&id) >= began(&best.id) => {
             Err(CatalogError::Newest(Box::new(error)))
         }
-        (None, Some((_, error))) => Err(CatalogError::Newest(Box::new(error))),
+        // Nothing older is there to be named.
+        (None, Some((_, error))) => Err(error),
         (Some(best), _) => Ok(best),
         (None, None) => {
             let when = at.map_or_else(String::new, |time| format!(" taken at or before {time}"));

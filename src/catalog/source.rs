@@ -1,14 +1,23 @@
 //! One backup as a source of bytes: manifest, index and archive, checked against each other.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::object_name;
+use super::{MANIFEST, object_name, plausible};
 use crate::archive::{Index, IndexError};
-use crate::model::Manifest;
+use crate::model::{Manifest, MemberKind};
 use crate::storage::{Storage, StorageError};
+
+/// An object of a backup that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The object beside the manifest, or the manifest.
+    pub object: String,
+    /// What is wrong with it, in words that follow its name.
+    pub what: String,
+}
 
 /// Why a backup cannot be read.
 #[derive(Debug, Error)]
@@ -17,27 +26,19 @@ pub enum SourceError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Not what was written.
-    #[error("backup '{id}' is damaged: {what}")]
+    #[error("backup '{id}' is damaged: {}: {}", .damage.object, .damage.what)]
     Damaged {
         /// The backup.
         id: String,
         /// What is wrong.
-        what: String,
-    },
-    /// The index, as the storage gave it.
-    #[error("backup '{id}': {cause}")]
-    Index {
-        /// The backup.
-        id: String,
-        /// Why.
-        cause: IndexError,
+        damage: Damage,
     },
 }
 
 impl SourceError {
     /// The backup is not what was written, as opposed to a storage that cannot be read now.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Index { cause: IndexError::Damaged(_), .. })
+        matches!(self, Self::Damaged { .. })
     }
 }
 
@@ -59,68 +60,130 @@ impl Source {
         &self.manifest
     }
 
-    fn damaged(&self, what: impl Into<String>) -> SourceError {
-        SourceError::Damaged { id: self.manifest.id.to_string(), what: what.into() }
+    fn damaged(&self, damage: Damage) -> SourceError {
+        SourceError::Damaged { id: self.manifest.id.to_string(), damage }
     }
 
     fn object(&self, name: &str) -> String {
         object_name(&self.cluster, &self.manifest.id, name)
     }
 
+    /// A read of an object that failed, with the place of the object.
+    fn read_failed(&self, name: &str, cause: io::Error) -> StorageError {
+        StorageError::new("read", format!("{}/{}", self.storage.location(), self.object(name)), cause)
+    }
+
+    /// The same for the archive.
+    pub fn archive_failed(&self, cause: io::Error) -> StorageError {
+        self.read_failed(&self.manifest.archive.name, cause)
+    }
+
     /// Whether archive and index are there in the sizes that the manifest says.
-    pub fn check_sizes(&self) -> Result<(), SourceError> {
-        let folder = format!("{}/{}", self.cluster, self.manifest.id);
-        let objects = self.storage.objects(&folder)?;
+    pub fn check_sizes(&self) -> Result<Vec<Damage>, StorageError> {
+        let objects = self.storage.objects(&format!("{}/{}", self.cluster, self.manifest.id))?;
         let (archive, index) = (&self.manifest.archive, &self.manifest.index);
+        let mut damage = Vec::new();
         for (name, bytes) in [(&archive.name, archive.bytes), (&index.name, index.bytes)] {
-            match objects.iter().find(|object| object.name == *name) {
-                None => return Err(self.damaged(format!("'{name}' is missing"))),
+            let what = match objects.iter().find(|object| object.name == *name) {
+                None => self.why_unlisted(name)?,
                 Some(found) if found.bytes != bytes => {
-                    let what = format!("'{name}' has {} bytes, the manifest says {bytes}", found.bytes);
-                    return Err(self.damaged(what));
+                    format!("it has {} bytes, the manifest says {bytes}", found.bytes)
                 }
-                Some(_) => {}
-            }
+                Some(_) => continue,
+            };
+            damage.push(Damage { object: name.clone(), what });
         }
-        Ok(())
+        Ok(damage)
+    }
+
+    /// An object that is not listed is missing, unless the storage has an error for it.
+    fn why_unlisted(&self, name: &str) -> Result<String, StorageError> {
+        match self.storage.open(&self.object(name)) {
+            Err(error) if error.is_not_found() => Ok("it is missing".into()),
+            Err(error) => Err(error),
+            Ok(mut object) => match object.read(&mut [0; 1]) {
+                Err(cause) => Err(self.read_failed(name, cause)),
+                Ok(_) => Ok("it is not a file".into()),
+            },
+        }
     }
 
     /// The index, which must be the one that the manifest names and tell the same story.
     pub fn index(&self) -> Result<Index, SourceError> {
-        self.check_sizes()?;
-        self.read_index()
+        if let Some(damage) = self.check_sizes()?.into_iter().next() {
+            return Err(self.damaged(damage));
+        }
+        let index = self.read_index()?;
+        match self.compare(&index).into_iter().next() {
+            Some(damage) => Err(self.damaged(damage)),
+            None => Ok(index),
+        }
     }
 
-    /// The index, whatever the size of the archive.
+    /// The index, whatever the archive is. It is the one that the manifest names, and makes sense in itself.
     pub fn read_index(&self) -> Result<Index, SourceError> {
-        let manifest = &self.manifest;
-        let object = self.storage.open(&self.object(&manifest.index.name))?;
-        let index = Index::read(object.take(manifest.index.bytes.saturating_add(1)), &manifest.index.sha256)
-            .map_err(|cause| SourceError::Index { id: manifest.id.to_string(), cause })?;
-        let header = &index.header;
-        if header.id != manifest.id || header.gtid != manifest.gtid {
-            let what = format!(
-                "the manifest says {} at {}, the index {} at {}",
-                manifest.id, manifest.gtid, header.id, header.gtid
-            );
-            return Err(self.damaged(what));
+        let IndexName { name, bytes, sha256 } = IndexName::of(&self.manifest);
+        let damaged = |what| self.damaged(Damage { object: name.to_owned(), what });
+        let object = match self.storage.open(&self.object(name)) {
+            Err(error) if error.is_not_found() => return Err(damaged("it is missing".into())),
+            object => object?,
+        };
+        let index =
+            Index::read(object.take(bytes.saturating_add(1)), sha256).map_err(|error| match error {
+                IndexError::Io(cause) => self.read_failed(name, cause).into(),
+                IndexError::Damaged(what) => damaged(what),
+            })?;
+        match plausible::objection(&index) {
+            Some(what) => Err(damaged(what)),
+            None => Ok(index),
+        }
+    }
+
+    /// Where manifest and index contradict each other.
+    pub fn compare(&self, index: &Index) -> Vec<Damage> {
+        let (manifest, header) = (&self.manifest, &index.header);
+        let files = || index.members.iter().filter(|member| member.kind == MemberKind::File);
+        let differs = |what: &str, here: &dyn std::fmt::Display, there: &dyn std::fmt::Display| Damage {
+            object: MANIFEST.into(),
+            what: format!("it says {what} {here}, the index says {there}"),
+        };
+        let mut damage = Vec::new();
+        if header.id != manifest.id {
+            damage.push(differs("backup", &manifest.id, &header.id));
+        }
+        if header.gtid != manifest.gtid {
+            damage.push(differs("position", &manifest.gtid, &header.gtid));
         }
         if header.compression != manifest.archive.compression {
-            return Err(self.damaged("manifest and index name different compressions"));
+            damage.push(differs("compression", &manifest.archive.compression, &header.compression));
         }
-        let bytes: u64 = index.blocks.iter().map(|block| block.bytes).sum();
-        if bytes != manifest.archive.bytes {
-            let what = format!(
-                "the blocks of the index have {bytes} bytes, the manifest says {}",
-                manifest.archive.bytes
-            );
-            return Err(self.damaged(what));
+        let sums: [(&str, u64, u64); 3] = [
+            ("archive bytes", manifest.archive.bytes, index.blocks.iter().map(|block| block.bytes).sum()),
+            ("files", manifest.files, files().count() as u64),
+            ("data bytes", manifest.data_bytes, files().fold(0, |sum, file| sum.saturating_add(file.size))),
+        ];
+        for (what, here, there) in sums.iter().filter(|(_, here, there)| here != there) {
+            damage.push(differs(what, here, there));
         }
-        Ok(index)
+        damage
     }
 
     /// The archive object from its first byte.
-    pub fn open_archive(&self) -> Result<Box<dyn Read + Send>, SourceError> {
-        Ok(self.storage.open(&self.object(&self.manifest.archive.name))?)
+    pub fn open_archive(&self) -> Result<Box<dyn Read + Send>, StorageError> {
+        self.storage.open(&self.object(&self.manifest.archive.name))
+    }
+}
+
+/// What the manifest says about the index.
+struct IndexName<'a> {
+    name: &'a str,
+    bytes: u64,
+    sha256: &'a str,
+}
+
+impl<'a> IndexName<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        let index = &manifest.index;
+        Self { name: &index.name, bytes: index.bytes, sha256: &index.sha256 }
     }
 }

@@ -38,7 +38,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     drop(bar);
     let report = outcome.map_err(|error| match error {
         VerifyError::Source(error) => error.into(),
-        VerifyError::Read(_) | VerifyError::Interrupted => CommandError::Failed(error.to_string()),
+        VerifyError::Start(_) | VerifyError::Interrupted => CommandError::Failed(error.to_string()),
     })?;
     let manifest = source.manifest();
     if args.json {
@@ -67,14 +67,11 @@ fn as_text(manifest: &Manifest, report: &Report, took: u64) -> String {
         0 => String::new(),
         pages => format!(" ({} pages cannot be checked without the server)", grouped(pages)),
     };
-    let verdict = if report.findings.is_empty() {
-        format!("Backup {} is intact: {read}{skipped}.\n", manifest.id)
-    } else {
-        format!(
-            "Backup {} is DAMAGED: {} findings; intact: {read}{skipped}.\n",
-            manifest.id,
-            report.findings.len()
-        )
+    text.extend(report.notes.iter().map(|note| format!("Note: {note}\n")));
+    let verdict = match report.findings.len() {
+        0 => format!("Backup {} is intact: {read}{skipped}.\n", manifest.id),
+        1 => format!("Backup {} is DAMAGED: 1 finding; intact: {read}{skipped}.\n", manifest.id),
+        many => format!("Backup {} is DAMAGED: {many} findings; intact: {read}{skipped}.\n", manifest.id),
     };
     text.push_str(&verdict);
     text

@@ -141,7 +141,7 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
 }
 
 fn open_stream(source: &Source, index: &Index, threads: usize) -> Result<StreamReader, RestoreError> {
-    let archive = source.open_archive()?;
+    let archive = source.open_archive().map_err(SourceError::from)?;
     let blocks: Arc<[_]> = index.blocks.clone().into();
     let blocks =
         BlockReader::open(archive, blocks, index.header.compression, threads).map_err(RestoreError::Read)?;

@@ -1,0 +1,93 @@
+//! The archive object as a whole: its digest, and what lies behind its last member.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use super::{CHUNK, Report, VerifyError};
+use crate::archive::{BlockDamage, Index, StreamReader, hex};
+use crate::catalog::Source;
+
+/// Zeros that end a tar.
+const TAR_END: usize = 1024;
+
+/// The digest of an archive whose index is lost: without the index nothing says what the archive must hold.
+pub(super) fn check_alone(
+    source: &Source,
+    report: &mut Report,
+    interrupted: &AtomicBool,
+) -> Result<(), VerifyError> {
+    let archive = &source.manifest().archive;
+    if report.has(&archive.name) {
+        return Ok(());
+    }
+    let mut object = source.open_archive()?;
+    let mut sha = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(VerifyError::Interrupted);
+        }
+        match object.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => sha.update(&chunk[..count]),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(source.archive_failed(cause).into()),
+        }
+    }
+    let found = hex(&sha.finalize());
+    if found == archive.sha256 {
+        report.notes.push(format!(
+            "{} has the SHA-256 of the manifest: it is whole, and stock tools can unpack it (doc/format.md, \
+             \"Restoring by hand\")",
+            archive.name
+        ));
+    } else {
+        report.add(&archive.name, wrong_digest(&found, &archive.sha256));
+    }
+    Ok(())
+}
+
+fn wrong_digest(found: &str, wanted: &str) -> String {
+    format!("its SHA-256 is {found}, the manifest says {wanted}")
+}
+
+/// What lies behind the last member, and the digest of the whole object.
+pub(super) fn check_end(
+    mut stream: StreamReader,
+    index: &Index,
+    source: &Source,
+    all_intact: bool,
+    report: &mut Report,
+) -> Result<(), VerifyError> {
+    let archive = &source.manifest().archive;
+    let read_failed = |cause| VerifyError::from(source.archive_failed(cause));
+    let end = index.members.last().map_or(0, |member| member.end_offset);
+    if stream.skip_to(end).map_err(read_failed)? {
+        let mut rest = Vec::new();
+        let limit = index.raw_bytes.saturating_sub(end);
+        match (&mut stream).take(limit).read_to_end(&mut rest) {
+            Ok(_) if rest.len() >= TAR_END && rest.iter().all(|byte| *byte == 0) => {}
+            Ok(_) => report.add(&archive.name, "the tar has no proper end"),
+            // The block is named among the damage below.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+            Err(error) => return Err(read_failed(error)),
+        }
+    }
+    let (digest, damage) = stream.finish().map_err(read_failed)?;
+    // Blocks that hold a part of a member are named with it.
+    for block in damage.iter().filter(|block| starts_behind(block, index, end)) {
+        report.add(&archive.name, block.to_string());
+    }
+    if digest.sha256 != archive.sha256 && damage.is_empty() && !report.has(&archive.name) {
+        let hint = if all_intact { "; all its members are intact" } else { "" };
+        report.add(&archive.name, format!("{}{hint}", wrong_digest(&digest.sha256, &archive.sha256)));
+    }
+    Ok(())
+}
+
+/// Whether a block holds nothing but what follows the last member.
+fn starts_behind(damage: &BlockDamage, index: &Index, end: u64) -> bool {
+    index.blocks.iter().take(damage.block).map(|block| block.raw).sum::<u64>() >= end
+}
