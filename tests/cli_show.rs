@@ -1,4 +1,5 @@
 //! `show`: one backup, by its name, as the newest, or as the newest of a time.
+#![allow(clippy::unwrap_used, reason = "helpers of tests report by panicking")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
@@ -23,7 +24,7 @@ fn repository(ids: &[&str]) -> tempfile::TempDir {
 /// The id that `show --json` finds.
 #[track_caller]
 fn found(repository: &Path, args: &[&str]) -> String {
-    let asked = args.iter().fold(cli("show --json").on(repository), |asked, arg| asked.arg(arg));
+    let asked = args.iter().fold(cli("show --json").on(repository), support::cli::Cli::arg);
     asked.run().json()["id"].as_str().unwrap().to_owned()
 }
 
@@ -145,7 +146,7 @@ fn the_newest_is_the_one_whose_data_is_newest() {
     assert_eq!(found(folder.path(), &["latest"]), "20261120T000001Z_n2");
     // The first donor had to wait a minute for its tables.
     edit_manifest(&folder.path().join("c/20261120T000000Z_n1"), |m| {
-        m["frozen_at"] = "2026-11-20T00:01:00Z".into()
+        m["frozen_at"] = "2026-11-20T00:01:00Z".into();
     });
     assert_eq!(found(folder.path(), &["latest"]), "20261120T000000Z_n1");
     assert_eq!(found(folder.path(), &["--target-time", "2026-11-20T00:02:00Z"]), "20261120T000000Z_n1");
@@ -265,12 +266,23 @@ fn a_manifest_that_cannot_be_used_is_told_by_its_status() {
         ),
     ] {
         put_object(folder.path(), &format!("c/{id}/manifest.json"), &text);
-        for command in ["show", "verify", "restore --to /nonexistent/x"] {
-            let answer = cli(command).arg(id).on(folder.path()).run();
-            answer.fails_with(status, &format!("backup '{id}': {message}"));
-            let answer = cli(command).arg("latest").on(folder.path()).run();
-            answer.fails_with(status, &format!("the newest backup cannot be used: backup '{id}': {message}"));
-            assert!(answer.stderr.ends_with("; to use an older one, name its ID\n"), "{}", answer.stderr);
+        // Alone, and with an older one, which an administrator may want then.
+        for older in [false, true] {
+            let older_id = "20261120T000000Z_n1";
+            if older {
+                put_manifest(folder.path(), "c", &manifest(older_id));
+            }
+            for command in ["show", "verify", "restore --to /nonexistent/x"] {
+                let ask = |id: &str| cli(command).arg(id).on(folder.path()).run();
+                ask(id).fails_with(status, &format!("backup '{id}': {message}"));
+                let newest = if older { "the newest backup cannot be used: " } else { "" };
+                ask("latest").fails_with(status, &format!("{newest}backup '{id}': {message}"));
+                let hint = ask("latest").stderr.ends_with("; to use an older one, name its ID\n");
+                assert_eq!(hint, older, "{message}");
+            }
+            if older {
+                fs::remove_dir_all(folder.path().join("c").join(older_id)).unwrap();
+            }
         }
     }
 }

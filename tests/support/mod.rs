@@ -28,6 +28,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod cnf;
+pub mod damage;
 pub mod fixtures;
 pub mod garbd;
 pub mod log;

@@ -3,6 +3,7 @@
 //! The archive is written by the library, as a donor does; what a donor would never write is changed afterwards in
 //! the lines of the index, with the manifest following suit, so that only the lie itself is left to be found.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -106,7 +107,8 @@ pub fn edit_index(folder: &Path, edit: impl FnOnce(&mut Vec<Value>)) {
 /// Changes the line of one member.
 pub fn edit_member(folder: &Path, path: &str, edit: impl FnOnce(&mut Value)) {
     edit_index(folder, |lines| {
-        let found = lines.iter_mut().map(|line| &mut line["member"]).find(|member| member["path"] == path);
+        let mut members = lines.iter_mut().filter_map(|line| line.get_mut("member"));
+        let found = members.find(|member| member["path"] == path);
         edit(found.unwrap_or_else(|| panic!("no member '{path}'")));
     });
 }
@@ -136,30 +138,42 @@ pub struct Forge {
     manifest: Value,
     compression: Compression,
     members: Vec<(NewMember, Kind)>,
+    own: BTreeMap<&'static str, Option<Vec<u8>>>,
 }
 
 impl Forge {
     /// A backup without any file.
     pub fn empty(id: &str) -> Self {
-        Self { manifest: manifest(id), compression: Compression::Zstd, members: Vec::new() }
+        Self {
+            manifest: manifest(id),
+            compression: Compression::Zstd,
+            members: Vec::new(),
+            own: BTreeMap::new(),
+        }
     }
 
     /// A small data directory.
     pub fn new(id: &str) -> Self {
-        let noise: Vec<u8> = (0..9000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+        let noise: Vec<u8> = (0..3000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
         Self::empty(id)
             .file("aria_log_control", [7; 52])
             .directory("db")
             .file("db/db.opt", "default-character-set=utf8mb4\n")
             .file("db/t.MYD", noise)
             .directory("empty")
-            .system("ibdata1", vec![0; 64 << 10])
-            .file("undo001", vec![0; 32 << 10])
+            .system("ibdata1", vec![0; 16 << 10])
+            .file("undo001", vec![0; 16 << 10])
     }
 
     /// Its compression.
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
+        self
+    }
+
+    /// Another content of `wsrep_sst_backup.json`, `grastate.dat` or `SHA256SUMS`, or none of it.
+    pub fn own(mut self, name: &'static str, content: Option<&str>) -> Self {
+        self.own.insert(name, content.map(|text| text.as_bytes().to_vec()));
         self
     }
 
@@ -262,16 +276,21 @@ impl Forge {
             threads: 32,
         };
         let mut writer = ArchiveWriter::create(Vec::new(), Vec::new(), header, options).expect("a writer");
-        let own = Self::empty(id)
-            .generated("wsrep_sst_backup.json", self.identity())
-            .generated("grastate.dat", gtid.grastate(false))
-            .members;
-        let (first, last) = own.split_at(1);
-        for (member, kind) in first.iter().chain(&self.members).chain(last) {
+        let own = |name, content: Vec<u8>| {
+            let content = self.own.get(name).cloned().unwrap_or(Some(content));
+            content.map(|content| Self::empty(id).generated(name, content).members.remove(0))
+        };
+        let first = own("wsrep_sst_backup.json", self.identity());
+        let grastate = own("grastate.dat", gtid.grastate(false).into_bytes());
+        for (member, kind) in first.iter().chain(&self.members).chain(&grastate) {
             append(&mut writer, member.clone(), kind);
         }
-        let sums = Self::empty(id).generated("SHA256SUMS", "").members.remove(0).0;
-        writer.append_sums(sums).expect("sums");
+        if let Some((sums, content)) = own("SHA256SUMS", Vec::new()) {
+            match (self.own.get("SHA256SUMS"), &content) {
+                (Some(_), content) => append(&mut writer, sums, content),
+                _ => writer.append_sums(sums).expect("sums"),
+            }
+        }
         let summary = writer.finish().expect("an archive");
         let mut manifest = self.manifest.clone();
         manifest["data_bytes"] = summary.data_bytes.into();
