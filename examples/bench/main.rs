@@ -1,0 +1,113 @@
+//! Speed and memory, beside the programs that an administrator would use instead: same data, same machine, one run.
+//!
+//! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
+//! do, [`report`] how to read the table. Each row is measured several times, the rows taking turns, so that whatever
+//! else the machine does meets all of them; the run with the shortest time counts.
+#![allow(clippy::print_stdout, reason = "it talks to a person")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ours;
+mod peers;
+mod report;
+mod stage;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use common::machine::{self, Machine};
+use common::{gib, heading, say, show};
+use report::{Report, Row};
+use stage::Stage;
+
+/// Measures backup and restore against tar, zstd, pigz, sha256sum and mariadb-backup.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Options {
+    /// The program under test
+    #[arg(value_name = "PATH-OF-wsrep_sst_backup")]
+    program: PathBuf,
+    /// Data in the server's tables, in GiB
+    #[arg(default_value = "3", value_parser = common::format::parse_gib)]
+    size_gib: u64,
+    /// How often each row is measured; the best run counts
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Writes all figures of all runs there
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = common::measured::as_parent() {
+        return code;
+    }
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\n{}: {error:#}", common::talk::styled("1;31", "The benchmark failed"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The data at most in all its shapes: tables, restored tables, archives of which some are not compressed.
+const ROOM: u64 = 6;
+
+fn run(options: &Options) -> Result<()> {
+    ensure!(options.program.is_file(), "no program '{}': run scripts/bench", options.program.display());
+    let begun = Instant::now();
+    heading("A server with data");
+    let stage = Stage::start(&options.program)?;
+    machine::ensure_room(stage.dir(), options.size_gib * ROOM + (1 << 30))?;
+    let machine = Machine::look(stage.dir())?;
+    machine.tell();
+    stage.fill(options.size_gib)?;
+    let cached = stage.warm()?;
+    say(&cached);
+
+    let mut rows = peers::backups();
+    rows.extend(ours::backups());
+    measure(&stage, &mut rows, options.runs, "Backup")?;
+    let mut restores = peers::restores();
+    restores.extend(ours::restores());
+    measure(&stage, &mut restores, options.runs, "Restore")?;
+    rows.append(&mut restores);
+
+    let report = Report {
+        machine,
+        server: stage.version(),
+        data_bytes: stage.data_bytes()?,
+        cached,
+        runs: options.runs,
+        rows,
+    };
+    heading(&format!("{} of data, {}", gib(report.data_bytes), report.server));
+    show(&report.tables());
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report.json())? + "\n";
+        std::fs::write(file, text).with_context(|| format!("cannot write '{}'", file.display()))?;
+        say(&format!("all runs: '{}'", file.display()));
+    }
+    say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// Measures every row of a group, round after round.
+fn measure(stage: &Stage, rows: &mut [Row], runs: u32, what: &str) -> Result<()> {
+    for round in 1..=runs {
+        heading(&format!("{what}, round {round} of {runs}"));
+        for row in rows.iter_mut() {
+            stage.prepare(row)?;
+            let run = (row.work)(stage).with_context(|| format!("in the row '{}'", row.name))?;
+            say(&format!("{:<45} {:>8} s", row.name, common::seconds(run.measured.wall)));
+            row.runs.push(run);
+        }
+    }
+    Ok(())
+}
