@@ -1,6 +1,5 @@
 //! `show`: one backup, by its name, as the newest, or as the newest of a time.
 #![allow(clippy::unwrap_used, reason = "helpers of tests report by panicking")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 
