@@ -19,13 +19,44 @@ pub struct StreamReader {
     position: u64,
     damage: Vec<BlockDamage>,
     end: Option<ObjectDigest>,
+    /// Set once the storage has failed: what a library makes of that error must not pass for damage.
+    failure: Option<Failure>,
+}
+
+#[derive(Debug, Clone)]
+struct Failure {
+    code: Option<i32>,
+    kind: io::ErrorKind,
+    text: String,
+}
+
+impl Failure {
+    fn of(error: &io::Error) -> Self {
+        Self { code: error.raw_os_error(), kind: error.kind(), text: error.to_string() }
+    }
+
+    fn error(&self) -> io::Error {
+        match self.code {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(self.kind, self.text.clone()),
+        }
+    }
 }
 
 impl StreamReader {
     /// Reads from the first block.
     pub fn new(blocks: BlockReader) -> Self {
         let current = Ok(Vec::new());
-        Self { blocks, current, current_start: 0, current_len: 0, position: 0, damage: Vec::new(), end: None }
+        Self {
+            blocks,
+            current,
+            current_start: 0,
+            current_len: 0,
+            position: 0,
+            damage: Vec::new(),
+            end: None,
+            failure: None,
+        }
     }
 
     /// Offset in the tar stream of the next byte.
@@ -53,15 +84,20 @@ impl StreamReader {
     /// Reads what is left of the object; its size and digest.
     pub fn finish(mut self) -> io::Result<(ObjectDigest, Vec<BlockDamage>)> {
         while self.next_block()? {}
-        let end = self.end.ok_or_else(|| io::Error::other("the archive has failed before"))?;
+        let end = self.end.ok_or_else(|| io::Error::other("the archive has not been read to its end"))?;
         Ok((end, self.damage))
     }
 
     fn next_block(&mut self) -> io::Result<bool> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.error());
+        }
         let Some(next) = self.blocks.next_block() else {
             // The end, unless the storage failed: then every further byte is that error, not damage.
             if self.end.is_none() {
-                self.end = Some(self.blocks.close()?);
+                let end = self.blocks.close();
+                self.failure = end.as_ref().err().map(Failure::of);
+                self.end = Some(end?);
             }
             return Ok(false);
         };
@@ -105,6 +141,18 @@ pub struct MemberDamage(pub String);
 ///
 /// The outer error is the storage's, or `take`'s own; damage is a value.
 pub fn read_member<T>(
+    stream: &mut StreamReader,
+    member: &Member,
+    take: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+) -> io::Result<Result<T, MemberDamage>> {
+    let outcome = read_entry(stream, member, take);
+    match &stream.failure {
+        Some(failure) => Err(failure.error()),
+        None => outcome,
+    }
+}
+
+fn read_entry<T>(
     stream: &mut StreamReader,
     member: &Member,
     take: impl FnOnce(&mut dyn Read) -> io::Result<T>,
