@@ -336,8 +336,7 @@ fn more_threads_than_cores_never_wait_for_each_other() {
         let header = write_sample(Compression::None).index.header;
         for threads in [2, 3, 8, 32] {
             let options = WriterOptions { compression: Compression::Zstd, level: 1, threads };
-            let mut writer =
-                ArchiveWriter::create(io::sink(), io::sink(), header.clone(), options).unwrap();
+            let mut writer = ArchiveWriter::create(io::sink(), io::sink(), header.clone(), options).unwrap();
             for number in 0..20 {
                 let size = 64 << 20;
                 let name = format!("t{number}");

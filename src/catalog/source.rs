@@ -13,7 +13,7 @@ use crate::storage::{Storage, StorageError};
 /// An object of a backup that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The object beside the manifest, or the manifest.
+    /// The object beside the manifest, the manifest, or a member of the archive.
     pub object: String,
     /// What is wrong with it, in words that follow its name.
     pub what: String,
@@ -60,7 +60,9 @@ impl Source {
         &self.manifest
     }
 
-    fn damaged(&self, damage: Damage) -> SourceError {
+    /// The error for an object, or a member of the archive, that is not what was written.
+    pub fn damaged(&self, object: impl Into<String>, what: impl Into<String>) -> SourceError {
+        let damage = Damage { object: object.into(), what: what.into() };
         SourceError::Damaged { id: self.manifest.id.to_string(), damage }
     }
 
@@ -111,11 +113,11 @@ impl Source {
     /// The index, which must be the one that the manifest names and tell the same story.
     pub fn index(&self) -> Result<Index, SourceError> {
         if let Some(damage) = self.check_sizes()?.into_iter().next() {
-            return Err(self.damaged(damage));
+            return Err(self.damaged(damage.object, damage.what));
         }
         let index = self.read_index()?;
         match self.compare(&index).into_iter().next() {
-            Some(damage) => Err(self.damaged(damage)),
+            Some(damage) => Err(self.damaged(damage.object, damage.what)),
             None => Ok(index),
         }
     }
@@ -123,7 +125,7 @@ impl Source {
     /// The index, whatever the archive is. It is the one that the manifest names, and makes sense in itself.
     pub fn read_index(&self) -> Result<Index, SourceError> {
         let IndexName { name, bytes, sha256 } = IndexName::of(&self.manifest);
-        let damaged = |what| self.damaged(Damage { object: name.to_owned(), what });
+        let damaged = |what: String| self.damaged(name, what);
         let object = match self.storage.open(&self.object(name)) {
             Err(error) if error.is_not_found() => return Err(damaged("it is missing".into())),
             object => object?,

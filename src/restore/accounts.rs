@@ -6,6 +6,8 @@
 //! plain bytes in its data file.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// What such a name starts with.
@@ -13,11 +15,16 @@ const PREFIX: &[u8] = b"wsrep.sst.";
 /// Longest name of an account.
 const LONGEST: usize = 128;
 
+/// What is looked at of a table, bytes: room for tens of thousands of accounts.
+const LARGEST: u64 = 32 << 20;
+
 /// Names of the accounts in a restored data directory.
 pub(super) fn sst_accounts(datadir: &Path) -> Vec<String> {
     let mut found = BTreeSet::new();
     for table in ["mysql/global_priv.MAD", "mysql/user.MYD"] {
-        if let Ok(content) = std::fs::read(datadir.join(table)) {
+        let mut content = Vec::new();
+        let file = File::open(datadir.join(table));
+        if file.and_then(|file| file.take(LARGEST).read_to_end(&mut content)).is_ok() {
             found.extend(names_in(&content));
         }
     }

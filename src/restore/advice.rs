@@ -20,10 +20,14 @@ pub struct Advice {
 
 /// The advice for what was restored.
 pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Advice {
-    let target = request.target.display();
     let mut notes = Vec::new();
     if let Some(owner) = &restored.owner_kept {
-        notes.push(format!("The files belong to you, not to '{owner}': run  chown -R {owner}: {target}  before you start the server."));
+        let directories = std::iter::once(&request.target).chain(&restored.external);
+        let list: Vec<String> = directories.map(|directory| shell_word(directory)).collect();
+        notes.push(format!(
+            "The files belong to you, not to '{owner}': run  chown -R {owner}: {}  before you start the server.",
+            list.join(" ")
+        ));
     }
     for directory in &restored.external {
         notes.push(format!("Files outside the data directory were restored to '{}'.", directory.display()));
@@ -87,8 +91,8 @@ fn standalone_steps(target: &Path) -> Vec<String> {
 fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
     let mut steps = standalone_steps(target);
     steps.push(format!(
-        "Edit host, user and password in '{}', then run it:  mariadb < {0}",
-        target.join(REPLICA_FILE).display()
+        "Edit host, user and password in {}, then run it:  mariadb < {0}",
+        shell_word(&target.join(REPLICA_FILE))
     ));
     steps.push(format!(
         "The master must be the donor '{}' itself, unless the cluster runs with wsrep_gtid_mode = ON: only then have \
@@ -97,6 +101,19 @@ fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
     ));
     steps.push("See that it follows:  mariadb -e 'SHOW REPLICA STATUS\\G'".into());
     steps
+}
+
+/// A path as a word of the shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain =
+        |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '#' | '=');
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Text inside quotes and comments of SQL, where a node may have any name.
+fn sql_text(text: &str) -> String {
+    text.replace(char::is_control, " ").replace('\\', "\\\\").replace('\'', "''")
 }
 
 /// The SQL for a replica, or why there is none.
@@ -116,8 +133,9 @@ pub(super) fn replica_script(manifest: &Manifest) -> Result<String, String> {
          MASTER_PASSWORD = '',\n  MASTER_USE_GTID = slave_pos;\n\
          START SLAVE;\n",
         id = manifest.id,
-        node = manifest.node,
-        cluster = manifest.cluster,
+        node = sql_text(&manifest.node),
+        cluster = sql_text(&manifest.cluster),
+        position = sql_text(position),
         gtid = manifest.gtid.position(),
     ))
 }

@@ -15,6 +15,10 @@
 
 mod accounts;
 mod advice;
+mod created;
+mod identity;
+mod map;
+mod moved;
 mod places;
 mod target;
 mod write;
@@ -30,9 +34,12 @@ use thiserror::Error;
 use crate::archive::{BlockReader, GRASTATE_MEMBER, Index, MemberDamage, StreamReader, read_member};
 use crate::catalog::{Source, SourceError};
 use crate::model::{Manifest, Member, MemberKind};
+use crate::storage::StorageError;
 pub use advice::{Advice, advice};
-pub use places::{Map, Places};
-use write::{Created, write_member};
+use created::{Created, SystemError};
+pub use map::Map;
+pub use places::Places;
+use write::{WriteError, write_member};
 
 /// What the data directory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +75,11 @@ pub enum RestoreError {
     Source(#[from] SourceError),
     /// A member of the archive.
     #[error(
-        "the backup is damaged: '{path}': {what}; nothing is left in the target ('verify' lists all damage)"
+        "backup '{id}' is damaged: {path}: {what}; what had been restored is removed ('verify' lists all damage)"
     )]
     Damaged {
+        /// The backup.
+        id: String,
         /// The member.
         path: String,
         /// What is wrong with it.
@@ -93,11 +102,17 @@ pub enum RestoreError {
         cause: std::io::Error,
     },
     /// Reading the repository failed on the way.
-    #[error("cannot read the archive: {0}; what had been restored is removed")]
-    Read(std::io::Error),
+    #[error("{0}; what had been restored is removed")]
+    Read(StorageError),
     /// Ctrl-C or SIGTERM.
     #[error("interrupted; what had been restored is removed")]
     Interrupted,
+}
+
+impl From<SystemError> for RestoreError {
+    fn from(SystemError { action, path, cause }: SystemError) -> Self {
+        Self::Write { action, path, cause }
+    }
 }
 
 /// What was done.
@@ -129,11 +144,12 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }
     let index = source.index()?;
-    let places = Places::new(Path::new(&source.manifest().server.datadir), &index, request)?;
+    let mut stream = open_stream(source, &index, request.threads)?;
+    let identity = identity::read(&mut stream, source, &index)?;
+    let places = Places::new(Path::new(identity.datadir()), &index, request)?;
     target::check(&places, &index)?;
-    let stream = open_stream(source, &index, request.threads)?;
     let mut created = Created::default();
-    let outcome = fill(stream, source.manifest(), &index, &places, request, control, &mut created);
+    let outcome = fill(stream, source, &index, &places, request, control, &mut created);
     if outcome.is_err() {
         created.remove_all();
     }
@@ -143,14 +159,14 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
 fn open_stream(source: &Source, index: &Index, threads: usize) -> Result<StreamReader, RestoreError> {
     let archive = source.open_archive().map_err(SourceError::from)?;
     let blocks: Arc<[_]> = index.blocks.clone().into();
-    let blocks =
-        BlockReader::open(archive, blocks, index.header.compression, threads).map_err(RestoreError::Read)?;
+    let blocks = BlockReader::open(archive, blocks, index.header.compression, threads)
+        .map_err(|error| RestoreError::Refused(format!("cannot start reading the archive: {error}")))?;
     Ok(StreamReader::new(blocks))
 }
 
 fn fill(
     mut stream: StreamReader,
-    manifest: &Manifest,
+    source: &Source,
     index: &Index,
     places: &Places,
     request: &Request,
@@ -172,9 +188,9 @@ fn fill(
             return Err(RestoreError::Interrupted);
         }
         (control.progress)(member.header_offset);
-        let Some(place) = places.of(member) else { continue };
+        let Some(place) = places.of(member).filter(|_| !places.is_repeated(member)) else { continue };
         let place = guard.hidden_place(&place);
-        restore_member(&mut stream, member, &place, places, control, created)?;
+        restore_member(&mut stream, source, member, &place, places, control, created)?;
         if member.kind == MemberKind::File {
             restored.files += 1;
             restored.bytes += member.size;
@@ -185,10 +201,10 @@ fn fill(
     for (member, place) in finishing.iter().rev() {
         created.finish(member, place, places)?;
     }
-    check_rest(stream, manifest, control)?;
+    check_rest(stream, source, control)?;
     restored.sst_accounts = accounts::sst_accounts(&request.target);
-    write_state(manifest, request, places, created)?;
-    write::sync(&restored.external, &request.target)?;
+    write_state(source.manifest(), request, places, created)?;
+    created::sync(&restored.external, &request.target)?;
     guard.publish(created)?;
     restored.owner_kept = places.owner_kept();
     Ok(restored)
@@ -196,13 +212,18 @@ fn fill(
 
 fn restore_member(
     stream: &mut StreamReader,
+    source: &Source,
     member: &Member,
     place: &Path,
     places: &Places,
     control: &Control<'_>,
     created: &mut Created,
 ) -> Result<(), RestoreError> {
-    let damaged = |what: String| RestoreError::Damaged { path: member.path.to_string(), what };
+    let damaged = |what: String| {
+        let id = source.manifest().id.to_string();
+        RestoreError::Damaged { id, path: member.path.to_string(), what }
+    };
+    let read_failed = |cause| RestoreError::Read(source.archive_failed(cause));
     // The closure can only speak of reading; what writing said is kept beside it.
     let mut failure = None;
     let outcome = read_member(stream, member, |content| {
@@ -212,27 +233,24 @@ fn restore_member(
         })
     });
     match (failure, outcome) {
-        (Some(write::WriteError::Damaged(what)), _) | (None, Ok(Err(MemberDamage(what)))) => {
-            Err(damaged(what))
-        }
-        (Some(write::WriteError::Interrupted), _) => Err(RestoreError::Interrupted),
-        (Some(write::WriteError::System(action, path, cause)), _) => {
-            Err(RestoreError::Write { action, path, cause })
-        }
+        (Some(WriteError::Damaged(what)), _) | (None, Ok(Err(MemberDamage(what)))) => Err(damaged(what)),
+        (Some(WriteError::Interrupted), _) => Err(RestoreError::Interrupted),
+        (Some(WriteError::System(error)), _) => Err(error.into()),
         (None, Ok(Ok(()))) => Ok(()),
-        (None, Err(cause)) => Err(RestoreError::Read(cause)),
+        (Some(WriteError::Read(cause)), _) | (None, Err(cause)) => Err(read_failed(cause)),
     }
 }
 
 /// The whole object must be what the manifest says, also where no file lies.
-fn check_rest(stream: StreamReader, manifest: &Manifest, control: &Control<'_>) -> Result<(), RestoreError> {
+fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> Result<(), RestoreError> {
     (control.progress)(stream.position());
-    let (digest, _) = stream.finish().map_err(RestoreError::Read)?;
-    if digest.sha256 == manifest.archive.sha256 && digest.bytes == manifest.archive.bytes {
+    let (digest, _) = stream.finish().map_err(|cause| RestoreError::Read(source.archive_failed(cause)))?;
+    let Manifest { id, archive, .. } = source.manifest();
+    if digest.sha256 == archive.sha256 && digest.bytes == archive.bytes {
         return Ok(());
     }
-    let what = format!("its SHA-256 is {}, the manifest says {}", digest.sha256, manifest.archive.sha256);
-    Err(RestoreError::Damaged { path: manifest.archive.name.clone(), what })
+    let what = format!("its SHA-256 is {}, the manifest says {}", digest.sha256, archive.sha256);
+    Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what })
 }
 
 /// `grastate.dat` for a node, the statements for a replica.
@@ -245,12 +263,20 @@ fn write_state(
     match request.purpose {
         Purpose::Node | Purpose::Cluster => {
             let text = manifest.gtid.grastate(request.purpose == Purpose::Cluster);
-            created.file_of_ours(&request.target.join(GRASTATE_MEMBER), text.as_bytes(), places.owner())
+            Ok(created.file_of_ours(
+                &request.target.join(GRASTATE_MEMBER),
+                text.as_bytes(),
+                places.owner(),
+            )?)
         }
         Purpose::Standalone => Ok(()),
         Purpose::Replica => {
             let text = advice::replica_script(manifest).map_err(RestoreError::Refused)?;
-            created.file_of_ours(&request.target.join(advice::REPLICA_FILE), text.as_bytes(), places.owner())
+            Ok(created.file_of_ours(
+                &request.target.join(advice::REPLICA_FILE),
+                text.as_bytes(),
+                places.owner(),
+            )?)
         }
     }
 }

@@ -6,14 +6,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::created::is_unfinished;
 use super::places::Places;
-use super::write::PLACEHOLDER;
 use super::{RestoreError, is_empty};
 use crate::archive::Index;
 use crate::model::MemberKind;
-
-/// Left by an interrupted restore.
-pub(super) const HIDDEN_SUFFIX: &str = ".wsrep_sst_backup-restoring";
 
 /// Space that a file system may need beyond the data, per file.
 const PER_FILE: u64 = 4096;
@@ -25,10 +22,19 @@ pub(super) fn check(places: &Places, index: &Index) -> Result<(), RestoreError> 
         return Err(RestoreError::Usage(format!("--to '{}': an absolute path is needed", target.display())));
     }
     check_unused(target)?;
-    check_empty(target, places)?;
     for root in places.external_roots() {
         check_unused(&root)?;
     }
+    if let Some(start) = places.start_file().filter(|start| is_unfinished(start)) {
+        let also = if start.starts_with(target) { "" } else { ", and the directories outside of it," };
+        return refused(format!(
+            "'{}' holds a restore that was interrupted, or one that runs ('{}' stands for it); it cannot be started. \
+             If none runs, empty the directory{also} and restore again",
+            target.display(),
+            start.display()
+        ));
+    }
+    check_empty(target)?;
     check_absent(places, index)?;
     check_space(places, index)
 }
@@ -37,15 +43,9 @@ fn refused<T>(why: String) -> Result<T, RestoreError> {
     Err(RestoreError::Refused(why))
 }
 
-fn check_empty(target: &Path, places: &Places) -> Result<(), RestoreError> {
+fn check_empty(target: &Path) -> Result<(), RestoreError> {
     match is_empty(target) {
         Ok(true) => Ok(()),
-        Ok(false) if holds_interrupted(target) || places.start_file().is_some_and(is_placeholder) => {
-            refused(format!(
-                "'{}' holds a restore that was interrupted; it cannot be started. Empty the directory and restore again",
-                target.display()
-            ))
-        }
         Ok(false) => refused(format!(
             "'{}' is not empty; a restore overwrites nothing. Move its content away, or name another directory",
             target.display()
@@ -56,35 +56,18 @@ fn check_empty(target: &Path, places: &Places) -> Result<(), RestoreError> {
                 refused(format!("the directory in which '{}' is to be made does not exist", target.display()))
             }
         },
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => refused(format!(
+            "'{}' is not a directory; name one that is empty, or a new one",
+            target.display()
+        )),
         Err(error) => refused(format!("cannot look into '{}': {error}", target.display())),
     }
-}
-
-fn holds_interrupted(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|listing| {
-        listing.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(HIDDEN_SUFFIX))
-    })
-}
-
-/// The text that a restore puts in the place of the system tablespace; it is there before anything hidden is. Cut
-/// short where the restore ended within its first write.
-fn is_placeholder(start_file: &Path) -> bool {
-    let short = fs::metadata(start_file)
-        .is_ok_and(|data| data.is_file() && data.len() <= u64::try_from(PLACEHOLDER.len()).unwrap_or(0));
-    short && fs::read(start_file).is_ok_and(|content| PLACEHOLDER.as_bytes().starts_with(&content))
 }
 
 /// Outside the data directory other files may be around; none of ours may be there already.
 fn check_absent(places: &Places, index: &Index) -> Result<(), RestoreError> {
     let external = index.members.iter().filter(|m| m.origin.is_some() && m.kind != MemberKind::Directory);
     for place in external.filter_map(|member| places.of(member)) {
-        if places.start_file() == Some(&place) && is_placeholder(&place) {
-            return refused(format!(
-                "'{}' was left by a restore that was interrupted; remove it and what else that restore has written, \
-                 or give another place with --map",
-                place.display()
-            ));
-        }
         if fs::symlink_metadata(&place).is_ok() {
             return refused(format!(
                 "'{}' exists already; the backup has this file outside its data directory. Move it away, or give \
@@ -156,26 +139,4 @@ fn device_of(path: &Path) -> (u64, PathBuf) {
     path.ancestors()
         .find_map(|ancestor| fs::metadata(ancestor).ok().map(|data| (data.dev(), ancestor.to_path_buf())))
         .unwrap_or((0, PathBuf::from("/")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_placeholder_is_known_however_much_of_it_was_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("ibdata1");
-        for (content, known) in [
-            (PLACEHOLDER, true),
-            (&PLACEHOLDER[..20], true),
-            ("", true),
-            ("x", false),
-            (&format!("{PLACEHOLDER}x"), false),
-        ] {
-            fs::write(&file, content).unwrap();
-            assert_eq!(is_placeholder(&file), known, "{content:?}");
-        }
-        assert!(!is_placeholder(folder.path()) && !is_placeholder(&folder.path().join("missing")));
-    }
 }

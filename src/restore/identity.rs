@@ -1,0 +1,43 @@
+//! What the archive says of itself, before the target is looked at.
+
+use sha2::{Digest, Sha256};
+
+use super::RestoreError;
+use crate::archive::{IDENTITY_MEMBER, Index, MemberDamage, StreamReader, hex, read_member};
+use crate::catalog::{Contradiction, Identity, MANIFEST, Source};
+use crate::model::{Member, MemberKind};
+
+/// Largest identity, bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// Reads the first member. What decides about the restore must be the same there and in the manifest.
+pub(super) fn read(
+    stream: &mut StreamReader,
+    source: &Source,
+    index: &Index,
+) -> Result<Identity, RestoreError> {
+    let damaged = |what: String| source.damaged(IDENTITY_MEMBER, what);
+    let is_identity = |member: &&Member| {
+        member.path.as_bytes() == IDENTITY_MEMBER.as_bytes()
+            && member.kind == MemberKind::Generated
+            && member.size <= LIMIT
+    };
+    let first = index.members.first().filter(is_identity);
+    let first = first.ok_or_else(|| damaged("the archive does not begin with it".into()))?;
+    let mut content = Vec::new();
+    let outcome = read_member(stream, first, |data| data.read_to_end(&mut content));
+    if let Err(MemberDamage(what)) =
+        outcome.map_err(|cause| RestoreError::Source(source.archive_failed(cause).into()))?
+    {
+        return Err(damaged(what).into());
+    }
+    if first.sha256.as_ref() != Some(&hex(&Sha256::digest(&content))) {
+        return Err(damaged("its SHA-256 is not that of the index".into()).into());
+    }
+    let identity = Identity::parse(&content)
+        .map_err(|error| damaged(format!("it is not what this file must be: {error}")))?;
+    match identity.contradictions(source.manifest()).into_iter().find(Contradiction::matters) {
+        Some(found) => Err(source.damaged(MANIFEST, found.what).into()),
+        None => Ok(identity),
+    }
+}
