@@ -3,26 +3,29 @@
 
 #[path = "cli_verify/flips.rs"]
 mod flips;
-#[path = "cli_verify/memory.rs"]
-mod memory;
 #[path = "cli_verify/objects.rs"]
 mod objects;
 #[path = "../examples/make_fixture/pages.rs"]
 #[allow(dead_code, reason = "another user needs the rest")]
 mod pages;
+#[path = "cli_verify/stories.rs"]
+mod stories;
 mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 use support::ScriptedMysqld;
 use support::cli::forge::{Forge, ID};
+use support::cli::memory::Memory;
 use support::cli::{cli, open_folder};
 use support::scratch::ServerUser;
 use wsrep_sst_backup::model::Compression;
+use wsrep_sst_backup::verify::verify;
 
 #[test]
 fn what_is_whole_is_said_to_be_whole() {
@@ -117,6 +120,23 @@ fn what_cannot_be_read_is_no_damage() {
     answer.fails_with(1, "manifest.json': Permission denied");
     fs::set_permissions(&backup, fs::Permissions::from_mode(0o755)).unwrap();
     cli("verify latest").on(&repository).run().done();
+}
+
+#[test]
+fn a_bad_sector_is_no_damage() {
+    let folder = open_folder();
+    let backup = Forge::new(ID).compression(Compression::None).write(folder.path());
+    let memory = Memory::read(&backup);
+    for (object, bytes) in
+        [("index.json.zst", 0), ("index.json.zst", 100), ("backup.tar", 0), ("backup.tar", 30000)]
+    {
+        let memory = memory.failing(object, bytes);
+        let error = verify(&memory.source(), 2, &|_| {}, &AtomicBool::new(false)).unwrap_err().to_string();
+        assert_eq!(error, format!("cannot read 'memory/c/{ID}/{object}': Input/output error (os error 5)"));
+    }
+    // Without its index the archive is still read.
+    let alone = memory.with("index.json.zst", vec![]).failing("backup.tar", 30000);
+    assert!(verify(&alone.source(), 2, &|_| {}, &AtomicBool::new(false)).is_err());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use wsrep_sst_backup::model::{Compression, Manifest};
 
-use crate::memory::Memory;
 use crate::support::cli::forge::{Forge, ID, index_lines};
+use crate::support::cli::memory::Memory;
 use crate::support::cli::open_folder;
 
 /// A backup of a few blocks in memory, and the lines of its index.

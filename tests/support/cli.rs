@@ -4,6 +4,8 @@
 //! so that only what the test says counts.
 
 pub mod forge;
+pub mod memory;
+pub mod records;
 pub mod tree;
 
 use std::ffi::{OsStr, OsString};
