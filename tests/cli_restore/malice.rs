@@ -191,8 +191,8 @@ fn an_index_without_end_is_not_read_to_its_end() {
 fn a_frame_that_holds_more_than_it_may_is_not_unpacked() {
     let folder = open_folder();
     let backup = Forge::new(ID).write(&folder.path().join("r"));
-    // 1 GiB of zeros where the index says 100 KiB.
-    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 30), 1).unwrap();
+    // 256 MiB of zeros where the index says 100 KiB.
+    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 28), 1).unwrap();
     fs::write(backup.join("backup.tar.zst"), &bomb).unwrap();
     edit_index(&backup, |lines| {
         let block = lines.iter_mut().find(|line| line["block"].is_object()).unwrap();
