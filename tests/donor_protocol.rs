@@ -20,15 +20,16 @@ fn plain_dialogue() -> String {
 #[test]
 fn mysqld_hears_three_lines_and_the_last_one_behind_the_manifest() {
     let server = ScriptedMysqld::new();
-    let outcome = server.asks().run();
+    let flush = Duration::from_secs(1);
+    let outcome = server.asks().reply(Reply::twice(PAUSED).after(flush)).run();
     assert_eq!(outcome.stdout, plain_dialogue());
     outcome.assert_backed_up(&server);
     let backup = server.backup();
     assert_eq!(names_in(&backup.folder), ["backup.tar.zst", "index.json.zst", "manifest.json"]);
     let frozen = outcome.at("continue") - outcome.at("flush tables");
     let told = Duration::from_millis(backup.manifest["frozen_ms"].as_u64().unwrap());
-    assert!(told <= frozen + Duration::from_millis(5), "{told:?} of {frozen:?}");
-    assert!(told + Duration::from_millis(200) > frozen, "{told:?} of {frozen:?}");
+    // On a loaded machine this side hears a line later than it was said.
+    assert!(told >= flush && told.abs_diff(frozen) < Duration::from_millis(700), "{told:?} of {frozen:?}");
     let last = outcome.messages("INFO").last().map(ToString::to_string).unwrap();
     assert!(last.contains("is complete at 4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:6"), "{last}");
     assert!(last.contains(&format!("frozen for {} ms", told.as_millis())), "{last}");

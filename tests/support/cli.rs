@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::scratch::ServerUser;
-use super::wait_until;
+use super::{copy_program, wait_until};
 
 /// A command that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -88,7 +88,7 @@ impl Cli {
     /// As this user, with a copy of the program in `folder`, where that user can reach it.
     pub fn user(mut self, user: &ServerUser, folder: &Path) -> Self {
         let copy = folder.join("wsrep_sst_backup");
-        fs::copy(&self.program, &copy).expect("cannot copy the program");
+        copy_program(&self.program, &copy);
         self.program = copy;
         self.user = Some(user.clone());
         self
@@ -281,7 +281,7 @@ impl FakeServer {
     pub fn start(name: &str, program: &Path, folder: &Path, stdin: Stdio) -> Self {
         let program = program.join(name);
         let which = Command::new("sh").args(["-c", "command -v sleep"]).output().expect("cannot find sleep");
-        fs::copy(String::from_utf8_lossy(&which.stdout).trim(), &program).expect("cannot copy sleep");
+        copy_program(String::from_utf8_lossy(&which.stdout).trim(), &program);
         let child = Command::new(&program).arg("60").current_dir(folder).stdin(stdin).spawn();
         let server = Self(child.expect("cannot start the fake server"));
         let comm = format!("/proc/{}/comm", server.pid());

@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::PATIENCE;
 use super::cnf::{self, ClusterOptions, NodeFacts};
 use super::node::Node;
 use super::ports::Ports;
 use super::scratch::Scratch;
 use super::server::Server;
 use super::template;
+use super::{PATIENCE, copy_program};
 
 /// Nodes `n1` to `nN` in one folder, stopped and removed when the value is dropped.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ fn install_binary(scratch: &Scratch, binary: Option<&Path>) -> String {
     let bin = scratch.make_dir("bin");
     if let Some(binary) = binary {
         let copy = bin.join("wsrep_sst_backup");
-        fs::copy(binary, &copy).unwrap_or_else(|e| panic!("cannot copy '{}': {e}", binary.display()));
+        copy_program(binary, &copy);
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("cannot chmod");
     }
     format!("{}:/usr//bin:/usr/sbin:/sbin:/bin", bin.display())

@@ -44,6 +44,8 @@ pub mod sql;
 pub mod template;
 pub mod writer;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
@@ -62,6 +64,14 @@ pub use writer::{Writer, WriterStats};
 /// How long a server may take for anything that has no time of its own here; generous, because several
 /// clusters share few cores.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Copies a program that is to be started. `cp` does it: had this process written the file, a test beside this one that
+/// is just starting something would hold it open for writing, and the system would refuse to run it ("Text file busy").
+pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let status = Command::new("cp").arg("--").args([from, to]).status().expect("cannot run cp");
+    assert!(status.success(), "cannot copy '{}' to '{}'", from.display(), to.display());
+}
 
 /// Asks `condition` every 20 ms until it holds; false when `timeout` has passed without that.
 pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {

@@ -126,7 +126,7 @@ impl<'a> Ask<'a> {
     pub fn run_as(mut self, user: &ServerUser) -> Self {
         user.own_tree(&self.server.path(""));
         let copy = self.server.path("wsrep_sst_backup");
-        std::fs::copy(&self.program, &copy).expect("cannot copy the program");
+        crate::support::copy_program(&self.program, &copy);
         self.program = copy.to_string_lossy().into_owned();
         self.user = Some(user.uid);
         self
