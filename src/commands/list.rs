@@ -10,9 +10,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{CommandError, print, print_json};
+use super::{CommandError, CommonArgs, print, print_json};
 use crate::catalog::{Catalog, Record};
-use crate::cli::CommonArgs;
 use crate::model::{BackupId, Manifest, State};
 use crate::ui::{Align, Table, bytes, duration_ms, time};
 

@@ -1,5 +1,6 @@
 //! One file per command: arguments, the call, and what a person or a program is shown.
 
+mod common;
 pub mod list;
 pub mod restore;
 pub mod show;
@@ -13,6 +14,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
+
+pub use common::CommonArgs;
 
 use crate::catalog::{CatalogError, Selector, Source, SourceError};
 use crate::config::Settings;

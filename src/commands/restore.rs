@@ -6,8 +6,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{CommandError, IdArgs, interruption, print, print_json};
-use crate::cli::CommonArgs;
+use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json};
 use crate::model::Manifest;
 use crate::restore::{Advice, Control, Map, Purpose, Request, Restored, advice, restore};
 use crate::ui::{Bar, bytes, duration_ms, grouped};

@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use super::{CommandError, IdArgs, print, print_json};
-use crate::cli::CommonArgs;
+use super::{CommandError, CommonArgs, IdArgs, print, print_json};
 use crate::model::Manifest;
 use crate::ui::{bytes, duration_ms, grouped, time};
 

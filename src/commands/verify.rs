@@ -5,8 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::{CommandError, IdArgs, interruption, print, print_json};
-use crate::cli::CommonArgs;
+use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json};
 use crate::model::Manifest;
 use crate::ui::{Bar, bytes, duration_ms, grouped};
 use crate::verify::{Report, VerifyError, verify};
