@@ -79,8 +79,8 @@ fn what_a_killed_restore_leaves_is_no_server_and_says_so() {
     assert!(!target.join("grastate.dat").exists(), "nothing that a node could join with");
     let place = target.display();
     let hint = format!(
-        "'{place}' holds a restore that is not complete ('{place}/ibdata1' says so): no server can start on it. If none \
-         is running, empty the directory and restore again"
+        "'{place}' holds a restore that was interrupted, or one that runs ('{place}/ibdata1' stands for it); it cannot \
+         be started. If none runs, empty the directory and restore again"
     );
     for stage in ["in the middle", "at its beginning", "behind the system tablespace"] {
         match stage {
@@ -124,8 +124,8 @@ fn a_system_tablespace_elsewhere_is_guarded_there() {
     restore(&server.repository(), &target, "").fails(
         1,
         &format!(
-            "'{}' holds a restore that is not complete ('{}' says so): no server can start on it. If none is running, \
-             empty the directory, and the directories outside of it, and restore again",
+            "'{}' holds a restore that was interrupted, or one that runs ('{}' stands for it); it cannot be started. If \
+             none runs, empty the directory, and the directories outside of it, and restore again",
             target.display(),
             home.display()
         ),

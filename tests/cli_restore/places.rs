@@ -211,20 +211,32 @@ fn two_files_never_get_the_same_place() {
 }
 
 #[test]
-fn relative_links_lead_to_the_same_place_from_a_new_directory() {
-    let server = ScriptedMysqld::new();
-    server.write_outside("myisam/t.MYD", "rows");
-    symlink("../../myisam/t.MYD", server.datadir().join("db/t.MYD")).unwrap();
-    server.asks().run().assert_backed_up(&server);
-    let beside = server.path("new");
-    fs::create_dir_all(server.path("deep")).unwrap();
-    for (target, wanted) in
-        [(beside, "../../myisam/t.MYD".into()), (server.path("deep/new"), server.path("myisam/t.MYD"))]
-    {
-        fs::remove_dir_all(server.path("myisam")).unwrap();
-        restore(&server.repository(), &target, "--as standalone").done();
-        assert_eq!(link(target.join("db/t.MYD")), wanted);
-        assert_eq!(read(target.join("db/t.MYD")), "rows");
+fn relative_paths_lead_to_the_same_place_from_a_new_directory() {
+    let folder = open_folder();
+    let outside = folder.path().join("myisam/t.MYD");
+    fs::create_dir_all(outside.parent().unwrap()).unwrap();
+    fs::write(&outside, "rows").unwrap();
+    let old = folder.path().join("old").display().to_string();
+    Forge::new(ID)
+        .manifest(|manifest| manifest["server"]["datadir"] = old.into())
+        .link("db/u.MYD", "../../myisam/t.MYD")
+        .link("db/v.MYD", "../undo001")
+        .generated("bin.index", "../logs/bin.000001\n./bin.000002\n")
+        .write(&folder.path().join("r"));
+    fs::create_dir(folder.path().join("deep")).unwrap();
+    let log = folder.path().join("logs/bin.000001").display().to_string();
+    for (target, link_text, index) in [
+        ("new", "../../myisam/t.MYD".into(), "../logs/bin.000001\n./bin.000002\n".to_owned()),
+        ("deep/new", outside.clone(), format!("{log}\n./bin.000002\n")),
+    ] {
+        let target = folder.path().join(target);
+        restore(&folder.path().join("r"), &target, "--as standalone").done();
+        assert_eq!(
+            (link(target.join("db/u.MYD")), read(target.join("db/u.MYD"))),
+            (link_text, "rows".to_owned())
+        );
+        assert_eq!(link(target.join("db/v.MYD")), Path::new("../undo001"));
+        assert_eq!(read(target.join("bin.index")), index);
     }
 }
 
