@@ -14,9 +14,6 @@ use crate::report::Row;
 use crate::support::program::with_program;
 use crate::support::{Cluster, ClusterOptions, PATIENCE, Program};
 
-/// Bytes of one table, as with sysbench's `--table-size=400000`.
-const TABLE: u64 = 100 << 20;
-
 /// Where everything happens: one folder on one file system.
 pub(crate) struct Stage {
     /// A cluster of one node, which garbd can ask for a backup.
@@ -72,8 +69,7 @@ impl Stage {
     /// Makes the tables.
     pub(crate) fn fill(&self, bytes: u64) -> Result<()> {
         let begun = Instant::now();
-        let count = u32::try_from(bytes.div_ceil(TABLE)).context("too large")?;
-        sysbench::fill(self.cluster.n(1), self.dir(), 1, count, bytes)?;
+        let count = sysbench::fill(self.cluster.n(1), self.dir(), bytes)?;
         let made = gib(self.data_bytes()?);
         let took = begun.elapsed().as_secs_f64();
         say(&format!("{made} in {count} tables as sysbench makes them, in {took:.0} s"));

@@ -1,8 +1,7 @@
 //! The donor program while mysqld runs it.
 //!
 //! It is nobody's child here, so neither `wait4` nor its exit tells anything: `/proc` is read every 2 ms. `VmHWM` only
-//! grows, so what is missed is at most what the program did in the last pause between two readings; the longest of
-//! them is told.
+//! grows, so all that can be missed is what the program did between the last reading and its end; that time is told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +29,8 @@ pub(crate) struct Observed {
     pub(crate) wall: Duration,
     /// Readings.
     pub(crate) readings: u64,
-    /// The longest pause between two readings.
-    pub(crate) longest_pause: Duration,
+    /// From the last reading of its memory to the moment when it was seen to have none any more.
+    pub(crate) unseen: Duration,
 }
 
 /// A thread that waits for the donor program of one mysqld and watches it until it ends.
@@ -71,24 +70,18 @@ fn find(mysqld: u32, given_up: &AtomicBool) -> Option<u32> {
 fn watch(pid: u32) -> Option<Observed> {
     let begun = Instant::now();
     let mut last = begun;
-    let mut seen: Option<Observed> = None;
+    let mut seen =
+        Observed { peak: 0, cpu: Duration::ZERO, wall: Duration::ZERO, readings: 0, unseen: Duration::ZERO };
     // A process that has ended has no memory any more, but keeps its times until its parent has asked for them.
     while let Some(stat) = proc::stat(pid) {
-        let now = Instant::now();
-        let peak = proc::peak_resident(pid);
-        let before = seen.map_or((0, 0, Duration::ZERO), |s| (s.peak, s.readings, s.longest_pause));
-        seen = Some(Observed {
-            peak: peak.unwrap_or_default().max(before.0),
-            cpu: stat.cpu,
-            wall: now - begun,
-            readings: before.1 + 1,
-            longest_pause: before.2.max(now - last),
-        });
-        if peak.is_none() {
-            break;
-        }
-        last = now;
+        seen.cpu = stat.cpu;
+        let Some(peak) = proc::peak_resident(pid) else { break };
+        seen.peak = seen.peak.max(peak);
+        seen.readings += 1;
+        last = Instant::now();
         thread::sleep(PAUSE);
     }
-    seen.filter(|seen| seen.peak > 0)
+    seen.wall = begun.elapsed();
+    seen.unseen = last.elapsed();
+    (seen.readings > 0).then_some(seen)
 }

@@ -104,14 +104,14 @@ pub(crate) fn as_parent() -> Option<ExitCode> {
     }
 }
 
-/// The command's stdout goes nowhere, as ours has the figures; scripts write to files.
+/// The command's stdout goes where its stderr goes, as ours has the figures.
 fn measure(command: &[std::ffi::OsString], must_succeed: bool) -> Result<()> {
     let [program, arguments @ ..] = command else { bail!("no command to measure") };
     let begun = Instant::now();
     let status = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(std::io::stderr())
         .status()
         .with_context(|| format!("cannot start '{}'", program.display()))?;
     let wall = begun.elapsed();

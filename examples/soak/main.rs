@@ -1,0 +1,122 @@
+//! Checks that take too long for `scripts/test`: many backups in a row, and the memory of large ones.
+//!
+//! `scripts/soak` builds the program and runs this with its path. [`series`] takes backups one after the other from a
+//! cluster that is written to; [`memory`] takes some of much data and of many files. Each promise that is looked at is
+//! named beforehand in [`promises`]: one that nothing was seen of counts as broken, as when a part ends early.
+#![allow(clippy::print_stdout, reason = "it talks to a person")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod leftovers;
+mod memory;
+mod promises;
+mod series;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, ensure};
+use clap::{Parser, ValueEnum};
+use common::machine::{self, Machine};
+use common::{heading, say, show};
+use promises::Promises;
+
+/// Takes many backups, and large ones, and checks every promise on each.
+#[derive(Debug, Parser)]
+#[command(name = "soak")]
+struct Options {
+    /// The program under test
+    #[arg(value_name = "PATH-OF-wsrep_sst_backup")]
+    program: PathBuf,
+    /// Backups in a row
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..))]
+    backups: u32,
+    /// Data for the memory part, in GiB
+    #[arg(long, value_name = "GIB", default_value = "3", value_parser = common::format::parse_gib)]
+    size: u64,
+    /// Most memory that the program may have resident, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory_limit: u64,
+    /// Which part to run
+    #[arg(long, value_enum, default_value_t = Part::All)]
+    part: Part,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Many backups of three nodes, a restored node, rows compared
+    Series,
+    /// Peak memory of donor, verify and restore
+    Memory,
+    /// Both
+    All,
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = common::measured::as_parent() {
+        return code;
+    }
+    let options = Options::parse();
+    let begun = Instant::now();
+    let mut promises = Promises::default();
+    match start(&options) {
+        Ok(()) => run(&options, &mut promises),
+        Err(error) => {
+            say(&format!("{error:#}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    heading("Summary");
+    show(&promises.table());
+    say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
+    if promises.all_kept() {
+        println!("\n{}", common::talk::styled("1;32", "Every promise was kept"));
+        ExitCode::SUCCESS
+    } else {
+        println!("\n{}", common::talk::styled("1;31", "A promise was broken"));
+        ExitCode::FAILURE
+    }
+}
+
+/// Refuses at once what would fail after minutes.
+fn start(options: &Options) -> Result<()> {
+    ensure!(options.program.is_file(), "no program '{}': run scripts/soak", options.program.display());
+    let place = Path::new("/tmp");
+    heading("The machine");
+    Machine::look(place)?.tell();
+    let series = u64::from(options.backups) * series::STORED_BY_EACH;
+    let room = if options.part == Part::Series { series } else { series.max(3 * options.size) };
+    machine::ensure_room(place, room + (2 << 30))
+}
+
+fn run(options: &Options, promises: &mut Promises) {
+    if options.part != Part::Memory {
+        promises.declare(&series::PROMISES);
+        part("series", promises, |promises| series::run(&options.program, options.backups, promises));
+    }
+    if options.part != Part::Series {
+        promises.declare(&memory::PROMISES);
+        let limit = options.memory_limit << 20;
+        part("memory", promises, |promises| memory::run(&options.program, options.size, limit, promises));
+    }
+}
+
+/// Runs one part. The harness reports by panicking: that ends the part, not the program.
+fn part(name: &str, promises: &mut Promises, work: impl FnOnce(&mut Promises) -> Result<()>) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(promises))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(anyhow!("{}", text.unwrap_or("a panic without a message")))
+    });
+    if let Err(error) = outcome {
+        say(&format!(
+            "{}: {error:#}",
+            common::talk::styled("1;31", &format!("the part '{name}' ended early"))
+        ));
+        promises.ended_early(name);
+    }
+}
