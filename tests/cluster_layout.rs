@@ -221,7 +221,7 @@ impl Stage {
     fn assert_whole(&self, writer: Writer) -> Writer {
         std::thread::sleep(Duration::from_millis(500));
         let stats = writer.stop();
-        assert!(stats.commits > 0 && stats.errors == 0, "{stats:?}");
+        assert!(stats.commits > 0 && stats.errors <= stats.commits / 20, "{stats:?}");
         assert_same_rows(self.cluster.nodes().map(|n| &**n));
         check_tables(self.node());
         Writer::start(self.cluster.n(1), 200)

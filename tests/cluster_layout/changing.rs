@@ -72,7 +72,7 @@ fn changing_files(page_size: u32) {
     program.restore(&manifest, &donor.datadir(), &[]);
     rejoin_by_ist(donor, &manifest);
     let stats = writer.stop();
-    assert!(stats.commits > 0 && stats.errors == 0, "{stats:?}");
+    assert!(stats.commits > 0 && stats.errors <= stats.commits / 20, "{stats:?}");
     assert_same_rows(cluster.nodes().map(|n| &**n));
     check_tables(donor);
     assert_no_replica(&cluster, &program, &manifest);
