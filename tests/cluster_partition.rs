@@ -45,6 +45,14 @@ fn program_pid(cluster: &Cluster) -> Pid {
     Pid::from_raw(pid.expect("the donor program runs"))
 }
 
+/// Two changes of the group at once could cost the others their quorum: garbd's leaving comes first.
+fn wait_until_garbd_has_left(cluster: &Cluster) {
+    let three = || [1, 3].iter().all(|number| cluster.n(*number).status("wsrep_cluster_size") == "3");
+    assert!(wait_until(LONG, three), "garbd did not leave");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(three(), "the group has changed");
+}
+
 /// Asks n2, cuts it off while it copies, lets the copy go on when the others have noticed, and reconnects
 /// it when the program waits.
 fn cut_off_while_copying(cluster: &Cluster) -> support::LogMark {
@@ -54,6 +62,7 @@ fn cut_off_while_copying(cluster: &Cluster) -> support::LogMark {
     assert!(wait_until(LONG, || said(donor, mark, "the server is frozen at")), "{}", donor.log_since(mark));
     let program = program_pid(cluster);
     kill(program, Signal::SIGSTOP).expect("SIGSTOP");
+    wait_until_garbd_has_left(cluster);
     isolate(donor, true);
     let noticed = wait_until(LONG, || cluster.n(1).status("wsrep_cluster_size") == "2");
     kill(program, Signal::SIGCONT).expect("SIGCONT");
@@ -98,7 +107,11 @@ fn a_donor_cut_off_just_before_its_transfer_ends_is_synced_when_it_is_back() {
     let writer = Writer::start(cluster.n(1), 50);
     let mark = Garbd::run_backup(&cluster, 2, None).donor_mark;
     assert!(wait_until(LONG, || said(donor, mark, "the server is frozen at")), "{}", donor.log_since(mark));
+    let program = program_pid(&cluster);
+    kill(program, Signal::SIGSTOP).expect("SIGSTOP");
+    wait_until_garbd_has_left(&cluster);
     isolate(donor, true);
+    kill(program, Signal::SIGCONT).expect("SIGCONT");
     assert!(wait_until(LONG, || said(donor, mark, "is complete at")), "{}", donor.log_since(mark));
     assert!(wait_until(LONG, || donor.status("wsrep_cluster_status") == "non-Primary"));
     assert!(!said(donor, mark, "cut off"), "the program was to end before: {}", donor.log_since(mark));
