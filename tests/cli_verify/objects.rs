@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use wsrep_sst_backup::model::Compression;
 
-use crate::support::cli::forge::{Forge, ID, adopt_archive, index_lines};
+use crate::support::cli::forge::{Forge, ID, adopt_archive, edit_index, edit_manifest, index_lines};
 use crate::support::cli::{Answer, cli, open_folder};
 use crate::support::damage::{append, delete, flip, truncate};
 
@@ -131,6 +131,43 @@ fn a_cut_archive_costs_the_files_behind_the_cut() {
             fs::write(&archive, &whole).unwrap();
         }
     }
+}
+
+#[test]
+fn damage_behind_the_last_member_is_told_beside_other_findings() {
+    let folder = open_folder();
+    let backup = Forge::new(ID).write(folder.path());
+    // The end of the tar as a block of its own.
+    let members = index_lines(&backup).into_iter().filter_map(|line| line["member"]["end_offset"].as_u64());
+    let end = members.max().unwrap();
+    let archive = backup.join("backup.tar.zst");
+    let stream = zstd::decode_all(fs::read(&archive).unwrap().as_slice()).unwrap();
+    let (data, tail) = stream.split_at(usize::try_from(end).unwrap());
+    let frames = [data, tail].map(|part| zstd::bulk::compress(part, 1).unwrap());
+    fs::write(&archive, frames.concat()).unwrap();
+    edit_index(&backup, |lines| {
+        let at = lines.iter().position(|line| line["block"].is_object()).unwrap();
+        let first = frames[0].len();
+        let block =
+            |offset, bytes, raw| serde_json::json!({"block": {"offset": offset, "bytes": bytes, "raw": raw}});
+        lines[at] = block(0, first, data.len());
+        lines.insert(at + 1, block(first, frames[1].len(), tail.len()));
+        lines.last_mut().unwrap()["end"]["blocks"] = 2.into();
+    });
+    adopt_archive(&backup);
+    verify(folder.path()).done();
+    edit_manifest(&backup, |manifest| manifest["node"] = "n2".into());
+    let first = frames[0].len() as u64;
+    flip(&archive, first, 0);
+    assert_found(
+        folder.path(),
+        &[
+            "manifest.json: it says node 'n2', the archive says 'n1'",
+            &format!(
+                "backup.tar.zst: block 1 at byte {first} of the archive: its zstd data is damaged (Unknown frame descriptor)"
+            ),
+        ],
+    );
 }
 
 #[test]
