@@ -1,0 +1,58 @@
+//! What is left to do on every way out, shared with the thread that ends the process when the main one hangs.
+
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::error::abort_status;
+use super::primary::PrimaryGate;
+use super::report::Reporter;
+use crate::capture::{Login, Outlook, Watch};
+use crate::model::State;
+use crate::sst::{Abort, ErrorLog, LockError, TransferLock};
+
+/// The ways out of one run.
+pub(super) struct Ending {
+    /// No way out leads past it.
+    pub(super) gate: PrimaryGate,
+    reporter: OnceLock<Reporter>,
+    /// Goes with the run, or with the last resort.
+    lock: Mutex<Option<TransferLock>>,
+}
+
+impl Ending {
+    /// With what is known at the very start.
+    pub(super) fn new(login: Login, log: Option<ErrorLog>) -> Self {
+        Self { gate: PrimaryGate::new(login, log), reporter: OnceLock::new(), lock: Mutex::default() }
+    }
+
+    /// The reporter of this run, known to the last resort too.
+    pub(super) fn report(&self, reporter: Reporter) -> &Reporter {
+        self.reporter.get_or_init(|| reporter)
+    }
+
+    /// Waits until no other transfer of the data directory runs; from here to the end none begins.
+    pub(super) fn one_at_a_time(&self, datadir: &Path, watch: &Watch) -> Result<(), LockError> {
+        let lock = TransferLock::acquire(datadir, &|| watch.aborted())?;
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+        Ok(())
+    }
+
+    /// The end of a run whose main thread hangs in a disk or a storage; `end` does not return.
+    ///
+    /// mysqld keeps the node a donor until this program is gone, and nothing else can end it: leaving
+    /// temporary files is the smaller harm. Only the manifest can say now whether there is a backup.
+    pub(super) fn without_the_main_thread(&self, abort: &Abort, outlook: &Outlook, end: fn(u8)) {
+        log::error!(
+            "{abort}, and a disk or the repository hangs: temporary files may be left, and there is a backup only if 'list' shows it"
+        );
+        if let Some(reporter) = self.reporter.get() {
+            reporter.finish(State::Failed, Some(abort.to_string()));
+        }
+        self.gate.wait(outlook);
+        // The main thread may have come back meanwhile, and ends in good order.
+        if !outlook.is_over() {
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            end(abort_status(abort));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! How members are asked: the account, the local socket, the addresses that the administrator has named.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{ServerOptions, Settings};
+use crate::model::HostPort;
+use crate::sql::{Account, Endpoint, SqlSession, Tls};
+
+/// Sockets of servers that are told nothing, by distribution.
+const SOCKETS: [&str; 3] = ["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"];
+
+/// The ways to ask.
+#[derive(Debug, Clone)]
+pub struct Access {
+    account: Account,
+    /// The local server's socket, where there is one.
+    pub socket: Option<PathBuf>,
+    /// Members that the administrator has named.
+    pub members: Vec<HostPort>,
+}
+
+impl Access {
+    /// By our own settings; the socket by `socket`, else by the server's own option, else at its usual places.
+    /// `user` is the user of the operating system.
+    pub fn new(settings: &Settings, server: &ServerOptions, user: Option<String>) -> Self {
+        let tls = settings.ssl_ca.clone().map(|ca| Tls {
+            ca,
+            identity: settings.ssl_cert.clone().zip(settings.ssl_key.clone()),
+            verify_name: settings.ssl_verify_server_cert,
+        });
+        let account =
+            Account { user: settings.user.clone().or(user), password: settings.password.clone(), tls };
+        let configured = settings.socket.clone().or_else(|| {
+            let datadir = Path::new(server.get("datadir").unwrap_or("/var/lib/mysql"));
+            server.get("socket").map(|socket| datadir.join(socket))
+        });
+        let usual = || SOCKETS.iter().map(PathBuf::from).find(|socket| socket.exists());
+        Self { account, socket: configured.or_else(usual), members: settings.members.clone() }
+    }
+
+    /// The user that asks.
+    pub fn user(&self) -> &str {
+        self.account.user.as_deref().unwrap_or_default()
+    }
+
+    /// Whether connections over TCP are encrypted.
+    pub fn has_tls(&self) -> bool {
+        self.account.tls.is_some()
+    }
+
+    /// The local server.
+    pub fn local(&self) -> Option<Endpoint> {
+        self.socket.clone().map(Endpoint::Socket)
+    }
+
+    /// Connects; the text says why not.
+    pub fn connect(&self, endpoint: &Endpoint) -> Result<SqlSession, String> {
+        SqlSession::connect(endpoint, &self.account)
+    }
+}

@@ -1,0 +1,132 @@
+//! Whether a node that starts at a position can join by IST.
+//!
+//! A donor sends the write sets after `seqno` from its gcache, which reaches down to `wsrep_local_cached_downto`:
+//! IST is possible while some member of the same history has `cached_downto` ≤ seqno + 1. Otherwise, and with
+//! another state UUID, the node takes a full SST.
+
+use super::report::MemberReport;
+use super::survey::Survey;
+use crate::model::WsrepGtid;
+
+/// What a node restored at a position will do when it joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IstOutlook {
+    /// It joins by IST.
+    Possible {
+        /// A member that has the write sets.
+        donor: String,
+        /// Write sets to be sent, as of now.
+        writesets: u64,
+        /// Write sets that may still be added before the oldest one needed is dropped: 0 when the needed one is the
+        /// oldest in the cache.
+        spare: u64,
+    },
+    /// No member has the write sets any more.
+    TooOld {
+        /// The oldest seqno that any member has.
+        oldest: i64,
+        /// The member that has it.
+        member: String,
+    },
+    /// The cluster has another history.
+    OtherHistory {
+        /// Its state UUID.
+        uuid: String,
+    },
+    /// No member in the Primary component has answered.
+    Unknown {
+        /// Why, for each that was asked.
+        why: String,
+    },
+}
+
+impl IstOutlook {
+    /// For a node at `gtid`, by what the members say.
+    pub fn new(survey: &Survey, gtid: &WsrepGtid) -> Self {
+        let primary: Vec<_> = survey.reports.iter().filter(|report| report.is_primary()).collect();
+        let same: Vec<_> = primary
+            .iter()
+            .filter(|report| report.state_uuid().is_some_and(|uuid| uuid == gtid.uuid))
+            .collect();
+        if same.is_empty() {
+            return match primary.iter().find_map(|report| report.state_uuid()) {
+                Some(uuid) => Self::OtherHistory { uuid: uuid.to_owned() },
+                None => Self::Unknown { why: silence(survey) },
+            };
+        }
+        let needed = gtid.seqno.saturating_add(1);
+        let last = same.iter().filter_map(|report| report.last_committed()).max().unwrap_or(gtid.seqno);
+        let writesets = u64::try_from(last.saturating_sub(gtid.seqno)).unwrap_or(0);
+        let cached = |report: &&MemberReport| report.cached_downto().filter(|downto| *downto > 0);
+        let Some((downto, donor)) =
+            same.iter().filter_map(|report| Some((cached(report)?, report.name()))).min()
+        else {
+            return Self::Unknown { why: "no member tells wsrep_local_cached_downto".into() };
+        };
+        // Nothing written since needs no write set at all.
+        if downto <= needed || writesets == 0 {
+            let spare = u64::try_from(needed.saturating_sub(downto)).unwrap_or(0);
+            Self::Possible { donor: donor.to_owned(), writesets, spare }
+        } else {
+            Self::TooOld { oldest: downto, member: donor.to_owned() }
+        }
+    }
+}
+
+fn silence(survey: &Survey) -> String {
+    let silent = survey.silent.iter().map(|silent| silent.why.clone());
+    let cut_off = survey
+        .reports
+        .iter()
+        .filter(|report| !report.is_primary())
+        .map(|report| format!("'{}' is not in the Primary component", report.name()));
+    let all: Vec<String> = silent.chain(cut_off).collect();
+    if all.is_empty() { "no member is known".into() } else { all.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Endpoint;
+
+    const UUID: &str = "64f8fd84-e4fc-11f1-a7f7-8a19f99d6a1a";
+
+    fn member(name: &str, uuid: &str, downto: &str, last: &str) -> MemberReport {
+        MemberReport::of(
+            Endpoint::Tcp(name.parse().unwrap()),
+            &[("wsrep_node_name", name)],
+            &[
+                ("wsrep_cluster_status", "Primary"),
+                ("wsrep_cluster_state_uuid", uuid),
+                ("wsrep_local_cached_downto", downto),
+                ("wsrep_last_committed", last),
+            ],
+        )
+    }
+
+    fn outlook(members: Vec<MemberReport>, seqno: i64) -> IstOutlook {
+        let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
+        IstOutlook::new(&Survey { reports: members, ..Survey::default() }, &gtid)
+    }
+
+    #[test]
+    fn the_member_that_reaches_down_furthest_decides() {
+        let members = || vec![member("a", UUID, "50", "100"), member("b", UUID, "40", "99")];
+        let possible = |writesets, spare| IstOutlook::Possible { donor: "b".into(), writesets, spare };
+        assert_eq!(outlook(members(), 60), possible(40, 21));
+        assert_eq!(outlook(members(), 39), possible(61, 0));
+        assert_eq!(outlook(members(), 38), IstOutlook::TooOld { oldest: 40, member: "b".into() });
+        assert_eq!(outlook(vec![member("b", UUID, "40", "38")], 38), possible(0, 0));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_guessed() {
+        let other = "11111111-e4fc-11f1-a7f7-8a19f99d6a1a";
+        let strangers = vec![member("a", other, "1", "9")];
+        assert_eq!(outlook(strangers, 5), IstOutlook::OtherHistory { uuid: other.into() });
+        let empty = vec![member("a", UUID, "18446744073709551615", "9")];
+        assert!(matches!(outlook(empty, 5), IstOutlook::Unknown { .. }));
+        let nobody = outlook(vec![], 5);
+        assert_eq!(nobody, IstOutlook::Unknown { why: "no member is known".into() });
+    }
+}

@@ -1,0 +1,150 @@
+//! Asking everybody.
+
+use std::collections::BTreeSet;
+
+use super::access::Access;
+use super::report::MemberReport;
+use crate::model::HostPort;
+use crate::sql::Endpoint;
+
+/// A member that the group knows and that has not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silent {
+    /// wsrep_node_name; empty where only its address is known.
+    pub name: String,
+    /// Its incoming address; empty for an arbitrator and for a node that tells none.
+    pub address: String,
+    /// Why it has not answered.
+    pub why: String,
+}
+
+/// Everything that the members say.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Those that answered: the local one first.
+    pub reports: Vec<MemberReport>,
+    /// Whether the first of `reports` is the server of this machine.
+    pub has_local: bool,
+    /// Those that did not.
+    pub silent: Vec<Silent>,
+    /// Arbitrators (garbd): members without data.
+    pub arbitrators: Vec<String>,
+}
+
+impl Survey {
+    /// Asks the local server, the members that are named, and those that these know.
+    pub fn take(access: &Access) -> Self {
+        let mut survey = Self::default();
+        let mut known = BTreeSet::new();
+        let named = access.members.iter().cloned().map(Endpoint::Tcp);
+        let mut local_silence = None;
+        for endpoint in access.local().into_iter().chain(named) {
+            let is_local = matches!(endpoint, Endpoint::Socket(_));
+            match ask(access, endpoint.clone()) {
+                Ok((report, members)) => {
+                    survey.has_local |= is_local;
+                    known.extend(members);
+                    survey.add(report);
+                }
+                Err(why) if is_local => local_silence = Some(why),
+                Err(why) => {
+                    survey.silent.push(Silent { name: String::new(), address: endpoint.to_string(), why });
+                }
+            }
+        }
+        // Those that tell names first: whoever is met by address alone may be one of them.
+        for (name, address) in known.into_iter().rev() {
+            survey.meet(access, name, address);
+        }
+        // Nobody has answered: then also the local server's silence is worth a word.
+        if survey.reports.is_empty()
+            && let Some(why) = local_silence
+        {
+            let address = access.local().map(|endpoint| endpoint.to_string()).unwrap_or_default();
+            survey.silent.insert(0, Silent { name: String::new(), address, why });
+        }
+        survey
+    }
+
+    /// Asks a member that the group knows, unless it has answered already. The name may be unknown.
+    fn meet(&mut self, access: &Access, name: String, address: String) {
+        let is_met = |known: &str| !known.is_empty() && known == address;
+        if self.report(&name).is_some() || self.silent.iter().any(|silent| is_met(&silent.address)) {
+            return;
+        }
+        if address.is_empty() {
+            // mysqld always tells an address, AUTO or not; garbd has none.
+            self.arbitrators.push(if name.is_empty() { "garbd".into() } else { name });
+            return;
+        }
+        let answer = address
+            .parse::<HostPort>()
+            .and_then(|address| ask(access, Endpoint::Tcp(address)))
+            .and_then(|(report, _)| {
+                let found = report.name().to_owned();
+                let is_right = name.is_empty() || found == name;
+                if is_right { Ok(report) } else { Err(format!("'{found}' answers there")) }
+            });
+        match answer {
+            Ok(report) => self.add(report),
+            Err(why) => self.silent.push(Silent { name, address, why }),
+        }
+    }
+
+    fn add(&mut self, report: MemberReport) {
+        if self.report(report.name()).is_none() {
+            self.reports.push(report);
+        }
+    }
+
+    /// The answer of the node of this name.
+    pub fn report(&self, name: &str) -> Option<&MemberReport> {
+        self.reports.iter().find(|report| report.name() == name)
+    }
+
+    /// The answer of the server of this machine.
+    pub fn local(&self) -> Option<&MemberReport> {
+        self.reports.first().filter(|_| self.has_local)
+    }
+}
+
+/// A member of the group: its name, which may be empty, and its incoming address.
+type Known = (String, String);
+
+/// One member's answer, and whom it knows.
+fn ask(access: &Access, endpoint: Endpoint) -> Result<(MemberReport, Vec<Known>), String> {
+    let mut session = access.connect(&endpoint)?;
+    let report = MemberReport::ask(endpoint, &mut session)?;
+    let members = match session.cluster_members() {
+        Ok(members) if !members.is_empty() => members,
+        told => {
+            log::debug!("'{}' does not tell the names of the members: {:?}", report.name(), told.err());
+            others_by_address(&report)
+        }
+    };
+    Ok((report, members))
+}
+
+/// The other members by `wsrep_incoming_addresses`, in which `wsrep_local_index` is the place of the member itself.
+fn others_by_address(report: &MemberReport) -> Vec<Known> {
+    let addresses = report.status("wsrep_incoming_addresses").unwrap_or_default().split(',').map(str::trim);
+    let own = report.number("wsrep_local_index").and_then(|index| usize::try_from(index).ok());
+    let others = addresses.enumerate().filter(|(index, _)| Some(*index) != own);
+    others.map(|(_, address)| (String::new(), address.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_names_the_addresses_tell_who_else_is_there() {
+        let endpoint = Endpoint::Tcp("a".parse().unwrap());
+        let status = [("wsrep_incoming_addresses", "a:1,b:1,,AUTO"), ("wsrep_local_index", "1")];
+        let report = MemberReport::of(endpoint.clone(), &[("wsrep_node_name", "n2")], &status);
+        let addresses: Vec<String> = others_by_address(&report).into_iter().map(|(_, a)| a).collect();
+        assert_eq!(addresses, ["a:1", "", "AUTO"]);
+        let alone = [("wsrep_incoming_addresses", "a:1"), ("wsrep_local_index", "0")];
+        assert!(others_by_address(&MemberReport::of(endpoint, &[], &alone)).is_empty());
+    }
+}

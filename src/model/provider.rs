@@ -1,0 +1,20 @@
+//! `wsrep_provider_options`, the settings of Galera.
+
+/// One of the provider's options (`name = value;`), also as `show variables` prints them, with blanks around.
+pub fn provider_option<'a>(options: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = options.rsplit(';').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_the_provider_are_found_by_their_whole_name() {
+        let options = "base_port=4567; gcache.size = 128M;socket.ssl=yes;gcache.size_x=1;gcache.size=1G;";
+        assert_eq!(provider_option(options, "gcache.size"), Some("1G"));
+        assert_eq!(provider_option(options, "socket.ssl"), Some("yes"));
+        assert_eq!(provider_option(options, "size"), None);
+    }
+}

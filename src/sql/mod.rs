@@ -1,0 +1,150 @@
+//! SQL to a server: short questions, each with a time limit.
+//!
+//! SQL is optional everywhere: a donor with `wsrep_sst_donor_rejects_queries=ON` may refuse connections, and a
+//! frozen server blocks `SHOW MASTER STATUS` until it is thawed. So every statement has a time limit, which is
+//! the socket's, and no answer is an answer: the errors are texts for a person.
+
+mod endpoint;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mysql::prelude::Queryable;
+use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
+
+pub use endpoint::{Account, Endpoint, Tls};
+
+use crate::model::MariadbGtid;
+
+/// Longest wait for one answer of a server that runs.
+pub const LIMIT: Duration = Duration::from_secs(5);
+/// Longest wait for a TCP connection: members of a cluster are near.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+/// `ER_NO_SUCH_TABLE`.
+const NO_SUCH_TABLE: u16 = 1146;
+
+/// A connection to one server.
+pub struct SqlSession {
+    connection: Conn,
+}
+
+/// The server's or the system's own words, without the names of Rust types.
+fn plain(error: mysql::Error) -> String {
+    match error {
+        mysql::Error::MySqlError(error) => format!("{} (error {})", error.message, error.code),
+        mysql::Error::IoError(error) => error.to_string(),
+        mysql::Error::DriverError(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn options(endpoint: &Endpoint, account: &Account, limit: Duration) -> OptsBuilder {
+    let options = OptsBuilder::new()
+        .prefer_socket(false)
+        .user(account.user.clone())
+        .pass(account.password.as_ref().map(|secret| secret.expose().to_owned()))
+        .read_timeout(Some(limit))
+        .write_timeout(Some(limit));
+    match endpoint {
+        Endpoint::Socket(path) => options.socket(Some(path.to_string_lossy().into_owned())),
+        Endpoint::Tcp(address) => options
+            .ip_or_hostname(Some(address.host.clone()))
+            .tcp_port(Endpoint::port(address))
+            .tcp_connect_timeout(Some(CONNECT_LIMIT))
+            .ssl_opts(account.tls.as_ref().map(tls_options)),
+    }
+}
+
+fn tls_options(tls: &Tls) -> SslOpts {
+    let identity = tls.identity.clone().map(|(cert, key)| ClientIdentity::new(cert, key));
+    SslOpts::default()
+        .with_root_cert_path(Some(tls.ca.clone()))
+        .with_client_identity(identity)
+        .with_danger_skip_domain_validation(!tls.verify_name)
+}
+
+impl SqlSession {
+    /// Connects; the text says why not.
+    pub fn connect(endpoint: &Endpoint, account: &Account) -> Result<Self, String> {
+        Self::connect_within(endpoint, account, LIMIT)
+    }
+
+    /// The same with another limit for each answer.
+    pub fn connect_within(endpoint: &Endpoint, account: &Account, limit: Duration) -> Result<Self, String> {
+        let connection = Conn::new(options(endpoint, account, limit)).map_err(|error| {
+            let user = account.user.as_deref().unwrap_or_default();
+            format!("no SQL as '{user}' over '{endpoint}': {}", plain(error))
+        })?;
+        let mut session = Self { connection };
+        // A backup of our own account's sessions must not wait for somebody's lock.
+        let _ =
+            session.connection.query_drop("SET SESSION lock_wait_timeout=1, SESSION max_statement_time=2");
+        Ok(session)
+    }
+
+    /// All status variables whose name begins with `prefix` (letters and `_`), names in lower case.
+    pub fn status(&mut self, prefix: &str) -> Result<HashMap<String, String>, String> {
+        let statement = format!("SHOW GLOBAL STATUS LIKE '{}%'", prefix.replace('_', "\\_"));
+        let rows: Vec<(String, String)> = self.connection.query(statement).map_err(plain)?;
+        Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
+    }
+
+    /// Name and incoming address of each member of the group, from `mysql.wsrep_cluster_members`, which
+    /// MariaDB 10.4 and later keep with every view (`sql/wsrep_schema.cc`). An error where there is no such table
+    /// or no right to read it.
+    pub fn cluster_members(&mut self) -> Result<Vec<(String, String)>, String> {
+        self.connection
+            .query(
+                "SELECT node_name, node_incoming_address FROM mysql.wsrep_cluster_members ORDER BY node_name",
+            )
+            .map_err(plain)
+    }
+
+    /// These global variables, those the server has.
+    pub fn variables(&mut self, names: &[&str]) -> Result<HashMap<String, String>, String> {
+        let list: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+        let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", list.join(","));
+        let rows: Vec<(String, String)> = self.connection.query(statement).map_err(plain)?;
+        Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
+    }
+
+    /// Names of the active plugins of these types, and of the engines among `engines`.
+    pub fn plugins(&mut self, engines: &[&str]) -> Result<Vec<(String, String)>, String> {
+        let list: Vec<String> = engines.iter().map(|name| format!("'{name}'")).collect();
+        let statement = format!(
+            "SELECT PLUGIN_TYPE, PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE' AND \
+             (PLUGIN_TYPE = 'ENCRYPTION' OR (PLUGIN_TYPE = 'STORAGE ENGINE' AND UPPER(PLUGIN_NAME) IN ({})))",
+            list.join(",")
+        );
+        self.connection.query(statement).map_err(plain)
+    }
+
+    /// Addresses in `mysql.wsrep_allowlist` (MariaDB 10.10 and later): others cannot join the group unless it is
+    /// empty. Also empty where there is no such table (error 1146).
+    pub fn allowlist(&mut self) -> Result<Vec<String>, String> {
+        match self.connection.query("SELECT ip FROM mysql.wsrep_allowlist ORDER BY ip") {
+            Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_TABLE => Ok(Vec::new()),
+            answer => answer.map_err(plain),
+        }
+    }
+
+    /// `wsrep_cluster_status`: `Primary`, `non-Primary` or `Disconnected`. Answered by a node that is cut off too.
+    pub fn cluster_status(&mut self) -> Result<String, String> {
+        let row: Option<(String, String)> =
+            self.connection.query_first("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_status'").map_err(plain)?;
+        row.map(|(_, status)| status).ok_or_else(|| "the server has no wsrep_cluster_status".into())
+    }
+
+    /// MariaDB's three positions; they answer at once in a frozen server too.
+    pub fn mariadb_gtid(&mut self) -> Result<MariadbGtid, String> {
+        let row: Option<(Option<String>, Option<String>, Option<String>)> = self
+            .connection
+            .query_first(
+                "SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, @@GLOBAL.gtid_slave_pos",
+            )
+            .map_err(plain)?;
+        let (binlog_pos, current_pos, slave_pos) = row.unwrap_or_default();
+        Ok(MariadbGtid { binlog_pos, current_pos, slave_pos })
+    }
+}
