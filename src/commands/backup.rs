@@ -1,0 +1,175 @@
+//! `backup`: asks a donor for a backup and follows it to its end.
+//!
+//! `--json` gives one object: `request`, `outcome` (`complete`, `failed`, `refused`, `asked` with `--no-wait`, `left` when
+//! the time is over or it was interrupted), `donor`, `attempts`, `id`, `cluster_folder`, `manifest`, `error`,
+//! `donor_synced` (true, false, or null where it is not known), `synced_after_ms`, `warnings`. Exit status 0 means a
+//! backup whose manifest was read back, or with `--no-wait` a request that a donor has taken.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::backup_shown::Shown;
+use super::{CommandError, CommonArgs, Context, interruption};
+use crate::config::{OptionFiles, ServerOptions, parse_duration};
+use crate::members::{Access, Coordinates, Survey};
+use crate::model::HostPort;
+use crate::trigger::{
+    AskError, Flushes, Follower, Invitation, InvitationArgs, Outcome, Plan, RequestId, Traffic, Watching,
+    Wish, ask, plan, watch,
+};
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Donors in order of preference (wsrep_node_name) [default: a Synced node that clients do not write to]
+    #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
+    donor: Vec<String>,
+    /// Give up following after this time, e.g. 90m; the backup goes on [default: as long as it lives]
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+    /// Ask and end as soon as a donor has taken the request
+    #[arg(long, conflicts_with = "follow")]
+    no_wait: bool,
+    /// Follow an earlier request instead of asking
+    #[arg(long, value_name = "REQUEST", conflicts_with_all = ["donor", "force", "address", "provider_options", "garbd", "listen"])]
+    follow: Option<String>,
+    /// Ask although another member is desynced, the cluster is not Primary, or no other Synced node is left for clients
+    #[arg(long)]
+    force: bool,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+    /// Group address of the cluster [default: the server's wsrep_cluster_address]
+    #[arg(long, value_name = "gcomm://...", help_heading = "Cluster")]
+    address: Option<String>,
+    /// SQL addresses of members, where they are to be asked for their state
+    #[arg(long, value_name = "HOST:PORT,...", help_heading = "Cluster")]
+    members: Option<String>,
+    /// Provider options for garbd, behind those it shares with the members (socket.ssl, evs.suspect_timeout, ...)
+    #[arg(long, value_name = "NAME=VALUE;...", help_heading = "Cluster")]
+    provider_options: Option<String>,
+    /// The garbd program
+    #[arg(long, value_name = "PATH", default_value = "garbd", help_heading = "Cluster")]
+    garbd: PathBuf,
+    /// Where garbd listens, HOST or HOST:PORT [default: the address from which the cluster is reached, a free port]
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Cluster")]
+    listen: Option<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Everything that is known before anybody is asked.
+struct Prepared {
+    context: Context,
+    files: OptionFiles,
+    deadline: Option<Instant>,
+    interrupted: std::sync::Arc<AtomicBool>,
+}
+
+/// Runs `backup`.
+pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
+    let timeout = args.timeout.as_deref().map(|text| usage("--timeout", parse_duration(text))).transpose()?;
+    let listen =
+        args.listen.as_deref().map(|text| usage("--listen", text.parse::<HostPort>())).transpose()?;
+    let follow =
+        args.follow.as_deref().map(|text| usage("--follow", text.parse::<RequestId>())).transpose()?;
+    let (context, files) = args.common.context_with(|flags| flags.members.clone_from(&args.members))?;
+    let prepared = Prepared {
+        context,
+        files,
+        deadline: timeout.map(|timeout: Duration| Instant::now() + timeout),
+        interrupted: interruption(),
+    };
+    let mut shown = Shown::new(args.json);
+    let done = match follow {
+        Some(request) => follow_earlier(&prepared, &request, &mut shown),
+        None => ask_and_follow(args, listen, &prepared, &mut shown),
+    };
+    shown.print(done)
+}
+
+fn usage<T, E: std::fmt::Display>(flag: &str, value: Result<T, E>) -> Result<T, CommandError> {
+    value.map_err(|why| CommandError::Usage(format!("{flag}: {why}")))
+}
+
+fn follow_earlier(prepared: &Prepared, request: &RequestId, shown: &mut Shown) -> Result<(), AskError> {
+    shown.request = Some(request.clone());
+    let storage = &prepared.context.storage;
+    let mut follower = Follower::new(storage.as_ref(), request.as_str());
+    let (access, survey) = look_around(prepared);
+    let watching = Watching {
+        storage,
+        access: &access,
+        donor: None,
+        survey: &survey,
+        flushes: Flushes::default(),
+        interrupted: &prepared.interrupted,
+        deadline: prepared.deadline,
+    };
+    shown.outcome = Some(watch(&watching, &mut follower, &mut |event| shown.teller.tell(event))?);
+    Ok(())
+}
+
+/// Who is in the cluster, and how to ask them.
+fn look_around(prepared: &Prepared) -> (Access, Survey) {
+    let server = ServerOptions::from(&prepared.files, &[], None);
+    let user = crate::capture::user_name(nix::unistd::geteuid().as_raw());
+    let access = Access::new(&prepared.context.settings, &server, user);
+    let survey = Survey::take(&access);
+    (access, survey)
+}
+
+fn ask_and_follow(
+    args: &BackupArgs,
+    listen: Option<HostPort>,
+    prepared: &Prepared,
+    shown: &mut Shown,
+) -> Result<(), AskError> {
+    let (access, survey) = look_around(prepared);
+    let server = ServerOptions::from(&prepared.files, &[], None);
+    let wanted = InvitationArgs {
+        address: args.address.clone(),
+        group: prepared.context.settings.cluster.clone(),
+        provider_options: args.provider_options.clone(),
+        garbd: Some(args.garbd.clone()),
+        listen,
+    };
+    let invitation = Invitation::new(&wanted, &survey, Coordinates::from_options(&server))?;
+    let traffic =
+        if survey.reports.is_empty() { Traffic::default() } else { Traffic::sample(&access, &survey) };
+    let wish = Wish { donors: args.donor.clone(), force: args.force };
+    let Plan { donors, reason, warnings } = plan(&survey, &traffic, &wish).map_err(AskError::Refused)?;
+    shown.planned(&invitation, &survey, &traffic, &donors, &reason, warnings);
+
+    let flushes = Flushes::look(&access, &survey);
+    let request = RequestId::new(Timestamp::now());
+    shown.request = Some(request.clone());
+    let storage = &prepared.context.storage;
+    let mut follower = Follower::new(storage.as_ref(), request.as_str());
+    follower.pass_over_present().map_err(|error| AskError::Failed(error.to_string()))?;
+    let invitation = invitation.for_donors(donors);
+    let asked = ask(&invitation, &request, &prepared.interrupted, prepared.deadline, &mut |event| {
+        shown.teller.tell(event);
+    })?;
+    shown.donor = Some(asked.donor.clone());
+    shown.attempts = asked.attempts;
+    if args.no_wait {
+        return Ok(());
+    }
+    let watching = Watching {
+        storage,
+        access: &access,
+        donor: Some(asked.donor.clone()),
+        survey: &survey,
+        flushes,
+        interrupted: &prepared.interrupted,
+        deadline: prepared.deadline,
+    };
+    let outcome: Outcome = watch(&watching, &mut follower, &mut |event| shown.teller.tell(event))?;
+    shown.outcome = Some(outcome);
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! What `backup` shows: lines and a bar while it goes on, the outcome at the end, for a person or as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{CommandError, print, print_json};
+use crate::members::Survey;
+use crate::model::{Manifest, State};
+use crate::trigger::{
+    AskError, Event, Invitation, Outcome, Place, RequestId, SyncedAgain, Traffic, describe,
+};
+use crate::ui::{Align, Live, Table, bytes, duration_ms, grouped};
+
+/// Tells what happens while it happens, on stderr.
+pub(super) struct Teller {
+    live: Live,
+    state: Option<State>,
+}
+
+impl Teller {
+    pub(super) fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Asking { garbd, listen, attempt } => {
+                let again = if *attempt > 1 { format!(", visit {attempt}") } else { String::new() };
+                self.live.line(&format!("garbd joins the cluster as {garbd} on {listen}{again}"));
+            }
+            Event::Lost => self.live.line("garbd has lost the request; asking again"),
+            Event::Busy => self.live.line("the donor is busy; trying for a while"),
+            Event::Selected(donor) => self.live.line(&format!("{donor} is the donor")),
+            Event::Progress { status, frozen } => {
+                if self.state != Some(status.state) && status.state != State::Failed {
+                    self.state = Some(status.state);
+                    self.live.line(&format!("{}: {}", status.id, describe(status.state)));
+                }
+                let words = match (frozen, status.state) {
+                    (Some(time), State::Freezing | State::Copying) => format!("frozen for {}", shown(*time)),
+                    (Some(time), _) => format!("was frozen for {}", shown(*time)),
+                    (None, state) => describe(state).to_owned(),
+                };
+                self.live.bar(status.bytes_done, status.bytes_total, words);
+            }
+            Event::Complete => {
+                self.live.clear();
+                self.live.line("the manifest was read back; waiting for the donor to be Synced");
+            }
+        }
+    }
+}
+
+fn shown(time: Duration) -> String {
+    duration_ms(milliseconds(time))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is known at the end.
+pub(super) struct Shown {
+    json: bool,
+    pub(super) teller: Teller,
+    pub(super) request: Option<RequestId>,
+    pub(super) donor: Option<String>,
+    pub(super) attempts: u32,
+    pub(super) outcome: Option<Outcome>,
+    warnings: Vec<String>,
+}
+
+impl Shown {
+    pub(super) fn new(json: bool) -> Self {
+        let teller = Teller { live: Live::new(), state: None };
+        Self { json, teller, request: None, donor: None, attempts: 0, outcome: None, warnings: Vec::new() }
+    }
+
+    /// The members and the choice, for a person.
+    pub(super) fn planned(
+        &mut self,
+        invitation: &Invitation,
+        survey: &Survey,
+        traffic: &Traffic,
+        donors: &[String],
+        reason: &str,
+        warnings: Vec<String>,
+    ) {
+        self.teller.live.line(members(invitation, survey, traffic).trim_end());
+        for warning in &warnings {
+            log::warn!("{warning}");
+        }
+        self.warnings = warnings;
+        let (whom, others) = match donors {
+            [] => ("any member", String::new()),
+            [first] => (first.as_str(), String::new()),
+            [first, others @ ..] => (first.as_str(), format!("; if it cannot, {}", others.join(", then "))),
+        };
+        self.teller.live.line(&format!("asking {whom} for a backup ({reason}){others}"));
+    }
+
+    /// The end: the text or the JSON, and the exit status.
+    pub(super) fn print(mut self, done: Result<(), AskError>) -> Result<(), CommandError> {
+        self.teller.live.clear();
+        if self.json {
+            print_json(&self.as_json(&done))?;
+        }
+        if let Err(error @ AskError::NoSuchRequest(_)) = &done {
+            return Err(CommandError::NotFound(error.to_string()));
+        }
+        if let Err(error) = done {
+            return Err(CommandError::Failed(self.with_hint(error)));
+        }
+        let Some(outcome) = &self.outcome else {
+            let request = self.request.as_ref().map(ToString::to_string).unwrap_or_default();
+            if self.json {
+                return Ok(());
+            }
+            let donor = self.donor.as_deref().unwrap_or_default();
+            return print(&format!(
+                "{donor} has taken the request; whether a backup comes of it: wsrep_sst_backup backup --follow {request}\n"
+            ));
+        };
+        match outcome {
+            Outcome::Complete { manifest, synced, untold, .. } => {
+                if !self.json {
+                    print(&complete(manifest, synced, untold.as_deref()))?;
+                }
+                Ok(())
+            }
+            Outcome::Failed { error, synced, .. } => {
+                Err(CommandError::Failed(format!("no backup was made: {error}{}", donor_after(synced))))
+            }
+            Outcome::LeftAlone(why) => Err(CommandError::Failed(self.left(why))),
+        }
+    }
+
+    /// An error that leaves a request on its way says how to follow it.
+    fn with_hint(&self, error: AskError) -> String {
+        match (&self.donor, error) {
+            (Some(_), error) => self.left(&error.to_string()),
+            (None, error) => error.to_string(),
+        }
+    }
+
+    fn left(&self, why: &str) -> String {
+        let request = self.request.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!(
+            "{why}: the backup may go on without being followed; pick it up again with: wsrep_sst_backup backup --follow {request}"
+        )
+    }
+
+    fn as_json(&self, done: &Result<(), AskError>) -> Value {
+        let mut value = json!({
+            "request": self.request.as_ref().map(RequestId::as_str),
+            "donor": self.donor,
+            "attempts": self.attempts,
+            "warnings": self.warnings,
+        });
+        let rest = match (done, &self.outcome) {
+            (Err(AskError::Refused(refusal)), _) => {
+                json!({ "outcome": "refused", "error": refusal.to_string() })
+            }
+            (Err(error @ AskError::GivenUp(_)), _) => {
+                json!({ "outcome": "left", "error": error.to_string() })
+            }
+            (Ok(()), Some(Outcome::LeftAlone(why))) => json!({ "outcome": "left", "error": why }),
+            (Err(error), _) => json!({ "outcome": "failed", "error": error.to_string() }),
+            (Ok(()), None) => json!({ "outcome": "asked" }),
+            (Ok(()), Some(Outcome::Failed { place, error, synced })) => {
+                let (is_synced, after) = synced_json(synced);
+                json!({
+                    "outcome": "failed", "error": error, "donor_synced": is_synced, "synced_after_ms": after,
+                    "id": place.as_ref().map(|place| &place.id),
+                    "cluster_folder": place.as_ref().map(|place| &place.cluster),
+                })
+            }
+            (Ok(()), Some(Outcome::Complete { place: Place { cluster, id }, manifest, synced, untold })) => {
+                let (is_synced, after) = synced_json(synced);
+                json!({
+                    "outcome": "complete", "id": id, "cluster_folder": cluster, "manifest": manifest,
+                    "donor_synced": is_synced, "synced_after_ms": after, "error": untold, "donor": manifest.node,
+                })
+            }
+        };
+        if let (Value::Object(all), Value::Object(rest)) = (&mut value, rest) {
+            all.extend(rest);
+        }
+        value
+    }
+}
+
+fn synced_json(synced: &SyncedAgain) -> (Option<bool>, Option<u64>) {
+    match synced {
+        SyncedAgain::After(time) => (Some(true), Some(milliseconds(*time))),
+        SyncedAgain::NotYet(_) => (Some(false), None),
+        SyncedAgain::Unknown(_) => (None, None),
+    }
+}
+
+fn members(invitation: &Invitation, survey: &Survey, traffic: &Traffic) -> String {
+    let mut table =
+        Table::new(&[("MEMBER", Align::Left), ("STATE", Align::Left), ("WRITES/s", Align::Right)]);
+    let mut reports: Vec<_> = survey.reports.iter().collect();
+    reports.sort_by(|a, b| a.name().cmp(b.name()));
+    for report in reports {
+        let state = if report.is_primary() { report.state().to_string() } else { "not Primary".into() };
+        table.row(vec![report.name().to_owned(), state, traffic.writes(report.name()).to_string()]);
+    }
+    for silent in &survey.silent {
+        let name = if silent.name.is_empty() { &silent.address } else { &silent.name };
+        table.row(vec![name.clone(), "does not answer".into(), "?".into()]);
+    }
+    for arbitrator in &survey.arbitrators {
+        table.row(vec![arbitrator.clone(), "arbitrator".into(), "-".into()]);
+    }
+    let heading = format!("cluster {}", invitation.group());
+    if survey.reports.is_empty() && survey.silent.is_empty() {
+        return heading;
+    }
+    format!("{heading}\n{}", table.render())
+}
+
+fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> String {
+    let took = u64::try_from(manifest.finished.duration_since(manifest.started).as_millis()).unwrap_or(0);
+    let mut text = format!(
+        "Backup {} is complete at {}.\n{} files, {} stored in {}; {} was frozen for {}; it took {}.\n",
+        manifest.id,
+        manifest.gtid.position(),
+        grouped(manifest.files),
+        bytes(manifest.data_bytes),
+        bytes(manifest.archive.bytes),
+        manifest.node,
+        duration_ms(manifest.frozen_ms),
+        duration_ms(took),
+    );
+    text.push_str(&match synced {
+        SyncedAgain::After(time) => {
+            format!("{} is Synced again, {} after that.\n", manifest.node, shown(*time))
+        }
+        SyncedAgain::NotYet(state) => {
+            format!("Warning: {} is still {state}: look at its error log.\n", manifest.node)
+        }
+        SyncedAgain::Unknown(why) => {
+            format!("Whether {} is Synced again is not known: {why}.\n", manifest.node)
+        }
+    });
+    if let Some(why) = untold {
+        text.push_str(&format!(
+            "Warning: mysqld takes the transfer for failed, the backup is complete: {why}\n"
+        ));
+    }
+    for warning in &manifest.warnings {
+        text.push_str(&format!("Warning: {warning}\n"));
+    }
+    text
+}
+
+/// What became of the donor of a failed backup.
+fn donor_after(synced: &SyncedAgain) -> String {
+    match synced {
+        SyncedAgain::After(_) => "; the donor is Synced".into(),
+        SyncedAgain::NotYet(state) => format!("; the donor is still {state}"),
+        SyncedAgain::Unknown(_) => String::new(),
+    }
+}

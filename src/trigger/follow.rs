@@ -1,0 +1,142 @@
+//! A request on its way through the repository.
+//!
+//! The donor's program writes `status.json` at least every two seconds, and `manifest.json` when all is durable: the
+//! repository alone tells what becomes of a request, to whoever looks. A status that stands still is told by our own
+//! clock, never by the difference between two machines' clocks.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::catalog::{self, CatalogError};
+use crate::model::{BackupId, Manifest, Status};
+use crate::storage::Storage;
+
+/// Where a backup lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Folder of the cluster.
+    pub cluster: String,
+    /// Folder of the backup.
+    pub id: BackupId,
+}
+
+/// What the repository says of a request.
+#[derive(Debug, Clone)]
+pub enum Sight {
+    /// Nothing yet.
+    Nothing,
+    /// It is being made, or has failed.
+    Status(Place, Box<Status>),
+    /// It is there.
+    Complete(Place, Box<Manifest>),
+}
+
+/// Looks for one request.
+pub struct Follower<'a> {
+    storage: &'a dyn Storage,
+    request: String,
+    /// Folders of other requests.
+    others: BTreeSet<Place>,
+    found: Option<Place>,
+    /// The last status that was read, and when it was seen to change.
+    last: Option<(Status, Instant)>,
+}
+
+impl<'a> Follower<'a> {
+    /// A follower that knows nothing yet: it looks at every folder once.
+    pub fn new(storage: &'a dyn Storage, request: &str) -> Self {
+        Self { storage, request: request.to_owned(), others: BTreeSet::new(), found: None, last: None }
+    }
+
+    /// Passes over what is there already: a request that is not made yet is none of these.
+    pub fn pass_over_present(&mut self) -> Result<(), CatalogError> {
+        self.others.extend(places(self.storage)?);
+        Ok(())
+    }
+
+    /// Looks.
+    pub fn look(&mut self) -> Result<Sight, CatalogError> {
+        if self.found.is_none() {
+            self.search()?;
+        }
+        let Some(place) = self.found.clone() else { return Ok(Sight::Nothing) };
+        match catalog::read_manifest(self.storage, &place.cluster, &place.id) {
+            Ok(manifest) => return Ok(Sight::Complete(place, Box::new(manifest))),
+            Err(CatalogError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(status) = self.status(&place) {
+            return Ok(Sight::Status(place, Box::new(status)));
+        }
+        Ok(Sight::Nothing)
+    }
+
+    /// The status, which may be missing for a moment or be of an older program.
+    pub fn status(&mut self, place: &Place) -> Option<Status> {
+        let status = catalog::read_status(self.storage, &place.cluster, &place.id)?;
+        let has_changed = self.last.as_ref().is_none_or(|(last, _)| *last != status);
+        if has_changed {
+            self.last = Some((status.clone(), Instant::now()));
+        }
+        Some(status)
+    }
+
+    /// How long the status has stood still; nothing while there is none.
+    pub fn silence(&self) -> Option<Duration> {
+        self.last.as_ref().map(|(_, since)| since.elapsed())
+    }
+
+    /// Reads the folders that it has not seen, the newest first.
+    fn search(&mut self) -> Result<(), CatalogError> {
+        let mut unseen: Vec<Place> =
+            places(self.storage)?.into_iter().filter(|place| !self.others.contains(place)).collect();
+        unseen.sort_by(|a, b| b.id.cmp(&a.id));
+        for place in unseen {
+            match self.owner(&place) {
+                Owner::Ours => {
+                    self.found = Some(place);
+                    return Ok(());
+                }
+                Owner::Another => {
+                    self.others.insert(place);
+                }
+                Owner::Unknown => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose folder it is.
+    fn owner(&self, place: &Place) -> Owner {
+        let status = catalog::read_status(self.storage, &place.cluster, &place.id);
+        let request = match status {
+            Some(status) => status.request,
+            None => match catalog::read_manifest(self.storage, &place.cluster, &place.id) {
+                Ok(manifest) => manifest.request,
+                Err(_) => return Owner::Unknown,
+            },
+        };
+        if request.as_deref() == Some(self.request.as_str()) { Owner::Ours } else { Owner::Another }
+    }
+}
+
+/// Whose folder it is.
+enum Owner {
+    Ours,
+    Another,
+    /// It was claimed, and nothing is written yet, or what is there cannot be read.
+    Unknown,
+}
+
+/// Every folder that has the name of a backup.
+fn places(storage: &dyn Storage) -> Result<Vec<Place>, CatalogError> {
+    let mut places = Vec::new();
+    for cluster in catalog::clusters(storage, None)? {
+        for folder in storage.folders(&cluster)? {
+            if let Ok(id) = folder.parse() {
+                places.push(Place { cluster: cluster.clone(), id });
+            }
+        }
+    }
+    Ok(places)
+}

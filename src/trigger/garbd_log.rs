@@ -1,0 +1,113 @@
+//! What garbd's log says, line by line.
+//!
+//! garbd exits 0 whatever becomes of its request, so its log is all there is. The texts are those of Galera 4
+//! (26.4.23, seen): `gcs/src/gcs_group.cpp` (`gcs_group_handle_state_request`), `garb/garb_gcs.cpp`,
+//! `gcomm/src/pc.cpp`, `galerautils` for TLS. A line that is not known means nothing.
+
+/// A line that means something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It talks to a member.
+    Connected,
+    /// It is in the Primary component.
+    Primary,
+    /// The request is on its way.
+    Sent,
+    /// The group has chosen this node.
+    Selected(String),
+    /// No member of that name, or none that is Synced and may be a donor.
+    UnknownDonor,
+    /// The donors that are asked for are busy now.
+    Busy,
+    /// The members do not speak TLS as it does, or not at all.
+    Tls(String),
+    /// A member cannot be reached.
+    Unreachable(String),
+    /// Its own port is taken.
+    PortTaken,
+    /// It has given up.
+    Fatal(String),
+}
+
+/// What the network says, as opposed to the TLS library.
+const UNREACHABLE: [&str; 6] =
+    ["refused", "timed out", "unreachable", "No route", "reset by peer", "Host not found"];
+
+/// The message of a line: what follows the time and the level.
+fn message(line: &str) -> &str {
+    ["INFO: ", "WARN: ", "ERROR: ", "FATAL: "]
+        .iter()
+        .filter_map(|level| line.find(level).map(|at| (at, at + level.len())))
+        .min()
+        .map_or(line, |(_, end)| line[end..].trim())
+}
+
+/// What a line means.
+pub(super) fn read(line: &str) -> Option<Said> {
+    let text = message(line);
+    if text.contains("requested state transfer from") {
+        return if let Some((_, selected)) = text.split_once("Selected ") {
+            // `Selected 1.0 (node2)(SYNCED) as donor.`
+            let name = selected.split_once('(')?.1.rsplit_once(")(")?.0;
+            Some(Said::Selected(name.to_owned()))
+        } else if text.contains("No donor candidates temporarily") {
+            Some(Said::Busy)
+        } else if text.contains("is not available") {
+            Some(Said::UnknownDonor)
+        } else {
+            Some(Said::Fatal(text.to_owned()))
+        };
+    }
+    let has = |what: &str| text.contains(what);
+    if has("connection established to") {
+        Some(Said::Connected)
+    } else if has("New COMPONENT: primary = yes") {
+        Some(Said::Primary)
+    } else if has("Sending state transfer request") {
+        Some(Said::Sent)
+    } else if has("Address already in use") {
+        Some(Said::PortTaken)
+    } else if has("Failed to establish connection") || has("handshake with remote endpoint") {
+        let is_network = UNREACHABLE.iter().any(|cause| text.contains(cause));
+        Some(if is_network { Said::Unreachable(text.to_owned()) } else { Said::Tls(text.to_owned()) })
+    } else if line.contains("FATAL: ") || has("failed to open gcomm backend connection") {
+        Some(Said::Fatal(text.to_owned()))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of garbd 26.4.23.
+    #[test]
+    fn the_known_lines_are_understood() {
+        let member = "2026-11-20 16:08:12.560  INFO: Member 3.0 (probe2) requested state transfer from 'node2,'. \
+                      Selected 1.0 (node2)(SYNCED) as donor.";
+        assert_eq!(read(member), Some(Said::Selected("node2".into())));
+        let odd = "INFO: Member 3.0 (g) requested state transfer from 'a (b)'. Selected 1.0 (a (b))(SYNCED) as donor.";
+        assert_eq!(read(odd), Some(Said::Selected("a (b)".into())));
+        let unknown = "2026-11-20 16:07:51.399  WARN: Member 3.0 (probe2) requested state transfer from 'nosuch', but it \
+                       is impossible to select State Transfer donor: Requested donor is not available";
+        assert_eq!(read(unknown), Some(Said::UnknownDonor));
+        let busy = "2026-11-20 16:25:49.892  INFO: Member 0.0 (x1) requested state transfer from 'node2', but it is \
+                    impossible to select State Transfer donor: No donor candidates temporarily available in suitable state";
+        assert_eq!(read(busy), Some(Said::Busy));
+        let sent = "2026-11-20 16:07:51.398  INFO: Sending state transfer request: 'backup:req-1', size: 12";
+        assert_eq!(read(sent), Some(Said::Sent));
+        let primary = "2026-11-20 16:07:41.267  INFO: New COMPONENT: primary = yes, bootstrap = no, my_idx = 3, memb_num = 4";
+        assert_eq!(read(primary), Some(Said::Primary));
+        assert_eq!(read(&primary.replace("yes", "no")), None);
+        let tls = "2026-11-20 16:25:38.358  INFO: Failed to establish connection: wrong version number";
+        assert_eq!(read(tls), Some(Said::Tls("Failed to establish connection: wrong version number".into())));
+        let refused = "2026-11-20 16:43:01.000  INFO: Failed to establish connection: Connection refused";
+        assert!(matches!(read(refused), Some(Said::Unreachable(_))));
+        let fatal = "2026-11-20 16:07:00.118 FATAL: Exception in creating receive loop.";
+        assert_eq!(read(fatal), Some(Said::Fatal("Exception in creating receive loop.".into())));
+        let cause = "2026-11-20 16:25:35.408 ERROR: failed to open gcomm backend connection: 110: failed to reach primary view";
+        assert!(matches!(read(cause), Some(Said::Fatal(text)) if text.ends_with("primary view")));
+        assert_eq!(read("} joined {"), None);
+    }
+}

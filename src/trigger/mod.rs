@@ -1,0 +1,100 @@
+//! Asking a cluster for a backup, and following it to its end.
+//!
+//! ```text
+//! survey of the members → plan (whom to ask, or why not) → garbd asks → the repository tells what becomes of it
+//! ```
+//!
+//! garbd exits 0 whatever happens, so it is believed in one thing only: the line in which the group selects a donor.
+//! Everything else comes from the repository, where the donor's program writes under the request's id, and from the
+//! donor's own state. garbd is known to lose its request: it sees a view of itself alone first, takes it for the
+//! end of the connection, and leaves with exit status 0 (seen in one of four visits that followed each other closely).
+//! Such a request is repeated; one that the group has answered never is.
+
+mod ask;
+mod flushes;
+mod follow;
+mod garbd;
+mod garbd_log;
+mod invitation;
+mod outcome;
+mod plan;
+mod request;
+mod traffic;
+mod watch;
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use ask::{Asked, ask};
+pub use flushes::Flushes;
+pub use follow::{Follower, Place, Sight};
+pub use invitation::{Invitation, InvitationArgs};
+pub use outcome::{Outcome, SyncedAgain};
+pub use plan::{Plan, Refusal, Wish, plan};
+pub use request::RequestId;
+pub use traffic::Traffic;
+pub use watch::{Watching, watch};
+
+use crate::model::{State, Status};
+
+/// Why nothing was asked, or no answer came.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// Something speaks against it.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// It did not work.
+    #[error("{0}")]
+    Failed(String),
+    /// A request to be followed that nobody has heard of.
+    #[error(
+        "nothing of this request is in the repository '{0}': it was never taken, or its backup is stored elsewhere"
+    )]
+    NoSuchRequest(String),
+    /// Ctrl-C, or the time limit, before a donor was selected.
+    #[error("given up before a donor was selected: {0}")]
+    GivenUp(&'static str),
+}
+
+/// What happens, for a person who watches.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// garbd is started, for the given time.
+    Asking {
+        /// Its name in the group.
+        garbd: &'a str,
+        /// Where it listens.
+        listen: &'a str,
+        /// Counted from 1.
+        attempt: u32,
+    },
+    /// garbd has lost the request.
+    Lost,
+    /// The donors are busy; it is tried for a while.
+    Busy,
+    /// The group has selected this donor.
+    Selected(&'a str),
+    /// How far the backup is.
+    Progress {
+        /// The newest status.
+        status: &'a Status,
+        /// How long the server has been frozen, or was.
+        frozen: Option<Duration>,
+    },
+    /// The manifest was read back; the donor's program and node are waited for.
+    Complete,
+}
+
+/// A state in a word or two.
+pub fn describe(state: State) -> &'static str {
+    match state {
+        State::Starting => "starting",
+        State::Freezing => "freezing the server",
+        State::Copying => "copying, the server is frozen",
+        State::Thawed => "storing, the server runs again",
+        State::Publishing => "publishing",
+        State::Done => "done",
+        State::Failed => "failed",
+    }
+}

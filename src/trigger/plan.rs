@@ -1,0 +1,239 @@
+//! Whom to ask, and whether to ask at all.
+//!
+//! A donor is frozen while it is read: it should be a node that clients do not write to, and there must be another
+//! Synced node for them. Galera itself takes only Synced donors, whatever is asked.
+
+use std::fmt;
+
+use super::traffic::Traffic;
+use crate::members::{MemberReport, NodeState, Survey};
+
+/// Members in the order in which Galera is to try them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Names; empty for "any".
+    pub donors: Vec<String>,
+    /// Why the first one.
+    pub reason: String,
+    /// What is not known, or was overridden.
+    pub warnings: Vec<String>,
+}
+
+/// Why a backup is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nobody of that name is in the group.
+    UnknownDonor {
+        /// Those that are asked for.
+        wanted: Vec<String>,
+        /// Those that are there.
+        known: Vec<String>,
+    },
+    /// The donor that is asked for is not Synced.
+    NotSynced(Vec<String>),
+    /// A member is desynced, so another backup or transfer goes on.
+    Desynced(Vec<String>),
+    /// Nobody that has answered is in the Primary component.
+    NotPrimary(Vec<String>),
+    /// No other Synced node is left for clients.
+    LastSynced(String),
+    /// The group has another name.
+    OtherGroup {
+        /// The name that was given.
+        wanted: String,
+        /// The members' own.
+        found: String,
+    },
+}
+
+impl Refusal {
+    /// Whether `--force` overrides it.
+    pub fn can_be_forced(&self) -> bool {
+        matches!(self, Self::Desynced(_) | Self::NotPrimary(_) | Self::LastSynced(_))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownDonor { wanted, known } => write!(
+                f,
+                "unknown donor '{}': the members of the cluster are {}",
+                wanted.join(","),
+                known.join(", ")
+            ),
+            Self::NotSynced(states) => {
+                write!(f, "no donor that is asked for can give a backup now: {}", states.join(", "))
+            }
+            Self::Desynced(states) => write!(
+                f,
+                "{}: another backup or state transfer goes on (or somebody has set wsrep_desync); a second desynced member \
+                 is for --force only",
+                states.join(", ")
+            ),
+            Self::NotPrimary(states) => write!(
+                f,
+                "the cluster is not Primary ({}): mend it first; --force asks all the same",
+                states.join(", ")
+            ),
+            Self::LastSynced(name) => write!(
+                f,
+                "'{name}' is the only Synced node: frozen as a donor it would leave none for the clients; --force takes \
+                 the backup all the same"
+            ),
+            Self::OtherGroup { wanted, found } => write!(
+                f,
+                "the cluster is called '{found}' by its members, not '{wanted}' (--cluster or the setting 'cluster')"
+            ),
+        }
+    }
+}
+
+/// What the administrator wants.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Donors in order of preference; empty: whoever is best.
+    pub donors: Vec<String>,
+    /// Against all that speaks against it.
+    pub force: bool,
+}
+
+/// Decides.
+pub fn plan(survey: &Survey, traffic: &Traffic, wish: &Wish) -> Result<Plan, Refusal> {
+    let mut warnings = Vec::new();
+    let mut object = |refusal: Refusal| {
+        if wish.force && refusal.can_be_forced() {
+            warnings.push(format!("forced: {refusal}"));
+            return Ok(());
+        }
+        Err(refusal)
+    };
+    let states = |reports: Vec<&MemberReport>| -> Vec<String> {
+        reports.iter().map(|report| format!("'{}' is {}", report.name(), state(report))).collect()
+    };
+    if !survey.reports.is_empty() && !survey.reports.iter().any(MemberReport::is_primary) {
+        object(Refusal::NotPrimary(states(survey.reports.iter().collect())))?;
+    }
+    let is_desynced =
+        |report: &&MemberReport| report.state() == NodeState::Donor || report.desync_count() > 0;
+    let desynced: Vec<&MemberReport> =
+        survey.reports.iter().filter(|report| report.is_primary()).filter(is_desynced).collect();
+    if !desynced.is_empty() {
+        object(Refusal::Desynced(states(desynced)))?;
+    }
+    let donors = if wish.donors.is_empty() { best(survey, traffic) } else { wanted(survey, wish)? };
+    if let Some(donor) = donors.first()
+        && is_last_synced(survey, donor)
+    {
+        object(Refusal::LastSynced(donor.clone()))?;
+    }
+    let reason = reason(survey, traffic, wish, &donors);
+    warnings.extend(strangers(survey, wish));
+    let silent: Vec<&str> =
+        survey.silent.iter().map(|silent| silent.name.as_str()).filter(|name| !name.is_empty()).collect();
+    if !silent.is_empty() {
+        warnings.push(format!(
+            "{} not answer SQL, so whether {} Synced is not known: {}",
+            one_or_more(&silent, "does", "do"),
+            if silent.len() == 1 { "it is" } else { "they are" },
+            survey.silent.iter().find(|s| !s.name.is_empty()).map_or("", |s| s.why.as_str())
+        ));
+    }
+    if survey.reports.is_empty() {
+        warnings.push(
+            "no member answers SQL: which nodes are Synced, and which one clients write to, is not known"
+                .into(),
+        );
+    }
+    Ok(Plan { donors, reason, warnings })
+}
+
+fn one_or_more(names: &[&str], one: &str, many: &str) -> String {
+    let list: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    format!("{} {}", list.join(", "), if names.len() == 1 { one } else { many })
+}
+
+/// A member's state in a few words.
+fn state(report: &MemberReport) -> String {
+    if report.is_primary() {
+        report.state().to_string()
+    } else if report.state() == NodeState::Other {
+        "not in the Primary component".into()
+    } else {
+        format!("{} and not in the Primary component", report.state())
+    }
+}
+
+/// Whether nobody else is Synced. A member that does not answer may be.
+fn is_last_synced(survey: &Survey, donor: &str) -> bool {
+    let other = |name: &str| name != donor;
+    let unknown = survey.reports.is_empty() || survey.silent.iter().any(|silent| other(&silent.name));
+    !unknown && !survey.reports.iter().any(|report| other(report.name()) && report.is_synced())
+}
+
+/// The donors that are asked for, checked as far as the members have answered.
+fn wanted(survey: &Survey, wish: &Wish) -> Result<Vec<String>, Refusal> {
+    let silent =
+        |name: &String| survey.silent.iter().any(|silent| silent.name == *name || silent.name.is_empty());
+    let is_known = |name: &String| survey.report(name).is_some() || silent(name);
+    if !survey.reports.is_empty() && !wish.donors.iter().any(is_known) {
+        let named = survey.silent.iter().map(|silent| silent.name.clone());
+        let mut known: Vec<String> =
+            survey.reports.iter().map(|report| report.name().to_owned()).chain(named).collect();
+        known.sort();
+        return Err(Refusal::UnknownDonor { wanted: wish.donors.clone(), known });
+    }
+    let asked: Vec<&MemberReport> = wish.donors.iter().filter_map(|name| survey.report(name)).collect();
+    let hopeless = asked.iter().all(|report| !report.is_synced()) && !wish.donors.iter().any(silent);
+    if !asked.is_empty() && hopeless {
+        let states = asked.iter().map(|report| format!("'{}' is {}", report.name(), state(report))).collect();
+        return Err(Refusal::NotSynced(states));
+    }
+    Ok(wish.donors.clone())
+}
+
+/// Names among those asked for that no member has. Galera passes them over.
+fn strangers(survey: &Survey, wish: &Wish) -> Option<String> {
+    let is_stranger = |name: &&String| {
+        survey.report(name).is_none() && !survey.silent.iter().any(|s| s.name == **name || s.name.is_empty())
+    };
+    let names: Vec<&str> = wish.donors.iter().filter(is_stranger).map(String::as_str).collect();
+    let list = names.join("', '");
+    (!survey.reports.is_empty() && !names.is_empty()).then(|| format!("no member is called '{list}'"))
+}
+
+/// Synced nodes that nobody writes to, then those that do not answer, then the others by how much they write.
+fn best(survey: &Survey, traffic: &Traffic) -> Vec<String> {
+    let synced = survey.reports.iter().filter(|report| report.is_synced());
+    let mut ranked: Vec<(u8, u64, u64, String)> = synced
+        .map(|report| {
+            let rate = traffic.writes(report.name());
+            let ever = u64::try_from(report.number("wsrep_replicated").unwrap_or(0)).unwrap_or(0);
+            (if rate == 0 { 0 } else { 2 }, rate, ever, report.name().to_owned())
+        })
+        .collect();
+    let silent = survey.silent.iter().filter(|silent| !silent.name.is_empty());
+    ranked.extend(silent.map(|silent| (1, 0, 0, silent.name.clone())));
+    ranked.sort();
+    ranked.into_iter().map(|(.., name)| name).collect()
+}
+
+fn reason(survey: &Survey, traffic: &Traffic, wish: &Wish, donors: &[String]) -> String {
+    let Some(first) = donors.first() else {
+        return "Galera chooses among the Synced members".into();
+    };
+    if !wish.donors.is_empty() {
+        return "asked for".into();
+    }
+    match (survey.report(first), traffic.writes(first)) {
+        (Some(_), 0) => "Synced, and clients do not write to it".into(),
+        (Some(_), rate) => {
+            format!("Synced; clients write to every member, least to this one ({rate} write sets/s)")
+        }
+        (None, _) => "the other members serve clients".into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,77 @@
+//! A long wait that is told: lines that stay, and on a terminal a bar that moves below them. All on stderr.
+
+use std::io::{IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Lines and a bar.
+#[derive(Debug)]
+pub struct Live {
+    bar: Option<ProgressBar>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Live {
+    /// Without a bar yet.
+    pub fn new() -> Self {
+        Self { bar: None }
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        let print = || {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// The bar: bytes done, and words behind them. Nothing where stderr is no terminal.
+    pub fn bar(&mut self, done: u64, total: Option<u64>, words: String) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+            bar.enable_steady_tick(std::time::Duration::from_millis(200));
+            bar
+        });
+        let template = match total {
+            Some(_) => {
+                "{bar:24} {percent:>3}%  {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}"
+            }
+            None => "{spinner} {elapsed}  {msg}",
+        };
+        if bar.length() != total || total.is_none() {
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            if let Some(total) = total {
+                bar.set_length(total);
+                bar.reset_eta();
+            }
+        }
+        bar.set_position(done);
+        bar.set_message(words);
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
