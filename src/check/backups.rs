@@ -1,0 +1,193 @@
+//! The backups that there are: how old the newest is, and what became of those that are none.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::finding::Finding;
+use crate::catalog::{Attempt, Catalog, CatalogError, Record};
+use crate::model::{BackupId, Manifest, State};
+use crate::ui::{duration_ms, grouped};
+
+const TOPIC: &str = "backups";
+/// Older than this is worth a word: a backup a day, and half a day of grace.
+const USUAL_AGE: Duration = Duration::from_secs(36 * 3600);
+/// A program that runs writes its status every two seconds.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Time since a moment; none for one in the future.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
+}
+
+pub(super) fn shown(duration: Duration) -> String {
+    match duration.as_secs() / 86_400 {
+        0 | 1 => duration_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        days => format!("{days} days"),
+    }
+}
+
+/// The newest backup that can be restored.
+pub(super) fn newest(catalog: &Catalog) -> Option<&Manifest> {
+    let usable = catalog.records.iter().filter_map(|record| record.manifest.as_ref().ok());
+    usable.max_by_key(|manifest| (manifest.frozen_at, manifest.id.clone()))
+}
+
+/// What the backups are judged by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// The repository.
+    pub(super) location: &'a str,
+    pub(super) cluster: Option<&'a str>,
+    /// Above this age there is an error.
+    pub(super) max_age: Option<Duration>,
+    pub(super) now: Timestamp,
+    /// The command that takes a backup.
+    pub(super) command: &'a str,
+}
+
+/// What is to be told.
+pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
+    let Terms { location, now, .. } = *terms;
+    let newest = newest(catalog);
+    let denied = catalog.records.iter().filter(|record| is_denied(record)).count();
+    let mut findings = Vec::new();
+    if denied > 0 {
+        let text = format!("manifests in {location} that this user may not read: {denied}");
+        findings.push(unreadable(text, terms));
+    }
+    match newest {
+        Some(manifest) => findings.push(by_age(manifest, terms)),
+        None if denied > 0 => {}
+        None => findings.push(nothing(terms)),
+    }
+    if let Some(manifest) = newest.filter(|manifest| manifest.damaged_pages > 0) {
+        let pages = grouped(manifest.damaged_pages);
+        let text = format!(
+            "{}: the checksums of {pages} InnoDB pages were wrong on '{}' when they were read",
+            manifest.id, manifest.node
+        );
+        let cure = format!(
+            "mariadb-check --all-databases on '{}', and take the next backup from another node",
+            manifest.node
+        );
+        findings.push(Finding::error(TOPIC, text, cure));
+    }
+    findings.extend(unusable(&catalog.records, newest.map(|manifest| &manifest.id), location));
+    findings.extend(attempts(&catalog.attempts, newest.map(|manifest| &manifest.id), location, now));
+    findings
+}
+
+/// A backup that is there, and is not for this user.
+fn is_denied(record: &Record) -> bool {
+    matches!(&record.manifest, Err(CatalogError::Storage(error)) if error.cause().kind() == ErrorKind::PermissionDenied)
+}
+
+/// What cannot be seen is no fault of the backups, unless somebody wants to know their age.
+pub(super) fn unreadable(text: String, terms: &Terms<'_>) -> Finding {
+    let cure = "run this check as root, or as the server's user";
+    if terms.max_age.is_some() {
+        Finding::error(TOPIC, text, cure)
+    } else {
+        Finding::warning(TOPIC, text, cure.to_owned())
+    }
+}
+
+fn nothing(terms: &Terms<'_>) -> Finding {
+    let of = terms.cluster.map_or_else(String::new, |name| format!(" of cluster '{name}'"));
+    let text = format!("there is no backup{of} in {}", terms.location);
+    if terms.max_age.is_some() {
+        Finding::error(TOPIC, text, terms.command)
+    } else {
+        Finding::warning(TOPIC, text, terms.command.to_owned())
+    }
+}
+
+fn by_age(manifest: &Manifest, terms: &Terms<'_>) -> Finding {
+    let age = age(manifest.frozen_at, terms.now);
+    let text = format!("the newest is {}, {} old, at {}", manifest.id, shown(age), manifest.gtid.position());
+    let cure = || {
+        format!("see why no other has come (cron, the donor's error log), and take one: {}", terms.command)
+    };
+    match terms.max_age {
+        Some(limit) if age > limit => {
+            Finding::error(TOPIC, format!("{text}: older than {} (--max-age)", shown(limit)), cure())
+        }
+        None if age > USUAL_AGE => {
+            Finding::warning(TOPIC, format!("{text}: older than {}", shown(USUAL_AGE)), cure())
+        }
+        _ => Finding::ok(TOPIC, text),
+    }
+}
+
+/// Backups whose manifest cannot be used. A restore refuses to fall back behind the newest one of them.
+fn unusable(records: &[Record], newest: Option<&BackupId>, location: &str) -> Vec<Finding> {
+    let broken = records
+        .iter()
+        .filter(|record| !is_denied(record))
+        .filter_map(|record| Some((record, record.manifest.as_ref().err()?)));
+    broken
+        .map(|(record, error)| {
+            let text = format!("{} cannot be used: {}", record.id, error.of_itself());
+            let place = format!("{location}/{}/{}", record.cluster, record.id);
+            let cure = format!("look at {place}; if it cannot be mended, move it out of the repository");
+            if newest.is_none_or(|newest| *newest < record.id) {
+                Finding::error(TOPIC, text, cure)
+            } else {
+                Finding::warning(TOPIC, text, cure)
+            }
+        })
+        .collect()
+}
+
+/// Runs that go on, have failed since the newest backup, or have died.
+fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, location: &str, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut dead = Vec::new();
+    let mut failed: Option<(&BackupId, String)> = None;
+    for attempt in attempts {
+        let heard = match &attempt.status {
+            Some(status) if status.state == State::Failed => {
+                let why = status.error.clone().unwrap_or_else(|| "no reason is told".into());
+                failed = Some((&attempt.id, why));
+                continue;
+            }
+            // Its backup was removed on purpose, manifest first.
+            Some(status) if status.state == State::Done => {
+                dead.push(format!("{location}/{}/{}", attempt.cluster, attempt.id));
+                continue;
+            }
+            Some(status) => status.updated,
+            None => attempt.id.started().unwrap_or(Timestamp::UNIX_EPOCH),
+        };
+        if age(heard, now) > SILENCE {
+            dead.push(format!("{location}/{}/{}", attempt.cluster, attempt.id));
+            if newest.is_none_or(|newest| *newest < attempt.id) {
+                failed = Some((&attempt.id, "its program has died without a word".into()));
+            }
+        } else {
+            findings.push(Finding::ok(TOPIC, format!("{} runs", attempt.id)));
+        }
+    }
+    if let Some((id, why)) = failed.filter(|(id, _)| newest.is_none_or(|newest| *newest < **id)) {
+        let text = format!("the last attempt, {id}, has failed: {why}");
+        findings.push(Finding::error(
+            TOPIC,
+            text,
+            "remove the cause and take a backup; the donor's error log has the whole story",
+        ));
+    }
+    if !dead.is_empty() {
+        let text = match dead.len() {
+            1 => "a folder of a run that has died, or of a removed backup, takes up space".into(),
+            count => format!("{count} folders of runs that have died, or of removed backups, take up space"),
+        };
+        findings.push(Finding::warning(TOPIC, text, format!("rm -r {}", dead.join(" "))));
+    }
+    findings
+}
+
+#[cfg(test)]
+#[path = "backups_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,160 @@
+use super::*;
+use crate::check::Level;
+use crate::model::{
+    ArchiveObject, Compression, IndexObject, MariadbGtid, ServerIdentity, Status, ToolIdentity, WsrepGtid,
+};
+
+pub(in crate::check) const UUID: &str = "64f8fd84-e4fc-11f1-a7f7-8a19f99d6a1a";
+const NOW: &str = "2026-11-20T12:00:00Z";
+
+/// A backup at seqno 100.
+pub(in crate::check) fn manifest(id: &str) -> Manifest {
+    let id: BackupId = id.parse().unwrap();
+    let began = id.started().unwrap();
+    Manifest {
+        format: 1,
+        cluster: "c".into(),
+        node: "n1".into(),
+        request: None,
+        method: "freeze".into(),
+        started: began,
+        frozen_at: began,
+        finished: began,
+        flush_ms: 1,
+        frozen_ms: 2,
+        gtid: WsrepGtid { uuid: UUID.into(), seqno: 100, domain_id: None },
+        donor_gtid: None,
+        mariadb_gtid: MariadbGtid::default(),
+        server: ServerIdentity::default(),
+        data_bytes: 100,
+        files: 1,
+        archive: ArchiveObject {
+            name: "a".into(),
+            bytes: 30,
+            sha256: String::new(),
+            compression: Compression::Zstd,
+            encryption: None,
+        },
+        index: IndexObject { name: "i".into(), bytes: 1, sha256: String::new() },
+        damaged_pages: 0,
+        warnings: vec![],
+        tool: ToolIdentity { version: "0".into() },
+        id,
+    }
+}
+
+fn record(manifest: Manifest) -> Record {
+    Record { cluster: "c".into(), id: manifest.id.clone(), manifest: Ok(manifest) }
+}
+
+fn attempt(id: &str, state: Option<State>, updated: &str) -> Attempt {
+    let id: BackupId = id.parse().unwrap();
+    let status = state.map(|state| Status {
+        id: id.clone(),
+        cluster: "c".into(),
+        node: "n1".into(),
+        request: None,
+        state,
+        started: updated.parse().unwrap(),
+        updated: updated.parse().unwrap(),
+        pid: 1,
+        bytes_done: 0,
+        bytes_total: None,
+        frozen_ms: None,
+        gtid: None,
+        error: (state == State::Failed).then(|| "WHY".into()),
+    });
+    Attempt { cluster: "c".into(), id, status }
+}
+
+fn told(catalog: &Catalog, max_age: Option<u64>) -> Vec<(Level, String)> {
+    let max_age = max_age.map(|hours| Duration::from_secs(hours * 3600));
+    let findings = judge(
+        catalog,
+        &Terms { location: "/r", cluster: Some("c"), max_age, now: NOW.parse().unwrap(), command: "garbd" },
+    );
+    assert!(findings.iter().all(|f| f.cure.is_some() == (f.level != Level::Ok)), "{findings:?}");
+    findings.into_iter().map(|f| (f.level, format!("{} | {}", f.text, f.cure.unwrap_or_default()))).collect()
+}
+
+#[test]
+fn the_age_of_the_newest_decides() {
+    let catalog = |ids: &[&str]| Catalog {
+        records: ids.iter().map(|id| record(manifest(id))).collect(),
+        attempts: vec![],
+    };
+    let fresh = &["20261119T000000Z_n1", "20261120T060000Z_n2"][..];
+    for (ids, max_age, level, text) in [
+        (fresh, None, Level::Ok, "20261120T060000Z_n2, 6 h 00 min old, at 64f8fd84"),
+        (fresh, Some(6), Level::Ok, "20261120T060000Z_n2"),
+        (fresh, Some(5), Level::Error, "older than 5 h 00 min (--max-age)"),
+        (&["20261118T000000Z_n1"], None, Level::Warning, "2 days old"),
+        (&["20261118T000000Z_n1"], Some(240), Level::Ok, "2 days old"),
+        (&[], None, Level::Warning, "there is no backup of cluster 'c' in /r"),
+        (&[], Some(24), Level::Error, "there is no backup"),
+    ] {
+        let told = told(&catalog(ids), max_age);
+        assert!(told.len() == 1 && told[0].0 == level && told[0].1.contains(text), "{told:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_single_backups_is_told() {
+    let mut damaged = manifest("20261120T060000Z_n1");
+    damaged.damaged_pages = 3;
+    let broken = |id: &str| Record {
+        cluster: "c".into(),
+        id: id.parse().unwrap(),
+        manifest: Err(CatalogError::Misplaced {
+            id: id.into(),
+            found: "20200101T000000Z_x".parse().unwrap(),
+        }),
+    };
+    let catalog = Catalog {
+        records: vec![broken("20261119T000000Z_n1"), record(damaged), broken("20261120T070000Z_n1")],
+        attempts: vec![],
+    };
+    let denied = |id: &str| {
+        let cause = std::io::Error::from(ErrorKind::PermissionDenied);
+        let manifest = Err(crate::storage::StorageError::new("open", id, cause).into());
+        Record { cluster: "c".into(), id: id.parse().unwrap(), manifest }
+    };
+    let hidden = Catalog { records: vec![denied("20261119T000000Z_n1")], attempts: vec![] };
+    for (max_age, level) in [(None, Level::Warning), (Some(1), Level::Error)] {
+        let told = told(&hidden, max_age);
+        assert!(told.len() == 1 && told[0].0 == level && told[0].1.contains("may not read: 1"), "{told:?}");
+    }
+    let told = told(&catalog, None);
+    let levels: Vec<Level> = told.iter().map(|(level, _)| *level).collect();
+    assert_eq!(levels, [Level::Ok, Level::Error, Level::Warning, Level::Error], "{told:?}");
+    assert!(told[1].1.contains("3 InnoDB pages") && told[1].1.contains("on 'n1'"));
+    assert!(told[3].1.contains("/r/c/20261120T070000Z_n1"), "{told:?}");
+}
+
+#[test]
+fn runs_that_are_no_backup_are_told_apart() {
+    let records = || vec![record(manifest("20261120T060000Z_n1"))];
+    let of = |attempts| told(&Catalog { records: records(), attempts }, None).split_off(1);
+    // Before the newest backup: history.
+    assert_eq!(of(vec![attempt("20261120T050000Z_n1", Some(State::Failed), "2026-11-20T05:00:01Z")]), []);
+    let failed = of(vec![attempt("20261120T070000Z_n1", Some(State::Failed), "2026-11-20T07:00:01Z")]);
+    assert!(
+        failed.len() == 1 && failed[0].0 == Level::Error && failed[0].1.contains("failed: WHY"),
+        "{failed:?}"
+    );
+    let runs = of(vec![attempt("20261120T115000Z_n1", Some(State::Copying), "2026-11-20T11:59:58Z")]);
+    assert_eq!(runs, [(Level::Ok, "20261120T115000Z_n1 runs | ".to_owned())]);
+    let begins = of(vec![attempt("20261120T115959Z_n1", None, NOW)]);
+    assert_eq!(begins[0].0, Level::Ok);
+    let dead = of(vec![
+        attempt("20261120T010000Z_n1", None, NOW),
+        attempt("20261120T110000Z_n1", Some(State::Copying), "2026-11-20T11:00:02Z"),
+    ]);
+    let removed = of(vec![attempt("20261120T070000Z_n1", Some(State::Done), "2026-11-20T07:00:02Z")]);
+    assert!(removed.len() == 1 && removed[0].0 == Level::Warning, "{removed:?}");
+    assert_eq!((dead[0].0, dead[1].0, dead.len()), (Level::Error, Level::Warning, 2), "{dead:?}");
+    assert!(
+        dead[1].1.contains("2 folders")
+            && dead[1].1.contains("rm -r /r/c/20261120T010000Z_n1 /r/c/20261120T110000Z_n1")
+    );
+}

@@ -1,0 +1,108 @@
+//! The server of this machine, from all who can tell something about it.
+
+use std::path::{Path, PathBuf};
+
+use super::probe::{Answer, Identity, Request};
+use super::process::ServerProcess;
+use super::program;
+use crate::capture::user_name;
+use crate::config::{ServerOptions, Settings};
+use crate::members::{Access, MemberReport, Survey};
+use crate::sql::Endpoint;
+
+/// Where MariaDB's packages install it; `basedir` of a server that does not answer.
+const BASEDIR: &str = "/usr/";
+/// The data directory of a server that is told nothing.
+const DATADIR: &str = "/var/lib/mysql";
+
+/// What is known of it.
+pub(super) struct Local {
+    pub(super) process: Option<ServerProcess>,
+    pub(super) report: Option<MemberReport>,
+    pub(super) datadir: PathBuf,
+    socket: Option<PathBuf>,
+}
+
+impl Local {
+    /// By its own answer, else by its option files.
+    pub(super) fn find(survey: &Survey, access: &Access, options: &ServerOptions) -> Self {
+        let report = survey.local().cloned();
+        let variable = |name: &str| report.as_ref().and_then(|report| report.variable(name));
+        let datadir = variable("datadir").or_else(|| options.get("datadir")).unwrap_or(DATADIR);
+        let datadir: PathBuf = Path::new(datadir).components().collect();
+        let pid_file =
+            variable("pid_file").or_else(|| options.get("pid-file")).map(|file| datadir.join(file));
+        let process = ServerProcess::find(pid_file.as_deref(), &datadir);
+        Self { process, report, datadir, socket: access.socket.clone() }
+    }
+
+    /// Takes over what the server has told the donor's account, where it has not answered ours.
+    pub(super) fn learn(&mut self, answer: &Answer) {
+        if let (None, Some(login)) = (&self.report, &answer.login)
+            && !login.variables.is_empty()
+        {
+            let endpoint = Endpoint::Socket(login.socket.clone().into());
+            let report = MemberReport::from_parts(endpoint, login.variables.clone(), login.status.clone());
+            self.report = Some(report);
+        }
+    }
+
+    /// A variable of the server, where it has answered.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.report.as_ref()?.variable(name)
+    }
+
+    /// Its answer, if it is a node of a cluster.
+    pub(super) fn node(&self) -> Option<&MemberReport> {
+        self.report.as_ref().filter(|report| report.provider_version().is_some())
+    }
+
+    /// The name of its user.
+    pub(super) fn user(&self) -> String {
+        let Some(process) = &self.process else { return "mysql".into() };
+        user_name(process.uid).unwrap_or_else(|| process.uid.to_string())
+    }
+
+    /// The folders in which mysqld looks for the program.
+    pub(super) fn program_folders(&self, process: &ServerProcess) -> Vec<PathBuf> {
+        program::folders(process.variable("PATH"), Path::new(self.variable("basedir").unwrap_or(BASEDIR)))
+    }
+
+    /// The cluster whose backups are looked at.
+    pub(super) fn cluster(&self, settings: &Settings) -> Option<String> {
+        settings.cluster.clone().or_else(|| self.variable("wsrep_cluster_name").map(str::to_owned))
+    }
+
+    /// What the child is to do: as the server where we can become it, else as ourselves.
+    pub(super) fn request(&self, settings: &Settings) -> Request {
+        let Some(process) = &self.process else {
+            // The settings of this command, as nothing else is known.
+            let repository = settings.repository.to_string();
+            let environment = vec![("WSREP_SST_BACKUP_REPOSITORY".into(), repository)];
+            return Request { environment, ..Request::default() };
+        };
+        let us = nix::unistd::geteuid();
+        let can_become = us.is_root() || us.as_raw() == process.uid;
+        let defaults = process.defaults();
+        let folders = ["innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory"];
+        let elsewhere = folders.iter().filter_map(|name| self.variable(name));
+        Request {
+            enter: (us.is_root() && process.own_mounts == Some(true)).then_some(process.pid),
+            become_user: can_become.then(|| Identity {
+                uid: process.uid,
+                gid: process.gid,
+                groups: process.groups.clone(),
+            }),
+            environment: process.environment.clone().unwrap_or_default(),
+            defaults_file: defaults.defaults_file,
+            defaults_extra_file: defaults.defaults_extra_file,
+            group_suffix: defaults.group_suffix,
+            path: self.program_folders(process),
+            datadir: Some(self.datadir.clone()),
+            elsewhere: elsewhere.map(|folder| self.datadir.join(folder).components().collect()).collect(),
+            binlog_base: self.variable("log_bin_basename").map(PathBuf::from),
+            socket: self.socket.clone(),
+            cluster: self.cluster(settings),
+        }
+    }
+}

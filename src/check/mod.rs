@@ -1,0 +1,77 @@
+//! Would a backup work here, and would it be of use? Asked before one is needed.
+//!
+//! Each topic has a module with facts and a judgement: the facts come from SQL, from `/proc`, from the repository and
+//! from a child that stands where the donor program would stand ([`probe`]); the judgement is a function of them.
+//! Nothing is changed anywhere, but for a file that is written into the repository and removed.
+
+mod backups;
+mod bucket;
+mod data;
+mod finding;
+mod garbd;
+mod gcache;
+mod local;
+mod network;
+mod node;
+mod probe;
+mod process;
+mod program;
+mod repository;
+mod scene;
+mod settings;
+mod space;
+mod sql;
+mod standpoint;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use finding::{Finding, Level};
+pub use probe::{Answer, COMMAND as PROBE_COMMAND, Request};
+pub use standpoint::look;
+
+use crate::config::{OptionFiles, Settings};
+use scene::Scene;
+
+/// What `check` was asked.
+pub struct Options<'a> {
+    /// Our own settings.
+    pub settings: &'a Settings,
+    /// The files that they came from.
+    pub files: &'a OptionFiles,
+    /// An age of the newest backup above which there is an error.
+    pub max_age: Option<Duration>,
+    /// How long the write rate is sampled; none for not at all.
+    pub sample: Option<Duration>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The only finding where the settings cannot be used: whatever else was looked at might be the wrong thing.
+pub fn unusable_settings(why: &str) -> Finding {
+    Finding::error(
+        "settings",
+        why,
+        "correct it, then check again; a donor that reads it makes no backup either",
+    )
+}
+
+/// Looks at everything; the findings in the order in which they should be read.
+pub fn check(options: &Options<'_>) -> Vec<Finding> {
+    let scene = Scene::look(options);
+    let warnings: Vec<String> =
+        options.files.warnings().iter().chain(&options.settings.warnings).cloned().collect();
+    [
+        settings::judge_files(options.files, &warnings),
+        scene.server(),
+        scene.donor(),
+        scene.space(),
+        scene.backups(),
+        scene.sql(),
+        scene.group(),
+        scene.data(),
+        scene.ist(),
+    ]
+    .concat()
+}

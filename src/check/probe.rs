@@ -1,0 +1,149 @@
+//! Looking from where the donor program will stand: as the server's user, in its mount namespace, with its
+//! environment.
+//!
+//! Modes and owners do not tell whether a user may write: there are ACLs, read-only mounts, sandboxes of systemd,
+//! and servers of other machines. So it is tried. A process can give up root only for good, and a file system may
+//! hang; therefore a child tries, under a time limit. It is this program once more, with the request on stdin and
+//! the answer on stdout, both JSON: a password never shows in a command line.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::program::Candidate;
+use super::repository::Place;
+use super::space::DataSize;
+use super::sql::Login;
+use crate::config::{DefaultsArgs, RepositoryUrl};
+
+/// The command that the child runs; nobody else needs it.
+pub const COMMAND: &str = "check-from-server";
+/// The longest wait for the child.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Whom the child becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: Vec<u32>,
+}
+
+/// What the child is to do.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// The process whose mount namespace it enters; none to stay.
+    pub(super) enter: Option<i32>,
+    /// Whom it becomes; none to stay who we are.
+    pub(super) become_user: Option<Identity>,
+    /// The server's environment, as far as it matters here.
+    pub(super) environment: Vec<(String, String)>,
+    /// The server's own flags.
+    pub(super) defaults_file: Option<PathBuf>,
+    pub(super) defaults_extra_file: Option<PathBuf>,
+    pub(super) group_suffix: Option<String>,
+    /// Folders that are searched for the program, in order.
+    pub(super) path: Vec<PathBuf>,
+    pub(super) datadir: Option<PathBuf>,
+    /// Directories and files of the server outside its data directory.
+    pub(super) elsewhere: Vec<PathBuf>,
+    pub(super) binlog_base: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
+    /// The folder of the cluster, where it is not set.
+    pub(super) cluster: Option<String>,
+}
+
+impl Request {
+    pub(super) fn defaults(&self) -> DefaultsArgs {
+        DefaultsArgs {
+            defaults_file: self.defaults_file.clone(),
+            defaults_extra_file: self.defaults_extra_file.clone(),
+            group_suffix: self.group_suffix.clone(),
+            no_defaults: false,
+        }
+    }
+}
+
+/// The donor's settings, as far as they are told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DonorSettings {
+    pub(super) repository: RepositoryUrl,
+    pub(super) cluster: Option<String>,
+    pub(super) allow_rocksdb: bool,
+    /// Whether the archive is compressed at all.
+    pub(super) compressed: bool,
+    /// Option files that were passed over, and the like.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What the child has seen.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Answer {
+    /// Why it could not enter the namespace or become the user. What follows is then seen from here.
+    pub(super) astray: Option<String>,
+    /// What the donor will read.
+    pub(super) settings: Option<Result<DonorSettings, String>>,
+    /// Regular files of the program's name, in the order of the search.
+    pub(super) programs: Vec<Candidate>,
+    pub(super) repository: Place,
+    pub(super) data: Option<DataSize>,
+    pub(super) login: Option<Login>,
+    /// MyRocks' folder.
+    pub(super) rocksdb: Option<PathBuf>,
+}
+
+/// Starts the child and waits for its answer; the text says why there is none.
+pub(super) fn ask(request: &Request) -> Result<Answer, String> {
+    let system = |error: std::io::Error| format!("cannot start '{COMMAND}': {error}");
+    let mut child = Command::new("/proc/self/exe")
+        .arg(COMMAND)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .current_dir("/")
+        .spawn()
+        .map_err(system)?;
+    let bytes = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&bytes).map_err(system)?;
+    }
+    let text = read_within(&mut child, LIMIT)?;
+    serde_json::from_str(&text).map_err(|error| format!("'{COMMAND}' has ended without an answer: {error}"))
+}
+
+/// What a child writes until its end. At the limit it is killed, and not waited for: a process that hangs in a disk
+/// cannot be.
+pub(super) fn read_within(child: &mut Child, limit: Duration) -> Result<String, String> {
+    let Some(mut stdout) = child.stdout.take() else { return Ok(String::new()) };
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = sender.send(stdout.read_to_string(&mut text).map(|_| text));
+    });
+    let Ok(text) = receiver.recv_timeout(limit) else {
+        let _ = child.kill();
+        return Err(format!("no answer within {} s", limit.as_secs()));
+    };
+    let _ = child.wait();
+    text.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_hangs_is_given_up() {
+        let start =
+            |script: &str| Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut hangs = start("exec sleep 60");
+        let told = read_within(&mut hangs, Duration::from_millis(50));
+        assert_eq!(told, Err("no answer within 0 s".into()));
+        assert!(!hangs.wait().unwrap().success());
+        assert_eq!(read_within(&mut start("echo x"), Duration::from_secs(60)), Ok("x\n".into()));
+    }
+}
