@@ -1,0 +1,323 @@
+//! A repository in S3-compatible storage.
+//!
+//! Objects have the same names as files have in a directory, behind the prefix. What an object promises holds here by
+//! the storage's own rules: it appears whole when its PUT, or the completion of its multipart upload, is answered, and
+//! is durable then. An unfinished upload is invisible.
+//!
+//! **Crashes.** Whatever fails or is dropped aborts its upload. A process that is killed, or a machine that dies, cannot:
+//! parts that nobody sees stay and cost money, until a lifecycle rule of the bucket (`AbortIncompleteMultipartUpload`)
+//! removes them. A creation of an upload whose answer is lost leaves the same. `object_store` does not list uploads, so
+//! [`Storage::unfinished`] has none.
+//!
+//! **Folders** do not exist. [`Storage::claim`] makes one by an object named `.claim`, with a condition that lets only one
+//! of two donors succeed (`If-None-Match: *`), and [`Storage::create`] asks for it. What it holds is random, so that a
+//! donor whose answer was lost knows its own claim again. A server that does not know the condition is taken to have
+//! accepted it, and the claim is read back: of two donors of the same node name in the same second and within the same
+//! round trip, the later one wins, unless it comes after the other has read its own. Hidden names (a dot before them) are
+//! the storage's own and are not listed.
+//!
+//! **Time.** Each operation ends, with its retries, within 2/5 of `stall-timeout` ([`retry`]), so that waiting for the
+//! last parts and completing the upload, which are one operation to the caller, end before it as well.
+//!
+//! **Threads.** Requests run in a small runtime of their own, whose threads nobody else sees; each call here blocks
+//! until its request is answered.
+
+mod client;
+mod credentials;
+mod dns;
+mod fault;
+mod parts;
+mod profile;
+mod reader;
+mod retry;
+mod writer;
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryFutureExt;
+use jiff::Timestamp;
+use object_store::aws::AmazonS3;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use tokio::runtime::Runtime;
+
+use self::fault::{Fault, Kind};
+use self::parts::Parts;
+use self::reader::S3Reader;
+use self::retry::{Attempts, Patience, retry};
+use self::writer::S3Writer;
+use super::{ObjectInfo, ObjectWriter, Storage, StorageError};
+use crate::config::{RepositoryUrl, S3Settings};
+
+/// Threads of the runtime: one request may digest and encrypt while another one does.
+const THREADS: usize = 2;
+/// The object that makes a folder.
+const CLAIM: &str = ".claim";
+
+/// A prefix of a bucket.
+pub struct S3Storage {
+    shared: Arc<Shared>,
+}
+
+/// What readers and writers need as well.
+struct Shared {
+    store: AmazonS3,
+    /// Taken out when it is dropped: that must not wait for requests that hang.
+    runtime: Option<Runtime>,
+    patience: Patience,
+    max_parts: u64,
+    /// `s3://bucket/prefix`, for people.
+    location: String,
+    prefix: String,
+}
+
+impl S3Storage {
+    /// The storage below `prefix` of a bucket. Nothing is asked of it yet. Operations end within `stall_timeout`;
+    /// `variable` is the environment, in which a key may stand.
+    pub fn new(
+        bucket: &str,
+        prefix: &str,
+        settings: &S3Settings,
+        stall_timeout: Duration,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, StorageError> {
+        let location = RepositoryUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() }.to_string();
+        let fail = |cause| StorageError::new("use", &location, cause);
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let store = client::client(bucket, settings, &variable).map_err(fail)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("s3")
+            .enable_all()
+            .build()
+            .map_err(fail)?;
+        let shared = Shared {
+            store,
+            runtime: Some(runtime),
+            patience: Patience::within(stall_timeout),
+            max_parts: settings.max_parts,
+            location,
+            prefix: prefix.to_owned(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Everything directly in a folder.
+    fn list(&self, folder: &str) -> Result<object_store::ListResult, StorageError> {
+        let shared = &self.shared;
+        let prefix = shared.key(folder);
+        let prefix = (!prefix.as_ref().is_empty()).then_some(prefix);
+        shared.run("list", folder, shared.patience, || shared.store.list_with_delimiter(prefix.as_ref()))
+    }
+
+    /// Whether a folder has been claimed: by its mark, or by anything that was put into it.
+    fn is_taken(&self, folder: &str) -> Result<bool, StorageError> {
+        let found = self.list(folder)?;
+        Ok(!found.objects.is_empty() || !found.common_prefixes.is_empty())
+    }
+}
+
+impl Storage for S3Storage {
+    fn location(&self) -> String {
+        self.shared.location.clone()
+    }
+
+    fn probe(&self) -> Result<(), StorageError> {
+        self.list("").map(|_| ())
+    }
+
+    fn claim(&self, folder: &str) -> Result<bool, StorageError> {
+        if self.is_taken(folder)? {
+            return Ok(false);
+        }
+        let shared = &self.shared;
+        let name = format!("{folder}/{CLAIM}");
+        let token = token();
+        match shared.wait(shared.claim(&shared.key(&name), &token)) {
+            Ok(()) => {}
+            Err(fault) if fault.kind == Kind::Condition => {}
+            Err(fault) => return Err(shared.failed("create", folder, fault)),
+        }
+        Ok(self.read_small(&name, 1024)? == token.as_bytes())
+    }
+
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
+        let found = self.list(folder)?;
+        let mut names: Vec<String> =
+            found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        Ok(names)
+    }
+
+    fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
+        let place = self.shared.key(folder);
+        let mut objects = Vec::new();
+        for object in self.list(folder)?.objects {
+            // A folder that a console has made is an object with the name of the folder itself.
+            let name = object.location.filename().filter(|_| object.location != place);
+            if let Some(name) = name.filter(|name| !name.starts_with('.')) {
+                objects.push(ObjectInfo { name: name.to_owned(), bytes: object.size });
+            }
+        }
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(objects)
+    }
+
+    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError> {
+        Ok(Box::new(S3Reader::open(Arc::clone(&self.shared), name)?))
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
+        self.writer(name, None)
+    }
+
+    fn create_large(&self, name: &str, at_most: u64) -> Result<Box<dyn ObjectWriter>, StorageError> {
+        self.writer(name, Some(at_most))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StorageError> {
+        let shared = &self.shared;
+        let key = shared.key(name);
+        match shared.run("remove", name, shared.patience, || shared.store.delete(&key)) {
+            Err(error) if error.is_not_found() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn remove_folder(&self, folder: &str) -> Result<(), StorageError> {
+        let shared = &self.shared;
+        let claim = format!("{folder}/{CLAIM}");
+        let found = self.list(folder)?;
+        let is_claim = |object: &object_store::ObjectMeta| object.location == shared.key(&claim);
+        if !found.common_prefixes.is_empty() || !found.objects.iter().all(is_claim) {
+            let cause = io::Error::from(io::ErrorKind::DirectoryNotEmpty);
+            return Err(StorageError::new("remove the folder", shared.place(folder), cause));
+        }
+        self.remove(&claim)
+    }
+
+    fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
+        let objects = self.list(folder)?.objects;
+        let times = objects.iter().map(|object| object.last_modified.timestamp_millis());
+        // A time that cannot be told is the latest there is: nothing is removed for it.
+        Ok(times.max().map(|time| Timestamp::from_millisecond(time).unwrap_or(Timestamp::MAX)))
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
+        Ok(None)
+    }
+}
+
+impl S3Storage {
+    fn writer(&self, name: &str, at_most: Option<u64>) -> Result<Box<dyn ObjectWriter>, StorageError> {
+        let shared = &self.shared;
+        let cap = shared.max_parts;
+        let Some(parts) = Parts::plan(at_most, cap) else {
+            let cause = format!(
+                "it may get {} GiB, and {cap} parts of 5 GiB hold no more than {} GiB (s3-max-parts)",
+                at_most.unwrap_or(u64::MAX) >> 30,
+                parts::largest_object(cap) >> 30
+            );
+            return Err(shared.failed("create", name, Fault::permanent(cause)));
+        };
+        if let Some((folder, _)) = name.rsplit_once('/') {
+            let claim = shared.key(&format!("{folder}/{CLAIM}"));
+            shared.run("create", name, shared.patience, || shared.store.head(&claim))?;
+        }
+        Ok(Box::new(S3Writer::new(Arc::clone(shared), name, parts)))
+    }
+}
+
+impl Shared {
+    fn key(&self, name: &str) -> Path {
+        self.prefix.split('/').chain(name.split('/')).filter(|part| !part.is_empty()).collect()
+    }
+
+    /// Blocks until `work` is done.
+    fn wait<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(async {
+                self.have_key().await?;
+                work.await
+            }),
+            None => Err(Fault::permanent("the storage is closed")),
+        }
+    }
+
+    /// Has the key fetched, where a service gives it and it is not there or has expired.
+    async fn have_key(&self) -> Result<(), Fault> {
+        let mut attempts = Attempts::new(self.patience);
+        loop {
+            let key = self.store.credentials().get_credential().map_err(Fault::of_credentials);
+            match attempts.attempt(key).await {
+                Ok(_) => return Ok(()),
+                Err(fault) => attempts.pause("cannot use the bucket", fault).await?,
+            }
+        }
+    }
+
+    /// Blocks until `work` has succeeded, or failed for good.
+    fn run<T, F>(
+        &self,
+        action: &'static str,
+        name: &str,
+        patience: Patience,
+        work: impl FnMut() -> F,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let what = format!("cannot {action} '{}'", self.place(name));
+        self.wait(retry(patience, &what, work)).map_err(|fault| self.failed(action, name, fault))
+    }
+
+    /// Puts the mark of a folder, unless there is one.
+    async fn claim(&self, key: &Path, token: &str) -> Result<(), Fault> {
+        let mut attempts = Attempts::new(self.patience);
+        let mut mode = PutMode::Create;
+        loop {
+            let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
+            let put = self.store.put_opts(key, token.to_owned().into(), options).map_ok(|_| ());
+            match attempts.attempt(put).await {
+                Err(fault) if fault.status == Some(501) && mode == PutMode::Create => {
+                    mode = PutMode::Overwrite;
+                }
+                Err(fault) => attempts.pause("cannot create a folder", fault).await?,
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Where an object is, for people.
+    fn place(&self, name: &str) -> String {
+        if name.is_empty() { self.location.clone() } else { format!("{}/{name}", self.location) }
+    }
+
+    fn failed(&self, action: &'static str, name: &str, fault: Fault) -> StorageError {
+        StorageError::new(action, self.place(name), fault.into_io())
+    }
+
+    /// The same inside an `io::Error`, for those who read and write.
+    fn io_failed(&self, action: &'static str, name: &str, fault: Fault) -> io::Error {
+        let error = self.failed(action, name, fault);
+        io::Error::new(error.cause().kind(), error)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Something that no other run has written.
+fn token() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new();
+    format!("{:016x}{:016x} {}\n", random.hash_one(1), random.hash_one(2), std::process::id())
+}

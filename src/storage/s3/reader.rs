@@ -1,0 +1,137 @@
+//! One object on its way out of the bucket.
+//!
+//! A connection that breaks is made anew where it broke. The answer must be for the same object (its `ETag` and its
+//! size): two versions are never mixed.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore, PutPayload};
+
+use super::Shared;
+use super::fault::{Fault, Kind};
+use super::retry::Attempts;
+use crate::storage::StorageError;
+
+/// What arrives in one piece.
+type Chunk = <PutPayload as IntoIterator>::Item;
+type Chunks = BoxStream<'static, object_store::Result<Chunk>>;
+
+/// An object from its first byte to its last.
+pub(super) struct S3Reader {
+    shared: Arc<Shared>,
+    name: String,
+    key: Path,
+    /// None after a fault, until the object is asked for again.
+    chunks: Option<Chunks>,
+    chunk: Chunk,
+    position: u64,
+    size: u64,
+    etag: Option<String>,
+    /// The attempts since a byte last came.
+    attempts: Attempts,
+}
+
+impl S3Reader {
+    /// Asks for the object; one that is not there is known here.
+    pub(super) fn open(shared: Arc<Shared>, name: &str) -> Result<Self, StorageError> {
+        let key = shared.key(name);
+        let what = format!("cannot open '{}'", shared.place(name));
+        let mut attempts = Attempts::new(shared.patience);
+        let opened = shared.wait(async {
+            loop {
+                match attempts.attempt(shared.store.get_opts(&key, GetOptions::default())).await {
+                    Ok(found) => return Ok(found),
+                    Err(fault) => attempts.pause(&what, fault).await?,
+                }
+            }
+        });
+        let found = opened.map_err(|fault| shared.failed("open", name, fault))?;
+        attempts.progress();
+        Ok(Self {
+            name: name.to_owned(),
+            key,
+            size: found.meta.size,
+            etag: found.meta.e_tag.clone(),
+            chunks: Some(found.into_stream()),
+            chunk: Chunk::new(),
+            position: 0,
+            attempts,
+            shared,
+        })
+    }
+
+    /// Blocks until the next bytes are there.
+    fn next(&mut self) -> Result<(), Fault> {
+        let shared = Arc::clone(&self.shared);
+        shared.wait(async {
+            let what = format!("reading of '{}' broke at byte {}", shared.place(&self.name), self.position);
+            loop {
+                match self.next_once().await {
+                    Ok(chunk) => {
+                        self.position += chunk.len() as u64;
+                        self.chunk = chunk;
+                        self.attempts.progress();
+                        return Ok(());
+                    }
+                    Err(fault) => {
+                        self.chunks = None;
+                        self.attempts.pause(&what, fault).await?;
+                    }
+                }
+            }
+        })
+    }
+
+    async fn next_once(&mut self) -> Result<Chunk, Fault> {
+        let mut chunks = match self.chunks.take() {
+            Some(chunks) => chunks,
+            None => self.ask_again().await?,
+        };
+        let next = self.attempts.attempt(async {
+            match chunks.next().await {
+                Some(chunk) => chunk.map_err(Fault::from),
+                None => Err(Fault::transient("the answer ended early")),
+            }
+        });
+        let chunk = next.await?;
+        self.chunks = Some(chunks);
+        Ok(chunk)
+    }
+
+    /// The rest of the object, if it is still the same.
+    async fn ask_again(&self) -> Result<Chunks, Fault> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(self.position..self.size)),
+            if_match: self.etag.clone(),
+            ..GetOptions::default()
+        };
+        let found = self.attempts.attempt(self.shared.store.get_opts(&self.key, options)).await;
+        let changed = || Fault::permanent("it was replaced while it was read");
+        match found {
+            Ok(found) if found.meta.size == self.size && found.meta.e_tag == self.etag => {
+                Ok(found.into_stream())
+            }
+            Ok(_) => Err(changed()),
+            Err(fault) if fault.kind == Kind::Condition => Err(changed()),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+impl Read for S3Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            if self.position >= self.size || buffer.is_empty() {
+                return Ok(0);
+            }
+            self.next().map_err(|fault| self.shared.io_failed("read", &self.name, fault))?;
+        }
+        let count = self.chunk.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.chunk.split_to(count));
+        Ok(count)
+    }
+}

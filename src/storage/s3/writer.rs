@@ -1,0 +1,248 @@
+//! One object on its way into the bucket.
+//!
+//! Bytes are gathered into a part; a full part is sent while the next one is gathered, a few at once. An object that
+//! ends within its first part needs no upload in parts: one PUT makes it, or replaces an older one, in one step.
+//!
+//! **Memory** is the part being gathered and those on their way: 8 MiB parts, three at once, are 32 MiB. Larger
+//! ones travel two at once, from 16 MiB on alone: then it is twice the size of a part. Parts are larger than 8 MiB only
+//! where the data could need more than 10,000 of them (`s3-max-parts`): from about 60 GiB of data on, 135 MiB for
+//! each TiB.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{MultipartId, ObjectStoreExt, PutPayload};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::Shared;
+use super::fault::{Fault, Kind};
+use super::parts::Parts;
+use super::retry::{Attempts, Patience, retry};
+use crate::storage::{ObjectWriter, StorageError};
+
+/// Bytes of parts that are on their way at once, at least one part.
+const IN_FLIGHT: u64 = 24 << 20;
+/// How long an upload that is given up is tried to be taken back: a process that has to end has 10 s for all of it.
+const ABORT: Patience = Patience { total: Duration::from_secs(4), attempt: Duration::from_secs(3) };
+/// How long parts on their way may take to arrive before that.
+const ARRIVE: Duration = Duration::from_secs(3);
+
+type Sending = JoinHandle<Result<PartId, Fault>>;
+
+/// An object that becomes visible at its commit.
+pub(super) struct S3Writer {
+    shared: Arc<Shared>,
+    name: String,
+    key: Arc<Path>,
+    law: Parts,
+    /// The part being gathered.
+    part: Vec<u8>,
+    /// Bytes before it.
+    sent: u64,
+    /// None while it may still be a single PUT, and once it is complete.
+    upload: Option<Arc<MultipartId>>,
+    sending: VecDeque<Sending>,
+    stored: Vec<PartId>,
+}
+
+impl S3Writer {
+    /// Nothing is sent before the first part is full.
+    pub(super) fn new(shared: Arc<Shared>, name: &str, law: Parts) -> Self {
+        let key = Arc::new(shared.key(name));
+        Self {
+            shared,
+            name: name.to_owned(),
+            key,
+            law,
+            part: Vec::new(),
+            sent: 0,
+            upload: None,
+            sending: VecDeque::new(),
+            stored: Vec::new(),
+        }
+    }
+
+    /// Bytes of the part being gathered when it is full.
+    fn full(&self) -> Result<usize, Fault> {
+        let number = (self.stored.len() + self.sending.len()) as u64;
+        let size = self.law.size(number).and_then(|size| usize::try_from(size).ok());
+        size.ok_or_else(|| {
+            Fault::permanent(format!(
+                "{} GiB are stored, and the server takes no further part (s3-max-parts)",
+                self.sent >> 30
+            ))
+        })
+    }
+
+    fn take(&mut self, buffer: &[u8]) -> Result<usize, Fault> {
+        let mut full = self.full()?;
+        // Not before there is more to come: what ends here may still be a single PUT.
+        if self.part.len() == full {
+            self.send()?;
+            full = self.full()?;
+        }
+        if self.part.capacity() < full {
+            self.part.reserve_exact(full);
+        }
+        let taken = buffer.len().min(full - self.part.len());
+        self.part.extend_from_slice(&buffer[..taken]);
+        Ok(taken)
+    }
+
+    /// Sends the part that is gathered, when there is room on the way.
+    fn send(&mut self) -> Result<(), Fault> {
+        let upload = self.begin()?;
+        let bytes = self.part.len();
+        let room = usize::try_from(IN_FLIGHT / (bytes as u64).max(1)).unwrap_or(1).clamp(1, 3);
+        while self.sending.len() >= room {
+            self.arrived()?;
+        }
+        let number = self.stored.len() + self.sending.len();
+        let payload = PutPayload::from(std::mem::take(&mut self.part));
+        self.sent += bytes as u64;
+        let (shared, key) = (Arc::clone(&self.shared), Arc::clone(&self.key));
+        let what = format!("cannot write part {} of '{}'", number + 1, shared.place(&self.name));
+        let patience = shared.patience.for_bytes(bytes);
+        let work = async move {
+            retry(patience, &what, || shared.store.put_part(&key, &upload, number, payload.clone())).await
+        };
+        let Some(runtime) = &self.shared.runtime else {
+            return Err(Fault::permanent("the storage is closed"));
+        };
+        self.sending.push_back(runtime.spawn(work));
+        Ok(())
+    }
+
+    /// The upload, which begins with its first part.
+    fn begin(&mut self) -> Result<Arc<MultipartId>, Fault> {
+        if let Some(upload) = &self.upload {
+            return Ok(Arc::clone(upload));
+        }
+        let shared = &self.shared;
+        let what = format!("cannot begin to write '{}'", shared.place(&self.name));
+        let begun = retry(shared.patience, &what, || shared.store.create_multipart(&self.key));
+        let upload = Arc::new(shared.wait(begun)?);
+        self.upload = Some(Arc::clone(&upload));
+        Ok(upload)
+    }
+
+    /// Waits for the oldest part on its way.
+    fn arrived(&mut self) -> Result<(), Fault> {
+        let Some(oldest) = self.sending.pop_front() else {
+            return Ok(());
+        };
+        let part = self.shared.wait(async {
+            oldest.await.map_err(|error| Fault::permanent(format!("a request was lost: {error}")))?
+        })?;
+        self.stored.push(part);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        let Some(upload) = self.upload.clone() else {
+            return self.put_at_once();
+        };
+        self.send()?;
+        while !self.sending.is_empty() {
+            self.arrived()?;
+        }
+        self.shared.wait(self.complete(&upload))?;
+        self.upload = None;
+        Ok(())
+    }
+
+    fn put_at_once(&mut self) -> Result<(), Fault> {
+        let patience = self.shared.patience.for_bytes(self.part.len());
+        let payload = PutPayload::from(std::mem::take(&mut self.part));
+        let what = format!("cannot write '{}'", self.shared.place(&self.name));
+        let put = retry(patience, &what, || self.shared.store.put(&self.key, payload.clone()));
+        self.shared.wait(put).map(|_| ())
+    }
+
+    /// Makes an object of the parts. Where the answer to a completion is lost, a second one finds no upload any more:
+    /// then the object tells by its size whether the first one has succeeded.
+    async fn complete(&self, upload: &MultipartId) -> Result<(), Fault> {
+        let shared = &self.shared;
+        let what = format!("cannot complete '{}'", shared.place(&self.name));
+        let mut attempts = Attempts::new(shared.patience.in_one());
+        loop {
+            let parts = self.stored.clone();
+            match attempts.attempt(shared.store.complete_multipart(&self.key, upload, parts)).await {
+                Ok(_) => return Ok(()),
+                Err(fault) if fault.kind != Kind::Transient && attempts.failed() > 0 => {
+                    let head = retry(shared.patience, &what, || shared.store.head(&self.key));
+                    return match head.await {
+                        Ok(found) if found.size == self.sent => Ok(()),
+                        _ => Err(fault),
+                    };
+                }
+                Err(fault) => attempts.pause(&what, fault).await?,
+            }
+        }
+    }
+}
+
+impl Write for S3Writer {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.take(buffer).map_err(|fault| self.shared.io_failed("write", &self.name, fault))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ObjectWriter for S3Writer {
+    fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
+        self.finish().map_err(|fault| self.shared.failed("write", &self.name, fault))
+    }
+}
+
+/// Waits until no part is on its way any more: one that arrives behind the abort would stay. Parts that take too long
+/// are cut off, which the server may hear of late; false if there were any, and the upload is to be aborted twice
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>).
+async fn arrive(sending: VecDeque<Sending>) -> bool {
+    let end = Instant::now() + ARRIVE;
+    let mut all_arrived = true;
+    for mut part in sending {
+        if timeout_at(end, &mut part).await.is_err() {
+            part.abort();
+            let _ = part.await;
+            all_arrived = false;
+        }
+    }
+    all_arrived
+}
+
+impl Drop for S3Writer {
+    fn drop(&mut self) {
+        let Some(upload) = self.upload.take() else { return };
+        let sending = std::mem::take(&mut self.sending);
+        let shared = &self.shared;
+        let what = format!("cannot take back the unfinished '{}'", shared.place(&self.name));
+        let aborted = shared.wait(async {
+            let all_arrived = arrive(sending).await;
+            let aborted = retry(ABORT, &what, || shared.store.abort_multipart(&self.key, &upload)).await;
+            if !all_arrived && aborted.is_ok() {
+                tokio::time::sleep(ABORT.attempt / 10).await;
+                let _ = shared.store.abort_multipart(&self.key, &upload).await;
+            }
+            aborted
+        });
+        match aborted {
+            Ok(()) => {}
+            Err(fault) if fault.kind == Kind::NotFound => {}
+            Err(fault) => log::warn!(
+                "{what}: {fault}; its parts stay until a lifecycle rule of the bucket removes unfinished uploads"
+            ),
+        }
+    }
+}
