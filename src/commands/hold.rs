@@ -1,0 +1,68 @@
+//! `hold` and `release`: a backup that `prune` leaves alone, and one that it does not any more.
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{CommandError, CommonArgs, IdArgs, print};
+use crate::catalog::{self, HOLD, Held, object_name, read_hold};
+use crate::model::Hold;
+
+/// Arguments of `hold`.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    #[command(flatten)]
+    id: IdArgs,
+    /// Why it is held
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Arguments of `release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    id: IdArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Runs `hold`.
+pub fn hold(args: &HoldArgs) -> Result<(), CommandError> {
+    let selector = args.id.selector()?;
+    let context = args.common.context(None)?;
+    let source = context.find(&selector)?;
+    let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
+    // A line each in 'list' and in the plan of 'prune'.
+    let note = args.note.as_deref().map(|note| note.split_whitespace().collect::<Vec<_>>().join(" "));
+    let hold = Hold { held: Timestamp::now(), by: who(), note: note.filter(|note| !note.is_empty()) };
+    let before = read_hold(storage, source.cluster(), id);
+    catalog::hold(storage, source.cluster(), id, &hold)?;
+    let before = before.map_or_else(String::new, |before| format!("Before, it was {}.\n", before.words()));
+    print(&format!("Backup {id} is {}.\n{before}", Held::By(hold).words()))
+}
+
+/// Runs `release`.
+pub fn release(args: &ReleaseArgs) -> Result<(), CommandError> {
+    let selector = args.id.selector()?;
+    let context = args.common.context(None)?;
+    let source = context.find(&selector)?;
+    let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
+    let Some(held) = read_hold(storage, source.cluster(), id) else {
+        return print(&format!("Backup {id} is not held.\n"));
+    };
+    storage.remove(&object_name(source.cluster(), id, HOLD))?;
+    print(&format!("Backup {id} is released; it was {}.\n", held.words()))
+}
+
+/// `user@host`; what the system does not tell is its number, or nothing.
+fn who() -> String {
+    let uid = nix::unistd::geteuid();
+    let user =
+        nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    match nix::unistd::gethostname() {
+        Ok(host) => format!("{user}@{}", host.to_string_lossy()),
+        Err(_) => user,
+    }
+}

@@ -1,0 +1,173 @@
+//! `ls`: the files of a backup, from its index. The archive is not opened.
+//!
+//! `--json` gives `id` and `files`, in the order of the archive: `path` and `target` (as in the index: bytes that are not
+//! UTF-8 are `%XX`, `%` is `%25`), `type` (`file`, `directory`, `symlink`, `generated`), `size`, `mtime`, and `origin` of what
+//! lay outside the data directory.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{CommandError, CommonArgs, IdArgs, print, print_json, removed};
+use crate::model::{BackupId, Member, MemberKind};
+use crate::ui::{Align, Table, bytes, grouped, time};
+
+/// Arguments of `ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    #[command(flatten)]
+    id: IdArgs,
+    /// Only paths like this, e.g. 'db/*' or '*.ibd'; * is any text, also with /, ? one character; repeatable
+    #[arg(long = "match", value_name = "PATTERN")]
+    patterns: Vec<String>,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Runs `ls`.
+pub fn run(args: &LsArgs) -> Result<(), CommandError> {
+    let selector = args.id.selector()?;
+    let context = args.common.context(None)?;
+    let source = context.find(&selector)?;
+    let index = match source.read_index() {
+        Err(_) if source.is_removed() => return Err(removed(&source)),
+        index => index?,
+    };
+    let patterns = &args.patterns;
+    let is_wanted = |member: &&Member| {
+        patterns.is_empty()
+            || patterns.iter().any(|pattern| matches(pattern.as_bytes(), member.path.as_bytes()))
+    };
+    let members: Vec<&Member> = index.members.iter().filter(is_wanted).collect();
+    let id = &source.manifest().id;
+    if args.json { print_json(&as_json(id, &members)) } else { print(&as_text(id, &members)) }
+}
+
+/// Whether a pattern stands for the whole of a path. Every step back goes to the last `*`, so the time is at most the
+/// product of both lengths.
+fn matches(pattern: &[u8], path: &[u8]) -> bool {
+    let (mut at, mut place) = (0, 0);
+    // Where the last `*` stands, and how much of the path it covers so far.
+    let mut star: Option<(usize, usize)> = None;
+    while place < path.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, place));
+                at += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == path[place] => {
+                at += 1;
+                place += 1;
+            }
+            _ => {
+                let Some((star_at, covered)) = star else { return false };
+                star = Some((star_at, covered + 1));
+                at = star_at + 1;
+                place = covered + 1;
+            }
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+fn as_text(id: &BackupId, members: &[&Member]) -> String {
+    if members.is_empty() {
+        return format!("Nothing in backup {id} matches.\n");
+    }
+    let columns =
+        [("TYPE", Align::Left), ("SIZE", Align::Right), ("MODIFIED", Align::Left), ("PATH", Align::Left)];
+    let mut table = Table::new(&columns);
+    for member in members {
+        let size = if has_content(member) { bytes(member.size) } else { "-".into() };
+        let mut path = shown(&member.path);
+        if let Some(target) = &member.target {
+            path.push_str(&format!(" -> {}", shown(target)));
+        }
+        if let Some(origin) = &member.origin {
+            path.push_str(&format!(" (from {}, {})", shown(&origin.path), origin.variable));
+        }
+        let modified = modified(member).map_or_else(|| "-".into(), time);
+        table.row(vec![kind(member.kind).into(), size, modified, path]);
+    }
+    let files = members.iter().filter(|member| has_content(member));
+    let (count, size) =
+        files.fold((0_u64, 0_u64), |(count, size), file| (count + 1, size.saturating_add(file.size)));
+    format!("{}\n{} files, {}\n", table.render(), grouped(count), bytes(size))
+}
+
+/// A path that can neither break a line nor move a terminal's cursor.
+fn shown(path: &impl ToString) -> String {
+    let mut text = String::new();
+    for c in path.to_string().chars() {
+        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+    }
+    text
+}
+
+fn has_content(member: &Member) -> bool {
+    matches!(member.kind, MemberKind::File | MemberKind::Generated)
+}
+
+fn kind(kind: MemberKind) -> &'static str {
+    match kind {
+        MemberKind::File => "file",
+        MemberKind::Directory => "directory",
+        MemberKind::Symlink => "symlink",
+        MemberKind::Generated => "generated",
+    }
+}
+
+/// None for a time that no calendar has.
+fn modified(member: &Member) -> Option<Timestamp> {
+    Timestamp::new(member.mtime, i32::try_from(member.mtime_nsec).ok()?).ok()
+}
+
+fn as_json(id: &BackupId, members: &[&Member]) -> Value {
+    let file = |member: &&Member| {
+        json!({
+            "path": member.path,
+            "type": kind(member.kind),
+            "size": member.size,
+            "mtime": modified(member),
+            "target": member.target,
+            "origin": member.origin,
+        })
+    };
+    json!({ "id": id, "files": members.iter().map(file).collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns() {
+        for (pattern, path, wanted) in [
+            ("db/t.ibd", "db/t.ibd", true),
+            ("db/t.ibd", "db/t.ib", false),
+            ("db/t", "db/t.ibd", false),
+            ("db/*", "db/t.ibd", true),
+            ("db/*", "db2/t.ibd", false),
+            ("*.ibd", "db/t.ibd", true),
+            ("*.ibd", "db/t.ibd.bak", false),
+            ("*.ibd*", "db/t.ibd", true),
+            ("db/t.???", "db/t.ibd", true),
+            ("db/t.??", "db/t.ibd", false),
+            ("*a*b*c", "xaxxbabcxc", true),
+            ("*a*b*c", "xaxxbabcxd", false),
+            ("*aab", "aaaab", true),
+            ("*", "", true),
+            ("", "", true),
+            ("", "x", false),
+            ("?", "", false),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), path.as_bytes()), wanted, "{pattern} {path}");
+        }
+        // What takes exponential time with a simple matcher.
+        assert!(!matches("a*".repeat(40).as_bytes(), "a".repeat(4000).replace('a', "b").as_bytes()));
+        assert!(!matches(format!("{}c", "*a".repeat(30)).as_bytes(), "a".repeat(4000).as_bytes()));
+    }
+}

@@ -1,0 +1,199 @@
+//! `prune`: shows what becomes of each backup and why, then removes what is to go.
+//!
+//! `--json` gives one object at the end. `clusters` has `cluster_folder`, `backups` (`id`, `taken`, `bytes`, `action`
+//! `keep` or `remove`, `reasons`) and `leftovers` (`id`, `file` or null for the whole folder, `bytes`, `action` `leave` or
+//! `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
+//! gone, `spared` and `failed` (texts), and `stopped`.
+
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{CommandError, CommonArgs, interruption, print, print_json};
+use crate::prune::policy::Verdict;
+use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, carry_out};
+use crate::ui::{Align, Table, bytes, time};
+
+/// Arguments of `prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Show the plan and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Keep backups taken within this time before the newest one, e.g. 30d
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    keep_within: Option<String>,
+    /// Keep the newest N
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    keep_last: Option<String>,
+    /// Keep the newest of each of the last N days (UTC) that have one
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    keep_daily: Option<String>,
+    /// The same by weeks, from Monday
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    keep_weekly: Option<String>,
+    /// The same by months
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    keep_monthly: Option<String>,
+    /// The same by years
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    keep_yearly: Option<String>,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Runs `prune`.
+pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
+    let (context, _) = args.common.context_with(|flags| {
+        flags.keep_within.clone_from(&args.keep_within);
+        flags.keep_last.clone_from(&args.keep_last);
+        flags.keep_daily.clone_from(&args.keep_daily);
+        flags.keep_weekly.clone_from(&args.keep_weekly);
+        flags.keep_monthly.clone_from(&args.keep_monthly);
+        flags.keep_yearly.clone_from(&args.keep_yearly);
+    })?;
+    let policy = context.settings.retention;
+    if policy.is_empty() {
+        let problem = "there is no policy, so nothing is removed: say what to keep with keep-last, keep-daily, \
+                       keep-weekly, keep-monthly, keep-yearly or keep-within, as settings or flags";
+        return Err(CommandError::Usage(problem.into()));
+    }
+    let storage = context.storage.as_ref();
+    let plan = Plan::make(storage, context.cluster(), &policy, Timestamp::now())?;
+    if !args.json {
+        print(&as_text(&plan, &storage.location()))?;
+    }
+    let tally = if args.dry_run {
+        None
+    } else {
+        let interrupted = interruption();
+        Some(carry_out(storage, &plan, &|| interrupted.load(Ordering::Relaxed)))
+    };
+    if args.json {
+        print_json(&as_json(&plan, tally.as_ref()))?;
+    } else {
+        print(&ending(&plan, tally.as_ref()))?;
+    }
+    tally.map_or(Ok(()), |tally| complaint(&tally))
+}
+
+fn complaint(tally: &Tally) -> Result<(), CommandError> {
+    for failed in &tally.failed {
+        log::error!("{failed}");
+    }
+    if tally.stopped {
+        let text = "interrupted: what is left of the plan is for the next 'prune'";
+        return Err(CommandError::Failed(text.into()));
+    }
+    if tally.failed.is_empty() { Ok(()) } else { Err(CommandError::Shown) }
+}
+
+fn as_text(plan: &Plan, location: &str) -> String {
+    if plan.clusters.is_empty() {
+        return format!("There are no backups in '{location}'.\n");
+    }
+    plan.clusters.iter().map(cluster_table).collect::<Vec<_>>().join("\n")
+}
+
+fn cluster_table(plan: &ClusterPlan) -> String {
+    let columns = [
+        ("ACTION", Align::Left),
+        ("ID", Align::Left),
+        ("TAKEN", Align::Left),
+        ("STORED", Align::Right),
+        ("REASON", Align::Left),
+    ];
+    let mut table = Table::new(&columns);
+    for Planned { id, taken, bytes: stored, verdict } in &plan.backups {
+        let (action, reasons) = told(verdict);
+        let (at, size) = match taken {
+            Some(at) => (time(*at), bytes(*stored)),
+            None => ("-".into(), "-".into()),
+        };
+        table.row(vec![action.into(), id.to_string(), at, size, reasons.join("; ")]);
+    }
+    for Leftover { id, what, bytes: stored, goes, reason } in &plan.leftovers {
+        let name = match what {
+            Left::Folder => id.to_string(),
+            Left::File(name) => format!("{id}/{name}"),
+        };
+        table.row(vec![action_of(*goes).into(), name, "-".into(), bytes(*stored), reason.clone()]);
+    }
+    format!("Cluster {}:\n{}", plan.cluster, table.render())
+}
+
+/// The verdict as an action, and what speaks for it.
+fn told(verdict: &Verdict) -> (&'static str, Vec<String>) {
+    match verdict {
+        Verdict::Keep(reasons) => ("keep", reasons.iter().map(ToString::to_string).collect()),
+        Verdict::Remove(lapses) => ("remove", lapses.iter().map(ToString::to_string).collect()),
+    }
+}
+
+fn action_of(goes: bool) -> &'static str {
+    if goes { "sweep" } else { "leave" }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// What has become of the plan, in one paragraph.
+fn ending(plan: &Plan, tally: Option<&Tally>) -> String {
+    if plan.clusters.is_empty() {
+        return String::new();
+    }
+    if plan.is_idle() {
+        return "\nThere is nothing to remove.\n".into();
+    }
+    let Some(tally) = tally else { return "\nA dry run: nothing was removed.\n".into() };
+    let mut text = format!(
+        "\nRemoved {} and {}: {}.\n",
+        counted(tally.backups, "backup", "backups"),
+        counted(tally.leftovers, "leftover", "leftovers"),
+        bytes(tally.bytes)
+    );
+    text.extend(tally.spared.iter().map(|spared| format!("{spared}\n")));
+    text
+}
+
+fn as_json(plan: &Plan, tally: Option<&Tally>) -> Value {
+    let backup = |Planned { id, taken, bytes, verdict }: &Planned| {
+        let (action, reasons) = told(verdict);
+        json!({ "id": id, "taken": taken, "bytes": bytes, "action": action, "reasons": reasons })
+    };
+    let leftover = |Leftover { id, what, bytes, goes, reason }: &Leftover| {
+        let file = match what {
+            Left::Folder => None,
+            Left::File(name) => Some(name),
+        };
+        json!({ "id": id, "file": file, "bytes": bytes, "action": action_of(*goes), "reason": reason })
+    };
+    let clusters: Vec<Value> = plan
+        .clusters
+        .iter()
+        .map(|plan| {
+            json!({
+                "cluster_folder": plan.cluster,
+                "backups": plan.backups.iter().map(backup).collect::<Vec<_>>(),
+                "leftovers": plan.leftovers.iter().map(leftover).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let outcome = tally.map(|tally| {
+        json!({
+            "backups": tally.backups,
+            "leftovers": tally.leftovers,
+            "bytes": tally.bytes,
+            "spared": tally.spared,
+            "failed": tally.failed,
+            "stopped": tally.stopped,
+        })
+    });
+    json!({ "dry_run": tally.is_none(), "clusters": clusters, "outcome": outcome })
+}

@@ -1,0 +1,148 @@
+//! Removes what a plan says, in the order that an interruption may cut anywhere.
+
+use jiff::Timestamp;
+
+use super::plan::{ClusterPlan, Left, Leftover, Plan, Planned, judge};
+use super::policy::Verdict;
+use crate::catalog::{
+    Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, object_name, read_hold, read_manifest, read_status,
+};
+use crate::model::BackupId;
+use crate::storage::{Storage, StorageError};
+
+/// What has become of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Backups that are gone.
+    pub backups: usize,
+    /// Leftovers that are gone.
+    pub leftovers: usize,
+    /// Bytes of both.
+    pub bytes: u64,
+    /// What stays although the plan says otherwise, because something has changed since: name and reason.
+    pub spared: Vec<String>,
+    /// What could not be removed. Each with its cause.
+    pub failed: Vec<String>,
+    /// It was told to stop before it was through.
+    pub stopped: bool,
+}
+
+/// How one item ends when it does not go.
+enum Stay {
+    Changed(String),
+    Failed(StorageError),
+    Stopped,
+}
+
+impl From<StorageError> for Stay {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Removes backups, oldest first, then leftovers. What cannot be removed does not keep the rest. `stop` is asked before
+/// each removal.
+pub fn carry_out(storage: &dyn Storage, plan: &Plan, stop: &dyn Fn() -> bool) -> Tally {
+    let mut tally = Tally::default();
+    for ClusterPlan { cluster, backups, leftovers } in &plan.clusters {
+        let going = |backup: &&Planned| matches!(backup.verdict, Verdict::Remove(_));
+        for backup in backups.iter().filter(going) {
+            if tally.stopped {
+                return tally;
+            }
+            let outcome = remove_backup(storage, cluster, &backup.id, stop);
+            tally.backups += usize::from(tally.note(&backup.id, backup.bytes, outcome));
+        }
+        for leftover in leftovers.iter().filter(|leftover| leftover.goes) {
+            if tally.stopped {
+                return tally;
+            }
+            let outcome = match &leftover.what {
+                Left::Folder => sweep(storage, cluster, &leftover.id, plan.now, stop),
+                Left::File(name) => remove_one(storage, &object_name(cluster, &leftover.id, name), stop),
+            };
+            let Leftover { id, bytes, .. } = leftover;
+            tally.leftovers += usize::from(tally.note(id, *bytes, outcome));
+        }
+    }
+    tally
+}
+
+impl Tally {
+    /// Whether it is gone.
+    fn note(&mut self, id: &BackupId, bytes: u64, outcome: Result<(), Stay>) -> bool {
+        match outcome {
+            Ok(()) => {
+                self.bytes = self.bytes.saturating_add(bytes);
+                return true;
+            }
+            Err(Stay::Changed(why)) => self.spared.push(format!("{id} stays: {why}")),
+            Err(Stay::Failed(error)) => self.failed.push(error.to_string()),
+            Err(Stay::Stopped) => self.stopped = true,
+        }
+        false
+    }
+}
+
+/// The manifest first: from then on there is no backup, only what is left of one.
+fn remove_backup(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), Stay> {
+    if let Some(held) = read_hold(storage, cluster, id) {
+        return Err(Stay::Changed(held.words()));
+    }
+    remove_one(storage, &object_name(cluster, id, MANIFEST), stop)?;
+    remove_rest(storage, cluster, id, stop)
+}
+
+/// A folder without a manifest, unless it has got one since, or somebody has come back to it.
+fn sweep(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+    now: Timestamp,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), Stay> {
+    if !matches!(read_manifest(storage, cluster, id), Err(CatalogError::NotFound(_))) {
+        return Err(Stay::Changed("it has a manifest now".into()));
+    }
+    let status = read_status(storage, cluster, id);
+    let again = judge(storage, &Attempt { cluster: cluster.to_owned(), id: id.clone(), status }, now)?;
+    if !again.leftover.goes {
+        return Err(Stay::Changed(again.leftover.reason));
+    }
+    remove_rest(storage, cluster, id, stop)
+}
+
+/// Everything but the manifest, which must be gone; the folder last.
+fn remove_rest(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), Stay> {
+    let folder = format!("{cluster}/{id}");
+    let mut names: Vec<String> = storage.objects(&folder)?.into_iter().map(|object| object.name).collect();
+    // The archive before the index, and both before what tells the story of the folder.
+    names.sort_by_key(|name| {
+        [INDEX, STATUS, HOLD].iter().position(|late| late == name).map_or(0, |at| at + 1)
+    });
+    names.extend(storage.unfinished(&folder)?.into_iter().map(|file| file.name));
+    for name in names {
+        remove_one(storage, &format!("{folder}/{name}"), stop)?;
+    }
+    if stop() {
+        return Err(Stay::Stopped);
+    }
+    Ok(storage.remove_folder(&folder)?)
+}
+
+fn remove_one(storage: &dyn Storage, name: &str, stop: &dyn Fn() -> bool) -> Result<(), Stay> {
+    if stop() {
+        return Err(Stay::Stopped);
+    }
+    Ok(storage.remove(name)?)
+}

@@ -1,0 +1,42 @@
+//! Retention: which backups of a cluster go, and how they go.
+//!
+//! [`policy`] decides and touches nothing; [`Plan`] reads a repository and asks it; [`carry_out`] removes.
+//!
+//! # What is never removed
+//!
+//! The newest complete backup, whatever the policy says; what is held; what is younger than a backup that runs; and what
+//! cannot be placed in time: a manifest that cannot be read, a time in the future, a time that contradicts the
+//! positions of other backups. What cannot be placed does not take the place of another backup either.
+//!
+//! # Rules
+//!
+//! Each rule keeps backups on its own, and a backup goes when none keeps it. Times are `frozen_at`, in UTC.
+//! `keep-within` counts back from the newest backup, not from now: where no backup has been taken for a month, none is
+//! lost to that. `keep-daily` N keeps the newest backup of each of the last N days that have one; days without any do
+//! not count. Weeks (ISO, from Monday), months and years go the same way. What is kept this way is kept again by the
+//! same rules next time, so to prune twice is to prune once.
+//!
+//! # What runs have left
+//!
+//! Folders without a manifest and temporary files of writers that are gone are swept when they are a day old by every
+//! clock there is: that of the donor (the id, `status.json`) and that of the storage (the newest file). A folder
+//! whose run may go on is left alone, temporary files included.
+//!
+//! # Crashes and company
+//!
+//! The manifest goes first, and its removal is durable before anything else goes: a backup that is being removed is none
+//! from that moment. What an interruption leaves is a folder without a manifest, which the next run sweeps. Two at once
+//! remove the same things, and what is gone already is no error. A hold is looked for again right before the manifest
+//! goes; one that comes between that look and the removal, two system calls apart, comes too late, and `hold` says so
+//! unless its own look at the manifest falls into the same gap.
+
+mod carry_out;
+mod plan;
+pub mod policy;
+mod verdict;
+
+pub use carry_out::{Tally, carry_out};
+pub use plan::{ClusterPlan, Left, Leftover, Plan, Planned};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! What a repository holds, and what is to become of it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::policy::{Candidate, TOLERANCE, Taken, Verdict, decide};
+use crate::catalog::{Attempt, Catalog, CatalogError, Record, read_hold};
+use crate::config::Retention;
+use crate::model::{BackupId, State};
+use crate::storage::{Storage, StorageError, Unfinished};
+
+/// What has not changed for so long is nobody's work in progress.
+const QUIET: SignedDuration = SignedDuration::from_hours(24);
+
+/// What `prune` would do, cluster by cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Each cluster on its own.
+    pub clusters: Vec<ClusterPlan>,
+    /// When it was made.
+    pub now: Timestamp,
+}
+
+/// The same for the backups of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterPlan {
+    /// Its folder.
+    pub cluster: String,
+    /// Its backups, oldest first.
+    pub backups: Vec<Planned>,
+    /// What runs have left, oldest first.
+    pub leftovers: Vec<Leftover>,
+}
+
+/// A backup and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Its name.
+    pub id: BackupId,
+    /// When its data is from, where that is known.
+    pub taken: Option<Timestamp>,
+    /// Bytes of archive and index, by the manifest.
+    pub bytes: u64,
+    /// What becomes of it.
+    pub verdict: Verdict,
+}
+
+/// Something that is no backup, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The folder.
+    pub id: BackupId,
+    /// What of it.
+    pub what: Left,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether it goes, and the reason for that.
+    pub goes: bool,
+    /// Why it goes or stays.
+    pub reason: String,
+}
+
+/// What a run has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// The whole folder, which has no manifest.
+    Folder,
+    /// A temporary file of this name beside a manifest.
+    File(String),
+}
+
+impl Plan {
+    /// Reads the repository and decides; removes nothing.
+    pub fn make(
+        storage: &dyn Storage,
+        cluster: Option<&str>,
+        policy: &Retention,
+        now: Timestamp,
+    ) -> Result<Self, CatalogError> {
+        let Catalog { records, attempts } = Catalog::read(storage, cluster)?;
+        let mut found: BTreeMap<String, (Vec<Record>, Vec<Attempt>)> = BTreeMap::new();
+        for record in records {
+            found.entry(record.cluster.clone()).or_default().0.push(record);
+        }
+        for attempt in attempts {
+            found.entry(attempt.cluster.clone()).or_default().1.push(attempt);
+        }
+        let clusters = found
+            .into_iter()
+            .map(|(cluster, (records, attempts))| {
+                of_cluster(storage, cluster, records, &attempts, policy, now)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { clusters, now })
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_idle(&self) -> bool {
+        self.clusters.iter().all(|plan| {
+            plan.backups.iter().all(|backup| matches!(backup.verdict, Verdict::Keep(_)))
+                && plan.leftovers.iter().all(|leftover| !leftover.goes)
+        })
+    }
+}
+
+fn of_cluster(
+    storage: &dyn Storage,
+    cluster: String,
+    records: Vec<Record>,
+    attempts: &[Attempt],
+    policy: &Retention,
+    now: Timestamp,
+) -> Result<ClusterPlan, StorageError> {
+    let mut leftovers = Vec::new();
+    let mut running = Vec::new();
+    for attempt in attempts {
+        let judged = judge(storage, attempt, now)?;
+        if judged.may_run {
+            running.push(attempt.id.clone());
+        }
+        leftovers.push(judged.leftover);
+    }
+    let mut candidates = Vec::new();
+    let mut sizes = Vec::new();
+    for Record { id, manifest, .. } in records {
+        leftovers.extend(temporary_files(storage, &cluster, &id, now)?);
+        let held = read_hold(storage, &cluster, &id).map(|held| held.words());
+        sizes
+            .push(manifest.as_ref().map_or(0, |found| found.archive.bytes.saturating_add(found.index.bytes)));
+        let taken = manifest
+            .map(|manifest| Taken { at: manifest.frozen_at, gtid: manifest.gtid })
+            .map_err(|error| error.of_itself());
+        candidates.push(Candidate { id, taken, held });
+    }
+    let verdicts = decide(&candidates, &running, policy, now);
+    let backups = candidates
+        .into_iter()
+        .zip(sizes)
+        .zip(verdicts)
+        .map(|((Candidate { id, taken, .. }, bytes), verdict)| Planned {
+            id,
+            taken: taken.ok().map(|taken| taken.at),
+            bytes,
+            verdict,
+        })
+        .collect();
+    leftovers.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(ClusterPlan { cluster, backups, leftovers })
+}
+
+/// What is thought of a folder without a manifest.
+pub(super) struct Judged {
+    pub(super) leftover: Leftover,
+    /// Somebody may still work on it.
+    may_run: bool,
+}
+
+/// Whether a folder without a manifest is what a run has left.
+pub(super) fn judge(
+    storage: &dyn Storage,
+    attempt: &Attempt,
+    now: Timestamp,
+) -> Result<Judged, StorageError> {
+    let Attempt { cluster, id, status } = attempt;
+    let folder = format!("{cluster}/{id}");
+    let known = [id.started(), status.as_ref().map(|status| status.updated), storage.last_written(&folder)?];
+    let last = known.into_iter().flatten().max();
+    let is_finished =
+        status.as_ref().is_some_and(|status| matches!(status.state, State::Failed | State::Done));
+    let held = read_hold(storage, cluster, id).map(|held| held.words());
+    let is_quiet = last.is_some_and(|last| now.duration_since(last) > QUIET);
+    let story = match status {
+        None => "no manifest and no status: its program has died".to_owned(),
+        Some(status) => match (status.state, &status.error) {
+            (State::Done, _) => "what is left of a removed backup".into(),
+            (State::Failed, Some(error)) => format!("failed: {error}"),
+            (State::Failed, None) => "failed".into(),
+            _ => "not complete: its program has died".into(),
+        },
+    };
+    let reason = match (&held, last) {
+        (Some(words), _) => words.clone(),
+        (None, None) => "not complete, and nothing tells its age".into(),
+        (None, Some(_)) if is_quiet => story,
+        (None, Some(last)) if last.duration_since(now) > TOLERANCE => {
+            format!("FROM THE FUTURE ({}): a clock is wrong", last.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        }
+        (None, Some(_)) if is_finished => format!("{story}; it goes when it is a day old"),
+        (None, Some(_)) => "not complete, and it may still run: something has changed within a day".into(),
+    };
+    let objects = storage.objects(&folder)?.into_iter().map(|object| object.bytes);
+    let unfinished = storage.unfinished(&folder)?.into_iter().map(|file| file.bytes);
+    let bytes = objects.chain(unfinished).fold(0, u64::saturating_add);
+    let goes = is_quiet && held.is_none();
+    let leftover = Leftover { id: id.clone(), what: Left::Folder, bytes, goes, reason };
+    Ok(Judged { leftover, may_run: !is_quiet && !is_finished })
+}
+
+/// Temporary files in the folder of a complete backup.
+fn temporary_files(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+    now: Timestamp,
+) -> Result<Vec<Leftover>, StorageError> {
+    let leftover = |Unfinished { name, bytes, modified }| {
+        let goes = now.duration_since(modified) > QUIET;
+        let at = modified.strftime("%Y-%m-%d %H:%M:%S UTC");
+        let reason = if goes {
+            format!("temporary file, last written at {at}")
+        } else {
+            format!("temporary file, written at {at}: it goes when it is a day old")
+        };
+        Leftover { id: id.clone(), what: Left::File(name), bytes, goes, reason }
+    };
+    Ok(storage.unfinished(&format!("{cluster}/{id}"))?.into_iter().map(leftover).collect())
+}

@@ -1,0 +1,321 @@
+//! The plan and the removal on a directory, with what changes between the two.
+
+use std::fs::{self, FileTimes};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::policy::Verdict;
+use super::*;
+use crate::config::Retention;
+use crate::model::BackupId;
+use crate::storage::{LocalStorage, ObjectInfo, ObjectWriter, Storage, StorageError, Unfinished};
+
+const LAST: Retention =
+    Retention { within: None, last: Some(1), daily: None, weekly: None, monthly: None, yearly: None };
+
+/// A repository with one backup a day, the newest an hour old; each is this many days old.
+struct Repository {
+    folder: tempfile::TempDir,
+    now: Timestamp,
+}
+
+impl Repository {
+    fn new(days: impl IntoIterator<Item = i64>) -> Self {
+        let repository = Self { folder: tempfile::tempdir().unwrap(), now: Timestamp::now() };
+        days.into_iter().for_each(|days| repository.back_up(days));
+        repository
+    }
+
+    fn storage(&self) -> LocalStorage {
+        LocalStorage::new(self.folder.path())
+    }
+
+    fn id(&self, days: i64) -> BackupId {
+        BackupId::new(self.now - SignedDuration::from_hours(24 * days + 1), "n1")
+    }
+
+    fn path(&self, days: i64) -> PathBuf {
+        self.folder.path().join("c").join(self.id(days).as_str())
+    }
+
+    fn put(&self, days: i64, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(days).join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        age(&path, days);
+    }
+
+    fn status(&self, days: i64, state: &str) {
+        let id = self.id(days);
+        let began = id.started().unwrap();
+        let status = json!({
+            "id": id, "cluster": "c", "node": "n1", "request": null, "state": state, "started": began,
+            "updated": began, "pid": 1, "bytes_done": 1, "bytes_total": 2, "gtid": null, "error": null
+        });
+        self.put(days, "status.json", status.to_string());
+    }
+
+    fn back_up(&self, days: i64) {
+        let id = self.id(days);
+        let at = id.started().unwrap();
+        let manifest = json!({
+            "format": 1, "id": id, "cluster": "c", "node": "n1", "method": "freeze", "started": at,
+            "frozen_at": at, "finished": at, "flush_ms": 1, "frozen_ms": 2,
+            "gtid": {"uuid": "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f", "seqno": 1000 - days, "domain_id": 0},
+            "mariadb_gtid": {}, "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
+            "archive": {"name": "backup.tar", "bytes": 40, "sha256": "", "compression": "none"},
+            "index": {"name": "index.json.zst", "bytes": 2, "sha256": ""},
+            "damaged_pages": 0, "tool": {"version": "0"}
+        });
+        self.put(days, "index.json.zst", "i");
+        self.put(days, "backup.tar", "a");
+        self.status(days, "done");
+        self.put(days, "manifest.json", manifest.to_string());
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::make(&self.storage(), None, &LAST, self.now).unwrap()
+    }
+
+    /// Ages of the folders that are there.
+    fn left(&self, of: &[i64]) -> Vec<i64> {
+        of.iter().copied().filter(|days| self.path(*days).exists()).collect()
+    }
+}
+
+fn age(path: &Path, days: i64) {
+    let seconds = u64::try_from(days * 86_400 + 3600).unwrap();
+    let time = SystemTime::now() - Duration::from_secs(seconds);
+    fs::File::open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
+}
+
+/// Tells what is removed, and fails from one removal on, as if the program had died there.
+struct Mortal {
+    inner: LocalStorage,
+    removed: Mutex<Vec<String>>,
+    left: AtomicUsize,
+}
+
+impl Mortal {
+    fn new(inner: LocalStorage, lives: usize) -> Self {
+        Self { inner, removed: Mutex::default(), left: AtomicUsize::new(lives) }
+    }
+
+    fn dies(&self, name: &str) -> Result<(), StorageError> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(|_| self.removed.lock().unwrap().push(name.to_owned()))
+            .map_err(|_| StorageError::new("remove", name, std::io::Error::other("it is dead")))
+    }
+}
+
+impl Storage for Mortal {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn probe(&self) -> Result<(), StorageError> {
+        self.inner.probe()
+    }
+
+    fn claim(&self, folder: &str) -> Result<bool, StorageError> {
+        self.inner.claim(folder)
+    }
+
+    fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
+        self.inner.folders(folder)
+    }
+
+    fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
+        self.inner.objects(folder)
+    }
+
+    fn open(&self, name: &str) -> Result<Box<dyn std::io::Read + Send>, StorageError> {
+        self.inner.open(name)
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
+        self.inner.create(name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StorageError> {
+        self.dies(name)?;
+        self.inner.remove(name)
+    }
+
+    fn remove_folder(&self, folder: &str) -> Result<(), StorageError> {
+        self.dies(folder)?;
+        self.inner.remove_folder(folder)
+    }
+
+    fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
+        self.inner.unfinished(folder)
+    }
+
+    fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
+        self.inner.last_written(folder)
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
+        self.inner.free_bytes()
+    }
+}
+
+#[test]
+fn the_manifest_goes_first_and_the_folder_last() {
+    let repository = Repository::new([0, 5]);
+    repository.put(5, ".backup.tar.1.0.tmp", "half");
+    let storage = Mortal::new(repository.storage(), usize::MAX);
+    let tally = carry_out(&storage, &repository.plan(), &|| false);
+    let folder = format!("c/{}", repository.id(5));
+    let wanted: Vec<String> =
+        ["/manifest.json", "/backup.tar", "/index.json.zst", "/status.json", "/.backup.tar.1.0.tmp", ""]
+            .iter()
+            .map(|name| format!("{folder}{name}"))
+            .collect();
+    // The temporary file is named in the plan, too, and is gone when its turn comes.
+    assert_eq!(storage.removed.lock().unwrap()[..6], wanted);
+    assert_eq!((tally.backups, tally.bytes, tally.failed.len()), (1, 46, 0));
+    assert_eq!(repository.left(&[0, 5]), [0]);
+}
+
+#[test]
+fn one_that_dies_anywhere_leaves_no_half_backup_and_the_next_finishes() {
+    for lives in 0..25 {
+        let repository = Repository::new([0, 4, 5]);
+        repository.put(4, ".x.1.0.tmp", "half");
+        repository.status(3, "failed");
+        repository.put(3, "backup.tar", "a");
+        let storage = Mortal::new(repository.storage(), lives);
+        // It dies, rather than going on with the next.
+        carry_out(&storage, &repository.plan(), &|| storage.left.load(Ordering::Relaxed) == 0);
+        for days in [0, 4, 5] {
+            let has = |name: &str| repository.path(days).join(name).exists();
+            assert!(!has("manifest.json") || (has("backup.tar") && has("index.json.zst")), "{lives} {days}");
+        }
+        let tally = carry_out(&repository.storage(), &repository.plan(), &|| false);
+        assert_eq!((tally.failed, tally.spared), (vec![], vec![]), "{lives}");
+        assert_eq!(repository.left(&[0, 3, 4, 5]), [0], "{lives}");
+        assert!(repository.plan().is_idle());
+    }
+}
+
+#[test]
+fn what_cannot_be_removed_does_not_keep_the_rest() {
+    let repository = Repository::new([0, 3, 4, 5]);
+    fs::create_dir(repository.path(4).join("foreign")).unwrap();
+    let tally = carry_out(&repository.storage(), &repository.plan(), &|| false);
+    assert_eq!((tally.backups, tally.failed.len(), tally.stopped), (2, 1, false));
+    assert!(tally.failed[0].contains("cannot remove the folder"), "{tally:?}");
+    assert_eq!(repository.left(&[0, 3, 4, 5]), [0, 4]);
+}
+
+#[test]
+fn what_changes_between_plan_and_removal_is_seen() {
+    let repository = Repository::new([0, 3, 4]);
+    repository.status(5, "copying");
+    repository.status(6, "copying");
+    repository.status(7, "copying");
+    let plan = repository.plan();
+    assert_eq!(plan.clusters[0].leftovers.iter().filter(|leftover| leftover.goes).count(), 3);
+    repository.put(4, "hold.json", "anything");
+    repository.put(5, "manifest.json", "anything");
+    fs::write(repository.path(6).join("backup.tar"), "somebody is back").unwrap();
+    let tally = carry_out(&repository.storage(), &plan, &|| false);
+    assert_eq!((tally.backups, tally.leftovers), (1, 1));
+    let spared = [(4, "held, as its"), (6, "it may still run"), (5, "it has a manifest now")];
+    for ((days, why), spared) in spared.iter().zip(&tally.spared) {
+        let wanted = format!("{} stays: ", repository.id(*days));
+        assert!(spared.starts_with(&wanted) && spared.contains(why), "{spared}");
+    }
+    assert_eq!(tally.spared.len(), 3);
+    assert_eq!(repository.left(&[0, 3, 4, 5, 6, 7]), [0, 4, 5, 6]);
+}
+
+#[test]
+fn two_at_once_remove_the_same() {
+    let repository = Repository::new(0..30);
+    let plan = repository.plan();
+    let tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let prune = || carry_out(&repository.storage(), &plan, &|| false);
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(prune)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(tallies.iter().all(|tally| tally.failed.is_empty()), "{tallies:?}");
+    assert_eq!(repository.left(&(0..30).collect::<Vec<_>>()), [0]);
+}
+
+#[test]
+fn a_folder_is_swept_when_it_is_a_day_old_by_every_clock() {
+    let repository = Repository::new([0]);
+    let runs = |plan: &Plan| -> Vec<(bool, String)> {
+        let leftovers = &plan.clusters[0].leftovers;
+        leftovers.iter().map(|leftover| (leftover.goes, leftover.reason.clone())).collect()
+    };
+    fs::create_dir_all(repository.path(5)).unwrap();
+    assert_eq!(runs(&repository.plan()), [(true, "no manifest and no status: its program has died".into())]);
+    // Its file is younger than a day, whatever the id says.
+    fs::write(repository.path(5).join("backup.tar"), "a").unwrap();
+    let may_run = "not complete, and it may still run: something has changed within a day";
+    assert_eq!(runs(&repository.plan()), [(false, may_run.into())]);
+    age(&repository.path(5).join("backup.tar"), 1);
+    assert_eq!(runs(&repository.plan()).first().map(|(goes, _)| *goes), Some(true));
+    repository.status(5, "copying");
+    assert_eq!(runs(&repository.plan()), [(true, "not complete: its program has died".into())]);
+    repository.status(5, "done");
+    assert_eq!(runs(&repository.plan()), [(true, "what is left of a removed backup".into())]);
+    repository.put(5, "hold.json", "{");
+    assert!(!runs(&repository.plan())[0].0);
+    fs::remove_file(repository.path(5).join("hold.json")).unwrap();
+    // What has failed today is for tomorrow; what comes from the future is for nobody.
+    fs::write(
+        repository.path(5).join("status.json"),
+        fs::read(repository.path(5).join("status.json")).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        runs(&repository.plan()),
+        [(false, "what is left of a removed backup; it goes when it is a day old".into())]
+    );
+    fs::remove_dir_all(repository.path(5)).unwrap();
+    fs::create_dir_all(repository.path(-3)).unwrap();
+    assert!(runs(&repository.plan())[0].1.starts_with("FROM THE FUTURE"));
+}
+
+#[test]
+fn a_run_that_may_go_on_protects_what_is_younger() {
+    let repository = Repository::new([0, 3, 4, 6, 7]);
+    // It began five days ago and has written just now.
+    repository.status(5, "copying");
+    fs::write(repository.path(5).join(".backup.tar.1.0.tmp"), "growing").unwrap();
+    let removed = |plan: &Plan| {
+        let backups = plan.clusters[0].backups.iter();
+        backups.filter(|backup| matches!(backup.verdict, Verdict::Remove(_))).count()
+    };
+    assert_eq!(removed(&repository.plan()), 2);
+    carry_out(&repository.storage(), &repository.plan(), &|| false);
+    assert_eq!(repository.left(&[0, 3, 4, 5, 6, 7]), [0, 3, 4, 5]);
+    assert!(repository.path(5).join(".backup.tar.1.0.tmp").exists());
+    age(&repository.path(5).join(".backup.tar.1.0.tmp"), 2);
+    carry_out(&repository.storage(), &repository.plan(), &|| false);
+    assert_eq!(repository.left(&[0, 3, 4, 5, 6, 7]), [0]);
+}
+
+#[test]
+fn it_stops_when_it_is_told_to() {
+    let repository = Repository::new([0, 3, 4]);
+    let asked = AtomicUsize::new(0);
+    let tally =
+        carry_out(&repository.storage(), &repository.plan(), &|| asked.fetch_add(1, Ordering::Relaxed) >= 2);
+    assert_eq!((tally.backups, tally.stopped, tally.failed.len()), (0, true, 0));
+    let has = |days: i64, name: &str| repository.path(days).join(name).exists();
+    assert_eq!(
+        (has(4, "manifest.json"), has(4, "backup.tar"), has(4, "index.json.zst")),
+        (false, false, true)
+    );
+    assert!(has(3, "manifest.json"));
+}

@@ -1,0 +1,134 @@
+//! What is decided about a backup, with every reason in words.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::model::BackupId;
+
+/// A period of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// A day in UTC.
+    Day,
+    /// An ISO week in UTC.
+    Week,
+    /// A month in UTC.
+    Month,
+    /// A year in UTC.
+    Year,
+}
+
+impl Period {
+    /// The name of the period that a moment is in: `2026-11-20`, `2026-W47`, `2026-11`, `2026`.
+    pub fn of(self, at: Timestamp) -> String {
+        let date = at.to_zoned(TimeZone::UTC).date();
+        match self {
+            Self::Day => date.to_string(),
+            Self::Week => {
+                let week = date.iso_week_date();
+                format!("{}-W{:02}", week.year(), week.week())
+            }
+            Self::Month => format!("{}-{:02}", date.year(), date.month()),
+            Self::Year => date.year().to_string(),
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
+/// Why a backup stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Of those that can be placed in time.
+    Newest,
+    /// Somebody wants it.
+    Held(String),
+    /// Younger than this run, which goes on.
+    YoungerThan(BackupId),
+    /// Its manifest cannot be used.
+    Unusable(String),
+    /// Its time is to come.
+    Future(Timestamp),
+    /// It says that it was frozen before it began.
+    ClockJumped,
+    /// By its position it is older than that one, by its time it is younger, or the other way round.
+    Contradicts(BackupId),
+    /// `keep-within`.
+    Within,
+    /// `keep-last`: it is this one, counted from the newest.
+    Last(usize),
+    /// The newest of this period.
+    NewestOf(Period, String),
+}
+
+impl Reason {
+    /// Whether it says that a backup cannot be placed in time.
+    pub fn is_doubt(&self) -> bool {
+        matches!(self, Self::Unusable(_) | Self::Future(_) | Self::ClockJumped | Self::Contradicts(_))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newest => f.write_str("the newest"),
+            Self::Held(words) => f.write_str(words),
+            Self::YoungerThan(id) => write!(f, "younger than {id}, which may still run"),
+            Self::Unusable(why) => write!(f, "UNUSABLE, so nothing is known of it: {why}"),
+            Self::Future(at) => {
+                write!(f, "FROM THE FUTURE ({}): a clock is wrong", at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+            }
+            Self::ClockJumped => f.write_str("WRONG CLOCK: it was frozen before it began, by its own times"),
+            Self::Contradicts(id) => write!(
+                f,
+                "ITS TIME IS IN DOUBT: by time and by position it stands on different sides of {id}; \
+                 a clock was wrong, or the cluster went back to an older backup"
+            ),
+            Self::Within => f.write_str("keep-within"),
+            Self::Last(number) => write!(f, "keep-last: number {number}"),
+            Self::NewestOf(period, name) => write!(f, "newest of {} {name}", period.word()),
+        }
+    }
+}
+
+/// Why a rule does not keep a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lapse {
+    /// Older than `keep-within` before the newest.
+    TooOld,
+    /// Not among the last ones, this many.
+    NotLast(u32),
+    /// Its period has a newer one.
+    NotNewestOf(Period),
+    /// Its period is not among the last ones that have a backup, this many.
+    Beyond(Period, u32),
+}
+
+impl fmt::Display for Lapse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooOld => f.write_str("older than keep-within"),
+            Self::NotLast(count) => write!(f, "not among the last {count}"),
+            Self::NotNewestOf(period) => write!(f, "not the newest of its {}", period.word()),
+            Self::Beyond(period, count) => write!(f, "beyond the last {count} {}s", period.word()),
+        }
+    }
+}
+
+/// What becomes of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays, for at least one reason.
+    Keep(Vec<Reason>),
+    /// It goes: what each rule has against it.
+    Remove(Vec<Lapse>),
+}
