@@ -2,12 +2,12 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{commands, exit, ui};
+use crate::{check, commands, exit, ui};
 
 /// Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 ///
-/// mysqld starts this program on the donor that `garbd --sst backup` asks for. The commands below look
-/// after the backups it has made.
+/// mysqld starts this program on the donor that garbd asks for a state transfer. The commands below ask for a backup and
+/// look after those that were made.
 #[derive(Debug, Parser)]
 #[command(
     name = "wsrep_sst_backup",
@@ -15,9 +15,6 @@ use crate::{commands, exit, ui};
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 no such backup, 4 the backup is damaged.\n\n\
-                  A backup is asked for on any machine that can reach the cluster:\n  \
-                  garbd --address gcomm://NODE:4567 --group CLUSTER --donor NODE --sst backup \\\n        \
-                  --options 'gmcast.listen_addr=tcp://0.0.0.0:4444'\n\n\
                   Settings come from the group [wsrep_sst_backup] of the MariaDB option files, from environment\n\
                   variables WSREP_SST_BACKUP_<NAME>, and from these flags; the last one wins."
 )]
@@ -28,14 +25,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Ask a donor for a backup and follow it to its end
+    Backup(commands::backup::BackupArgs),
+    /// See whether a backup would work here, and what to do if not
+    Check(commands::check::CheckArgs),
     /// Show the backups in the repository, newest last
     List(commands::list::ListArgs),
     /// Show everything known about one backup
     Show(commands::show::ShowArgs),
+    /// Show the files in one backup
+    Ls(commands::ls::LsArgs),
     /// Read a whole backup back and compare every checksum
     Verify(commands::verify::VerifyArgs),
     /// Rebuild a data directory from a backup
     Restore(commands::restore::RestoreArgs),
+    /// Remove the backups that the policy (keep-last, keep-daily, …) does not keep
+    Prune(commands::prune::PruneArgs),
+    /// Keep a backup for good: 'prune' leaves it alone
+    Hold(commands::hold::HoldArgs),
+    /// End the hold of a backup
+    Release(commands::hold::ReleaseArgs),
+    /// The eyes of 'check' in the place of the server; nobody starts it by hand
+    #[command(name = check::PROBE_COMMAND, hide = true)]
+    CheckFromServer,
 }
 
 /// Runs the command of the process's arguments; the exit status.
@@ -51,10 +63,17 @@ pub fn main() -> u8 {
         }
     };
     let outcome = match cli.command {
+        Command::Backup(args) => commands::backup::run(&args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::CheckFromServer => commands::check::look_from_server(),
         Command::List(args) => commands::list::run(&args),
+        Command::Ls(args) => commands::ls::run(&args),
         Command::Show(args) => commands::show::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Restore(args) => commands::restore::run(&args),
+        Command::Prune(args) => commands::prune::run(&args),
+        Command::Hold(args) => commands::hold::hold(&args),
+        Command::Release(args) => commands::hold::release(&args),
     };
     match outcome {
         Ok(()) => exit::DONE,

@@ -1,21 +1,27 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate, restore, verify → capture, catalog → sst, archive, storage → config, innodb, model`.
+//! `main → cli, commands → donate → restore, verify, prune, trigger, check → capture, catalog, members → sst, archive,
+//! storage, sql → config, innodb, model`.
 #![forbid(unsafe_code)]
 
 pub mod archive;
 pub mod capture;
 pub mod catalog;
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod donate;
 pub mod exit;
 pub mod innodb;
+pub mod members;
 pub mod model;
+pub mod prune;
 pub mod restore;
+pub mod sql;
 pub mod sst;
 pub mod storage;
+pub mod trigger;
 pub mod ui;
 pub mod verify;

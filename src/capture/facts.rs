@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::login::Login;
-use super::sql::SqlSession;
 use crate::config::{OptionFiles, ServerOptions};
+use crate::sql::SqlSession;
 use crate::sst::DonorRequest;
 
 /// What is needed to find the files and to name the backup.
@@ -44,6 +44,15 @@ const VARIABLES: [&str; 29] = [
 /// Engines whose tables keep their data where no backup of this node finds it.
 const ELSEWHERE: [&str; 5] = ["S3", "SPIDER", "CONNECT", "COLUMNSTORE", "FEDERATED"];
 
+/// What a backup is called after: known before anything is known of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeNames {
+    /// wsrep_cluster_name.
+    pub cluster: String,
+    /// wsrep_node_name.
+    pub node: String,
+}
+
 /// The variables, and the connection they came from.
 pub struct Facts {
     variables: HashMap<String, String>,
@@ -62,6 +71,16 @@ impl Facts {
     /// A variable's value, where empty is a value of its own.
     pub fn get_raw(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+
+    /// The names of cluster and node; where nobody told one, what mysqld takes: its default, and the host's name.
+    pub fn names(&self) -> NodeNames {
+        let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let node = self.get("wsrep_node_name").map(ToOwned::to_owned).or_else(host);
+        NodeNames {
+            cluster: self.get("wsrep_cluster_name").unwrap_or("my_wsrep_cluster").to_owned(),
+            node: node.unwrap_or_else(|| "node".into()),
+        }
     }
 
     /// Facts without a server, for tests and for the fallback.
@@ -141,4 +160,22 @@ fn upgrade_info_version(datadir: &Path) -> Option<String> {
         .find_map(|name| std::fs::read_to_string(datadir.join(name)).ok())
         .map(|text| text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
         .filter(|version| !version.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_without_names_has_those_that_mysqld_gives_it() {
+        let names = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            Facts::from_variables(pairs.collect()).names()
+        };
+        let named = names(&[("wsrep_node_name", "n1"), ("wsrep_cluster_name", "c")]);
+        assert_eq!((named.cluster.as_str(), named.node.as_str()), ("c", "n1"));
+        let unnamed = names(&[("wsrep_node_name", "")]);
+        assert_eq!(unnamed.cluster, "my_wsrep_cluster");
+        assert!(!unnamed.node.is_empty());
+    }
 }

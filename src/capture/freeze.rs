@@ -1,5 +1,6 @@
 //! The method `freeze`: the server stands still, its files are read, it runs again.
 
+use std::cell::Cell;
 use std::fs::Metadata;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -39,14 +40,23 @@ where
     I: Write + Send + 'static,
 {
     let mut vanished = 0;
-    let mut told = 0;
+    let told = Cell::new(0);
+    // Also within a file: a server may have its data in one.
+    let count = |bytes| {
+        watch.read(bytes)?;
+        if watch.bytes() >= told.get() + COMPLETE_EVERY {
+            told.set(watch.bytes());
+            frozen.complete(watch.bytes().min(list.bytes));
+        }
+        Ok(())
+    };
     let mut names = OwnerNames::default();
     frozen.total(list.bytes);
     for entry in &list.entries {
         if let Some(abort) = watch.aborted() {
             return Err(abort.into());
         }
-        match append(entry, datadir, archive, watch, &mut names) {
+        match append(entry, datadir, archive, &count, &mut names) {
             Ok(()) => {}
             Err(CaptureError::Read { path, cause }) if cause.kind() == io::ErrorKind::NotFound => {
                 log::info!("'{}' is gone since the files were listed; it is left out", path.display());
@@ -54,10 +64,6 @@ where
             }
             // A read that the watch has stopped is no error of the file.
             Err(error) => return Err(watch.aborted().map_or(error, CaptureError::from)),
-        }
-        if watch.bytes() >= told + COMPLETE_EVERY {
-            told = watch.bytes();
-            frozen.complete(told);
         }
     }
     frozen.complete(list.bytes);
@@ -83,7 +89,7 @@ fn append<W, I>(
     entry: &Entry,
     datadir: &Path,
     archive: &mut ArchiveWriter<W, I>,
-    watch: &Watch,
+    count: &dyn Fn(u64) -> io::Result<()>,
     names: &mut OwnerNames,
 ) -> Result<(), CaptureError>
 where
@@ -94,8 +100,7 @@ where
     let fail = |cause| CaptureError::Read { path: disk.clone(), cause };
     match &entry.kind {
         EntryKind::File(_) => {
-            let count = |bytes| watch.read(bytes);
-            let mut source = FileSource::open(&disk, &count).map_err(fail)?;
+            let mut source = FileSource::open(&disk, count).map_err(fail)?;
             let member = member(entry, source.metadata(), names);
             let (size, segments) = (source.metadata().len(), source.segments());
             archive.append_file(member, size, segments.as_deref(), &mut source)?;

@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use super::facts::Facts;
+use crate::model::provider_option;
 use crate::sst::DonorRequest;
 
 /// A data directory that cannot be backed up.
@@ -70,10 +71,6 @@ pub struct ServerLayout {
     pub version: Option<String>,
     /// Bytes.
     pub page_size: Option<u32>,
-    /// wsrep_cluster_name.
-    pub cluster: String,
-    /// wsrep_node_name.
-    pub node: String,
 }
 
 impl ServerLayout {
@@ -110,8 +107,6 @@ impl ServerLayout {
             system_tablespaces,
             version: facts.get("version").map(ToOwned::to_owned),
             page_size: facts.get("innodb_page_size").and_then(page_size),
-            cluster: facts.get("wsrep_cluster_name").unwrap_or("my_wsrep_cluster").to_owned(),
-            node: facts.get("wsrep_node_name").map_or_else(host_name, ToOwned::to_owned),
             datadir,
         })
     }
@@ -120,11 +115,6 @@ impl ServerLayout {
     pub fn external_roots(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         self.externals.iter().map(|external| (external.variable, external.root.as_path()))
     }
-}
-
-/// The node's name where nobody told one: the host's, as mysqld does it.
-fn host_name() -> String {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "node".into())
 }
 
 /// `16384` from a running server, `16K` from an option file.
@@ -213,13 +203,7 @@ fn excluded(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Vec<PathBuf> {
     let mut excluded: Vec<PathBuf> = files.iter().filter_map(|name| facts.get(name)).map(place).collect();
     excluded.extend(facts.get("tmpdir").into_iter().flat_map(|value| value.split(':')).map(place));
     if let Some(options) = facts.get("wsrep_provider_options") {
-        let option = |name: &str| {
-            options
-                .split(';')
-                .filter_map(|pair| pair.split_once('='))
-                .find(|(key, _)| key.trim() == name)
-                .map(|(_, v)| v.trim())
-        };
+        let option = |name| provider_option(options, name);
         let directory = option("gcache.dir").or_else(|| option("base_dir")).unwrap_or("");
         if let Some(name) = option("gcache.name") {
             excluded.push(place(&format!("{directory}/{name}")));
@@ -266,13 +250,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let datadir = fs::canonicalize(folder.path()).unwrap();
         fs::write(datadir.join("ibdata1"), "").unwrap();
-        let layout =
-            layout(&datadir, &[("log_bin_basename", "mysql-bin"), ("wsrep_node_name", "n1")]).unwrap();
+        let layout = layout(&datadir, &[("log_bin_basename", "mysql-bin")]).unwrap();
         assert_eq!(layout.externals, []);
         assert_eq!(layout.system_tablespaces, [datadir.join("ibdata1")]);
         let binlog = layout.binlog.unwrap();
         assert_eq!((binlog.base, binlog.index), (datadir.join("mysql-bin"), datadir.join("mysql-bin.index")));
-        assert_eq!((layout.cluster.as_str(), layout.node.as_str()), ("my_wsrep_cluster", "n1"));
     }
 
     #[test]

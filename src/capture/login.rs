@@ -1,37 +1,59 @@
 //! How to reach the local server by SQL: where its socket is, and whom to try.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::sql::SqlSession;
-use crate::config::Settings;
-use crate::sst::{Credentials, DonorRequest};
+use super::names::user_name;
+use crate::config::{Secret, Settings};
+use crate::sql::{Account, Endpoint, LIMIT, SqlSession};
+use crate::sst::Credentials;
 
 /// The socket and the accounts. Connecting can be tried again at any time.
 #[derive(Debug, Clone)]
 pub struct Login {
     socket: Option<PathBuf>,
-    candidates: Vec<Credentials>,
+    candidates: Vec<Account>,
 }
 
 impl Login {
-    /// The configured account only, where there is one; else what mysqld passed, then the OS user.
-    pub fn new(request: &DonorRequest, settings: &Settings, passed: &Credentials) -> Self {
-        let socket = settings.socket.as_deref().or(request.socket.as_deref());
-        let socket = socket.map(|socket| request.datadir.join(socket));
-        if settings.user.is_some() {
-            let password = settings.password.as_ref().map(|secret| secret.expose().to_owned());
-            return Self { socket, candidates: vec![Credentials { user: settings.user.clone(), password }] };
+    /// The configured account only, where there is one; else what mysqld passed, then the OS user. Without settings
+    /// the latter two, over the socket that mysqld named.
+    pub fn new(
+        datadir: &Path,
+        socket: Option<&Path>,
+        settings: Option<&Settings>,
+        passed: &Credentials,
+    ) -> Self {
+        let socket = settings.and_then(|settings| settings.socket.as_deref()).or(socket);
+        let socket = socket.map(|socket| datadir.join(socket));
+        if let Some(settings) = settings.filter(|settings| settings.user.is_some()) {
+            let (user, password) = (settings.user.clone(), settings.password.clone());
+            return Self { socket, candidates: vec![Account { user, password, tls: None }] };
         }
-        let passed = passed.user.is_some().then(|| passed.clone());
-        Self { socket, candidates: passed.into_iter().chain([Credentials::default()]).collect() }
+        let passed = passed.user.is_some().then(|| Account {
+            user: passed.user.clone(),
+            password: passed.password.clone().map(Secret::from),
+            tls: None,
+        });
+        let own = Account { user: user_name(nix::unistd::geteuid().as_raw()), ..Account::default() };
+        Self { socket, candidates: passed.into_iter().chain([own]).collect() }
     }
 
     /// Connects; the text says why not.
     pub fn connect(&self) -> Result<SqlSession, String> {
-        let socket = self.socket.as_deref().ok_or("the server has no unix socket")?;
+        self.connect_within(LIMIT)
+    }
+
+    /// The same with a limit for each answer. A server that lets one account wait so long is not asked with another.
+    pub fn connect_within(&self, limit: Duration) -> Result<SqlSession, String> {
+        let started = Instant::now();
+        let socket = Endpoint::Socket(self.socket.clone().ok_or("the server has no unix socket")?);
         let mut problems = Vec::new();
-        for credentials in &self.candidates {
-            match SqlSession::connect(socket, credentials) {
+        for account in &self.candidates {
+            if started.elapsed() >= limit {
+                break;
+            }
+            match SqlSession::connect_within(&socket, account, limit) {
                 Ok(session) => return Ok(session),
                 Err(why) => problems.push(why),
             }

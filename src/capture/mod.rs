@@ -16,16 +16,14 @@ mod names;
 mod place;
 mod rules;
 mod source;
-mod sql;
 mod walk;
 mod watch;
 
-pub use facts::{Facts, gather};
+pub use facts::{Facts, NodeNames, gather};
 pub use files::{Entry, EntryKind, FileList};
 pub use freeze::{Captured, copy_frozen};
 pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
 pub use login::Login;
 pub use names::{group_id, group_name, user_id, user_name};
-pub use sql::SqlSession;
 pub use walk::{CaptureError, list_files};
-pub use watch::Watch;
+pub use watch::{Outlook, Watch};

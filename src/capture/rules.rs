@@ -136,8 +136,6 @@ mod tests {
             system_tablespaces: Vec::new(),
             version: None,
             page_size: None,
-            cluster: "c".into(),
-            node: "n".into(),
         }
     }
 

@@ -26,8 +26,6 @@ fn list(root: &Path) -> FileList {
         system_tablespaces: vec![root.join("data/ibdata1")],
         version: None,
         page_size: None,
-        cluster: "c".into(),
-        node: "n".into(),
     };
     list_files(&layout, BinlogChoice::Newest, false).unwrap()
 }

@@ -1,18 +1,24 @@
-//! The thread that thaws when the main one cannot: a signal, a time limit, a dead mysqld.
+//! The thread that thaws when the main one cannot: a signal, a time limit, a storage that hangs, a dead mysqld.
 //!
 //! The main thread may hang in a storage while the server is frozen, so the decision to thaw must not
 //! wait for it. This thread looks every few milliseconds; the first reason it sees is kept, the server
 //! is told to continue at once, and the copy ends at its next read. A main thread that has not ended a
 //! while later hangs in a disk or a storage; then the process ends without it, because mysqld keeps the
-//! node a donor until the program is gone.
+//! node a donor until the program is gone. A main thread that waits for the node to be Primary does not
+//! hang, and that wait has limits of its own; the last resort waits in the same way ([`Outlook`]).
 
-use std::io;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use crate::sst::{Abort, Mysqld, Release};
+use crate::storage::{Activity, InFlight};
 
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(20);
@@ -29,11 +35,55 @@ const SIGNALS: [(i32, &str); 3] = [
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// The number of a signal that nobody has counted yet.
     signal: Arc<AtomicUsize>,
+    signals: AtomicUsize,
+    first_signal: OnceLock<&'static str>,
+    mysqld: Option<Mysqld>,
     abort: OnceLock<Abort>,
     deadline: Mutex<Option<(Instant, Duration)>>,
+    storage: Mutex<Option<(Activity, Duration)>>,
     bytes: AtomicU64,
+    patient: AtomicBool,
     stop: AtomicBool,
+}
+
+impl Shared {
+    /// Signals so far. Two of the same kind within a tick are one.
+    fn count_signals(&self) -> usize {
+        let number = self.signal.swap(0, Ordering::Relaxed);
+        if number == 0 {
+            return self.signals.load(Ordering::Relaxed);
+        }
+        let name = SIGNALS.iter().find(|(known, _)| usize::try_from(*known) == Ok(number));
+        let _ = self.first_signal.set(name.map_or("a signal", |(_, name)| name));
+        self.signals.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn mysqld_gone(&self) -> Option<i32> {
+        self.mysqld.as_ref().filter(|mysqld| !mysqld.is_alive()).map(|mysqld| mysqld.pid)
+    }
+}
+
+/// What ends a wait for the node; usable in any thread.
+#[derive(Debug, Clone)]
+pub struct Outlook(Arc<Shared>);
+
+impl Outlook {
+    /// SIGTERM, SIGINT and SIGHUP so far.
+    pub fn signals(&self) -> usize {
+        self.0.count_signals()
+    }
+
+    /// The server has ended. False where its process is not known.
+    pub fn mysqld_is_gone(&self) -> bool {
+        self.0.mysqld_gone().is_some()
+    }
+
+    /// The main thread has come to its end: nobody needs to wait any more.
+    pub fn is_over(&self) -> bool {
+        self.0.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// Watches from its start until it is dropped.
@@ -49,17 +99,18 @@ impl Watch {
     pub fn start(
         release: Release,
         mysqld: Option<Mysqld>,
-        last_resort: impl FnOnce(&Abort) + Send + 'static,
+        last_resort: impl FnOnce(&Abort, &Outlook) + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { mysqld, ..Shared::default() });
         for (number, _) in SIGNALS {
             let value = usize::try_from(number).unwrap_or_default();
             signal_hook::flag::register_usize(number, Arc::clone(&shared.signal), value)?;
         }
+        let bell = Bell::hang()?;
         let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("watch".into())
-            .spawn(move || run(&watched, &release, mysqld.as_ref(), last_resort))?;
+            .spawn(move || run(&watched, &bell, &release, last_resort))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -73,9 +124,21 @@ impl Watch {
         *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// No operation of the storage may take longer.
+    pub fn limit_stall(&self, storage: Activity, limit: Duration) {
+        *self.shared.storage.lock().unwrap_or_else(PoisonError::into_inner) = Some((storage, limit));
+    }
+
     /// Why the backup is to be given up, if it is.
     pub fn aborted(&self) -> Option<Abort> {
         self.shared.abort.get().cloned()
+    }
+
+    /// Lets `wait` take as long as it wants: it hangs in nothing, and looks for signals itself.
+    pub fn patiently(&self, wait: impl FnOnce(&Outlook)) {
+        self.shared.patient.store(true, Ordering::Relaxed);
+        wait(&Outlook(Arc::clone(&self.shared)));
+        self.shared.patient.store(false, Ordering::Relaxed);
     }
 
     /// Counts bytes read; an error once the backup is given up, so that a copy ends.
@@ -108,40 +171,74 @@ impl Drop for Watch {
     }
 }
 
-fn run(shared: &Shared, release: &Release, mysqld: Option<&Mysqld>, last_resort: impl FnOnce(&Abort)) {
+/// Wakes the thread in the moment in which a signal comes. A service that is stopped sends it to mysqld and to us at
+/// once, and mysqld comes to its end only if it reads that it may run on before it has left its cluster.
+struct Bell(UnixStream);
+
+impl Bell {
+    fn hang() -> io::Result<Self> {
+        let (listen, ring) = UnixStream::pair()?;
+        listen.set_nonblocking(true)?;
+        for (number, _) in SIGNALS {
+            signal_hook::low_level::pipe::register(number, ring.try_clone()?)?;
+        }
+        Ok(Self(listen))
+    }
+
+    /// Waits for a tick, or until a signal comes.
+    fn wait(&self) {
+        let mut ends = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let limit = PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO);
+        if poll(&mut ends, limit).is_ok_and(|ready| ready > 0) {
+            let _ = (&self.0).read(&mut [0; 64]);
+        }
+    }
+}
+
+fn run(shared: &Arc<Shared>, bell: &Bell, release: &Release, last_resort: impl FnOnce(&Abort, &Outlook)) {
     let is_over = || shared.stop.load(Ordering::Relaxed);
     let reason = loop {
         if is_over() {
             return;
         }
-        if let Some(reason) = look(shared, mysqld) {
+        if let Some(reason) = look(shared) {
             break reason;
         }
-        std::thread::sleep(TICK);
+        bell.wait();
     };
     let _ = shared.abort.set(reason.clone());
     if release.thaw() {
         log::warn!("{reason}: the server is told to continue");
     }
-    let end = Instant::now() + GRACE;
+    let mut end = Instant::now() + GRACE;
     while !is_over() {
-        if Instant::now() >= end {
-            last_resort(&reason);
+        if shared.patient.load(Ordering::Relaxed) {
+            end = Instant::now() + GRACE;
+        } else if Instant::now() >= end {
+            last_resort(&reason, &Outlook(Arc::clone(shared)));
             return;
         }
         std::thread::sleep(TICK);
     }
 }
 
-fn look(shared: &Shared, mysqld: Option<&Mysqld>) -> Option<Abort> {
-    let signal = shared.signal.load(Ordering::Relaxed);
-    if signal != 0 {
-        let name = SIGNALS.iter().find(|(number, _)| usize::try_from(*number) == Ok(signal));
-        return Some(Abort::Signal(name.map_or("a signal", |(_, name)| name)));
+fn look(shared: &Shared) -> Option<Abort> {
+    if shared.count_signals() > 0 {
+        return Some(Abort::Signal(shared.first_signal.get().copied().unwrap_or("a signal")));
     }
-    if let Some(mysqld) = mysqld.filter(|mysqld| !mysqld.is_alive()) {
-        return Some(Abort::MysqldGone(mysqld.pid));
+    if let Some(pid) = shared.mysqld_gone() {
+        return Some(Abort::MysqldGone(pid));
     }
     let deadline = *shared.deadline.lock().unwrap_or_else(PoisonError::into_inner);
-    deadline.filter(|(at, _)| Instant::now() >= *at).map(|(_, limit)| Abort::FreezeTimeout(limit))
+    if let Some((_, limit)) = deadline.filter(|(at, _)| Instant::now() >= *at) {
+        return Some(Abort::FreezeTimeout(limit));
+    }
+    stalled(shared)
+}
+
+fn stalled(shared: &Shared) -> Option<Abort> {
+    let storage = shared.storage.lock().unwrap_or_else(PoisonError::into_inner);
+    let (activity, limit) = storage.as_ref()?;
+    let InFlight { action, object, .. } = activity.oldest().filter(|oldest| oldest.time >= *limit)?;
+    Some(Abort::Stalled { action, object, limit: *limit })
 }

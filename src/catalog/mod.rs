@@ -1,13 +1,20 @@
 //! The backups of a repository: which there are, and which one is meant.
 //!
 //! A backup exists if and only if its `manifest.json` exists. What else lies in a folder (a
-//! `status.json`, the archive of a run that has died) is not a backup and is never offered as one.
+//! `status.json`, whatever it says, the archive of a run that has died) is not a backup and is never offered as one.
 //!
-//! | while … runs | another `donate` | `list`, `show` | `verify`, `restore` |
-//! |---|---|---|---|
-//! | `donate` | own folder each ([`Storage::claim`]) | see it once its manifest is renamed into place | as `list` |
-//! | `verify`, `restore` | independent | independent | read only, independent |
+//! | while … runs | another `donate` | `list`, `show` | `verify`, `restore`, `ls` | `prune` |
+//! |---|---|---|---|---|
+//! | `donate` | own folder each ([`Storage::claim`]) | see it once its manifest is renamed into place | as `list` | leaves its folder alone, and what is younger |
+//! | `verify`, `restore`, `ls` | independent | independent | read only, independent | may remove what they read: see below |
+//! | `prune` | as above | do not see what has lost its manifest | see below | remove the same; what is gone is no error |
+//! | `hold` | independent | see it at once | independent | stays, unless the hold comes a system call too late |
+//!
+//! `prune` removes the manifest before anything else. So a reader that misses something, or finds it wrong, looks for the
+//! manifest again ([`Source::is_removed`]): without it the backup was removed under the reader, which says that (no such
+//! backup, exit status 3) and never speaks of damage. One that has everything open already may get to its end.
 
+mod hold;
 mod identity;
 mod plausible;
 mod select;
@@ -15,6 +22,7 @@ mod source;
 
 use thiserror::Error;
 
+pub use hold::{HOLD, Held, hold, read_hold};
 pub use identity::{Contradiction, Identity};
 pub use select::Selector;
 pub use source::{Damage, Source, SourceError};
@@ -24,7 +32,7 @@ use crate::storage::{Storage, StorageError};
 
 /// The commit mark.
 pub const MANIFEST: &str = "manifest.json";
-/// The file of a running or failed backup.
+/// How a run gets on and how it ended; it says nothing about whether there is a backup.
 pub const STATUS: &str = "status.json";
 /// The index object.
 pub const INDEX: &str = "index.json.zst";
@@ -163,7 +171,8 @@ pub fn read_manifest(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Res
     }
 }
 
-fn read_status(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<Status> {
+/// The status of one run, where it can be read.
+pub fn read_status(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<Status> {
     let bytes = storage.read_small(&object_name(cluster, id, STATUS), SMALL).ok()?;
     serde_json::from_slice(&bytes).ok()
 }

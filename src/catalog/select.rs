@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Catalog, CatalogError, clusters, read_manifest};
-use crate::model::{BackupId, Manifest, Status};
+use crate::model::{BackupId, Manifest, State, Status};
 use crate::storage::Storage;
 
 /// Length of the time in an id: `20261120T113452Z`.
@@ -61,6 +61,9 @@ fn find_id(
         return manifest.map(|manifest| (cluster, manifest));
     }
     Err(CatalogError::NotFound(match attempt {
+        Some(Some(Status { state: State::Done, .. })) => {
+            format!("backup '{id}' is no more: it was complete, and its manifest was removed")
+        }
         Some(Some(Status { error: Some(error), .. })) => format!("backup '{id}' has failed: {error}"),
         Some(Some(_)) => format!("backup '{id}' is not complete: it runs, or its program has died"),
         Some(None) => format!("backup '{id}' is not complete: it has no manifest, its program has died"),

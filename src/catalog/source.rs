@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{MANIFEST, object_name, plausible};
+use super::{CatalogError, MANIFEST, object_name, plausible, read_manifest};
 use crate::archive::{Index, IndexError};
 use crate::model::{Manifest, MemberKind};
 use crate::storage::{Storage, StorageError};
@@ -64,6 +64,18 @@ impl Source {
     pub fn damaged(&self, object: impl Into<String>, what: impl Into<String>) -> SourceError {
         let damage = Damage { object: object.into(), what: what.into() };
         SourceError::Damaged { id: self.manifest.id.to_string(), damage }
+    }
+
+    /// Whether its manifest has gone since it was found: then what is missing or wrong is no damage. `prune` removes
+    /// the manifest first.
+    pub fn is_removed(&self) -> bool {
+        let manifest = read_manifest(self.storage.as_ref(), &self.cluster, &self.manifest.id);
+        matches!(manifest, Err(CatalogError::NotFound(_)))
+    }
+
+    /// The folder of its cluster.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
     }
 
     fn object(&self, name: &str) -> String {

@@ -1,9 +1,12 @@
 //! The flags that every command has, and what they resolve to.
 
 use clap::Args;
+use thiserror::Error;
 
 use super::{CommandError, Context};
-use crate::config::{DefaultsArgs, OptionFiles, Settings, SettingsOverrides, environment};
+use crate::config::{
+    ConfigError, DefaultsArgs, OptionFileError, OptionFiles, Origin, Settings, SettingsOverrides, environment,
+};
 
 /// Where backups are, for every command.
 #[derive(Debug, Clone, Default, Args)]
@@ -27,26 +30,73 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// Resolves files, environment and flags. `threads` is the flag of the commands that have one.
+    /// Resolves files, environment and flags, and opens the repository. `threads` is the flag of the commands that
+    /// have one.
     pub fn context(&self, threads: Option<String>) -> Result<Context, CommandError> {
-        let usage = |error: &dyn std::fmt::Display| CommandError::Usage(error.to_string());
+        self.context_with(|flags| flags.threads = threads).map(|(context, _)| context)
+    }
+
+    /// The same with the flags that only one command has, and with the option files themselves, in which the
+    /// server's own options stand.
+    pub fn context_with(
+        &self,
+        add: impl FnOnce(&mut SettingsOverrides),
+    ) -> Result<(Context, OptionFiles), CommandError> {
+        let (files, settings) = self.resolve(add)?;
+        for warning in files.warnings().iter().chain(&settings.warnings) {
+            log::warn!("{warning}");
+        }
+        Ok((Context::open(settings)?, files))
+    }
+
+    /// Resolves files, environment and flags; touches no repository.
+    pub(super) fn resolve(
+        &self,
+        add: impl FnOnce(&mut SettingsOverrides),
+    ) -> Result<(OptionFiles, Settings), Fault> {
         let defaults = DefaultsArgs {
             defaults_file: self.defaults_file.clone(),
             defaults_extra_file: self.defaults_extra_file.clone(),
             group_suffix: self.defaults_group_suffix.clone(),
             no_defaults: false,
         };
-        let files = OptionFiles::read(&defaults).map_err(|error| usage(&error))?;
-        let flags = SettingsOverrides {
+        let files = OptionFiles::read(&defaults)?;
+        let mut flags = SettingsOverrides {
             repository: self.repository.clone(),
             cluster: self.cluster.clone(),
-            threads,
             ..SettingsOverrides::default()
         };
-        let settings = Settings::resolve(&files, environment(), &flags).map_err(|error| usage(&error))?;
-        for warning in files.warnings().iter().chain(&settings.warnings) {
-            log::warn!("{warning}");
+        add(&mut flags);
+        let settings = Settings::resolve(&files, environment(), &flags)?;
+        Ok((files, settings))
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, Error)]
+pub(super) enum Fault {
+    /// A file.
+    #[error(transparent)]
+    Files(#[from] OptionFileError),
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl Fault {
+    /// Whether the command line is to blame, and not what it leads to.
+    pub(super) fn is_usage(&self) -> bool {
+        match self {
+            Self::Files(error) => matches!(error, OptionFileError::Required { .. }),
+            Self::Config(ConfigError::Unknown { origin, .. } | ConfigError::Value { origin, .. }) => {
+                matches!(origin, Origin::Flag(_))
+            }
         }
-        Context::open(settings)
+    }
+}
+
+impl From<Fault> for CommandError {
+    fn from(fault: Fault) -> Self {
+        Self::Usage(fault.to_string())
     }
 }

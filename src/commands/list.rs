@@ -1,7 +1,8 @@
 //! `list`: the backups in the repository, newest last.
 //!
-//! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, and then either
-//! `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
+//! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `hold` (null, or
+//! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same),
+//! and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
 //! or null) of runs that are not a backup: they go on, have failed, or were killed.
 
 use std::collections::BTreeSet;
@@ -10,8 +11,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{CommandError, CommonArgs, print, print_json};
-use crate::catalog::{Catalog, Record};
+use super::{CommandError, CommonArgs, Context, print, print_json};
+use crate::catalog::{Catalog, Held, Record, read_hold};
 use crate::model::{BackupId, Manifest, State};
 use crate::ui::{Align, Table, bytes, duration_ms, time};
 
@@ -33,19 +34,25 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     let context = args.common.context(None)?;
     let catalog = Catalog::read(context.storage.as_ref(), context.cluster())?;
     if args.json {
-        return print_json(&as_json(&catalog));
+        return print_json(&as_json(&catalog, &holds(&context, &catalog)));
     }
     let mut text = if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
         format!("There are no backups{which} in '{}'.\n", context.storage.location())
     } else {
-        as_table(&catalog)
+        as_table(&catalog, &holds(&context, &catalog))
     };
     if !catalog.attempts.is_empty() {
         text.push_str("\nNot complete:\n");
         text.push_str(&attempts(&catalog, Timestamp::now()));
     }
     print(&text)
+}
+
+/// How each backup is held.
+fn holds(context: &Context, catalog: &Catalog) -> Vec<Option<Held>> {
+    let hold = |record: &Record| read_hold(context.storage.as_ref(), &record.cluster, &record.id);
+    catalog.records.iter().map(hold).collect()
 }
 
 /// Whether rows have to say which cluster they belong to.
@@ -68,7 +75,7 @@ fn row(many: bool, id: &BackupId, cluster: &str, rest: impl IntoIterator<Item = 
     std::iter::once(id.to_string()).chain(cluster).chain(rest).collect()
 }
 
-fn as_table(catalog: &Catalog) -> String {
+fn as_table(catalog: &Catalog, holds: &[Option<Held>]) -> String {
     let many = has_many_clusters(catalog);
     let mut table = columns(
         many,
@@ -82,14 +89,18 @@ fn as_table(catalog: &Catalog) -> String {
             ("NOTE", Align::Left),
         ],
     );
-    for record in &catalog.records {
-        let cells = match &record.manifest {
+    for (record, hold) in catalog.records.iter().zip(holds) {
+        let mut cells = match &record.manifest {
             Ok(manifest) => cells(manifest),
             Err(error) => {
                 let dashes = std::iter::repeat_n("-".to_owned(), 6);
-                dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect()
+                dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect::<Vec<_>>()
             }
         };
+        if let (Some(note), Some(hold)) = (cells.last_mut(), hold) {
+            let held = hold.words();
+            *note = if note.is_empty() { held } else { format!("{note}; {held}") };
+        }
         table.row(row(many, &record.id, &record.cluster, cells));
     }
     table.render()
@@ -125,6 +136,9 @@ fn attempts(catalog: &Catalog, now: Timestamp) -> String {
             Some(status) => match (status.state, &status.error) {
                 (State::Failed, Some(error)) => format!("failed: {error}"),
                 (State::Failed, None) => "failed".into(),
+                (State::Done, _) => {
+                    format!("done at {}, and its manifest was removed: no backup", time(status.updated))
+                }
                 (state, _) => format!("{}{}", describe(state), last_word(status.updated, now)),
             },
         };
@@ -150,21 +164,23 @@ fn describe(state: State) -> &'static str {
         State::Copying => "copying",
         State::Thawed => "storing, the server runs again",
         State::Publishing => "publishing",
+        State::Done => "done",
         State::Failed => "failed",
     }
 }
 
-fn as_json(catalog: &Catalog) -> serde_json::Value {
+fn as_json(catalog: &Catalog, holds: &[Option<Held>]) -> serde_json::Value {
     let backups: Vec<serde_json::Value> = catalog
         .records
         .iter()
-        .map(|Record { cluster, id, manifest }| match manifest {
-            Ok(manifest) => {
-                json!({ "id": id, "cluster_folder": cluster, "usable": true, "manifest": manifest })
-            }
-            Err(error) => {
-                json!({ "id": id, "cluster_folder": cluster, "usable": false, "error": error.of_itself() })
-            }
+        .zip(holds)
+        .map(|(Record { cluster, id, manifest }, hold)| match manifest {
+            Ok(manifest) => json!({
+                "id": id, "cluster_folder": cluster, "usable": true, "hold": hold, "manifest": manifest
+            }),
+            Err(error) => json!({
+                "id": id, "cluster_folder": cluster, "usable": false, "hold": hold, "error": error.of_itself()
+            }),
         })
         .collect();
     let attempts: Vec<serde_json::Value> = catalog

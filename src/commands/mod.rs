@@ -1,7 +1,14 @@
 //! One file per command: arguments, the call, and what a person or a program is shown.
 
+pub mod backup;
+mod backup_shown;
+pub mod check;
 mod common;
+pub mod hold;
 pub mod list;
+pub mod ls;
+mod outlook;
+pub mod prune;
 pub mod restore;
 pub mod show;
 pub mod verify;
@@ -22,7 +29,7 @@ use crate::config::Settings;
 use crate::exit;
 use crate::model::ManifestError;
 use crate::restore::RestoreError;
-use crate::storage::{LocalStorage, Storage, StorageError};
+use crate::storage::{self, Storage, StorageError};
 
 /// What a command works with.
 pub struct Context {
@@ -35,13 +42,10 @@ pub struct Context {
 impl Context {
     /// Opens the repository, which must be there and readable.
     pub fn open(settings: Settings) -> Result<Self, CommandError> {
-        if let Err(error) = std::fs::read_dir(&settings.repository) {
-            let place = settings.repository.display();
-            return Err(CommandError::Failed(format!(
-                "cannot read the repository '{place}': {error} (--repository or the setting 'repository' names it)"
-            )));
-        }
-        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(&settings.repository));
+        let storage = storage::open(&settings)?;
+        storage.probe().map_err(|error| {
+            CommandError::Failed(format!("{error} (--repository or the setting 'repository' names it)"))
+        })?;
         Ok(Self { settings, storage })
     }
 
@@ -75,6 +79,9 @@ pub enum CommandError {
     /// Exit status 1.
     #[error("{0}")]
     Failed(String),
+    /// Exit status 1; what is wrong has been shown.
+    #[error("there are errors")]
+    Shown,
 }
 
 impl CommandError {
@@ -84,13 +91,13 @@ impl CommandError {
             Self::Usage(_) => exit::USAGE,
             Self::NotFound(_) => exit::NOT_FOUND,
             Self::Damaged(_) | Self::DamageShown => exit::DAMAGED,
-            Self::Failed(_) => exit::FAILED,
+            Self::Failed(_) | Self::Shown => exit::FAILED,
         }
     }
 
     /// What is left to say.
     pub fn text(&self) -> Option<String> {
-        (!matches!(self, Self::DamageShown)).then(|| self.to_string())
+        (!matches!(self, Self::DamageShown | Self::Shown)).then(|| self.to_string())
     }
 }
 
@@ -133,6 +140,14 @@ impl From<RestoreError> for CommandError {
             _ => Self::Failed(text),
         }
     }
+}
+
+/// The error for a backup that `prune` has removed under its reader: nothing that is missing or wrong is damage then.
+fn removed(source: &Source) -> CommandError {
+    CommandError::NotFound(format!(
+        "backup '{}' was removed while it was read, so nothing can be said of it; 'hold' keeps one from 'prune'",
+        source.manifest().id
+    ))
 }
 
 /// Which backup is meant.

@@ -6,10 +6,11 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json};
+use super::outlook::{self, ist_outlook, sentence};
+use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::model::Manifest;
-use crate::restore::{Advice, Control, Map, Purpose, Request, Restored, advice, restore};
-use crate::ui::{Bar, bytes, duration_ms, grouped};
+use crate::restore::{Advice, Control, Map, Purpose, Request, RestoreError, Restored, advice, restore};
+use crate::ui::{Bar, Live, bytes, duration_ms, grouped};
 
 /// What the data directory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,6 +40,9 @@ pub struct RestoreArgs {
     /// came from; VAR is a server variable, 'data_directory' or 'symlink'
     #[arg(long = "map", value_name = "VAR=DIR")]
     maps: Vec<String>,
+    /// SQL addresses of members, who are asked whether IST will be possible [default: the hosts of wsrep_cluster_address]
+    #[arg(long, value_name = "HOST:PORT,...")]
+    members: Option<String>,
     /// Decompress with this many threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<String>,
@@ -53,15 +57,34 @@ pub struct RestoreArgs {
 pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let mut request = request(args)?;
-    let context = args.common.context(args.threads.clone())?;
+    let (context, files) = args.common.context_with(|flags| {
+        flags.threads.clone_from(&args.threads);
+        flags.members.clone_from(&args.members);
+    })?;
     request.threads = context.settings.threads;
     let source = context.find(&selector)?;
+    let gtid = &source.manifest().gtid;
+    let ist = match request.purpose {
+        Purpose::Node => ist_outlook(&context.settings, &files, gtid),
+        _ => None,
+    };
+    if let Some(outlook) = &ist {
+        let (is_bad, text) = sentence(outlook, gtid);
+        if is_bad {
+            log::warn!("{text}");
+        } else if !args.json {
+            Live::new().line(&format!("{text}."));
+        }
+    }
     let started = Instant::now();
     let interrupted = interruption();
     let bar = Bar::new("restoring", source.manifest().data_bytes);
     let control = Control { progress: &|done| bar.set(done), interrupted: &interrupted };
     let outcome = restore(&source, &request, &control);
     drop(bar);
+    if outcome.as_ref().is_err_and(RestoreError::may_be_removal) && source.is_removed() {
+        return Err(removed(&source));
+    }
     let restored = outcome?;
     let manifest = source.manifest();
     let advice = advice(manifest, &request, &restored);
@@ -75,6 +98,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "bytes": restored.bytes,
             "external": restored.external,
             "sst_accounts": restored.sst_accounts,
+            "ist": ist.as_ref().map(|outlook| outlook::as_json(outlook, &manifest.gtid)),
             "notes": advice.notes,
             "steps": advice.steps,
         }));

@@ -1,8 +1,10 @@
 //! `show`: one manifest, readable.
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{CommandError, CommonArgs, IdArgs, print, print_json};
+use crate::catalog::{Held, read_hold};
 use crate::model::Manifest;
 use crate::ui::{bytes, duration_ms, grouped, time};
 
@@ -18,15 +20,29 @@ pub struct ShowArgs {
     common: CommonArgs,
 }
 
+/// The manifest as it is stored, and, where the backup is held, `hold` beside its fields, as `list --json` has it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Held>,
+}
+
 /// Runs `show`.
 pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context(None)?;
     let source = context.find(&selector)?;
-    if args.json { print_json(source.manifest()) } else { print(&as_text(source.manifest())) }
+    let held = read_hold(context.storage.as_ref(), source.cluster(), &source.manifest().id);
+    if args.json {
+        return print_json(&Shown { manifest: source.manifest(), hold: held });
+    }
+    let hold = held.map_or_else(|| "none".into(), |held| held.words());
+    print(&as_text(source.manifest(), hold))
 }
 
-fn as_text(manifest: &Manifest) -> String {
+fn as_text(manifest: &Manifest, hold: String) -> String {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
     let unknown = || "unknown".to_owned();
     // An empty position is known: the server has written, or replicated, nothing.
@@ -57,6 +73,7 @@ fn as_text(manifest: &Manifest) -> String {
         ("Data", format!("{} in {} files", bytes(manifest.data_bytes), grouped(manifest.files))),
         ("Stored", stored(manifest)),
         ("Archive SHA-256", manifest.archive.sha256.clone()),
+        ("Hold", hold),
         ("Damaged pages", grouped(manifest.damaged_pages)),
         (
             "Made by",

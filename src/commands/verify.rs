@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json};
+use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::model::Manifest;
 use crate::ui::{Bar, bytes, duration_ms, grouped};
 use crate::verify::{Report, VerifyError, verify};
@@ -35,6 +35,11 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let bar = Bar::new("verifying", source.manifest().data_bytes);
     let outcome = verify(&source, context.settings.threads, &|done| bar.set(done), &interrupted);
     drop(bar);
+    if outcome.as_ref().map_or_else(VerifyError::may_be_removal, |report| !report.findings.is_empty())
+        && source.is_removed()
+    {
+        return Err(removed(&source));
+    }
     let report = outcome.map_err(|error| match error {
         VerifyError::Source(error) => error.into(),
         VerifyError::Start(_) | VerifyError::Interrupted => CommandError::Failed(error.to_string()),

@@ -5,11 +5,22 @@ use std::time::Duration;
 use super::value::ValueError;
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
-/// A year. Anything longer is a slip, and adding it to a clock must not overflow.
-const LONGEST: u64 = 365 * 86_400;
+/// Days of a wait. Anything longer is a slip, and adding it to a clock must not overflow.
+const LONGEST: u64 = 365;
+/// Days for which something may be kept: a century.
+const LONGEST_KEPT: u64 = 36_500;
 
 /// Reads a duration of at least one second. A bare number is seconds; units come in falling order, each once.
-pub(super) fn parse(text: &str) -> Result<Duration, ValueError> {
+pub fn parse(text: &str) -> Result<Duration, ValueError> {
+    parse_up_to(text, LONGEST)
+}
+
+/// The same for the age of backups, which may be many years.
+pub(super) fn parse_long(text: &str) -> Result<Duration, ValueError> {
+    parse_up_to(text, LONGEST_KEPT)
+}
+
+fn parse_up_to(text: &str, days: u64) -> Result<Duration, ValueError> {
     let wrong = || {
         ValueError::new(format!(
             "'{text}' is not a duration; write seconds, or numbers with d, h, m, s: 90, 90s, 15m, 1h30m, 2d"
@@ -21,8 +32,8 @@ pub(super) fn parse(text: &str) -> Result<Duration, ValueError> {
     };
     match seconds {
         0 => Err(ValueError::new(format!("'{text}' is no time at all; the shortest is 1s"))),
-        1..=LONGEST => Ok(Duration::from_secs(seconds)),
-        _ => Err(ValueError::new(format!("'{text}' is too long; the longest is 365d"))),
+        _ if seconds <= days * 86_400 => Ok(Duration::from_secs(seconds)),
+        _ => Err(ValueError::new(format!("'{text}' is too long; the longest is {days}d"))),
     }
 }
 
@@ -58,10 +69,16 @@ mod tests {
             ("1h30m", 5_400),
             ("1d2h3m4s", 93_784),
             ("0h5m", 300),
-            ("365d", LONGEST),
+            ("365d", LONGEST * 86_400),
         ] {
             assert_eq!(parse(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
+    }
+
+    #[test]
+    fn backups_may_be_kept_for_longer_than_anybody_waits() {
+        assert_eq!(parse_long("36500d").unwrap(), Duration::from_secs(36_500 * 86_400));
+        assert!(parse_long("36501d").unwrap_err().to_string().contains("the longest is 36500d"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! This module gathers the texts with their origin, and refuses names that do not exist. It does not look at
 //! values: a wrong value that a later layer replaces does no harm.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ const GROUP: &str = "wsrep_sst_backup";
 const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
 /// Every setting there is. Their order is that of [`Gathered`]'s slots.
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 39] = [
     "repository",
     "cluster",
     "method",
@@ -27,14 +28,40 @@ pub(super) const NAMES: [&str; 14] = [
     "freeze-timeout",
     "flush-timeout",
     "primary-timeout",
+    "stall-timeout",
     "binlogs",
     "allow-rocksdb",
     "user",
     "password",
     "socket",
+    "members",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-verify-server-cert",
+    "keep-within",
+    "keep-last",
+    "keep-daily",
+    "keep-weekly",
+    "keep-monthly",
+    "keep-yearly",
+    "prune-after-backup",
+    "s3-endpoint",
+    "s3-region",
+    "s3-access-key-id",
+    "s3-secret-access-key",
+    "s3-session-token",
+    "s3-profile",
+    "s3-ca-file",
+    "s3-sse",
+    "s3-sse-kms-key",
+    "s3-sse-customer-key",
+    "s3-max-parts",
+    "s3-path-style",
 ];
 /// The settings that are switches: `skip-`, `disable-` and `enable-` apply to them, and a bare name is on.
-const SWITCHES: [&str; 1] = ["allow-rocksdb"];
+const SWITCHES: [&str; 4] =
+    ["allow-rocksdb", "ssl-verify-server-cert", "prune-after-backup", "s3-path-style"];
 
 /// Flags of the command line, as text; they override everything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,11 +76,36 @@ pub struct SettingsOverrides {
     pub freeze_timeout: Option<String>,
     pub flush_timeout: Option<String>,
     pub primary_timeout: Option<String>,
+    pub stall_timeout: Option<String>,
     pub binlogs: Option<String>,
     pub allow_rocksdb: Option<String>,
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub socket: Option<String>,
+    pub members: Option<String>,
+    pub ssl_ca: Option<String>,
+    pub ssl_cert: Option<String>,
+    pub ssl_key: Option<String>,
+    pub ssl_verify_server_cert: Option<String>,
+    pub keep_within: Option<String>,
+    pub keep_last: Option<String>,
+    pub keep_daily: Option<String>,
+    pub keep_weekly: Option<String>,
+    pub keep_monthly: Option<String>,
+    pub keep_yearly: Option<String>,
+    pub prune_after_backup: Option<String>,
+    pub s3_endpoint: Option<String>,
+    pub s3_region: Option<String>,
+    pub s3_access_key_id: Option<String>,
+    pub s3_secret_access_key: Option<Secret>,
+    pub s3_session_token: Option<Secret>,
+    pub s3_profile: Option<String>,
+    pub s3_ca_file: Option<String>,
+    pub s3_sse: Option<String>,
+    pub s3_sse_kms_key: Option<String>,
+    pub s3_sse_customer_key: Option<Secret>,
+    pub s3_max_parts: Option<String>,
+    pub s3_path_style: Option<String>,
 }
 
 impl SettingsOverrides {
@@ -69,11 +121,36 @@ impl SettingsOverrides {
             self.freeze_timeout.as_deref(),
             self.flush_timeout.as_deref(),
             self.primary_timeout.as_deref(),
+            self.stall_timeout.as_deref(),
             self.binlogs.as_deref(),
             self.allow_rocksdb.as_deref(),
             self.user.as_deref(),
             self.password.as_ref().map(Secret::expose),
             self.socket.as_deref(),
+            self.members.as_deref(),
+            self.ssl_ca.as_deref(),
+            self.ssl_cert.as_deref(),
+            self.ssl_key.as_deref(),
+            self.ssl_verify_server_cert.as_deref(),
+            self.keep_within.as_deref(),
+            self.keep_last.as_deref(),
+            self.keep_daily.as_deref(),
+            self.keep_weekly.as_deref(),
+            self.keep_monthly.as_deref(),
+            self.keep_yearly.as_deref(),
+            self.prune_after_backup.as_deref(),
+            self.s3_endpoint.as_deref(),
+            self.s3_region.as_deref(),
+            self.s3_access_key_id.as_deref(),
+            self.s3_secret_access_key.as_ref().map(Secret::expose),
+            self.s3_session_token.as_ref().map(Secret::expose),
+            self.s3_profile.as_deref(),
+            self.s3_ca_file.as_deref(),
+            self.s3_sse.as_deref(),
+            self.s3_sse_kms_key.as_deref(),
+            self.s3_sse_customer_key.as_ref().map(Secret::expose),
+            self.s3_max_parts.as_deref(),
+            self.s3_path_style.as_deref(),
         ]
     }
 }
@@ -131,10 +208,16 @@ pub(super) enum Said {
 }
 
 /// The last word on every setting.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gathered {
     slots: [Option<(Said, Origin)>; NAMES.len()],
     pub(super) warnings: Vec<String>,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { slots: [const { None }; NAMES.len()], warnings: Vec::new() }
+    }
 }
 
 impl Gathered {
@@ -158,6 +241,17 @@ impl Gathered {
             }
         }
         Ok(gathered)
+    }
+
+    /// Whether anything was said about a setting.
+    pub(super) fn has(&self, name: &str) -> bool {
+        position(name).is_some_and(|slot| self.slots[slot].is_some())
+    }
+
+    /// Where each setting that anything was said about has it from.
+    pub(super) fn origins(&self) -> HashMap<&'static str, Origin> {
+        let said = NAMES.into_iter().zip(&self.slots);
+        said.filter_map(|(name, slot)| Some((name, slot.as_ref()?.1.clone()))).collect()
     }
 
     /// What was said about a setting of [`NAMES`], and where.

@@ -10,16 +10,19 @@ use super::duration;
 use super::layers::{Gathered, Origin, Said, SettingsOverrides};
 use super::names::bool_value;
 use super::option_files::OptionFiles;
+use super::repository::RepositoryUrl;
+use super::retention::{self, Retention};
+use super::s3::{self, S3Settings};
 use super::secret::Secret;
 use super::value::{self, BinlogChoice, Method, ValueError};
-use crate::model::Compression;
+use crate::model::{Compression, HostPort};
 
-/// Where backups go unless told otherwise.
-const REPOSITORY: &str = "/var/backups/wsrep_sst_backup";
 /// The longest freeze unless told otherwise.
 const FREEZE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// The longest wait for the Primary component unless told otherwise.
-const PRIMARY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+pub const PRIMARY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// The longest wait for one operation of the repository unless told otherwise.
+const STALL_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The longest wait for the flush unless told otherwise.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 /// More threads than this bring nothing but memory.
@@ -28,8 +31,8 @@ const MAX_THREADS: usize = 256;
 /// Everything that can be set, checked. Each field is the setting of that name, `-` for `_`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The folder of the repository, absolute.
-    pub repository: PathBuf,
+    /// Where backups go.
+    pub repository: RepositoryUrl,
     /// The cluster's name, where it is not to be taken from the server.
     pub cluster: Option<String>,
     /// How data is captured.
@@ -44,8 +47,10 @@ pub struct Settings {
     pub freeze_timeout: Duration,
     /// How long to wait for `FLUSH TABLES WITH READ LOCK`.
     pub flush_timeout: Duration,
-    /// How long to wait, after the copy, for a node that was cut off to be in the Primary component again.
+    /// How long to wait, at the end, for a node that is cut off to be in the Primary component again.
     pub primary_timeout: Duration,
+    /// How long one operation of the repository may take: a write, or the sync of a whole object.
+    pub stall_timeout: Duration,
     /// Which binary logs go into the backup.
     pub binlogs: BinlogChoice,
     /// Back up although `#rocksdb` is not frozen.
@@ -56,6 +61,22 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// The server's socket; without it the one that mysqld names.
     pub socket: Option<PathBuf>,
+    /// Members of the cluster that answer SQL over TCP. Others are found by asking them.
+    pub members: Vec<HostPort>,
+    /// The authority that has signed the servers' certificates; TLS over TCP is used where it is set.
+    pub ssl_ca: Option<PathBuf>,
+    /// The client's certificate.
+    pub ssl_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    pub ssl_key: Option<PathBuf>,
+    /// Whether a server's certificate must bear the name of its host.
+    pub ssl_verify_server_cert: bool,
+    /// Which backups are kept: `keep-within`, `keep-last`, `keep-daily`, …
+    pub retention: Retention,
+    /// Whether a donor prunes its cluster's backups after a backup.
+    pub prune_after_backup: bool,
+    /// How a bucket is reached.
+    pub s3: S3Settings,
     /// What a person should know, such as `loose-` options that do not exist. One line each.
     pub warnings: Vec<String>,
 }
@@ -113,9 +134,19 @@ impl Settings {
         })?
         .unwrap_or((Compression::default(), Origin::Default));
         let compression_level = level(&mut given, compression, &compression_from)?;
+        let retention = retention(&mut given)?;
+        let prune_after_backup = switch(&mut given, "prune-after-backup", false)?;
+        if prune_after_backup && retention.is_empty() {
+            given
+                .warnings
+                .push("prune-after-backup does nothing: no keep-… setting says what to keep".into());
+        }
+        let repository: RepositoryUrl = value_of(&mut given, "repository", str::parse)?.unwrap_or_default();
+        let s3 = s3_settings(&mut given)?;
+        given.warnings.extend(s3.warning(&repository));
         Ok(Self {
-            repository: value_of(&mut given, "repository", value::repository)?
-                .unwrap_or_else(|| PathBuf::from(REPOSITORY)),
+            repository,
+            s3,
             cluster: value_of(&mut given, "cluster", string)?,
             method: value_of(&mut given, "method", str::parse)?.unwrap_or_default(),
             compression,
@@ -127,11 +158,19 @@ impl Settings {
             flush_timeout: value_of(&mut given, "flush-timeout", duration::parse)?.unwrap_or(FLUSH_TIMEOUT),
             primary_timeout: value_of(&mut given, "primary-timeout", duration::parse)?
                 .unwrap_or(PRIMARY_TIMEOUT),
+            stall_timeout: value_of(&mut given, "stall-timeout", duration::parse)?.unwrap_or(STALL_TIMEOUT),
             binlogs: value_of(&mut given, "binlogs", str::parse)?.unwrap_or_default(),
-            allow_rocksdb: switch(&mut given, "allow-rocksdb")?,
+            allow_rocksdb: switch(&mut given, "allow-rocksdb", false)?,
             user: value_of(&mut given, "user", string)?,
-            password: password(&mut given)?,
-            socket: value_of(&mut given, "socket", |text| string(text).map(PathBuf::from))?,
+            password: secret(&mut given, "password")?,
+            socket: value_of(&mut given, "socket", path)?,
+            members: value_of(&mut given, "members", value::members)?.unwrap_or_default(),
+            ssl_ca: value_of(&mut given, "ssl-ca", path)?,
+            ssl_cert: value_of(&mut given, "ssl-cert", path)?,
+            ssl_key: value_of(&mut given, "ssl-key", path)?,
+            ssl_verify_server_cert: switch(&mut given, "ssl-verify-server-cert", true)?,
+            retention,
+            prune_after_backup,
             warnings: given.warnings,
         })
     }
@@ -165,9 +204,9 @@ fn value_of<T>(
     Ok(value_from(given, name, read)?.map(|(value, _)| value))
 }
 
-fn switch(given: &mut Gathered, name: &'static str) -> Result<bool, ConfigError> {
+fn switch(given: &mut Gathered, name: &'static str, default: bool) -> Result<bool, ConfigError> {
     match given.take(name) {
-        None => Ok(false),
+        None => Ok(default),
         Some((Said::Bare, _)) => Ok(true),
         Some((Said::Switched(on), _)) => Ok(on),
         Some((Said::Text(text), origin)) => bool_value(text.expose()).ok_or_else(|| {
@@ -177,9 +216,48 @@ fn switch(given: &mut Gathered, name: &'static str) -> Result<bool, ConfigError>
     }
 }
 
-/// The password may be empty; everything else that is text may not.
-fn password(given: &mut Gathered) -> Result<Option<Secret>, ConfigError> {
-    value_of(given, "password", |text| Ok(Secret::from(text.to_owned())))
+fn retention(given: &mut Gathered) -> Result<Retention, ConfigError> {
+    Ok(Retention {
+        within: value_of(given, "keep-within", duration::parse_long)?,
+        last: value_of(given, "keep-last", retention::count)?,
+        daily: value_of(given, "keep-daily", retention::count)?,
+        weekly: value_of(given, "keep-weekly", retention::count)?,
+        monthly: value_of(given, "keep-monthly", retention::count)?,
+        yearly: value_of(given, "keep-yearly", retention::count)?,
+    })
+}
+
+/// A password may be empty; everything else that is text may not.
+fn secret(given: &mut Gathered, name: &'static str) -> Result<Option<Secret>, ConfigError> {
+    value_of(given, name, |text| Ok(Secret::from(text.to_owned())))
+}
+
+/// The settings `s3-…`, which have to go together.
+fn s3_settings(given: &mut Gathered) -> Result<S3Settings, ConfigError> {
+    let mut origins = given.origins();
+    let path_style = given.has("s3-path-style").then(|| switch(given, "s3-path-style", true)).transpose()?;
+    let settings = S3Settings {
+        endpoint: value_of(given, "s3-endpoint", s3::endpoint)?,
+        region: value_of(given, "s3-region", string)?,
+        access_key_id: value_of(given, "s3-access-key-id", string)?,
+        secret_access_key: secret(given, "s3-secret-access-key")?,
+        session_token: secret(given, "s3-session-token")?,
+        profile: value_of(given, "s3-profile", string)?,
+        ca_file: value_of(given, "s3-ca-file", path)?,
+        sse: value_of(given, "s3-sse", str::parse)?,
+        sse_kms_key: value_of(given, "s3-sse-kms-key", string)?,
+        sse_customer_key: value_of(given, "s3-sse-customer-key", s3::customer_key)?,
+        max_parts: value_of(given, "s3-max-parts", |text| value::number(text, &(10..=10_000)))?
+            .unwrap_or(S3Settings::default().max_parts),
+        path_style,
+    };
+    match settings.contradiction() {
+        None => Ok(settings),
+        Some((name, problem)) => {
+            let origin = origins.remove(name).unwrap_or(Origin::Default);
+            Err(ConfigError::Value { name, origin, problem: ValueError::new(problem) })
+        }
+    }
 }
 
 /// The level has to suit the compression, which may come from elsewhere.
@@ -208,6 +286,10 @@ fn string(text: &str) -> Result<String, ValueError> {
         return Err(ValueError::new("is empty; give it a value or leave it out"));
     }
     Ok(text.to_owned())
+}
+
+fn path(text: &str) -> Result<PathBuf, ValueError> {
+    string(text).map(PathBuf::from)
 }
 
 /// Bytes that are not UTF-8 have become U+FFFD when the text was read, and would name another file or user.

@@ -1,7 +1,12 @@
 use super::*;
-use std::path::Path;
+use crate::config::ServerEncryption;
 
 const FILE: &str = "/etc/mysql/x.cnf";
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+fn directory(path: &str) -> RepositoryUrl {
+    RepositoryUrl::Directory(path.into())
+}
 
 /// Option files with our group, whose lines begin at line 2 of [`FILE`].
 fn files(lines: &str) -> OptionFiles {
@@ -9,7 +14,7 @@ fn files(lines: &str) -> OptionFiles {
     for (line, text) in (2..).zip(lines.lines()) {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         let value = value.map(str::as_bytes);
-        files.add("wsrep_sst_backup", name.as_bytes(), value, Path::new(FILE), line);
+        files.add("wsrep_sst_backup", name.as_bytes(), value, std::path::Path::new(FILE), line);
     }
     files
 }
@@ -33,7 +38,7 @@ fn flag(set: impl FnOnce(&mut SettingsOverrides)) -> SettingsOverrides {
 fn without_a_word_the_documented_defaults_hold() {
     let settings = from_file("").unwrap();
     let expected = Settings {
-        repository: PathBuf::from("/var/backups/wsrep_sst_backup"),
+        repository: directory("/var/backups/wsrep_sst_backup"),
         cluster: None,
         method: Method::Auto,
         compression: Compression::Zstd,
@@ -42,11 +47,20 @@ fn without_a_word_the_documented_defaults_hold() {
         freeze_timeout: Duration::from_secs(3600),
         flush_timeout: Duration::from_secs(60),
         primary_timeout: Duration::from_secs(1800),
+        stall_timeout: Duration::from_secs(300),
         binlogs: BinlogChoice::Newest,
         allow_rocksdb: false,
         user: None,
         password: None,
         socket: None,
+        members: vec![],
+        ssl_ca: None,
+        ssl_cert: None,
+        ssl_key: None,
+        ssl_verify_server_cert: true,
+        retention: Retention::default(),
+        prune_after_backup: false,
+        s3: S3Settings::default(),
         warnings: vec![],
     };
     assert_eq!(settings, expected);
@@ -55,12 +69,16 @@ fn without_a_word_the_documented_defaults_hold() {
 #[test]
 fn every_setting_can_come_from_a_file() {
     let settings = from_file(
-        "repository=/r\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
-         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nprimary-timeout=6\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s",
+        "repository=s3://bucket/p\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
+         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nprimary-timeout=6\nstall-timeout=7\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s\n\
+         members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
+         keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
+         s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
+         s3-profile=p\ns3-ca-file=/s3ca\ns3-sse=aws:kms\ns3-sse-kms-key=n\ns3-max-parts=1000\nskip-s3-path-style",
     )
     .unwrap();
     let expected = Settings {
-        repository: PathBuf::from("/r"),
+        repository: RepositoryUrl::S3 { bucket: "bucket".into(), prefix: "p".into() },
         cluster: Some("c".to_owned()),
         method: Method::Freeze,
         compression: Compression::Gzip,
@@ -69,11 +87,40 @@ fn every_setting_can_come_from_a_file() {
         freeze_timeout: Duration::from_secs(5400),
         flush_timeout: Duration::from_secs(5),
         primary_timeout: Duration::from_secs(6),
+        stall_timeout: Duration::from_secs(7),
         binlogs: BinlogChoice::All,
         allow_rocksdb: true,
         user: Some("u".to_owned()),
         password: Some(Secret::from("p".to_owned())),
         socket: Some(PathBuf::from("/s")),
+        members: vec!["a".parse().unwrap(), "b:1".parse().unwrap()],
+        ssl_ca: Some(PathBuf::from("/ca")),
+        ssl_cert: Some(PathBuf::from("/c")),
+        ssl_key: Some(PathBuf::from("/k")),
+        ssl_verify_server_cert: false,
+        retention: Retention {
+            within: Some(Duration::from_secs(400 * 86_400)),
+            last: Some(1),
+            daily: Some(7),
+            weekly: Some(4),
+            monthly: Some(12),
+            yearly: Some(100_000),
+        },
+        prune_after_backup: true,
+        s3: S3Settings {
+            endpoint: Some("http://h:1".to_owned()),
+            region: Some("r".to_owned()),
+            access_key_id: Some("i".to_owned()),
+            secret_access_key: Some(Secret::from("k".to_owned())),
+            session_token: Some(Secret::from("t".to_owned())),
+            profile: Some("p".to_owned()),
+            ca_file: Some(PathBuf::from("/s3ca")),
+            sse: Some(ServerEncryption::Kms),
+            sse_kms_key: Some("n".to_owned()),
+            sse_customer_key: None,
+            max_parts: 1000,
+            path_style: Some(false),
+        },
         warnings: vec![],
     };
     assert_eq!(settings, expected);
@@ -91,11 +138,35 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         ("freeze-timeout", "1h30m"),
         ("flush-timeout", "5"),
         ("primary-timeout", "6"),
+        ("stall-timeout", "7"),
         ("binlogs", "all"),
         ("allow-rocksdb", "on"),
         ("user", "u"),
         ("password", "p"),
         ("socket", "/s"),
+        ("members", "db1,[::1]:3307"),
+        ("ssl-ca", "/ca"),
+        ("ssl-cert", "/c"),
+        ("ssl-key", "/k"),
+        ("ssl-verify-server-cert", "off"),
+        ("keep-within", "2d"),
+        ("keep-last", "3"),
+        ("keep-daily", "4"),
+        ("keep-weekly", "5"),
+        ("keep-monthly", "6"),
+        ("keep-yearly", "7"),
+        ("prune-after-backup", "on"),
+        ("s3-endpoint", "https://h"),
+        ("s3-region", "r"),
+        ("s3-access-key-id", "i"),
+        ("s3-secret-access-key", "k"),
+        ("s3-session-token", "t"),
+        ("s3-profile", "p"),
+        ("s3-ca-file", "/s3ca"),
+        ("s3-sse", "aws:kms"),
+        ("s3-sse-kms-key", "n"),
+        ("s3-max-parts", "99"),
+        ("s3-path-style", "on"),
     ];
     let lines: Vec<String> = texts.iter().map(|(name, text)| format!("{name}={text}")).collect();
     let by_file = from_file(&lines.join("\n")).unwrap();
@@ -116,11 +187,37 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         freeze_timeout: text(6),
         flush_timeout: text(7),
         primary_timeout: text(8),
-        binlogs: text(9),
-        allow_rocksdb: text(10),
-        user: text(11),
-        password: text(12).map(Secret::from),
-        socket: text(13),
+        stall_timeout: text(9),
+        binlogs: text(10),
+        allow_rocksdb: text(11),
+        user: text(12),
+        password: text(13).map(Secret::from),
+        socket: text(14),
+        members: text(15),
+        ssl_ca: text(16),
+        ssl_cert: text(17),
+        ssl_key: text(18),
+        ssl_verify_server_cert: text(19),
+        keep_within: text(20),
+        keep_last: text(21),
+        keep_daily: text(22),
+        keep_weekly: text(23),
+        keep_monthly: text(24),
+        keep_yearly: text(25),
+        prune_after_backup: text(26),
+        s3_endpoint: text(27),
+        s3_region: text(28),
+        s3_access_key_id: text(29),
+        s3_secret_access_key: text(30).map(Secret::from),
+        s3_session_token: text(31).map(Secret::from),
+        s3_profile: text(32),
+        s3_ca_file: text(33),
+        s3_sse: text(34),
+        s3_sse_kms_key: text(35),
+        // It cannot stand beside s3-sse.
+        s3_sse_customer_key: None,
+        s3_max_parts: text(36),
+        s3_path_style: text(37),
     };
     assert_eq!(resolve("", &[], &flags).unwrap(), by_file);
 }
@@ -131,11 +228,11 @@ fn flags_override_the_environment_which_overrides_later_lines_and_those_earlier_
     let env = [("WSREP_SST_BACKUP_REPOSITORY", "/env"), ("PATH", "/bin"), ("WSREP_SST_OPT_AUTH", "x")];
     let flags = flag(|flags| flags.repository = Some("/flag".to_owned()));
     let of = |settings: Result<Settings, String>| settings.unwrap().repository;
-    assert_eq!(of(from_file(lines)), Path::new("/second"));
-    assert_eq!(of(resolve(lines, &env, &SettingsOverrides::default())), Path::new("/env"));
-    assert_eq!(of(resolve(lines, &env, &flags)), Path::new("/flag"));
+    assert_eq!(of(from_file(lines)), directory("/second"));
+    assert_eq!(of(resolve(lines, &env, &SettingsOverrides::default())), directory("/env"));
+    assert_eq!(of(resolve(lines, &env, &flags)), directory("/flag"));
     // What a later layer replaces may be wrong.
-    assert_eq!(of(resolve("repository=s3://x", &env, &flags)), Path::new("/flag"));
+    assert_eq!(of(resolve("repository=s3://x", &env, &flags)), directory("/flag"));
 }
 
 #[test]
@@ -152,12 +249,30 @@ fn faults_name_their_place_and_what_would_be_right() {
         ("cluster=", "/etc/mysql/x.cnf line 2: cluster: is empty; give it a value or leave it out"),
         ("threads=0", "/etc/mysql/x.cnf line 2: threads: '0' is not a whole number from 1 to 256"),
         ("threads=257", "/etc/mysql/x.cnf line 2: threads: '257' is not a whole number from 1 to 256"),
+        ("keep-daily=0", "/etc/mysql/x.cnf line 2: keep-daily: '0' is not a whole number from 1 to 100000"),
+        (
+            "keep-within=7w",
+            "/etc/mysql/x.cnf line 2: keep-within: '7w' is not a duration; write seconds, or numbers with d, h, m, s: 90, 90s, 15m, 1h30m, 2d",
+        ),
         ("binlogs=some", "/etc/mysql/x.cnf line 2: binlogs: 'some' is not one of newest, all, none"),
         (
             "allow-rocksdb=2",
             "/etc/mysql/x.cnf line 2: allow-rocksdb: '2' is not one of 1, on, true, 0, off, false",
         ),
         ("socket=/\u{fffd}", "/etc/mysql/x.cnf line 2: socket: has bytes that are not UTF-8"),
+        (
+            "s3-endpoint=h",
+            "/etc/mysql/x.cnf line 2: s3-endpoint: 'h' has no https:// or http:// before it: https://host or https://host:port",
+        ),
+        ("s3-sse=x", "/etc/mysql/x.cnf line 2: s3-sse: 'x' is not one of aes256, aws:kms"),
+        (
+            "s3-max-parts=9",
+            "/etc/mysql/x.cnf line 2: s3-max-parts: '9' is not a whole number from 10 to 10000",
+        ),
+        (
+            "user=u\ns3-access-key-id=x",
+            "/etc/mysql/x.cnf line 3: s3-access-key-id: needs s3-secret-access-key beside it",
+        ),
         (
             "compression-level=x",
             "/etc/mysql/x.cnf line 2: compression-level: 'x' is not a whole number from -2147483648 to 2147483647",
@@ -222,10 +337,20 @@ fn switches_and_loose_names_work_as_in_mariadb() {
 }
 
 #[test]
+fn to_prune_without_a_word_about_what_to_keep_is_told() {
+    let settings = from_file("prune-after-backup").unwrap();
+    assert_eq!(settings.warnings, ["prune-after-backup does nothing: no keep-… setting says what to keep"]);
+    assert_eq!(from_file("prune-after-backup\nkeep-last=1").unwrap().warnings, [""; 0]);
+}
+
+#[test]
 fn a_password_shows_nowhere() {
-    let files = files("password=hunter2");
-    let settings = from_file("password=hunter2").unwrap();
-    let flags = flag(|flags| flags.password = Some(Secret::from("hunter2".to_owned())));
+    let lines =
+        "password=hunter2\ns3-access-key-id=i\ns3-secret-access-key=hunter2\ns3-session-token=hunter2";
+    let files = files(lines);
+    let settings = from_file(lines).unwrap();
+    let hidden = || Some(Secret::from("hunter2".to_owned()));
+    let flags = flag(|flags| (flags.password, flags.s3_secret_access_key) = (hidden(), hidden()));
     let gathered = Gathered::from(&files, std::iter::empty(), &flags).unwrap();
     for shown in
         [format!("{files:?}"), format!("{settings:?}"), format!("{flags:?}"), format!("{gathered:?}")]
@@ -235,4 +360,25 @@ fn a_password_shows_nowhere() {
     assert_eq!(settings.password.unwrap().expose(), "hunter2");
     assert_eq!(from_file("password=").unwrap().password.unwrap().expose(), "");
     assert!(!from_file("password=hunter2\u{fffd}").unwrap_err().contains("hunter2"));
+}
+
+#[test]
+fn a_customer_key_can_come_from_everywhere_and_shows_nowhere() {
+    let line = format!("repository=s3://bucket\ns3-sse-customer-key={KEY}");
+    let variable = [("WSREP_SST_BACKUP_S3_SSE_CUSTOMER_KEY", KEY)];
+    let flags = flag(|flags| flags.s3_sse_customer_key = Some(Secret::from(KEY.to_owned())));
+    for settings in
+        [from_file(&line), resolve("", &variable, &SettingsOverrides::default()), resolve("", &[], &flags)]
+    {
+        let settings = settings.unwrap();
+        assert!(!format!("{settings:?}{flags:?}").contains(KEY));
+        assert_eq!(settings.s3.sse_customer_key.unwrap().expose(), KEY);
+    }
+    let plain = from_file(&format!("{line}\ns3-endpoint=http://h")).unwrap();
+    assert!(plain.warnings[0].contains("readable for everybody"), "{:?}", plain.warnings);
+    assert!(
+        from_file("s3-sse-customer-key=hunter2")
+            .unwrap_err()
+            .ends_with("such as 'openssl rand -base64 32' prints")
+    );
 }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::model::HostPort;
 
 /// Why a text is not a value, in words that follow the name of the setting.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -110,18 +111,9 @@ where
     })
 }
 
-/// The folder of the repository.
-pub(super) fn repository(text: &str) -> Result<PathBuf, ValueError> {
-    if let Some((scheme, _)) = text.split_once("://") {
-        return Err(ValueError::new(format!(
-            "'{text}': this version stores into directories only, not {scheme}://; name an absolute path"
-        )));
-    }
-    let path = PathBuf::from(text);
-    if !path.is_absolute() {
-        return Err(ValueError::new(format!("'{text}' is not an absolute path; it must begin with /")));
-    }
-    Ok(path)
+/// Addresses, separated by commas.
+pub(super) fn members(text: &str) -> Result<Vec<HostPort>, ValueError> {
+    text.split(',').map(|address| address.parse().map_err(|why: String| ValueError::new(why))).collect()
 }
 
 #[cfg(test)]
@@ -143,14 +135,5 @@ mod tests {
         let error = "precopy".parse::<Method>().unwrap_err().to_string();
         assert_eq!(error, "method 'precopy' is not in this version; use auto or freeze");
         assert_eq!("x".parse::<Method>().unwrap_err().to_string(), "'x' is not one of auto, freeze");
-    }
-
-    #[test]
-    fn repositories_elsewhere_and_relative_ones_are_refused() {
-        let of = |text: &str| repository(text).map_err(|error| error.to_string());
-        assert_eq!(of("/x y/z"), Ok(PathBuf::from("/x y/z")));
-        assert!(of("s3://bucket/x").unwrap_err().contains("directories only, not s3://"));
-        assert!(of("file:///x").unwrap_err().contains("directories only"));
-        assert!(of("backups").unwrap_err().contains("not an absolute path"));
     }
 }

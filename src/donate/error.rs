@@ -9,7 +9,7 @@ use crate::capture::{CaptureError, LayoutError};
 use crate::config::{ConfigError, OptionFileError};
 use crate::exit;
 use crate::model::BackupId;
-use crate::sst::{Abort, ArgsError, FreezeError};
+use crate::sst::{Abort, ArgsError, FreezeError, LockError};
 use crate::storage::StorageError;
 
 /// Why a run has failed.
@@ -30,6 +30,9 @@ pub enum DonateError {
     /// The server's directories.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Another transfer.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The freeze.
     #[error(transparent)]
     Freeze(#[from] FreezeError),
@@ -64,11 +67,14 @@ impl DonateError {
             Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => {
                 abort_status(abort)
             }
-            Self::Aborted(abort) => abort_status(abort),
+            Self::Aborted(abort) | Self::Lock(LockError::Aborted(abort)) => abort_status(abort),
+            Self::Lock(LockError::Busy { .. }) => exit::EALREADY,
             Self::Untold(..) => exit::EPIPE,
             Self::Freeze(_) => exit::NOT_FROZEN,
-            Self::Capture(_) | Self::Storage(_) | Self::System(..) if self.is_full() => exit::ENOSPC,
-            Self::Capture(_) | Self::Storage(_) | Self::System(..) => exit::EIO,
+            Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) if self.is_full() => {
+                exit::ENOSPC
+            }
+            Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) => exit::EIO,
         }
     }
 
@@ -96,7 +102,7 @@ impl DonateError {
 pub(super) fn abort_status(abort: &Abort) -> u8 {
     match abort {
         Abort::Signal(_) => exit::EINTR,
-        Abort::FreezeTimeout(_) => exit::ETIMEDOUT,
+        Abort::FreezeTimeout(_) | Abort::Stalled { .. } => exit::ETIMEDOUT,
         Abort::MysqldGone(_) => exit::EPIPE,
     }
 }

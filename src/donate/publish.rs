@@ -20,6 +20,7 @@ pub(super) struct Identity {
     pub(super) frozen_at: Timestamp,
     pub(super) flush_time: Duration,
     pub(super) mariadb_gtid: MariadbGtid,
+    pub(super) server: ServerIdentity,
 }
 
 impl Identity {
@@ -35,20 +36,20 @@ impl Identity {
             frozen_at: Timestamp,
             gtid: &'a WsrepGtid,
             mariadb_gtid: &'a MariadbGtid,
-            server: ServerIdentity,
+            server: &'a ServerIdentity,
             tool: ToolIdentity,
         }
         let mut bytes = serde_json::to_vec_pretty(&Document {
             format: FORMAT,
             id: run.id.as_str(),
-            cluster: &run.layout.cluster,
-            node: &run.layout.node,
+            cluster: &run.names.cluster,
+            node: &run.names.node,
             request: run.request.request.as_deref(),
             started: run.started,
             frozen_at: self.frozen_at,
             gtid: &self.gtid,
             mariadb_gtid: &self.mariadb_gtid,
-            server: server(run),
+            server: &self.server,
             tool: tool(),
         })?;
         bytes.push(b'\n');
@@ -96,8 +97,8 @@ pub(super) fn publish(
     let manifest = Manifest {
         format: FORMAT,
         id: run.id.clone(),
-        cluster: run.layout.cluster.clone(),
-        node: run.layout.node.clone(),
+        cluster: run.names.cluster.clone(),
+        node: run.names.node.clone(),
         request: run.request.request.clone(),
         method: "freeze".into(),
         started: run.started,
@@ -108,7 +109,7 @@ pub(super) fn publish(
         gtid: identity.gtid,
         donor_gtid: Some(run.request.gtid.position()),
         mariadb_gtid: identity.mariadb_gtid,
-        server: server(run),
+        server: identity.server,
         data_bytes: summary.data_bytes,
         files: summary.files,
         archive: ArchiveObject {
@@ -124,29 +125,21 @@ pub(super) fn publish(
         tool: tool(),
     };
     let bytes = manifest.to_bytes().map_err(|error| StorageError::new("write", MANIFEST, error.into()))?;
-    run.storage.put(&object_name(&run.cluster, &run.id, MANIFEST), &bytes)?;
+    run.storage.put(&object_name(&run.folder, &run.id, MANIFEST), &bytes)?;
     Ok(manifest)
 }
 
 /// Takes back what a failed run has published, the manifest first. What was never there is no error.
 pub(super) fn discard(run: &Run) {
     for name in [MANIFEST, run.settings.compression.archive_name(), INDEX] {
-        if let Err(error) = run.storage.remove(&object_name(&run.cluster, &run.id, name)) {
+        if let Err(error) = run.storage.remove(&object_name(&run.folder, &run.id, name)) {
             log::warn!("{error}");
         }
     }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn server(run: &Run) -> ServerIdentity {
-    ServerIdentity {
-        version: run.layout.version.clone(),
-        datadir: run.layout.datadir.to_string_lossy().into_owned(),
-        innodb_page_size: run.layout.page_size,
-    }
 }
 
 fn tool() -> ToolIdentity {

@@ -1,36 +1,49 @@
-//! `status.json`: written by a thread of its own, so that a slow repository never prolongs the freeze.
+//! `status.json`: written by a thread of its own, so that a repository that is slow or hangs prolongs neither
+//! the freeze nor the run.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{DonateError, Run};
+use super::Run;
+use super::publish::millis;
 use crate::catalog::{STATUS, object_name};
 use crate::model::{State, Status, WsrepGtid};
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 
 /// How often the bytes are told while nothing else changes.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_millis(1500);
+/// How long the end of the run waits for its last word to be stored.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What the writing thread is told.
+enum Order {
+    /// Something is new.
+    Write,
+    /// The same, and nothing comes after it; the answer says that it is stored.
+    WriteLast(Sender<()>),
+}
 
 /// Tells the repository where the backup stands.
 pub(super) struct Reporter {
     status: Arc<Mutex<Status>>,
-    wake: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-    storage: Arc<dyn Storage>,
-    name: String,
+    frozen_since: Arc<OnceLock<Instant>>,
+    orders: Sender<Order>,
 }
 
 impl Reporter {
     /// Writes the first status; `bytes_done` counts what is read.
-    pub(super) fn start(run: &Run, bytes_done: impl Fn() -> u64 + Send + 'static) -> Self {
+    pub(super) fn start(
+        run: &Run,
+        storage: Arc<dyn Storage>,
+        bytes_done: impl Fn() -> u64 + Send + 'static,
+    ) -> Self {
         let status = Arc::new(Mutex::new(Status {
             id: run.id.clone(),
-            cluster: run.layout.cluster.clone(),
-            node: run.layout.node.clone(),
+            cluster: run.names.cluster.clone(),
+            node: run.names.node.clone(),
             request: run.request.request.clone(),
             state: State::Starting,
             started: run.started,
@@ -38,18 +51,27 @@ impl Reporter {
             pid: std::process::id(),
             bytes_done: 0,
             bytes_total: None,
+            frozen_ms: None,
             gtid: None,
             error: None,
         }));
-        let name = object_name(&run.cluster, &run.id, STATUS);
-        let (wake, woken) = channel();
-        let (shared, storage, object) = (Arc::clone(&status), Arc::clone(&run.storage), name.clone());
-        let thread = std::thread::Builder::new()
-            .name("status".into())
-            .spawn(move || write_changes(&woken, &shared, &bytes_done, storage.as_ref(), &object))
-            .inspect_err(|error| log::warn!("no status will be written: {error}"))
-            .ok();
-        let reporter = Self { status, wake: Some(wake), thread, storage: Arc::clone(&run.storage), name };
+        let (orders, received) = channel();
+        let frozen_since = Arc::new(OnceLock::new());
+        let writer = Writer {
+            status: Arc::clone(&status),
+            frozen_since: Arc::clone(&frozen_since),
+            storage,
+            name: object_name(&run.folder, &run.id, STATUS),
+            bytes_done: Box::new(bytes_done),
+            complaint: String::new(),
+        };
+        // Nobody waits for this thread without a limit: where the repository hangs, it hangs alone.
+        if let Err(error) =
+            std::thread::Builder::new().name("status".into()).spawn(move || writer.obey(&received))
+        {
+            log::warn!("no status will be written: {error}");
+        }
+        let reporter = Self { status, frozen_since, orders };
         reporter.change(|_| {});
         reporter
     }
@@ -64,71 +86,99 @@ impl Reporter {
         self.change(|status| status.bytes_total = Some(bytes));
     }
 
-    /// The server stands still here.
-    pub(super) fn frozen(&self, gtid: &WsrepGtid) {
+    /// The server stands still here; it was asked to at that moment.
+    pub(super) fn frozen(&self, gtid: &WsrepGtid, asked: Instant) {
+        let _ = self.frozen_since.set(asked);
         self.change(|status| {
             status.gtid = Some(gtid.clone());
             status.state = State::Copying;
         });
     }
 
-    /// The last word: a failure stays with its reason, a success leaves the manifest alone to speak.
-    pub(super) fn finish(mut self, error: Option<&DonateError>) {
-        self.wake = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-        let outcome = match error {
-            None => self.storage.remove(&self.name),
-            Some(error) => {
-                let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-                status.state = State::Failed;
-                status.error = Some(error.to_string());
-                write(&mut status, self.storage.as_ref(), &self.name)
-            }
-        };
-        if let Err(error) = outcome {
-            log::warn!("{error}");
+    /// The server runs again; it was frozen for so long.
+    pub(super) fn thawed(&self, frozen: Duration) {
+        self.change(|status| {
+            status.frozen_ms = Some(millis(frozen));
+            status.state = State::Thawed;
+        });
+    }
+
+    /// The last word, which waits a little until it is stored. Later ones are not heard.
+    pub(super) fn finish(&self, state: State, error: Option<String>) {
+        self.set(|status| (status.state, status.error) = (state, error));
+        let (stored, is_stored) = channel();
+        if self.orders.send(Order::WriteLast(stored)).is_ok()
+            && is_stored.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Timeout)
+        {
+            log::warn!(
+                "status.json does not say how this run ended: the repository does not take it within {} s",
+                FAREWELL.as_secs()
+            );
         }
     }
 
     fn change(&self, change: impl FnOnce(&mut Status)) {
+        self.set(change);
+        // Where the thread is gone it has said why.
+        let _ = self.orders.send(Order::Write);
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(wake) = &self.wake {
-            let _ = wake.send(());
-        }
     }
 }
 
-/// Ends when the reporter hangs up; the count of bytes is brought up to date before.
-fn write_changes(
-    woken: &Receiver<()>,
-    status: &Mutex<Status>,
-    bytes_done: &dyn Fn() -> u64,
-    storage: &dyn Storage,
-    name: &str,
-) {
-    loop {
-        let goes_on = !matches!(woken.recv_timeout(EVERY), Err(RecvTimeoutError::Disconnected));
-        while woken.try_recv().is_ok() {}
-        let mut copy = {
-            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
-            status.bytes_done = bytes_done();
+/// The writing thread.
+struct Writer {
+    status: Arc<Mutex<Status>>,
+    frozen_since: Arc<OnceLock<Instant>>,
+    storage: Arc<dyn Storage>,
+    name: String,
+    bytes_done: Box<dyn Fn() -> u64 + Send>,
+    /// What went wrong last: a repository that is full is not told of every other second.
+    complaint: String,
+}
+
+impl Writer {
+    fn obey(mut self, orders: &Receiver<Order>) {
+        loop {
+            let mut order = orders.recv_timeout(EVERY);
+            // Changes that have come while the last one was stored are one.
+            while matches!(order, Ok(Order::Write))
+                && let Ok(next) = orders.try_recv()
+            {
+                order = Ok(next);
+            }
+            if matches!(order, Err(RecvTimeoutError::Disconnected)) {
+                return;
+            }
+            if let Err(error) = self.write() {
+                let error = error.to_string();
+                if error != self.complaint {
+                    log::warn!("{error}");
+                    self.complaint = error;
+                }
+            }
+            if let Ok(Order::WriteLast(stored)) = order {
+                let _ = stored.send(());
+                return;
+            }
+        }
+    }
+
+    fn write(&self) -> Result<(), StorageError> {
+        let status = {
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.bytes_done = (self.bytes_done)();
+            if status.state == State::Copying {
+                status.frozen_ms = self.frozen_since.get().map(|since| millis(since.elapsed()));
+            }
+            status.updated = Timestamp::now();
             status.clone()
         };
-        if !goes_on {
-            return;
-        }
-        if let Err(error) = write(&mut copy, storage, name) {
-            log::warn!("{error}");
-        }
+        let mut bytes = serde_json::to_vec_pretty(&status)
+            .map_err(|error| StorageError::new("write", &self.name, error.into()))?;
+        bytes.push(b'\n');
+        self.storage.put(&self.name, &bytes)
     }
-}
-
-fn write(status: &mut Status, storage: &dyn Storage, name: &str) -> Result<(), crate::storage::StorageError> {
-    status.updated = Timestamp::now();
-    let mut bytes = serde_json::to_vec_pretty(status)
-        .map_err(|error| crate::storage::StorageError::new("write", name, error.into()))?;
-    bytes.push(b'\n');
-    storage.put(name, &bytes)
 }

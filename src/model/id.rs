@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -43,6 +44,15 @@ impl BackupId {
     /// The name for a backup that starts now on `node`.
     pub fn new(started: Timestamp, node: &str) -> Self {
         Self(format!("{}_{}", started.strftime("%Y%m%dT%H%M%SZ"), safe_component(node)))
+    }
+
+    /// The second in which it started, by the donor's clock; none for digits that are no time.
+    pub fn started(&self) -> Option<Timestamp> {
+        jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", self.0.get(..16)?)
+            .ok()?
+            .to_zoned(TimeZone::UTC)
+            .ok()
+            .map(|time| time.timestamp())
     }
 
     /// The name as text.
@@ -109,7 +119,9 @@ mod tests {
         let started: Timestamp = "2026-11-20T12:34:52.9+01:00".parse().unwrap();
         let id = BackupId::new(started, "n\u{f6}de 1");
         assert_eq!(id.as_str(), "20261120T113452Z_n_de_1");
+        assert_eq!(id.started(), Some("2026-11-20T11:34:52Z".parse().unwrap()));
         assert_eq!(id.as_str().parse(), Ok(id));
+        assert_eq!("20261399T113452Z_n".parse::<BackupId>().unwrap().started(), None);
     }
 
     #[test]

@@ -1,22 +1,29 @@
-//! The nouns of the program: identities, positions, and the three documents of a backup.
+//! The nouns of the program: identities, positions, and the documents of a backup.
 //!
 //! Nothing here does I/O. The documents are `manifest.json` ([`Manifest`]), the lines of
-//! `index.json.zst` ([`IndexLine`]) and `status.json` ([`Status`]); `doc/format.md` specifies them.
+//! `index.json.zst` ([`IndexLine`]), `status.json` ([`Status`]) and `hold.json` ([`Hold`]); `doc/format.md` specifies
+//! them.
 
+mod address;
 mod compression;
 mod gtid;
+mod hold;
 mod id;
 mod index;
 mod manifest;
 mod path;
+mod provider;
 mod status;
 
+pub use address::HostPort;
 pub use compression::Compression;
 pub use gtid::{GtidError, WsrepGtid};
+pub use hold::Hold;
 pub use id::{BackupId, IdError, safe_component};
 pub use index::{Block, IndexEnd, IndexHeader, IndexLine, Member, MemberKind, Origin};
 pub use manifest::{
     ArchiveObject, FORMAT, IndexObject, Manifest, ManifestError, MariadbGtid, ServerIdentity, ToolIdentity,
 };
 pub use path::ArchivePath;
+pub use provider::provider_option;
 pub use status::{State, Status};

@@ -1,4 +1,4 @@
-//! `status.json`: how a running backup gets on, and why a failed one failed.
+//! `status.json`: how a running backup gets on, and how it ended.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ pub enum State {
     Thawed,
     /// Archive and index are being made durable.
     Publishing,
+    /// The manifest is there and mysqld has been told. Only the manifest makes a backup of it.
+    Done,
     /// It failed; `error` says why.
     Failed,
 }
@@ -46,8 +48,11 @@ pub struct Status {
     pub bytes_done: u64,
     /// Bytes of data to read, once known.
     pub bytes_total: Option<u64>,
+    /// Milliseconds since `flush tables` while the server is frozen; then how long it was.
+    #[serde(default)]
+    pub frozen_ms: Option<u64>,
     /// The position, once known.
     pub gtid: Option<WsrepGtid>,
-    /// Why it failed.
+    /// Why it failed; beside `done`, why mysqld could not be told.
     pub error: Option<String>,
 }

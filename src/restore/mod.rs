@@ -109,6 +109,13 @@ pub enum RestoreError {
     Interrupted,
 }
 
+impl RestoreError {
+    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
+    pub fn may_be_removal(&self) -> bool {
+        matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(_))
+    }
+}
+
 impl From<SystemError> for RestoreError {
     fn from(SystemError { action, path, cause }: SystemError) -> Self {
         Self::Write { action, path, cause }

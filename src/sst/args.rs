@@ -129,6 +129,12 @@ impl DonorRequest {
             && args.first().is_some_and(|arg| arg.starts_with("--") || arg.is_empty())
     }
 
+    /// Data directory and socket of a command line, whatever else may be wrong with it.
+    pub fn places(args: &[String]) -> (Option<PathBuf>, Option<PathBuf>) {
+        let raw = Raw::read(args).unwrap_or_default();
+        (raw.datadir.map(PathBuf::from), raw.socket.map(PathBuf::from))
+    }
+
     /// Reads the arguments after the program's name.
     pub fn parse(args: &[String]) -> Result<Self, ArgsError> {
         let raw = Raw::read(args)?;

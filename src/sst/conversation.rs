@@ -31,6 +31,19 @@ pub enum Abort {
     /// `freeze-timeout`.
     #[error("the server has been frozen for {} s, the limit set by freeze-timeout", .0.as_secs())]
     FreezeTimeout(Duration),
+    /// `stall-timeout`.
+    #[error(
+        "the repository hangs: it has not returned from '{action}' of '{object}' for {} s, the limit set by stall-timeout",
+        limit.as_secs()
+    )]
+    Stalled {
+        /// The operation.
+        action: &'static str,
+        /// What it was done to.
+        object: String,
+        /// The limit.
+        limit: Duration,
+    },
     /// The server has ended.
     #[error("mysqld (pid {0}) has gone away")]
     MysqldGone(i32),
@@ -124,6 +137,12 @@ pub struct Conversation {
     progress: bool,
 }
 
+/// How long a program that is stopped waits for the answer to its `flush tables`; below the time after which it is ended
+/// without cleaning up.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// How long after its answer mysqld certainly has read that it may continue.
+const RUNS_AGAIN: Duration = Duration::from_millis(200);
+
 /// How long to wait, and for which answer.
 pub struct FreezeLimits<'a> {
     /// `flush-timeout`.
@@ -178,10 +197,26 @@ impl Conversation {
             }),
             Err(error) => {
                 pipe.thaw();
+                if matches!(error, FreezeError::Aborted(Abort::Signal(_))) {
+                    wait_until_answered(&pipe);
+                }
                 remove_reply(&pipe);
                 Err(error)
             }
         }
+    }
+}
+
+/// Whoever stops the program stops the server next, and a server that is still on its way into the freeze would hang in
+/// its shutdown (seen): it has been told to continue, but reads that behind its answer only.
+fn wait_until_answered(pipe: &Pipe) {
+    let begun = Instant::now();
+    let mut answered: Option<Instant> = None;
+    while begun.elapsed() < ANSWER_LIMIT && answered.is_none_or(|since| since.elapsed() < RUNS_AGAIN) {
+        if pipe.reply_file().exists() || pipe.error_file().exists() {
+            answered.get_or_insert_with(Instant::now);
+        }
+        std::thread::sleep(POLL);
     }
 }
 

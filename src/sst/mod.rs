@@ -15,11 +15,15 @@
 mod args;
 mod conversation;
 mod credentials;
+mod error_log;
 mod process;
 mod protocol;
 pub mod stdout;
+mod transfer_lock;
 
 pub use args::{ArgsError, DonorRequest, Role};
 pub use conversation::{Abort, Conversation, FreezeError, FreezeLimits, Frozen, Release, Thawed};
 pub use credentials::{Credentials, read_credentials};
+pub use error_log::{ErrorLog, NodeState};
 pub use process::{Mysqld, close_inherited};
+pub use transfer_lock::{LockError, TransferLock};

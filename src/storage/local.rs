@@ -10,7 +10,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{ObjectInfo, ObjectWriter, Storage, StorageError};
+use jiff::Timestamp;
+
+use super::{ObjectInfo, ObjectWriter, Storage, StorageError, Unfinished};
 
 /// Backups hold everything that the server knows: nobody but owner and group reads them.
 const FILE_MODE: u32 = 0o640;
@@ -73,6 +75,12 @@ impl Storage for LocalStorage {
         self.root.display().to_string()
     }
 
+    fn probe(&self) -> Result<(), StorageError> {
+        fs::read_dir(&self.root)
+            .map(|_| ())
+            .map_err(|cause| StorageError::new("read the repository", self.location(), cause))
+    }
+
     fn claim(&self, folder: &str) -> Result<bool, StorageError> {
         let folder = self.path(folder);
         self.create_folders(folder.parent().unwrap_or(&self.root))?;
@@ -105,7 +113,6 @@ impl Storage for LocalStorage {
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
         let path = self.path(name);
         let folder = path.parent().unwrap_or(&self.root).to_path_buf();
-        self.create_folders(&folder)?;
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(".{file_name}.{}.{serial}.tmp", std::process::id()));
@@ -121,10 +128,38 @@ impl Storage for LocalStorage {
     fn remove(&self, name: &str) -> Result<(), StorageError> {
         let path = self.path(name);
         match fs::remove_file(&path) {
-            Ok(()) => sync_folder(path.parent().unwrap_or(&self.root)),
+            // Somebody else may remove the folder itself meanwhile.
+            Ok(()) => match sync_folder(path.parent().unwrap_or(&self.root)) {
+                Err(error) if error.is_not_found() => Ok(()),
+                outcome => outcome,
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(cause) => Err(StorageError::new("remove", path.display().to_string(), cause)),
         }
+    }
+
+    fn remove_folder(&self, folder: &str) -> Result<(), StorageError> {
+        let path = self.path(folder);
+        match fs::remove_dir(&path) {
+            Ok(()) => sync_folder(path.parent().unwrap_or(&self.root)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(cause) => Err(StorageError::new("remove the folder", path.display().to_string(), cause)),
+        }
+    }
+
+    fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
+        let mut found = Vec::new();
+        for (name, data) in all_entries(&self.path(folder))? {
+            if data.is_file() && is_temporary(&name) {
+                found.push(Unfinished { name, bytes: data.len(), modified: modified(&data) });
+            }
+        }
+        Ok(found)
+    }
+
+    fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
+        let entries = all_entries(&self.path(folder))?;
+        Ok(entries.iter().filter(|(_, data)| data.is_file()).map(|(_, data)| modified(data)).max())
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
@@ -135,8 +170,30 @@ impl Storage for LocalStorage {
     }
 }
 
+/// When a file was last written. A time that cannot be told is the latest there is: nothing is removed for it.
+fn modified(data: &fs::Metadata) -> Timestamp {
+    data.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// Whether this is one of our names for what is not committed: `.<name>.<pid>.<n>.tmp`.
+fn is_temporary(name: &str) -> bool {
+    let is_number = |part: Option<&str>| {
+        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let Some(inner) = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")) else { return false };
+    let mut parts = inner.rsplitn(3, '.');
+    is_number(parts.next()) && is_number(parts.next()) && parts.next().is_some_and(|name| !name.is_empty())
+}
+
 /// Names and kinds in a folder, without hidden ones (ours are temporary), sorted.
 fn entries(folder: &Path) -> Result<Vec<(String, fs::Metadata)>, StorageError> {
+    let mut found = all_entries(folder)?;
+    found.retain(|(name, _)| !name.starts_with('.'));
+    Ok(found)
+}
+
+/// The same with hidden ones.
+fn all_entries(folder: &Path) -> Result<Vec<(String, fs::Metadata)>, StorageError> {
     let fail = |cause| StorageError::new("list", folder.display().to_string(), cause);
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
@@ -147,9 +204,6 @@ fn entries(folder: &Path) -> Result<Vec<(String, fs::Metadata)>, StorageError> {
     for entry in listing {
         let entry = entry.map_err(fail)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') {
-            continue;
-        }
         // Another process may remove it between the two calls.
         if let Ok(data) = fs::metadata(entry.path()) {
             found.push((name, data));
@@ -219,6 +273,8 @@ mod tests {
     fn an_object_appears_at_commit_and_an_abandoned_one_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let storage = LocalStorage::new(folder.path().join("a"));
+        assert!(storage.create("c/id/x").err().unwrap().is_not_found());
+        storage.claim("c/id").unwrap();
         let mut object = storage.create("c/id/x").unwrap();
         object.write_all(b"half").unwrap();
         assert_eq!(storage.objects("c/id").unwrap(), []);
@@ -234,6 +290,33 @@ mod tests {
         storage.remove("c/id/x").unwrap();
         storage.remove("c/id/x").unwrap();
         assert!(storage.open("c/id/x").err().unwrap().is_not_found());
+    }
+
+    #[test]
+    fn what_is_not_committed_is_found_and_a_folder_goes_when_it_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = LocalStorage::new(folder.path());
+        storage.claim("c/id").unwrap();
+        assert_eq!(storage.last_written("c/id").unwrap(), None);
+        let mut object = storage.create("c/id/backup.tar").unwrap();
+        object.write_all(b"half").unwrap();
+        for other in [".tmp", "..1.2.tmp", ".x.1.tmp", ".x.1.b.tmp", "x.1.2.tmp", ".nfs0001", ".x.1..tmp"] {
+            fs::write(folder.path().join("c/id").join(other), "").unwrap();
+        }
+        fs::create_dir(folder.path().join("c/id/.x.1.2.tmp")).unwrap();
+        let found = storage.unfinished("c/id").unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].name.starts_with(".backup.tar."), found[0].bytes), (true, 4));
+        assert!(storage.last_written("c/id").unwrap().is_some_and(|time| time >= found[0].modified));
+        assert!(storage.remove_folder("c/id").unwrap_err().to_string().contains("cannot remove the folder"));
+        storage.remove(&format!("c/id/{}", found[0].name)).unwrap();
+        assert_eq!(storage.unfinished("c/id").unwrap(), []);
+        assert_eq!(storage.unfinished("c/none").unwrap(), []);
+        drop(object);
+        storage.claim("c/empty").unwrap();
+        storage.remove_folder("c/empty").unwrap();
+        storage.remove_folder("c/empty").unwrap();
+        assert_eq!(storage.folders("c").unwrap(), ["id"]);
     }
 
     #[test]

@@ -5,11 +5,38 @@
 
 mod error;
 mod local;
+mod s3;
+mod watched;
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 pub use error::StorageError;
 pub use local::LocalStorage;
+pub use s3::S3Storage;
+pub use watched::{Activity, InFlight, Watched};
+
+use crate::config::{RepositoryUrl, Settings};
+
+/// The repository that the settings name. It is not looked at yet.
+pub fn open(settings: &Settings) -> Result<Arc<dyn Storage>, StorageError> {
+    open_as(settings, &|name| std::env::var(name).ok())
+}
+
+/// The same with the environment of another process, in which keys may stand.
+pub fn open_as(
+    settings: &Settings,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Arc<dyn Storage>, StorageError> {
+    Ok(match &settings.repository {
+        RepositoryUrl::Directory(root) => Arc::new(LocalStorage::new(root)),
+        RepositoryUrl::S3 { bucket, prefix } => {
+            Arc::new(S3Storage::new(bucket, prefix, &settings.s3, settings.stall_timeout, variable)?)
+        }
+    })
+}
 
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +45,17 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its size.
     pub bytes: u64,
+}
+
+/// What a writer has begun and not committed; nobody need be at work on it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its name in the folder, by which [`Storage::remove`] takes it.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was last written, by the clock of the storage.
+    pub modified: Timestamp,
 }
 
 /// An object being written. Dropping it without commit removes every trace of it.
@@ -30,6 +68,9 @@ pub trait ObjectWriter: Write + Send {
 pub trait Storage: Send + Sync {
     /// How the configuration names it.
     fn location(&self) -> String;
+
+    /// Whether the repository is there and can be read; to the listings a missing one is empty.
+    fn probe(&self) -> Result<(), StorageError>;
 
     /// Takes a new folder for one backup; false if it is there already. Two donors that ask for the
     /// same one at the same time do not both get true.
@@ -44,11 +85,36 @@ pub trait Storage: Send + Sync {
     /// Reads an object from its first byte.
     fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError>;
 
-    /// Starts an object.
+    /// Starts an object in a folder that is there ([`Storage::claim`]): one that has vanished under a backup
+    /// is not made anew, or a manifest might stand in it alone.
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError>;
+
+    /// The same for an object that may get up to `at_most` bytes. A storage that cannot take so many refuses.
+    fn create_large(&self, name: &str, at_most: u64) -> Result<Box<dyn ObjectWriter>, StorageError> {
+        let _ = at_most;
+        self.create(name)
+    }
 
     /// Removes an object; one that is not there is no error.
     fn remove(&self, name: &str) -> Result<(), StorageError>;
+
+    /// Removes a folder that is empty; one that is not there is no error. Where folders are only a part of names there
+    /// is nothing to do.
+    fn remove_folder(&self, _folder: &str) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    /// What writers have begun in this folder and not committed, sorted by name. Nothing where a storage cannot have
+    /// such remains, or does not show them.
+    fn unfinished(&self, _folder: &str) -> Result<Vec<Unfinished>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    /// When anything directly in this folder was last written, by the clock of the storage; none where that is not
+    /// known or nothing is there.
+    fn last_written(&self, _folder: &str) -> Result<Option<Timestamp>, StorageError> {
+        Ok(None)
+    }
 
     /// Bytes that can still be stored, where that can be known.
     fn free_bytes(&self) -> Result<Option<u64>, StorageError>;

@@ -9,6 +9,9 @@ use std::io::Write;
 use jiff::Zoned;
 use log::{Level, LevelFilter};
 
+/// A library that logs the error that it returns.
+const TOLD_TWICE: &str = "rustls_platform_verifier";
+
 fn level_name(level: Level) -> &'static str {
     match level {
         Level::Error => "ERROR",
@@ -23,6 +26,7 @@ pub fn init_donor() {
     let _ = env_logger::Builder::new()
         .filter(None, LevelFilter::Warn)
         .filter(Some("wsrep_sst_backup"), LevelFilter::Info)
+        .filter(Some(TOLD_TWICE), LevelFilter::Off)
         .format(|out, record| {
             let now = Zoned::now().strftime("%Y%m%d %H:%M:%S.%3f");
             // One line each, whatever a library or a file name puts into a message.
@@ -37,6 +41,7 @@ pub fn init_donor() {
 pub fn init_operator() {
     let _ = env_logger::Builder::new()
         .filter(None, LevelFilter::Warn)
+        .filter(Some(TOLD_TWICE), LevelFilter::Off)
         .format(|out, record| {
             writeln!(out, "{}: {}", level_name(record.level()).to_lowercase(), record.args())
         })

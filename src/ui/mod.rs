@@ -1,10 +1,13 @@
-//! What people see: units, tables, progress bars, log lines. Nothing below `commands` uses it.
+//! What people see: units, tables, progress bars, log lines. Nothing below `commands` prints; `check` words its
+//! findings with the units.
 
+mod live;
 mod log_lines;
 mod progress;
 mod table;
 mod units;
 
+pub use live::Live;
 pub use log_lines::{init_donor, init_operator};
 pub use progress::Bar;
 pub use table::{Align, Table};

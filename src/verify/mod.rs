@@ -72,6 +72,13 @@ pub enum VerifyError {
     Interrupted,
 }
 
+impl VerifyError {
+    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
+    pub fn may_be_removal(&self) -> bool {
+        matches!(self, Self::Source(_))
+    }
+}
+
 impl From<StorageError> for VerifyError {
     fn from(error: StorageError) -> Self {
         Self::Source(error.into())
