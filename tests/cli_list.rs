@@ -74,8 +74,8 @@ fn json_has_the_manifests_as_they_are() {
         cli("list --json").on(folder.path()).run().json(),
         json!({
             "backups": [
-                {"id": ID, "cluster_folder": "c", "usable": true, "manifest": manifest(ID)},
-                {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false,
+                {"id": ID, "cluster_folder": "c", "usable": true, "hold": null, "manifest": manifest(ID)},
+                {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false, "hold": null,
                  "error": "the manifest is damaged: EOF while parsing an object at line 1 column 1"},
             ],
             "incomplete": [
@@ -176,6 +176,7 @@ fn what_is_no_backup_is_never_shown_as_one() {
         ("20261120T000006Z_n1", "thawed", None, 0),
         ("20261120T000007Z_n1", "publishing", None, 0),
         ("20261120T000008Z_n1", "copying", None, 3700),
+        ("20261120T000011Z_n1", "done", None, 7200),
     ];
     for (id, state, error, ago) in attempts {
         let mut status = status(id, state, error);
@@ -208,6 +209,7 @@ fn what_is_no_backup_is_never_shown_as_one() {
         ("20261120T000008Z_n1  copying at 20", " UTC, and silent for 1 h 01 min since: it has probably died"),
         ("20261120T000009Z_n1  no manifest and no status: its program has died", ""),
         ("20261120T000010Z_n1  no manifest and no status: its program has died", ""),
+        ("20261120T000011Z_n1  done at 20", " UTC, and its manifest was removed: no backup"),
     ];
     assert_eq!(lines.len(), 4 + wanted.len(), "{}", list.stdout);
     assert_eq!(lines[3], "ID                   STATE");
@@ -270,6 +272,7 @@ fn real_backups_and_failures_are_listed() {
     let list = cli("list").own_defaults().arg(format!("--defaults-file={}", server.cnf().display())).run();
     let lines: Vec<&str> = list.done().lines().collect();
     assert!(lines[1].starts_with(&id) && lines[1].contains(" UTC      6 "), "{}", list.stdout);
+    assert!(server.attempts()[0].join("status.json").is_file(), "a success leaves its status");
     assert!(lines[5].contains("_donor1  failed: ") && lines[5].contains("request at 7"), "{}", list.stdout);
     assert_eq!(lines.len(), 6, "{}", list.stdout);
 }
@@ -307,8 +310,8 @@ fn one_manifest_is_opened_for_each_backup_and_never_an_archive() {
     cli("list --json").on(repository).run().done();
     assert!(cli("show latest").on(repository).run().done().contains(&ids[19]));
     if let Some(opened) = opened(repository, "list") {
-        let folders = opened.iter().filter(|path| !path.ends_with("/manifest.json")).count();
-        let manifests: Vec<&String> = opened.iter().filter(|path| path.ends_with("/manifest.json")).collect();
-        assert_eq!((manifests.len(), folders), (20, 1), "{opened:?}");
+        let of = |name: &str| opened.iter().filter(|path| path.ends_with(name)).count();
+        // And whether each is held.
+        assert_eq!((of("/manifest.json"), of("/hold.json"), opened.len()), (20, 20, 41), "{opened:?}");
     }
 }

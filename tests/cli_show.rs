@@ -54,6 +54,7 @@ InnoDB page size  16.0 KiB
 Data              141 MiB in 357 files
 Stored            53.0 MiB (37 % of the data), backup.tar.zst
 Archive SHA-256   {}
+Hold              none
 Damaged pages     1,234
 Made by           wsrep_sst_backup 0.1.0, method freeze, format 1
 Warning           'db/t.ibd' has InnoDB pages with a wrong checksum
@@ -192,7 +193,8 @@ fn what_is_not_there_is_said_with_the_reason() {
     let failed =
         status("20261120T000001Z_n1", "failed", Some("frozen for 1 s, the limit set by freeze-timeout"));
     let running = status("20261120T000002Z_n1", "copying", None);
-    for status in [&failed, &running] {
+    let removed = status("20261120T000005Z_n1", "done", None);
+    for status in [&failed, &running, &removed] {
         let name = format!("c/{}/status.json", status["id"].as_str().unwrap());
         put_object(folder.path(), &name, status.to_string());
     }
@@ -206,6 +208,11 @@ fn what_is_not_there_is_said_with_the_reason() {
         (
             "20261120T000002Z_n1",
             "backup '20261120T000002Z_n1' is not complete: it runs, or its program has died".to_owned(),
+        ),
+        (
+            "20261120T000005Z_n1",
+            "backup '20261120T000005Z_n1' is no more: it was complete, and its manifest was removed"
+                .to_owned(),
         ),
         (
             "20261120T000003Z_n1",

@@ -38,6 +38,12 @@ fn wrong_arguments_are_refused_with_the_usage() {
         ("verify", "<ID>"),
         ("verify latest --threads", "a value is required"),
         ("verify latest --to /x", "unexpected argument '--to'"),
+        ("prune latest", "unexpected argument 'latest'"),
+        ("prune --keep-daily", "a value is required for '--keep-daily <N>'"),
+        ("hold", "<ID>"),
+        ("hold latest --note", "a value is required for '--note <TEXT>'"),
+        ("release", "<ID>"),
+        ("ls latest other", "unexpected argument 'other'"),
         ("restore latest", "--to <DIR>"),
         ("restore --to /x", "<ID>"),
         ("restore latest --to", "a value is required for '--to <DIR>'"),
@@ -87,7 +93,8 @@ fn wrong_values_are_refused_before_anything_is_looked_at() {
     for (value, message) in [
         ("backups", "'backups' is not an absolute path"),
         ("", "'' is not an absolute path"),
-        ("s3://bucket/prefix", "this version stores into directories only"),
+        ("az://container/prefix", "into directories and s3://, not into az://"),
+        ("s3://b/prefix", "'b' is not the name of a bucket"),
     ] {
         for command in ["list", "show latest", "verify latest", "restore latest --to /x"] {
             cli(command).arg(format!("--repository={value}")).run().fails_with(2, message);
@@ -102,8 +109,19 @@ fn help_and_version_are_no_errors() {
         assert!(answer.done().contains("Usage: wsrep_sst_backup"), "{line}");
     }
     let help = cli("--help").own_defaults().run();
-    for told in ["list", "show", "verify", "restore", "Exit status: 0 done, 1 failed, 2 wrong usage", "garbd"]
-    {
+    for told in [
+        "check",
+        "list",
+        "show",
+        "verify",
+        "restore",
+        "prune",
+        "hold",
+        "release",
+        "ls",
+        "Exit status: 0 done, 1 failed, 2 wrong usage",
+        "garbd",
+    ] {
         assert!(help.stdout.contains(told), "{told}");
     }
     let restore = cli("restore --help").own_defaults().run();

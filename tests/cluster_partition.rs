@@ -53,20 +53,41 @@ fn wait_until_garbd_has_left(cluster: &Cluster) {
     assert!(three(), "the group has changed");
 }
 
+/// Asks n2 for a backup and stops the program as soon as the server is frozen; garbd leaves meanwhile.
+fn backup_that_stands_still(cluster: &Cluster) -> (Pid, support::LogMark) {
+    let donor = cluster.n(2);
+    let mark = donor.log_mark();
+    std::thread::scope(|scope| {
+        scope.spawn(|| Garbd::run_backup(cluster, 2, None));
+        assert!(
+            wait_until(LONG, || said(donor, mark, "the server is frozen at")),
+            "{}",
+            donor.log_since(mark)
+        );
+        let program = program_pid(cluster);
+        kill(program, Signal::SIGSTOP).expect("SIGSTOP");
+        (program, mark)
+    })
+}
+
+/// Asks n2 and cuts it off while it copies. The program is stopped until the others have noticed.
+fn cut_off_frozen(cluster: &Cluster) -> (support::LogMark, Pid) {
+    let donor = cluster.n(2);
+    let (program, mark) = backup_that_stands_still(cluster);
+    wait_until_garbd_has_left(cluster);
+    isolate(donor, true);
+    let noticed = wait_until(LONG, || cluster.n(1).status("wsrep_cluster_size") == "2");
+    assert!(noticed, "the others did not notice");
+    (mark, program)
+}
+
 /// Asks n2, cuts it off while it copies, lets the copy go on when the others have noticed, and reconnects
 /// it when the program waits.
 fn cut_off_while_copying(cluster: &Cluster) -> support::LogMark {
     let donor = cluster.n(2);
     let writer = Writer::start(cluster.n(1), 50);
-    let mark = Garbd::run_backup(cluster, 2, None).donor_mark;
-    assert!(wait_until(LONG, || said(donor, mark, "the server is frozen at")), "{}", donor.log_since(mark));
-    let program = program_pid(cluster);
-    kill(program, Signal::SIGSTOP).expect("SIGSTOP");
-    wait_until_garbd_has_left(cluster);
-    isolate(donor, true);
-    let noticed = wait_until(LONG, || cluster.n(1).status("wsrep_cluster_size") == "2");
+    let (mark, program) = cut_off_frozen(cluster);
     kill(program, Signal::SIGCONT).expect("SIGCONT");
-    assert!(noticed, "the others did not notice");
     assert!(wait_until(LONG, || said(donor, mark, "cut off from its cluster")), "{}", donor.log_since(mark));
     std::thread::sleep(Duration::from_secs(3));
     assert!(!said(donor, mark, "is complete at"), "{}", donor.log_since(mark));
@@ -102,13 +123,11 @@ fn a_donor_cut_off_while_it_copies_waits_for_its_cluster_and_is_synced() {
 #[test]
 #[ignore = "needs MariaDB and Galera"]
 fn a_donor_cut_off_just_before_its_transfer_ends_is_synced_when_it_is_back() {
-    let cluster = slow_cluster(&[]);
+    // Slow enough to be stopped while it copies, and done before the others notice anything.
+    let cluster = slow_cluster(&["compression-level=9", "threads=1"]);
     let donor = cluster.n(2);
     let writer = Writer::start(cluster.n(1), 50);
-    let mark = Garbd::run_backup(&cluster, 2, None).donor_mark;
-    assert!(wait_until(LONG, || said(donor, mark, "the server is frozen at")), "{}", donor.log_since(mark));
-    let program = program_pid(&cluster);
-    kill(program, Signal::SIGSTOP).expect("SIGSTOP");
+    let (program, mark) = backup_that_stands_still(&cluster);
     wait_until_garbd_has_left(&cluster);
     isolate(donor, true);
     kill(program, Signal::SIGCONT).expect("SIGCONT");
@@ -120,4 +139,56 @@ fn a_donor_cut_off_just_before_its_transfer_ends_is_synced_when_it_is_back() {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!((donor.state(), donor.status("wsrep_ready")), ("Synced".into(), "ON".into()));
     assert!(writer.stop().commits > 0, "the others went on");
+}
+
+/// Without SQL the node's own error log tells.
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_donor_without_sql_waits_for_its_cluster_too() {
+    let cluster = slow_cluster(&["compression-level=19", "threads=1", "user=nobody_there"]);
+    let mark = cut_off_while_copying(&cluster);
+    let donor = cluster.n(2);
+    for text in ["no SQL as 'nobody_there'", "cut off from its cluster (by its error log)"] {
+        assert!(said(donor, mark, text), "{text}: {}", donor.log_since(mark));
+    }
+}
+
+fn has_ended(program: Pid) -> bool {
+    kill(program, None).is_err()
+}
+
+/// A signal thaws, and does not leave the node a donor for ever; a shutdown of the server is not held up.
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_signal_waits_for_the_cluster_and_not_for_a_server_that_shuts_down() {
+    let cluster = slow_cluster(&["compression-level=19", "threads=1"]);
+    let donor = cluster.n(2);
+    let (mark, program) = cut_off_frozen(&cluster);
+    kill(program, Signal::SIGTERM).expect("SIGTERM");
+    kill(program, Signal::SIGCONT).expect("SIGCONT");
+    assert!(wait_until(LONG, || said(donor, mark, "cut off from its cluster")), "{}", donor.log_since(mark));
+    assert!(said(donor, mark, "stopped by SIGTERM: the server is told to continue"));
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(!has_ended(program), "{}", donor.log_since(mark));
+    isolate(donor, false);
+    assert!(wait_until(LONG, || has_ended(program)), "{}", donor.log_since(mark));
+    donor.wait_synced(LONG);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!((donor.state(), donor.status("wsrep_ready")), ("Synced".into(), "ON".into()));
+
+    let (mark, program) = cut_off_frozen(&cluster);
+    kill(program, Signal::SIGCONT).expect("SIGCONT");
+    assert!(wait_until(LONG, || said(donor, mark, "cut off from its cluster")), "{}", donor.log_since(mark));
+    // systemd stops a service by a signal to all of its processes.
+    kill(program, Signal::SIGTERM).expect("SIGTERM");
+    donor.signal(Signal::SIGTERM);
+    let stopped = std::time::Instant::now();
+    assert!(wait_until(LONG, || has_ended(program)), "{}", donor.log_since(mark));
+    assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
+    donor.wait_ended(LONG);
+    eprintln!(
+        "the program ended {:?} after the signal\n{}",
+        stopped.elapsed(),
+        donor.script_lines(mark).join("\n")
+    );
 }

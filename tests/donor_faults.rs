@@ -1,6 +1,16 @@
 //! Whatever goes wrong: the server is thawed, the reason is told, nothing is left that looks like a backup.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
+#[path = "donor_faults/cut_off.rs"]
+mod cut_off;
+#[path = "donor_faults/hanging.rs"]
+mod hanging;
+#[path = "donor_faults/injected.rs"]
+mod injected;
+#[path = "donor_faults/killed.rs"]
+mod killed;
+#[path = "donor_faults/one_at_a_time.rs"]
+mod one_at_a_time;
 #[path = "donor_faults/repository.rs"]
 mod repository;
 #[path = "donor_faults/stops.rs"]
@@ -122,12 +132,16 @@ fn a_wrong_data_directory_is_refused_without_a_word_to_mysqld() {
         format!("--role 'donor' --datadir '{}' --defaults-file 'CNF' --gtid '{ASKED}'", missing.display());
     let outcome = server.asks().form(&form).run();
     assert_eq!(outcome.stdout, "");
-    outcome.assert_refused_early(22, &format!("the data directory '{}' cannot be read", missing.display()));
+    outcome.assert_refused(
+        &server,
+        22,
+        &format!("the data directory '{}' cannot be read", missing.display()),
+    );
+    fs::remove_dir_all(server.repository()).unwrap();
     fs::remove_file(server.datadir().join("ibdata1")).unwrap();
     let outcome = server.asks().run();
     assert_eq!(outcome.stdout, "");
-    outcome.assert_refused_early(22, "holds no InnoDB system tablespace");
-    assert!(!server.repository().exists());
+    outcome.assert_refused(&server, 22, "holds no InnoDB system tablespace");
 }
 
 #[test]

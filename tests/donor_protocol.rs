@@ -25,7 +25,10 @@ fn mysqld_hears_three_lines_and_the_last_one_behind_the_manifest() {
     assert_eq!(outcome.stdout, plain_dialogue());
     outcome.assert_backed_up(&server);
     let backup = server.backup();
-    assert_eq!(names_in(&backup.folder), ["backup.tar.zst", "index.json.zst", "manifest.json"]);
+    assert_eq!(
+        names_in(&backup.folder),
+        ["backup.tar.zst", "index.json.zst", "manifest.json", "status.json"]
+    );
     let frozen = outcome.at("continue") - outcome.at("flush tables");
     let told = Duration::from_millis(backup.manifest["frozen_ms"].as_u64().unwrap());
     // On a loaded machine this side hears a line later than it was said.
@@ -38,7 +41,8 @@ fn mysqld_hears_three_lines_and_the_last_one_behind_the_manifest() {
 #[test]
 fn progress_is_told_where_it_is_wanted_and_ends_with_the_total() {
     let server = ScriptedMysqld::new();
-    server.write("db/first.MYD", vec![b'x'; 70 << 20]);
+    // One file has nearly everything, as a server with one large table has.
+    server.write("db/first.MYD", vec![b'x'; 200 << 20]);
     server.write("db/second.MYD", vec![b'y'; 1 << 20]);
     let outcome = server.asks().progress().run();
     outcome.assert_backed_up(&server);
@@ -51,7 +55,8 @@ fn progress_is_told_where_it_is_wanted_and_ends_with_the_total() {
         .iter()
         .map(|line| line.strip_prefix("complete ").unwrap().parse().unwrap())
         .collect();
-    assert!(complete.len() >= 2 && complete.is_sorted(), "{complete:?}");
+    assert!(complete.len() >= 4 && complete.is_sorted(), "{complete:?}");
+    assert!(complete[..3].windows(2).all(|pair| pair[1] - pair[0] < 66 << 20), "{complete:?}");
     assert_eq!(complete.last(), Some(&bytes));
     assert_eq!(lines[lines.len() - 2..], ["continue", &format!("done {PAUSED}")]);
 }
@@ -201,7 +206,9 @@ fn a_transfer_without_data_is_answered_at_once() {
     assert_eq!(outcome.stdout, format!("continue\ndone {ASKED} 4\n"));
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(server.attempts(), Vec::<std::path::PathBuf>::new());
-    assert_eq!(outcome.messages("INFO"), ["Bypassing state dump."]);
+    let said = outcome.messages("INFO");
+    assert_eq!((said.len(), said[0]), (2, "Bypassing state dump."));
+    assert!(said[1].starts_with("whether the node is Primary is not known (no SQL as"), "{said:?}");
 }
 
 #[test]
@@ -253,4 +260,33 @@ fn the_status_tells_how_far_a_running_backup_is() {
     outcome.assert_refused(&server, 4, "stopped by SIGTERM");
     let last: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert!(last["bytes_done"].as_u64() >= status["bytes_done"].as_u64(), "{last}");
+}
+
+#[test]
+fn the_status_goes_through_its_states_and_stays() {
+    let server = ScriptedMysqld::new();
+    server.make_slow(20);
+    let run = server.asks().reply(Reply::never()).start();
+    run.wait_for("flush tables");
+    let until = |state: &str| {
+        let limit = Duration::from_secs(60);
+        assert!(wait_until(limit, || server.status()["state"] == state), "{state}: {}", server.status());
+        server.status()
+    };
+    let first = until("freezing");
+    assert_eq!((&first["gtid"], &first["bytes_total"]), (&Value::Null, &Value::Null), "{first}");
+    // Nothing happens, and it says so every two seconds; the rest is for a machine that has other work.
+    let refreshed = wait_until(Duration::from_secs(8), || server.status()["updated"] != first["updated"]);
+    assert!(refreshed, "{}", server.status());
+    run.answer(&Reply::once(PAUSED));
+    assert_eq!(until("copying")["gtid"]["seqno"], 6);
+    let outcome = run.finish();
+    outcome.assert_backed_up(&server);
+    let last = server.status();
+    assert_eq!(last["state"], "done", "{last}");
+    assert!(last["bytes_total"].as_u64() > Some(20 << 20), "{last}");
+    assert!(last["bytes_done"].as_u64() >= last["bytes_total"].as_u64(), "{last}");
+    let manifest = server.backup().manifest;
+    assert_eq!((&last["gtid"], &last["frozen_ms"]), (&manifest["gtid"], &manifest["frozen_ms"]));
+    assert_eq!(first["frozen_ms"], Value::Null, "{first}");
 }

@@ -241,6 +241,7 @@ fn json_tells_what_was_done() {
             "files",
             "gtid",
             "id",
+            "ist",
             "mariadb_gtid",
             "notes",
             "steps",

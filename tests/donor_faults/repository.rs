@@ -111,7 +111,10 @@ fn a_backup_that_mysqld_does_not_hear_of_is_a_backup() {
     let outcome = server.asks().deaf_after("continue").run();
     assert_eq!(outcome.code, Some(32), "{}", outcome.stderr);
     let backup = server.backup();
-    assert_eq!(names_in(&backup.folder), ["backup.tar.zst", "index.json.zst", "manifest.json"]);
+    assert_eq!(
+        names_in(&backup.folder),
+        ["backup.tar.zst", "index.json.zst", "manifest.json", "status.json"]
+    );
     let errors = outcome.messages("ERROR");
     let id = backup.manifest["id"].as_str().unwrap();
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -119,4 +122,57 @@ fn a_backup_that_mysqld_does_not_hear_of_is_a_backup() {
         errors[0].starts_with(&format!("backup {id} is complete, but mysqld could not be told")),
         "{errors:?}"
     );
+    let status = server.status();
+    assert_eq!((&status["state"], &status["error"]), (&"done".into(), &errors[0].into()), "{status}");
+}
+
+#[test]
+fn a_repository_that_vanishes_is_not_made_anew() {
+    let server = ScriptedMysqld::new();
+    server.make_slow(20);
+    let run = server.asks().progress().start();
+    run.wait_for("total ");
+    fs::remove_dir_all(server.repository()).unwrap();
+    let outcome = run.finish();
+    assert_released(&outcome);
+    outcome.assert_refused_early(5, "/backup.tar.bz2': No such file or directory");
+    assert!(!server.repository().exists());
+}
+
+#[test]
+fn a_folder_that_is_closed_while_files_are_copied_gets_no_backup() {
+    let user = ServerUser::current();
+    let server = ScriptedMysqld::new();
+    server.make_slow(20);
+    let run = server.asks().run_as(&user).progress().start();
+    run.wait_for("total ");
+    let folder = server.attempts()[0].clone();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    let outcome = run.finish();
+    assert_released(&outcome);
+    outcome.assert_refused_early(5, "cannot rename to");
+    assert!(
+        outcome.messages("ERROR")[0].contains("/backup.tar.bz2': Permission denied"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome.stderr.contains("status.json"),
+        "what cannot be told there is told here: {}",
+        outcome.stderr
+    );
+    // Nothing can be removed there; what is left is hidden, or the status.
+    let names = names_in(&folder);
+    assert!(names.iter().all(|name| name.starts_with('.') || name == "status.json"), "{names:?}");
+}
+
+#[test]
+fn a_repository_that_is_mounted_read_only_is_refused_without_a_word_to_mysqld() {
+    let server = ScriptedMysqld::new();
+    let disk = SmallDisk::mount(server.repository(), 6);
+    let status = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.0).status().unwrap();
+    assert!(status.success());
+    let outcome = server.asks().run();
+    assert_eq!(outcome.stdout, "");
+    outcome.assert_refused_early(5, "Read-only file system");
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::ScriptedMysqld;
 use crate::support::scratch::ServerUser;
-use crate::support::scripted_mysqld::{Ask, Reply, names_in};
+use crate::support::scripted_mysqld::{Ask, PAUSED, Reply, names_in};
 use crate::{AT_ONCE, assert_released};
 
 /// Less than the whole copy would take and than the last resort waits. On an idle machine it is half a second, for
@@ -47,6 +47,21 @@ fn a_signal_while_the_server_flushes_releases_it() {
         assert_released(&outcome);
         outcome.assert_refused(&server, 4, &format!("stopped by {name}"));
     }
+}
+
+#[test]
+fn a_program_that_is_stopped_stays_until_the_server_has_answered() {
+    let server = ScriptedMysqld::new();
+    let mut run = server.asks().reply(Reply::never()).start();
+    run.wait_for("flush tables");
+    let sent = run.signal(Signal::SIGTERM);
+    run.wait_for("continue");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!run.has_ended(), "mysqld is still on its way into the freeze");
+    run.answer(&Reply::once(PAUSED));
+    let outcome = run.finish();
+    assert!(sent.elapsed() < Duration::from_secs(4), "the answer was not seen");
+    outcome.assert_refused(&server, 4, "stopped by SIGTERM");
 }
 
 #[test]
@@ -139,6 +154,8 @@ fn a_disk_that_hangs_does_not_keep_the_node_a_donor() {
         0
     );
     assert!(!server.attempts()[0].join("manifest.json").exists());
+    assert!(!server.datadir().join("wsrep_sst.pid").exists());
+    assert_eq!(server.status()["state"], "failed", "{}", server.status());
 }
 
 /// The program ends soon after its server, without a backup.

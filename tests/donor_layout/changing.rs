@@ -86,7 +86,7 @@ fn donors_that_write_at_the_same_time_do_not_disturb_each_other() {
     assert_eq!(folders.len(), 5, "{folders:?}");
     let mut seen = Vec::new();
     for folder in &folders {
-        assert_eq!(names_in(folder), ["backup.tar.bz2", "index.json.zst", "manifest.json"]);
+        assert_eq!(names_in(folder), ["backup.tar.bz2", "index.json.zst", "manifest.json", "status.json"]);
         let backup = Backup::open(folder);
         assert_eq!(backup.manifest["id"], folder.file_name().unwrap().to_str().unwrap());
         let request = backup.manifest["request"].as_str().unwrap().to_owned();

@@ -195,6 +195,11 @@ impl Drop for Running {
 
 /// Most memory that a process has had; 0 when it has ended.
 fn peak_kib(pid: u32) -> u64 {
+    // A child that is just being started still shows the memory of this process, and its program.
+    let program = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    if program(&pid.to_string()) == program("self") {
+        return 0;
+    }
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)

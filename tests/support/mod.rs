@@ -25,10 +25,12 @@
     reason = "a harness reports by panicking"
 )]
 
+pub mod asking;
 pub mod cli;
 pub mod cluster;
 pub mod cnf;
 pub mod damage;
+pub mod donor;
 pub mod fixtures;
 pub mod garbd;
 pub mod log;
@@ -48,8 +50,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+pub use asking::{Administrator, Asking, Told};
 pub use cluster::Cluster;
 pub use cnf::ClusterOptions;
+pub use donor::DonorProgram;
 pub use garbd::{Garbd, GarbdOutcome};
 pub use log::{Join, Position, assert_joined_by_ist};
 pub use node::Node;

@@ -57,6 +57,25 @@ impl Node {
         self.join_since(mark)
     }
 
+    /// The same for a node that died or was stopped in the middle of something, as often as Galera itself asks for it:
+    /// an IST after a crash may fail with "node restart required" (seen with 26.4.23: `IST started with wrong seqno`).
+    /// Gives how it joined, and how many restarts were asked for.
+    pub fn come_back(&self) -> (Join, u32) {
+        for restarts in 0..3 {
+            let mark = self.log_mark();
+            self.start(false);
+            let is_refused = || self.log_since(mark).contains("node restart required");
+            let is_back = || self.state() == "Synced" && self.status("wsrep_ready") == "ON";
+            self.wait_for("state Synced", PATIENCE, || is_refused() || is_back());
+            if !is_refused() {
+                self.wait_synced(PATIENCE);
+                return (self.join_since(mark), restarts);
+            }
+            self.kill9();
+        }
+        panic!("{} does not come back\n{}", self.name(), self.log_tail());
+    }
+
     /// How the node joined, from the log after the mark.
     pub fn join_since(&self, mark: LogMark) -> Join {
         log::join_in(&self.log_since(mark))

@@ -123,6 +123,23 @@ impl ScriptedMysqld {
         self.path("s")
     }
 
+    /// The error log, where stderr is that ([`Ask::error_log`]).
+    pub fn error_log(&self) -> PathBuf {
+        self.path("error.log")
+    }
+
+    /// What `strace` writes ([`Ask::strace`]).
+    pub fn trace(&self) -> PathBuf {
+        self.path("trace")
+    }
+
+    /// mysqld writes to its error log.
+    pub fn log(&self, lines: &str) {
+        let file = fs::OpenOptions::new().append(true).create(true).open(self.error_log());
+        let written = file.and_then(|mut file| writeln!(file, "{lines}"));
+        written.expect("cannot write the error log");
+    }
+
     /// Appends lines to a group of the option file; a later one wins.
     pub fn configure(&self, group: &str, lines: &str) {
         let file = fs::OpenOptions::new().append(true).create(true).open(self.cnf());
@@ -169,6 +186,13 @@ impl ScriptedMysqld {
         let mut found: Vec<PathBuf> = list(&self.repository()).iter().flat_map(|path| list(path)).collect();
         found.sort();
         found
+    }
+
+    /// `status.json` of the newest run; null while there is none.
+    pub fn status(&self) -> serde_json::Value {
+        let file = self.attempts().pop().map(|folder| folder.join("status.json"));
+        let text = file.and_then(|file| fs::read(file).ok());
+        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
     /// The one backup of the repository.

@@ -88,6 +88,10 @@ impl Storage for Memory {
         "memory".into()
     }
 
+    fn probe(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     fn objects(&self, _: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         Ok(self
             .objects

@@ -62,7 +62,7 @@ pub fn status(id: &str, state: &str, error: Option<&str>) -> Value {
     json!({
         "id": id, "cluster": "c", "node": manifest["node"], "request": null, "state": state,
         "started": manifest["started"], "updated": manifest["finished"], "pid": 4711, "bytes_done": 1,
-        "bytes_total": 2, "gtid": null, "error": error
+        "bytes_total": 2, "frozen_ms": null, "gtid": null, "error": error
     })
 }
 

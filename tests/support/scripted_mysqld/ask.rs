@@ -40,6 +40,8 @@ pub struct Ask<'a> {
     deaf_after: Option<&'static str>,
     under: Option<String>,
     user: Option<u32>,
+    error_log: bool,
+    strace: Option<String>,
 }
 
 impl<'a> Ask<'a> {
@@ -59,6 +61,8 @@ impl<'a> Ask<'a> {
             deaf_after: None,
             under: None,
             user: None,
+            error_log: false,
+            strace: None,
         }
     }
 
@@ -122,6 +126,20 @@ impl<'a> Ask<'a> {
         self
     }
 
+    /// stderr is mysqld's error log, a file: [`ScriptedMysqld::log`] writes to it too. Else it is a pipe.
+    pub fn error_log(mut self) -> Self {
+        self.error_log = true;
+        self
+    }
+
+    /// Under `strace -f` with these options, which can make system calls fail or hang; each thread counts its own.
+    /// What it writes comes into [`ScriptedMysqld::trace`]. The program stays the child that the shell becomes (`-D`).
+    pub fn strace(mut self, options: &str) -> Self {
+        let _ = std::fs::remove_file(self.server.trace());
+        self.strace = Some(options.to_owned());
+        self
+    }
+
     /// As this user, who owns the server's files from now on and gets a copy of the program that it can reach.
     pub fn run_as(mut self, user: &ServerUser) -> Self {
         user.own_tree(&self.server.path(""));
@@ -141,18 +159,26 @@ impl<'a> Ask<'a> {
     pub fn start(self) -> Run {
         let mut command = self.command();
         let (stdin, hold) = self.open_stdin();
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let log = self.error_log.then(|| self.server.error_log());
+        let stderr = log.as_ref().map_or_else(Stdio::piped, |path| {
+            let file = File::options().append(true).create(true).open(path);
+            file.expect("cannot open the error log").into()
+        });
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("cannot start a shell");
         let stdout = child.stdout.take().expect("stdout is a pipe");
         let ear = Ear::listen(stdout, self.server, self.reply, self.deaf_after);
         let status_file = self.under.is_some().then(|| self.server.path("exit"));
-        Run::new(child, ear, status_file, hold)
+        Run::new(child, ear, status_file, log, hold)
     }
 
     fn command(&self) -> Command {
         let datadir = self.server.datadir();
         let leaked = "3<>grastate.dat 4>&1 7>&1 9<grastate.dat";
-        let call = format!("{} {}", quoted(&self.program), self.arguments());
+        let strace = self.strace.as_ref().map_or_else(String::new, |options| {
+            format!("strace -D -f -qq -o {} {options} ", quoted(&self.server.trace().to_string_lossy()))
+        });
+        let call = format!("{strace}{} {}", quoted(&self.program), self.arguments());
         let mut command = if let Some(timeout) = &self.under {
             let exit = quoted(&self.server.path("exit").to_string_lossy());
             let line = format!("umask 0006; {call} {leaked}; echo $? > {exit}");

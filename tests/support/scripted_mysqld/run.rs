@@ -23,6 +23,8 @@ pub struct Run {
     child: Child,
     ear: Ear,
     stderr: Option<JoinHandle<String>>,
+    /// Where stderr goes when it is a file.
+    log: Option<PathBuf>,
     /// Where the exit status is written when the child is not the program itself.
     status_file: Option<PathBuf>,
     started: Instant,
@@ -43,15 +45,17 @@ impl Run {
         mut child: Child,
         ear: Ear,
         status_file: Option<PathBuf>,
+        log: Option<PathBuf>,
         hold: Vec<Box<dyn Send>>,
     ) -> Self {
-        let mut pipe = child.stderr.take().expect("stderr is a pipe");
-        let stderr = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = pipe.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
+        let stderr = child.stderr.take().map(|mut pipe| {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let _ = pipe.read_to_end(&mut bytes);
+                String::from_utf8_lossy(&bytes).into_owned()
+            })
         });
-        Self { child, ear, stderr: Some(stderr), status_file, started: Instant::now(), _hold: Hold(hold) }
+        Self { child, ear, stderr, status_file, log, started: Instant::now(), _hold: Hold(hold) }
     }
 
     /// The process that was started: the program, or what stands in for mysqld.
@@ -76,6 +80,23 @@ impl Run {
     pub fn has_said(&self, start: &str) -> bool {
         let said = |heard: &Heard| heard.line.starts_with(start);
         self.ear.wait(Duration::ZERO, |notes| notes.heard.iter().any(said).then_some(())).is_some()
+    }
+
+    /// What the program has written to the error log so far; the server's own lines are left out.
+    pub fn logged(&self) -> String {
+        let text = fs::read(self.log.as_ref().expect("stderr is a pipe")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.lines().filter(|line| line.starts_with("WSREP_SST: ")).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Waits until the program has written this to the error log.
+    pub fn wait_logged(&self, text: &str) {
+        assert!(wait_until(LIMIT, || self.logged().contains(text)), "no '{text}' in {}", self.logged());
+    }
+
+    /// Whether the program has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("cannot wait for the program").is_some()
     }
 
     /// Writes `tables_flushed` now.
@@ -116,7 +137,13 @@ impl Run {
         let took = self.started.elapsed();
         let ended = self.ear.wait(LIMIT, |notes| notes.ended);
         assert!(ended.is_some(), "stdout is still open after the program's end");
-        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let stderr = match self.stderr.take() {
+            Some(thread) => thread.join().unwrap_or_default(),
+            None => self.logged(),
+        };
+        // strace wonders about processes that end while it delays them.
+        let ours = stderr.split_inclusive('\n').filter(|line| !line.starts_with("strace: "));
+        let stderr: String = ours.collect();
         let outcome = self.ear.wait(Duration::ZERO, |notes| {
             Some(Outcome {
                 stdout: notes.heard.iter().map(|heard| heard.line.as_str()).collect(),
@@ -175,7 +202,15 @@ impl Outcome {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         assert_eq!(self.manifest_at_done, Some(true), "{:?}\n{}", self.stdout, self.stderr);
         assert_eq!(self.messages("ERROR"), Vec::<&str>::new());
-        assert!(!server.datadir().join("tables_flushed").exists(), "tables_flushed is left");
+        for left in ["tables_flushed", "wsrep_sst.pid"] {
+            assert!(!server.datadir().join(left).exists(), "{left} is left");
+        }
+        let status = server.status();
+        assert_eq!(
+            (&status["state"], &status["error"]),
+            (&"done".into(), &serde_json::Value::Null),
+            "{status}"
+        );
     }
 
     /// No backup, and `message` says why: in stderr, and in `status.json` of the one attempt, which is all that is
@@ -189,7 +224,7 @@ impl Outcome {
         let status: serde_json::Value = serde_json::from_slice(&text).expect("status.json is JSON");
         assert_eq!(status["state"], "failed", "{status}");
         assert!(status["error"].as_str().is_some_and(|error| error.contains(message)), "{status}");
-        for left in ["tables_flushed", "sst_error"] {
+        for left in ["tables_flushed", "sst_error", "wsrep_sst.pid"] {
             assert!(!server.datadir().join(left).exists(), "{left} is left");
         }
     }

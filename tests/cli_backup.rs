@@ -1,0 +1,321 @@
+//! `backup` with a scripted garbd and a repository that tells a donor's story: every answer, every silence.
+//!
+//! The lines are those of garbd 26.4.23. That they are what garbd says today is proven on real clusters
+//! (`cluster_faults`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests report by panicking"
+)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use support::cli::forge::{Forge, ID, put_object, status};
+use support::cli::{Cli, cli, open_folder};
+use support::wait_until;
+
+const LONG: Duration = Duration::from_secs(60);
+const JOINED: &str = "INFO: (a, 'tcp://h') connection established to b tcp://c
+INFO: New COMPONENT: primary = yes, bootstrap = no, my_idx = 3, memb_num = 4
+INFO: Sending state transfer request: 'backup:x', size: 12";
+const SELECTED: &str =
+    "INFO: Member 3.0 (g) requested state transfer from 'n1'. Selected 0.0 (n1)(SYNCED) as donor.";
+const UNKNOWN: &str = "WARN: Member 3.0 (g) requested state transfer from 'n9', but it is impossible to select State \
+                       Transfer donor: Requested donor is not available";
+const LOST: &str = "INFO: (a, 'tcp://h') connection established to b tcp://c
+INFO: New COMPONENT: primary = no, bootstrap = no, my_idx = 0, memb_num = 1";
+const ALONE: &str = "INFO: view(view_id(NON_PRIM,e8cedea0-b751,1) memb {";
+
+/// A folder with a repository and a garbd that prints `lines` and stays `seconds`.
+struct Stage {
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new(lines: &str, seconds: u32) -> Self {
+        let stage = Self { folder: open_folder() };
+        fs::create_dir(stage.repository()).unwrap();
+        stage.script(&format!("cat >&2 <<'END'\n{lines}\nEND\nsleep {seconds}"));
+        stage
+    }
+
+    fn script(&self, body: &str) {
+        // `exec`: garbd is one process, which a signal ends.
+        let body = body.replace("\nsleep", "\nexec sleep");
+        let text = format!("#!/bin/sh\necho \"$@\" >> {}/calls\n{body}\n", self.folder.path().display());
+        fs::write(self.garbd(), text).unwrap();
+        fs::set_permissions(self.garbd(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.folder.path().join("repository")
+    }
+
+    fn garbd(&self) -> PathBuf {
+        self.folder.path().join("garbd")
+    }
+
+    /// The arguments of each visit.
+    fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
+        text.lines().map(ToOwned::to_owned).collect()
+    }
+
+    fn backup(&self, words: &str) -> Cli {
+        cli(&format!("backup --cluster c --address gcomm://127.0.0.1:1 {words}"))
+            .arg("--garbd")
+            .arg(self.garbd())
+            .env("WSREP_SST_BACKUP_SOCKET", "/nonexistent/socket")
+            .on(&self.repository())
+    }
+
+    /// The request that garbd was given.
+    fn request(&self) -> String {
+        assert!(wait_until(LONG, || !self.calls().is_empty()), "garbd was not started");
+        let call = self.calls().remove(0);
+        call.split("--sst=backup:").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+    }
+
+    /// Writes `status.json` of the request's backup.
+    fn status(&self, request: &str, state: &str, error: Option<&str>) {
+        let mut status = status(ID, state, error);
+        status["request"] = request.into();
+        // In one step, as the donor does it.
+        let name = self.repository().join("c").join(ID).join("status.json");
+        put_object(&self.repository(), &format!("c/{ID}/new"), status.to_string());
+        fs::rename(self.repository().join("c").join(ID).join("new"), name).unwrap();
+    }
+}
+
+/// Moves a whole backup into the repository, changed by `edit`, its manifest last.
+fn publish(stage: &Stage, request: &str, edit: impl FnOnce(&Path)) {
+    let aside = stage.folder.path().join("aside");
+    let folder = Forge::new(ID).manifest(|manifest| manifest["request"] = request.into()).write(&aside);
+    edit(&folder);
+    let target = stage.repository().join("c").join(ID);
+    fs::create_dir_all(&target).unwrap();
+    for name in ["backup.tar.zst", "index.json.zst", "manifest.json"] {
+        fs::rename(folder.join(name), target.join(name)).unwrap();
+    }
+}
+
+/// Starts a backup and gives its request.
+fn begin(stage: &Stage, words: &str) -> (support::cli::Running, String) {
+    let running = stage.backup(words).start();
+    let request = stage.request();
+    (running, request)
+}
+
+#[test]
+fn garbd_is_called_with_a_new_name_a_free_port_and_the_request() {
+    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+    let answer = stage.backup("--donor n1,n2 --no-wait --provider-options evs.suspect_timeout=PT9S").run();
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    let request = stage.request();
+    let expected = format!(
+        "n1 has taken the request; whether a backup comes of it: wsrep_sst_backup backup --follow {request}\n"
+    );
+    assert_eq!(answer.stdout, expected);
+    let call = stage.calls().remove(0);
+    assert!(call.starts_with("--address=gcomm://127.0.0.1:1 --group=c --name=backup-"), "{call}");
+    assert!(call.contains(" --options=gmcast.listen_addr=tcp://127.0.0.1:"), "{call}");
+    assert!(call.ends_with(";pc.weight=0;evs.suspect_timeout=PT9S --donor=n1,n2"), "{call}");
+    assert!(request.starts_with("req-20"), "{request}");
+}
+
+#[test]
+fn a_backup_counts_when_its_manifest_was_read_back() {
+    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 1);
+    let (running, request) = begin(&stage, "--json");
+    stage.status(&request, "copying", None);
+    std::thread::sleep(Duration::from_secs(1));
+    publish(&stage, &request, |_| {});
+    stage.status(&request, "done", None);
+    let answer = running.finish();
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    let told: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(told["outcome"], "complete");
+    assert_eq!((&told["request"], &told["id"]), (&request.as_str().into(), &ID.into()));
+    assert_eq!((&told["donor"], &told["attempts"]), (&"n1".into(), &1.into()));
+    assert_eq!((&told["donor_synced"], &told["error"]), (&Value::Null, &Value::Null));
+    assert_eq!(told["manifest"]["gtid"]["seqno"], 417);
+    // The same again, for whoever has lost sight of it.
+    let answer = cli("backup --follow").arg(&request).on(&stage.repository()).run();
+    assert!(answer.stdout.starts_with(&format!("Backup {ID} is complete at ")), "{answer:?}");
+    assert_eq!(answer.status, Some(0));
+}
+
+#[test]
+fn a_manifest_without_its_archive_is_no_backup() {
+    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+    let (running, request) = begin(&stage, "");
+    publish(&stage, &request, |folder| fs::write(folder.join("backup.tar.zst"), "short").unwrap());
+    let answer = running.finish();
+    assert_eq!(answer.status, Some(1), "{answer:?}");
+    assert!(
+        answer.stderr.contains("'backup.tar.zst' is not what it says: it has 5 bytes"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
+fn a_failure_is_told_with_the_donors_own_reason() {
+    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+    let (running, request) = begin(&stage, "--json");
+    stage.status(&request, "failed", Some("cannot write 'x': No space left on device"));
+    let answer = running.finish();
+    assert_eq!(answer.status, Some(1), "{answer:?}");
+    let told: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!((&told["outcome"], &told["id"]), (&"failed".into(), &ID.into()));
+    assert_eq!(told["error"], "cannot write 'x': No space left on device");
+    let last = answer.stderr.lines().last().unwrap();
+    assert_eq!(last, "error: no backup was made: cannot write 'x': No space left on device");
+}
+
+#[test]
+fn a_lost_request_is_repeated_and_an_answered_one_is_not() {
+    let stage = Stage::new(LOST, 0);
+    stage.script(&format!(
+        "if [ $(wc -l < {0}/calls) -lt 3 ]; then cat >&2 <<'END'\n{LOST}\nEND\nexit 0; fi\ncat >&2 <<'END'\n{JOINED}\n{SELECTED}\nEND",
+        stage.folder.path().display()
+    ));
+    let answer = stage.backup("--no-wait --json").run();
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    let told: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!((&told["attempts"], &told["outcome"]), (&3.into(), &"asked".into()));
+    let calls = stage.calls();
+    let name = |call: &String| call.split("--name=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert_eq!(calls.iter().map(name).collect::<std::collections::BTreeSet<_>>().len(), 3, "{calls:?}");
+
+    let stage = Stage::new(&format!("{JOINED}\n{UNKNOWN}"), 0);
+    let answer = stage.backup("--donor n9").run();
+    assert_eq!((answer.status, stage.calls().len()), (Some(1), 1));
+    assert!(answer.stderr.contains("the cluster has no donor for 'n9'"), "{}", answer.stderr);
+}
+
+#[test]
+fn a_garbd_that_always_loses_it_is_given_up_with_its_last_words() {
+    let stage = Stage::new(LOST, 0);
+    let answer = stage.backup("").run();
+    assert_eq!((answer.status, stage.calls().len()), (Some(1), 4));
+    assert!(answer.stderr.contains("4 times without an answer"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("primary = no"), "{}", answer.stderr);
+}
+
+#[test]
+fn what_keeps_garbd_out_is_told_apart() {
+    for (lines, cause) in [
+        ("INFO: Failed to establish connection: wrong version number", "TLS does not fit (Failed"),
+        ("INFO: Failed to establish connection: Connection refused", "no member answers there (Failed"),
+        ("INFO: connection established to b", "4 times without an answer"),
+        (ALONE, "no member took it in: a wrong address, a firewall, a group that is not called 'c'"),
+        (
+            "FATAL: Exception in creating receive loop.",
+            "no member took it in (Exception in creating receive loop.)",
+        ),
+    ] {
+        let stage = Stage::new(lines, 0);
+        let answer = stage.backup("").run();
+        assert_eq!(answer.status, Some(1));
+        assert!(answer.stderr.contains(cause), "{lines}: {}", answer.stderr);
+    }
+}
+
+#[test]
+fn a_garbd_that_waits_for_ever_is_ended() {
+    let busy = "INFO: Member 3.0 (g) requested state transfer from 'n1', but it is impossible to select State Transfer \
+                donor: No donor candidates temporarily available in suitable state";
+    let stage = Stage::new(JOINED, 0);
+    stage.script(&format!("echo '{JOINED}' >&2\nfor i in $(seq 100); do echo \"{busy}\" >&2; sleep 1; done"));
+    let started = Instant::now();
+    let answer = stage.backup("--donor n1").run();
+    assert_eq!(answer.status, Some(1), "{answer:?}");
+    assert!(answer.stderr.contains("'n1' was busy for 20 s"), "{}", answer.stderr);
+    assert!(started.elapsed() < LONG);
+}
+
+#[test]
+fn nothing_in_the_repository_is_no_backup() {
+    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+    let answer = stage.backup("").run();
+    assert_eq!(answer.status, Some(1), "{answer:?}");
+    assert!(
+        answer.stderr.contains("n1 took the request, and nothing of it is in the repository"),
+        "{}",
+        answer.stderr
+    );
+    assert!(answer.stderr.contains("wsrep_sst_backup check"), "{}", answer.stderr);
+}
+
+#[test]
+fn ctrl_c_and_the_time_limit_say_how_to_go_on() {
+    for (words, signal) in [("", Some(Signal::SIGINT)), ("--timeout 3s", None)] {
+        let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+        let (running, request) = begin(&stage, words);
+        stage.status(&request, "copying", None);
+        if let Some(signal) = signal {
+            std::thread::sleep(Duration::from_secs(1));
+            running.signal(signal);
+        }
+        let answer = running.finish();
+        assert_eq!(answer.status, Some(1), "{answer:?}");
+        let hint = format!("pick it up again with: wsrep_sst_backup backup --follow {request}\n");
+        assert!(answer.stderr.ends_with(&hint), "{}", answer.stderr);
+    }
+}
+
+#[test]
+fn an_interrupted_request_ends_its_garbd() {
+    let stage = Stage::new(ALONE, 100);
+    let running = stage.backup("").start();
+    stage.request();
+    running.signal(Signal::SIGTERM);
+    let answer = running.finish();
+    assert_eq!(answer.status, Some(1), "{answer:?}");
+    assert!(answer.stderr.contains("given up before a donor was selected: interrupted"), "{}", answer.stderr);
+    let mine = |path: &Path| {
+        fs::read_to_string(path.join("cmdline"))
+            .is_ok_and(|line| line.contains(&*stage.folder.path().to_string_lossy()))
+    };
+    let left = fs::read_dir("/proc").unwrap().flatten().any(|process| mine(&process.path()));
+    assert!(!left, "garbd still runs");
+}
+
+#[test]
+fn a_request_that_nobody_knows_is_not_found() {
+    let stage = Stage::new("", 0);
+    let answer = cli("backup --follow req-1 --json").on(&stage.repository()).run();
+    assert_eq!(answer.status, Some(3), "{answer:?}");
+    let told: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!((&told["request"], &told["outcome"]), (&"req-1".into(), &"failed".into()));
+}
+
+#[test]
+fn wrong_words_are_wrong_usage() {
+    let stage = Stage::new("", 0);
+    for (words, text) in [
+        ("--timeout soon", "--timeout: 'soon' is not a duration"),
+        ("--listen a:b:c:d!", "--listen: "),
+        ("--follow a;b", "cannot be used with"),
+        ("--members a:x", "--members: members: 'a:x' is not HOST"),
+    ] {
+        let answer = stage.backup(words).run();
+        assert_eq!(answer.status, Some(2), "{words}: {answer:?}");
+        assert!(answer.stderr.contains(text), "{words}: {}", answer.stderr);
+    }
+    let answer = cli("backup --follow a;b").on(&stage.repository()).run();
+    assert_eq!(answer.status, Some(2), "{answer:?}");
+    assert!(answer.stderr.contains("'a;b' is no request id"), "{}", answer.stderr);
+    let answer = cli("backup").on(&stage.repository()).env("WSREP_SST_BACKUP_SOCKET", "/nonexistent/s").run();
+    assert_eq!(answer.status, Some(1));
+    assert!(answer.stderr.contains("give --cluster NAME"), "{}", answer.stderr);
+}

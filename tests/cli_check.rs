@@ -1,0 +1,173 @@
+//! `check` on a machine without a server: what it leaves out, what it says of repositories, and how it ends.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::cli::forge::{ID, manifest, put_manifest};
+use support::cli::{Answer, Cli, cli, open_folder};
+
+/// A folder with an option file that points at no server of this machine.
+struct Stage {
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new(ours: &str) -> Self {
+        let stage = Self { folder: open_folder() };
+        fs::create_dir(stage.repository()).unwrap();
+        stage.set("", ours);
+        stage
+    }
+
+    /// Other lines in the groups of the server and of ours.
+    fn set(&self, server: &str, ours: &str) {
+        let nowhere = self.folder.path().join("nowhere");
+        let text = format!(
+            "[mysqld]\ndatadir={nowhere}\nsocket={nowhere}/s\n{server}\n[wsrep_sst_backup]\nrepository={}\n{ours}\n",
+            self.repository().display(),
+            nowhere = nowhere.display()
+        );
+        fs::write(self.file(), text).unwrap();
+        fs::set_permissions(self.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("my.cnf")
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.folder.path().join("repository")
+    }
+
+    fn check(&self, line: &str) -> Cli {
+        cli(&format!("check {line}")).own_defaults().arg(format!("--defaults-file={}", self.file().display()))
+    }
+
+    /// Findings as `level topic: text | cure`, without garbd, which a machine has or has not.
+    #[track_caller]
+    fn found(&self, line: &str) -> (Option<i32>, Vec<String>) {
+        let answer = self.check(line).arg("--json").run();
+        (answer.status, found(&answer))
+    }
+}
+
+#[track_caller]
+fn found(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.stderr, "");
+    let all: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let of = |f: &Value, name: &str| f[name].as_str().unwrap_or("-").to_owned();
+    let findings = all["findings"].as_array().unwrap();
+    findings
+        .iter()
+        .filter(|finding| finding["topic"] != "garbd")
+        .map(|f| format!("{} {}: {} | {}", of(f, "level"), of(f, "topic"), of(f, "text"), of(f, "cure")))
+        .collect()
+}
+
+#[test]
+fn a_machine_that_is_no_node_is_told_in_one_line() {
+    let stage = Stage::new("");
+    put_manifest(&stage.repository(), "c", &manifest("20200101T000000Z_n1"));
+    let (status, lines) = stage.found("");
+    let [server, backups] = &lines[..] else { panic!("{lines:#?}") };
+    assert_eq!(status, Some(0));
+    assert_eq!(server, "ok server: no server runs here; what concerns a node is left out | -");
+    assert!(backups.starts_with("warning backups: the newest is 20200101T000000Z_n1, "), "{backups}");
+    assert!(backups.contains("older than 36 h 00 min | see why no other has come"), "{backups}");
+    let text = stage.check("").run();
+    assert_eq!(text.status, Some(0));
+    assert!(text.stdout.starts_with("ok       server   no server runs here"), "{}", text.stdout);
+    assert!(text.stdout.contains("\n                  -> "), "{}", text.stdout);
+}
+
+#[test]
+fn the_age_that_is_asked_for_decides_how_it_ends() {
+    let stage = Stage::new("");
+    let newest = manifest(ID);
+    put_manifest(&stage.repository(), "c", &newest);
+    let taken: jiff::Timestamp = newest["frozen_at"].as_str().unwrap().parse().unwrap();
+    let hours = jiff::Timestamp::now().duration_since(taken).as_hours();
+    if let Ok(older) = u64::try_from(hours) {
+        let (status, lines) = stage.found(&format!("--max-age {}h", older + 2));
+        assert_eq!((status, lines[1].starts_with("ok backups: ")), (Some(0), true), "{lines:#?}");
+    }
+    put_manifest(&stage.repository(), "c", &manifest("20200101T000000Z_n1"));
+    fs::remove_dir_all(stage.repository().join("c").join(ID)).unwrap();
+    let (status, lines) = stage.found("--max-age 26h");
+    assert_eq!((status, lines[1].starts_with("error backups: ")), (Some(1), true), "{lines:#?}");
+    assert!(
+        lines[1].contains("older than 26 h 00 min (--max-age)")
+            && lines[1].contains("wsrep_sst_backup backup")
+    );
+    // No backup of that cluster at all.
+    let (status, lines) = stage.found("--max-age 26h --cluster other");
+    assert_eq!(
+        (status, lines[1].starts_with("error backups: there is no backup of cluster 'other'")),
+        (Some(1), true)
+    );
+    let (status, lines) = stage.found("--cluster other");
+    assert_eq!((status, lines[1].starts_with("warning backups: there is no backup")), (Some(0), true));
+}
+
+#[test]
+fn a_node_without_its_server_and_a_missing_repository_are_told() {
+    let stage = Stage::new("");
+    stage.set("wsrep_cluster_address=gcomm://a,b", "");
+    let (status, lines) = stage.found("");
+    assert_eq!(status, Some(1));
+    assert!(lines[0].starts_with("error server: this machine is configured as a node"), "{lines:#?}");
+    assert!(lines[0].contains("systemctl start"));
+    stage.set("", "");
+    fs::remove_dir(stage.repository()).unwrap();
+    let (status, lines) = stage.found("");
+    assert_eq!(status, Some(0));
+    assert!(
+        lines[1].starts_with("warning backups: ") && lines[1].contains("does not exist here"),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn faults_in_option_files_are_findings() {
+    let stage = Stage::new("compresion=none");
+    let (status, lines) = stage.found("");
+    let wanted = format!("error settings: {} line 7: unknown option 'compresion'", stage.file().display());
+    assert!(status == Some(1) && lines.len() == 1 && lines[0].starts_with(&wanted), "{lines:#?}");
+    stage.set("", "loose-compresion=none\npassword=x");
+    let (status, lines) = stage.found("");
+    assert_eq!(status, Some(0));
+    assert!(lines[0].starts_with("warning settings: ") && lines[0].contains("'loose-compresion' is skipped"));
+    assert!(
+        lines[1].contains("holds a password and can be read by everybody") && lines[1].contains("chmod 0640")
+    );
+}
+
+#[test]
+fn wrong_flags_are_no_findings() {
+    let stage = Stage::new("");
+    for (line, message) in [
+        ("--max-age soon", "--max-age: 'soon' is not a duration"),
+        ("--sample x", "--sample: 'x' is not a duration"),
+        ("--repository backups", "--repository: repository: 'backups' is not an absolute path"),
+    ] {
+        stage.check(line).run().fails_with(2, message);
+    }
+    let missing = cli("check --defaults-file /no/such/file").own_defaults().run();
+    missing.fails_with(2, "cannot open '/no/such/file'");
+}
+
+#[test]
+fn the_childs_command_is_not_for_people() {
+    assert!(!cli("--help").own_defaults().run().stdout.contains("check-from-server"));
+    let mut command = cli("check-from-server").own_defaults().command();
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("'check-from-server' is started by 'check' only"), "{message}");
+}

@@ -1,0 +1,425 @@
+//! `prune`: the plan that is shown, what goes, what stays, and what interruptions leave.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+
+mod support;
+
+use std::fs::{self, File, FileTimes};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use support::cli::forge::{Forge, edit_manifest, put_object, status};
+use support::cli::tree::{assert_same, tree};
+use support::cli::{Cli, cli, open_folder};
+use support::scratch::ServerUser;
+
+/// The name of a backup that began so many days and one hour ago.
+fn ago(days: i64) -> String {
+    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
+    format!("{}_n1", at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// Backups of these names with files as old as they, and a status each.
+fn repository(ids: &[String]) -> tempfile::TempDir {
+    let folder = open_folder();
+    for id in ids {
+        let backup = Forge::new(id).write(folder.path());
+        fs::write(backup.join("status.json"), status(id, "done", None).to_string()).unwrap();
+        grow_old(&backup);
+    }
+    folder
+}
+
+/// Every file in it was written two days ago.
+fn grow_old(folder: &Path) {
+    let time = SystemTime::now() - Duration::from_secs(49 * 3600);
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        File::open(entry.path()).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
+    }
+}
+
+fn folders(repository: &Path) -> Vec<String> {
+    let listing = fs::read_dir(repository.join("c")).unwrap();
+    let mut names: Vec<String> =
+        listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Action, and first words of the reason, of the lines about an id.
+fn line<'a>(table: &'a str, name: &str) -> &'a str {
+    let mut lines = table.lines().filter(|line| line.split_whitespace().nth(1) == Some(name));
+    let found = lines.next().unwrap_or_else(|| panic!("nothing about {name} in:\n{table}"));
+    assert_eq!(lines.next(), None, "{table}");
+    found
+}
+
+#[test]
+fn the_plan_is_shown_first_and_a_dry_run_is_no_more_than_that() {
+    let ids: Vec<String> = [9, 5, 1, 0].map(ago).into();
+    let folder = repository(&ids);
+    let before = tree(folder.path());
+    let dry = cli("prune --dry-run --keep-last 2").on(folder.path()).run();
+    assert_same(&tree(folder.path()), &before);
+    let lines: Vec<&str> = dry.done().lines().collect();
+    assert_eq!(lines[0], "Cluster c:");
+    assert!(lines[1].starts_with("ACTION  ID                   TAKEN"), "{}", dry.stdout);
+    for (nth, (action, reason)) in [
+        ("remove", "not among the last 2"),
+        ("remove", "not among the last 2"),
+        ("keep", "keep-last: number 2"),
+        ("keep", "the newest; keep-last: number 1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let line = lines[nth + 2];
+        assert!(line.starts_with(&format!("{action:<6}  {}  ", ids[nth])), "{line}");
+        assert!(line.contains(" UTC ") && line.contains(" KiB  ") && line.ends_with(reason), "{line}");
+    }
+    assert_eq!(lines[6..], ["", "A dry run: nothing was removed."]);
+
+    let real = cli("prune --keep-last 2").on(folder.path()).run();
+    let shown: Vec<&str> = real.done().lines().collect();
+    assert_eq!(shown[..7], lines[..7]);
+    assert!(shown[7].starts_with("Removed 2 backups and 0 leftovers: "), "{}", real.stdout);
+    assert_eq!(folders(folder.path()), ids[2..]);
+    let list = cli("list").on(folder.path()).run();
+    assert_eq!(list.done().lines().count(), 3);
+
+    let left = tree(folder.path());
+    let again = cli("prune --keep-last 2").on(folder.path()).run();
+    assert!(again.done().ends_with("\nThere is nothing to remove.\n"), "{}", again.stdout);
+    assert_same(&tree(folder.path()), &left);
+}
+
+#[test]
+fn without_a_policy_nothing_is_done() {
+    let folder = repository(&[ago(1), ago(0)]);
+    let before = tree(folder.path());
+    for line in ["prune", "prune --dry-run", "prune --json"] {
+        cli(line).on(folder.path()).run().fails_with(2, "there is no policy, so nothing is removed");
+    }
+    assert_same(&tree(folder.path()), &before);
+    let place = folder.path().join("empty");
+    fs::create_dir(&place).unwrap();
+    let none = cli("prune --keep-last 1").on(&place).run();
+    assert_eq!(none.done(), format!("There are no backups in '{}'.\n", place.display()));
+    for (flag, message) in [
+        ("--keep-last 0", "--keep-last: keep-last: '0' is not a whole number from 1 to 100000"),
+        ("--keep-within soon", "--keep-within: keep-within: 'soon' is not a duration"),
+    ] {
+        cli(&format!("prune {flag}")).on(folder.path()).run().fails_with(2, message);
+    }
+}
+
+#[test]
+fn the_policy_comes_from_the_option_file_and_holds_for_each_cluster() {
+    let ids: Vec<String> = [3, 2, 1, 0].map(ago).into();
+    let folder = repository(&ids);
+    fs::create_dir(folder.path().join("d")).unwrap();
+    for id in &ids[..2] {
+        fs::rename(folder.path().join("c").join(id), folder.path().join("d").join(id)).unwrap();
+        edit_manifest(&folder.path().join("d").join(id), |manifest| manifest["cluster"] = "d".into());
+    }
+    let cnf = folder.path().join("my.cnf");
+    fs::write(&cnf, "[wsrep_sst_backup]\nkeep-daily=1\n").unwrap();
+    let with = |line: &str| -> Cli {
+        cli(line).own_defaults().on(folder.path()).arg(format!("--defaults-file={}", cnf.display()))
+    };
+    let plan = with("prune --cluster d --dry-run").run();
+    assert!(!plan.done().contains("Cluster c:") && plan.stdout.contains("Cluster d:"), "{}", plan.stdout);
+    with("prune").run().done();
+    assert_eq!(folders(folder.path()), ids[3..]);
+    assert!(
+        folder.path().join("d").join(&ids[1]).exists() && !folder.path().join("d").join(&ids[0]).exists()
+    );
+}
+
+#[test]
+fn what_is_in_doubt_stays_and_is_named() {
+    let ids: Vec<String> = [20, 19, 18, 17, 16, 1, 0, -2].map(ago).into();
+    let folder = repository(&ids);
+    let c = folder.path().join("c");
+    fs::write(c.join(&ids[1]).join("manifest.json"), "garbage").unwrap();
+    fs::write(
+        c.join(&ids[2]).join("hold.json"),
+        r#"{"held":"2026-01-02T00:00:00Z","by":"root@db1","note":"audit"}"#,
+    )
+    .unwrap();
+    fs::write(c.join(&ids[3]).join("hold.json"), "garbage").unwrap();
+    // Dated back: the position is that of the newest, or later.
+    edit_manifest(&c.join(&ids[5]), |manifest| manifest["gtid"]["seqno"] = 500.into());
+    let plan = cli("prune --keep-last 1").on(folder.path()).run();
+    let table = plan.done();
+    for (id, action, reason) in [
+        (&ids[0], "remove", "not among the last 1"),
+        (&ids[1], "keep", "UNUSABLE, so nothing is known of it: the manifest is damaged"),
+        (&ids[2], "keep", "held by root@db1 since 2026-01-02: audit"),
+        (&ids[3], "keep", "held, as its hold.json cannot be read: expected value"),
+        (&ids[4], "keep", "the newest; keep-last: number 1"),
+        (&ids[5], "keep", "ITS TIME IS IN DOUBT: by time and by position it stands on different sides of"),
+        (&ids[6], "keep", "ITS TIME IS IN DOUBT"),
+        (&ids[7], "keep", "FROM THE FUTURE ("),
+    ] {
+        let line = line(table, id);
+        assert!(line.starts_with(action) && line.contains(reason), "{id} {reason}: {line}");
+    }
+    assert_eq!(folders(folder.path()), ids[1..]);
+}
+
+#[test]
+fn what_runs_have_left_is_swept_when_nobody_works_on_it() {
+    let ids: Vec<String> = [9, 8, 7, 6, 5, 0].map(ago).into();
+    let folder = repository(&ids[4..]);
+    let c = |name: &str| format!("c/{name}");
+    let put = |id: &str, state: &str| {
+        let error = (state == "failed").then_some("No space left on device");
+        let folder =
+            put_object(folder.path(), &c(&format!("{id}/status.json")), status(id, state, error).to_string());
+        put_object(&folder, "backup.tar.zst", "half");
+        grow_old(&folder);
+        folder
+    };
+    put(&ids[0], "failed");
+    put(&ids[1], "copying");
+    let running = put(&ids[2], "copying");
+    fs::write(running.join(".index.json.zst.77.1.tmp"), "it grows").unwrap();
+    let manifestless = put(&ids[3], "done");
+    fs::remove_file(manifestless.join("status.json")).unwrap();
+    let today = ids[5].replace("_n1", "_n2");
+    put(&today, "failed");
+    let whole = folder.path().join("c").join(&ids[4]);
+    fs::write(whole.join(".backup.tar.zst.4711.0.tmp"), "half").unwrap();
+    fs::write(whole.join(".keep"), "not ours").unwrap();
+    grow_old(&whole);
+    fs::write(whole.join(".status.json.4711.3.tmp"), "new").unwrap();
+    fs::write(folder.path().join("c/notes.txt"), "a file").unwrap();
+    fs::create_dir(folder.path().join("c/no-id")).unwrap();
+
+    let answer = cli("prune --keep-last 5").on(folder.path()).run();
+    let table = answer.done();
+    for (name, action, reason) in [
+        (ids[0].clone(), "sweep", "failed: No space left on device"),
+        (ids[1].clone(), "sweep", "not complete: its program has died"),
+        (ids[2].clone(), "leave", "not complete, and it may still run"),
+        (ids[3].clone(), "sweep", "no manifest and no status: its program has died"),
+        (today.clone(), "leave", "failed: No space left on device; it goes when it is a day old"),
+        (format!("{}/.backup.tar.zst.4711.0.tmp", ids[4]), "sweep", "temporary file, last written at 20"),
+        (format!("{}/.status.json.4711.3.tmp", ids[4]), "leave", "it goes when it is a day old"),
+    ] {
+        let line = line(table, &name);
+        assert!(line.starts_with(action) && line.contains(reason), "{name} {reason}: {line}");
+    }
+    assert!(table.contains("\nRemoved 0 backups and 4 leftovers: "), "{table}");
+    let mut left =
+        vec![ids[2].clone(), ids[4].clone(), ids[5].clone(), today, "no-id".into(), "notes.txt".into()];
+    left.sort();
+    assert_eq!(folders(folder.path()), left);
+    let hidden = [".backup.tar.zst.4711.0.tmp", ".keep", ".status.json.4711.3.tmp"];
+    assert_eq!(hidden.map(|name| whole.join(name).exists()), [false, true, true]);
+    cli("verify").arg(&ids[4]).on(folder.path()).run().done();
+}
+
+#[test]
+fn what_is_younger_than_a_run_stays() {
+    let ids: Vec<String> = [9, 7, 3, 0].map(ago).into();
+    let folder = repository(&ids);
+    let run = ago(5);
+    let mut told = status(&run, "copying", None);
+    told["updated"] = Timestamp::now().to_string().into();
+    put_object(folder.path(), &format!("c/{run}/status.json"), told.to_string());
+    let answer = cli("prune --keep-last 1").on(folder.path()).run();
+    let kept = line(answer.done(), &ids[2]);
+    assert!(kept.ends_with(&format!("younger than {run}, which may still run")), "{kept}");
+    assert_eq!(folders(folder.path()), [run, ids[2].clone(), ids[3].clone()]);
+}
+
+/// Runs `prune` and lets the kernel do something at the `nth` call of those named; its exit status and what it said.
+fn prune_with(repository: &Path, calls: &str, fault: &str, nth: usize) -> (std::process::ExitStatus, String) {
+    let asked = cli("prune --keep-last 1").on(repository).command();
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
+        .args(["-e", &format!("inject={calls}:{fault}:when={nth}")])
+        .arg(asked.get_program())
+        .args(asked.get_args())
+        .env_clear()
+        .output()
+        .unwrap_or_else(|error| panic!("this test needs strace: {error}"));
+    (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Whatever has a manifest is whole.
+fn assert_no_half_backup(repository: &Path, ids: &[String]) {
+    let mut whole = 0;
+    for id in ids {
+        if repository.join("c").join(id).join("manifest.json").exists() {
+            cli("verify").arg(id).on(repository).run().done();
+            whole += 1;
+        }
+    }
+    assert!(whole > 0);
+    let list = cli("list --json").on(repository).run().json();
+    assert_eq!(list["backups"].as_array().unwrap().len(), whole);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn one_that_is_killed_at_any_removal_is_finished_by_the_next() {
+    let ids: Vec<String> = [5, 4, 0].map(ago).into();
+    // Before each removal, and after it before it is durable.
+    for (calls, at_least) in [("unlink,unlinkat", 9), ("rmdir", 2), ("fsync", 11)] {
+        let mut kills = 0;
+        loop {
+            let folder = repository(&ids);
+            let place = folder.path();
+            fs::write(place.join("c").join(&ids[0]).join(".x.1.0.tmp"), "half").unwrap();
+            grow_old(&place.join("c").join(&ids[0]));
+            let (status, said) = prune_with(place, calls, "signal=KILL", kills + 1);
+            if status.success() {
+                assert_eq!(folders(place), ids[2..]);
+                break;
+            }
+            // strace ends as its tracee does.
+            assert_eq!(status.signal(), Some(9), "{said}");
+            kills += 1;
+            assert_no_half_backup(place, &ids);
+            cli("prune --keep-last 1").on(place).run().done();
+            assert_eq!(folders(place), ids[2..], "{calls} {kills}");
+        }
+        // Manifest, archive, index, status and folder of two, and a temporary file.
+        assert!(kills >= at_least, "{calls}: {kills}");
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn one_that_is_interrupted_ends_in_good_order() {
+    let ids: Vec<String> = [5, 4, 0].map(ago).into();
+    let folder = repository(&ids);
+    let (status, said) = prune_with(folder.path(), "unlink,unlinkat", "signal=TERM", 2);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("error: interrupted: what is left of the plan is for the next 'prune'"), "{said}");
+    let first = folder.path().join("c").join(&ids[0]);
+    assert!(!first.join("manifest.json").exists() && first.join("index.json.zst").exists());
+    assert_no_half_backup(folder.path(), &ids);
+    cli("prune --keep-last 1").on(folder.path()).run().done();
+    assert_eq!(folders(folder.path()), ids[2..]);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_storage_that_fails_is_told_and_loses_nothing() {
+    let ids: Vec<String> = [5, 4, 0].map(ago).into();
+    let folder = repository(&ids);
+    // The first manifest cannot be removed: nothing of that backup is, and the other goes.
+    let (status, said) = prune_with(folder.path(), "unlink,unlinkat", "error=EIO", 1);
+    assert_eq!(status.code(), Some(1), "{said}");
+    let place = folder.path().join("c").join(&ids[0]).join("manifest.json");
+    assert_eq!(
+        said,
+        format!("error: cannot remove '{}': Input/output error (os error 5)\n", place.display())
+    );
+    assert_eq!(folders(folder.path()), [ids[0].clone(), ids[2].clone()]);
+    cli("verify").arg(&ids[0]).on(folder.path()).run().done();
+
+    let user = ServerUser::current();
+    let denied = cli("prune --keep-last 1").on(folder.path()).user(&user, folder.path()).run();
+    assert_eq!(denied.status, Some(1), "{denied:?}");
+    assert!(denied.stderr.contains("Permission denied"), "{denied:?}");
+    assert_eq!(folders(folder.path()), [ids[0].clone(), ids[2].clone()]);
+}
+
+#[test]
+fn two_at_once_do_what_one_does() {
+    let ids: Vec<String> = (0..25).rev().map(ago).collect();
+    let folder = repository(&ids);
+    let prune = || cli("prune --keep-last 3").on(folder.path()).start();
+    let (one, two) = (prune(), prune());
+    for answer in [one.finish(), two.finish()] {
+        answer.done();
+    }
+    assert_eq!(folders(folder.path()), ids[22..]);
+}
+
+#[test]
+fn json_tells_the_same() {
+    let ids: Vec<String> = [5, 0].map(ago).into();
+    let folder = repository(&ids);
+    let dead = ago(3);
+    fs::create_dir(folder.path().join("c").join(&dead)).unwrap();
+    let bytes = |id: &str| -> u64 {
+        let of = |name: &str| fs::metadata(folder.path().join("c").join(id).join(name)).unwrap().len();
+        of("backup.tar.zst") + of("index.json.zst")
+    };
+    let taken = |id: &str| -> Value {
+        let text = fs::read(folder.path().join("c").join(id).join("manifest.json")).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap()["frozen_at"].clone()
+    };
+    let mut wanted = json!({
+        "dry_run": true,
+        "clusters": [{
+            "cluster_folder": "c",
+            "backups": [
+                {"id": ids[0], "taken": taken(&ids[0]), "bytes": bytes(&ids[0]), "action": "remove",
+                 "reasons": ["not among the last 1"]},
+                {"id": ids[1], "taken": taken(&ids[1]), "bytes": bytes(&ids[1]), "action": "keep",
+                 "reasons": ["the newest", "keep-last: number 1"]},
+            ],
+            "leftovers": [
+                {"id": dead, "file": null, "bytes": 0, "action": "sweep",
+                 "reason": "no manifest and no status: its program has died"},
+            ],
+        }],
+        "outcome": null,
+    });
+    let ask = |line: &str| cli(line).on(folder.path()).run().json();
+    assert_eq!(ask("prune --dry-run --keep-last 1 --json"), wanted);
+    wanted["dry_run"] = false.into();
+    wanted["outcome"] = json!({
+        "backups": 1, "leftovers": 1, "bytes": bytes(&ids[0]), "spared": [], "failed": [], "stopped": false
+    });
+    assert_eq!(ask("prune --keep-last 1 --json"), wanted);
+    assert_eq!(folders(folder.path()), ids[1..]);
+}
+
+#[test]
+fn a_reader_whose_backup_is_removed_says_that_and_nothing_of_damage() {
+    for line in ["verify", "restore --to"] {
+        // Without its manifest, and with it.
+        for is_removed in [true, false] {
+            let folder = repository(&[ago(0)]);
+            let id = &folders(folder.path())[0];
+            let backup = folder.path().join("c").join(id);
+            // A reader waits here, in the middle of its work.
+            let archive = backup.join("backup.tar.zst");
+            fs::remove_file(&archive).unwrap();
+            assert!(Command::new("mkfifo").arg(&archive).status().unwrap().success());
+            let target = folder.path().join("target");
+            let mut reader = cli(line);
+            if line.starts_with("restore") {
+                reader = reader.arg(&target);
+            }
+            let reader = reader.arg(id).on(folder.path()).start();
+            let mut writer = fs::OpenOptions::new().write(true).open(&archive).unwrap();
+            if is_removed {
+                fs::remove_file(backup.join("manifest.json")).unwrap();
+            }
+            fs::remove_file(&archive).unwrap();
+            std::io::Write::write_all(&mut writer, b"x").unwrap();
+            drop(writer);
+            let answer = reader.finish();
+            if is_removed {
+                answer.fails_with(3, &format!("backup '{id}' was removed while it was read"));
+            } else {
+                assert_eq!(answer.status, Some(4), "{answer:?}");
+                let told = format!("{}{}", answer.stdout, answer.stderr);
+                assert!(told.contains("backup.tar.zst: it is not a file"), "{told}");
+            }
+            assert!(!target.exists());
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Faults of every kind while `backup` has a real donor at work: the donor is always released, and the outcome is always
+//! told.
+//!
+//! What is asserted comes from the server (states by SQL, its error log), from the repository's files, and from what
+//! `backup` says: its exit status, its message and its JSON.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests report by panicking and tell what they measured"
+)]
+
+#[path = "cluster_faults/following.rs"]
+mod following;
+#[path = "cluster_faults/isolated.rs"]
+mod isolated;
+#[path = "cluster_faults/messages.rs"]
+mod messages;
+#[path = "cluster_faults/program.rs"]
+mod program;
+#[path = "cluster_faults/server.rs"]
+mod server;
+#[path = "cluster_faults/stage.rs"]
+mod stage;
+mod support;
+#[path = "cluster_faults/tls.rs"]
+mod tls;

@@ -1,0 +1,70 @@
+//! The donor program is killed by SIGKILL, or its repository becomes full.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+
+use crate::stage::{SLOW, Stage};
+use crate::support::cli::SmallDisk;
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_donor_program_that_is_killed_or_has_no_room_leaves_a_synced_node_and_no_backup() {
+    let stage = Stage::start(2);
+    for state in ["starting", "freezing", "copying", "thawed", "publishing"] {
+        kill_at(&stage, state);
+        stage.back_up();
+        assert!(!stage.donor().datadir().join("tables_flushed").exists());
+    }
+    a_repository_that_becomes_full(&stage);
+    assert_eq!(stage.administrator.leftovers(), Vec::<String>::new());
+}
+
+fn kill_at(stage: &Stage, state: &str) {
+    stage.configure(SLOW);
+    let (asking, program, mark) = stage.ask_and_hold(state);
+    assert_eq!(program.children(), Vec::<String>::new(), "the program has started others");
+    program.signal(Signal::SIGKILL);
+    let killed = Instant::now();
+    stage.assert_released(mark);
+    let released = killed.elapsed();
+    let told = asking.finish();
+    told.ended("failed", "the program on n2 has died");
+    stage.assert_absent(told.text("request"));
+    println!("killed while {state}: Synced after {released:?}, told after {:?}", killed.elapsed());
+    stage.configure("");
+}
+
+/// Too little for a backup of some 30 MiB, and enough for everything before it.
+const MEBIBYTES: usize = 8;
+
+fn a_repository_that_becomes_full(stage: &Stage) {
+    let place = stage.cluster.dir().join("small");
+    let disk = SmallDisk::mount(&place, MEBIBYTES);
+    stage.cluster.scratch().user().own(&place);
+    stage.configure(&format!("repository={}\n", place.display()));
+    let mark = stage.donor().log_mark();
+    let told = stage.ask(&[]).finish();
+    told.ended("failed", "No space left on device");
+    assert!(told.text("error").contains("backup.tar.zst"), "{told}");
+    assert_eq!(told.json["donor_synced"], true, "{told}");
+    stage.assert_released(mark);
+    let log = stage.donor().log_since(mark);
+    let said = |text: &str| log.find(text).unwrap_or_else(|| panic!("no '{text}' in:\n{log}"));
+    assert!(said("the server is frozen at") < said("Provider resumed"), "{log}");
+    assert!(said("the server is frozen at") < said("no backup was made"), "{log}");
+    let left = files_below(&place);
+    assert_eq!(left, ["status.json"], "{log}");
+    drop(disk);
+    stage.configure("");
+    stage.back_up();
+}
+
+/// The names of all files, hidden ones too.
+fn files_below(folder: &Path) -> Vec<String> {
+    let found = Command::new("find").arg(folder).args(["-type", "f", "-printf", "%f\\n"]).output();
+    let found = String::from_utf8(found.expect("cannot run find").stdout).expect("names are UTF-8");
+    found.lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,101 @@
+//! The donor's mysqld dies, or is stopped together with the program.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::isolated;
+use crate::stage::{SLOW, Stage};
+use crate::support::{Asking, DonorProgram, wait_until};
+
+/// A program may outlive its mysqld by 2 s; the machine may be busy.
+const GONE: Duration = Duration::from_secs(10);
+
+/// mysqld ends within a second or two, or not at all.
+const HANGS: Duration = Duration::from_secs(8);
+
+/// A service may take 10 s to stop; the machine may be busy.
+const STOPPED: Duration = Duration::from_secs(30);
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_donor_whose_server_dies_or_stops_or_is_cut_off_comes_back() {
+    let stage = Stage::start(3);
+    stage.configure(SLOW);
+    a_server_that_is_killed(&stage);
+    a_service_that_is_stopped_in_order(&stage);
+    a_service_that_is_stopped_at_once(&stage);
+    isolated::while_the_program_stands_still(&stage);
+    isolated::while_it_copies(&stage);
+    isolated::just_before_it_is_done(&stage);
+    stage.configure("");
+    stage.back_up();
+    assert_eq!(stage.administrator.leftovers(), Vec::<String>::new());
+}
+
+fn a_server_that_is_killed(stage: &Stage) {
+    let (asking, program, _) = stage.ask_and_hold("copying");
+    program.go_on();
+    stage.donor().kill9();
+    let gone = program.wait_gone(GONE);
+    println!("mysqld killed: the program was gone after {gone:?}");
+    restart(stage);
+    let told = asking.finish();
+    told.ended("failed", "has gone away");
+    stage.assert_absent(told.text("request"));
+}
+
+/// The program is told first, as by an `ExecStop=` of the service, and mysqld when the server runs again.
+fn a_service_that_is_stopped_in_order(stage: &Stage) {
+    let (asking, program, mark) = stage.ask_and_hold("copying");
+    program.go_on();
+    let begun = Instant::now();
+    program.signal(Signal::SIGTERM);
+    stage.donor().wait_log(mark, "Provider resumed", STOPPED);
+    let resumed = begun.elapsed();
+    stage.donor().signal(Signal::SIGTERM);
+    let status = stage.donor().wait_ended(STOPPED);
+    println!("stopped: the server ran again after {resumed:?}, and had ended after {:?}", begun.elapsed());
+    assert!(status.success(), "{status}: {}", stage.donor().log_since(mark));
+    assert_stopped(stage, asking, program);
+}
+
+/// As systemd does by itself: SIGTERM to every process of the service in the same moment.
+///
+/// mysqld may hang then: where it leaves the group before it has read `continue`, it never lets its provider run again,
+/// whatever the program does. What can be asserted is the program's part.
+fn a_service_that_is_stopped_at_once(stage: &Stage) {
+    let (asking, program, _) = stage.ask_and_hold("copying");
+    program.go_on();
+    let begun = Instant::now();
+    stage.donor().signal(Signal::SIGTERM);
+    program.signal(Signal::SIGTERM);
+    let gone = program.wait_gone(GONE);
+    if wait_until(HANGS, || !stage.donor().is_running()) {
+        println!("stopped at once: the program was gone after {gone:?}, mysqld after {:?}", begun.elapsed());
+        stage.donor().wait_ended(STOPPED);
+    } else {
+        println!("stopped at once: the program was gone after {gone:?}, mysqld hangs in its own shutdown");
+        stage.donor().kill9();
+    }
+    assert_stopped(stage, asking, program);
+}
+
+fn assert_stopped(stage: &Stage, asking: Asking, program: DonorProgram) {
+    assert!(!program.runs());
+    restart(stage);
+    let told = asking.finish();
+    told.ended("failed", "SIGTERM");
+    stage.assert_absent(told.text("request"));
+}
+
+/// Starts the server again: it is a member of three, and says nothing of an error unless Galera wants one more restart.
+fn restart(stage: &Stage) {
+    let mark = stage.donor().log_mark();
+    let (join, restarts) = stage.donor().come_back();
+    println!("back by {join:?}, {restarts} more restarts");
+    let all = || stage.cluster.nodes().all(|node| node.status("wsrep_cluster_size") == "3");
+    assert!(wait_until(STOPPED, all), "not everybody is back");
+    let log = stage.donor().log_since(mark);
+    assert!(restarts > 0 || !log.contains("[ERROR]"), "{log}");
+}

@@ -1,0 +1,43 @@
+//! `prune-after-backup` on a real donor: the older backup goes, the node comes back, and what is left can be restored.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests report by panicking")]
+
+mod support;
+
+use support::program::{gtid, rejoin_by_ist, text, with_program};
+use support::{Cluster, ClusterOptions, Garbd, PATIENCE, Program, wait_until};
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_donor_prunes_and_is_synced_again() {
+    let options = with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+        .group("wsrep_sst_backup", "keep-last=1")
+        .group("wsrep_sst_backup", "prune-after-backup");
+    let cluster = Cluster::start(2, &options);
+    let program = Program::of(&cluster);
+    let held = program.back_up(&cluster, 2);
+    program.ok(&["hold", text(&held, "/id"), "--note", "the first"]);
+    let goes = program.back_up(&cluster, 2);
+    cluster.n(1).exec("CREATE DATABASE later");
+
+    let outcome = Garbd::backup_and_wait(&cluster, 2, None, PATIENCE);
+    cluster.n(2).wait_synced(PATIENCE);
+    // The node is Synced before its program has pruned.
+    let id = text(&goes, "/id");
+    let is_gone = || program.files().iter().all(|file| !file.contains(id));
+    assert!(wait_until(PATIENCE, is_gone), "{:?}", program.files());
+    let manifests = program.manifests();
+    let newest = manifests.last().expect("a backup");
+    assert_eq!(cluster.n(2).paused_since(outcome.donor_mark), [gtid(newest)]);
+    let ids: Vec<&str> = manifests.iter().map(|manifest| text(manifest, "/id")).collect();
+    assert_eq!((ids.len(), ids[0]), (2, text(&held, "/id")), "{ids:?}");
+    let log = cluster.n(2).log_since(outcome.donor_mark);
+    assert!(log.contains(&format!("prune: {id} goes: not among the last 1")), "{log}");
+
+    // A server waits for the program when it is stopped: nothing of that may hang.
+
+    cluster.n(2).stop();
+    cluster.n(2).wipe_datadir();
+    program.restore(newest, &cluster.n(2).datadir(), &[]);
+    cluster.n(2).own_datadir();
+    rejoin_by_ist(cluster.n(2), newest);
+}

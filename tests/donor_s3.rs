@@ -1,0 +1,243 @@
+//! A donor whose repository is a bucket: whole backups, or none, whatever becomes of its requests.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
+
+#[path = "storage/contract.rs"]
+mod contract;
+#[path = "storage/proxy.rs"]
+mod proxy;
+#[path = "storage/server.rs"]
+mod server;
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use contract::noise;
+use nix::sys::signal::Signal;
+use proxy::{Fault, Proxy, Way};
+use server::{FileServer, KEY_ID, SECRET};
+use support::ScriptedMysqld;
+use support::cli::{Cli, cli, open_folder};
+use support::scripted_mysqld::Outcome;
+
+const MIB: u64 = 1 << 20;
+
+/// A server whose donors write into the bucket.
+fn donor(endpoint: &str, more: &str) -> ScriptedMysqld {
+    let server = ScriptedMysqld::new();
+    let settings = format!(
+        "repository=s3://bucket/backups\ns3-endpoint={endpoint}\ns3-access-key-id={KEY_ID}\n\
+         s3-secret-access-key={SECRET}\n{more}"
+    );
+    server.configure("wsrep_sst_backup", &settings);
+    server
+}
+
+/// An operator's command with the donor's option file.
+fn command(line: &str, server: &ScriptedMysqld) -> Cli {
+    cli(line).own_defaults().arg("--defaults-file").arg(server.cnf())
+}
+
+/// The complete backups, and the attempts that are none.
+fn listed(server: &ScriptedMysqld) -> (usize, Vec<serde_json::Value>) {
+    let list = command("list --json", server).run().json();
+    (list["backups"].as_array().unwrap().len(), list["incomplete"].as_array().unwrap().clone())
+}
+
+/// `done`, and a backup that verifies.
+fn assert_backed_up(server: &ScriptedMysqld, outcome: &Outcome) {
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("\ndone "), "{}", outcome.stdout);
+    assert_eq!(outcome.messages("ERROR"), Vec::<&str>::new());
+    command("verify latest", server).run().done();
+}
+
+/// Restores the newest backup and compares it with the server's files.
+fn assert_restored(server: &ScriptedMysqld) {
+    let folder = open_folder();
+    let target = folder.path().join("data");
+    // Connections that break are told on stderr.
+    let restored = command("restore latest --as standalone", server).to(&target).run();
+    assert_eq!(restored.status, Some(0), "{}", restored.stderr);
+    assert_same_files(&server.datadir(), &target);
+}
+
+fn assert_same_files(expected: &Path, found: &Path) {
+    let own = ["grastate.dat", "SHA256SUMS", "wsrep_sst_backup.json", "backup_sst_complete", "*.restored*"];
+    let mut diff = Command::new("diff");
+    diff.arg("-r").args(own.iter().flat_map(|name| ["-x", name])).arg(expected).arg(found);
+    let output = diff.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn a_backup_goes_into_a_bucket_and_comes_back() {
+    let storage = FileServer::start();
+    let server = donor(&storage.endpoint(), "");
+    server.write("db/noise.MYD", noise(40 << 20, 1));
+    let outcome = server.asks().run();
+    assert_backed_up(&server, &outcome);
+    assert!(outcome.stderr.contains("to 's3://bucket/backups'"), "{}", outcome.stderr);
+    assert_restored(&server);
+    let shown = command("show latest --json", &server).run().json();
+    assert_eq!(shown["node"], "donor1");
+    assert_eq!((listed(&server).0, storage.unfinished()), (1, vec![]));
+    for said in [outcome.stderr, command("list", &server).run().done().to_owned()] {
+        assert!(!said.contains(SECRET) && !said.contains("key-of-tests"), "{said}");
+    }
+    command("list --repository s3://none/x", &server).run().fails_with(1, "HTTP status 404 NoSuchBucket");
+}
+
+#[test]
+fn a_backup_and_a_restore_that_lose_their_connection_five_times_each_are_whole() {
+    let storage = FileServer::start();
+    let cuts = [1, 9, 20, 33, 50].map(|mib| mib * MIB);
+    let up = Proxy::start(storage.address, Way::Up, &cuts);
+    let server = donor(&up.endpoint(), "");
+    server.write("db/noise.MYD", noise(60 << 20, 2));
+    let outcome = server.asks().run();
+    assert_backed_up(&server, &outcome);
+    assert_eq!(up.line.cut.load(Ordering::Relaxed), 5, "{}", outcome.stderr);
+    let down = Proxy::start(storage.address, Way::Down, &cuts);
+    server.configure("wsrep_sst_backup", &format!("s3-endpoint={}", down.endpoint()));
+    assert_restored(&server);
+    assert_eq!(down.line.cut.load(Ordering::Relaxed), 5);
+    assert_eq!(storage.unfinished(), Vec::<String>::new());
+}
+
+/// Runs a donor whose `number`th request has a fault; its outcome, whether there is a backup, and how many requests
+/// there were.
+fn with_fault(number: usize, fault: Fault, more: &str) -> (Outcome, bool, usize) {
+    let storage = FileServer::start();
+    let proxy = Proxy::start(storage.address, Way::Up, &[]);
+    *proxy.line.fault.lock().unwrap() = Some((number, fault));
+    let server = donor(&proxy.endpoint(), more);
+    server.write("db/noise.MYD", noise(20 << 20, 3));
+    let outcome = server.asks().run();
+    let requests = proxy.line.requests().len();
+    server.configure("wsrep_sst_backup", &format!("s3-endpoint={}", storage.endpoint()));
+    let (complete, incomplete) = listed(&server);
+    if complete == 1 {
+        command("verify latest", &server).run().done();
+    }
+    let line = proxy.line.requests().get(number).cloned().unwrap_or_default();
+    assert_eq!(storage.unfinished(), Vec::<String>::new(), "request {number}, {line}");
+    assert!(complete + incomplete.len() <= 1, "request {number}, {line}: {incomplete:?}");
+    assert_eq!(
+        outcome.stdout.contains("\ndone "),
+        complete == 1,
+        "request {number}, {line}: {}",
+        outcome.stderr
+    );
+    let froze = outcome.stdout.contains("flush tables\n");
+    assert_eq!(froze, outcome.stdout.contains("\ncontinue\n"), "request {number}: {}", outcome.stdout);
+    (outcome, complete == 1, requests)
+}
+
+#[test]
+fn a_request_that_is_refused_for_good_leaves_a_whole_backup_or_none() {
+    let (_, complete, requests) = with_fault(usize::MAX, Fault::Denied, "");
+    assert!(complete && requests > 10, "{requests}");
+    let mut outcomes = Vec::new();
+    for number in 0..requests {
+        let (outcome, complete, _) = with_fault(number, Fault::Denied, "");
+        // What is written to status.json is not worth a backup.
+        assert_eq!(outcome.code == Some(0), complete, "{}", outcome.stderr);
+        outcomes.push(complete);
+    }
+    let failed = outcomes.iter().filter(|complete| !**complete).count();
+    assert!(failed >= 8, "{outcomes:?}");
+}
+
+#[test]
+fn a_request_that_is_never_answered_is_given_up_or_asked_again() {
+    for number in [0, 1, 2, 5, 8, 11] {
+        // An attempt is given up after 2 s and an operation after 6 s. Only a completion has no second attempt, because
+        // a server may work on it for long.
+        let (outcome, complete, _) = with_fault(number, Fault::Unanswered, "stall-timeout=15s");
+        assert!(complete || number > 2, "request {number}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_request_that_is_answered_late_does_no_harm() {
+    for number in [3, 6, 9] {
+        let (outcome, complete, _) = with_fault(number, Fault::Late(Duration::from_secs(1)), "");
+        assert!(complete, "request {number}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_storage_that_falls_silent_is_given_up_and_the_server_thawed() {
+    let storage = FileServer::start();
+    let proxy = Proxy::start(storage.address, Way::Up, &[]);
+    let server = donor(&proxy.endpoint(), "stall-timeout=6s\ncompression=none");
+    server.write("db/noise.MYD", noise(200 << 20, 4));
+    let run = server.asks().progress().start();
+    run.wait_for("total ");
+    proxy.line.stalled.store(true, Ordering::Relaxed);
+    let outcome = run.finish();
+    proxy.line.stalled.store(false, Ordering::Relaxed);
+    assert!(
+        outcome.stdout.contains("\ncontinue\n") && !outcome.stdout.contains("done"),
+        "{}",
+        outcome.stdout
+    );
+    assert_ne!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(listed(&server).0, 0, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_donor_that_is_killed_or_stopped_while_it_copies_leaves_no_backup() {
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let storage = FileServer::start();
+        let server = donor(&storage.endpoint(), "");
+        server.make_slow(60);
+        let run = server.asks().progress().start();
+        run.wait_for("total ");
+        assert!(
+            support::wait_until(Duration::from_secs(60), || !storage.unfinished().is_empty()),
+            "{signal}"
+        );
+        run.signal(signal);
+        let outcome = run.finish();
+        assert_eq!(listed(&server).0, 0, "{signal}: {}", outcome.stderr);
+        if signal == Signal::SIGTERM {
+            assert_eq!(storage.unfinished(), Vec::<String>::new(), "{}", outcome.stderr);
+        }
+        std::fs::remove_file(server.datadir().join("db/noise.MYD")).unwrap();
+        assert_backed_up(&server, &server.asks().run());
+    }
+}
+
+/// The program's peak memory, KiB, by the system's own word.
+fn peak(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    text.lines().find(|line| line.starts_with("VmHWM:"))?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+#[ignore = "writes 6 GB and takes a minute"]
+fn three_gigabytes_need_no_more_than_96_mib() {
+    let storage = FileServer::start();
+    let server = donor(&storage.endpoint(), "");
+    for number in 0..30 {
+        server.write(format!("db/t{number}.MYD"), noise(100_000_000, number));
+    }
+    let mut run = server.asks().start();
+    let mut highest = 0;
+    while !run.has_ended() {
+        highest = peak(run.pid()).unwrap_or(0).max(highest);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let outcome = run.finish();
+    assert!(outcome.stdout.contains("\ndone "), "{}", outcome.stderr);
+    let verified = command("verify latest", &server).run();
+    println!("backup: {} MiB, {:?}; verify: {} MiB", highest >> 10, outcome.took, verified.peak_kib >> 10);
+    assert_eq!(verified.status, Some(0), "{}", verified.stderr);
+    assert!((1 << 10..=96 << 10).contains(&highest), "{highest} KiB");
+    assert!((1 << 10..=96 << 10).contains(&verified.peak_kib), "{} KiB", verified.peak_kib);
+}

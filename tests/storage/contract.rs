@@ -1,0 +1,174 @@
+//! What every storage promises, asked of each of them in the same words.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Barrier};
+
+use wsrep_sst_backup::storage::{ObjectInfo, Storage};
+
+/// Bytes that no compression and no page of zeros hides.
+pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut noise = Vec::with_capacity(bytes + 8);
+    while noise.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        noise.extend_from_slice(&state.to_le_bytes());
+    }
+    noise.truncate(bytes);
+    noise
+}
+
+/// The content of an object.
+pub fn content(storage: &dyn Storage, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    storage.open(name).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn infos(storage: &dyn Storage, folder: &str) -> Vec<(String, u64)> {
+    let info = |ObjectInfo { name, bytes }| (name, bytes);
+    storage.objects(folder).unwrap().into_iter().map(info).collect()
+}
+
+/// Everything that is promised to one who is alone.
+pub fn holds_alone(storage: &dyn Storage) {
+    nothing_is_there_at_first(storage);
+    a_folder_is_claimed_once(storage);
+    an_object_appears_at_its_commit(storage);
+    an_object_is_replaced_in_one_step(storage);
+    large_objects_come_back_as_they_were(storage);
+    a_large_object_that_is_dropped_was_never_there(storage);
+    a_folder_goes_when_it_is_empty(storage);
+}
+
+fn nothing_is_there_at_first(storage: &dyn Storage) {
+    assert_eq!(storage.folders("").unwrap(), Vec::<String>::new());
+    assert_eq!(storage.folders("none").unwrap(), Vec::<String>::new());
+    assert_eq!(storage.objects("none/at all").unwrap(), []);
+    let error = storage.open("none/x").err().unwrap();
+    assert!(error.is_not_found() && error.to_string().contains("none/x"), "{error}");
+    assert!(storage.read_small("none/x", 10).unwrap_err().is_not_found());
+    assert!(storage.create("none/x").err().unwrap().is_not_found(), "its folder is not there");
+    storage.remove("none/x").unwrap();
+}
+
+fn a_folder_is_claimed_once(storage: &dyn Storage) {
+    assert!(storage.claim("c/two").unwrap());
+    assert!(!storage.claim("c/two").unwrap());
+    assert!(storage.claim("c/one").unwrap());
+    assert!(storage.claim("d/one").unwrap());
+    storage.probe().unwrap();
+    assert_eq!(storage.folders("").unwrap(), ["c", "d"]);
+    assert_eq!(storage.folders("c").unwrap(), ["one", "two"]);
+    assert_eq!(storage.folders("c/one").unwrap(), Vec::<String>::new());
+    assert_eq!(storage.objects("c/one").unwrap(), []);
+    assert!(!storage.claim("c/one").unwrap(), "also where it is empty");
+}
+
+fn an_object_appears_at_its_commit(storage: &dyn Storage) {
+    let mut object = storage.create("c/one/x.json").unwrap();
+    object.write_all(b"half").unwrap();
+    object.flush().unwrap();
+    assert_eq!(storage.objects("c/one").unwrap(), []);
+    assert!(storage.open("c/one/x.json").err().unwrap().is_not_found());
+    drop(object);
+    assert_eq!(storage.objects("c/one").unwrap(), []);
+    let mut object = storage.create("c/one/x.json").unwrap();
+    object.write_all(b"the ").unwrap();
+    object.write_all(b"whole").unwrap();
+    object.commit().unwrap();
+    storage.create("c/one/empty").unwrap().commit().unwrap();
+    assert_eq!(infos(storage, "c/one"), [("empty".into(), 0), ("x.json".into(), 9)]);
+    assert_eq!(storage.objects("c").unwrap(), [], "those of folders in it are not its own");
+    assert_eq!(content(storage, "c/one/x.json"), b"the whole");
+    assert_eq!(content(storage, "c/one/empty"), b"");
+}
+
+fn an_object_is_replaced_in_one_step(storage: &dyn Storage) {
+    storage.put("c/one/x.json", b"again").unwrap();
+    assert_eq!(storage.read_small("c/one/x.json", 5).unwrap(), b"again");
+    assert!(storage.read_small("c/one/x.json", 4).unwrap_err().to_string().contains("larger than 4"));
+    let mut newer = storage.create("c/one/x.json").unwrap();
+    newer.write_all(b"newer").unwrap();
+    assert_eq!(storage.read_small("c/one/x.json", 5).unwrap(), b"again");
+    drop(newer);
+    assert_eq!(storage.read_small("c/one/x.json", 5).unwrap(), b"again");
+    storage.remove("c/one/x.json").unwrap();
+    storage.remove("c/one/x.json").unwrap();
+    assert!(storage.open("c/one/x.json").err().unwrap().is_not_found());
+    assert_eq!(infos(storage, "c/one"), [("empty".into(), 0)]);
+}
+
+/// Sizes around those of the first parts of an upload.
+fn large_objects_come_back_as_they_were(storage: &dyn Storage) {
+    for bytes in [(8 << 20) - 1, 8 << 20, (8 << 20) + 1, (24 << 20) + 5] {
+        let expected = noise(bytes, 7);
+        let mut object = storage.create_large("c/two/large", bytes as u64).unwrap();
+        for piece in expected.chunks(1_000_003) {
+            object.write_all(piece).unwrap();
+        }
+        object.commit().unwrap();
+        assert_eq!(infos(storage, "c/two"), [("large".into(), bytes as u64)]);
+        assert!(content(storage, "c/two/large") == expected, "{bytes} bytes came back as others");
+    }
+    storage.put("c/two/large", b"small").unwrap();
+    assert_eq!(content(storage, "c/two/large"), b"small");
+    storage.remove("c/two/large").unwrap();
+}
+
+fn a_large_object_that_is_dropped_was_never_there(storage: &dyn Storage) {
+    let mut object = storage.create("c/two/dropped").unwrap();
+    object.write_all(&noise(20 << 20, 3)).unwrap();
+    assert_eq!(storage.objects("c/two").unwrap(), []);
+    drop(object);
+    assert_eq!(storage.objects("c/two").unwrap(), []);
+    assert!(storage.open("c/two/dropped").err().unwrap().is_not_found());
+}
+
+fn a_folder_goes_when_it_is_empty(storage: &dyn Storage) {
+    assert!(storage.claim("c/gone").unwrap());
+    storage.put("c/gone/x", b"x").unwrap();
+    assert!(storage.last_written("c/gone").unwrap().is_none_or(|time| time.as_second() > 1_700_000_000));
+    assert!(storage.remove_folder("c/gone").unwrap_err().to_string().contains("c/gone"));
+    assert_eq!(content(storage, "c/gone/x"), b"x");
+    storage.remove("c/gone/x").unwrap();
+    storage.remove_folder("c/gone").unwrap();
+    storage.remove_folder("c/gone").unwrap();
+    assert_eq!(storage.folders("c").unwrap(), ["one", "two"]);
+    assert!(storage.claim("c/gone").unwrap(), "it can be claimed anew");
+    storage.remove_folder("c/gone").unwrap();
+}
+
+/// More than one answer of a server holds (1,000 for S3).
+pub fn long_lists_are_whole(storage: &dyn Storage) {
+    let name = |number: usize| format!("n{number:05}");
+    assert!(storage.claim("many/objects").unwrap());
+    let names: Vec<String> = (0..1_010).map(name).collect();
+    for name in &names {
+        storage.put(&format!("many/objects/{name}"), b"x").unwrap();
+    }
+    let found: Vec<String> = infos(storage, "many/objects").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(found, names);
+    for name in &names {
+        assert!(storage.claim(&format!("folders/{name}")).unwrap());
+    }
+    assert_eq!(storage.folders("folders").unwrap(), names);
+}
+
+/// Of several donors that ask for a folder at the same time one gets it.
+pub fn one_of_many_gets_a_folder(storage: &Arc<dyn Storage>) {
+    for round in 0..20 {
+        let barrier = Arc::new(Barrier::new(4));
+        let ask = |_| {
+            let (storage, barrier) = (Arc::clone(storage), Arc::clone(&barrier));
+            std::thread::spawn(move || {
+                barrier.wait();
+                storage.claim(&format!("race/{round}")).unwrap()
+            })
+        };
+        let asking: Vec<_> = (0..4).map(ask).collect();
+        let got = asking.into_iter().map(|thread| thread.join().unwrap()).filter(|got| *got);
+        assert_eq!(got.count(), 1, "round {round}");
+    }
+}

@@ -1,0 +1,261 @@
+//! S3-compatible storage against real servers on loopback, and over lines that break.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
+
+#[path = "storage/contract.rs"]
+mod contract;
+#[path = "storage/proxy.rs"]
+mod proxy;
+#[path = "storage/server.rs"]
+mod server;
+mod support;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use contract::{content, holds_alone, long_lists_are_whole, noise, one_of_many_gets_a_folder};
+use proxy::{Proxy, Way};
+use server::{BUCKET, FileServer, Moto, STALL, settings, storage};
+use wsrep_sst_backup::config::{S3Settings, Secret, ServerEncryption};
+use wsrep_sst_backup::storage::{S3Storage, Storage};
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn a_server_with_files_keeps_the_promises() {
+    let server = FileServer::start();
+    for prefix in ["", "some/prefix"] {
+        let storage = storage(prefix, &settings(&server.endpoint()));
+        holds_alone(&storage);
+        for folder in ["c", "d"] {
+            std::fs::remove_dir_all(server.bucket().join(prefix).join(folder)).unwrap();
+        }
+    }
+    long_lists_are_whole(&storage("long", &settings(&server.endpoint())));
+    assert_eq!(server.unfinished(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn a_server_with_conditions_and_pages_keeps_the_promises() {
+    let server = Moto::start(None);
+    let plain = settings(&server.endpoint);
+    holds_alone(&storage("plain", &plain));
+    let storage: Arc<dyn Storage> = Arc::new(storage("more", &plain));
+    long_lists_are_whole(storage.as_ref());
+    one_of_many_gets_a_folder(&storage);
+}
+
+/// Moto does not look at them, but the line does: the headers that ask for encryption stand where S3 wants them.
+#[test]
+#[ignore = "needs moto"]
+fn encryption_is_asked_for_where_it_has_to_be() {
+    let server = Moto::start(None);
+    let address = server.endpoint.trim_start_matches("http://").parse().unwrap();
+    let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    for (name, header) in [
+        ("aes256", "x-amz-server-side-encryption: aes256"),
+        ("kms", "x-amz-server-side-encryption-aws-kms-key-id: alias/x"),
+        ("customer", "x-amz-server-side-encryption-customer-key: mdeymzq1"),
+    ] {
+        let proxy = Proxy::start(address, Way::Up, &[]);
+        let plain = settings(&proxy.endpoint());
+        let settings = match name {
+            "aes256" => S3Settings { sse: Some(ServerEncryption::Aes256), ..plain },
+            "kms" => {
+                S3Settings { sse: Some(ServerEncryption::Kms), sse_kms_key: Some("alias/x".into()), ..plain }
+            }
+            _ => S3Settings { sse_customer_key: Some(Secret::from(key.to_owned())), ..plain },
+        };
+        holds_alone(&storage(name, &settings));
+        let is_part = |head: &String| head.contains("partnumber=");
+        let (with, without) = proxy.line.with_header("PUT", header);
+        let customer = name == "customer";
+        assert!(with.iter().any(|head| !is_part(head)) && with.iter().any(is_part) == customer, "{with:?}");
+        assert!(without.iter().all(|head| is_part(head) && !customer), "{without:?}");
+        let (begun, _) = proxy.line.with_header("POST", header);
+        assert!(begun.iter().any(|head| head.contains("?uploads")), "{begun:?}");
+        for method in ["GET", "HEAD"] {
+            let (with, _) = proxy.line.with_header(method, header);
+            assert_eq!(!with.is_empty(), customer, "{with:?}");
+        }
+    }
+}
+
+/// Writes an object whose size is not told beforehand.
+fn write(storage: &dyn Storage, name: &str, bytes: &[u8]) {
+    let mut object = storage.create(name).unwrap();
+    object.write_all(bytes).unwrap();
+    object.commit().unwrap();
+}
+
+#[test]
+fn more_is_stored_than_a_small_cap_would_allow_at_the_first_part_size() {
+    let server = FileServer::start();
+    let expected = noise(130 << 20, 1);
+    // With and without a bound: ten parts of 8 MiB are 80 MiB.
+    for bound in [None, Some(expected.len() as u64)] {
+        let proxy = Proxy::start(server.address, Way::Up, &[]);
+        let settings = S3Settings { max_parts: 10, ..settings(&proxy.endpoint()) };
+        let storage = storage(&format!("bound-{}", bound.is_some()), &settings);
+        storage.claim("c/id").unwrap();
+        let mut object = match bound {
+            None => storage.create("c/id/x"),
+            Some(bound) => storage.create_large("c/id/x", bound),
+        }
+        .unwrap();
+        object.write_all(&expected).unwrap();
+        object.commit().unwrap();
+        assert!(content(&storage, "c/id/x") == expected, "other bytes came back");
+        let parts = proxy.line.parts();
+        assert!((2..=10).contains(&parts.len()) && parts.iter().max() <= Some(&10), "{parts:?}");
+    }
+}
+
+#[test]
+fn what_no_number_of_parts_can_hold_is_refused_before_anything_is_sent() {
+    let server = FileServer::start();
+    let settings = S3Settings { max_parts: 1_000, ..settings(&server.endpoint()) };
+    let storage = storage("", &settings);
+    storage.claim("c/id").unwrap();
+    let error = storage.create_large("c/id/x", 5 << 40).err().unwrap().to_string();
+    assert!(
+        error.contains("it may get 5120 GiB, and 1000 parts of 5 GiB hold no more than 5000 GiB"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_upload_that_loses_its_connection_five_times_is_whole() {
+    let server = FileServer::start();
+    let cuts: Vec<u64> = [1, 9, 20, 33, 50].map(|mib| mib * MIB).to_vec();
+    let proxy = Proxy::start(server.address, Way::Up, &cuts);
+    let storage = storage("", &settings(&proxy.endpoint()));
+    storage.claim("c/id").unwrap();
+    let expected = noise(60 << 20, 2);
+    write(&storage, "c/id/x", &expected);
+    assert_eq!(proxy.line.cut.load(Ordering::Relaxed), 5);
+    assert!(content(&storage, "c/id/x") == expected, "other bytes came back");
+    assert_eq!(server.unfinished(), Vec::<String>::new());
+}
+
+#[test]
+fn a_download_that_loses_its_connection_five_times_is_whole() {
+    let server = FileServer::start();
+    let expected = noise(30 << 20, 3);
+    let direct = storage("", &settings(&server.endpoint()));
+    direct.claim("c/id").unwrap();
+    write(&direct, "c/id/x", &expected);
+    let cuts: Vec<u64> = [1, 2, 11, 17, 29].map(|mib| mib * MIB).to_vec();
+    let proxy = Proxy::start(server.address, Way::Down, &cuts);
+    let storage = storage("", &settings(&proxy.endpoint()));
+    assert!(content(&storage, "c/id/x") == expected, "other bytes came back");
+    assert_eq!(proxy.line.cut.load(Ordering::Relaxed), 5);
+    let asked = proxy.line.requests().iter().filter(|line| line.starts_with("GET")).count();
+    assert_eq!(asked, 6);
+}
+
+#[test]
+fn two_versions_of_an_object_are_never_mixed() {
+    let server = FileServer::start();
+    let direct = storage("", &settings(&server.endpoint()));
+    direct.claim("c/id").unwrap();
+    write(&direct, "c/id/x", &noise(20 << 20, 4));
+    let proxy = Proxy::start(server.address, Way::Down, &[4 * MIB]);
+    let storage = storage("", &settings(&proxy.endpoint()));
+    let mut object = storage.open("c/id/x").unwrap();
+    object.read_exact(&mut vec![0; 1 << 20]).unwrap();
+    write(&direct, "c/id/x", &noise(20 << 20, 5));
+    let error = object.read_to_end(&mut Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("s3://bucket/c/id/x") && error.contains("replaced while it was read"), "{error}");
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let server = FileServer::start();
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let storage = storage("", &settings(&proxy.endpoint()));
+    for action in ["claim", "put", "read", "list", "remove"] {
+        proxy.line.busy.store(3, Ordering::Relaxed);
+        match action {
+            "claim" => assert!(storage.claim("c/id").unwrap()),
+            "put" => storage.put("c/id/x", b"x").unwrap(),
+            "read" => assert_eq!(content(&storage, "c/id/x"), b"x"),
+            "list" => assert_eq!(storage.objects("c/id").unwrap().len(), 1),
+            _ => storage.remove("c/id/x").unwrap(),
+        }
+        assert_eq!(proxy.line.busy.load(Ordering::Relaxed), 0, "{action}");
+    }
+}
+
+#[test]
+fn a_permanent_error_is_told_at_once_with_its_cure() {
+    let server = FileServer::start();
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let good = settings(&proxy.endpoint());
+    let wrong = S3Settings { secret_access_key: Some(Secret::from("wrong".to_owned())), ..good.clone() };
+    let unknown = S3Settings { access_key_id: Some("nobody".into()), ..good.clone() };
+    for (bucket, settings, words) in [
+        ("none", &good, "HTTP status 404 NoSuchBucket"),
+        (BUCKET, &wrong, "HTTP status 403 SignatureDoesNotMatch"),
+        (BUCKET, &unknown, "the key must be allowed"),
+    ] {
+        let before = proxy.line.requests().len();
+        let storage = S3Storage::new(bucket, "p", settings, STALL, &|_| None).unwrap();
+        let error = storage.claim("c/id").unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("cannot list 's3://{bucket}/p/c/id': ")) && text.contains(words),
+            "{text}"
+        );
+        assert!(!error.is_not_found());
+        assert_eq!(proxy.line.requests().len(), before + 1, "{text}");
+    }
+    let nobody = settings("http://no-such-host.invalid");
+    let begun = Instant::now();
+    let error = storage("", &nobody).probe().unwrap_err().to_string();
+    assert!(error.contains("no-such-host.invalid") && begun.elapsed() < STALL / 4, "{error}");
+}
+
+#[test]
+fn an_upload_that_fails_or_is_dropped_leaves_nothing() {
+    let server = FileServer::start();
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let storage =
+        S3Storage::new(BUCKET, "", &settings(&proxy.endpoint()), Duration::from_secs(15), &|_| None).unwrap();
+    storage.claim("c/id").unwrap();
+    let mut object = storage.create("c/id/x").unwrap();
+    object.write_all(&noise(60 << 20, 6)).unwrap();
+    assert_ne!(server.unfinished(), Vec::<String>::new(), "it has begun");
+    drop(object);
+    assert_eq!(server.unfinished(), Vec::<String>::new());
+    // A server that is busy for longer than an operation may take.
+    let mut object = storage.create("c/id/x").unwrap();
+    object.write_all(&noise(20 << 20, 6)).unwrap();
+    proxy.line.busy.store(1_000, Ordering::Relaxed);
+    let error = object.write_all(&noise(60 << 20, 6)).unwrap_err().to_string();
+    assert!(
+        error.contains("c/id/x") && error.contains("SlowDown") && error.contains("given up after"),
+        "{error}"
+    );
+    proxy.line.busy.store(0, Ordering::Relaxed);
+    drop(object);
+    assert_eq!(server.unfinished(), Vec::<String>::new());
+    assert_eq!(storage.objects("c/id").unwrap(), []);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_in_time() {
+    let server = FileServer::start();
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let stall = Duration::from_secs(5);
+    let storage = S3Storage::new(BUCKET, "", &settings(&proxy.endpoint()), stall, &|_| None).unwrap();
+    storage.claim("c/id").unwrap();
+    proxy.line.stalled.store(true, Ordering::Relaxed);
+    let begun = Instant::now();
+    let error = storage.put("c/id/x", b"x").unwrap_err().to_string();
+    assert!(error.contains("no answer within") && begun.elapsed() < stall, "{error}, {:?}", begun.elapsed());
+    proxy.line.stalled.store(false, Ordering::Relaxed);
+}
