@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use support::fixtures::{create_replicated_zoo, fill_bulk};
 use support::{
-    Cluster, ClusterOptions, Garbd, PATIENCE, Position, Writer, WriterStats, assert_joined_by_ist,
-    assert_same_rows,
+    Cluster, ClusterOptions, PATIENCE, Position, Writer, WriterStats, assert_joined_by_ist, assert_same_rows,
 };
 
 /// Bulk data beside the zoo, in MiB.
@@ -113,22 +112,23 @@ impl Demo {
         say("and names such as 'täble €', 'x/y', '表'");
     }
 
-    /// garbd asks, the donor freezes, copies, thaws; gives the position of the files.
+    /// garbd asks, the donor freezes, copies, thaws, and the request is followed; gives the position of the files.
     fn back_up(&self, writer: &Writer) -> Result<Position> {
-        heading("garbd asks n2 for a backup");
+        heading("A backup, asked for on n1: garbd joins the cluster and asks n2");
         let donor = self.cluster.n(DONOR);
         let flow_control = donor.flow_control_sent();
+        let mark = donor.log_mark();
         writer.take_stats();
-        let outcome = Garbd::backup_and_wait(&self.cluster, DONOR, None, Duration::from_secs(300));
+        let file = format!("--defaults-file={}", self.cluster.n(1).cnf().display());
+        self.run(&["backup", &file, "--donor", donor.name()])?;
         let meanwhile = writer.take_stats();
-        command(&outcome.command.replace(" --", " \\\n         --"));
         say("what the donor's error log says of it:");
-        let log = donor.log_since(outcome.donor_mark);
+        let log = donor.log_since(mark);
         let wanted =
             ["WSREP_SST: ", "WSREP: Provider paused at ", "WSREP: Provider resumed", "WSREP: SST sent: "];
         let lines: Vec<&str> = log.lines().filter(|l| wanted.iter().any(|t| l.contains(t))).collect();
         show(&lines.join("\n"));
-        let paused = donor.paused_since(outcome.donor_mark);
+        let paused = donor.paused_since(mark);
         let [paused] = paused.as_slice() else {
             bail!("the server paused {} times instead of once", paused.len());
         };
@@ -240,8 +240,9 @@ impl Demo {
     fn run(&self, words: &[&str]) -> Result<()> {
         command(&format!("wsrep_sst_backup {} --repository {}", words.join(" "), self.repository.display()));
         let output = self.program(words).output().context("cannot run the program")?;
-        show(&String::from_utf8_lossy(&output.stdout));
+        // What happens comes on stderr, the outcome on stdout.
         show(&String::from_utf8_lossy(&output.stderr));
+        show(&String::from_utf8_lossy(&output.stdout));
         ensure!(output.status.success(), "'{}' ended with {}", words.join(" "), output.status);
         Ok(())
     }

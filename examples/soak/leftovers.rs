@@ -146,8 +146,10 @@ fn descriptors(pid: u32) -> Counts {
     let mut counts = Counts::new();
     for target in targets {
         let target = target.to_string_lossy().into_owned();
+        // A file that was removed since it was opened is the same descriptor.
+        let target = target.trim_end_matches(" (deleted)");
         // "pipe:[12345]": which one it is does not matter.
-        let name = target.split_once(":[").map_or(target.as_str(), |(kind, _)| kind);
+        let name = target.split_once(":[").map_or(target, |(kind, _)| kind);
         *counts.entry(without_number(name)).or_default() += 1;
     }
     counts

@@ -1,12 +1,14 @@
-//! Checks that take too long for `scripts/test`: many backups in a row, and the memory of large ones.
+//! Checks that take too long for `scripts/test`: many backups in a row, the memory of large ones, many faults.
 //!
 //! `scripts/soak` builds the program and runs this with its path. [`series`] takes backups one after the other from a
-//! cluster that is written to; [`memory`] takes some of much data and of many files. Each promise that is looked at is
+//! cluster that is written to; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
+//! each. Each promise that is looked at is
 //! named beforehand in [`promises`]: one that nothing was seen of counts as broken, as when a part ends early.
 #![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod faults;
 mod leftovers;
 mod memory;
 mod promises;
@@ -41,6 +43,9 @@ struct Options {
     /// Most memory that the program may have resident, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     memory_limit: u64,
+    /// Rounds in which the donor program is killed; the other faults have a third, storage faults four thirds of it
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
+    rounds: u32,
     /// Which part to run
     #[arg(long, value_enum, default_value_t = Part::All)]
     part: Part,
@@ -52,7 +57,9 @@ enum Part {
     Series,
     /// Peak memory of donor, verify and restore
     Memory,
-    /// Both
+    /// A fault at a random moment of each backup
+    Faults,
+    /// All of them
     All,
 }
 
@@ -89,19 +96,29 @@ fn start(options: &Options) -> Result<()> {
     heading("The machine");
     Machine::look(place)?.tell();
     let series = u64::from(options.backups) * series::STORED_BY_EACH;
-    let room = if options.part == Part::Series { series } else { series.max(3 * options.size) };
+    let room = match options.part {
+        Part::Series => series,
+        Part::Faults => u64::from(options.rounds) * series::STORED_BY_EACH,
+        Part::Memory | Part::All => series.max(3 * options.size),
+    };
     machine::ensure_room(place, room + (2 << 30))
 }
 
 fn run(options: &Options, promises: &mut Promises) {
-    if options.part != Part::Memory {
+    let wants = |part| options.part == Part::All || options.part == part;
+    if wants(Part::Series) {
         promises.declare(&series::PROMISES);
         part("series", promises, |promises| series::run(&options.program, options.backups, promises));
     }
-    if options.part != Part::Series {
+    if wants(Part::Memory) {
         promises.declare(&memory::PROMISES);
         let limit = options.memory_limit << 20;
         part("memory", promises, |promises| memory::run(&options.program, options.size, limit, promises));
+    }
+    if wants(Part::Faults) {
+        promises.declare(&faults::PROMISES);
+        let rounds = faults::Rounds(options.rounds);
+        part("faults", promises, |promises| faults::run(&options.program, rounds, promises));
     }
 }
 

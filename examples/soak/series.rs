@@ -12,7 +12,7 @@ use crate::promises::Promises;
 use crate::support::fixtures::{create_replicated_zoo, fill_bulk};
 use crate::support::program::{gtid, number, text, with_program};
 use crate::support::{
-    Cluster, ClusterOptions, Garbd, Join, Node, PATIENCE, Program, Writer, all_checksums, wait_until,
+    Cluster, ClusterOptions, Join, Node, PATIENCE, Program, Writer, all_checksums, wait_until,
 };
 
 /// Bytes that one backup may take in the repository; for the look at the free space.
@@ -21,18 +21,19 @@ pub(crate) const STORED_BY_EACH: u64 = 120 << 20;
 const TAKEN: &str = "each request gives one backup";
 const EXACT: &str = "its GTID is where the server paused";
 const INTACT: &str = "verify ends with 0";
+const TOLD: &str = "backup says so, and that the donor is Synced";
 const SYNCED: &str = "the donor is Synced again by itself";
 const FLOW: &str = "no node sends flow control";
 const WRITES: &str = "the client's writes go on";
-const FILES: &str = "no file is left but the backup's three";
+const FILES: &str = "no file is left but the backup's four";
 const PROCESSES: &str = "no process is left";
 const MYSQLD: &str = "no descriptor, thread or lock is left";
 const IST: &str = "a restored node joins by IST";
 const ROWS: &str = "all rows are the same on all nodes";
 
 /// What is looked at here.
-pub(crate) const PROMISES: [&str; 11] =
-    [TAKEN, EXACT, INTACT, SYNCED, FLOW, WRITES, FILES, PROCESSES, MYSQLD, IST, ROWS];
+pub(crate) const PROMISES: [&str; 12] =
+    [TOLD, TAKEN, EXACT, INTACT, SYNCED, FLOW, WRITES, FILES, PROCESSES, MYSQLD, IST, ROWS];
 
 /// Who is written to, who gives the backups, who is rebuilt.
 const WRITTEN: usize = 1;
@@ -118,10 +119,15 @@ impl Series {
         let donor = self.cluster.n(DONOR);
         let sent = self.flow_control();
         writer.take_stats();
-        let outcome = Garbd::run_backup(&self.cluster, DONOR, Some(&format!("soak-{turn}")));
-        ensure!(outcome.status == Some(0), "garbd failed:\n{}", outcome.log);
+        let mark = donor.log_mark();
+        let file = format!("--defaults-file={}", self.cluster.n(WRITTEN).cnf().display());
+        let asked = self.program.run(&["backup", &file, "--donor", donor.name(), "--json"]);
+        let told: Value = serde_json::from_str(&asked.out).unwrap_or_default();
+        let agreed = asked.status == Some(0) && told["outcome"] == "complete" && told["donor_synced"] == true;
+        promises
+            .check(TOLD, agreed, || format!("backup {turn}: {:?}: {}{}", asked.status, asked.out, asked.err));
         let done = "WSREP: Shifting DONOR/DESYNCED -> JOINED";
-        let back = wait_until(LIMIT, || donor.log_since(outcome.donor_mark).contains(done))
+        let back = wait_until(LIMIT, || donor.log_since(mark).contains(done))
             && wait_until(PATIENCE, || donor.state() == "Synced" && donor.status("wsrep_ready") == "ON");
         promises.check(SYNCED, back, || format!("backup {turn}: it is '{}'", donor.state()));
         ensure!(back, "the donor did not come back: nothing more can be seen\n{}", donor.log_tail());
@@ -131,8 +137,8 @@ impl Series {
         let writes = stats.errors == 0 && stats.commits > 0;
         promises.check(WRITES, writes, || format!("backup {turn}: {stats:?}"));
 
-        let manifest = self.newest(turn, promises, &donor.log_since(outcome.donor_mark))?;
-        let paused = donor.paused_since(outcome.donor_mark);
+        let manifest = self.newest(turn, promises, &donor.log_since(mark))?;
+        let paused = donor.paused_since(mark);
         let exact = paused == [gtid(&manifest)];
         promises.check(EXACT, exact, || format!("{} is not {paused:?}", gtid(&manifest)));
         let verify = self.command(&["verify", text(&manifest, "/id")])?;
@@ -140,7 +146,8 @@ impl Series {
         promises.check(INTACT, intact, || format!("backup {turn}: {:?}: {}", verify.0.status, verify.1));
         self.look_for_leftovers(promises);
         say(&format!(
-            "{turn:>4}  seqno {:>7}  flush {:>5} ms  frozen {:>5} ms  verify {:>5} ms  client: {} commits, longest pause {} ms",
+            "{turn:>4}  {} visits  seqno {:>7}  flush {:>5} ms  frozen {:>5} ms  verify {:>5} ms  client: {} commits, longest pause {} ms",
+            told["attempts"],
             gtid(&manifest).seqno,
             number(&manifest, "/flush_ms"),
             number(&manifest, "/frozen_ms"),
@@ -169,7 +176,7 @@ impl Series {
         left.extend(self.around.growth(self.cluster.dir()));
         promises.check(PROCESSES, left.is_empty(), || left.join("; "));
         let mut grown = self.files.growth(self.donor());
-        let known = ["/manifest.json", "/backup.tar.zst", "/index.json.zst"];
+        let known = ["/manifest.json", "/backup.tar.zst", "/index.json.zst", "/status.json"];
         let stored = self.program.files();
         let more = stored.iter().filter(|file| !known.iter().any(|name| file.ends_with(name)));
         grown.extend(more.map(|file| format!("in the repository: {file}")));
