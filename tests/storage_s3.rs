@@ -10,7 +10,7 @@ mod proxy;
 mod server;
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -155,6 +155,29 @@ fn a_download_that_loses_its_connection_five_times_is_whole() {
     assert_eq!(proxy.line.cut.load(Ordering::Relaxed), 5);
     let asked = proxy.line.requests().iter().filter(|line| line.starts_with("GET")).count();
     assert_eq!(asked, 6);
+}
+
+#[test]
+fn a_part_of_an_object_is_had_without_the_rest() {
+    let server = FileServer::start();
+    let expected = noise(40 << 20, 6);
+    let direct = storage("", &settings(&server.endpoint()));
+    direct.claim("c/id").unwrap();
+    write(&direct, "c/id/x", &expected);
+    // Where the whole object were sent, the connection would break.
+    let proxy = Proxy::start(server.address, Way::Down, &[30 * MIB]);
+    let storage = storage("", &settings(&proxy.endpoint()));
+    let mut object = storage.open("c/id/x").unwrap();
+    object.seek(SeekFrom::Start(20 * MIB)).unwrap();
+    let mut found = vec![0; 5 << 20];
+    object.read_exact(&mut found).unwrap();
+    assert!(found == expected[20 << 20..25 << 20], "other bytes came back");
+    let (ranges, _) = proxy.line.with_header("GET", "range: ");
+    let asked: Vec<&str> =
+        ranges.iter().flat_map(|head| head.lines()).filter(|line| line.starts_with("range: ")).collect();
+    // Two windows, the second one twice as large as the first.
+    assert_eq!(asked, ["range: bytes=20971520-23068671", "range: bytes=23068672-27262975"]);
+    assert_eq!(proxy.line.cut.load(Ordering::Relaxed), 0, "much more was sent than was asked for");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{CatalogError, MANIFEST, object_name, plausible, read_manifest};
 use crate::archive::{Index, IndexError};
 use crate::model::{Manifest, MemberKind};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{ObjectReader, Storage, StorageError};
 
 /// An object of a backup that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Source {
     }
 
     /// The archive object from its first byte.
-    pub fn open_archive(&self) -> Result<Box<dyn Read + Send>, StorageError> {
+    pub fn open_archive(&self) -> Result<Box<dyn ObjectReader>, StorageError> {
         self.storage.open(&self.object(&self.manifest.archive.name))
     }
 }

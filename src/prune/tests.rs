@@ -13,7 +13,9 @@ use super::policy::Verdict;
 use super::*;
 use crate::config::Retention;
 use crate::model::BackupId;
-use crate::storage::{LocalStorage, ObjectInfo, ObjectWriter, Storage, StorageError, Unfinished};
+use crate::storage::{
+    LocalStorage, ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished,
+};
 
 const LAST: Retention =
     Retention { within: None, last: Some(1), daily: None, weekly: None, monthly: None, yearly: None };

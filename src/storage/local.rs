@@ -5,14 +5,14 @@
 //! shows; after it the object is whole. Folders are made durable the same way, from the root down.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectWriter, Storage, StorageError, Unfinished};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 
 /// Backups hold everything that the server knows: nobody but owner and group reads them.
 const FILE_MODE: u32 = 0o640;
@@ -103,7 +103,7 @@ impl Storage for LocalStorage {
             .collect())
     }
 
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError> {
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         let path = self.path(name);
         let file = File::open(&path)
             .map_err(|cause| StorageError::new("open", path.display().to_string(), cause))?;

@@ -8,7 +8,7 @@ mod local;
 mod s3;
 mod watched;
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -58,6 +58,11 @@ pub struct Unfinished {
     pub modified: Timestamp,
 }
 
+/// An object being read, at its first byte when it is opened. To seek costs nothing until the next read.
+pub trait ObjectReader: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ObjectReader for T {}
+
 /// An object being written. Dropping it without commit removes every trace of it.
 pub trait ObjectWriter: Write + Send {
     /// Makes the bytes durable, then visible under their name, then that name durable.
@@ -82,8 +87,8 @@ pub trait Storage: Send + Sync {
     /// The committed objects directly in `folder`, sorted by name. A missing folder is empty.
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError>;
 
-    /// Reads an object from its first byte.
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError>;
+    /// Opens an object.
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError>;
 
     /// Starts an object in a folder that is there ([`Storage::claim`]): one that has vanished under a backup
     /// is not made anew, or a manifest might stand in it alone.

@@ -3,13 +3,13 @@
 //! A dead NFS server gives no error: the call does not return. Only somebody else can notice.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectWriter, Storage, StorageError, Unfinished};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 
 /// Operations that have begun and not ended, by their order.
 #[derive(Debug, Default)]
@@ -124,7 +124,7 @@ impl Storage for Watched {
         self.inner.objects(folder)
     }
 
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError> {
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         let _begun = self.activity.begin("open", &self.place(name));
         self.inner.open(name)
     }

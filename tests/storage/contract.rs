@@ -1,6 +1,6 @@
 //! What every storage promises, asked of each of them in the same words.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Barrier};
 
 use wsrep_sst_backup::storage::{ObjectInfo, Storage};
@@ -38,6 +38,7 @@ pub fn holds_alone(storage: &dyn Storage) {
     an_object_appears_at_its_commit(storage);
     an_object_is_replaced_in_one_step(storage);
     large_objects_come_back_as_they_were(storage);
+    any_part_of_an_object_can_be_read(storage);
     a_large_object_that_is_dropped_was_never_there(storage);
     a_folder_goes_when_it_is_empty(storage);
 }
@@ -115,6 +116,40 @@ fn large_objects_come_back_as_they_were(storage: &dyn Storage) {
     storage.put("c/two/large", b"small").unwrap();
     assert_eq!(content(storage, "c/two/large"), b"small");
     storage.remove("c/two/large").unwrap();
+}
+
+fn any_part_of_an_object_can_be_read(storage: &dyn Storage) {
+    let expected = noise((9 << 20) + 77, 5);
+    let mut object = storage.create_large("c/two/parts", expected.len() as u64).unwrap();
+    object.write_all(&expected).unwrap();
+    object.commit().unwrap();
+    let mut object = storage.open("c/two/parts").unwrap();
+    let size = expected.len() as u64;
+    for (offset, bytes) in [
+        (8 << 20, 100),
+        (0, 10),
+        (10, 5),
+        (15, 3 << 20),
+        (size - 9, 9),
+        (5 << 20, 1),
+        ((5 << 20) + 3, 4 << 20),
+    ] {
+        assert_eq!(object.seek(SeekFrom::Start(offset)).unwrap(), offset);
+        let mut found = vec![0; bytes];
+        object.read_exact(&mut found).unwrap();
+        let offset = usize::try_from(offset).unwrap();
+        assert!(found == expected[offset..offset + bytes], "{bytes} bytes at {offset}");
+    }
+    assert_eq!(object.stream_position().unwrap(), (9 << 20) + 3);
+    assert_eq!(object.seek(SeekFrom::End(-2)).unwrap(), size - 2);
+    assert_eq!(object.seek(SeekFrom::Current(-1)).unwrap(), size - 3);
+    let mut rest = Vec::new();
+    object.read_to_end(&mut rest).unwrap();
+    assert!(rest == expected[expected.len() - 3..]);
+    assert_eq!(object.seek(SeekFrom::Start(size + 5)).unwrap(), size + 5);
+    assert_eq!(object.read(&mut [0; 9]).unwrap(), 0);
+    assert!(object.seek(SeekFrom::Current(i64::MIN)).is_err());
+    storage.remove("c/two/parts").unwrap();
 }
 
 fn a_large_object_that_is_dropped_was_never_there(storage: &dyn Storage) {

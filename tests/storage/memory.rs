@@ -1,10 +1,10 @@
 //! A storage in memory: what the contract says, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Cursor, ErrorKind, Read, Write};
+use std::io::{Cursor, ErrorKind, Write};
 use std::sync::{Arc, Mutex};
 
-use wsrep_sst_backup::storage::{ObjectInfo, ObjectWriter, Storage, StorageError};
+use wsrep_sst_backup::storage::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError};
 
 #[derive(Default)]
 struct State {
@@ -54,7 +54,7 @@ impl Storage for Memory {
         Ok(self.state(|state| state.objects.iter().filter_map(info).collect()))
     }
 
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError> {
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         let content = self.state(|state| state.objects.get(name).cloned());
         let content = content.ok_or_else(|| StorageError::new("open", name, ErrorKind::NotFound.into()))?;
         Ok(Box::new(Cursor::new(content)))

@@ -32,7 +32,7 @@ mod reader;
 mod retry;
 mod writer;
 
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ use self::parts::Parts;
 use self::reader::S3Reader;
 use self::retry::{Attempts, Patience, retry};
 use self::writer::S3Writer;
-use super::{ObjectInfo, ObjectWriter, Storage, StorageError};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError};
 use crate::config::{RepositoryUrl, S3Settings};
 
 /// Threads of the runtime: one request may digest and encrypt while another one does.
@@ -166,7 +166,7 @@ impl Storage for S3Storage {
         Ok(objects)
     }
 
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError> {
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         Ok(Box::new(S3Reader::open(Arc::clone(&self.shared), name)?))
     }
 

@@ -2,8 +2,11 @@
 //!
 //! A connection that breaks is made anew where it broke. The answer must be for the same object (its `ETag` and its
 //! size): two versions are never mixed.
+//!
+//! Who reads on gets the whole object by one request. Who seeks wants little, so far as is known: what follows is asked
+//! for in windows, which grow while they are read one behind the other.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -20,15 +23,25 @@ use crate::storage::StorageError;
 type Chunk = <PutPayload as IntoIterator>::Item;
 type Chunks = BoxStream<'static, object_store::Result<Chunk>>;
 
-/// An object from its first byte to its last.
+/// What is asked for at first where somebody has come by a seek: about one block of an archive.
+const WINDOW: u64 = 2 << 20;
+/// What it grows to.
+const WIDEST: u64 = 64 << 20;
+
+/// An object of which any part can be read.
 pub(super) struct S3Reader {
     shared: Arc<Shared>,
     name: String,
     key: Path,
-    /// None after a fault, until the object is asked for again.
+    /// None after a fault or a seek, until the object is asked for again.
     chunks: Option<Chunks>,
     chunk: Chunk,
+    /// Where the next chunk begins: behind `chunk`.
     position: u64,
+    /// Where the answer ends.
+    end: u64,
+    /// Bytes that are asked for next; none for all that follow.
+    window: Option<u64>,
     size: u64,
     etag: Option<String>,
     /// The attempts since a byte last came.
@@ -56,9 +69,11 @@ impl S3Reader {
             key,
             size: found.meta.size,
             etag: found.meta.e_tag.clone(),
+            end: found.meta.size,
             chunks: Some(found.into_stream()),
             chunk: Chunk::new(),
             position: 0,
+            window: None,
             attempts,
             shared,
         })
@@ -87,7 +102,7 @@ impl S3Reader {
     }
 
     async fn next_once(&mut self) -> Result<Chunk, Fault> {
-        let mut chunks = match self.chunks.take() {
+        let mut chunks = match self.chunks.take().filter(|_| self.position < self.end) {
             Some(chunks) => chunks,
             None => self.ask_again().await?,
         };
@@ -102,10 +117,12 @@ impl S3Reader {
         Ok(chunk)
     }
 
-    /// The rest of the object, if it is still the same.
-    async fn ask_again(&self) -> Result<Chunks, Fault> {
+    /// The rest of the object, or a window of it, if it is still the same.
+    async fn ask_again(&mut self) -> Result<Chunks, Fault> {
+        self.end = self.window.map_or(self.size, |window| self.size.min(self.position + window));
+        self.window = self.window.map(|window| (window * 2).min(WIDEST));
         let options = GetOptions {
-            range: Some(GetRange::Bounded(self.position..self.size)),
+            range: Some(GetRange::Bounded(self.position..self.end)),
             if_match: self.etag.clone(),
             ..GetOptions::default()
         };
@@ -133,5 +150,24 @@ impl Read for S3Reader {
         let count = self.chunk.len().min(buffer.len());
         buffer[..count].copy_from_slice(&self.chunk.split_to(count));
         Ok(count)
+    }
+}
+
+impl Seek for S3Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let here = self.position - self.chunk.len() as u64;
+        let there = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::Current(by) => here.checked_add_signed(by),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+        };
+        let there = there.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        if (here..=self.position).contains(&there) {
+            let _ = self.chunk.split_to(usize::try_from(there - here).unwrap_or(0));
+        } else {
+            (self.chunks, self.chunk) = (None, Chunk::new());
+            (self.position, self.window) = (there, Some(WINDOW));
+        }
+        Ok(there)
     }
 }
