@@ -219,8 +219,8 @@ fn back_up(
     if let Some(abort) = watch.aborted() {
         return Err(abort.into());
     }
-    let warnings = facts.warnings.into_iter().chain(list.warnings).collect();
-    let taken = Taken { frozen_time, vanished: captured.vanished, warnings };
+    let (warnings, about_files) = (facts.warnings, list.warnings);
+    let taken = Taken { frozen_time, vanished: captured.vanished, warnings, about_files };
     let manifest = publish(run, identity, taken, summary, watch)?;
     watch.patiently(|outlook| ending.gate.wait(outlook));
     tell_scripts(&layout.datadir, &manifest.gtid);

@@ -19,6 +19,7 @@ pub mod members;
 pub mod model;
 pub mod prune;
 pub mod restore;
+pub mod seal;
 pub mod sql;
 pub mod sst;
 pub mod storage;

@@ -88,9 +88,9 @@ fn the_library_reads_every_fixture() {
         let index = source.index().unwrap();
         assert!(index.blocks.len() > 1, "{case}: several blocks");
         assert_eq!(index.members.len(), expected.members.len(), "{case}");
-        let blocks: Arc<[_]> = index.blocks.clone().into();
+        let options = source.reader_options(&index, 2).unwrap();
         let archive = source.open_archive().unwrap();
-        let blocks = BlockReader::open(archive, blocks, index.header.compression, 2).unwrap();
+        let blocks = BlockReader::open(archive, index.plan(), &options).unwrap();
         let mut stream = StreamReader::new(blocks);
         for (member, wanted) in index.members.iter().zip(&expected.members) {
             assert_member(member, wanted);

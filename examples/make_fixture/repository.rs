@@ -98,7 +98,7 @@ pub(crate) fn archive(
     let options = WriterOptions { compression, level: compression.default_level(), threads: THREADS };
     let (identity, grastate) = (identity(&gtid)?, gtid.grastate(false));
     let header = IndexHeader { format: FORMAT, id: ID.parse()?, gtid, compression };
-    let mut writer = ArchiveWriter::create(Vec::new(), Vec::new(), header, options)?;
+    let mut writer = ArchiveWriter::create(Vec::new(), Vec::new(), header, options, &[])?;
     writer.append_generated(own_member(IDENTITY_MEMBER), &identity)?;
     for entry in entries {
         append(&mut writer, entry)?;
@@ -252,6 +252,7 @@ fn manifest(
             sha256: summary.archive_sha256.clone(),
             compression,
             encryption: None,
+            recipients: Vec::new(),
         },
         index: IndexObject {
             name: INDEX.into(),

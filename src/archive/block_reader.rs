@@ -3,23 +3,23 @@
 //! Damage stays inside its block: a block that cannot be read is delivered as [`BlockDamage`] and
 //! the stream goes on behind it, because the index says how long it was.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use sha2::{Digest, Sha256};
 
 use super::codec::decode;
-use super::digest::hex;
+use super::object_stream::ObjectStream;
 use crate::model::{Block, Compression};
+use crate::seal::Identities;
 
 /// Why a block has no bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockDamage {
     /// Number of the block, from 0.
     pub block: usize,
-    /// Where it starts in the archive object, bytes.
+    /// Where it starts in the archive, bytes: in its stream inside the seal, where there is one.
     pub offset: u64,
     /// What is wrong.
     pub reason: String,
@@ -33,11 +33,33 @@ impl std::fmt::Display for BlockDamage {
 
 impl std::error::Error for BlockDamage {}
 
+/// A block that is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedBlock {
+    /// Its number in the archive, from 0.
+    pub number: usize,
+    /// Where its bytes start in the tar stream.
+    pub raw_offset: u64,
+    /// Its place and lengths.
+    pub block: Block,
+}
+
+/// How the object is read.
+#[derive(Debug, Clone)]
+pub struct ReaderOptions {
+    /// Compression of the blocks.
+    pub compression: Compression,
+    /// Decompressing threads, at least 1.
+    pub threads: usize,
+    /// The keys for an archive that is encrypted, none for one that is not.
+    pub keys: Option<Arc<Identities>>,
+}
+
 /// One block of tar stream.
 #[derive(Debug)]
 pub struct DecodedBlock {
     /// Its place and lengths.
-    pub block: Block,
+    pub planned: PlannedBlock,
     /// Its bytes.
     pub bytes: Result<Vec<u8>, BlockDamage>,
 }
@@ -52,8 +74,7 @@ pub struct ObjectDigest {
 }
 
 struct Job {
-    number: usize,
-    block: Block,
+    planned: PlannedBlock,
     frame: Result<Vec<u8>, BlockDamage>,
     reply: Sender<DecodedBlock>,
 }
@@ -61,18 +82,19 @@ struct Job {
 /// The decompressed blocks of an object, in order. At most `threads + 2` are held at once.
 pub struct BlockReader {
     ordered: Option<Receiver<Receiver<DecodedBlock>>>,
-    feeding: Option<JoinHandle<io::Result<ObjectDigest>>>,
+    feeding: Option<JoinHandle<io::Result<Option<ObjectDigest>>>>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl BlockReader {
-    /// Starts reading `source`, which is the archive object from its first byte.
+    /// Starts reading the blocks of `plan`, which are in the order of the archive, out of `object`, which stands at its
+    /// first byte.
     pub fn open(
-        source: impl Read + Send + 'static,
-        blocks: Arc<[Block]>,
-        compression: Compression,
-        threads: usize,
+        object: impl Read + Seek + Send + 'static,
+        plan: Vec<PlannedBlock>,
+        options: &ReaderOptions,
     ) -> io::Result<Self> {
+        let ReaderOptions { compression, threads, .. } = *options;
         let threads = threads.max(1);
         let (jobs, queue) = bounded::<Job>(threads);
         let (order, ordered) = bounded(threads);
@@ -84,9 +106,10 @@ impl BlockReader {
                 std::thread::Builder::new().name(name).spawn(move || decode_jobs(compression, &queue))?,
             );
         }
+        let stream = ObjectStream::new(object, options.keys.clone());
         let feeding = std::thread::Builder::new()
             .name("fetch".into())
-            .spawn(move || feed(source, &blocks, &jobs, &order))?;
+            .spawn(move || feed(stream, &plan, &jobs, &order))?;
         Ok(Self { ordered: Some(ordered), feeding: Some(feeding), workers })
     }
 
@@ -96,8 +119,9 @@ impl BlockReader {
         pending.recv().ok()
     }
 
-    /// Waits for the threads after the last block; the storage's error where there was one.
-    pub fn close(&mut self) -> io::Result<ObjectDigest> {
+    /// Waits for the threads after the last block; the storage's error where there was one, else the digest of the
+    /// object, unless parts of it were passed over.
+    pub fn close(&mut self) -> io::Result<Option<ObjectDigest>> {
         self.ordered = None;
         let outcome = self.feeding.take().map(JoinHandle::join);
         for worker in self.workers.drain(..) {
@@ -112,51 +136,26 @@ impl BlockReader {
 }
 
 /// Reads frame after frame; past the end of the object every block is damaged.
-fn feed(
-    mut source: impl Read,
-    blocks: &[Block],
+fn feed<R: Read + Seek>(
+    mut stream: ObjectStream<R>,
+    plan: &[PlannedBlock],
     jobs: &Sender<Job>,
     order: &Sender<Receiver<DecodedBlock>>,
-) -> io::Result<ObjectDigest> {
-    let mut sha = Sha256::new();
-    let mut bytes = 0u64;
-    for (number, block) in blocks.iter().enumerate() {
-        let mut frame = Vec::new();
-        (&mut source).take(block.bytes).read_to_end(&mut frame)?;
-        sha.update(&frame);
-        bytes += frame.len() as u64;
-        let frame = if frame.len() as u64 == block.bytes {
-            Ok(frame)
-        } else {
-            Err(BlockDamage {
-                block: number,
-                offset: block.offset,
-                reason: format!("the archive ends at byte {bytes}"),
-            })
-        };
+) -> io::Result<Option<ObjectDigest>> {
+    for planned in plan {
+        let frame = stream.read_block(planned)?;
         let (reply, pending) = bounded(1);
-        // The reader may have stopped listening; that is no error of the storage.
-        if order.send(pending).is_err() || jobs.send(Job { number, block: *block, frame, reply }).is_err() {
-            break;
+        // The reader may have stopped listening; that is no error of the storage, and nobody asks for the rest.
+        if order.send(pending).is_err() || jobs.send(Job { planned: *planned, frame, reply }).is_err() {
+            return Ok(None);
         }
     }
-    let mut rest = vec![0; 64 << 10];
-    loop {
-        match source.read(&mut rest) {
-            Ok(0) => break,
-            Ok(count) => {
-                sha.update(&rest[..count]);
-                bytes += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(ObjectDigest { bytes, sha256: hex(&sha.finalize()) })
+    stream.finish()
 }
 
 fn decode_jobs(compression: Compression, queue: &Receiver<Job>) {
-    while let Ok(Job { number, block, frame, reply }) = queue.recv() {
+    while let Ok(Job { planned, frame, reply }) = queue.recv() {
+        let PlannedBlock { number, block, .. } = planned;
         let bytes = frame.and_then(|frame| {
             let raw = usize::try_from(block.raw).unwrap_or(usize::MAX);
             decode(compression, &frame, raw).map_err(|error| BlockDamage {
@@ -166,6 +165,6 @@ fn decode_jobs(compression: Compression, queue: &Receiver<Job>) {
             })
         });
         // Nobody waits for it when the reader has gone.
-        let _ = reply.send(DecodedBlock { block, bytes });
+        let _ = reply.send(DecodedBlock { planned, bytes });
     }
 }

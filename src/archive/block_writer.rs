@@ -22,6 +22,7 @@ use super::codec::Encoder;
 use super::digest::Hashing;
 use super::index::{IndexWriter, lock};
 use crate::model::{Block, Compression, IndexLine};
+use crate::seal::{Recipient, SealedWriter};
 
 /// Bytes of tar stream that may be in flight, in all input buffers together, beside two spare ones.
 const IN_FLIGHT: usize = 8 << 20;
@@ -72,8 +73,14 @@ pub struct BlockWriter<W> {
 }
 
 impl<W: Write + Send + 'static> BlockWriter<W> {
-    /// Starts the threads; blocks are noted in `index` as they are written to `sink`.
-    pub fn create<I>(sink: W, index: Arc<Mutex<IndexWriter<I>>>, options: WriterOptions) -> io::Result<Self>
+    /// Starts the threads; blocks are noted in `index` as they are written to `sink`, sealed for the recipients if there
+    /// are any.
+    pub fn create<I>(
+        sink: W,
+        index: Arc<Mutex<IndexWriter<I>>>,
+        options: WriterOptions,
+        recipients: &[Recipient],
+    ) -> io::Result<Self>
     where
         I: Write + Send + 'static,
     {
@@ -93,6 +100,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             let body = move || compress_jobs(encoder, &queue, &given_up);
             workers.push(std::thread::Builder::new().name(format!("compress-{number}")).spawn(body)?);
         }
+        let sink = SealedWriter::create(Hashing::new(sink), recipients)?;
         let writing = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || write_blocks(sink, &index, &order, &back))?;
@@ -203,23 +211,26 @@ fn compress_jobs(mut encoder: Encoder, queue: &Receiver<Job>, given_up: &AtomicB
 }
 
 fn write_blocks<W: Write, I: Write>(
-    sink: W,
+    mut sink: SealedWriter<Hashing<W>>,
     index: &Mutex<IndexWriter<I>>,
     order: &Receiver<Pending>,
     back: &Sender<Piece>,
 ) -> io::Result<Hashing<W>> {
-    let mut sink = Hashing::new(sink);
+    // Blocks have their places in the stream before it is sealed.
+    let mut offset = 0;
     while let Ok(pending) = order.recv() {
         let mut piece =
             pending.recv().map_err(|_| io::Error::other("a compressing thread ended early"))??;
         let (bytes, raw) = (piece.frame.len() as u64, piece.raw.len() as u64);
-        let block = Block { offset: sink.bytes(), bytes, raw };
+        let block = Block { offset, bytes, raw };
+        offset += bytes;
         sink.write_all(&piece.frame)?;
         lock(index)?.append(&IndexLine::Block(block))?;
         piece.raw.clear();
         // Nobody fills it any more once the last block is submitted.
         let _ = back.send(piece);
     }
+    let mut sink = sink.finish()?;
     sink.flush()?;
     Ok(sink)
 }

@@ -6,22 +6,25 @@ use std::sync::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::block_reader::PlannedBlock;
 use super::digest::{Hashing, hex};
 use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member};
+use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_small};
 
 /// Longest line that is believed, in bytes; a path has at most 4096, and %XX triples it.
 const MAX_LINE: u64 = 1 << 20;
 
 /// Writes the index while the archive streams.
 pub struct IndexWriter<I: Write> {
-    stream: zstd::stream::write::Encoder<'static, Hashing<I>>,
+    stream: zstd::stream::write::Encoder<'static, SealedWriter<Hashing<I>>>,
     end: IndexEnd,
 }
 
 impl<I: Write> IndexWriter<I> {
-    /// Starts the index with its header line.
-    pub fn create(sink: I, header: IndexHeader) -> io::Result<Self> {
-        let mut stream = zstd::stream::write::Encoder::new(Hashing::new(sink), 3)?;
+    /// Starts the index with its header line; it is sealed for the recipients, if there are any.
+    pub fn create(sink: I, header: IndexHeader, recipients: &[Recipient]) -> io::Result<Self> {
+        let sealed = SealedWriter::create(Hashing::new(sink), recipients)?;
+        let mut stream = zstd::stream::write::Encoder::new(sealed, 3)?;
         stream.include_checksum(true)?;
         let mut writer = Self { stream, end: IndexEnd { members: 0, blocks: 0, raw: 0 } };
         writer.append(&IndexLine::Index(header))?;
@@ -46,7 +49,7 @@ impl<I: Write> IndexWriter<I> {
     pub fn finish(mut self) -> io::Result<(I, u64, String)> {
         let end = self.end;
         self.append(&IndexLine::End(end))?;
-        let mut sink = self.stream.finish()?;
+        let mut sink = self.stream.finish()?.finish()?;
         sink.flush()?;
         Ok(sink.finish())
     }
@@ -66,6 +69,9 @@ pub enum IndexError {
     /// It is not what was written.
     #[error("the index is damaged: {0}")]
     Damaged(String),
+    /// It is encrypted, and not for these keys.
+    #[error("none of the keys opens the index")]
+    WrongKey,
 }
 
 /// A whole index in memory: about 200 bytes a file and 24 bytes a block.
@@ -84,7 +90,9 @@ pub struct Index {
 impl Index {
     /// Reads the index, compares it with the SHA-256 in the manifest, and checks that its own
     /// numbers fit together: blocks and members follow each other without gap or overlap.
-    pub fn read(source: impl Read, sha256: &str) -> Result<Self, IndexError> {
+    ///
+    /// `keys` are those of an encrypted backup, none of one that is not.
+    pub fn read(source: impl Read, sha256: &str, keys: Option<&Identities>) -> Result<Self, IndexError> {
         let mut object = Vec::new();
         let mut source = source;
         source.read_to_end(&mut object).map_err(IndexError::Io)?;
@@ -92,7 +100,12 @@ impl Index {
         if found != sha256 {
             return Err(IndexError::Damaged(format!("its SHA-256 is {found}, the manifest says {sha256}")));
         }
-        Self::parse(&object)
+        match keys.map(|keys| unseal_small(&object, keys)) {
+            None => Self::parse(&object),
+            Some(Ok(plain)) => Self::parse(&plain),
+            Some(Err(UnsealError::WrongKey)) => Err(IndexError::WrongKey),
+            Some(Err(UnsealError::Damaged(what))) => Err(IndexError::Damaged(what)),
+        }
     }
 
     fn parse(object: &[u8]) -> Result<Self, IndexError> {
@@ -134,6 +147,32 @@ impl Index {
             return Err(damaged(&"the counts in its last line are not those of its lines"));
         }
         Ok(Self { header, members, blocks, raw_bytes })
+    }
+
+    /// Every block.
+    pub fn plan(&self) -> Vec<PlannedBlock> {
+        self.placed().collect()
+    }
+
+    /// The blocks in which these members are.
+    pub fn plan_for(&self, wanted: impl Fn(&Member) -> bool) -> Vec<PlannedBlock> {
+        let mut ranges =
+            self.members.iter().filter(|m| wanted(m)).map(|m| (m.header_offset, m.end_offset)).peekable();
+        let holds = |planned: &PlannedBlock| {
+            let (start, end) = (planned.raw_offset, planned.raw_offset + planned.block.raw);
+            while ranges.next_if(|(_, range_end)| *range_end <= start).is_some() {}
+            ranges.peek().is_some_and(|(range_start, _)| *range_start < end)
+        };
+        self.placed().filter(holds).collect()
+    }
+
+    fn placed(&self) -> impl Iterator<Item = PlannedBlock> {
+        let place = |raw_offset: &mut u64, (number, block): (usize, &Block)| {
+            let planned = PlannedBlock { number, raw_offset: *raw_offset, block: *block };
+            *raw_offset += block.raw;
+            Some(planned)
+        };
+        self.blocks.iter().enumerate().scan(0, place)
     }
 
     /// Bytes that a restore writes: data without holes.

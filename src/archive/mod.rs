@@ -6,7 +6,8 @@
 //! StreamReader <── BlockReader <── any Read, guided by the Index
 //! ```
 //!
-//! Nothing here knows about servers or storages: only `Read`, `Write` and numbers.
+//! Nothing here knows about servers or storages: only `Read`, `Write`, `Seek` and numbers. Where recipients are named, archive
+//! and index are sealed ([`crate::seal`]) as the last thing before they leave; offsets of blocks are those in the stream inside.
 
 mod block_reader;
 mod block_writer;
@@ -15,6 +16,7 @@ mod content;
 mod digest;
 mod index;
 mod member;
+mod object_stream;
 mod reader;
 mod sums;
 mod tar_header;
@@ -22,7 +24,7 @@ mod tar_header;
 mod tests;
 mod writer;
 
-pub use block_reader::{BlockDamage, BlockReader, DecodedBlock, ObjectDigest};
+pub use block_reader::{BlockDamage, BlockReader, DecodedBlock, ObjectDigest, PlannedBlock, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
 pub use digest::{Hashing, hex};
 pub use index::{Index, IndexError, IndexWriter};

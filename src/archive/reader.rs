@@ -18,7 +18,7 @@ pub struct StreamReader {
     current_len: u64,
     position: u64,
     damage: Vec<BlockDamage>,
-    end: Option<ObjectDigest>,
+    end: Option<Option<ObjectDigest>>,
     /// Set once the storage has failed: what a library makes of that error must not pass for damage.
     failure: Option<Failure>,
 }
@@ -81,8 +81,8 @@ impl StreamReader {
         Ok(true)
     }
 
-    /// Reads what is left of the object; its size and digest.
-    pub fn finish(mut self) -> io::Result<(ObjectDigest, Vec<BlockDamage>)> {
+    /// Reads what is left of the object; its size and digest, unless parts of it were passed over.
+    pub fn finish(mut self) -> io::Result<(Option<ObjectDigest>, Vec<BlockDamage>)> {
         while self.next_block()? {}
         let end = self.end.ok_or_else(|| io::Error::other("the archive has not been read to its end"))?;
         Ok((end, self.damage))
@@ -101,8 +101,8 @@ impl StreamReader {
             }
             return Ok(false);
         };
-        self.current_start += self.current_len;
-        self.current_len = next.block.raw;
+        self.current_start = next.planned.raw_offset;
+        self.current_len = next.planned.block.raw;
         if let Err(damage) = &next.bytes {
             self.damage.push(damage.clone());
         }
@@ -117,6 +117,9 @@ impl Read for StreamReader {
             if !self.next_block()? {
                 return Ok(0);
             }
+        }
+        if self.position < self.current_start {
+            return Err(io::Error::other("a part of the archive that was not asked for"));
         }
         match &self.current {
             Ok(bytes) => {

@@ -2,7 +2,6 @@
 
 use std::io::{self, Cursor, Read};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use super::*;
 use crate::model::{ArchivePath, Compression, IndexHeader, MemberKind};
@@ -61,7 +60,8 @@ fn write_sample(compression: Compression) -> Written {
         gtid: "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:6 0".parse().unwrap(),
         compression,
     };
-    let mut writer = ArchiveWriter::create(Vec::new(), Vec::new(), header, options(compression)).unwrap();
+    let mut writer =
+        ArchiveWriter::create(Vec::new(), Vec::new(), header, options(compression), &[]).unwrap();
     writer.append_generated(member(IDENTITY_MEMBER), b"{}").unwrap();
     writer.append_directory(member("db")).unwrap();
     writer.append_file(member("db/empty"), 0, None, &mut Bytes(Cursor::default(), false)).unwrap();
@@ -94,13 +94,13 @@ fn write_sample(compression: Compression) -> Written {
     let summary = writer.finish().unwrap();
     assert_eq!(summary.files, 9);
     assert_eq!(summary.archive_bytes, summary.archive.len() as u64);
-    let index = Index::read(&summary.index[..], &summary.index_sha256).unwrap();
+    let index = Index::read(&summary.index[..], &summary.index_sha256, None).unwrap();
     Written { archive: summary.archive, index, archive_sha256: summary.archive_sha256 }
 }
 
 fn stream(archive: Vec<u8>, index: &Index) -> StreamReader {
-    let blocks: Arc<[_]> = index.blocks.clone().into();
-    StreamReader::new(BlockReader::open(Cursor::new(archive), blocks, index.header.compression, 3).unwrap())
+    let options = ReaderOptions { compression: index.header.compression, threads: 3, keys: None };
+    StreamReader::new(BlockReader::open(Cursor::new(archive), index.plan(), &options).unwrap())
 }
 
 /// Names and reasons of the members that cannot be read.
@@ -132,7 +132,7 @@ fn what_is_written_is_read_back() {
         assert!(written.index.blocks.len() > 5, "several blocks");
         assert_eq!(damaged_members(written.archive.clone(), &written.index), [], "{compression}");
         let (digest, damage) = stream(written.archive, &written.index).finish().unwrap();
-        assert_eq!((digest.sha256, damage), (written.archive_sha256, vec![]));
+        assert_eq!((digest.unwrap().sha256, damage), (written.archive_sha256, vec![]));
     }
 }
 
@@ -261,6 +261,7 @@ fn a_full_disk_at_any_write_is_its_own_error() {
                 Vec::new(),
                 header.clone(),
                 options(Compression::None),
+                &[],
             )?;
             for seed in 0..6 {
                 let name = format!("t{seed}");
@@ -283,17 +284,17 @@ fn an_index_that_lies_is_refused() {
     let written = write_sample(Compression::Zstd);
     let header = written.index.header.clone();
     let text = |lines: &[crate::model::IndexLine]| {
-        let mut writer = IndexWriter::create(Vec::new(), header.clone()).unwrap();
+        let mut writer = IndexWriter::create(Vec::new(), header.clone(), &[]).unwrap();
         for line in lines {
             writer.append(line).unwrap();
         }
         writer.finish().unwrap()
     };
     let (bytes, _, sha) = text(&[]);
-    assert!(Index::read(&bytes[..], &sha).is_ok());
-    assert!(matches!(Index::read(&bytes[..], "00"), Err(IndexError::Damaged(_))));
+    assert!(Index::read(&bytes[..], &sha, None).is_ok());
+    assert!(matches!(Index::read(&bytes[..], "00", None), Err(IndexError::Damaged(_))));
     assert!(matches!(
-        Index::read(&bytes[..bytes.len() - 9], &hex_of(&bytes[..bytes.len() - 9])),
+        Index::read(&bytes[..bytes.len() - 9], &hex_of(&bytes[..bytes.len() - 9]), None),
         Err(IndexError::Damaged(_))
     ));
     for (lines, what) in [
@@ -303,7 +304,7 @@ fn an_index_that_lies_is_refused() {
         (&format!("{}\n{{\"other\":{{}}}}\n{END}", json(&header)), "unknown variant"),
     ] {
         let object = zstd::encode_all(lines.as_bytes(), 1).unwrap();
-        let error = Index::read(&object[..], &hex_of(&object)).unwrap_err().to_string();
+        let error = Index::read(&object[..], &hex_of(&object), None).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
     }
     let mut escaping = written.index.members[0].clone();
@@ -312,7 +313,7 @@ fn an_index_that_lies_is_refused() {
     let block = crate::model::Block { offset: 0, bytes: 1, raw: 1 << 20 };
     let (bytes, _, sha) =
         text(&[crate::model::IndexLine::Block(block), crate::model::IndexLine::Member(escaping)]);
-    let error = Index::read(&bytes[..], &sha).unwrap_err().to_string();
+    let error = Index::read(&bytes[..], &sha, None).unwrap_err().to_string();
     assert!(error.contains("unsafe path"), "{error}");
 }
 
@@ -336,7 +337,8 @@ fn more_threads_than_cores_never_wait_for_each_other() {
         let header = write_sample(Compression::None).index.header;
         for threads in [2, 3, 8, 32] {
             let options = WriterOptions { compression: Compression::Zstd, level: 1, threads };
-            let mut writer = ArchiveWriter::create(io::sink(), io::sink(), header.clone(), options).unwrap();
+            let mut writer =
+                ArchiveWriter::create(io::sink(), io::sink(), header.clone(), options, &[]).unwrap();
             for number in 0..20 {
                 let size = 64 << 20;
                 let name = format!("t{number}");

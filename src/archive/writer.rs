@@ -15,6 +15,7 @@ use super::member::{NewMember, Segment, Source, fill_tar_blocks, stored_bytes};
 use super::sums::sum_line;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
 use crate::model::{ArchivePath, IndexHeader, IndexLine, Member, MemberKind};
+use crate::seal::Recipient;
 
 /// Bytes read from a file at once.
 const CHUNK: usize = 256 << 10;
@@ -73,15 +74,17 @@ pub struct ArchiveWriter<W, I: Write> {
 }
 
 impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
-    /// Starts an archive that goes to `archive`, and its index that goes to `index`.
+    /// Starts an archive that goes to `archive`, and its index that goes to `index`; both are sealed for the recipients,
+    /// if there are any.
     pub fn create(
         archive: W,
         index: I,
         header: IndexHeader,
         options: WriterOptions,
+        recipients: &[Recipient],
     ) -> Result<Self, ArchiveError> {
-        let index = Arc::new(Mutex::new(IndexWriter::create(index, header)?));
-        let stream = BlockWriter::create(archive, Arc::clone(&index), options)?;
+        let index = Arc::new(Mutex::new(IndexWriter::create(index, header, recipients)?));
+        let stream = BlockWriter::create(archive, Arc::clone(&index), options, recipients)?;
         Ok(Self {
             stream,
             index,

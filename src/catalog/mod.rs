@@ -36,6 +36,8 @@ pub const MANIFEST: &str = "manifest.json";
 pub const STATUS: &str = "status.json";
 /// The index object.
 pub const INDEX: &str = "index.json.zst";
+/// What the names of archive and index end with where they are encrypted.
+pub const SEALED: &str = ".age";
 /// Largest manifest or status that is read, bytes.
 const SMALL: u64 = 1 << 20;
 

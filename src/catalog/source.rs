@@ -6,8 +6,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{CatalogError, MANIFEST, object_name, plausible, read_manifest};
-use crate::archive::{Index, IndexError};
+use crate::archive::{Index, IndexError, ReaderOptions};
 use crate::model::{Manifest, MemberKind};
+use crate::seal::{self, Identities};
 use crate::storage::{ObjectReader, Storage, StorageError};
 
 /// An object of a backup that is not what was written.
@@ -33,12 +34,27 @@ pub enum SourceError {
         /// What is wrong.
         damage: Damage,
     },
+    /// It is encrypted, and the keys that were given, if any, do not open it.
+    #[error("backup '{id}' is encrypted for {recipients}; {cure}")]
+    Locked {
+        /// The backup.
+        id: String,
+        /// The public keys.
+        recipients: String,
+        /// What was tried, and what to do.
+        cure: String,
+    },
 }
 
 impl SourceError {
     /// The backup is not what was written, as opposed to a storage that cannot be read now.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
+    }
+
+    /// Whether another key would help.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked { .. })
     }
 }
 
@@ -47,12 +63,52 @@ pub struct Source {
     storage: Arc<dyn Storage>,
     cluster: String,
     manifest: Manifest,
+    keys: Option<Arc<Identities>>,
 }
 
 impl Source {
     /// The backup with this manifest in the folder of this cluster.
     pub fn new(storage: Arc<dyn Storage>, cluster: String, manifest: Manifest) -> Self {
-        Self { storage, cluster, manifest }
+        Self { storage, cluster, manifest, keys: None }
+    }
+
+    /// The same with the keys that may open it.
+    #[must_use]
+    pub fn with_keys(self, keys: Option<Arc<Identities>>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// Whether nothing but its manifest can be read without a key.
+    pub fn is_encrypted(&self) -> bool {
+        self.manifest.archive.encryption.is_some()
+    }
+
+    /// The keys where they are needed.
+    fn keys(&self) -> Result<Option<Arc<Identities>>, SourceError> {
+        match (&self.keys, self.is_encrypted()) {
+            (_, false) => Ok(None),
+            (Some(keys), true) => Ok(Some(Arc::clone(keys))),
+            (None, true) => Err(self.locked(
+                "name the file of a secret key with --identity-file or the setting identity-file".into(),
+            )),
+        }
+    }
+
+    fn locked(&self, cure: String) -> SourceError {
+        let recipients = self.manifest.archive.recipients.join(", ");
+        SourceError::Locked { id: self.manifest.id.to_string(), recipients, cure }
+    }
+
+    fn wrong_key(&self) -> SourceError {
+        let held = self.keys.as_ref().map_or_else(String::new, |keys| {
+            format!("the keys in '{}' are those of {}", keys.file().display(), keys.public().join(", "))
+        });
+        self.locked(held)
+    }
+
+    /// How its archive is read.
+    pub fn reader_options(&self, index: &Index, threads: usize) -> Result<ReaderOptions, SourceError> {
+        Ok(ReaderOptions { compression: index.header.compression, threads, keys: self.keys()? })
     }
 
     /// Its manifest.
@@ -138,14 +194,18 @@ impl Source {
     pub fn read_index(&self) -> Result<Index, SourceError> {
         let IndexName { name, bytes, sha256 } = IndexName::of(&self.manifest);
         let damaged = |what: String| self.damaged(name, what);
+        let keys = self.keys()?;
         let object = match self.storage.open(&self.object(name)) {
             Err(error) if error.is_not_found() => return Err(damaged("it is missing".into())),
             object => object?,
         };
         let index =
-            Index::read(object.take(bytes.saturating_add(1)), sha256).map_err(|error| match error {
-                IndexError::Io(cause) => self.read_failed(name, cause).into(),
-                IndexError::Damaged(what) => damaged(what),
+            Index::read(object.take(bytes.saturating_add(1)), sha256, keys.as_deref()).map_err(|error| {
+                match error {
+                    IndexError::Io(cause) => self.read_failed(name, cause).into(),
+                    IndexError::Damaged(what) => damaged(what),
+                    IndexError::WrongKey => self.wrong_key(),
+                }
             })?;
         match plausible::objection(&index) {
             Some(what) => Err(damaged(what)),
@@ -171,8 +231,14 @@ impl Source {
         if header.compression != manifest.archive.compression {
             damage.push(differs("compression", &manifest.archive.compression, &header.compression));
         }
+        let stored = index.blocks.iter().map(|block| block.bytes).sum();
+        // How long the header of an encrypted one is nobody knows before it is read.
+        let stored = match self.is_encrypted() && seal::fits(manifest.archive.bytes, stored) {
+            true => manifest.archive.bytes,
+            false => stored,
+        };
         let sums: [(&str, u64, u64); 3] = [
-            ("archive bytes", manifest.archive.bytes, index.blocks.iter().map(|block| block.bytes).sum()),
+            ("archive bytes", manifest.archive.bytes, stored),
             ("files", manifest.files, files().count() as u64),
             ("data bytes", manifest.data_bytes, files().fold(0, |sum, file| sum.saturating_add(file.size))),
         ];

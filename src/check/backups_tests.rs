@@ -34,6 +34,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
             sha256: String::new(),
             compression: Compression::Zstd,
             encryption: None,
+            recipients: Vec::new(),
         },
         index: IndexObject { name: "i".into(), bytes: 1, sha256: String::new() },
         damaged_pages: 0,

@@ -18,6 +18,9 @@ pub struct CommonArgs {
     /// Backups of this cluster only (wsrep_cluster_name)
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// File of the secret key for encrypted backups, of age or SSH
+    #[arg(long, value_name = "FILE")]
+    identity_file: Option<String>,
     /// Read only this option file
     #[arg(long, value_name = "FILE")]
     defaults_file: Option<std::path::PathBuf>,
@@ -64,6 +67,7 @@ impl CommonArgs {
         let mut flags = SettingsOverrides {
             repository: self.repository.clone(),
             cluster: self.cluster.clone(),
+            identity_file: self.identity_file.clone(),
             ..SettingsOverrides::default()
         };
         add(&mut flags);

@@ -29,6 +29,7 @@ use crate::config::Settings;
 use crate::exit;
 use crate::model::ManifestError;
 use crate::restore::RestoreError;
+use crate::seal::Identities;
 use crate::storage::{self, Storage, StorageError};
 
 /// What a command works with.
@@ -53,6 +54,17 @@ impl Context {
     pub fn find(&self, selector: &Selector) -> Result<Source, CommandError> {
         let (cluster, manifest) = selector.find(self.storage.as_ref(), self.cluster())?;
         Ok(Source::new(Arc::clone(&self.storage), cluster, manifest))
+    }
+
+    /// The same with the keys that it needs, where they are set.
+    pub fn find_to_read(&self, selector: &Selector) -> Result<Source, CommandError> {
+        let source = self.find(selector)?;
+        let Some(file) = self.settings.identity_file.as_ref().filter(|_| source.is_encrypted()) else {
+            return Ok(source);
+        };
+        let ask = |prompt: &str| rpassword::prompt_password(prompt).ok();
+        let keys = Identities::read(file, &ask).map_err(|error| CommandError::Usage(error.to_string()))?;
+        Ok(source.with_keys(Some(Arc::new(keys))))
     }
 
     /// The name of the cluster to look at, where one is set.
@@ -126,7 +138,11 @@ impl From<CatalogError> for CommandError {
 
 impl From<SourceError> for CommandError {
     fn from(error: SourceError) -> Self {
-        if error.is_damage() { Self::Damaged(error.to_string()) } else { Self::Failed(error.to_string()) }
+        match error {
+            SourceError::Damaged { .. } => Self::Damaged(error.to_string()),
+            SourceError::Locked { .. } => Self::Usage(error.to_string()),
+            SourceError::Storage(_) => Self::Failed(error.to_string()),
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         flags.members.clone_from(&args.members);
     })?;
     request.threads = context.settings.threads;
-    let source = context.find(&selector)?;
+    let source = context.find_to_read(&selector)?;
     let gtid = &source.manifest().gtid;
     let ist = match request.purpose {
         Purpose::Node => ist_outlook(&context.settings, &files, gtid),

@@ -72,6 +72,7 @@ fn as_text(manifest: &Manifest, hold: String) -> String {
         ("InnoDB page size", page_size),
         ("Data", format!("{} in {} files", bytes(manifest.data_bytes), grouped(manifest.files))),
         ("Stored", stored(manifest)),
+        ("Encrypted", encrypted(manifest)),
         ("Archive SHA-256", manifest.archive.sha256.clone()),
         ("Hold", hold),
         ("Damaged pages", grouped(manifest.damaged_pages)),
@@ -87,6 +88,14 @@ fn as_text(manifest: &Manifest, hold: String) -> String {
         lines.push(("Warning", warning.clone()));
     }
     lines.into_iter().map(|(name, value)| format!("{name:<17} {value}\n")).collect()
+}
+
+fn encrypted(manifest: &Manifest) -> String {
+    match manifest.archive.recipients.as_slice() {
+        _ if manifest.archive.encryption.is_none() => "no".into(),
+        [] => "yes".into(),
+        recipients => format!("for {}", recipients.join(", ")),
+    }
 }
 
 fn stored(manifest: &Manifest) -> String {

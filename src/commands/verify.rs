@@ -29,7 +29,7 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context(args.threads.clone())?;
-    let source = context.find(&selector)?;
+    let source = context.find_to_read(&selector)?;
     let started = Instant::now();
     let interrupted = interruption();
     let bar = Bar::new("verifying", source.manifest().data_bytes);

@@ -18,13 +18,15 @@ const GROUP: &str = "wsrep_sst_backup";
 const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
 /// Every setting there is. Their order is that of [`Gathered`]'s slots.
-pub(super) const NAMES: [&str; 39] = [
+pub(super) const NAMES: [&str; 41] = [
     "repository",
     "cluster",
     "method",
     "compression",
     "compression-level",
     "threads",
+    "encrypt-to",
+    "identity-file",
     "freeze-timeout",
     "flush-timeout",
     "primary-timeout",
@@ -63,6 +65,9 @@ pub(super) const NAMES: [&str; 39] = [
 const SWITCHES: [&str; 4] =
     ["allow-rocksdb", "ssl-verify-server-cert", "prune-after-backup", "s3-path-style"];
 
+/// The settings of which each line of the option files adds to the lines before it. Another layer replaces them all.
+const LISTS: [&str; 1] = ["encrypt-to"];
+
 /// Flags of the command line, as text; they override everything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is the flag of that name, described by its setting")]
@@ -73,6 +78,8 @@ pub struct SettingsOverrides {
     pub compression: Option<String>,
     pub compression_level: Option<String>,
     pub threads: Option<String>,
+    pub encrypt_to: Option<String>,
+    pub identity_file: Option<String>,
     pub freeze_timeout: Option<String>,
     pub flush_timeout: Option<String>,
     pub primary_timeout: Option<String>,
@@ -118,6 +125,8 @@ impl SettingsOverrides {
             self.compression.as_deref(),
             self.compression_level.as_deref(),
             self.threads.as_deref(),
+            self.encrypt_to.as_deref(),
+            self.identity_file.as_deref(),
             self.freeze_timeout.as_deref(),
             self.flush_timeout.as_deref(),
             self.primary_timeout.as_deref(),
@@ -211,12 +220,14 @@ pub(super) enum Said {
 #[derive(Debug)]
 pub(super) struct Gathered {
     slots: [Option<(Said, Origin)>; NAMES.len()],
+    /// What was said in the option files about [`LISTS`], before the last word.
+    earlier: Vec<(&'static str, Said, Origin)>,
     pub(super) warnings: Vec<String>,
 }
 
 impl Default for Gathered {
     fn default() -> Self {
-        Self { slots: [const { None }; NAMES.len()], warnings: Vec::new() }
+        Self { slots: [const { None }; NAMES.len()], earlier: Vec::new(), warnings: Vec::new() }
     }
 }
 
@@ -260,6 +271,22 @@ impl Gathered {
         self.slots[slot].take()
     }
 
+    /// The same for a setting of [`LISTS`]: everything that counts, in its order.
+    pub(super) fn take_all(&mut self, name: &str) -> Vec<(Said, Origin)> {
+        let Some(last) = self.take(name) else { return Vec::new() };
+        let adds = matches!(last.1, Origin::File { .. });
+        let mut all: Vec<(Said, Origin)> = self
+            .earlier
+            .extract_if(.., |(list, ..)| *list == name)
+            .map(|(_, said, from)| (said, from))
+            .collect();
+        if !adds {
+            all.clear();
+        }
+        all.push(last);
+        all
+    }
+
     fn file_setting(&mut self, setting: &Setting) -> Result<(), ConfigError> {
         let origin = Origin::File { path: setting.file.clone(), line: setting.line };
         let value = setting.value.as_deref();
@@ -269,7 +296,10 @@ impl Gathered {
         };
         let plain = value.map_or(Said::Bare, |text| Said::Text(Secret::from(text.to_owned())));
         if let Some(slot) = position(name) {
-            self.slots[slot] = Some((plain, origin));
+            let before = self.slots[slot].replace((plain, origin));
+            if let Some((said, from)) = before.filter(|_| LISTS.contains(&name)) {
+                self.earlier.push((NAMES[slot], said, from));
+            }
             return Ok(());
         }
         let switched = split_prefix(name).and_then(|(prefix, rest)| {

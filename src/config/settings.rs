@@ -16,6 +16,7 @@ use super::s3::{self, S3Settings};
 use super::secret::Secret;
 use super::value::{self, BinlogChoice, Method, ValueError};
 use crate::model::{Compression, HostPort};
+use crate::seal::Recipient;
 
 /// The longest freeze unless told otherwise.
 const FREEZE_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -43,6 +44,10 @@ pub struct Settings {
     pub compression_level: i32,
     /// Threads that compress: 1 to 256.
     pub threads: usize,
+    /// Whom archive and index are encrypted for; nobody: they are not.
+    pub encrypt_to: Vec<Recipient>,
+    /// The secret keys that open encrypted backups.
+    pub identity_file: Option<PathBuf>,
     /// The longest the server may stay frozen before the backup is given up.
     pub freeze_timeout: Duration,
     /// How long to wait for `FLUSH TABLES WITH READ LOCK`.
@@ -153,6 +158,8 @@ impl Settings {
             compression_level,
             threads: value_of(&mut given, "threads", |text| value::number(text, &(1..=MAX_THREADS)))?
                 .unwrap_or_else(cores),
+            encrypt_to: recipients(&mut given)?,
+            identity_file: value_of(&mut given, "identity-file", path)?,
             freeze_timeout: value_of(&mut given, "freeze-timeout", duration::parse)?
                 .unwrap_or(FREEZE_TIMEOUT),
             flush_timeout: value_of(&mut given, "flush-timeout", duration::parse)?.unwrap_or(FLUSH_TIMEOUT),
@@ -185,13 +192,20 @@ fn value_from<T>(
     let Some((said, origin)) = given.take(name) else {
         return Ok(None);
     };
-    let value = match &said {
-        Said::Text(text) => utf8(text.expose()).and_then(read),
-        Said::Bare | Said::Switched(_) => Err(ValueError::new(format!("needs a value: {name}=…"))),
-    };
-    match value {
+    match text_value(name, &said, read) {
         Ok(value) => Ok(Some((value, origin))),
         Err(problem) => Err(ConfigError::Value { name, origin, problem }),
+    }
+}
+
+fn text_value<T>(
+    name: &'static str,
+    said: &Said,
+    read: impl FnOnce(&str) -> Result<T, ValueError>,
+) -> Result<T, ValueError> {
+    match said {
+        Said::Text(text) => utf8(text.expose()).and_then(read),
+        Said::Bare | Said::Switched(_) => Err(ValueError::new(format!("needs a value: {name}=…"))),
     }
 }
 
@@ -214,6 +228,28 @@ fn switch(given: &mut Gathered, name: &'static str, default: bool) -> Result<boo
             ConfigError::Value { name, origin, problem: ValueError::new(problem) }
         }),
     }
+}
+
+/// Public keys, several of them on a line with commas between them, each once.
+fn recipients(given: &mut Gathered) -> Result<Vec<Recipient>, ConfigError> {
+    let name = "encrypt-to";
+    let read = |text: &str| -> Result<Vec<Recipient>, ValueError> {
+        let parts = string(text)?;
+        let parts = parts.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty());
+        let keys = parts.map(Recipient::read).collect::<Result<Vec<_>, _>>().map_err(ValueError::new)?;
+        Ok(keys.into_iter().flatten().collect())
+    };
+    let mut all: Vec<Recipient> = Vec::new();
+    for (said, origin) in given.take_all(name) {
+        let keys =
+            text_value(name, &said, read).map_err(|problem| ConfigError::Value { name, origin, problem })?;
+        for key in keys {
+            if !all.contains(&key) {
+                all.push(key);
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn retention(given: &mut Gathered) -> Result<Retention, ConfigError> {

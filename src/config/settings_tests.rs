@@ -2,6 +2,7 @@ use super::*;
 use crate::config::ServerEncryption;
 
 const FILE: &str = "/etc/mysql/x.cnf";
+const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 fn directory(path: &str) -> RepositoryUrl {
@@ -44,6 +45,8 @@ fn without_a_word_the_documented_defaults_hold() {
         compression: Compression::Zstd,
         compression_level: 1,
         threads: std::thread::available_parallelism().unwrap().get().min(256),
+        encrypt_to: vec![],
+        identity_file: None,
         freeze_timeout: Duration::from_secs(3600),
         flush_timeout: Duration::from_secs(60),
         primary_timeout: Duration::from_secs(1800),
@@ -69,12 +72,13 @@ fn without_a_word_the_documented_defaults_hold() {
 #[test]
 fn every_setting_can_come_from_a_file() {
     let settings = from_file(
-        "repository=s3://bucket/p\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
+        &format!("encrypt-to={SSH_KEY}\nidentity_file=/id\n\
+         repository=s3://bucket/p\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
          freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nprimary-timeout=6\nstall-timeout=7\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s\n\
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
          s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
-         s3-profile=p\ns3-ca-file=/s3ca\ns3-sse=aws:kms\ns3-sse-kms-key=n\ns3-max-parts=1000\nskip-s3-path-style",
+         s3-profile=p\ns3-ca-file=/s3ca\ns3-sse=aws:kms\ns3-sse-kms-key=n\ns3-max-parts=1000\nskip-s3-path-style"),
     )
     .unwrap();
     let expected = Settings {
@@ -84,6 +88,8 @@ fn every_setting_can_come_from_a_file() {
         compression: Compression::Gzip,
         compression_level: 9,
         threads: 3,
+        encrypt_to: Recipient::read(SSH_KEY).unwrap(),
+        identity_file: Some(PathBuf::from("/id")),
         freeze_timeout: Duration::from_secs(5400),
         flush_timeout: Duration::from_secs(5),
         primary_timeout: Duration::from_secs(6),
@@ -167,6 +173,8 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         ("s3-sse-kms-key", "n"),
         ("s3-max-parts", "99"),
         ("s3-path-style", "on"),
+        ("encrypt-to", SSH_KEY),
+        ("identity-file", "/id"),
     ];
     let lines: Vec<String> = texts.iter().map(|(name, text)| format!("{name}={text}")).collect();
     let by_file = from_file(&lines.join("\n")).unwrap();
@@ -218,8 +226,37 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         s3_sse_customer_key: None,
         s3_max_parts: text(36),
         s3_path_style: text(37),
+        encrypt_to: text(38),
+        identity_file: text(39),
     };
     assert_eq!(resolve("", &[], &flags).unwrap(), by_file);
+}
+
+#[test]
+fn recipients_add_up_in_files_and_are_replaced_by_the_environment() {
+    let other = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let keys = |settings: Result<Settings, String>| {
+        settings.unwrap().encrypt_to.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let lines =
+        format!("encrypt-to={other}\nthreads=1\nloose-encrypt_to={SSH_KEY} a comment\nencrypt-to={other}");
+    assert_eq!(keys(from_file(&lines)), [other, SSH_KEY]);
+    assert_eq!(keys(from_file(&format!("encrypt-to={other}, {SSH_KEY}"))), [other, SSH_KEY]);
+    let env = [("WSREP_SST_BACKUP_ENCRYPT_TO", other)];
+    assert_eq!(keys(resolve(&format!("encrypt-to={SSH_KEY}"), &env, &SettingsOverrides::default())), [other]);
+    assert_eq!(keys(from_file("threads=1")), Vec::<String>::new());
+    // The line that is wrong is named, not the last one. Nobody is left without encryption by a slip.
+    for (lines, what) in [
+        (
+            format!("encrypt-to=nobody\nencrypt-to={other}"),
+            "x.cnf line 2: encrypt-to: 'nobody' is no public key",
+        ),
+        (format!("encrypt-to={other}\nencrypt-to"), "x.cnf line 3: encrypt-to: needs a value"),
+        ("encrypt-to=".to_owned(), "x.cnf line 2: encrypt-to: is empty"),
+    ] {
+        let error = from_file(&lines).unwrap_err();
+        assert!(error.contains(what), "{error}");
+    }
 }
 
 #[test]
@@ -243,7 +280,7 @@ fn faults_name_their_place_and_what_would_be_right() {
             "user=x\nrepositroy=/x",
             "/etc/mysql/x.cnf line 3: unknown option 'repositroy'; did you mean 'repository'?",
         ),
-        ("encrypt_to=x", "/etc/mysql/x.cnf line 2: unknown option 'encrypt_to'"),
+        ("drill_on=x", "/etc/mysql/x.cnf line 2: unknown option 'drill_on'"),
         ("skip-user", "/etc/mysql/x.cnf line 2: unknown option 'skip-user'"),
         ("repository", "/etc/mysql/x.cnf line 2: repository: needs a value: repository=…"),
         ("cluster=", "/etc/mysql/x.cnf line 2: cluster: is empty; give it a value or leave it out"),
@@ -331,8 +368,8 @@ fn switches_and_loose_names_work_as_in_mariadb() {
     ] {
         assert_eq!(from_file(lines).unwrap().allow_rocksdb, on, "{lines}");
     }
-    let settings = from_file("loose-encrypt-to=x\nloose_user=u").unwrap();
-    assert_eq!(settings.warnings, ["/etc/mysql/x.cnf line 2: unknown option 'loose-encrypt-to' is skipped"]);
+    let settings = from_file("loose-drill-on=x\nloose_user=u").unwrap();
+    assert_eq!(settings.warnings, ["/etc/mysql/x.cnf line 2: unknown option 'loose-drill-on' is skipped"]);
     assert_eq!(settings.user.as_deref(), Some("u"));
 }
 

@@ -6,7 +6,8 @@ use crate::archive::{
     ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions,
 };
 use crate::capture::{self, CaptureError, FileList};
-use crate::catalog::{INDEX, object_name};
+use crate::catalog::{INDEX, SEALED, object_name};
+use crate::config::Settings;
 use crate::model::{ArchivePath, FORMAT, IndexHeader, WsrepGtid};
 use crate::storage::{ObjectWriter, StorageError};
 
@@ -20,12 +21,18 @@ pub(super) struct Objects {
 
 /// Opens both objects. Before the freeze: what cannot be created costs none, and is taken away while the server runs.
 pub(super) fn create_objects(run: &Run, expected: &FileList) -> Result<Objects, StorageError> {
-    let name = |name| object_name(&run.folder, &run.id, name);
-    let archive = name(run.settings.compression.archive_name());
+    let name = |name: &str| object_name(&run.folder, &run.id, name);
+    let (archive, index) = object_names(&run.settings);
     Ok(Objects {
-        archive: run.storage.create_large(&archive, at_most(expected))?,
-        index: run.storage.create(&name(INDEX))?,
+        archive: run.storage.create_large(&name(&archive), at_most(expected))?,
+        index: run.storage.create(&name(&index))?,
     })
+}
+
+/// The names of archive and index.
+pub(super) fn object_names(settings: &Settings) -> (String, String) {
+    let sealed = if settings.encrypt_to.is_empty() { "" } else { SEALED };
+    (format!("{}{sealed}", settings.compression.archive_name()), format!("{INDEX}{sealed}"))
 }
 
 /// What the archive cannot exceed, if the data does not grow by more than a tenth until the freeze: headers, digests
@@ -43,7 +50,8 @@ pub(super) fn start_archive(run: &Run, identity: &Identity, objects: Objects) ->
     let options =
         WriterOptions { compression, level: run.settings.compression_level, threads: run.settings.threads };
     let mut archive =
-        ArchiveWriter::create(objects.archive, objects.index, header, options).map_err(CaptureError::from)?;
+        ArchiveWriter::create(objects.archive, objects.index, header, options, &run.settings.encrypt_to)
+            .map_err(CaptureError::from)?;
     let content = identity
         .to_bytes(run)
         .map_err(|error| DonateError::System("cannot write the identity", error.into()))?;

@@ -5,13 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::members::object_names;
 use super::{DonateError, Run};
 use crate::archive::ArchiveSummary;
 use crate::capture::Watch;
-use crate::catalog::{INDEX, MANIFEST, object_name};
+use crate::catalog::{MANIFEST, object_name};
 use crate::model::{
     ArchiveObject, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity, WsrepGtid,
 };
+use crate::seal::AGE;
 use crate::storage::{ObjectWriter, StorageError};
 
 /// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
@@ -62,6 +64,8 @@ pub(super) struct Taken {
     pub(super) frozen_time: Duration,
     pub(super) vanished: u64,
     pub(super) warnings: Vec<String>,
+    /// Those that name files.
+    pub(super) about_files: Vec<String>,
 }
 
 /// Makes archive and index durable, then lets the manifest appear.
@@ -85,15 +89,21 @@ pub(super) fn publish(
             taken.vanished
         ));
     }
-    for path in &summary.damaged_files {
-        warnings.push(format!(
-            "'{path}' has InnoDB pages with a wrong checksum: the server's own file is damaged"
-        ));
-    }
-    for warning in &warnings {
+    let mut about_files = taken.about_files;
+    about_files.extend(summary.damaged_files.iter().map(|path| {
+        format!("'{path}' has InnoDB pages with a wrong checksum: the server's own file is damaged")
+    }));
+    for warning in warnings.iter().chain(&about_files) {
         log::warn!("{warning}");
     }
-    let compression = run.settings.compression;
+    if run.settings.encrypt_to.is_empty() {
+        warnings.append(&mut about_files);
+    } else if !about_files.is_empty() {
+        // The manifest is not encrypted.
+        warnings.push(format!("{} more name files: they stand in the donor's error log", about_files.len()));
+    }
+    let (archive, index) = object_names(&run.settings);
+    let recipients: Vec<String> = run.settings.encrypt_to.iter().map(ToString::to_string).collect();
     let manifest = Manifest {
         format: FORMAT,
         id: run.id.clone(),
@@ -113,13 +123,14 @@ pub(super) fn publish(
         data_bytes: summary.data_bytes,
         files: summary.files,
         archive: ArchiveObject {
-            name: compression.archive_name().into(),
+            name: archive,
             bytes: summary.archive_bytes,
             sha256: summary.archive_sha256,
-            compression,
-            encryption: None,
+            compression: run.settings.compression,
+            encryption: (!recipients.is_empty()).then(|| AGE.into()),
+            recipients,
         },
-        index: IndexObject { name: INDEX.into(), bytes: summary.index_bytes, sha256: summary.index_sha256 },
+        index: IndexObject { name: index, bytes: summary.index_bytes, sha256: summary.index_sha256 },
         damaged_pages: summary.damaged_pages,
         warnings,
         tool: tool(),
@@ -131,7 +142,8 @@ pub(super) fn publish(
 
 /// Takes back what a failed run has published, the manifest first. What was never there is no error.
 pub(super) fn discard(run: &Run) {
-    for name in [MANIFEST, run.settings.compression.archive_name(), INDEX] {
+    let (archive, index) = object_names(&run.settings);
+    for name in [MANIFEST, &archive, &index] {
         if let Err(error) = run.storage.remove(&object_name(&run.folder, &run.id, name)) {
             log::warn!("{error}");
         }

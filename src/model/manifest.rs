@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::Compression;
 use super::{BackupId, WsrepGtid};
+use crate::seal;
 
 /// The newest format that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -93,8 +94,11 @@ pub struct ArchiveObject {
     pub sha256: String,
     /// Compression of its blocks.
     pub compression: Compression,
-    /// Encryption of the object; none in format 1.
+    /// Encryption of this object and of the index: [`crate::seal::AGE`], or none.
     pub encryption: Option<String>,
+    /// The public keys that they are encrypted for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
 }
 
 /// The index object.
@@ -127,7 +131,7 @@ pub enum ManifestError {
         /// The number in the manifest.
         found: u64,
     },
-    /// Format 1 has a field for it and no method; a later program may have one.
+    /// A later program may know other methods.
     #[error(
         "the archive is encrypted with '{0}', which this program does not know: use a newer wsrep_sst_backup"
     )]
@@ -150,7 +154,7 @@ impl Manifest {
             return Err(ManifestError::Damaged("there is no format 0".into()));
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(damaged)?;
-        if let Some(method) = &manifest.archive.encryption {
+        if let Some(method) = manifest.archive.encryption.as_ref().filter(|method| *method != seal::AGE) {
             return Err(ManifestError::Encrypted(method.clone()));
         }
         for name in [&manifest.archive.name, &manifest.index.name] {

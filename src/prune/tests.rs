@@ -136,7 +136,7 @@ impl Storage for Mortal {
         self.inner.objects(folder)
     }
 
-    fn open(&self, name: &str) -> Result<Box<dyn std::io::Read + Send>, StorageError> {
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         self.inner.open(name)
     }
 

@@ -26,7 +26,6 @@ mod write;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
@@ -165,8 +164,8 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
 
 fn open_stream(source: &Source, index: &Index, threads: usize) -> Result<StreamReader, RestoreError> {
     let archive = source.open_archive().map_err(SourceError::from)?;
-    let blocks: Arc<[_]> = index.blocks.clone().into();
-    let blocks = BlockReader::open(archive, blocks, index.header.compression, threads)
+    let options = source.reader_options(index, threads)?;
+    let blocks = BlockReader::open(archive, index.plan(), &options)
         .map_err(|error| RestoreError::Refused(format!("cannot start reading the archive: {error}")))?;
     Ok(StreamReader::new(blocks))
 }
@@ -251,12 +250,17 @@ fn restore_member(
 /// The whole object must be what the manifest says, also where no file lies.
 fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> Result<(), RestoreError> {
     (control.progress)(stream.position());
-    let (digest, _) = stream.finish().map_err(|cause| RestoreError::Read(source.archive_failed(cause)))?;
+    let (digest, damage) =
+        stream.finish().map_err(|cause| RestoreError::Read(source.archive_failed(cause)))?;
     let Manifest { id, archive, .. } = source.manifest();
-    if digest.sha256 == archive.sha256 && digest.bytes == archive.bytes {
-        return Ok(());
-    }
-    let what = format!("its SHA-256 is {}, the manifest says {}", digest.sha256, archive.sha256);
+    let what = match digest {
+        Some(digest) if digest.sha256 == archive.sha256 && digest.bytes == archive.bytes => return Ok(()),
+        Some(digest) => format!("its SHA-256 is {}, the manifest says {}", digest.sha256, archive.sha256),
+        // Where it had to be passed over.
+        None => {
+            damage.first().map_or_else(|| "it could not be read in one piece".into(), ToString::to_string)
+        }
+    };
     Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what })
 }
 

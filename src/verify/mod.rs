@@ -9,7 +9,6 @@ mod object;
 mod own;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
@@ -115,8 +114,8 @@ pub fn verify(
         Err(error) if error.is_not_found() => return Ok(report),
         archive => archive?,
     };
-    let blocks: Arc<[_]> = index.blocks.clone().into();
-    let blocks = BlockReader::open(archive, blocks, index.header.compression, threads);
+    let options = source.reader_options(&index, threads)?;
+    let blocks = BlockReader::open(archive, index.plan(), &options);
     let mut stream = StreamReader::new(blocks.map_err(VerifyError::Start)?);
     let mut check = Check::new(&mut report, source, &index, interrupted);
     for member in &index.members {

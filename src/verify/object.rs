@@ -80,7 +80,12 @@ pub(super) fn check_end(
     for block in damage.iter().filter(|block| starts_behind(block, index, end)) {
         report.add(&archive.name, block.to_string());
     }
-    if digest.sha256 != archive.sha256 && damage.is_empty() && !report.has(&archive.name) {
+    // Without a digest a block was passed over, which is among the damage.
+    if let Some(digest) = digest
+        && digest.sha256 != archive.sha256
+        && damage.is_empty()
+        && !report.has(&archive.name)
+    {
         let hint = if all_intact { "; all its members are intact" } else { "" };
         report.add(&archive.name, format!("{}{hint}", wrong_digest(&digest.sha256, &archive.sha256)));
     }

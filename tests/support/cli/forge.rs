@@ -166,7 +166,8 @@ impl Forge {
             // So many that blocks are as small as they get.
             threads: 32,
         };
-        let mut writer = ArchiveWriter::create(Vec::new(), Vec::new(), header, options).expect("a writer");
+        let mut writer =
+            ArchiveWriter::create(Vec::new(), Vec::new(), header, options, &[]).expect("a writer");
         let own = |name, content: Vec<u8>| {
             let content = self.own.get(name).cloned().unwrap_or(Some(content));
             content.map(|content| Self::empty(id).generated(name, content).members.remove(0))

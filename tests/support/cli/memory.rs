@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Cursor, Error, ErrorKind, Read};
+use std::io::{Cursor, Error, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use wsrep_sst_backup::catalog::{CatalogError, Source, read_manifest};
 use wsrep_sst_backup::model::Manifest;
-use wsrep_sst_backup::storage::{ObjectInfo, ObjectWriter, Storage, StorageError};
+use wsrep_sst_backup::storage::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError};
 use wsrep_sst_backup::verify::{Report, verify};
 
 use super::forge::ID;
@@ -74,12 +74,21 @@ impl Memory {
     }
 }
 
-/// A bad sector.
-struct Broken;
+/// A bad sector behind these bytes.
+struct Broken(Cursor<Vec<u8>>);
 
 impl Read for Broken {
-    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-        Err(Error::from_raw_os_error(nix::libc::EIO))
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 => Err(Error::from_raw_os_error(nix::libc::EIO)),
+            count => Ok(count),
+        }
+    }
+}
+
+impl Seek for Broken {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(to)
     }
 }
 
@@ -100,13 +109,14 @@ impl Storage for Memory {
             .collect())
     }
 
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError> {
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         let object = name.rsplit('/').next().unwrap_or_default();
         let content = self.objects.get(object).cloned();
         let content = content.ok_or_else(|| StorageError::new("open", name, ErrorKind::NotFound.into()))?;
         match &self.fault {
             Some((broken, bytes)) if broken == object => {
-                Ok(Box::new(Cursor::new(content).take(*bytes).chain(Broken)))
+                let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX).min(content.len());
+                Ok(Box::new(Broken(Cursor::new(content[..bytes].to_vec()))))
             }
             _ => Ok(Box::new(Cursor::new(content))),
         }
