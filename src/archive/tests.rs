@@ -2,9 +2,11 @@
 
 use std::io::{self, Cursor, Read};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use super::*;
-use crate::model::{ArchivePath, Compression, IndexHeader, MemberKind};
+use crate::model::{ArchivePath, Block, Compression, IndexHeader, Member, MemberKind};
+use crate::seal::{Identities, Recipient};
 
 struct Bytes(Cursor<Vec<u8>>, bool);
 
@@ -54,6 +56,11 @@ struct Written {
 
 /// Files of 0 to 1 MiB, a sparse one with many segments that ends in a hole, long names, a link.
 fn write_sample(compression: Compression) -> Written {
+    write_sealed(compression, &[], None)
+}
+
+/// The same, sealed for somebody who has the keys.
+fn write_sealed(compression: Compression, recipients: &[Recipient], keys: Option<&Identities>) -> Written {
     let header = IndexHeader {
         format: 1,
         id: "20261120T113452Z_n1".parse().unwrap(),
@@ -61,7 +68,7 @@ fn write_sample(compression: Compression) -> Written {
         compression,
     };
     let mut writer =
-        ArchiveWriter::create(Vec::new(), Vec::new(), header, options(compression), &[]).unwrap();
+        ArchiveWriter::create(Vec::new(), Vec::new(), header, options(compression), recipients).unwrap();
     writer.append_generated(member(IDENTITY_MEMBER), b"{}").unwrap();
     writer.append_directory(member("db")).unwrap();
     writer.append_file(member("db/empty"), 0, None, &mut Bytes(Cursor::default(), false)).unwrap();
@@ -94,21 +101,36 @@ fn write_sample(compression: Compression) -> Written {
     let summary = writer.finish().unwrap();
     assert_eq!(summary.files, 9);
     assert_eq!(summary.archive_bytes, summary.archive.len() as u64);
-    let index = Index::read(&summary.index[..], &summary.index_sha256, None).unwrap();
+    let index = Index::read(&summary.index[..], &summary.index_sha256, keys).unwrap();
     Written { archive: summary.archive, index, archive_sha256: summary.archive_sha256 }
 }
 
 fn stream(archive: Vec<u8>, index: &Index) -> StreamReader {
-    let options = ReaderOptions { compression: index.header.compression, threads: 3, keys: None };
-    StreamReader::new(BlockReader::open(Cursor::new(archive), index.plan(), &options).unwrap())
+    unsealed(archive, index, index.plan(), None)
+}
+
+fn unsealed(
+    archive: Vec<u8>,
+    index: &Index,
+    plan: Vec<PlannedBlock>,
+    keys: Option<Arc<Identities>>,
+) -> StreamReader {
+    let options = ReaderOptions { compression: index.header.compression, threads: 3, keys };
+    StreamReader::new(BlockReader::open(Cursor::new(archive), plan, &options).unwrap())
 }
 
 /// Names and reasons of the members that cannot be read.
 fn damaged_members(archive: Vec<u8>, index: &Index) -> Vec<(String, String)> {
-    let mut stream = stream(archive, index);
+    damaged_in(&mut stream(archive, index), &index.members)
+}
+
+fn damaged_in<'a>(
+    stream: &mut StreamReader,
+    members: impl IntoIterator<Item = &'a Member>,
+) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for member in &index.members {
-        let outcome = read_member(&mut stream, member, |content| {
+    for member in members {
+        let outcome = read_member(stream, member, |content| {
             use sha2::Digest;
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes)?;
@@ -133,6 +155,75 @@ fn what_is_written_is_read_back() {
         assert_eq!(damaged_members(written.archive.clone(), &written.index), [], "{compression}");
         let (digest, damage) = stream(written.archive, &written.index).finish().unwrap();
         assert_eq!((digest.unwrap().sha256, damage), (written.archive_sha256, vec![]));
+    }
+}
+
+/// A key pair of age.
+fn key_pair() -> (Recipient, Arc<Identities>) {
+    use age::secrecy::ExposeSecret;
+    let key = age::x25519::Identity::generate();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, key.to_string().expose_secret()).unwrap();
+    let keys = Identities::read(&file, &|_| None).unwrap();
+    (Recipient::read(&key.to_public().to_string()).unwrap().remove(0), Arc::new(keys))
+}
+
+#[test]
+fn what_is_sealed_is_read_back() {
+    let (recipient, keys) = key_pair();
+    for compression in Compression::ALL {
+        let written = write_sealed(compression, std::slice::from_ref(&recipient), Some(&keys));
+        let (index, archive) = (&written.index, &written.archive);
+        let mut all = unsealed(archive.clone(), index, index.plan(), Some(Arc::clone(&keys)));
+        assert_eq!(damaged_in(&mut all, &index.members), [], "{compression}");
+        let (digest, damage) = all.finish().unwrap();
+        assert_eq!(digest.unwrap().sha256, written.archive_sha256, "{compression}");
+        assert_eq!((damage, hex_of(archive)), (vec![], written.archive_sha256));
+    }
+}
+
+#[test]
+fn a_broken_seal_costs_the_files_of_its_blocks_only() {
+    let (recipient, keys) = key_pair();
+    let written = write_sealed(Compression::Zstd, &[recipient], Some(&keys));
+    let index = &written.index;
+    let (third, fifth) = (index.blocks[2], index.blocks[4]);
+    let mut archive = written.archive.clone();
+    // The header of age and what sealing adds move everything by less than a chunk.
+    let at = |block: &Block| usize::try_from(block.offset + block.bytes / 2 + 400).unwrap();
+    archive[at(&third)] ^= 1;
+    archive[at(&fifth)] ^= 1;
+    let mut stream = unsealed(archive, index, index.plan(), Some(keys));
+    let found = damaged_in(&mut stream, &index.members);
+    let (digest, damage) = stream.finish().unwrap();
+    assert_eq!(digest, None, "something was passed over");
+    let blocks: Vec<usize> = damage.iter().map(|damage| damage.block).collect();
+    // A chunk of 64 KiB may reach into the blocks beside it.
+    assert!(blocks.contains(&2) && blocks.contains(&4) && blocks.len() <= 6, "{damage:?}");
+    assert!(damage.iter().all(|damage| damage.reason.contains("encryption shows that it was changed")));
+    assert!(!found.is_empty() && found.len() < index.members.len() / 2, "{found:?}");
+}
+
+#[test]
+fn some_members_are_had_without_the_others() {
+    let (recipient, keys) = key_pair();
+    for (recipients, keys) in [(vec![], None), (vec![recipient], Some(keys))] {
+        let written = write_sealed(Compression::Gzip, &recipients, keys.as_deref());
+        let index = &written.index;
+        for wanted in [&["db/t1.MYD", "link"][..], &["db/t0.MYD"], &["SHA256SUMS"], &["db"], &[]] {
+            let wanted = |member: &Member| wanted.iter().any(|path| member.path.to_string() == *path);
+            let plan = index.plan_for(wanted);
+            assert!(plan.len() < index.blocks.len(), "{} of {}", plan.len(), index.blocks.len());
+            let mut stream = unsealed(written.archive.clone(), index, plan, keys.clone());
+            assert_eq!(damaged_in(&mut stream, index.members.iter().filter(|m| wanted(m))), []);
+        }
+        let mut stream = unsealed(written.archive.clone(), index, index.plan_for(|_| false), keys.clone());
+        assert_eq!(
+            damaged_in(&mut stream, &index.members[..1]).len(),
+            1,
+            "what was not asked for is not there"
+        );
     }
 }
 

@@ -138,8 +138,8 @@ impl Source {
         object_name(&self.cluster, &self.manifest.id, name)
     }
 
-    /// A read of an object that failed, with the place of the object.
-    fn read_failed(&self, name: &str, cause: io::Error) -> StorageError {
+    /// The error for a read of an object that failed, with the place of the object.
+    pub fn read_failed(&self, name: &str, cause: io::Error) -> StorageError {
         StorageError::new("read", format!("{}/{}", self.storage.location(), self.object(name)), cause)
     }
 
@@ -168,7 +168,7 @@ impl Source {
 
     /// An object that is not listed is missing, unless the storage has an error for it.
     fn why_unlisted(&self, name: &str) -> Result<String, StorageError> {
-        match self.storage.open(&self.object(name)) {
+        match self.open_object(name) {
             Err(error) if error.is_not_found() => Ok("it is missing".into()),
             Err(error) => Err(error),
             Ok(mut object) => match object.read(&mut [0; 1]) {
@@ -195,7 +195,7 @@ impl Source {
         let IndexName { name, bytes, sha256 } = IndexName::of(&self.manifest);
         let damaged = |what: String| self.damaged(name, what);
         let keys = self.keys()?;
-        let object = match self.storage.open(&self.object(name)) {
+        let object = match self.open_object(name) {
             Err(error) if error.is_not_found() => return Err(damaged("it is missing".into())),
             object => object?,
         };
@@ -248,9 +248,14 @@ impl Source {
         damage
     }
 
-    /// The archive object from its first byte.
+    /// An object of the backup as it is stored.
+    pub fn open_object(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
+        self.storage.open(&self.object(name))
+    }
+
+    /// The archive as it is stored.
     pub fn open_archive(&self) -> Result<Box<dyn ObjectReader>, StorageError> {
-        self.storage.open(&self.object(&self.manifest.archive.name))
+        self.open_object(&self.manifest.archive.name)
     }
 }
 

@@ -8,13 +8,16 @@ use serde_json::json;
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::model::Manifest;
 use crate::ui::{Bar, bytes, duration_ms, grouped};
-use crate::verify::{Report, VerifyError, verify};
+use crate::verify::{Report, VerifyError, verify, verify_stored};
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     #[command(flatten)]
     id: IdArgs,
+    /// Compare only the sizes and SHA-256 of the stored objects, and do not look into them: needs no key
+    #[arg(long)]
+    objects_only: bool,
     /// Decompress with this many threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<String>,
@@ -29,11 +32,18 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context(args.threads.clone())?;
-    let source = context.find_to_read(&selector)?;
+    let source =
+        if args.objects_only { context.find(&selector)? } else { context.find_to_read(&selector)? };
     let started = Instant::now();
     let interrupted = interruption();
-    let bar = Bar::new("verifying", source.manifest().data_bytes);
-    let outcome = verify(&source, context.settings.threads, &|done| bar.set(done), &interrupted);
+    let manifest = source.manifest();
+    let bytes = if args.objects_only { manifest.archive.bytes } else { manifest.data_bytes };
+    let bar = Bar::new("verifying", bytes);
+    let progress = |done| bar.set(done);
+    let outcome = match args.objects_only {
+        true => verify_stored(&source, &progress, &interrupted),
+        false => verify(&source, context.settings.threads, &progress, &interrupted),
+    };
     drop(bar);
     if outcome.as_ref().map_or_else(VerifyError::may_be_removal, |report| !report.findings.is_empty())
         && source.is_removed()
@@ -46,15 +56,20 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     })?;
     let manifest = source.manifest();
     if args.json {
-        print_json(&json!({ "id": manifest.id, "damaged": !report.findings.is_empty(), "report": report }))?;
+        print_json(&json!({
+            "id": manifest.id,
+            "damaged": !report.findings.is_empty(),
+            "objects_only": args.objects_only,
+            "report": report,
+        }))?;
     } else {
         let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        print(&as_text(manifest, &report, took))?;
+        print(&as_text(manifest, &report, took, args.objects_only))?;
     }
     if report.findings.is_empty() { Ok(()) } else { Err(CommandError::DamageShown) }
 }
 
-fn as_text(manifest: &Manifest, report: &Report, took: u64) -> String {
+fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) -> String {
     let mut text: String = report
         .findings
         .iter()
@@ -71,8 +86,18 @@ fn as_text(manifest: &Manifest, report: &Report, took: u64) -> String {
         0 => String::new(),
         pages => format!(" ({} pages cannot be checked without the server)", grouped(pages)),
     };
+    let (read, skipped) = match objects_only {
+        true => (format!("{} as stored, in {}", bytes(report.bytes), duration_ms(took)), String::new()),
+        false => (read, skipped),
+    };
     text.extend(report.notes.iter().map(|note| format!("Note: {note}\n")));
     let verdict = match report.findings.len() {
+        0 if objects_only => {
+            format!(
+                "The objects of backup {} are intact: {read}; what is in them was not looked at.\n",
+                manifest.id
+            )
+        }
         0 => format!("Backup {} is intact: {read}{skipped}.\n", manifest.id),
         1 => format!("Backup {} is DAMAGED: 1 finding; intact: {read}{skipped}.\n", manifest.id),
         many => format!("Backup {} is DAMAGED: {many} findings; intact: {read}{skipped}.\n", manifest.id),

@@ -84,6 +84,21 @@ impl From<StorageError> for VerifyError {
     }
 }
 
+/// Compares the stored objects with the manifest, and does not look into them: that needs no key. `progress` is told the
+/// position in the object being read.
+pub fn verify_stored(
+    source: &Source,
+    progress: &dyn Fn(u64),
+    interrupted: &AtomicBool,
+) -> Result<Report, VerifyError> {
+    let mut report = Report::default();
+    for damage in source.check_sizes()? {
+        report.add(damage.object, damage.what);
+    }
+    object::check_stored(source, &mut report, progress, interrupted)?;
+    Ok(report)
+}
+
 /// Reads everything. `progress` is told the position in the tar stream.
 pub fn verify(
     source: &Source,
