@@ -401,7 +401,7 @@ fn an_index_that_lies_is_refused() {
     let mut escaping = written.index.members[0].clone();
     escaping.path = ArchivePath::new("../../etc/passwd");
     escaping.kind = MemberKind::File;
-    let block = crate::model::Block { offset: 0, bytes: 1, raw: 1 << 20 };
+    let block = Block { offset: 0, bytes: 1, raw: 1 << 20 };
     let (bytes, _, sha) =
         text(&[crate::model::IndexLine::Block(block), crate::model::IndexLine::Member(escaping)]);
     let error = Index::read(&bytes[..], &sha, None).unwrap_err().to_string();

@@ -4,6 +4,7 @@ pub mod backup;
 mod backup_shown;
 pub mod check;
 mod common;
+mod extracted;
 pub mod hold;
 pub mod list;
 pub mod ls;

@@ -6,10 +6,13 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::extracted::extract_tables;
 use super::outlook::{self, ist_outlook, sentence};
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::model::Manifest;
-use crate::restore::{Advice, Control, Map, Purpose, Request, RestoreError, Restored, advice, restore};
+use crate::restore::{
+    Advice, Control, Map, Purpose, Request, RestoreError, Restored, Selection, TablePattern, advice, restore,
+};
 use crate::ui::{Bar, Live, bytes, duration_ms, grouped};
 
 /// What the data directory is for.
@@ -33,9 +36,13 @@ pub struct RestoreArgs {
     /// The new data directory: missing or empty
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// What the data directory is for
-    #[arg(long = "as", value_enum, default_value = "node", value_name = "PURPOSE")]
-    purpose: As,
+    /// What the data directory is for [default: node; with --only no server at all, but the files of the tables]
+    #[arg(long = "as", value_enum, value_name = "PURPOSE")]
+    purpose: Option<As>,
+    /// Only this table, or 'DATABASE.*'; * is any text; repeatable. With '--as standalone' a server that has no other
+    /// tables; without '--as' the files of the table alone
+    #[arg(long, value_name = "DATABASE.TABLE", conflicts_with = "maps")]
+    only: Vec<String>,
     /// Put the files of VAR, which were outside the data directory, into DIR instead of where they
     /// came from; VAR is a server variable, 'data_directory' or 'symlink'
     #[arg(long = "map", value_name = "VAR=DIR")]
@@ -63,6 +70,9 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     })?;
     request.threads = context.settings.threads;
     let source = context.find_to_read(&selector)?;
+    if let (Some(only), None) = (&request.only, args.purpose) {
+        return extract_tables(&source, &request, only, args.json);
+    }
     let gtid = &source.manifest().gtid;
     let ist = match request.purpose {
         Purpose::Node => ist_outlook(&context.settings, &files, gtid),
@@ -117,12 +127,27 @@ fn request(args: &RestoreArgs) -> Result<Request, CommandError> {
     let target = std::path::absolute(&args.to)
         .map_err(|error| CommandError::Usage(format!("--to '{}': {error}", args.to.display())))?;
     let purpose = match args.purpose {
-        As::Node => Purpose::Node,
-        As::Cluster => Purpose::Cluster,
-        As::Standalone => Purpose::Standalone,
-        As::Replica => Purpose::Replica,
+        None | Some(As::Node) => Purpose::Node,
+        Some(As::Cluster) => Purpose::Cluster,
+        Some(As::Standalone) => Purpose::Standalone,
+        Some(As::Replica) => Purpose::Replica,
     };
-    Ok(Request { target: target.components().collect(), purpose, maps, threads: 1 })
+    if !args.only.is_empty() && !matches!(args.purpose, None | Some(As::Standalone)) {
+        return Err(CommandError::Usage(
+            "--only goes with '--as standalone', or without '--as': a node or a replica with some of its tables would differ              from the others"
+                .into(),
+        ));
+    }
+    Ok(Request { target: target.components().collect(), purpose, maps, threads: 1, only: only(args)? })
+}
+
+/// The tables that are wanted, where not all are.
+fn only(args: &RestoreArgs) -> Result<Option<Selection>, CommandError> {
+    let read = |text: &String| {
+        text.parse::<TablePattern>().map_err(|why| CommandError::Usage(format!("--only '{text}': {why}")))
+    };
+    let patterns = args.only.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok((!patterns.is_empty()).then_some(Selection(patterns)))
 }
 
 fn as_text(

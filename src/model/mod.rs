@@ -6,6 +6,7 @@
 
 mod address;
 mod compression;
+mod glob;
 mod gtid;
 mod hold;
 mod id;
@@ -17,6 +18,7 @@ mod status;
 
 pub use address::HostPort;
 pub use compression::Compression;
+pub use glob::matches;
 pub use gtid::{GtidError, WsrepGtid};
 pub use hold::Hold;
 pub use id::{BackupId, IdError, safe_component};

@@ -16,10 +16,12 @@
 mod accounts;
 mod advice;
 mod created;
+mod extract;
 mod identity;
 mod map;
 mod moved;
 mod places;
+mod tables;
 mod target;
 mod write;
 
@@ -30,14 +32,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
-use crate::archive::{BlockReader, GRASTATE_MEMBER, Index, MemberDamage, StreamReader, read_member};
+use crate::archive::{
+    BlockReader, GRASTATE_MEMBER, Index, MemberDamage, PlannedBlock, StreamReader, read_member,
+};
 use crate::catalog::{Source, SourceError};
 use crate::model::{Manifest, Member, MemberKind};
 use crate::storage::StorageError;
 pub use advice::{Advice, advice};
 use created::{Created, SystemError};
+pub use extract::{Extract, Extracted, extract};
 pub use map::Map;
 pub use places::Places;
+pub use tables::{Selection, TablePattern};
 use write::{WriteError, write_member};
 
 /// What the data directory is for.
@@ -64,6 +70,8 @@ pub struct Request {
     pub maps: Vec<Map>,
     /// Decompressing threads.
     pub threads: usize,
+    /// No other tables than these, beside those of the server itself; for a standalone server.
+    pub only: Option<Selection>,
 }
 
 /// Why a restore did not happen, or was undone.
@@ -149,8 +157,14 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
     if request.purpose == Purpose::Replica {
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }
-    let index = source.index()?;
-    let mut stream = open_stream(source, &index, request.threads)?;
+    let mut index = source.index()?;
+    let mut plan = index.plan();
+    if let Some(only) = &request.only {
+        let kept = only.with_server(&index)?;
+        plan = index.plan_for(|member| kept.contains(&member.header_offset));
+        index.members.retain(|member| kept.contains(&member.header_offset));
+    }
+    let mut stream = open_stream(source, &index, plan, request.threads)?;
     let identity = identity::read(&mut stream, source, &index)?;
     let places = Places::new(Path::new(identity.datadir()), &index, request)?;
     target::check(&places, &index)?;
@@ -162,10 +176,15 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
     outcome
 }
 
-fn open_stream(source: &Source, index: &Index, threads: usize) -> Result<StreamReader, RestoreError> {
+fn open_stream(
+    source: &Source,
+    index: &Index,
+    plan: Vec<PlannedBlock>,
+    threads: usize,
+) -> Result<StreamReader, RestoreError> {
     let archive = source.open_archive().map_err(SourceError::from)?;
     let options = source.reader_options(index, threads)?;
-    let blocks = BlockReader::open(archive, index.plan(), &options)
+    let blocks = BlockReader::open(archive, plan, &options)
         .map_err(|error| RestoreError::Refused(format!("cannot start reading the archive: {error}")))?;
     Ok(StreamReader::new(blocks))
 }
@@ -207,7 +226,9 @@ fn fill(
     for (member, place) in finishing.iter().rev() {
         created.finish(member, place, places)?;
     }
-    check_rest(stream, source, control)?;
+    if request.only.is_none() {
+        check_rest(stream, source, control)?;
+    }
     restored.sst_accounts = accounts::sst_accounts(&request.target);
     write_state(source.manifest(), request, places, created)?;
     created::sync(&restored.external, &request.target)?;

@@ -129,6 +129,7 @@ mod tests {
             purpose: Purpose::Node,
             maps: maps.iter().map(|text| text.parse().unwrap()).collect(),
             threads: 1,
+            only: None,
         };
         Places::new(Path::new("/old"), &Index { header, members, blocks: Vec::new(), raw_bytes: 0 }, &request)
             .unwrap()
@@ -164,8 +165,13 @@ mod tests {
             Some("/links/far/m.MYD".into())
         );
         assert_eq!(places.moved("symlink", Path::new("db"), Path::new("../other/t.MYD")), None);
-        let request =
-            Request { target: "/srv/deep/new".into(), purpose: Purpose::Node, maps: Vec::new(), threads: 1 };
+        let request = Request {
+            target: "/srv/deep/new".into(),
+            purpose: Purpose::Node,
+            maps: Vec::new(),
+            threads: 1,
+            only: None,
+        };
         let header = header();
         let deep = Index {
             header,

@@ -39,6 +39,16 @@ pub(super) fn check(places: &Places, index: &Index) -> Result<(), RestoreError> 
     check_space(places, index)
 }
 
+/// The same for files that make no server: their places and sizes.
+pub(super) fn check_alone(
+    target: &Path,
+    files: impl Iterator<Item = (PathBuf, u64)>,
+) -> Result<(), RestoreError> {
+    check_unused(target)?;
+    check_empty(target)?;
+    check_free(files)
+}
+
 fn refused<T>(why: String) -> Result<T, RestoreError> {
     Err(RestoreError::Refused(why))
 }
@@ -108,14 +118,18 @@ fn holds_open(process: &Path, directory: &Path) -> bool {
 
 /// Sums up the bytes for each file system and compares them with what is free there.
 fn check_space(places: &Places, index: &Index) -> Result<(), RestoreError> {
+    let files = index.members.iter().filter(|member| member.sha256.is_some());
+    check_free(files.filter_map(|member| Some((places.of(member)?, member.stored))))
+}
+
+fn check_free(files: impl Iterator<Item = (PathBuf, u64)>) -> Result<(), RestoreError> {
     let mut needed: BTreeMap<u64, (u64, PathBuf)> = BTreeMap::new();
     let mut cache: BTreeMap<PathBuf, (u64, PathBuf)> = BTreeMap::new();
-    for member in index.members.iter().filter(|member| member.sha256.is_some()) {
-        let Some(place) = places.of(member) else { continue };
+    for (place, stored) in files {
         let parent = place.parent().unwrap_or(Path::new("/")).to_path_buf();
         let (device, existing) = cache.entry(parent.clone()).or_insert_with(|| device_of(&parent)).clone();
         let sum = needed.entry(device).or_insert((0, existing));
-        sum.0 = sum.0.saturating_add(member.stored.next_multiple_of(PER_FILE));
+        sum.0 = sum.0.saturating_add(stored.next_multiple_of(PER_FILE));
     }
     for (bytes, place) in needed.into_values() {
         let stat = nix::sys::statvfs::statvfs(&place).map_err(|errno| {

@@ -1,0 +1,76 @@
+//! `restore --only` without a server: the files of some tables.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::{CommandError, interruption, print, print_json, removed};
+use crate::catalog::Source;
+use crate::restore::{Control, Extract, Extracted, Request, RestoreError, Selection, extract};
+use crate::ui::{Bar, bytes, duration_ms, grouped};
+
+/// Extracts the tables and says what can be done with their files.
+pub(super) fn extract_tables(
+    source: &Source,
+    request: &Request,
+    only: &Selection,
+    as_json: bool,
+) -> Result<(), CommandError> {
+    let started = Instant::now();
+    let interrupted = interruption();
+    let bar = Bar::new("extracting", source.manifest().data_bytes);
+    let control = Control { progress: &|done| bar.set(done), interrupted: &interrupted };
+    let wanted = Extract { target: request.target.clone(), only: only.clone(), threads: request.threads };
+    let outcome = extract(source, &wanted, &control);
+    drop(bar);
+    if outcome.as_ref().is_err_and(RestoreError::may_be_removal) && source.is_removed() {
+        return Err(removed(source));
+    }
+    let extracted = outcome?;
+    if as_json {
+        return print_json(&json!({
+            "id": source.manifest().id,
+            "directory": wanted.target,
+            "tables": extracted.tables,
+            "bytes": extracted.bytes,
+            "without_rows": extracted.without_rows,
+        }));
+    }
+    let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    print(&as_text(source, &wanted, &extracted, took))
+}
+
+fn as_text(source: &Source, wanted: &Extract, extracted: &Extracted, took: u64) -> String {
+    let id = &source.manifest().id;
+    let files: usize = extracted.tables.values().map(Vec::len).sum();
+    let mut text = format!(
+        "Extracted from backup {id} to {}: tables {}, files {}, {} in {}; every SHA-256 was compared.\n\n",
+        wanted.target.display(),
+        grouped(extracted.tables.len() as u64),
+        grouped(files as u64),
+        bytes(extracted.bytes),
+        duration_ms(took)
+    );
+    for (table, files) in &extracted.tables {
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        text.push_str(&format!("  {table}: {}\n", files.join(" ")));
+    }
+    for table in &extracted.without_rows {
+        text.push_str(&format!(
+            "\nNote: {table} has no file of its own for rows: it is a view, or its rows are in the system tablespace. \
+             '--as standalone' has them.\n"
+        ));
+    }
+    if let Some(owner) = &extracted.owner_kept {
+        text.push_str(&format!("\nNote: The files belong to you, not to '{owner}'.\n"));
+    }
+    text.push_str(&format!(
+        "\nNext:\n  \
+         To read the rows, a server of their own is simplest:  wsrep_sst_backup restore {id} --only … --as standalone --to DIR\n  \
+         then  mariadb-dump  what is needed, and load it into the cluster.\n  \
+         To use the files of an InnoDB table: on a server outside the cluster, create the table as it was, then\n  \
+         ALTER TABLE … DISCARD TABLESPACE, copy its .ibd file, ALTER TABLE … IMPORT TABLESPACE. Never on a node: the other\n  \
+         nodes would not get the rows.\n"
+    ));
+    text
+}
