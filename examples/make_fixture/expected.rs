@@ -16,7 +16,9 @@ use crate::{Case, Writer};
 /// Writes it.
 pub(crate) fn write(path: &Path, case: &Case) -> Result<()> {
     let (compression, gtid) = match case.writer {
-        Writer::Ours(compression) => (compression.name(), repository::gtid()),
+        Writer::Ours(compression) | Writer::Encrypted(compression) => {
+            (compression.name(), repository::gtid())
+        }
         Writer::Other => ("zstd", other::gtid()),
     };
     let files = case.entries.iter().filter(|e| matches!(e.kind, Kind::File(..) | Kind::Shrunk(..)));
@@ -50,7 +52,7 @@ fn grastate() -> String {
 }
 
 fn member(entry: &Entry, writer: &Writer) -> Value {
-    let ours = matches!(writer, Writer::Ours(_));
+    let ours = !matches!(writer, Writer::Other);
     let content = entry.content();
     let (kind, target, segments) = match &entry.kind {
         Kind::File(_, segments) => ("file", None, segments.as_ref()),

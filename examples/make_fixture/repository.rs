@@ -1,7 +1,7 @@
 //! Writes a case as a donor does: archive and index by the library, the manifest last.
 
 use std::fs;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,11 +11,12 @@ use wsrep_sst_backup::archive::{
     ArchiveSummary, ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, Segment, Source,
     WriterOptions, hex,
 };
-use wsrep_sst_backup::catalog::{INDEX, MANIFEST};
+use wsrep_sst_backup::catalog::{INDEX, MANIFEST, SEALED};
 use wsrep_sst_backup::model::{
     ArchiveObject, ArchivePath, BackupId, Compression, FORMAT, IndexHeader, IndexLine, IndexObject, Manifest,
     MariadbGtid, Origin, ServerIdentity, ToolIdentity, WsrepGtid,
 };
+use wsrep_sst_backup::seal::{AGE, Recipient, SealedWriter};
 
 use crate::tree::{Entry, Kind};
 
@@ -79,14 +80,37 @@ fn tool() -> ToolIdentity {
 }
 
 /// Both objects and the manifest.
-pub(crate) fn write(folder: &Path, entries: &[Entry], compression: Compression) -> Result<()> {
-    let summary = archive(entries, gtid(), compression)?;
-    let index = in_fixed_order(&summary.index)?;
-    let manifest = manifest(&summary, &index, compression)?;
-    fs::write(folder.join(compression.archive_name()), &summary.archive)?;
-    fs::write(folder.join(INDEX), &index)?;
+pub(crate) fn write(
+    folder: &Path,
+    entries: &[Entry],
+    compression: Compression,
+    recipients: &[Recipient],
+) -> Result<()> {
+    let mut summary = archive(entries, gtid(), compression)?;
+    let mut index = in_fixed_order(&summary.index)?;
+    if !recipients.is_empty() {
+        index = sealed(&index, recipients)?;
+        summary.archive = sealed(&summary.archive, recipients)?;
+        summary.archive_bytes = summary.archive.len() as u64;
+        summary.archive_sha256 = hex(&Sha256::digest(&summary.archive));
+    }
+    let mut manifest = manifest(&summary, &index, compression)?;
+    if !recipients.is_empty() {
+        manifest.archive.name.push_str(SEALED);
+        manifest.index.name.push_str(SEALED);
+        manifest.archive.encryption = Some(AGE.into());
+        manifest.archive.recipients = recipients.iter().map(ToString::to_string).collect();
+    }
+    fs::write(folder.join(&manifest.archive.name), &summary.archive)?;
+    fs::write(folder.join(&manifest.index.name), &index)?;
     fs::write(folder.join(MANIFEST), manifest.to_bytes()?)?;
     Ok(())
+}
+
+fn sealed(object: &[u8], recipients: &[Recipient]) -> Result<Vec<u8>> {
+    let mut writer = SealedWriter::create(Vec::new(), recipients)?;
+    writer.write_all(object)?;
+    Ok(writer.finish()?)
 }
 
 /// The archive and its index, by the library.
