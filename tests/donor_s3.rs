@@ -16,12 +16,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contract::noise;
+use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::Signal;
 use proxy::{Fault, Proxy, Way};
-use server::{FileServer, KEY_ID, SECRET};
+use server::{FileServer, KEY_ID, SECRET, settings};
 use support::ScriptedMysqld;
 use support::cli::{Cli, cli, open_folder};
 use support::scripted_mysqld::Outcome;
+use wsrep_sst_backup::config::Retention;
+use wsrep_sst_backup::prune::{Plan, Tally, carry_out};
 
 const MIB: u64 = 1 << 20;
 
@@ -108,6 +111,34 @@ fn a_backup_and_a_restore_that_lose_their_connection_five_times_each_are_whole()
     assert_eq!(storage.unfinished(), Vec::<String>::new());
 }
 
+/// `prune` with the clock at this distance from now.
+fn prune_in(hours: i64, server: &FileServer) -> Tally {
+    let storage = server::storage("backups", &settings(&server.endpoint()));
+    let now = Timestamp::now() + SignedDuration::from_hours(hours);
+    let policy = Retention { last: Some(1), ..Retention::default() };
+    let plan = Plan::make(&storage, None, &policy, now).unwrap();
+    let tally = carry_out(&storage, &plan, &|| false);
+    assert_eq!((&tally.failed, &tally.spared), (&vec![], &vec![]), "{plan:?}");
+    tally
+}
+
+/// Tomorrow's `prune` leaves nothing in the bucket but whole backups.
+fn assert_no_orphan_after_prune(server: &FileServer, complete: usize, what: &str) {
+    prune_in(25, server);
+    assert_eq!((server.unfinished(), server.begun.keys()), (vec![], vec![]), "{what}");
+    let find = Command::new("find").arg(server.bucket()).args(["-type", "f", "-printf", "%f\n"]).output();
+    let found = String::from_utf8(find.unwrap().stdout).unwrap();
+    let mut files: Vec<&str> = found.lines().collect();
+    files.sort_unstable();
+    let expected: &[&str] = match complete {
+        0 => &[],
+        _ => &[".claim", "backup.tar.", "index.json.zst", "manifest.json", "status.json"],
+    };
+    let is_whole = files.len() == expected.len();
+    let is_whole = is_whole && files.iter().zip(expected).all(|(file, name)| file.starts_with(name));
+    assert!(is_whole, "{what}: {files:?}");
+}
+
 /// Runs a donor whose `number`th request has a fault; its outcome, whether there is a backup, and how many requests
 /// there were.
 fn with_fault(number: usize, fault: Fault, more: &str) -> (Outcome, bool, usize) {
@@ -124,7 +155,9 @@ fn with_fault(number: usize, fault: Fault, more: &str) -> (Outcome, bool, usize)
         command("verify latest", &server).run().done();
     }
     let line = proxy.line.requests().get(number).cloned().unwrap_or_default();
-    assert_eq!(storage.unfinished(), Vec::<String>::new(), "request {number}, {line}");
+    // Nobody can take back what he does not know of.
+    let has_orphan = fault == Fault::AnswerLost && line.contains("?uploads");
+    assert_eq!(!storage.unfinished().is_empty(), has_orphan, "request {number}, {line}");
     assert!(complete + incomplete.len() <= 1, "request {number}, {line}: {incomplete:?}");
     assert_eq!(
         outcome.stdout.contains("\ndone "),
@@ -134,6 +167,7 @@ fn with_fault(number: usize, fault: Fault, more: &str) -> (Outcome, bool, usize)
     );
     let froze = outcome.stdout.contains("flush tables\n");
     assert_eq!(froze, outcome.stdout.contains("\ncontinue\n"), "request {number}: {}", outcome.stdout);
+    assert_no_orphan_after_prune(&storage, complete, &format!("request {number}, {line}"));
     (outcome, complete == 1, requests)
 }
 
@@ -150,6 +184,15 @@ fn a_request_that_is_refused_for_good_leaves_a_whole_backup_or_none() {
     }
     let failed = outcomes.iter().filter(|complete| !**complete).count();
     assert!(failed >= 8, "{outcomes:?}");
+}
+
+#[test]
+fn a_request_whose_answer_is_lost_costs_no_backup() {
+    let (_, _, requests) = with_fault(usize::MAX, Fault::Denied, "");
+    for number in 0..requests {
+        let (outcome, complete, _) = with_fault(number, Fault::AnswerLost, "");
+        assert!(complete && outcome.code == Some(0), "request {number}: {}", outcome.stderr);
+    }
 }
 
 #[test]
@@ -208,8 +251,14 @@ fn a_donor_that_is_killed_or_stopped_while_it_copies_leaves_no_backup() {
         if signal == Signal::SIGTERM {
             assert_eq!(storage.unfinished(), Vec::<String>::new(), "{}", outcome.stderr);
         }
+        let left = storage.begun.keys();
+        assert_eq!(left.len(), usize::from(signal == Signal::SIGKILL), "{left:?}");
         std::fs::remove_file(server.datadir().join("db/noise.MYD")).unwrap();
         assert_backed_up(&server, &server.asks().run());
+        // It may still run, as far as today's `prune` can know.
+        prune_in(0, &storage);
+        assert_eq!(storage.begun.keys(), left);
+        assert_no_orphan_after_prune(&storage, 1, signal.as_str());
     }
 }
 

@@ -9,7 +9,10 @@ mod memory;
 
 use std::sync::Arc;
 
-use contract::{holds_alone, long_lists_are_whole, one_of_many_gets_a_folder};
+use contract::{
+    holds_alone, long_lists_are_whole, one_of_many_gets_a_folder,
+    what_a_killed_writer_leaves_is_found_and_goes,
+};
 use memory::Memory;
 use wsrep_sst_backup::storage::{LocalStorage, Storage, Watched};
 
@@ -24,6 +27,7 @@ fn a_directory_keeps_them() {
     let folder = tempfile::tempdir().unwrap();
     let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(folder.path().join("repository")));
     keeps_all_promises(&storage);
+    what_a_killed_writer_leaves_is_found_and_goes(storage.as_ref());
     let missing = LocalStorage::new(folder.path().join("none"));
     assert!(missing.probe().unwrap_err().to_string().contains("cannot read the repository"));
 }

@@ -122,6 +122,12 @@ fn a_server_is_trusted_only_if_its_authority_is() {
         with_key(list(&server.endpoint)).env("WSREP_SST_BACKUP_S3_CA_FILE", path).run()
     };
     trusting("ca.pem").done();
+    // What is asked beside the library trusts the same: a list of uploads that fails would be warned of.
+    with_key(cli("prune --repository s3://bucket/p --keep-last 1"))
+        .env("WSREP_SST_BACKUP_S3_ENDPOINT", &server.endpoint)
+        .env("WSREP_SST_BACKUP_S3_CA_FILE", at.join("ca.pem").display().to_string())
+        .run()
+        .done();
     let words = "the server's certificate is not trusted";
     with_key(list(&server.endpoint)).run().fails_with(1, words);
     openssl(at, "req -x509 -newkey rsa:2048 -nodes -keyout x.key -out other.pem -days 2 -subj /CN=other");

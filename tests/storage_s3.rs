@@ -15,8 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use contract::{content, holds_alone, long_lists_are_whole, noise, one_of_many_gets_a_folder};
-use proxy::{Proxy, Way};
+use contract::{
+    content, holds_alone, long_lists_are_whole, noise, one_of_many_gets_a_folder,
+    what_a_killed_writer_leaves_is_found_and_goes,
+};
+use proxy::{Fault, Proxy, Way};
 use server::{BUCKET, FileServer, Moto, STALL, settings, storage};
 use wsrep_sst_backup::config::{S3Settings, Secret, ServerEncryption};
 use wsrep_sst_backup::storage::{S3Storage, Storage};
@@ -26,9 +29,10 @@ const MIB: u64 = 1 << 20;
 #[test]
 fn a_server_with_files_keeps_the_promises() {
     let server = FileServer::start();
-    for prefix in ["", "some/prefix"] {
+    for prefix in ["", "some/pre+f=i@x"] {
         let storage = storage(prefix, &settings(&server.endpoint()));
         holds_alone(&storage);
+        what_a_killed_writer_leaves_is_found_and_goes(&storage);
         for folder in ["c", "d"] {
             std::fs::remove_dir_all(server.bucket().join(prefix).join(folder)).unwrap();
         }
@@ -43,9 +47,90 @@ fn a_server_with_conditions_and_pages_keeps_the_promises() {
     let server = Moto::start(None);
     let plain = settings(&server.endpoint);
     holds_alone(&storage("plain", &plain));
+    what_a_killed_writer_leaves_is_found_and_goes(&storage("left", &plain));
     let storage: Arc<dyn Storage> = Arc::new(storage("more", &plain));
     long_lists_are_whole(storage.as_ref());
     one_of_many_gets_a_folder(&storage);
+}
+
+/// Begins an upload and leaves it.
+fn leave_an_upload(storage: &dyn Storage, name: &str) {
+    let (folder, _) = name.rsplit_once('/').unwrap();
+    storage.claim(folder).unwrap();
+    let mut object = storage.create(name).unwrap();
+    object.write_all(&noise((8 << 20) + 1, 8)).unwrap();
+    std::mem::forget(object);
+    let has_arrived = || storage.unfinished(folder).unwrap().iter().all(|upload| upload.bytes > 0);
+    assert!(support::wait_until(Duration::from_secs(20), has_arrived));
+}
+
+#[test]
+fn uploads_are_found_page_by_page_and_never_those_of_another_prefix() {
+    let server = FileServer::start();
+    let plain = settings(&server.endpoint());
+    for prefix in ["p", "p2", "q/p"] {
+        for name in ["c/x", "c/id1/x", "c/id1/y", "c/id2/x", "d/id1/x"] {
+            leave_an_upload(&storage(prefix, &plain), name);
+        }
+    }
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let found = storage("p", &settings(&proxy.endpoint())).unfinished_below("").unwrap().unwrap();
+    let names: Vec<String> = found.iter().map(|(folder, it)| format!("{folder}/{}", it.name)).collect();
+    assert_eq!(names, ["c/x", "c/id1/x", "c/id1/y", "c/id2/x", "d/id1/x"]);
+    let lists = proxy.line.requests().iter().filter(|line| line.contains("?uploads=&prefix=p%2F")).count();
+    assert_eq!(lists, 3, "{:?}", proxy.line.requests());
+    assert_eq!(storage("", &plain).unfinished_below("").unwrap().unwrap().len(), 15);
+}
+
+#[test]
+fn uploads_are_listed_with_a_session_token_and_where_the_bucket_is_in_the_host_name() {
+    let server = FileServer::with_host_names();
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let token = Some(Secret::from("token-of-tests".to_owned()));
+    let endpoint = format!("http://localhost:{}", proxy.address.port());
+    let hosted = S3Settings { path_style: Some(false), session_token: token, ..settings(&endpoint) };
+    let storage = storage("p", &hosted);
+    leave_an_upload(&storage, "c/id/x");
+    assert_eq!(storage.unfinished("c/id").unwrap().len(), 1);
+    let (with, without) = proxy.line.with_header("GET", "x-amz-security-token: token-of-tests");
+    let list = with.iter().find(|head| head.starts_with("get /?uploads=&prefix=p%2fc%2fid%2f http")).unwrap();
+    assert!(list.contains("\nhost: bucket.localhost:"), "{list}");
+    assert_eq!(without, Vec::<String>::new());
+}
+
+#[test]
+fn a_list_of_uploads_that_is_refused_is_none_and_not_asked_for_again() {
+    for (server, fault, asked) in [
+        (FileServer::that_lists_no_uploads(), None, 1),
+        (FileServer::start(), Some((0, Fault::Denied)), 1),
+        (FileServer::start(), Some((1, Fault::Denied)), 4),
+    ] {
+        leave_an_upload(&storage("", &settings(&server.endpoint())), "c/id/x");
+        let proxy = Proxy::start(server.address, Way::Up, &[]);
+        *proxy.line.fault.lock().unwrap() = fault;
+        let storage = storage("", &settings(&proxy.endpoint()));
+        for round in 0..2 {
+            let found = storage.unfinished("c/id").unwrap();
+            // Without the right to list parts only their size is unknown.
+            let sizes: Vec<u64> = found.iter().map(|upload| upload.bytes).collect();
+            let expected: &[u64] = if asked == 1 { &[] } else { &[[0, 8 << 20][round]] };
+            assert_eq!(sizes, expected, "{fault:?}");
+        }
+        assert_eq!(proxy.line.requests().len(), asked, "{:?}", proxy.line.requests());
+    }
+}
+
+#[test]
+fn a_busy_server_is_asked_again_for_its_uploads() {
+    let server = FileServer::start();
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let storage = storage("", &settings(&proxy.endpoint()));
+    leave_an_upload(&storage, "c/id/x");
+    proxy.line.busy.store(2, Ordering::Relaxed);
+    let found = storage.unfinished("c/id").unwrap();
+    proxy.line.busy.store(2, Ordering::Relaxed);
+    storage.discard("c/id", &found[0]).unwrap();
+    assert_eq!((proxy.line.busy.load(Ordering::Relaxed), server.begun.keys().len()), (0, 0));
 }
 
 /// Moto does not look at them, but the line does: the headers that ask for encryption stand where S3 wants them.

@@ -1,8 +1,8 @@
 //! `prune`: shows what becomes of each backup and why, then removes what is to go.
 //!
 //! `--json` gives one object at the end. `clusters` has `cluster_folder`, `backups` (`id`, `taken`, `bytes`, `action`
-//! `keep` or `remove`, `reasons`) and `leftovers` (`id`, `file` or null for the whole folder, `bytes`, `action` `leave` or
-//! `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
+//! `keep` or `remove`, `reasons`) and `leftovers` (`id`, `file` or null for the whole folder, `upload` with the id of
+//! one that was begun in a bucket and never completed, or null, `bytes`, `action` `leave` or `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
 //! gone, `spared` and `failed` (texts), and `stopped`.
 
 use std::sync::atomic::Ordering;
@@ -120,7 +120,7 @@ fn cluster_table(plan: &ClusterPlan) -> String {
     for Leftover { id, what, bytes: stored, goes, reason } in &plan.leftovers {
         let name = match what {
             Left::Folder => id.to_string(),
-            Left::File(name) => format!("{id}/{name}"),
+            Left::Unfinished(unfinished) => format!("{id}/{}", unfinished.name),
         };
         table.row(vec![action_of(*goes).into(), name, "-".into(), bytes(*stored), reason.clone()]);
     }
@@ -168,11 +168,13 @@ fn as_json(plan: &Plan, tally: Option<&Tally>) -> Value {
         json!({ "id": id, "taken": taken, "bytes": bytes, "action": action, "reasons": reasons })
     };
     let leftover = |Leftover { id, what, bytes, goes, reason }: &Leftover| {
-        let file = match what {
-            Left::Folder => None,
-            Left::File(name) => Some(name),
+        let (file, upload) = match what {
+            Left::Folder => (None, None),
+            Left::Unfinished(unfinished) => (Some(&unfinished.name), unfinished.upload.as_ref()),
         };
-        json!({ "id": id, "file": file, "bytes": bytes, "action": action_of(*goes), "reason": reason })
+        json!({
+            "id": id, "file": file, "upload": upload, "bytes": bytes, "action": action_of(*goes), "reason": reason,
+        })
     };
     let clusters: Vec<Value> = plan
         .clusters

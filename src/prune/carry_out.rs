@@ -8,7 +8,7 @@ use crate::catalog::{
     Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, object_name, read_hold, read_manifest, read_status,
 };
 use crate::model::BackupId;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Storage, StorageError, Unfinished};
 
 /// What has become of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,7 +59,9 @@ pub fn carry_out(storage: &dyn Storage, plan: &Plan, stop: &dyn Fn() -> bool) ->
             }
             let outcome = match &leftover.what {
                 Left::Folder => sweep(storage, cluster, &leftover.id, plan.now, stop),
-                Left::File(name) => remove_one(storage, &object_name(cluster, &leftover.id, name), stop),
+                Left::Unfinished(unfinished) => {
+                    discard(storage, &format!("{cluster}/{}", leftover.id), unfinished, stop)
+                }
             };
             let Leftover { id, bytes, .. } = leftover;
             tally.leftovers += usize::from(tally.note(id, *bytes, outcome));
@@ -110,7 +112,9 @@ fn sweep(
         return Err(Stay::Changed("it has a manifest now".into()));
     }
     let status = read_status(storage, cluster, id);
-    let again = judge(storage, &Attempt { cluster: cluster.to_owned(), id: id.clone(), status }, now)?;
+    let unfinished = storage.unfinished(&format!("{cluster}/{id}"))?;
+    let attempt = Attempt { cluster: cluster.to_owned(), id: id.clone(), status };
+    let again = judge(storage, &attempt, &unfinished, now)?;
     if !again.leftover.goes {
         return Err(Stay::Changed(again.leftover.reason));
     }
@@ -130,9 +134,11 @@ fn remove_rest(
     names.sort_by_key(|name| {
         [INDEX, STATUS, HOLD].iter().position(|late| late == name).map_or(0, |at| at + 1)
     });
-    names.extend(storage.unfinished(&folder)?.into_iter().map(|file| file.name));
     for name in names {
         remove_one(storage, &format!("{folder}/{name}"), stop)?;
+    }
+    for unfinished in storage.unfinished(&folder)? {
+        discard(storage, &folder, &unfinished, stop)?;
     }
     if stop() {
         return Err(Stay::Stopped);
@@ -145,4 +151,16 @@ fn remove_one(storage: &dyn Storage, name: &str, stop: &dyn Fn() -> bool) -> Res
         return Err(Stay::Stopped);
     }
     Ok(storage.remove(name)?)
+}
+
+fn discard(
+    storage: &dyn Storage,
+    folder: &str,
+    unfinished: &Unfinished,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), Stay> {
+    if stop() {
+        return Err(Stay::Stopped);
+    }
+    Ok(storage.discard(folder, unfinished)?)
 }

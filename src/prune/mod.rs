@@ -18,9 +18,11 @@
 //!
 //! # What runs have left
 //!
-//! Folders without a manifest and temporary files of writers that are gone are swept when they are a day old by every
-//! clock there is: that of the donor (the id, `status.json`) and that of the storage (the newest file). A folder
-//! whose run may go on is left alone, temporary files included.
+//! Folders without a manifest, temporary files of writers that are gone, and uploads into a bucket that were begun and
+//! never completed are swept when they are a day old by every clock there is: that of the donor (the id, `status.json`)
+//! and that of the storage (the newest file, the beginning of an upload). A folder whose run may go on is left alone, with
+//! all that is in it. An upload whose folder has nothing else is not in any list of folders; it is found by the list of
+//! uploads, and is a folder of its own to the plan.
 //!
 //! # Crashes and company
 //!

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::policy::{Candidate, TOLERANCE, Taken, Verdict, decide};
 use crate::catalog::{Attempt, Catalog, CatalogError, Record, read_hold};
 use crate::config::Retention;
-use crate::model::{BackupId, State};
+use crate::model::{BackupId, State, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
 
 /// What has not changed for so long is nobody's work in progress.
@@ -64,10 +64,18 @@ pub struct Leftover {
 /// What a run has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {
-    /// The whole folder, which has no manifest.
+    /// The whole folder, which has no manifest. Where only an upload was begun there is nothing else of it.
     Folder,
-    /// A temporary file of this name beside a manifest.
-    File(String),
+    /// A temporary file, or an upload, beside a manifest.
+    Unfinished(Unfinished),
+}
+
+/// What is found of a cluster.
+#[derive(Default)]
+struct Found {
+    records: Vec<Record>,
+    attempts: Vec<Attempt>,
+    unfinished: BTreeMap<BackupId, Vec<Unfinished>>,
 }
 
 impl Plan {
@@ -78,19 +86,9 @@ impl Plan {
         policy: &Retention,
         now: Timestamp,
     ) -> Result<Self, CatalogError> {
-        let Catalog { records, attempts } = Catalog::read(storage, cluster)?;
-        let mut found: BTreeMap<String, (Vec<Record>, Vec<Attempt>)> = BTreeMap::new();
-        for record in records {
-            found.entry(record.cluster.clone()).or_default().0.push(record);
-        }
-        for attempt in attempts {
-            found.entry(attempt.cluster.clone()).or_default().1.push(attempt);
-        }
-        let clusters = found
+        let clusters = find(storage, cluster)?
             .into_iter()
-            .map(|(cluster, (records, attempts))| {
-                of_cluster(storage, cluster, records, &attempts, policy, now)
-            })
+            .map(|(cluster, found)| of_cluster(storage, cluster, found, policy, now))
             .collect::<Result<_, _>>()?;
         Ok(Self { clusters, now })
     }
@@ -104,18 +102,56 @@ impl Plan {
     }
 }
 
+/// Reads the repository, or the folder of one cluster.
+fn find(storage: &dyn Storage, cluster: Option<&str>) -> Result<BTreeMap<String, Found>, CatalogError> {
+    let Catalog { records, attempts } = Catalog::read(storage, cluster)?;
+    let mut clusters: BTreeMap<String, Found> = BTreeMap::new();
+    for record in records {
+        clusters.entry(record.cluster.clone()).or_default().records.push(record);
+    }
+    for attempt in attempts {
+        clusters.entry(attempt.cluster.clone()).or_default().attempts.push(attempt);
+    }
+    let root = cluster.map(safe_component).unwrap_or_default();
+    let Some(unfinished) = storage.unfinished_below(&root)? else {
+        for (cluster, found) in &mut clusters {
+            let ids = found.records.iter().map(|record| &record.id);
+            for id in ids.chain(found.attempts.iter().map(|attempt| &attempt.id)) {
+                found.unfinished.insert(id.clone(), storage.unfinished(&format!("{cluster}/{id}"))?);
+            }
+        }
+        return Ok(clusters);
+    };
+    for (folder, unfinished) in unfinished {
+        // What is in no folder of a backup is not ours.
+        let Some((cluster, id)) = folder.split_once('/') else { continue };
+        let Ok(id) = id.parse::<BackupId>() else { continue };
+        let found = clusters.entry(cluster.to_owned()).or_default();
+        let is_known = found.unfinished.contains_key(&id)
+            || found.records.iter().any(|record| record.id == id)
+            || found.attempts.iter().any(|attempt| attempt.id == id);
+        if !is_known {
+            // Its folder has nothing that a list shows.
+            found.attempts.push(Attempt { cluster: cluster.to_owned(), id: id.clone(), status: None });
+        }
+        found.unfinished.entry(id).or_default().push(unfinished);
+    }
+    Ok(clusters)
+}
+
 fn of_cluster(
     storage: &dyn Storage,
     cluster: String,
-    records: Vec<Record>,
-    attempts: &[Attempt],
+    found: Found,
     policy: &Retention,
     now: Timestamp,
 ) -> Result<ClusterPlan, StorageError> {
+    let Found { records, attempts, mut unfinished } = found;
     let mut leftovers = Vec::new();
     let mut running = Vec::new();
-    for attempt in attempts {
-        let judged = judge(storage, attempt, now)?;
+    for attempt in &attempts {
+        let unfinished = unfinished.remove(&attempt.id).unwrap_or_default();
+        let judged = judge(storage, attempt, &unfinished, now)?;
         if judged.may_run {
             running.push(attempt.id.clone());
         }
@@ -124,7 +160,8 @@ fn of_cluster(
     let mut candidates = Vec::new();
     let mut sizes = Vec::new();
     for Record { id, manifest, .. } in records {
-        leftovers.extend(temporary_files(storage, &cluster, &id, now)?);
+        let unfinished = unfinished.remove(&id).unwrap_or_default();
+        leftovers.extend(unfinished.into_iter().map(|unfinished| beside_a_manifest(&id, unfinished, now)));
         let held = read_hold(storage, &cluster, &id).map(|held| held.words());
         sizes
             .push(manifest.as_ref().map_or(0, |found| found.archive.bytes.saturating_add(found.index.bytes)));
@@ -156,21 +193,27 @@ pub(super) struct Judged {
     may_run: bool,
 }
 
-/// Whether a folder without a manifest is what a run has left.
+/// Whether a folder without a manifest is what a run has left, and what is unfinished in it.
 pub(super) fn judge(
     storage: &dyn Storage,
     attempt: &Attempt,
+    unfinished: &[Unfinished],
     now: Timestamp,
 ) -> Result<Judged, StorageError> {
     let Attempt { cluster, id, status } = attempt;
     let folder = format!("{cluster}/{id}");
     let known = [id.started(), status.as_ref().map(|status| status.updated), storage.last_written(&folder)?];
-    let last = known.into_iter().flatten().max();
+    let begun = unfinished.iter().map(|unfinished| unfinished.modified);
+    let last = known.into_iter().flatten().chain(begun).max();
     let is_finished =
         status.as_ref().is_some_and(|status| matches!(status.state, State::Failed | State::Done));
     let held = read_hold(storage, cluster, id).map(|held| held.words());
     let is_quiet = last.is_some_and(|last| now.duration_since(last) > QUIET);
+    let objects = storage.objects(&folder)?;
     let story = match status {
+        None if objects.is_empty() && unfinished.iter().any(|it| it.upload.is_some()) => {
+            "nothing but an unfinished upload: its program has died".to_owned()
+        }
         None => "no manifest and no status: its program has died".to_owned(),
         Some(status) => match (status.state, &status.error) {
             (State::Done, _) => "what is left of a removed backup".into(),
@@ -189,30 +232,22 @@ pub(super) fn judge(
         (None, Some(_)) if is_finished => format!("{story}; it goes when it is a day old"),
         (None, Some(_)) => "not complete, and it may still run: something has changed within a day".into(),
     };
-    let objects = storage.objects(&folder)?.into_iter().map(|object| object.bytes);
-    let unfinished = storage.unfinished(&folder)?.into_iter().map(|file| file.bytes);
+    let objects = objects.iter().map(|object| object.bytes);
+    let unfinished = unfinished.iter().map(|unfinished| unfinished.bytes);
     let bytes = objects.chain(unfinished).fold(0, u64::saturating_add);
     let goes = is_quiet && held.is_none();
     let leftover = Leftover { id: id.clone(), what: Left::Folder, bytes, goes, reason };
     Ok(Judged { leftover, may_run: !is_quiet && !is_finished })
 }
 
-/// Temporary files in the folder of a complete backup.
-fn temporary_files(
-    storage: &dyn Storage,
-    cluster: &str,
-    id: &BackupId,
-    now: Timestamp,
-) -> Result<Vec<Leftover>, StorageError> {
-    let leftover = |Unfinished { name, bytes, modified }| {
-        let goes = now.duration_since(modified) > QUIET;
-        let at = modified.strftime("%Y-%m-%d %H:%M:%S UTC");
-        let reason = if goes {
-            format!("temporary file, last written at {at}")
-        } else {
-            format!("temporary file, written at {at}: it goes when it is a day old")
-        };
-        Leftover { id: id.clone(), what: Left::File(name), bytes, goes, reason }
+/// What is thought of something unfinished in the folder of a complete backup.
+fn beside_a_manifest(id: &BackupId, unfinished: Unfinished, now: Timestamp) -> Leftover {
+    let goes = now.duration_since(unfinished.modified) > QUIET;
+    let what = match unfinished.upload {
+        None => "temporary file, last written at",
+        Some(_) => "unfinished upload, begun at",
     };
-    Ok(storage.unfinished(&format!("{cluster}/{id}"))?.into_iter().map(leftover).collect())
+    let until = if goes { "" } else { ": it goes when it is a day old" };
+    let reason = format!("{what} {}{until}", unfinished.modified.strftime("%Y-%m-%d %H:%M:%S UTC"));
+    Leftover { id: id.clone(), bytes: unfinished.bytes, what: Left::Unfinished(unfinished), goes, reason }
 }

@@ -158,6 +158,10 @@ impl Storage for Mortal {
         self.inner.unfinished(folder)
     }
 
+    fn unfinished_below(&self, folder: &str) -> Result<Option<Vec<(String, Unfinished)>>, StorageError> {
+        self.inner.unfinished_below(folder)
+    }
+
     fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
         self.inner.last_written(folder)
     }

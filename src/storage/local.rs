@@ -151,7 +151,7 @@ impl Storage for LocalStorage {
         let mut found = Vec::new();
         for (name, data) in all_entries(&self.path(folder))? {
             if data.is_file() && is_temporary(&name) {
-                found.push(Unfinished { name, bytes: data.len(), modified: modified(&data) });
+                found.push(Unfinished { name, upload: None, bytes: data.len(), modified: modified(&data) });
             }
         }
         Ok(found)
@@ -309,7 +309,8 @@ mod tests {
         assert_eq!((found[0].name.starts_with(".backup.tar."), found[0].bytes), (true, 4));
         assert!(storage.last_written("c/id").unwrap().is_some_and(|time| time >= found[0].modified));
         assert!(storage.remove_folder("c/id").unwrap_err().to_string().contains("cannot remove the folder"));
-        storage.remove(&format!("c/id/{}", found[0].name)).unwrap();
+        assert_eq!(storage.unfinished_below("").unwrap(), None);
+        storage.discard("c/id", &found[0]).unwrap();
         assert_eq!(storage.unfinished("c/id").unwrap(), []);
         assert_eq!(storage.unfinished("c/none").unwrap(), []);
         drop(object);

@@ -50,11 +50,13 @@ pub struct ObjectInfo {
 /// What a writer has begun and not committed; nobody need be at work on it any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Its name in the folder, by which [`Storage::remove`] takes it.
+    /// Its name in the folder. That of an upload is the name of the object that it would have become, which may be there.
     pub name: String,
-    /// Its size.
+    /// The upload, where it is one (S3): what tells it apart from the object and from other uploads.
+    pub upload: Option<String>,
+    /// Its size; 0 where that cannot be told.
     pub bytes: u64,
-    /// When it was last written, by the clock of the storage.
+    /// When it was last written, or, where it is an upload, when that was begun; by the clock of the storage.
     pub modified: Timestamp,
 }
 
@@ -113,6 +115,17 @@ pub trait Storage: Send + Sync {
     /// such remains, or does not show them.
     fn unfinished(&self, _folder: &str) -> Result<Vec<Unfinished>, StorageError> {
         Ok(Vec::new())
+    }
+
+    /// The same with all folders below this one, each named with its folder, where the storage can tell at once: also
+    /// of folders that are not there otherwise. None where every folder has to be looked at by itself.
+    fn unfinished_below(&self, _folder: &str) -> Result<Option<Vec<(String, Unfinished)>>, StorageError> {
+        Ok(None)
+    }
+
+    /// Removes what [`Storage::unfinished`] has found in this folder; what is not there any more is no error.
+    fn discard(&self, folder: &str, unfinished: &Unfinished) -> Result<(), StorageError> {
+        self.remove(&format!("{folder}/{}", unfinished.name))
     }
 
     /// When anything directly in this folder was last written, by the clock of the storage; none where that is not

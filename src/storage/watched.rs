@@ -152,6 +152,16 @@ impl Storage for Watched {
         self.inner.unfinished(folder)
     }
 
+    fn unfinished_below(&self, folder: &str) -> Result<Option<Vec<(String, Unfinished)>>, StorageError> {
+        let _begun = self.activity.begin("list", &self.place(folder));
+        self.inner.unfinished_below(folder)
+    }
+
+    fn discard(&self, folder: &str, unfinished: &Unfinished) -> Result<(), StorageError> {
+        let _begun = self.activity.begin("remove", &self.place(folder));
+        self.inner.discard(folder, unfinished)
+    }
+
     fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
         let _begun = self.activity.begin("list", &self.place(folder));
         self.inner.last_written(folder)

@@ -2,8 +2,9 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
-use wsrep_sst_backup::storage::{ObjectInfo, Storage};
+use wsrep_sst_backup::storage::{ObjectInfo, Storage, Unfinished};
 
 /// Bytes that no compression and no page of zeros hides.
 pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
@@ -17,6 +18,17 @@ pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     }
     noise.truncate(bytes);
     noise
+}
+
+fn wait_until(limit: Duration, condition: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    while !condition() {
+        if begun.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
 }
 
 /// The content of an object.
@@ -41,6 +53,51 @@ pub fn holds_alone(storage: &dyn Storage) {
     any_part_of_an_object_can_be_read(storage);
     a_large_object_that_is_dropped_was_never_there(storage);
     a_folder_goes_when_it_is_empty(storage);
+}
+
+/// What is left of a writer that was killed is found where it is, and goes alone.
+pub fn what_a_killed_writer_leaves_is_found_and_goes(storage: &dyn Storage) {
+    let whole = |count: usize, found: &[Unfinished]| {
+        found.len() == count && found.iter().all(|it| it.bytes >= 16 << 20)
+    };
+    for (folder, count) in [("c/left", 2), ("c/left-too", 1), ("d/left", 1)] {
+        assert!(storage.claim(folder).unwrap());
+        storage.put(&format!("{folder}/large"), b"whole").unwrap();
+        for _ in 0..count {
+            let mut object = storage.create(&format!("{folder}/large")).unwrap();
+            object.write_all(&noise(20 << 20, 5)).unwrap();
+            // Nobody takes it back.
+            std::mem::forget(object);
+        }
+        let arrived = || whole(count, &storage.unfinished(folder).unwrap());
+        assert!(wait_until(Duration::from_secs(20), arrived), "{:?}", storage.unfinished(folder));
+        assert_eq!(infos(storage, folder), [("large".into(), 5)]);
+    }
+    assert_eq!(storage.unfinished("none").unwrap(), []);
+    assert_eq!(storage.unfinished("c").unwrap(), [], "those of folders in it are not its own");
+    if let Some(below) = storage.unfinished_below("c").unwrap() {
+        let folders: Vec<&str> = below.iter().map(|(folder, _)| folder.as_str()).collect();
+        assert_eq!(folders, ["c/left", "c/left", "c/left-too"]);
+        let found: Vec<Unfinished> = below.into_iter().map(|(_, unfinished)| unfinished).collect();
+        assert_eq!(found[..2], storage.unfinished("c/left").unwrap());
+        assert_eq!(storage.unfinished_below("").unwrap().unwrap().len(), 4);
+        assert_eq!(storage.unfinished_below("c/lef").unwrap().unwrap(), []);
+    }
+    let found = storage.unfinished("c/left").unwrap();
+    storage.discard("c/left", &found[0]).unwrap();
+    storage.discard("c/left", &found[0]).unwrap();
+    assert_eq!(storage.unfinished("c/left").unwrap(), found[1..]);
+    assert_eq!(content(storage, "c/left/large"), b"whole");
+    for folder in ["c/left", "c/left-too", "d/left"] {
+        for unfinished in storage.unfinished(folder).unwrap() {
+            storage.discard(folder, &unfinished).unwrap();
+        }
+        assert_eq!(storage.unfinished(folder).unwrap(), []);
+        assert_eq!(content(storage, &format!("{folder}/large")), b"whole");
+        storage.remove(&format!("{folder}/large")).unwrap();
+        storage.remove_folder(folder).unwrap();
+    }
+    assert!(storage.unfinished_below("").unwrap().is_none_or(|found| found.is_empty()));
 }
 
 fn nothing_is_there_at_first(storage: &dyn Storage) {

@@ -23,6 +23,17 @@ pub enum Fault {
     Unanswered,
     /// It is handed on after this time.
     Late(Duration),
+    /// It is handed on, and the answer is lost with the connection.
+    AnswerLost,
+}
+
+/// What the line does with a request.
+#[derive(PartialEq, Eq)]
+enum Handling {
+    HandOn,
+    LoseAnswer,
+    /// It has answered by itself.
+    Answered,
 }
 
 /// What the line does and has done.
@@ -98,14 +109,22 @@ impl Proxy {
 }
 
 fn carry(line: &Arc<Line>, cut_on: Way, client: &TcpStream, server: &TcpStream) {
+    let is_mute = Arc::new(AtomicBool::new(false));
     let pump = |way: Way, from: &TcpStream, to: &TcpStream| {
         let (line, mut from, mut to) = (Arc::clone(line), from.try_clone().unwrap(), to.try_clone().unwrap());
+        let is_mute = Arc::clone(&is_mute);
         std::thread::spawn(move || {
             let mut buffer = vec![0; 16 << 10];
             while let Ok(count @ 1..) = from.read(&mut buffer) {
                 let bytes = &buffer[..count];
-                if way == Way::Up && answered_here(&line, &mut from, bytes) {
-                    break;
+                match way {
+                    Way::Up => match handle(&line, &mut from, bytes) {
+                        Handling::Answered => break,
+                        Handling::LoseAnswer => is_mute.store(true, Ordering::Relaxed),
+                        Handling::HandOn => {}
+                    },
+                    Way::Down if is_mute.load(Ordering::Relaxed) => break,
+                    Way::Down => {}
                 }
                 while line.stalled.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(20));
@@ -125,10 +144,10 @@ fn carry(line: &Arc<Line>, cut_on: Way, client: &TcpStream, server: &TcpStream) 
 }
 
 /// Notes a request, and answers it itself where the line is told to.
-fn answered_here(line: &Line, client: &mut TcpStream, bytes: &[u8]) -> bool {
+fn handle(line: &Line, client: &mut TcpStream, bytes: &[u8]) -> Handling {
     let first = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let Some(request) = std::str::from_utf8(first).ok().filter(|text| text.ends_with(" HTTP/1.1")) else {
-        return false;
+        return Handling::HandOn;
     };
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes, |end| &bytes[..end]);
     line.heads.lock().unwrap().push(String::from_utf8_lossy(head).to_ascii_lowercase());
@@ -146,12 +165,13 @@ fn answered_here(line: &Line, client: &mut TcpStream, bytes: &[u8]) -> bool {
         }
         Some(Fault::Late(time)) => {
             std::thread::sleep(time);
-            return false;
+            return Handling::HandOn;
         }
+        Some(Fault::AnswerLost) => return Handling::LoseAnswer,
         None if busy.is_ok() => answer(client, "503 Slow Down", "SlowDown"),
-        None => return false,
+        None => return Handling::HandOn,
     }
-    true
+    Handling::Answered
 }
 
 /// An answer that is none of the server's.

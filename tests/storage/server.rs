@@ -1,7 +1,10 @@
 //! S3 servers on loopback, which nobody else has written for us: `s3s-fs` inside the test's own process, and moto.
 //!
 //! They differ: `s3s-fs` keeps objects in files, so that gigabytes pass through, checks signatures, and does not know
-//! `If-None-Match`; moto knows conditions, encryption and pages of lists, and checks no signature.
+//! `If-None-Match`; moto knows conditions, encryption and pages of lists, and checks no signature. `s3s-fs` does not list
+//! uploads either; here it does, unless a test wants it as it is.
+
+mod uploads;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -10,7 +13,9 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use s3s::S3Result;
 use s3s::auth::SimpleAuth;
+use s3s::host::{S3Host, VirtualHost};
 use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -18,6 +23,7 @@ use tokio::runtime::Runtime;
 use wsrep_sst_backup::config::{S3Settings, Secret};
 use wsrep_sst_backup::storage::S3Storage;
 
+use self::uploads::{Begun, Listing};
 use crate::support::ports::Ports;
 use crate::support::wait_until;
 
@@ -48,6 +54,8 @@ pub fn storage(prefix: &str, settings: &S3Settings) -> S3Storage {
 /// Objects as files.
 pub struct FileServer {
     pub address: SocketAddr,
+    /// The uploads that it lists.
+    pub begun: Begun,
     folder: TempDir,
     _runtime: Runtime,
 }
@@ -55,9 +63,28 @@ pub struct FileServer {
 impl FileServer {
     /// Starts it.
     pub fn start() -> Self {
+        Self::with(|inner, begun| S3ServiceBuilder::new(Listing { inner, begun }))
+    }
+
+    /// One that does not know what a list of uploads is.
+    pub fn that_lists_no_uploads() -> Self {
+        Self::with(|inner, _| S3ServiceBuilder::new(inner))
+    }
+
+    /// One that has the bucket in its host name: `bucket.localhost`.
+    pub fn with_host_names() -> Self {
+        Self::with(|inner, begun| {
+            let mut service = S3ServiceBuilder::new(Listing { inner, begun });
+            service.set_host(AnyPort);
+            service
+        })
+    }
+
+    fn with(service: impl FnOnce(s3s_fs::FileSystem, Begun) -> S3ServiceBuilder) -> Self {
         let folder = tempfile::Builder::new().prefix("ws3-").tempdir_in("/var/tmp").unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        let begun = Begun::default();
+        let mut service = service(s3s_fs::FileSystem::new(folder.path()).unwrap(), begun.clone());
         service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
         let service = service.build();
         let runtime =
@@ -74,7 +101,7 @@ impl FileServer {
                 });
             }
         });
-        Self { address, folder, _runtime: runtime }
+        Self { address, begun, folder, _runtime: runtime }
     }
 
     /// Its address as the setting `s3-endpoint`.
@@ -92,6 +119,18 @@ impl FileServer {
     /// Where it keeps the bucket.
     pub fn bucket(&self) -> std::path::PathBuf {
         self.folder.path().join(BUCKET)
+    }
+}
+
+/// `bucket.localhost`, at whatever port.
+struct AnyPort;
+
+impl S3Host for AnyPort {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
+        match host.split_once(".localhost:") {
+            Some((bucket, _)) => Ok(VirtualHost::new("localhost").with_bucket(bucket)),
+            None => Err(s3s::s3_error!(InvalidRequest, "the bucket is not in the host name")),
+        }
     }
 }
 

@@ -8,17 +8,21 @@ use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 
 use super::credentials::{Environment, Identity};
 use super::dns::Names;
+use super::request::Requests;
 use crate::config::{S3Settings, ServerEncryption};
 
 /// A server that does not take a connection within this time is asked again.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// The client; nothing is asked of the server yet.
+/// The region where none is named, as `object_store` has it.
+const REGION: &str = "us-east-1";
+
+/// The client, and the way for requests that it does not know; nothing is asked of the server yet.
 pub(super) fn client(
     bucket: &str,
     settings: &S3Settings,
     variable: Environment<'_>,
-) -> Result<AmazonS3, io::Error> {
+) -> Result<(AmazonS3, Requests), io::Error> {
     // reqwest takes the provider of the process; mysql's TLS uses the same one. A second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let identity = Identity::find(settings, variable).map_err(io::Error::other)?;
@@ -36,6 +40,9 @@ pub(super) fn client(
     }
     let no_retry =
         RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, backoff: BackoffConfig::default() };
+    let region = identity.region.clone().unwrap_or_else(|| REGION.to_owned());
+    let url = bucket_url(bucket, settings, &identity, &region);
+    let requests = Requests::new(options.clone(), url, region);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_client_options(options)
@@ -44,27 +51,51 @@ pub(super) fn client(
         .with_conditional_put(S3ConditionalPut::ETagMatch);
     builder = address(builder, bucket, settings, &identity);
     builder = encryption(builder, settings);
-    identity.apply(builder).build().map_err(|error| io::Error::other(error.to_string()))
+    let store = identity.apply(builder).build().map_err(|error| io::Error::other(error.to_string()))?;
+    Ok((store, requests))
 }
 
-/// Region, and whether the bucket stands in the path or in the host name.
+/// Whether the bucket stands in the path, and not in the host name.
+fn in_path(bucket: &str, settings: &S3Settings, identity: &Identity) -> bool {
+    // A bucket with a dot has no certificate for its own host name at AWS.
+    settings.path_style.unwrap_or(identity.endpoint.is_some() || bucket.contains('.'))
+}
+
+/// Region and address of the bucket.
 fn address(
     mut builder: AmazonS3Builder,
     bucket: &str,
     settings: &S3Settings,
     identity: &Identity,
 ) -> AmazonS3Builder {
-    // A bucket with a dot has no certificate for its own host name at AWS.
-    let path_style = settings.path_style.unwrap_or(identity.endpoint.is_some() || bucket.contains('.'));
+    let path_style = in_path(bucket, settings, identity);
     builder = builder.with_virtual_hosted_style_request(!path_style);
     if let Some(region) = &identity.region {
         builder = builder.with_region(region);
     }
     match &identity.endpoint {
         Some(endpoint) if path_style => builder.with_endpoint(endpoint),
-        Some(endpoint) => builder.with_endpoint(endpoint.replacen("://", &format!("://{bucket}."), 1)),
+        Some(endpoint) => builder.with_endpoint(hosted(endpoint, bucket)),
         None => builder,
     }
+}
+
+/// The URL that the builder makes of the same, which it does not tell.
+fn bucket_url(bucket: &str, settings: &S3Settings, identity: &Identity, region: &str) -> String {
+    let endpoint = match &identity.endpoint {
+        Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
+        None => format!("https://s3.{region}.amazonaws.com"),
+    };
+    if in_path(bucket, settings, identity) {
+        format!("{endpoint}/{bucket}")
+    } else {
+        hosted(&endpoint, bucket)
+    }
+}
+
+/// An endpoint with the bucket in its host name.
+fn hosted(endpoint: &str, bucket: &str) -> String {
+    endpoint.replacen("://", &format!("://{bucket}."), 1)
 }
 
 fn encryption(builder: AmazonS3Builder, settings: &S3Settings) -> AmazonS3Builder {
@@ -106,8 +137,15 @@ mod tests {
         let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        let client = client("bucket", settings, &variable).map_err(|error| error.to_string())?;
-        Ok(format!("{client:?}"))
+        let (client, requests) = client("bucket", settings, &variable).map_err(|error| error.to_string())?;
+        let shown = format!("{client:?}");
+        // Our own requests go to the same place.
+        let own = format!("bucket_endpoint: \"{}\"", requests.url());
+        assert!(
+            shown.contains(&own) && shown.contains(&format!("region: \"{}\"", requests.region())),
+            "{own}"
+        );
+        Ok(shown)
     }
 
     fn key() -> S3Settings {

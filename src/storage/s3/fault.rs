@@ -42,6 +42,20 @@ impl Fault {
         Self { kind: Kind::Permanent, status: None, code: None, text: text.into() }
     }
 
+    /// An answer of the server that is no success, with its body.
+    pub(super) fn answered(status: u16, body: &str) -> Self {
+        Self::of_body(Some(status), body)
+    }
+
+    fn of_body(status: Option<u16>, body: &str) -> Self {
+        let code = between(body, "<Code>", "</Code>").map(str::to_owned);
+        let mut fault = answer(status, code, between(body, "<Message>", "</Message>"));
+        if let Some(region) = between(body, "<Region>", "</Region>") {
+            fault.text.push_str(&format!(" (the bucket is in {region})"));
+        }
+        fault
+    }
+
     /// The same with more words behind it.
     pub(super) fn and(mut self, more: &str) -> Self {
         self.text.push_str(more);
@@ -96,15 +110,16 @@ impl From<object_store::Error> for Fault {
         if text.contains("redirect without LOCATION") {
             return answer(Some(301), None, None);
         }
-        let code = between(&text, "<Code>", "</Code>").map(str::to_owned);
-        if status.is_none() && code.is_none() {
+        if status.is_none() && !text.contains("<Code>") {
             return unanswered(&error, &text);
         }
-        let mut fault = answer(status, code, between(&text, "<Message>", "</Message>"));
-        if let Some(region) = between(&text, "<Region>", "</Region>") {
-            fault.text.push_str(&format!(" (the bucket is in {region})"));
-        }
-        fault
+        Self::of_body(status, &text)
+    }
+}
+
+impl From<HttpError> for Fault {
+    fn from(error: HttpError) -> Self {
+        transport(&error)
     }
 }
 
@@ -185,7 +200,8 @@ fn cure(status: Option<u16>, code: &str) -> Option<&'static str> {
         (_, name) if name.starts_with("KMS") => "check s3-sse-kms-key and the right to use it",
         (_, "EntityTooLarge") => "the server takes no object of this size",
         (Some(403), _) => {
-            "the key must be allowed to list the bucket and to get, put and delete objects and abort uploads in it"
+            "the key must be allowed to list the bucket and its unfinished uploads, and to get, put and delete objects \
+             and abort uploads in it"
         }
         _ => return None,
     })

@@ -5,9 +5,9 @@
 //! is durable then. An unfinished upload is invisible.
 //!
 //! **Crashes.** Whatever fails or is dropped aborts its upload. A process that is killed, or a machine that dies, cannot:
-//! parts that nobody sees stay and cost money, until a lifecycle rule of the bucket (`AbortIncompleteMultipartUpload`)
-//! removes them. A creation of an upload whose answer is lost leaves the same. `object_store` does not list uploads, so
-//! [`Storage::unfinished`] has none.
+//! parts that nobody sees stay and cost money. A creation of an upload whose answer is lost leaves the same.
+//! [`Storage::unfinished`] finds them ([`uploads`]), so that `prune` can abort them; a lifecycle rule of the bucket
+//! (`AbortIncompleteMultipartUpload`) does it where nobody prunes.
 //!
 //! **Folders** do not exist. [`Storage::claim`] makes one by an object named `.claim`, with a condition that lets only one
 //! of two donors succeed (`If-None-Match: *`), and [`Storage::create`] asks for it. What it holds is random, so that a
@@ -29,11 +29,14 @@ mod fault;
 mod parts;
 mod profile;
 mod reader;
+mod request;
 mod retry;
+mod uploads;
 mod writer;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::TryFutureExt;
@@ -46,9 +49,10 @@ use tokio::runtime::Runtime;
 use self::fault::{Fault, Kind};
 use self::parts::Parts;
 use self::reader::S3Reader;
+use self::request::Requests;
 use self::retry::{Attempts, Patience, retry};
 use self::writer::S3Writer;
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 use crate::config::{RepositoryUrl, S3Settings};
 
 /// Threads of the runtime: one request may digest and encrypt while another one does.
@@ -64,6 +68,9 @@ pub struct S3Storage {
 /// What readers and writers need as well.
 struct Shared {
     store: AmazonS3,
+    requests: Requests,
+    /// It has said that it does not list uploads.
+    lists_no_uploads: AtomicBool,
     /// Taken out when it is dropped: that must not wait for requests that hang.
     runtime: Option<Runtime>,
     patience: Patience,
@@ -86,7 +93,7 @@ impl S3Storage {
         let location = RepositoryUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() }.to_string();
         let fail = |cause| StorageError::new("use", &location, cause);
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let store = client::client(bucket, settings, &variable).map_err(fail)?;
+        let (store, requests) = client::client(bucket, settings, &variable).map_err(fail)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("s3")
@@ -95,6 +102,8 @@ impl S3Storage {
             .map_err(fail)?;
         let shared = Shared {
             store,
+            requests,
+            lists_no_uploads: AtomicBool::new(false),
             runtime: Some(runtime),
             patience: Patience::within(stall_timeout),
             max_parts: settings.max_parts,
@@ -197,6 +206,34 @@ impl Storage for S3Storage {
             return Err(StorageError::new("remove the folder", shared.place(folder), cause));
         }
         self.remove(&claim)
+    }
+
+    fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
+        let mut found = uploads::below(&self.shared, folder)?;
+        found.retain(|upload| !upload.name.contains('/'));
+        Ok(found)
+    }
+
+    fn unfinished_below(&self, folder: &str) -> Result<Option<Vec<(String, Unfinished)>>, StorageError> {
+        let in_its_folder = |found: Unfinished| {
+            let path =
+                if folder.is_empty() { found.name.clone() } else { format!("{folder}/{}", found.name) };
+            let (of, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            (of.to_owned(), Unfinished { name: name.to_owned(), ..found })
+        };
+        let found = uploads::below(&self.shared, folder)?.into_iter().map(in_its_folder);
+        let mut found: Vec<(String, Unfinished)> = found.collect();
+        found.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
+        Ok(Some(found))
+    }
+
+    fn discard(&self, folder: &str, unfinished: &Unfinished) -> Result<(), StorageError> {
+        let name = format!("{folder}/{}", unfinished.name);
+        match &unfinished.upload {
+            Some(upload) => uploads::abort(&self.shared, &name, upload),
+            // The name may be that of an object.
+            None => Ok(()),
+        }
     }
 
     fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {

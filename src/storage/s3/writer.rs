@@ -241,7 +241,8 @@ impl Drop for S3Writer {
             Ok(()) => {}
             Err(fault) if fault.kind == Kind::NotFound => {}
             Err(fault) => log::warn!(
-                "{what}: {fault}; its parts stay until a lifecycle rule of the bucket removes unfinished uploads"
+                "{what}: {fault}; its parts stay until 'prune' finds them a day old, or a lifecycle rule of the bucket \
+                 removes unfinished uploads"
             ),
         }
     }
