@@ -74,8 +74,8 @@ fn json_has_the_manifests_as_they_are() {
         cli("list --json").on(folder.path()).run().json(),
         json!({
             "backups": [
-                {"id": ID, "cluster_folder": "c", "usable": true, "hold": null, "manifest": manifest(ID)},
-                {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false, "hold": null,
+                {"id": ID, "cluster_folder": "c", "usable": true, "hold": null, "verified": null, "manifest": manifest(ID)},
+                {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false, "hold": null, "verified": null,
                  "error": "the manifest is damaged: EOF while parsing an object at line 1 column 1"},
             ],
             "incomplete": [
@@ -311,7 +311,8 @@ fn one_manifest_is_opened_for_each_backup_and_never_an_archive() {
     assert!(cli("show latest").on(repository).run().done().contains(&ids[19]));
     if let Some(opened) = opened(repository, "list") {
         let of = |name: &str| opened.iter().filter(|path| path.ends_with(name)).count();
-        // And whether each is held.
-        assert_eq!((of("/manifest.json"), of("/hold.json"), opened.len()), (20, 20, 41), "{opened:?}");
+        // And whether each is held, and was verified.
+        let counts = (of("/manifest.json"), of("/hold.json"), of("/verify.json"), opened.len());
+        assert_eq!(counts, (20, 20, 20, 61), "{opened:?}");
     }
 }

@@ -55,6 +55,7 @@ Data              141 MiB in 357 files
 Stored            53.0 MiB (37 % of the data), backup.tar.zst
 Archive SHA-256   {}
 Hold              none
+Verified          never
 Damaged pages     1,234
 Made by           wsrep_sst_backup 0.1.0, method freeze, format 1
 Warning           'db/t.ibd' has InnoDB pages with a wrong checksum

@@ -8,6 +8,8 @@ mod objects;
 #[path = "../examples/make_fixture/pages.rs"]
 #[allow(dead_code, reason = "another user needs the rest")]
 mod pages;
+#[path = "cli_verify/record.rs"]
+mod record;
 #[path = "cli_verify/stories.rs"]
 mod stories;
 mod support;
@@ -77,7 +79,12 @@ fn pages_that_were_bad_on_the_donor_are_told_as_such() {
         (&report["damaged"], &report["report"]["findings"][0]["file"]),
         (&true.into(), &"db/bad.ibd".into())
     );
-    assert!(cli("list").on(&server.repository()).run().done().contains("  1 damaged page\n"));
+    let list = cli("list").on(&server.repository()).run();
+    assert!(
+        list.done().contains("  1 damaged page; DAMAGED: 1 finding of 'verify' on 20"),
+        "{}",
+        list.stdout
+    );
 
     for page in 2..12 {
         bad[page * pages::PAGE + 100] ^= 1;
@@ -150,4 +157,5 @@ fn an_interrupted_verification_says_nothing_about_the_backup() {
         running.signal(signal);
         running.finish().fails(1, "interrupted: not everything was read, so nothing is known about the rest");
     }
+    assert!(!server.attempts()[0].join("verify.json").exists());
 }

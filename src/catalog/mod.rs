@@ -10,6 +10,8 @@
 //! | `prune` | as above | do not see what has lost its manifest | see below | remove the same; what is gone is no error |
 //! | `hold` | independent | see it at once | independent | stays, unless the hold comes a system call too late |
 //!
+//! `verify` leaves its outcome in `verify.json` when it has read everything; of two at once the later one stays.
+//!
 //! `prune` removes the manifest before anything else. So a reader that misses something, or finds it wrong, looks for the
 //! manifest again ([`Source::is_removed`]): without it the backup was removed under the reader, which says that (no such
 //! backup, exit status 3) and never speaks of damage. One that has everything open already may get to its end.
@@ -19,6 +21,7 @@ mod identity;
 mod plausible;
 mod select;
 mod source;
+mod verified;
 
 use thiserror::Error;
 
@@ -26,6 +29,7 @@ pub use hold::{HOLD, Held, hold, read_hold};
 pub use identity::{Contradiction, Identity};
 pub use select::Selector;
 pub use source::{Damage, Source, SourceError};
+pub use verified::{VERIFY, Verified, read_verified, record_verified};
 
 use crate::model::{BackupId, Manifest, ManifestError, Status};
 use crate::storage::{Storage, StorageError};

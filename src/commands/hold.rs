@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CommandError, CommonArgs, IdArgs, print};
+use super::{CommandError, CommonArgs, IdArgs, print, who};
 use crate::catalog::{self, HOLD, Held, object_name, read_hold};
 use crate::model::Hold;
 
@@ -54,15 +54,4 @@ pub fn release(args: &ReleaseArgs) -> Result<(), CommandError> {
     };
     storage.remove(&object_name(source.cluster(), id, HOLD))?;
     print(&format!("Backup {id} is released; it was {}.\n", held.words()))
-}
-
-/// `user@host`; what the system does not tell is its number, or nothing.
-fn who() -> String {
-    let uid = nix::unistd::geteuid();
-    let user =
-        nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
-    match nix::unistd::gethostname() {
-        Ok(host) => format!("{user}@{}", host.to_string_lossy()),
-        Err(_) => user,
-    }
 }

@@ -1,8 +1,8 @@
 //! `list`: the backups in the repository, newest last.
 //!
 //! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `hold` (null, or
-//! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same),
-//! and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
+//! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same), `verified` (null, or `verify.json`, or
+//! `error`), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
 //! or null) of runs that are not a backup: they go on, have failed, or were killed.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CommandError, CommonArgs, Context, print, print_json};
-use crate::catalog::{Catalog, Held, Record, read_hold};
+use crate::catalog::{Catalog, Held, Record, Verified, read_hold, read_verified};
 use crate::model::{BackupId, Manifest, State};
 use crate::ui::{Align, Table, bytes, duration_ms, time};
 
@@ -34,13 +34,13 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     let context = args.common.context(None)?;
     let catalog = Catalog::read(context.storage.as_ref(), context.cluster())?;
     if args.json {
-        return print_json(&as_json(&catalog, &holds(&context, &catalog)));
+        return print_json(&as_json(&catalog, &besides(&context, &catalog)));
     }
     let mut text = if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
         format!("There are no backups{which} in '{}'.\n", context.storage.location())
     } else {
-        as_table(&catalog, &holds(&context, &catalog))
+        as_table(&catalog, &besides(&context, &catalog))
     };
     if !catalog.attempts.is_empty() {
         text.push_str("\nNot complete:\n");
@@ -49,10 +49,20 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     print(&text)
 }
 
-/// How each backup is held.
-fn holds(context: &Context, catalog: &Catalog) -> Vec<Option<Held>> {
-    let hold = |record: &Record| read_hold(context.storage.as_ref(), &record.cluster, &record.id);
-    catalog.records.iter().map(hold).collect()
+/// What lies beside a manifest.
+struct Beside {
+    hold: Option<Held>,
+    verified: Option<Verified>,
+}
+
+/// The same for each backup.
+fn besides(context: &Context, catalog: &Catalog) -> Vec<Beside> {
+    let storage = context.storage.as_ref();
+    let beside = |Record { cluster, id, .. }: &Record| Beside {
+        hold: read_hold(storage, cluster, id),
+        verified: read_verified(storage, cluster, id),
+    };
+    catalog.records.iter().map(beside).collect()
 }
 
 /// Whether rows have to say which cluster they belong to.
@@ -75,7 +85,7 @@ fn row(many: bool, id: &BackupId, cluster: &str, rest: impl IntoIterator<Item = 
     std::iter::once(id.to_string()).chain(cluster).chain(rest).collect()
 }
 
-fn as_table(catalog: &Catalog, holds: &[Option<Held>]) -> String {
+fn as_table(catalog: &Catalog, besides: &[Beside]) -> String {
     let many = has_many_clusters(catalog);
     let mut table = columns(
         many,
@@ -89,7 +99,7 @@ fn as_table(catalog: &Catalog, holds: &[Option<Held>]) -> String {
             ("NOTE", Align::Left),
         ],
     );
-    for (record, hold) in catalog.records.iter().zip(holds) {
+    for (record, beside) in catalog.records.iter().zip(besides) {
         let mut cells = match &record.manifest {
             Ok(manifest) => cells(manifest),
             Err(error) => {
@@ -97,9 +107,12 @@ fn as_table(catalog: &Catalog, holds: &[Option<Held>]) -> String {
                 dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect::<Vec<_>>()
             }
         };
-        if let (Some(note), Some(hold)) = (cells.last_mut(), hold) {
-            let held = hold.words();
-            *note = if note.is_empty() { held } else { format!("{note}; {held}") };
+        let hold = beside.hold.as_ref().map(Held::words);
+        let verified = beside.verified.as_ref().map(Verified::words);
+        for words in hold.into_iter().chain(verified) {
+            if let Some(note) = cells.last_mut() {
+                *note = if note.is_empty() { words } else { format!("{note}; {words}") };
+            }
         }
         table.row(row(many, &record.id, &record.cluster, cells));
     }
@@ -169,17 +182,19 @@ fn describe(state: State) -> &'static str {
     }
 }
 
-fn as_json(catalog: &Catalog, holds: &[Option<Held>]) -> serde_json::Value {
+fn as_json(catalog: &Catalog, besides: &[Beside]) -> serde_json::Value {
     let backups: Vec<serde_json::Value> = catalog
         .records
         .iter()
-        .zip(holds)
-        .map(|(Record { cluster, id, manifest }, hold)| match manifest {
+        .zip(besides)
+        .map(|(Record { cluster, id, manifest }, Beside { hold, verified })| match manifest {
             Ok(manifest) => json!({
-                "id": id, "cluster_folder": cluster, "usable": true, "hold": hold, "manifest": manifest
+                "id": id, "cluster_folder": cluster, "usable": true, "hold": hold, "verified": verified,
+                "manifest": manifest,
             }),
             Err(error) => json!({
-                "id": id, "cluster_folder": cluster, "usable": false, "hold": hold, "error": error.of_itself()
+                "id": id, "cluster_folder": cluster, "usable": false, "hold": hold, "verified": verified,
+                "error": error.of_itself(),
             }),
         })
         .collect();

@@ -227,3 +227,14 @@ fn interruption() -> Arc<AtomicBool> {
     }
     flag
 }
+
+/// `user@host`; what the system does not tell is its number, or nothing.
+fn who() -> String {
+    let uid = nix::unistd::geteuid();
+    let user =
+        nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    match nix::unistd::gethostname() {
+        Ok(host) => format!("{user}@{}", host.to_string_lossy()),
+        Err(_) => user,
+    }
+}

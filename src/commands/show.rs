@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{CommandError, CommonArgs, IdArgs, print, print_json};
-use crate::catalog::{Held, read_hold};
-use crate::model::Manifest;
+use crate::catalog::{Held, Verified, read_hold, read_verified};
+use crate::model::{Manifest, Outcome};
 use crate::ui::{bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
@@ -20,13 +20,16 @@ pub struct ShowArgs {
     common: CommonArgs,
 }
 
-/// The manifest as it is stored, and, where the backup is held, `hold` beside its fields, as `list --json` has it.
+/// The manifest as it is stored, and beside its fields, as `list --json` has them, `hold` where the backup is held and
+/// `verified` where it was.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     manifest: &'a Manifest,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<Held>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Verified>,
 }
 
 /// Runs `show`.
@@ -34,15 +37,34 @@ pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context(None)?;
     let source = context.find(&selector)?;
-    let held = read_hold(context.storage.as_ref(), source.cluster(), &source.manifest().id);
+    let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
+    let held = read_hold(storage, source.cluster(), id);
+    let verified = read_verified(storage, source.cluster(), id);
     if args.json {
-        return print_json(&Shown { manifest: source.manifest(), hold: held });
+        return print_json(&Shown { manifest: source.manifest(), hold: held, verified });
     }
     let hold = held.map_or_else(|| "none".into(), |held| held.words());
-    print(&as_text(source.manifest(), hold))
+    print(&as_text(source.manifest(), hold, verified.as_ref()))
 }
 
-fn as_text(manifest: &Manifest, hold: String) -> String {
+/// The last verification in one line.
+fn verified_line(verified: Option<&Verified>) -> String {
+    match verified {
+        None => "never".into(),
+        Some(Verified::By(found)) => {
+            let outcome = match (found.outcome, &found.first_finding) {
+                (Outcome::Intact, _) => "intact".to_owned(),
+                (Outcome::Damaged, None) => "DAMAGED".into(),
+                (Outcome::Damaged, Some(first)) if found.findings == 1 => format!("DAMAGED: {first}"),
+                (Outcome::Damaged, Some(first)) => format!("DAMAGED, {} findings: {first}", found.findings),
+            };
+            format!("{} by {}: {outcome}", time(found.verified), found.by)
+        }
+        Some(unreadable @ Verified::Unreadable { .. }) => unreadable.words(),
+    }
+}
+
+fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> String {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
     let unknown = || "unknown".to_owned();
     // An empty position is known: the server has written, or replicated, nothing.
@@ -75,6 +97,7 @@ fn as_text(manifest: &Manifest, hold: String) -> String {
         ("Encrypted", encrypted(manifest)),
         ("Archive SHA-256", manifest.archive.sha256.clone()),
         ("Hold", hold),
+        ("Verified", verified_line(verified)),
         ("Damaged pages", grouped(manifest.damaged_pages)),
         (
             "Made by",

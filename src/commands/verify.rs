@@ -1,12 +1,14 @@
-//! `verify`: reads the whole archive back.
+//! `verify`: reads the whole archive back, and leaves the outcome beside the backup for `list`, `report` and metrics.
 
 use std::time::Instant;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
-use crate::model::Manifest;
+use super::{CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, removed, who};
+use crate::catalog::{Source, record_verified};
+use crate::model::{Manifest, Outcome, ToolIdentity, Verification};
 use crate::ui::{Bar, bytes, duration_ms, grouped};
 use crate::verify::{Report, VerifyError, verify, verify_stored};
 
@@ -21,6 +23,9 @@ pub struct VerifyArgs {
     /// Decompress with this many threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<String>,
+    /// Do not leave the outcome in the repository
+    #[arg(long)]
+    no_record: bool,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -54,6 +59,11 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
         VerifyError::Source(error) => error.into(),
         VerifyError::Start(_) | VerifyError::Interrupted => CommandError::Failed(error.to_string()),
     })?;
+    let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // That the stored objects are whole is less than what a record of 'intact' says.
+    if !args.no_record && (!args.objects_only || !report.findings.is_empty()) {
+        record(&context, &source, &report, took);
+    }
     let manifest = source.manifest();
     if args.json {
         print_json(&json!({
@@ -63,10 +73,36 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
             "report": report,
         }))?;
     } else {
-        let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         print(&as_text(manifest, &report, took, args.objects_only))?;
     }
     if report.findings.is_empty() { Ok(()) } else { Err(CommandError::DamageShown) }
+}
+
+/// Leaves the outcome beside the backup. A repository that takes none changes nothing about it.
+fn record(context: &Context, source: &Source, report: &Report, took_ms: u64) {
+    let found = Verification {
+        verified: Timestamp::now(),
+        by: who(),
+        command: "verify".into(),
+        outcome: if report.findings.is_empty() { Outcome::Intact } else { Outcome::Damaged },
+        findings: report.findings.len() as u64,
+        // The record is not encrypted.
+        first_finding: report
+            .findings
+            .first()
+            .filter(|_| !source.is_encrypted())
+            .map(|first| format!("{}: {}", first.file, first.what)),
+        files: report.files,
+        bytes: report.bytes,
+        pages_checked: report.pages_checked,
+        pages_skipped: report.pages_skipped,
+        took_ms,
+        tool: ToolIdentity { version: env!("CARGO_PKG_VERSION").into() },
+    };
+    let id = &source.manifest().id;
+    if let Err(error) = record_verified(context.storage.as_ref(), source.cluster(), id, &found) {
+        log::warn!("the outcome is not recorded in the repository: {error} (--no-record does without)");
+    }
 }
 
 fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) -> String {

@@ -1,8 +1,8 @@
 //! The nouns of the program: identities, positions, and the documents of a backup.
 //!
 //! Nothing here does I/O. The documents are `manifest.json` ([`Manifest`]), the lines of
-//! `index.json.zst` ([`IndexLine`]), `status.json` ([`Status`]) and `hold.json` ([`Hold`]); `doc/format.md` specifies
-//! them.
+//! `index.json.zst` ([`IndexLine`]), `status.json` ([`Status`]), `hold.json` ([`Hold`]) and `verify.json`
+//! ([`Verification`]); `doc/format.md` specifies them.
 
 mod address;
 mod compression;
@@ -15,6 +15,7 @@ mod manifest;
 mod path;
 mod provider;
 mod status;
+mod verification;
 
 pub use address::HostPort;
 pub use compression::Compression;
@@ -29,3 +30,4 @@ pub use manifest::{
 pub use path::ArchivePath;
 pub use provider::provider_option;
 pub use status::{State, Status};
+pub use verification::{Outcome, Verification};

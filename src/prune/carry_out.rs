@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::plan::{ClusterPlan, Left, Leftover, Plan, Planned, judge};
 use super::policy::Verdict;
 use crate::catalog::{
-    Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, object_name, read_hold, read_manifest, read_status,
+    Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, VERIFY, object_name, read_hold, read_manifest,
+    read_status,
 };
 use crate::model::BackupId;
 use crate::storage::{Storage, StorageError, Unfinished};
@@ -132,7 +133,7 @@ fn remove_rest(
     let mut names: Vec<String> = storage.objects(&folder)?.into_iter().map(|object| object.name).collect();
     // The archive before the index, and both before what tells the story of the folder.
     names.sort_by_key(|name| {
-        [INDEX, STATUS, HOLD].iter().position(|late| late == name).map_or(0, |at| at + 1)
+        [INDEX, VERIFY, STATUS, HOLD].iter().position(|late| late == name).map_or(0, |at| at + 1)
     });
     for name in names {
         remove_one(storage, &format!("{folder}/{name}"), stop)?;

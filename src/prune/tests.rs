@@ -175,16 +175,15 @@ impl Storage for Mortal {
 fn the_manifest_goes_first_and_the_folder_last() {
     let repository = Repository::new([0, 5]);
     repository.put(5, ".backup.tar.1.0.tmp", "half");
+    repository.put(5, "verify.json", "anything");
     let storage = Mortal::new(repository.storage(), usize::MAX);
     let tally = carry_out(&storage, &repository.plan(), &|| false);
     let folder = format!("c/{}", repository.id(5));
-    let wanted: Vec<String> =
-        ["/manifest.json", "/backup.tar", "/index.json.zst", "/status.json", "/.backup.tar.1.0.tmp", ""]
-            .iter()
-            .map(|name| format!("{folder}{name}"))
-            .collect();
+    let names = ["manifest.json", "backup.tar", "index.json.zst", "verify.json", "status.json"];
+    let mut wanted = names.map(|name| format!("{folder}/{name}")).to_vec();
+    wanted.extend([format!("{folder}/.backup.tar.1.0.tmp"), folder]);
     // The temporary file is named in the plan, too, and is gone when its turn comes.
-    assert_eq!(storage.removed.lock().unwrap()[..6], wanted);
+    assert_eq!(storage.removed.lock().unwrap()[..7], wanted);
     assert_eq!((tally.backups, tally.bytes, tally.failed.len()), (1, 46, 0));
     assert_eq!(repository.left(&[0, 5]), [0]);
 }

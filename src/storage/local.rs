@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -70,6 +70,16 @@ fn sync_folder(folder: &Path) -> Result<(), StorageError> {
         .map_err(|cause| StorageError::new("fsync", folder.display().to_string(), cause))
 }
 
+/// What root writes belongs to the owner of the folder: a donor, which is not root, reads and replaces what the
+/// commands of an administrator leave beside its backups. Where that is refused (NFS) it stays as it is.
+fn give_to_owner(file: &File, folder: &Path) {
+    if nix::unistd::geteuid().is_root()
+        && let Ok(owner) = fs::metadata(folder)
+    {
+        let _ = std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
 impl Storage for LocalStorage {
     fn location(&self) -> String {
         self.root.display().to_string()
@@ -122,6 +132,7 @@ impl Storage for LocalStorage {
             .mode(FILE_MODE)
             .open(&temporary)
             .map_err(|cause| StorageError::new("create", temporary.display().to_string(), cause))?;
+        give_to_owner(&file, &folder);
         Ok(Box::new(LocalWriter { file, folder, temporary: Some(temporary), path }))
     }
 
