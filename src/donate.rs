@@ -4,11 +4,14 @@
 //! the index are made durable; then the manifest appears, and with it the backup; then mysqld hears
 //! `done`. Whatever ends the program before the manifest leaves no backup, and whatever ends it after
 //! leaves a complete one. Every way out waits until the node is in the Primary component ([`primary`]). Older backups go,
-//! where that is wanted, when mysqld has heard `done` ([`retention`]).
+//! and [`metrics`] are written, where that is wanted, when mysqld has heard `done` ([`retention`]).
 
+mod behind;
 mod ending;
 mod error;
+mod folder;
 mod members;
+mod metrics;
 mod primary;
 mod publish;
 mod report;
@@ -22,15 +25,17 @@ use jiff::Timestamp;
 use crate::capture::{self, CaptureError, Facts, FileList, Login, NodeNames, Outlook, ServerLayout, Watch};
 use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
-use crate::model::{BackupId, MariadbGtid, ServerIdentity, State, WsrepGtid, safe_component};
+use crate::model::{BackupId, Manifest, MariadbGtid, ServerIdentity, State, WsrepGtid, safe_component};
 use crate::sst::{
     self, Abort, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, FreezeLimits, Mysqld, Role,
 };
-use crate::storage::{self, Storage, Watched};
+use crate::storage::Storage;
 use crate::ui;
 use ending::Ending;
 pub use error::DonateError;
+use folder::claim_folder;
 use members::{create_objects, finish_members, start_archive};
+use metrics::Metrics;
 use publish::{Identity, Taken, discard, publish};
 use report::Reporter;
 use retention::prune_after_backup;
@@ -123,49 +128,35 @@ fn transfer(
     if facts.sql.is_some() {
         ending.gate.has_answered();
     }
-    // The folder comes first of all that can fail, so that a failure reaches the repository.
     let names = facts.names();
-    let repository = storage::open(&settings)?;
-    let watched = Watched::new(Arc::clone(&repository));
-    watch.limit_stall(watched.activity(), settings.stall_timeout);
-    let storage: Arc<dyn Storage> = Arc::new(watched);
     let folder = safe_component(settings.cluster.as_deref().unwrap_or(&names.cluster));
-    let id = claim(storage.as_ref(), &folder, &names.node, watch)?;
-    let run = Run { request, settings, names, storage, id, folder, started };
+    let metrics = ending.measure(Metrics::new(settings.metrics_file.clone(), &folder, &names.node, started));
+    // The folder comes first of all that can fail, so that a failure reaches the repository.
+    let (run, repository) = claim_folder(request, settings, names, folder, started, watch)
+        .inspect_err(|error| metrics.record(error.exit_status(), None, None))?;
     // A status that cannot be stored is no reason to give up a backup: that storage is not watched.
     let reporter = ending.report(Reporter::start(&run, Arc::clone(&repository), watch.counter()));
     let outcome = back_up(&run, conversation, facts, watch, ending, reporter);
-    let error = outcome.as_ref().err();
+    let (error, frozen_ms) = (outcome.as_ref().err(), reporter.frozen_ms());
     if error.is_some_and(DonateError::leaves_no_backup) {
         discard(&run);
         reporter.finish(State::Failed, error.map(ToString::to_string));
     } else {
         reporter.finish(State::Done, error.map(ToString::to_string));
     }
+    let status = error.map_or(exit::DONE, DonateError::exit_status);
+    metrics.record(status, frozen_ms, outcome.as_ref().ok());
     if outcome.is_ok() {
-        prune_after_backup(&run, repository, watch);
+        prune_after_backup(&run, Arc::clone(&repository), watch);
+        metrics.read(repository, watch);
     }
-    outcome
+    outcome.map(drop)
 }
 
 fn configure(request: &DonorRequest) -> Result<(OptionFiles, Settings), DonateError> {
     let files = OptionFiles::read(&request.defaults)?;
     let settings = Settings::resolve(&files, environment(), &SettingsOverrides::default())?;
     Ok((files, settings))
-}
-
-/// Takes a folder of our own. Two backups of a node in one second get different seconds.
-fn claim(storage: &dyn Storage, folder: &str, node: &str, watch: &Watch) -> Result<BackupId, DonateError> {
-    loop {
-        let id = BackupId::new(Timestamp::now(), node);
-        if storage.claim(&format!("{folder}/{id}"))? {
-            return Ok(id);
-        }
-        if let Some(abort) = watch.aborted() {
-            return Err(abort.into());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
 }
 
 fn back_up(
@@ -175,7 +166,7 @@ fn back_up(
     watch: &Watch,
     ending: &Ending,
     reporter: &Reporter,
-) -> Result<(), DonateError> {
+) -> Result<Manifest, DonateError> {
     log::info!("backup {} of node '{}' to '{}'", run.id, run.names.node, run.storage.location());
     let layout = ServerLayout::new(&run.request, &facts)?;
     ending.one_at_a_time(&layout.datadir, watch)?;
@@ -234,7 +225,7 @@ fn back_up(
         manifest.archive.bytes >> 20,
         manifest.frozen_ms
     );
-    Ok(())
+    Ok(manifest)
 }
 
 fn log_expected(list: &FileList) {

@@ -1,8 +1,8 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate → restore, verify, prune, trigger, check → capture, catalog, members → sst, archive,
-//! storage, sql → config, innodb, model`.
+//! `main → cli, commands → donate → restore, verify, prune, trigger, check, metrics → capture, catalog, members → sst,
+//! archive, storage, sql → config, innodb, model`.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -16,6 +16,7 @@ pub mod donate;
 pub mod exit;
 pub mod innodb;
 pub mod members;
+pub mod metrics;
 pub mod model;
 pub mod prune;
 pub mod restore;

@@ -16,6 +16,7 @@
 //! manifest again ([`Source::is_removed`]): without it the backup was removed under the reader, which says that (no such
 //! backup, exit status 3) and never speaks of damage. One that has everything open already may get to its end.
 
+mod attempt;
 mod hold;
 mod identity;
 mod plausible;
@@ -23,8 +24,11 @@ mod select;
 mod source;
 mod verified;
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
+pub use attempt::{Attempt, SILENCE, Standing};
 pub use hold::{HOLD, Held, hold, read_hold};
 pub use identity::{Contradiction, Identity};
 pub use select::Selector;
@@ -101,17 +105,6 @@ pub struct Record {
     pub manifest: Result<Manifest, CatalogError>,
 }
 
-/// Folders without a manifest: running and failed backups.
-#[derive(Debug)]
-pub struct Attempt {
-    /// Folder of the cluster.
-    pub cluster: String,
-    /// Folder of the backup.
-    pub id: BackupId,
-    /// Its status, where it can be read.
-    pub status: Option<Status>,
-}
-
 /// Everything in a repository.
 #[derive(Debug, Default)]
 pub struct Catalog {
@@ -154,6 +147,24 @@ impl Catalog {
         catalog.records.sort_by(|a, b| a.id.cmp(&b.id));
         catalog.attempts.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(catalog)
+    }
+
+    /// The newest backup that can be restored.
+    pub fn newest(&self) -> Option<&Manifest> {
+        let usable = self.records.iter().filter_map(|record| record.manifest.as_ref().ok());
+        usable.max_by_key(|manifest| (manifest.frozen_at, &manifest.id))
+    }
+
+    /// Everything of one cluster after the other, by the names of their folders.
+    pub fn by_cluster(self) -> BTreeMap<String, Self> {
+        let mut clusters: BTreeMap<String, Self> = BTreeMap::new();
+        for record in self.records {
+            clusters.entry(record.cluster.clone()).or_default().records.push(record);
+        }
+        for attempt in self.attempts {
+            clusters.entry(attempt.cluster.clone()).or_default().attempts.push(attempt);
+        }
+        clusters
     }
 }
 

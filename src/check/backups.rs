@@ -28,12 +28,6 @@ pub(super) fn shown(duration: Duration) -> String {
     }
 }
 
-/// The newest backup that can be restored.
-pub(super) fn newest(catalog: &Catalog) -> Option<&Manifest> {
-    let usable = catalog.records.iter().filter_map(|record| record.manifest.as_ref().ok());
-    usable.max_by_key(|manifest| (manifest.frozen_at, manifest.id.clone()))
-}
-
 /// What the backups are judged by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms<'a> {
@@ -50,7 +44,7 @@ pub(super) struct Terms<'a> {
 /// What is to be told.
 pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
     let Terms { location, now, .. } = *terms;
-    let newest = newest(catalog);
+    let newest = catalog.newest();
     let denied = catalog.records.iter().filter(|record| is_denied(record)).count();
     let mut findings = Vec::new();
     if denied > 0 {

@@ -31,6 +31,7 @@ pub use finding::{Finding, Level};
 pub use probe::{Answer, COMMAND as PROBE_COMMAND, Request};
 pub use standpoint::look;
 
+use crate::catalog::Catalog;
 use crate::config::{OptionFiles, Settings};
 use scene::Scene;
 
@@ -57,12 +58,22 @@ pub fn unusable_settings(why: &str) -> Finding {
     )
 }
 
-/// Looks at everything; the findings in the order in which they should be read.
-pub fn check(options: &Options<'_>) -> Vec<Finding> {
+/// What `check` came to.
+pub struct Outcome {
+    /// In the order in which they should be read.
+    pub findings: Vec<Finding>,
+    /// The cluster that was looked at, where it has a name.
+    pub cluster: Option<String>,
+    /// What is in the repository, where it could be read.
+    pub catalog: Option<Catalog>,
+}
+
+/// Looks at everything.
+pub fn check(options: &Options<'_>) -> Outcome {
     let scene = Scene::look(options);
     let warnings: Vec<String> =
         options.files.warnings().iter().chain(&options.settings.warnings).cloned().collect();
-    [
+    let findings = [
         settings::judge_files(options.files, &warnings),
         scene.server(),
         scene.donor(),
@@ -73,5 +84,7 @@ pub fn check(options: &Options<'_>) -> Vec<Finding> {
         scene.data(),
         scene.ist(),
     ]
-    .concat()
+    .concat();
+    let (cluster, catalog) = scene.into_repository();
+    Outcome { findings, cluster, catalog }
 }

@@ -51,6 +51,12 @@ impl<'a> Scene<'a> {
         Self { options, server_options, access, survey, local, answer, cluster, catalog, begun }
     }
 
+    /// The cluster, and what was found in the repository; a directory that is not there is none.
+    pub(super) fn into_repository(self) -> (Option<String>, Option<Catalog>) {
+        let repository = &self.options.settings.repository;
+        (self.cluster, self.catalog.and_then(Result::ok).filter(|_| !repository.is_missing_here()))
+    }
+
     fn catalog(&self) -> Option<&Catalog> {
         self.catalog.as_ref()?.as_ref().ok()
     }
@@ -161,7 +167,7 @@ impl<'a> Scene<'a> {
         if !place.is_usable() {
             return Vec::new();
         }
-        let ratio = self.catalog().and_then(backups::newest).and_then(space::Ratio::of);
+        let ratio = self.catalog().and_then(Catalog::newest).and_then(space::Ratio::of);
         space::judge(repository, place, data, ratio, settings.compressed)
     }
 
@@ -275,7 +281,7 @@ impl<'a> Scene<'a> {
             let sample = self.options.sample.and_then(|time| self.sample(report, time));
             gcache::judge_window(report, sample)
         });
-        let newest = self.catalog().and_then(backups::newest);
+        let newest = self.catalog().and_then(Catalog::newest);
         let outlook = newest
             .and_then(|newest| gcache::judge_outlook(newest, &IstOutlook::new(&self.survey, &newest.gtid)));
         window.into_iter().chain(outlook).collect()

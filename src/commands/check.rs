@@ -10,9 +10,13 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{CommandError, CommonArgs, print, print_json};
+use super::{CommandError, CommonArgs, print, print_json, write_metrics};
+use crate::catalog::Catalog;
 use crate::check::{self, Finding, Level, Options};
-use crate::config::parse_duration;
+use crate::config::{Settings, parse_duration};
+use crate::metrics::Scope;
+use crate::model::safe_component;
+use crate::storage;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -47,7 +51,10 @@ pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
     let findings = match args.common.resolve(|flags| flags.members.clone_from(&args.members)) {
         Ok((files, settings)) => {
             let now = Timestamp::now();
-            check::check(&Options { settings: &settings, files: &files, max_age, sample, now })
+            let options = Options { settings: &settings, files: &files, max_age, sample, now };
+            let outcome = check::check(&options);
+            tell_metrics(&settings, outcome.cluster.as_deref(), outcome.catalog);
+            outcome.findings
         }
         Err(fault) if fault.is_usage() => return Err(fault.into()),
         Err(fault) => vec![check::unusable_settings(&fault.to_string())],
@@ -58,6 +65,20 @@ pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
         print(&as_text(&findings))?;
     }
     if count(&findings, Level::Error) == 0 { Ok(()) } else { Err(CommandError::Shown) }
+}
+
+/// The repository is not touched again where it could not be read.
+fn tell_metrics(settings: &Settings, cluster: Option<&str>, catalog: Option<Catalog>) {
+    if settings.metrics_file.is_none() {
+        return;
+    }
+    let cluster = cluster.map(safe_component);
+    let scope = cluster.as_deref().map_or(Scope::All, Scope::Cluster);
+    match storage::open(settings) {
+        Ok(storage) => write_metrics(settings, storage.as_ref(), scope, catalog),
+        // A finding says so.
+        Err(error) => log::debug!("{error}"),
+    }
 }
 
 fn count(findings: &[Finding], level: Level) -> usize {

@@ -12,12 +12,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CommandError, CommonArgs, Context, print, print_json};
-use crate::catalog::{Catalog, Held, Record, Verified, read_hold, read_verified};
+use crate::catalog::{Catalog, Held, Record, SILENCE, Verified, read_hold, read_verified};
 use crate::model::{BackupId, Manifest, State};
 use crate::ui::{Align, Table, bytes, duration_ms, time};
-
-/// How long a backup that runs may have nothing to say, milliseconds.
-const SILENCE_MS: u64 = 60_000;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -162,8 +159,9 @@ fn attempts(catalog: &Catalog, now: Timestamp) -> String {
 
 /// A program that runs writes its status every two seconds.
 fn last_word(updated: Timestamp, now: Timestamp) -> String {
-    match u64::try_from(now.duration_since(updated).as_millis()) {
-        Ok(ms) if ms > SILENCE_MS => {
+    let silence = now.duration_since(updated);
+    match u64::try_from(silence.as_millis()) {
+        Ok(ms) if silence > SILENCE => {
             format!(" at {}, and silent for {} since: it has probably died", time(updated), duration_ms(ms))
         }
         _ => format!(", last heard of at {}", time(updated)),

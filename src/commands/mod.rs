@@ -25,9 +25,10 @@ use thiserror::Error;
 
 pub use common::CommonArgs;
 
-use crate::catalog::{CatalogError, Selector, Source, SourceError};
+use crate::catalog::{Catalog, CatalogError, Selector, Source, SourceError};
 use crate::config::Settings;
 use crate::exit;
+use crate::metrics::{self, News, Scope};
 use crate::model::ManifestError;
 use crate::restore::RestoreError;
 use crate::seal::Identities;
@@ -236,5 +237,29 @@ fn who() -> String {
     match nix::unistd::gethostname() {
         Ok(host) => format!("{user}@{}", host.to_string_lossy()),
         Err(_) => user,
+    }
+}
+
+/// Writes the metrics anew, where there is a file for them, from what the repository holds now. Nothing depends on it.
+fn refresh_metrics(context: &Context, scope: Scope<'_>) {
+    let cluster = match scope {
+        Scope::Cluster(name) => Some(name),
+        Scope::All => None,
+    };
+    if context.settings.metrics_file.is_some() {
+        let catalog = Catalog::read(context.storage.as_ref(), cluster);
+        if let Err(error) = &catalog {
+            log::warn!("metrics: {error}");
+        }
+        write_metrics(&context.settings, context.storage.as_ref(), scope, catalog.ok());
+    }
+}
+
+/// The same with what was found already; nothing where the repository could not be read.
+fn write_metrics(settings: &Settings, storage: &dyn Storage, scope: Scope<'_>, found: Option<Catalog>) {
+    let Some(path) = &settings.metrics_file else { return };
+    let news = News::of(scope, found.map(|catalog| (storage, catalog)), Timestamp::now());
+    if let Err(error) = metrics::update(path, |all| all.tell(&news)) {
+        log::warn!("metrics: {error}");
     }
 }

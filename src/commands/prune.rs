@@ -11,7 +11,9 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CommandError, CommonArgs, interruption, print, print_json};
+use super::{CommandError, CommonArgs, interruption, print, print_json, refresh_metrics};
+use crate::metrics::Scope;
+use crate::model::safe_component;
 use crate::prune::policy::Verdict;
 use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, carry_out};
 use crate::ui::{Align, Table, bytes, time};
@@ -72,7 +74,10 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         None
     } else {
         let interrupted = interruption();
-        Some(carry_out(storage, &plan, &|| interrupted.load(Ordering::Relaxed)))
+        let tally = carry_out(storage, &plan, &|| interrupted.load(Ordering::Relaxed));
+        let cluster = context.cluster().map(safe_component);
+        refresh_metrics(&context, cluster.as_deref().map_or(Scope::All, Scope::Cluster));
+        Some(tally)
     };
     if args.json {
         print_json(&as_json(&plan, tally.as_ref()))?;

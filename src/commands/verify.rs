@@ -6,8 +6,11 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, removed, who};
+use super::{
+    CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, refresh_metrics, removed, who,
+};
 use crate::catalog::{Source, record_verified};
+use crate::metrics::Scope;
 use crate::model::{Manifest, Outcome, ToolIdentity, Verification};
 use crate::ui::{Bar, bytes, duration_ms, grouped};
 use crate::verify::{Report, VerifyError, verify, verify_stored};
@@ -103,6 +106,7 @@ fn record(context: &Context, source: &Source, report: &Report, took_ms: u64) {
     if let Err(error) = record_verified(context.storage.as_ref(), source.cluster(), id, &found) {
         log::warn!("the outcome is not recorded in the repository: {error} (--no-record does without)");
     }
+    refresh_metrics(context, Scope::Cluster(source.cluster()));
 }
 
 fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) -> String {

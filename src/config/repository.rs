@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::value::ValueError;
+use super::value::{self, ValueError};
 
 /// Where backups go unless told otherwise.
 const DEFAULT: &str = "/var/backups/wsrep_sst_backup";
@@ -50,11 +50,7 @@ impl FromStr for RepositoryUrl {
                 ))),
             };
         }
-        let path = PathBuf::from(text);
-        if !path.is_absolute() {
-            return Err(ValueError::new(format!("'{text}' is not an absolute path; it must begin with /")));
-        }
-        Ok(Self::Directory(path))
+        value::absolute_path(text).map(Self::Directory)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Our own settings, resolved once; nothing later reads a file, a flag or the environment.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -82,6 +82,8 @@ pub struct Settings {
     pub prune_after_backup: bool,
     /// How a bucket is reached.
     pub s3: S3Settings,
+    /// The file for node_exporter's textfile collector, by its absolute path.
+    pub metrics_file: Option<PathBuf>,
     /// What a person should know, such as `loose-` options that do not exist. One line each.
     pub warnings: Vec<String>,
 }
@@ -149,9 +151,12 @@ impl Settings {
         let repository: RepositoryUrl = value_of(&mut given, "repository", str::parse)?.unwrap_or_default();
         let s3 = s3_settings(&mut given)?;
         given.warnings.extend(s3.warning(&repository));
+        let metrics_file = value_of(&mut given, "metrics-file", value::absolute_path)?;
+        given.warnings.extend(metrics_file.as_deref().and_then(metrics_warning));
         Ok(Self {
             repository,
             s3,
+            metrics_file,
             cluster: value_of(&mut given, "cluster", string)?,
             method: value_of(&mut given, "method", str::parse)?.unwrap_or_default(),
             compression,
@@ -294,6 +299,14 @@ fn s3_settings(given: &mut Gathered) -> Result<S3Settings, ConfigError> {
             Err(ConfigError::Value { name, origin, problem: ValueError::new(problem) })
         }
     }
+}
+
+/// node_exporter passes over files of other names.
+fn metrics_warning(path: &Path) -> Option<String> {
+    let is_read = path.extension().is_some_and(|extension| extension == "prom");
+    (!is_read).then(|| {
+        format!("metrics-file '{}' does not end in .prom: node_exporter does not read it", path.display())
+    })
 }
 
 /// The level has to suit the compression, which may come from elsewhere.

@@ -15,7 +15,7 @@ fn files(lines: &str) -> OptionFiles {
     for (line, text) in (2..).zip(lines.lines()) {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         let value = value.map(str::as_bytes);
-        files.add("wsrep_sst_backup", name.as_bytes(), value, std::path::Path::new(FILE), line);
+        files.add("wsrep_sst_backup", name.as_bytes(), value, Path::new(FILE), line);
     }
     files
 }
@@ -64,6 +64,7 @@ fn without_a_word_the_documented_defaults_hold() {
         retention: Retention::default(),
         prune_after_backup: false,
         s3: S3Settings::default(),
+        metrics_file: None,
         warnings: vec![],
     };
     assert_eq!(settings, expected);
@@ -78,7 +79,8 @@ fn every_setting_can_come_from_a_file() {
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
          s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
-         s3-profile=p\ns3-ca-file=/s3ca\ns3-sse=aws:kms\ns3-sse-kms-key=n\ns3-max-parts=1000\nskip-s3-path-style"),
+         s3-profile=p\ns3-ca-file=/s3ca\ns3-sse=aws:kms\ns3-sse-kms-key=n\ns3-max-parts=1000\nskip-s3-path-style\n\
+         metrics_file=/m.prom"),
     )
     .unwrap();
     let expected = Settings {
@@ -127,6 +129,7 @@ fn every_setting_can_come_from_a_file() {
             max_parts: 1000,
             path_style: Some(false),
         },
+        metrics_file: Some(PathBuf::from("/m.prom")),
         warnings: vec![],
     };
     assert_eq!(settings, expected);
@@ -175,6 +178,7 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         ("s3-path-style", "on"),
         ("encrypt-to", SSH_KEY),
         ("identity-file", "/id"),
+        ("metrics-file", "/m.prom"),
     ];
     let lines: Vec<String> = texts.iter().map(|(name, text)| format!("{name}={text}")).collect();
     let by_file = from_file(&lines.join("\n")).unwrap();
@@ -228,6 +232,7 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         s3_path_style: text(37),
         encrypt_to: text(38),
         identity_file: text(39),
+        metrics_file: text(40),
     };
     assert_eq!(resolve("", &[], &flags).unwrap(), by_file);
 }
@@ -290,6 +295,10 @@ fn faults_name_their_place_and_what_would_be_right() {
         (
             "keep-within=7w",
             "/etc/mysql/x.cnf line 2: keep-within: '7w' is not a duration; write seconds, or numbers with d, h, m, s: 90, 90s, 15m, 1h30m, 2d",
+        ),
+        (
+            "metrics-file=m.prom",
+            "/etc/mysql/x.cnf line 2: metrics-file: 'm.prom' is not an absolute path; it must begin with /",
         ),
         ("binlogs=some", "/etc/mysql/x.cnf line 2: binlogs: 'some' is not one of newest, all, none"),
         (
@@ -418,4 +427,11 @@ fn a_customer_key_can_come_from_everywhere_and_shows_nowhere() {
             .unwrap_err()
             .ends_with("such as 'openssl rand -base64 32' prints")
     );
+}
+
+#[test]
+fn a_metrics_file_that_nobody_would_read_is_told() {
+    assert_eq!(from_file("metrics-file=/var/x.prom").unwrap().warnings, [""; 0]);
+    let warnings = from_file("metrics-file=/var/x.txt").unwrap().warnings;
+    assert_eq!(warnings, ["metrics-file '/var/x.txt' does not end in .prom: node_exporter does not read it"]);
 }

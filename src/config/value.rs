@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,15 @@ impl ValueError {
     pub(super) fn new(problem: impl Into<String>) -> Self {
         Self(problem.into())
     }
+}
+
+/// A path that means the same in every working directory.
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, ValueError> {
+    let path = PathBuf::from(text);
+    if !path.is_absolute() {
+        return Err(ValueError::new(format!("'{text}' is not an absolute path; it must begin with /")));
+    }
+    Ok(path)
 }
 
 /// Which binary logs go into the backup.

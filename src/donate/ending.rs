@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::abort_status;
+use super::metrics::Metrics;
 use super::primary::PrimaryGate;
 use super::report::Reporter;
 use crate::capture::{Login, Outlook, Watch};
@@ -15,6 +16,7 @@ pub(super) struct Ending {
     /// No way out leads past it.
     pub(super) gate: PrimaryGate,
     reporter: OnceLock<Reporter>,
+    metrics: OnceLock<Metrics>,
     /// Goes with the run, or with the last resort.
     lock: Mutex<Option<TransferLock>>,
 }
@@ -22,12 +24,18 @@ pub(super) struct Ending {
 impl Ending {
     /// With what is known at the very start.
     pub(super) fn new(login: Login, log: Option<ErrorLog>) -> Self {
-        Self { gate: PrimaryGate::new(login, log), reporter: OnceLock::new(), lock: Mutex::default() }
+        let gate = PrimaryGate::new(login, log);
+        Self { gate, reporter: OnceLock::new(), metrics: OnceLock::new(), lock: Mutex::default() }
     }
 
     /// The reporter of this run, known to the last resort too.
     pub(super) fn report(&self, reporter: Reporter) -> &Reporter {
         self.reporter.get_or_init(|| reporter)
+    }
+
+    /// Where the numbers of this run go, known to the last resort too.
+    pub(super) fn measure(&self, metrics: Metrics) -> &Metrics {
+        self.metrics.get_or_init(|| metrics)
     }
 
     /// Waits until no other transfer of the data directory runs; from here to the end none begins.
@@ -47,6 +55,9 @@ impl Ending {
         );
         if let Some(reporter) = self.reporter.get() {
             reporter.finish(State::Failed, Some(abort.to_string()));
+        }
+        if let Some(metrics) = self.metrics.get() {
+            metrics.record(abort_status(abort), self.reporter.get().and_then(Reporter::frozen_ms), None);
         }
         self.gate.wait(outlook);
         // The main thread may have come back meanwhile, and ends in good order.

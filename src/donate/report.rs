@@ -103,6 +103,15 @@ impl Reporter {
         });
     }
 
+    /// How long the server has been frozen; after the last word, as `status.json` has it.
+    pub(super) fn frozen_ms(&self) -> Option<u64> {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        match status.state {
+            State::Copying => self.frozen_since.get().map(|since| millis(since.elapsed())),
+            _ => status.frozen_ms,
+        }
+    }
+
     /// The last word, which waits a little until it is stored. Later ones are not heard.
     pub(super) fn finish(&self, state: State, error: Option<String>) {
         self.set(|status| (status.state, status.error) = (state, error));

@@ -7,26 +7,23 @@
 //! wherever it is cut off, the next time finishes it (see [`crate::prune`]). Nothing here changes how the backup ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Run;
+use super::behind::{Limits, bounded};
 use crate::capture::Watch;
 use crate::catalog::CatalogError;
-use crate::config::Retention;
 use crate::prune::policy::Verdict;
 use crate::prune::{Plan, Tally, carry_out};
 use crate::storage::Storage;
 
-/// How long it may take, with [`FAREWELL`] behind it.
-const LIMIT: Duration = Duration::from_secs(4);
-/// How long a removal that is under way may take to end.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// How often somebody looks whether it is to end.
-const TICK: Duration = Duration::from_millis(50);
+/// How long it may take.
+const LIMITS: Limits = Limits { time: Duration::from_secs(4), farewell: Duration::from_secs(1) };
+
+const CUT_OFF: &str = "pruning was cut off; the next one, or 'wsrep_sst_backup prune', goes on with it";
 
 /// Removes what the policy does not keep of this cluster's backups, where `prune-after-backup` is set.
 pub(super) fn prune_after_backup(run: &Run, storage: Arc<dyn Storage>, watch: &Watch) {
@@ -34,46 +31,19 @@ pub(super) fn prune_after_backup(run: &Run, storage: Arc<dyn Storage>, watch: &W
     if !run.settings.prune_after_backup || policy.is_empty() {
         return;
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let (sender, ended) = channel();
-    let (told, cluster) = (Arc::clone(&stop), run.folder.clone());
-    let thread = std::thread::Builder::new()
-        .name("prune".into())
-        .spawn(move || prune(storage.as_ref(), &cluster, &policy, &told, &sender));
-    if let Err(error) = thread {
-        log::warn!("the backups were not pruned: {error}");
-        return;
-    }
-    let begun = Instant::now();
-    loop {
-        let is_late = begun.elapsed() >= LIMIT || watch.aborted().is_some();
-        if is_late {
-            stop.store(true, Ordering::Relaxed);
-        }
-        match ended.recv_timeout(if is_late { FAREWELL } else { TICK }) {
-            Ok(outcome) => return tell(outcome),
-            Err(RecvTimeoutError::Timeout) if !is_late => {}
-            // It hangs in the repository, or it is gone.
-            Err(_) => {
-                log::warn!("pruning was cut off; the next one, or 'wsrep_sst_backup prune', goes on with it");
-                return;
-            }
-        }
-    }
-}
-
-fn prune(
-    storage: &dyn Storage,
-    cluster: &str,
-    policy: &Retention,
-    stop: &AtomicBool,
-    ended: &Sender<Result<Tally, CatalogError>>,
-) {
-    let outcome = Plan::make(storage, Some(cluster), policy, Timestamp::now()).map(|plan| {
-        announce(&plan);
-        carry_out(storage, &plan, &|| stop.load(Ordering::Relaxed))
+    let cluster = run.folder.clone();
+    let outcome = bounded("prune", LIMITS, &|| watch.aborted().is_some(), move |stop| {
+        Plan::make(storage.as_ref(), Some(&cluster), &policy, Timestamp::now()).map(|plan| {
+            announce(&plan);
+            carry_out(storage.as_ref(), &plan, &|| stop.load(Ordering::Relaxed))
+        })
     });
-    let _ = ended.send(outcome);
+    match outcome {
+        Ok(Some(outcome)) => tell(outcome),
+        // It hangs in the repository, or it is gone.
+        Ok(None) => log::warn!("{CUT_OFF}"),
+        Err(error) => log::warn!("the backups were not pruned: {error}"),
+    }
 }
 
 /// What goes, and what nobody can judge.
@@ -111,6 +81,6 @@ fn tell(outcome: Result<Tally, CatalogError>) {
         tally.bytes >> 20
     );
     if tally.stopped {
-        log::warn!("pruning was cut off; the next one, or 'wsrep_sst_backup prune', goes on with it");
+        log::warn!("{CUT_OFF}");
     }
 }

@@ -104,14 +104,12 @@ impl Plan {
 
 /// Reads the repository, or the folder of one cluster.
 fn find(storage: &dyn Storage, cluster: Option<&str>) -> Result<BTreeMap<String, Found>, CatalogError> {
-    let Catalog { records, attempts } = Catalog::read(storage, cluster)?;
-    let mut clusters: BTreeMap<String, Found> = BTreeMap::new();
-    for record in records {
-        clusters.entry(record.cluster.clone()).or_default().records.push(record);
-    }
-    for attempt in attempts {
-        clusters.entry(attempt.cluster.clone()).or_default().attempts.push(attempt);
-    }
+    let found = |Catalog { records, attempts }| Found { records, attempts, ..Found::default() };
+    let mut clusters: BTreeMap<String, Found> = Catalog::read(storage, cluster)?
+        .by_cluster()
+        .into_iter()
+        .map(|(cluster, catalog)| (cluster, found(catalog)))
+        .collect();
     let root = cluster.map(safe_component).unwrap_or_default();
     let Some(unfinished) = storage.unfinished_below(&root)? else {
         for (cluster, found) in &mut clusters {

@@ -4,22 +4,19 @@
 //! fsync of the folder. A crash before the rename leaves a hidden temporary file, which no listing
 //! shows; after it the object is whole. Folders are made durable the same way, from the root down.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
+use super::local_writer::{LocalWriter, sync_folder};
 use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 
 /// Backups hold everything that the server knows: nobody but owner and group reads them.
 const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
-
-/// Tells apart the temporary files of one process.
-static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// Objects as files below one directory.
 #[derive(Debug, Clone)]
@@ -62,12 +59,6 @@ fn make_folder(folder: &Path) -> Result<bool, StorageError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(false),
         Err(error) => Err(fail(error)),
     }
-}
-
-fn sync_folder(folder: &Path) -> Result<(), StorageError> {
-    File::open(folder)
-        .and_then(|handle| handle.sync_all())
-        .map_err(|cause| StorageError::new("fsync", folder.display().to_string(), cause))
 }
 
 /// What root writes belongs to the owner of the folder: a donor, which is not root, reads and replaces what the
@@ -121,19 +112,9 @@ impl Storage for LocalStorage {
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
-        let path = self.path(name);
-        let folder = path.parent().unwrap_or(&self.root).to_path_buf();
-        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(format!(".{file_name}.{}.{serial}.tmp", std::process::id()));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(FILE_MODE)
-            .open(&temporary)
-            .map_err(|cause| StorageError::new("create", temporary.display().to_string(), cause))?;
-        give_to_owner(&file, &folder);
-        Ok(Box::new(LocalWriter { file, folder, temporary: Some(temporary), path }))
+        let writer = LocalWriter::begin(&self.path(name), FILE_MODE)?;
+        give_to_owner(&writer.file, &writer.folder);
+        Ok(Box::new(writer))
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
@@ -224,51 +205,9 @@ fn all_entries(folder: &Path) -> Result<Vec<(String, fs::Metadata)>, StorageErro
     Ok(found)
 }
 
-struct LocalWriter {
-    file: File,
-    folder: PathBuf,
-    /// None once it is renamed.
-    temporary: Option<PathBuf>,
-    path: PathBuf,
-}
-
-impl Write for LocalWriter {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.file.write(buffer).map_err(|cause| {
-            io::Error::new(cause.kind(), StorageError::new("write", self.path.display().to_string(), cause))
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl ObjectWriter for LocalWriter {
-    fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
-        let name = self.path.display().to_string();
-        self.file.sync_all().map_err(|cause| StorageError::new("fsync", &name, cause))?;
-        if let Some(temporary) = &self.temporary {
-            fs::rename(temporary, &self.path)
-                .map_err(|cause| StorageError::new("rename to", &name, cause))?;
-        }
-        self.temporary = None;
-        sync_folder(&self.folder)
-    }
-}
-
-impl Drop for LocalWriter {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary
-            && let Err(error) = fs::remove_file(temporary)
-        {
-            log::warn!("cannot remove '{}': {error}", temporary.display());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

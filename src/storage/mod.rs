@@ -5,6 +5,8 @@
 
 mod error;
 mod local;
+mod local_writer;
+mod replace;
 mod s3;
 mod watched;
 
@@ -15,6 +17,7 @@ use jiff::Timestamp;
 
 pub use error::StorageError;
 pub use local::LocalStorage;
+pub use replace::{Mode, replace_file};
 pub use s3::S3Storage;
 pub use watched::{Activity, InFlight, Watched};
 

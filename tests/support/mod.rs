@@ -37,6 +37,7 @@ pub mod log;
 pub mod node;
 pub mod ports;
 pub mod program;
+pub mod prometheus;
 pub mod replica;
 pub mod rows;
 pub mod scratch;

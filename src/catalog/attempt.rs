@@ -1,0 +1,91 @@
+//! Folders without a manifest: what has become of the runs that made them.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::{BackupId, State, Status};
+
+/// A program that runs writes its status every two seconds; one that has been silent for so long has probably died.
+pub const SILENCE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A run that goes on, or that has not made a backup.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Folder of the cluster.
+    pub cluster: String,
+    /// Folder of the backup.
+    pub id: BackupId,
+    /// Its status, where it can be read.
+    pub status: Option<Status>,
+}
+
+/// What has become of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It goes on.
+    Running(State),
+    /// It has failed; why, where that is known.
+    Failed(Option<String>),
+    /// Nothing was heard of it since that moment; never, where none is known.
+    Dead(Option<Timestamp>),
+    /// Its backup was removed on purpose, manifest first.
+    Removed,
+}
+
+impl Attempt {
+    /// What has become of it, as far as anybody can know now.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        let Some(status) = &self.status else {
+            // It claims its folder, and then it writes its first status.
+            let begun = self.id.started().filter(|begun| now.duration_since(*begun) <= SILENCE);
+            return begun.map_or(Standing::Dead(None), |_| Standing::Running(State::Starting));
+        };
+        match status.state {
+            State::Failed => Standing::Failed(status.error.clone()),
+            State::Done => Standing::Removed,
+            _ if now.duration_since(status.updated) > SILENCE => Standing::Dead(Some(status.updated)),
+            state => Standing::Running(state),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(status: Option<(State, Option<&str>)>) -> Attempt {
+        let id: BackupId = "20261120T113452Z_n1".parse().unwrap();
+        let at = id.started().unwrap();
+        let status = status.map(|(state, error)| Status {
+            id: id.clone(),
+            cluster: "c".into(),
+            node: "n1".into(),
+            request: None,
+            state,
+            started: at,
+            updated: at,
+            pid: 1,
+            bytes_done: 0,
+            bytes_total: None,
+            frozen_ms: None,
+            gtid: None,
+            error: error.map(str::to_owned),
+        });
+        Attempt { cluster: "c".into(), id, status }
+    }
+
+    #[test]
+    fn who_is_silent_for_a_minute_is_taken_for_dead() {
+        let begun = attempt(None).id.started().unwrap();
+        let later = |seconds| begun + SignedDuration::from_secs(seconds);
+        let copying = attempt(Some((State::Copying, None)));
+        assert_eq!(copying.standing(later(60)), Standing::Running(State::Copying));
+        assert_eq!(copying.standing(later(61)), Standing::Dead(Some(begun)));
+        // A clock that is behind is no silence.
+        assert_eq!(copying.standing(later(-3600)), Standing::Running(State::Copying));
+        assert_eq!(attempt(None).standing(later(60)), Standing::Running(State::Starting));
+        assert_eq!(attempt(None).standing(later(61)), Standing::Dead(None));
+        let failed = attempt(Some((State::Failed, Some("why"))));
+        assert_eq!(failed.standing(later(9999)), Standing::Failed(Some("why".into())));
+        assert_eq!(attempt(Some((State::Done, None))).standing(later(0)), Standing::Removed);
+    }
+}

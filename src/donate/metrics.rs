@@ -1,0 +1,94 @@
+//! `metrics-file`: how this run has ended, and what the repository holds since.
+//!
+//! The run comes first, from memory into a file of this machine: that takes milliseconds, and it is the only word about a
+//! failure that no repository has heard of. A repository that may be the cause of it is not asked. After a backup it is
+//! read, behind `done` and behind [`super::retention`], for the numbers of all backups. Nothing of it is waited for longer than
+//! its limit, and nothing of it changes how the run ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::behind::{Limits, bounded};
+use crate::capture::Watch;
+use crate::catalog::Catalog;
+use crate::metrics::{self, MetricsError, News, Numbers, Run, Scope};
+use crate::model::Manifest;
+use crate::storage::Storage;
+
+/// A file of this machine.
+const RECORD: Limits = Limits { time: Duration::from_secs(1), farewell: Duration::ZERO };
+/// A manifest of each backup.
+const READ: Limits = Limits { time: Duration::from_secs(3), farewell: Duration::ZERO };
+
+/// Where the numbers of this run go.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    /// Nowhere, where nobody wants them.
+    path: Option<PathBuf>,
+    cluster: String,
+    node: String,
+    started: Timestamp,
+}
+
+impl Metrics {
+    /// `cluster` is the folder in the repository.
+    pub(super) fn new(path: Option<PathBuf>, cluster: &str, node: &str, started: Timestamp) -> Self {
+        Self { path, cluster: cluster.to_owned(), node: node.to_owned(), started }
+    }
+
+    /// How the run has ended; with the manifest where it has made a backup.
+    pub(super) fn record(&self, exit_status: u8, frozen_ms: Option<u64>, manifest: Option<&Manifest>) {
+        let run = Run {
+            cluster: self.cluster.clone(),
+            node: self.node.clone(),
+            started: self.started,
+            ended: Timestamp::now(),
+            exit_status,
+            frozen_ms,
+        };
+        let newest = manifest.map(|manifest| Numbers::of_newest(&self.cluster, manifest));
+        self.write(RECORD, &|| false, move |path| {
+            metrics::update(path, |all| {
+                all.set_run(&run);
+                if let Some(newest) = &newest {
+                    all.set_newest(newest);
+                }
+            })
+        });
+    }
+
+    /// What the repository holds now.
+    pub(super) fn read(&self, storage: Arc<dyn Storage>, watch: &Watch) {
+        let cluster = self.cluster.clone();
+        self.write(READ, &|| watch.aborted().is_some(), move |path| {
+            let catalog = Catalog::read(storage.as_ref(), Some(&cluster));
+            if let Err(error) = &catalog {
+                log::warn!("metrics: {error}");
+            }
+            let found = catalog.ok().map(|catalog| (storage.as_ref(), catalog));
+            let news = News::of(Scope::Cluster(&cluster), found, Timestamp::now());
+            metrics::update(path, |all| all.tell(&news))
+        });
+    }
+
+    fn write(
+        &self,
+        limits: Limits,
+        is_over: &dyn Fn() -> bool,
+        work: impl FnOnce(&Path) -> Result<(), MetricsError> + Send + 'static,
+    ) {
+        let Some(path) = self.path.clone() else { return };
+        let name = path.display().to_string();
+        match bounded("metrics", limits, is_over, move |_| work(&path)) {
+            Ok(Some(Ok(()))) => {}
+            Ok(Some(Err(error))) => log::warn!("metrics: {error}"),
+            Ok(None) => log::warn!(
+                "metrics: '{name}' was not written in time; the next run, or 'wsrep_sst_backup check', does it"
+            ),
+            Err(error) => log::warn!("metrics: {error}"),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The text format of Prometheus (exposition format 0.0.4): written, and read back as far as we have written it.
+
+use std::fmt::Write;
+
+use super::Run;
+use super::catalogue::Numbers;
+use super::family::{About, FAMILIES, Family, PREFIX, find};
+
+/// The first line of a file that is ours.
+pub(super) const MARK: &str = "# Written by wsrep_sst_backup";
+
+/// One number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sample {
+    /// Place in [`FAMILIES`].
+    family: &'static Family,
+    labels: Vec<(String, String)>,
+    /// As text, so that what is kept stays as it is.
+    value: String,
+}
+
+impl Sample {
+    /// A metric by its name without the prefix; nothing where there is none of that name.
+    pub(super) fn new(name: &str, labels: &[(&str, &str)], value: String) -> Option<Self> {
+        let family = FAMILIES.iter().find(|family| family.name == name)?;
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Some(Self { family, labels: labels.iter().map(own).collect(), value })
+    }
+
+    fn cluster(&self) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| name == "cluster").map(|(_, value)| value.as_str())
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.family.name == name
+    }
+
+    fn line(&self) -> String {
+        let label = |(name, value): &(String, String)| format!("{name}=\"{}\"", escaped(value));
+        let labels: Vec<String> = self.labels.iter().map(label).collect();
+        format!("{PREFIX}{}{{{}}} {}\n", self.family.name, labels.join(","), self.value)
+    }
+}
+
+/// Everything in one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exposition {
+    samples: Vec<Sample>,
+}
+
+impl Exposition {
+    /// What is in a text. Lines that are none of ours, or not understood, are left out; of two about the same the later
+    /// one counts.
+    pub fn parse(text: &str) -> Self {
+        let mut samples: Vec<Sample> = Vec::new();
+        for new in text.lines().filter(|line| !line.starts_with('#')).filter_map(parse_line) {
+            samples.retain(|old| (old.family, &old.labels) != (new.family, &new.labels));
+            samples.push(new);
+        }
+        Self { samples }
+    }
+
+    /// The numbers of one cluster take the place of older ones. What is known of a verification stays when its backup
+    /// goes, until there is a newer one.
+    pub(super) fn set_cluster(&mut self, numbers: &Numbers) {
+        let (cluster, when) = (Some(numbers.cluster.as_str()), "last_verify_timestamp_seconds");
+        let time = |samples: &[Sample]| {
+            let found = samples.iter().find(|sample| sample.is(when) && sample.cluster() == cluster);
+            found.and_then(|sample| sample.value.parse::<f64>().ok())
+        };
+        let is_newer =
+            time(&self.samples).is_some_and(|old| time(&numbers.samples).is_none_or(|new| new < old));
+        let stays = |sample: &Sample| is_newer && sample.family.name.starts_with("last_verify_");
+        let is_old = |sample: &Sample| {
+            sample.family.about == About::Cluster && sample.cluster() == cluster && !stays(sample)
+        };
+        self.samples.retain(|sample| !is_old(sample));
+        self.samples.extend(numbers.samples.iter().filter(|sample| !stays(sample)).cloned());
+    }
+
+    /// A backup that was just made takes the place of the last one; what else was known of its cluster stays.
+    pub fn set_newest(&mut self, numbers: &Numbers) {
+        let named = |sample: &Sample| numbers.samples.iter().any(|new| new.family == sample.family);
+        self.samples.retain(|sample| sample.cluster() != Some(&numbers.cluster) || !named(sample));
+        self.samples.extend(numbers.samples.iter().cloned());
+    }
+
+    /// Of clusters that are gone from the repository nothing is told any more.
+    pub(super) fn keep_clusters(&mut self, clusters: &[&str]) {
+        let is_kept = |sample: &Sample| {
+            sample.family.about != About::Cluster
+                || sample.cluster().is_some_and(|cluster| clusters.contains(&cluster))
+        };
+        self.samples.retain(is_kept);
+    }
+
+    /// The repository could not be read: what was known of the cluster (of all, where none is named) stays.
+    pub(super) fn set_unreadable(&mut self, cluster: Option<&str>) {
+        let mut clusters: Vec<String> = self
+            .samples
+            .iter()
+            .filter(|sample| sample.family.about == About::Cluster)
+            .filter_map(|sample| sample.cluster().map(str::to_owned))
+            .filter(|known| cluster.is_none_or(|cluster| cluster == known))
+            .chain(cluster.map(str::to_owned))
+            .collect();
+        clusters.sort();
+        clusters.dedup();
+        for cluster in clusters {
+            self.samples.retain(|s| !s.is("repository_readable") || s.cluster() != Some(&cluster));
+            self.samples.extend(Sample::new("repository_readable", &[("cluster", &cluster)], "0".into()));
+        }
+    }
+
+    /// The last run on this node.
+    pub fn set_run(&mut self, run: &Run) {
+        self.samples.retain(|sample| sample.family.about != About::Run);
+        let labels = [("cluster", run.cluster.as_str()), ("node", run.node.as_str())];
+        let took = run.ended.duration_since(run.started).as_millis();
+        let mut add = |name: &str, value: String| self.samples.extend(Sample::new(name, &labels, value));
+        add("last_run_start_timestamp_seconds", seconds(run.started.as_millisecond()));
+        add("last_run_timestamp_seconds", seconds(run.ended.as_millisecond()));
+        add("last_run_success", u8::from(run.exit_status == 0).to_string());
+        add("last_run_exit_status", run.exit_status.to_string());
+        add("last_run_duration_seconds", seconds(i64::try_from(took).unwrap_or(i64::MAX).max(0)));
+        let frozen = run.frozen_ms.unwrap_or(0);
+        add("last_run_frozen_seconds", seconds(i64::try_from(frozen).unwrap_or(i64::MAX)));
+    }
+
+    /// The text of the file.
+    pub fn render(&self) -> String {
+        let mut text = format!("{MARK}. It is replaced as a whole; what is added here is lost.\n");
+        let version = Sample::new("build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1".into());
+        for family in &FAMILIES {
+            let known = self.samples.iter().filter(|sample| sample.family.about != About::File);
+            let mut lines: Vec<String> =
+                known.chain(&version).filter(|sample| sample.family == family).map(Sample::line).collect();
+            if lines.is_empty() {
+                continue;
+            }
+            lines.sort();
+            lines.dedup();
+            let _ = writeln!(text, "# HELP {PREFIX}{} {}", family.name, family.help);
+            let _ = writeln!(text, "# TYPE {PREFIX}{} gauge", family.name);
+            text.extend(lines);
+        }
+        text
+    }
+}
+
+/// Milliseconds as seconds.
+pub(super) fn seconds(ms: i64) -> String {
+    let (sign, ms) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
+    match ms % 1000 {
+        0 => format!("{sign}{}", ms / 1000),
+        rest => format!("{sign}{}.{rest:03}", ms / 1000),
+    }
+}
+
+/// The text of a label.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// `name{label="value",…} number`.
+fn parse_line(line: &str) -> Option<Sample> {
+    let (name, rest) = line.split_once('{')?;
+    let family = find(name)?;
+    let mut labels = Vec::new();
+    let mut rest = rest.trim_start();
+    while !rest.starts_with('}') {
+        let (name, quoted) = rest.split_once("=\"")?;
+        let (value, after) = unquote(quoted)?;
+        labels.push((name.to_owned(), value));
+        rest = after.strip_prefix(',').unwrap_or(after);
+    }
+    let value = rest.strip_prefix('}')?.trim();
+    value.parse::<f64>().ok()?;
+    Some(Sample { family, labels, value: value.to_owned() })
+}
+
+/// The text up to the closing quote, and what is behind it.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut letters = text.char_indices();
+    loop {
+        match letters.next()? {
+            (at, '"') => return Some((value, text.get(at + 1..)?)),
+            (_, '\\') => match letters.next()?.1 {
+                'n' => value.push('\n'),
+                other => value.push(other),
+            },
+            (_, letter) => value.push(letter),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "exposition_tests.rs"]
+mod tests;

@@ -1,0 +1,227 @@
+//! `metrics-file` as the commands of an administrator write it, and what is shipped to read it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use support::cli::forge::{Forge, manifest, put_manifest, put_object};
+use support::cli::{Cli, cli, open_folder};
+use support::prometheus::{Metrics, promtool};
+use wsrep_sst_backup::metrics::{FAMILIES, PREFIX};
+
+struct Stage(tempfile::TempDir);
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self(open_folder());
+        fs::create_dir(stage.repository()).unwrap();
+        stage
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.0.path().join("repository")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("x.prom")
+    }
+
+    /// A command that has a metrics file.
+    fn cli(&self, line: &str) -> Cli {
+        cli(line)
+            .on(&self.repository())
+            .env("WSREP_SST_BACKUP_METRICS_FILE", self.file().display().to_string())
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics::read(&self.file())
+    }
+}
+
+/// The name of a backup that began so many days and one hour ago.
+fn ago(days: i64) -> String {
+    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
+    format!("{}_n1", at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+#[test]
+fn a_verification_is_told_and_kept_when_its_backup_goes() {
+    let stage = Stage::new();
+    let (old, new) = (ago(3), ago(1));
+    let backup = Forge::new(&old).write(&stage.repository());
+    Forge::new(&new).write(&stage.repository());
+    stage.cli("verify").arg(&old).run().done();
+    let metrics = stage.metrics();
+    let verified = metrics.of("c", "last_verify_timestamp_seconds");
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
+    let now = Timestamp::now().as_second() as f64;
+    assert!((now - 60.0..=now + 1.0).contains(&verified), "{verified}");
+    assert_eq!(metrics.of("c", "last_verify_success"), 1.0);
+    let taken = metrics.of("c", "last_verify_backup_timestamp_seconds");
+    assert!(taken < metrics.of("c", "last_success_timestamp_seconds"));
+    assert_eq!((metrics.of("c", "kept_backups"), metrics.of("c", "damaged_backups")), (2.0, 0.0));
+
+    let archive = fs::read(backup.join("backup.tar.zst")).unwrap();
+    fs::write(backup.join("backup.tar.zst"), &archive[..archive.len() / 2]).unwrap();
+    assert_eq!(stage.cli("verify").arg(&old).run().status, Some(4));
+    let metrics = stage.metrics();
+    assert_eq!((metrics.of("c", "last_verify_success"), metrics.of("c", "damaged_backups")), (0.0, 1.0));
+    assert!(metrics.of("c", "last_verify_findings") >= 1.0);
+    let damaged = metrics.of("c", "last_verify_timestamp_seconds");
+
+    // Nothing is removed, nothing is written.
+    let before = fs::read(stage.file()).unwrap();
+    stage.cli("prune --keep-last 1 --dry-run").run().done();
+    assert_eq!(fs::read(stage.file()).unwrap(), before);
+    stage.cli("prune --keep-last 1").run().done();
+    let metrics = stage.metrics();
+    assert_eq!((metrics.of("c", "kept_backups"), metrics.of("c", "damaged_backups")), (1.0, 0.0));
+    assert_eq!(metrics.of("c", "last_verify_timestamp_seconds"), damaged);
+}
+
+#[test]
+fn prune_knows_every_cluster_or_the_one_that_is_named() {
+    let stage = Stage::new();
+    for (cluster, days) in [("c", 1), ("c", 2), ("d", 1), ("e", 1)] {
+        put_manifest(&stage.repository(), cluster, &manifest(&ago(days)));
+    }
+    let clusters = |metrics: &Metrics| -> Vec<String> {
+        metrics.labels("kept_backups").iter().map(|labels| labels["cluster"].clone()).collect()
+    };
+    stage.cli("prune --keep-last 9 --cluster c").run().done();
+    assert_eq!(clusters(&stage.metrics()), ["c"]);
+    stage.cli("prune --keep-last 9").run().done();
+    assert_eq!(clusters(&stage.metrics()), ["c", "d", "e"]);
+    fs::remove_dir_all(stage.repository().join("d")).unwrap();
+    stage.cli("prune --keep-last 1 --cluster c").run().done();
+    assert_eq!(clusters(&stage.metrics()), ["c", "d", "e"], "d was not asked for");
+    assert_eq!(stage.metrics().of("c", "kept_backups"), 1.0);
+    stage.cli("prune --keep-last 1").run().done();
+    assert_eq!(clusters(&stage.metrics()), ["c", "e"]);
+}
+
+#[test]
+fn check_refreshes_them_and_says_when_the_repository_cannot_be_read() {
+    let stage = Stage::new();
+    put_manifest(&stage.repository(), "c", &manifest(&ago(1)));
+    let cnf = stage.0.path().join("my.cnf");
+    let nowhere = stage.0.path().join("nowhere");
+    let text = format!(
+        "[mysqld]\ndatadir={0}\nsocket={0}/s\nwsrep_cluster_name=c\n[wsrep_sst_backup]\nrepository={1}\nmetrics-file={2}\n",
+        nowhere.display(),
+        stage.repository().display(),
+        stage.file().display()
+    );
+    fs::write(&cnf, text).unwrap();
+    let check = || {
+        let defaults = format!("--defaults-file={}", cnf.display());
+        cli("check --json").own_defaults().arg(defaults).run()
+    };
+    let first = check();
+    assert_eq!(first.stderr, "", "{}", first.stdout);
+    let metrics = stage.metrics();
+    assert_eq!((metrics.of("c", "kept_backups"), metrics.of("c", "repository_readable")), (1.0, 1.0));
+    // The last run on this node is the donor's word.
+    let run = "# HELP wsrep_sst_backup_last_run_success x\n# TYPE wsrep_sst_backup_last_run_success gauge\n\
+               wsrep_sst_backup_last_run_success{cluster=\"c\",node=\"n1\"} 0\n";
+    let text = fs::read_to_string(stage.file()).unwrap();
+    fs::write(stage.file(), format!("{text}{run}")).unwrap();
+
+    fs::rename(stage.repository(), stage.0.path().join("away")).unwrap();
+    check();
+    let after = stage.metrics();
+    assert_eq!((after.of("c", "kept_backups"), after.of("c", "repository_readable")), (1.0, 0.0));
+    let at = |metrics: &Metrics| metrics.of("c", "catalog_timestamp_seconds");
+    assert_eq!(at(&after), at(&metrics), "nothing new is known");
+    fs::rename(stage.0.path().join("away"), stage.repository()).unwrap();
+    check();
+    let back = stage.metrics();
+    assert_eq!(back.of("c", "repository_readable"), 1.0);
+    assert!(at(&back) > at(&metrics));
+    assert_eq!(back.get("last_run_success", &[("cluster", "c"), ("node", "n1")]), Some(0.0));
+}
+
+#[test]
+fn what_cannot_be_written_is_a_warning() {
+    let stage = Stage::new();
+    Forge::new(&ago(1)).write(&stage.repository());
+    put_object(stage.0.path(), "x.prom", "node_load1 0.5\n");
+    let answer = stage.cli("verify latest").run();
+    assert_eq!(answer.status, Some(0));
+    let warning = format!(
+        "warning: metrics: '{}' is not replaced: wsrep_sst_backup has not written it (the setting 'metrics-file' names it)\n",
+        stage.file().display()
+    );
+    assert_eq!(answer.stderr, warning);
+    assert_eq!(fs::read_to_string(stage.file()).unwrap(), "node_load1 0.5\n");
+}
+
+/// Every word in a text that begins like one of our metrics.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.match_indices(PREFIX).filter(|(at, _)| !text[..*at].ends_with(is_part));
+    words.map(|(at, _)| text[at..].chars().take_while(|c| is_part(*c)).collect()).collect()
+}
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
+}
+
+/// What Grafana would ask Prometheus.
+fn expressions(dashboard: &Value) -> Vec<String> {
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_shipped_names_metrics_that_exist() {
+    let all: BTreeSet<String> = FAMILIES.iter().map(|family| format!("{PREFIX}{}", family.name)).collect();
+    assert_eq!(all.len(), FAMILIES.len());
+    let rules = fs::read_to_string(shipped("prometheus/wsrep_sst_backup.rules.yml")).unwrap();
+    let dashboard = fs::read_to_string(shipped("grafana/wsrep_sst_backup.json")).unwrap();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for (what, least, text) in [("rules", 10, &rules), ("dashboard", 15, &dashboard)] {
+        let named = named(text);
+        assert!(named.len() >= least, "{what}: {named:?}");
+        assert_eq!(named.difference(&all).collect::<Vec<_>>(), Vec::<&String>::new(), "{what}");
+    }
+    for family in &FAMILIES {
+        assert!(readme.contains(&format!("`{}`", family.name)), "README: {}", family.name);
+    }
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    assert!(expressions(&dashboard).len() >= 15);
+    let ids: BTreeSet<i64> =
+        dashboard["panels"].as_array().unwrap().iter().map(|panel| panel["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids.len(), dashboard["panels"].as_array().unwrap().len());
+}
+
+#[test]
+#[ignore = "needs promtool"]
+fn promtool_understands_what_is_shipped_and_each_alert_comes_when_it_should() {
+    let rules = shipped("prometheus/wsrep_sst_backup.rules.yml");
+    promtool(&["check", "rules", &rules.to_string_lossy()], None);
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli_metrics/rules_test.yml");
+    promtool(&["test", "rules", &cases.to_string_lossy()], None);
+    let cases = fs::read_to_string(cases).unwrap();
+    for alert in fs::read_to_string(&rules).unwrap().lines().filter_map(|line| line.split_once("- alert: ")) {
+        assert!(cases.contains(&format!("alertname: {}\n        exp_alerts:", alert.1)), "{}", alert.1);
+    }
+    // The expressions of the dashboard as rules.
+    let folder = open_folder();
+    let dashboard = fs::read(shipped("grafana/wsrep_sst_backup.json")).unwrap();
+    let dashboard: Value = serde_json::from_slice(&dashboard).unwrap();
+    let lines: Vec<Value> = expressions(&dashboard)
+        .iter()
+        .enumerate()
+        .map(|(nth, expr)| serde_json::json!({ "record": format!("panel:{nth}"), "expr": expr }))
+        .collect();
+    let rules = serde_json::json!({ "groups": [{ "name": "dashboard", "rules": lines }] });
+    put_object(folder.path(), "d/rules.json", rules.to_string());
+    promtool(&["check", "rules", &folder.path().join("d/rules.json").to_string_lossy()], None);
+}
