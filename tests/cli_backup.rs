@@ -290,6 +290,69 @@ fn an_interrupted_request_ends_its_garbd() {
     assert!(!left, "garbd still runs");
 }
 
+/// Makes the data of a backup that is to be published as old as this.
+fn aged(minutes: i64) -> impl FnOnce(&Path) {
+    move |folder| {
+        let name = folder.join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&name).unwrap()).unwrap();
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+        manifest["frozen_at"] = at.to_string().into();
+        fs::write(name, manifest.to_string()).unwrap();
+    }
+}
+
+/// Words in the repository that somebody asks.
+fn leases(stage: &Stage) -> Vec<String> {
+    let names = fs::read_dir(stage.repository()).unwrap().flatten();
+    names
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|name| name.starts_with("asking."))
+        .collect()
+}
+
+#[test]
+fn a_backup_that_is_young_enough_is_not_taken_again() {
+    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+    publish(&stage, "req-1", aged(90));
+    let answer = stage.backup("--unless-newer-than 2h").run();
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    assert_eq!(answer.stdout, format!("Nothing to do: backup {ID} is 1 h 30 min old.\n"));
+    let answer = stage.backup("--unless-newer-than 2h --json").run();
+    let told: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!((&told["outcome"], &told["id"]), (&"recent".into(), &ID.into()));
+    assert_eq!((&told["request"], &told["manifest"]["request"]), (&Value::Null, &"req-1".into()));
+    assert_eq!((stage.calls().len(), answer.status), (0, Some(0)));
+
+    let running = stage.backup("--unless-newer-than 1h").start();
+    let request = stage.request();
+    assert_eq!(leases(&stage).len(), 1, "nobody can see that it asks");
+    running.signal(Signal::SIGTERM);
+    let answer = running.finish();
+    assert!(answer.stderr.contains(&format!("--follow {request}")), "{answer:?}");
+    assert_eq!((answer.status, leases(&stage)), (Some(1), Vec::new()));
+}
+
+#[test]
+fn of_several_that_ask_at_once_one_asks_and_all_end_with_its_backup() {
+    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+    let asking: Vec<_> = (0..3).map(|_| stage.backup("--unless-newer-than 20h --json").start()).collect();
+    let request = stage.request();
+    stage.status(&request, "copying", None);
+    std::thread::sleep(Duration::from_secs(3));
+    publish(&stage, &request, aged(0));
+    stage.status(&request, "done", None);
+    let answers: Vec<_> = asking.into_iter().map(support::cli::Running::finish).collect();
+    let told = answers.iter().map(|answer| serde_json::from_str(&answer.stdout).unwrap());
+    let mut outcomes: Vec<String> =
+        told.map(|told: Value| told["outcome"].as_str().unwrap().to_owned()).collect();
+    outcomes.sort();
+    assert_eq!(outcomes, ["complete", "recent", "recent"], "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.status == Some(0)), "{answers:?}");
+    assert_eq!((stage.calls().len(), leases(&stage).len()), (1, 0));
+    let waited = answers.iter().filter(|answer| answer.stderr.contains(": waiting for its end")).count();
+    assert_eq!(waited, 2, "{answers:?}");
+}
+
 #[test]
 fn a_request_that_nobody_knows_is_not_found() {
     let stage = Stage::new("", 0);
@@ -304,6 +367,8 @@ fn wrong_words_are_wrong_usage() {
     let stage = Stage::new("", 0);
     for (words, text) in [
         ("--timeout soon", "--timeout: 'soon' is not a duration"),
+        ("--unless-newer-than 0", "--unless-newer-than: '0' is no time at all"),
+        ("--unless-newer-than 1h --no-wait", "cannot be used with"),
         ("--listen a:b:c:d!", "--listen: "),
         ("--follow a;b", "cannot be used with"),
         ("--members a:x", "--members: members: 'a:x' is not HOST"),

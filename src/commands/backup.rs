@@ -1,9 +1,10 @@
 //! `backup`: asks a donor for a backup and follows it to its end.
 //!
 //! `--json` gives one object: `request`, `outcome` (`complete`, `failed`, `refused`, `asked` with `--no-wait`, `left` when
-//! the time is over or it was interrupted), `donor`, `attempts`, `id`, `cluster_folder`, `manifest`, `error`,
-//! `donor_synced` (true, false, or null where it is not known), `synced_after_ms`, `warnings`. Exit status 0 means a
-//! backup whose manifest was read back, or with `--no-wait` a request that a donor has taken.
+//! the time is over or it was interrupted, `recent` with `--unless-newer-than`), `donor`, `attempts`, `id`,
+//! `cluster_folder`, `manifest`, `error`, `donor_synced` (true, false, or null where it is not known), `synced_after_ms`,
+//! `warnings`. Exit status 0 means a backup whose manifest was read back, or with `--no-wait` a request that a donor has
+//! taken.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -16,11 +17,14 @@ use super::backup_shown::Shown;
 use super::{CommandError, CommonArgs, Context, interruption};
 use crate::config::{OptionFiles, ServerOptions, parse_duration};
 use crate::members::{Access, Coordinates, Survey};
-use crate::model::HostPort;
+use crate::model::{HostPort, safe_component};
 use crate::trigger::{
-    AskError, Flushes, Follower, Invitation, InvitationArgs, Outcome, Plan, RequestId, Traffic, Watching,
-    Wish, ask, plan, watch,
+    AskError, Flushes, Follower, Invitation, InvitationArgs, Outcome, Pace, Plan, Queue, Refusal, RequestId,
+    Traffic, Turn, Watching, Wish, ask, plan, watch,
 };
+
+/// How long a member that is a donor may take until the repository shows what for.
+const FIRST_SIGN: Duration = Duration::from_secs(15);
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
@@ -31,6 +35,9 @@ pub struct BackupArgs {
     /// Give up following after this time, e.g. 90m; the backup goes on [default: as long as it lives]
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
+    /// Only if no backup of the cluster is younger than this, e.g. 20h, and none is being made: for timers on several nodes
+    #[arg(long, value_name = "AGE", conflicts_with_all = ["no_wait", "follow"])]
+    unless_newer_than: Option<String>,
     /// Ask and end as soon as a donor has taken the request
     #[arg(long, conflicts_with = "follow")]
     no_wait: bool,
@@ -73,6 +80,11 @@ struct Prepared {
 /// Runs `backup`.
 pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
     let timeout = args.timeout.as_deref().map(|text| usage("--timeout", parse_duration(text))).transpose()?;
+    let unless_newer_than = args
+        .unless_newer_than
+        .as_deref()
+        .map(|text| usage("--unless-newer-than", parse_duration(text)))
+        .transpose()?;
     let listen =
         args.listen.as_deref().map(|text| usage("--listen", text.parse::<HostPort>())).transpose()?;
     let follow =
@@ -87,7 +99,10 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
     let mut shown = Shown::new(args.json);
     let done = match follow {
         Some(request) => follow_earlier(&prepared, &request, &mut shown),
-        None => ask_and_follow(args, listen, &prepared, &mut shown),
+        None => match unless_newer_than {
+            Some(limit) => ask_in_turn(args, listen, limit, &prepared, &mut shown),
+            None => ask_and_follow(args, listen, &prepared, &mut shown),
+        },
     };
     shown.print(done)
 }
@@ -123,13 +138,13 @@ fn look_around(prepared: &Prepared) -> (Access, Survey) {
     (access, survey)
 }
 
-fn ask_and_follow(
+/// How garbd is to get into the group.
+fn invite(
     args: &BackupArgs,
     listen: Option<HostPort>,
     prepared: &Prepared,
-    shown: &mut Shown,
-) -> Result<(), AskError> {
-    let (access, survey) = look_around(prepared);
+    survey: &Survey,
+) -> Result<Invitation, AskError> {
     let server = ServerOptions::from(&prepared.files, &[], None);
     let wanted = InvitationArgs {
         address: args.address.clone(),
@@ -138,7 +153,54 @@ fn ask_and_follow(
         garbd: Some(args.garbd.clone()),
         listen,
     };
-    let invitation = Invitation::new(&wanted, &survey, Coordinates::from_options(&server))?;
+    Invitation::new(&wanted, survey, Coordinates::from_options(&server))
+}
+
+/// The same as [`ask_and_follow`] when nobody else does it, and there is no backup that is young enough.
+fn ask_in_turn(
+    args: &BackupArgs,
+    listen: Option<HostPort>,
+    limit: Duration,
+    prepared: &Prepared,
+    shown: &mut Shown,
+) -> Result<(), AskError> {
+    let (_, survey) = look_around(prepared);
+    let queue = Queue {
+        storage: &prepared.context.storage,
+        cluster: safe_component(invite(args, listen.clone(), prepared, &survey)?.group()),
+        limit,
+        clock: Timestamp::now,
+        pace: Pace::default(),
+        interrupted: &prepared.interrupted,
+        deadline: prepared.deadline,
+    };
+    loop {
+        let held = match queue.take_turn(&mut |event| shown.teller.tell(event))? {
+            Turn::Ours(held) => held,
+            Turn::Recent { place, manifest } => {
+                shown.recent = Some((place, manifest));
+                return Ok(());
+            }
+        };
+        // `held` lives until the outcome is known: nobody else asks before.
+        let done = ask_and_follow(args, listen.clone(), prepared, shown);
+        drop(held);
+        match done {
+            // A member is a donor already. When that is for a backup, this is the one that is wanted.
+            Err(AskError::Refused(Refusal::Desynced(_))) if queue.is_explained(FIRST_SIGN)? => {}
+            done => return done,
+        }
+    }
+}
+
+fn ask_and_follow(
+    args: &BackupArgs,
+    listen: Option<HostPort>,
+    prepared: &Prepared,
+    shown: &mut Shown,
+) -> Result<(), AskError> {
+    let (access, survey) = look_around(prepared);
+    let invitation = invite(args, listen, prepared, &survey)?;
     let traffic =
         if survey.reports.is_empty() { Traffic::default() } else { Traffic::sample(&access, &survey) };
     let wish = Wish { donors: args.donor.clone(), force: args.force };

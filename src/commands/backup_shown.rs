@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{CommandError, print, print_json};
@@ -21,6 +22,7 @@ pub(super) struct Teller {
 impl Teller {
     pub(super) fn tell(&mut self, event: &Event<'_>) {
         match event {
+            Event::Waiting(what) => self.live.line(&format!("{what}: waiting for its end")),
             Event::Asking { garbd, listen, attempt } => {
                 let again = if *attempt > 1 { format!(", visit {attempt}") } else { String::new() };
                 self.live.line(&format!("garbd joins the cluster as {garbd} on {listen}{again}"));
@@ -64,13 +66,24 @@ pub(super) struct Shown {
     pub(super) donor: Option<String>,
     pub(super) attempts: u32,
     pub(super) outcome: Option<Outcome>,
+    /// A backup because of which nobody was asked.
+    pub(super) recent: Option<(Place, Box<Manifest>)>,
     warnings: Vec<String>,
 }
 
 impl Shown {
     pub(super) fn new(json: bool) -> Self {
         let teller = Teller { live: Live::new(), state: None };
-        Self { json, teller, request: None, donor: None, attempts: 0, outcome: None, warnings: Vec::new() }
+        Self {
+            json,
+            teller,
+            request: None,
+            donor: None,
+            attempts: 0,
+            outcome: None,
+            recent: None,
+            warnings: Vec::new(),
+        }
     }
 
     /// The members and the choice, for a person.
@@ -107,6 +120,9 @@ impl Shown {
         }
         if let Err(error) = done {
             return Err(CommandError::Failed(self.with_hint(error)));
+        }
+        if let Some((_, manifest)) = self.recent.as_ref().filter(|_| !self.json) {
+            return print(&recent(manifest));
         }
         let Some(outcome) = &self.outcome else {
             let request = self.request.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -163,7 +179,12 @@ impl Shown {
             }
             (Ok(()), Some(Outcome::LeftAlone(why))) => json!({ "outcome": "left", "error": why }),
             (Err(error), _) => json!({ "outcome": "failed", "error": error.to_string() }),
-            (Ok(()), None) => json!({ "outcome": "asked" }),
+            (Ok(()), None) => match &self.recent {
+                Some((Place { cluster, id }, manifest)) => {
+                    json!({ "outcome": "recent", "id": id, "cluster_folder": cluster, "manifest": manifest })
+                }
+                None => json!({ "outcome": "asked" }),
+            },
             (Ok(()), Some(Outcome::Failed { place, error, synced })) => {
                 let (is_synced, after) = synced_json(synced);
                 json!({
@@ -216,6 +237,15 @@ fn members(invitation: &Invitation, survey: &Survey, traffic: &Traffic) -> Strin
         return heading;
     }
     format!("{heading}\n{}", table.render())
+}
+
+fn recent(manifest: &Manifest) -> String {
+    let age = Timestamp::now().duration_since(manifest.frozen_at).as_millis();
+    format!(
+        "Nothing to do: backup {} is {} old.\n",
+        manifest.id,
+        duration_ms(u64::try_from(age).unwrap_or(0))
+    )
 }
 
 fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> String {

@@ -16,10 +16,12 @@ mod follow;
 mod garbd;
 mod garbd_log;
 mod invitation;
+mod lease;
 mod outcome;
 mod plan;
 mod request;
 mod traffic;
+mod turn;
 mod watch;
 
 use std::time::Duration;
@@ -34,6 +36,7 @@ pub use outcome::{Outcome, SyncedAgain};
 pub use plan::{Plan, Refusal, Wish, plan};
 pub use request::RequestId;
 pub use traffic::Traffic;
+pub use turn::{Held, Pace, Queue, Turn};
 pub use watch::{Watching, watch};
 
 use crate::model::{State, Status};
@@ -60,6 +63,8 @@ pub enum AskError {
 /// What happens, for a person who watches.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// Somebody else is at it; what that is.
+    Waiting(&'a str),
     /// garbd is started, for the given time.
     Asking {
         /// Its name in the group.

@@ -1,0 +1,270 @@
+//! One backup although several ask: who may ask now, and when there is nothing to ask for any more.
+//!
+//! Several nodes may have the same timer. The repository, which they share, decides between them:
+//!
+//! 1. A complete backup that is recent enough, or that has come since this process began to wait: nothing to do.
+//! 2. A run that is under way, whoever asked for it: it is waited for, and everything is looked at again.
+//! 3. Somebody else who asks, by a lease in the repository: the same.
+//! 4. Otherwise this process puts a lease of its own, **then** looks at all three again. Of two that do this at once at least
+//!    one sees the other, since each has put its own before it looks; whoever sees another takes its lease back, waits for a
+//!    moment of random length, and begins anew. So at most one goes on, and it keeps its lease until its backup is complete,
+//!    or has failed: then the next one takes its turn.
+//!
+//! This needs a storage that shows at once what has been stored, as directories, NFS (to a client that has just written
+//! into the directory) and S3 do.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::follow::Place;
+use super::lease::{Lease, Others, holder};
+use super::{AskError, Event};
+use crate::catalog::{CatalogError, read_manifest, read_status};
+use crate::model::{BackupId, Manifest, State, Status};
+use crate::storage::{Storage, StorageError};
+
+/// How far the clocks of two machines may be apart.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// A status that is older than this by the machines' clocks is no work in progress, however they differ.
+const LONG_AGO: SignedDuration = SignedDuration::from_hours(1);
+
+/// How fast things go.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two looks.
+    pub poll: Duration,
+    /// Between two signs of life of a lease.
+    pub beat: Duration,
+    /// After this time without a sign of life, a lease and a run are dead.
+    pub silence: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { poll: Duration::from_secs(2), beat: Duration::from_secs(5), silence: Duration::from_secs(60) }
+    }
+}
+
+/// What is waited for, and how long.
+pub struct Queue<'a> {
+    /// The repository.
+    pub storage: &'a Arc<dyn Storage>,
+    /// The folder of the cluster.
+    pub cluster: String,
+    /// A backup whose data is younger than this is recent.
+    pub limit: Duration,
+    /// The time.
+    pub clock: fn() -> Timestamp,
+    /// How fast.
+    pub pace: Pace,
+    /// Ctrl-C.
+    pub interrupted: &'a AtomicBool,
+    /// `--timeout`.
+    pub deadline: Option<Instant>,
+}
+
+/// What comes of it.
+pub enum Turn {
+    /// Ask; nobody else does until this is dropped.
+    Ours(Held),
+    /// There is a backup already.
+    Recent {
+        /// Where.
+        place: Place,
+        /// What.
+        manifest: Box<Manifest>,
+    },
+}
+
+/// The right to ask, for as long as it lives.
+pub struct Held(Option<Lease>);
+
+impl Held {
+    /// Whether others respect it. Where the repository cannot be written to, they cannot know of it.
+    pub fn is_exclusive(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// What the repository says.
+enum Standing {
+    Recent(Place, Box<Manifest>),
+    Running(Place, Box<Status>),
+    Idle,
+}
+
+impl Queue<'_> {
+    /// Waits until it is this process's turn, or there is no need for it any more.
+    pub fn take_turn(&self, tell: &mut dyn FnMut(&Event<'_>)) -> Result<Turn, AskError> {
+        let mut runs = Runs::default();
+        let mut others = Others::default();
+        let mut told = String::new();
+        let mut wait_for = |what: String| {
+            if told != what {
+                tell(&Event::Waiting(&what));
+                told = what;
+            }
+        };
+        loop {
+            self.is_over()?;
+            match self.standing(&mut runs)? {
+                Standing::Recent(place, manifest) => return Ok(Turn::Recent { place, manifest }),
+                Standing::Running(place, status) => {
+                    wait_for(format!("the backup {} of '{}' is being made", place.id, status.node));
+                    std::thread::sleep(self.pace.poll);
+                    continue;
+                }
+                Standing::Idle => {}
+            }
+            if let Some(other) = self.others(&mut others, None)?.first() {
+                wait_for(format!("a backup is being asked for by {}", holder(self.storage.as_ref(), other)));
+                std::thread::sleep(self.pace.poll);
+                continue;
+            }
+            let lease = match Lease::take(self.storage, &self.cluster, self.pace.beat) {
+                Ok(lease) => lease,
+                Err(error) => {
+                    log::warn!(
+                        "{error}; so nodes that ask in the same moment cannot know of each other, and each may get a backup"
+                    );
+                    return Ok(Turn::Ours(Held(None)));
+                }
+            };
+            if self.others(&mut others, Some(lease.name()))?.is_empty()
+                && matches!(self.standing(&mut runs)?, Standing::Idle)
+            {
+                return Ok(Turn::Ours(Held(Some(lease))));
+            }
+            drop(lease);
+            std::thread::sleep(self.pace.poll.mul_f64(random_part()));
+        }
+    }
+
+    /// For a request that was refused because a member is a donor already: whether the repository will know of it. True
+    /// when there is something to wait for.
+    pub fn is_explained(&self, patience: Duration) -> Result<bool, AskError> {
+        let end = Instant::now() + patience;
+        let mut runs = Runs::default();
+        while Instant::now() < end {
+            self.is_over()?;
+            if !matches!(self.standing(&mut runs)?, Standing::Idle) {
+                return Ok(true);
+            }
+            std::thread::sleep(self.pace.poll.min(patience));
+        }
+        Ok(false)
+    }
+
+    fn is_over(&self) -> Result<(), AskError> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(AskError::GivenUp("interrupted"));
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(AskError::GivenUp("--timeout is over")),
+            _ => Ok(()),
+        }
+    }
+
+    fn others(&self, others: &mut Others, own: Option<&str>) -> Result<Vec<String>, AskError> {
+        others.look(self.storage.as_ref(), &self.cluster, own, self.pace.silence).map_err(failed)
+    }
+
+    /// From the newest folder to the first complete backup: what is older does not count.
+    fn standing(&self, runs: &mut Runs) -> Result<Standing, AskError> {
+        let storage = self.storage.as_ref();
+        let now = (self.clock)();
+        let folders = storage.folders(&self.cluster).map_err(failed)?;
+        let mut ids: Vec<BackupId> = folders.iter().filter_map(|folder| folder.parse().ok()).collect();
+        ids.sort();
+        let mut running = None;
+        for id in ids.into_iter().rev() {
+            let place = Place { cluster: self.cluster.clone(), id };
+            match read_manifest(storage, &place.cluster, &place.id) {
+                Ok(manifest) => match now.duration_since(manifest.frozen_at) {
+                    age if age < -SKEW => {
+                        log::warn!("{} is from the future ({}): passed over", place.id, manifest.frozen_at);
+                    }
+                    age => {
+                        let is_young = age.is_negative() || age.unsigned_abs() < self.limit;
+                        let is_new = runs.is_new(&place.id);
+                        if is_young || is_new {
+                            return Ok(Standing::Recent(place, Box::new(manifest)));
+                        }
+                        break;
+                    }
+                },
+                Err(CatalogError::NotFound(_)) => {
+                    let status = read_status(storage, &place.cluster, &place.id);
+                    if let Some(status) = status
+                        && running.is_none()
+                        && runs.is_alive(&place, &status, now, self.pace.silence)
+                    {
+                        running = Some((place, Box::new(status)));
+                    }
+                }
+                Err(error @ CatalogError::Storage(_)) => return Err(AskError::Failed(error.to_string())),
+                Err(error) => log::warn!("{error}: passed over"),
+            }
+        }
+        runs.begin();
+        Ok(running.map_or(Standing::Idle, |(place, status)| Standing::Running(place, status)))
+    }
+}
+
+fn failed(error: StorageError) -> AskError {
+    AskError::Failed(error.to_string())
+}
+
+/// What was seen at earlier looks.
+#[derive(Default)]
+struct Runs {
+    /// Runs, and since when each has said nothing new.
+    said: HashMap<BackupId, (Status, Instant)>,
+    /// The newest complete backup of the first look.
+    old: Option<BackupId>,
+    has_begun: bool,
+}
+
+impl Runs {
+    /// The first look is over.
+    fn begin(&mut self) {
+        self.has_begun = true;
+    }
+
+    /// Whether the newest complete backup was not there at the first look.
+    fn is_new(&mut self, id: &BackupId) -> bool {
+        if !self.has_begun {
+            self.old = Some(id.clone());
+        }
+        self.old.as_ref() != Some(id)
+    }
+
+    fn is_alive(&mut self, place: &Place, status: &Status, now: Timestamp, silence: Duration) -> bool {
+        if matches!(status.state, State::Done | State::Failed)
+            || now.duration_since(status.updated) > LONG_AGO
+        {
+            return false;
+        }
+        let (last, since) =
+            self.said.entry(place.id.clone()).or_insert_with(|| (status.clone(), Instant::now()));
+        if last != status {
+            (*last, *since) = (status.clone(), Instant::now());
+        }
+        since.elapsed() < silence
+    }
+}
+
+/// Between 0.1 and 1.1, another number each time. The keys of a new state are the system's random numbers.
+fn random_part() -> f64 {
+    let number = RandomState::new().build_hasher().finish();
+    0.1 + f64::from(u32::try_from(number & 0xffff).unwrap_or_default()) / 65_536.0
+}
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;

@@ -1,0 +1,224 @@
+//! Turns over a directory: what counts as recent, what is waited for, and many who want to ask at once.
+
+use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
+
+use serde_json::json;
+
+use super::*;
+use crate::storage::LocalStorage;
+
+const PACE: Pace = Pace {
+    poll: Duration::from_millis(20),
+    beat: Duration::from_millis(20),
+    silence: Duration::from_millis(600),
+};
+const NODES: usize = 8;
+
+struct Repository {
+    _folder: tempfile::TempDir,
+    storage: Arc<dyn Storage>,
+    interrupted: AtomicBool,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Arc::new(LocalStorage::new(folder.path()));
+        Self { storage, interrupted: AtomicBool::new(false), _folder: folder }
+    }
+
+    fn queue(&self, limit: &str) -> Queue<'_> {
+        Queue {
+            storage: &self.storage,
+            cluster: "c".into(),
+            limit: crate::config::parse_duration(limit).unwrap(),
+            clock: Timestamp::now,
+            pace: PACE,
+            interrupted: &self.interrupted,
+            deadline: Some(Instant::now() + Duration::from_secs(30)),
+        }
+    }
+
+    /// A complete backup from `ago` minutes before now.
+    fn back_up(&self, ago: i64) -> BackupId {
+        let at = Timestamp::now() - SignedDuration::from_mins(ago);
+        let id = BackupId::new(at, "n1");
+        let manifest = json!({
+            "format": 1, "id": id, "cluster": "c", "node": "n1", "method": "freeze", "started": at,
+            "frozen_at": at, "finished": at, "flush_ms": 1, "frozen_ms": 2,
+            "gtid": {"uuid": "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f", "seqno": 7, "domain_id": 0},
+            "mariadb_gtid": {}, "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
+            "archive": {"name": "backup.tar", "bytes": 40, "sha256": "", "compression": "none"},
+            "index": {"name": "index.json.zst", "bytes": 2, "sha256": ""},
+            "damaged_pages": 0, "tool": {"version": "0"}
+        });
+        self.put(&id, "manifest.json", &manifest.to_string());
+        id
+    }
+
+    fn status(&self, id: &BackupId, state: &str, updated: Timestamp) {
+        let status = json!({
+            "id": id, "cluster": "c", "node": "n2", "request": null, "state": state, "started": updated,
+            "updated": updated, "pid": 1, "bytes_done": 1, "bytes_total": 2, "gtid": null, "error": null
+        });
+        self.put(id, "status.json", &status.to_string());
+    }
+
+    fn put(&self, id: &BackupId, name: &str, text: &str) {
+        self.storage.claim(&format!("c/{id}")).unwrap();
+        self.storage.put(&format!("c/{id}/{name}"), text.as_bytes()).unwrap();
+    }
+
+    /// The recent backup that makes a request needless.
+    fn recent(&self, limit: &str) -> Option<BackupId> {
+        match self.queue(limit).take_turn(&mut |_| {}).unwrap() {
+            Turn::Recent { place, .. } => Some(place.id),
+            Turn::Ours(held) => {
+                assert!(held.is_exclusive());
+                None
+            }
+        }
+    }
+
+    fn leases(&self) -> usize {
+        self.storage.objects("").unwrap().len()
+    }
+}
+
+#[test]
+fn a_backup_counts_by_the_age_of_its_data() {
+    let repository = Repository::new();
+    assert_eq!(repository.recent("1h"), None);
+    let id = repository.back_up(90);
+    assert_eq!(repository.recent("1h"), None);
+    assert_eq!(repository.recent("2h"), Some(id.clone()));
+    // A failed attempt behind it, and one whose manifest nobody can read, hide nothing.
+    let failed = BackupId::new(Timestamp::now() - SignedDuration::from_mins(10), "n2");
+    repository.status(&failed, "failed", Timestamp::now());
+    let broken = BackupId::new(Timestamp::now() - SignedDuration::from_mins(5), "n2");
+    repository.put(&broken, "manifest.json", "{");
+    assert_eq!(repository.recent("2h"), Some(id.clone()));
+    // A clock that was wrong for one night does not end all backups.
+    repository.back_up(-60 * 24 * 365);
+    assert_eq!(repository.recent("1h"), None);
+    assert_eq!(repository.recent("2h"), Some(id));
+    let now = repository.back_up(-1);
+    assert_eq!(repository.recent("1h"), Some(now));
+    assert_eq!(repository.leases(), 0);
+}
+
+#[test]
+fn a_run_under_way_is_waited_for_and_a_dead_one_is_not() {
+    let repository = Repository::new();
+    let id = BackupId::new(Timestamp::now(), "n2");
+    repository.status(&id, "copying", Timestamp::now() - SignedDuration::from_hours(2));
+    assert_eq!(repository.recent("1h"), None, "its last word is of two hours ago");
+
+    repository.status(&id, "copying", Timestamp::now());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| repository.recent("1h"));
+        for _ in 0..20 {
+            std::thread::sleep(PACE.silence / 10);
+            repository.status(&id, "copying", Timestamp::now());
+            assert!(!waiting.is_finished(), "it did not wait");
+        }
+        repository.status(&id, "failed", Timestamp::now());
+        assert_eq!(waiting.join().unwrap(), None);
+    });
+
+    repository.status(&id, "copying", Timestamp::now());
+    let started = Instant::now();
+    assert_eq!(repository.recent("1h"), None, "it says nothing any more");
+    assert!(started.elapsed() >= PACE.silence);
+}
+
+#[test]
+fn of_many_at_once_one_asks_and_the_others_find_its_backup() {
+    for outcome in [Ok(()), Err(())] {
+        let repository = Repository::new();
+        let (asked, spared) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let inside = AtomicUsize::new(0);
+        let barrier = Barrier::new(NODES);
+        std::thread::scope(|scope| {
+            for _ in 0..NODES {
+                scope.spawn(|| {
+                    barrier.wait();
+                    match repository.queue("1h").take_turn(&mut |_| {}).unwrap() {
+                        Turn::Recent { .. } => {
+                            spared.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Turn::Ours(_held) => {
+                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two ask at once");
+                            std::thread::sleep(PACE.poll);
+                            // The first one fails in one of the two rounds: the next takes over.
+                            if asked.fetch_add(1, Ordering::SeqCst) > 0 || outcome.is_ok() {
+                                repository.back_up(0);
+                            }
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        let expected = if outcome.is_ok() { 1 } else { 2 };
+        assert_eq!((asked.into_inner(), spared.into_inner()), (expected, NODES - expected));
+        assert_eq!(repository.leases(), 0);
+    }
+}
+
+#[test]
+fn what_has_come_since_counts_however_old_it_is() {
+    let repository = Repository::new();
+    let old = repository.back_up(180);
+    let lease = Lease::take(&repository.storage, "c", PACE.beat).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| repository.recent("1h"));
+        std::thread::sleep(4 * PACE.poll);
+        assert!(!waiting.is_finished(), "{old} is not recent");
+        let new = repository.back_up(120);
+        assert_eq!(waiting.join().unwrap(), Some(new));
+    });
+    drop(lease);
+}
+
+#[test]
+fn whoever_asks_and_dies_holds_the_others_up_for_a_while_only() {
+    let repository = Repository::new();
+    repository.storage.put("asking.c.dead00", b"db1 pid 7 ").unwrap();
+    repository.storage.put("asking.other.dead00", b"db1 pid 7 ").unwrap();
+    let mut told = Vec::new();
+    let started = Instant::now();
+    let turn = repository.queue("1h").take_turn(&mut |event| {
+        if let Event::Waiting(what) = event {
+            told.push((*what).to_owned());
+        }
+    });
+    assert!(matches!(turn.unwrap(), Turn::Ours(held) if held.is_exclusive()));
+    assert!(started.elapsed() >= PACE.silence);
+    assert_eq!(told, ["a backup is being asked for by db1 pid 7"]);
+    assert_eq!(repository.leases(), 1, "that of the other cluster");
+}
+
+#[test]
+fn waiting_ends_with_ctrl_c_and_with_the_time() {
+    let repository = Repository::new();
+    let lease = Lease::take(&repository.storage, "c", PACE.beat).unwrap();
+    let mut queue = repository.queue("1h");
+    queue.deadline = Some(Instant::now() + PACE.poll);
+    let error = queue.take_turn(&mut |_| {}).err().unwrap();
+    assert!(matches!(error, AskError::GivenUp("--timeout is over")), "{error}");
+    repository.interrupted.store(true, Ordering::Relaxed);
+    let error = repository.queue("1h").take_turn(&mut |_| {}).err().unwrap();
+    assert!(matches!(error, AskError::GivenUp("interrupted")), "{error}");
+    drop(lease);
+}
+
+#[test]
+fn a_donor_that_the_repository_knows_explains_itself() {
+    let repository = Repository::new();
+    assert!(!repository.queue("1h").is_explained(2 * PACE.poll).unwrap());
+    let id = BackupId::new(Timestamp::now(), "n2");
+    repository.status(&id, "freezing", Timestamp::now());
+    assert!(repository.queue("1h").is_explained(2 * PACE.poll).unwrap());
+}
