@@ -1,6 +1,6 @@
 //! The operator's command line: arguments become one validated request, once.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{check, commands, exit, ui};
 
@@ -48,6 +48,11 @@ enum Command {
     /// The eyes of 'check' in the place of the server; nobody starts it by hand
     #[command(name = check::PROBE_COMMAND, hide = true)]
     CheckFromServer,
+}
+
+/// The definition of the command line, from which the manual and the completions are made.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command of the process's arguments; the exit status.

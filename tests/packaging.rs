@@ -1,9 +1,12 @@
-//! The option file that is shipped: what it says about the settings is true.
+//! The option file that is shipped, and the README's table: what they say about the settings is true and complete.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
+
+use wsrep_sst_backup::config::REFERENCE;
 
 const SHIPPED: &str = include_str!("../packaging/wsrep_sst_backup.cnf");
 
@@ -46,4 +49,32 @@ fn a_wrong_name_in_it_would_be_seen() {
     let (status, message) = list_with(&uncommented().replace("freeze-timeout", "freeze-timeot"));
     assert_eq!(status, Some(2));
     assert!(message.contains("freeze-timeot") && message.contains("freeze-timeout"), "{message}");
+}
+
+/// Every setting that the manual has, which has those of the program.
+fn known() -> BTreeSet<String> {
+    REFERENCE.iter().flat_map(|chapter| chapter.settings).map(|setting| setting.name.to_owned()).collect()
+}
+
+#[test]
+fn the_option_file_has_every_setting() {
+    let name = |line: &str| {
+        let (name, _) = line.strip_prefix('#')?.trim_start_matches('#').split_once(" = ")?;
+        (!name.contains(' ')).then(|| name.to_owned())
+    };
+    // `password =` has no value to show.
+    let bare = SHIPPED.contains("\n#password =\n").then(|| "password".to_owned());
+    let shipped: BTreeSet<String> = SHIPPED.lines().filter_map(name).chain(bare).collect();
+    assert_eq!(shipped, known());
+}
+
+#[test]
+fn the_readme_has_every_setting() {
+    let readme = include_str!("../README.md");
+    let (_, chapter) = readme.split_once("\n## Settings\n").expect("the chapter on settings");
+    let (chapter, _) = chapter.split_once("\n## ").expect("a chapter behind it");
+    let rows = chapter.lines().filter(|line| line.starts_with("| `"));
+    let first = rows.filter_map(|row| row.split('|').nth(1));
+    let names = first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned);
+    assert_eq!(names.collect::<BTreeSet<_>>(), known());
 }
