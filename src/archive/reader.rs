@@ -18,7 +18,8 @@ pub struct StreamReader {
     current_len: u64,
     position: u64,
     damage: Vec<BlockDamage>,
-    end: Option<Option<ObjectDigest>>,
+    has_ended: bool,
+    digest: Option<ObjectDigest>,
     /// Set once the storage has failed: what a library makes of that error must not pass for damage.
     failure: Option<Failure>,
 }
@@ -54,7 +55,8 @@ impl StreamReader {
             current_len: 0,
             position: 0,
             damage: Vec::new(),
-            end: None,
+            has_ended: false,
+            digest: None,
             failure: None,
         }
     }
@@ -84,8 +86,7 @@ impl StreamReader {
     /// Reads what is left of the object; its size and digest, unless parts of it were passed over.
     pub fn finish(mut self) -> io::Result<(Option<ObjectDigest>, Vec<BlockDamage>)> {
         while self.next_block()? {}
-        let end = self.end.ok_or_else(|| io::Error::other("the archive has not been read to its end"))?;
-        Ok((end, self.damage))
+        Ok((self.digest, self.damage))
     }
 
     fn next_block(&mut self) -> io::Result<bool> {
@@ -94,10 +95,11 @@ impl StreamReader {
         }
         let Some(next) = self.blocks.next_block() else {
             // The end, unless the storage failed: then every further byte is that error, not damage.
-            if self.end.is_none() {
+            if !self.has_ended {
                 let end = self.blocks.close();
                 self.failure = end.as_ref().err().map(Failure::of);
-                self.end = Some(end?);
+                self.digest = end?;
+                self.has_ended = true;
             }
             return Ok(false);
         };

@@ -233,10 +233,8 @@ impl Source {
         }
         let stored = index.blocks.iter().map(|block| block.bytes).sum();
         // How long the header of an encrypted one is nobody knows before it is read.
-        let stored = match self.is_encrypted() && seal::fits(manifest.archive.bytes, stored) {
-            true => manifest.archive.bytes,
-            false => stored,
-        };
+        let fits = self.is_encrypted() && seal::fits(manifest.archive.bytes, stored);
+        let stored = if fits { manifest.archive.bytes } else { stored };
         let sums: [(&str, u64, u64); 3] = [
             ("archive bytes", manifest.archive.bytes, stored),
             ("files", manifest.files, files().count() as u64),

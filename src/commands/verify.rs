@@ -48,9 +48,10 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let bytes = if args.objects_only { manifest.archive.bytes } else { manifest.data_bytes };
     let bar = Bar::new("verifying", bytes);
     let progress = |done| bar.set(done);
-    let outcome = match args.objects_only {
-        true => verify_stored(&source, &progress, &interrupted),
-        false => verify(&source, context.settings.threads, &progress, &interrupted),
+    let outcome = if args.objects_only {
+        verify_stored(&source, &progress, &interrupted)
+    } else {
+        verify(&source, context.settings.threads, &progress, &interrupted)
     };
     drop(bar);
     if outcome.as_ref().map_or_else(VerifyError::may_be_removal, |report| !report.findings.is_empty())
@@ -126,9 +127,10 @@ fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) 
         0 => String::new(),
         pages => format!(" ({} pages cannot be checked without the server)", grouped(pages)),
     };
-    let (read, skipped) = match objects_only {
-        true => (format!("{} as stored, in {}", bytes(report.bytes), duration_ms(took)), String::new()),
-        false => (read, skipped),
+    let (read, skipped) = if objects_only {
+        (format!("{} as stored, in {}", bytes(report.bytes), duration_ms(took)), String::new())
+    } else {
+        (read, skipped)
     };
     text.extend(report.notes.iter().map(|note| format!("Note: {note}\n")));
     let verdict = match report.findings.len() {

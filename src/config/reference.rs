@@ -94,6 +94,26 @@ pub const REFERENCE: &[Chapter] = &[
         ],
     },
     Chapter {
+        title: "Encryption",
+        text: "By this program, on the donor, in the format of age.",
+        settings: &[
+            is(
+                "encrypt-to",
+                "KEY | FILE",
+                "none",
+                "A public key of age (age1…) or SSH (ssh-ed25519 …, ssh-rsa …) that archive and index are encrypted for, or the \
+                 absolute path of a file with such keys. Several keys stand on a line with commas between them, or on lines of \
+                 their own, each of which adds to those before it. The donor needs no secret key.",
+            ),
+            is(
+                "identity-file",
+                "FILE",
+                "none",
+                "The file of the secret key, of age or SSH, with which verify, restore and ls read encrypted backups.",
+            ),
+        ],
+    },
+    Chapter {
         title: "Time limits",
         text: "Seconds, or numbers with d, h, m, s: 90, 90s, 15m, 1h30m, 2d.",
         settings: &[
@@ -143,6 +163,17 @@ pub const REFERENCE: &[Chapter] = &[
                 "The donor prunes its cluster's backups after each backup, for a few seconds at most.",
             ),
         ],
+    },
+    Chapter {
+        title: "Monitoring",
+        text: "",
+        settings: &[is(
+            "metrics-file",
+            "FILE",
+            "none",
+            "A Prometheus text file of this node for the textfile collector of node_exporter, written anew after each backup and \
+             by prune, verify and check.",
+        )],
     },
     Chapter {
         title: "SQL",

@@ -51,7 +51,7 @@ fn each_recipient_opens_it_at_any_place_and_nobody_else() {
 fn what_was_changed_or_cut_off_is_no_wrong_key() {
     let (secret, public) = key();
     let keys = keys(&secret);
-    let object = sealed(&[7; 200_000], &[public]);
+    let object = sealed(&vec![7; 200_000], &[public]);
     for place in [3, 100, 180, 300, 100_000, object.len() - 1] {
         let mut changed = object.clone();
         changed[place] ^= 1;
