@@ -266,6 +266,27 @@ fn a_part_of_an_object_is_had_without_the_rest() {
 }
 
 #[test]
+fn who_takes_long_between_two_reads_is_no_slow_storage() {
+    let server = FileServer::start();
+    let direct = storage("", &settings(&server.endpoint()));
+    let expected = noise(1 << 20, 7);
+    direct.claim("c/id").unwrap();
+    write(&direct, "c/id/x", &expected);
+    let proxy = Proxy::start(server.address, Way::Down, &[100_000]);
+    // An operation is tried for two seconds.
+    let (stall, settings) = (Duration::from_secs(5), settings(&proxy.endpoint()));
+    let storage = S3Storage::new(BUCKET, "", &settings, stall, &|_| None).unwrap();
+    let mut object = storage.open("c/id/x").unwrap();
+    // All but what came last before the line was cut: that is what the next read meets.
+    let mut bytes = vec![0; 99_000];
+    object.read_exact(&mut bytes).unwrap();
+    std::thread::sleep(Duration::from_millis(2100));
+    object.read_to_end(&mut bytes).unwrap();
+    assert!(bytes == expected, "other bytes came back");
+    assert_eq!(proxy.line.cut.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn two_versions_of_an_object_are_never_mixed() {
     let server = FileServer::start();
     let direct = storage("", &settings(&server.endpoint()));

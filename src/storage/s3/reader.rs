@@ -82,6 +82,8 @@ impl S3Reader {
     /// Blocks until the next bytes are there.
     fn next(&mut self) -> Result<(), Fault> {
         let shared = Arc::clone(&self.shared);
+        // What the reader has done with the bytes before, or waited, is no time of the storage.
+        self.attempts.progress();
         shared.wait(async {
             let what = format!("reading of '{}' broke at byte {}", shared.place(&self.name), self.position);
             loop {
