@@ -2,7 +2,7 @@
 //!
 //! Imports point one way:
 //! `main → cli, commands → donate → restore, verify, prune, trigger, check, metrics → capture, catalog, members → sst,
-//! archive, storage, sql → config, innodb, model`.
+//! archive, storage, sql → config, innodb, model → seal, throttle`.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -24,6 +24,7 @@ pub mod seal;
 pub mod sql;
 pub mod sst;
 pub mod storage;
+pub mod throttle;
 pub mod trigger;
 pub mod ui;
 pub mod verify;

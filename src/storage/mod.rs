@@ -4,6 +4,7 @@
 //! has returned for survives a power cut.
 
 mod error;
+mod limited;
 mod local;
 mod local_writer;
 mod replace;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use error::StorageError;
+pub use limited::Limited;
 pub use local::LocalStorage;
 pub use replace::{Mode, replace_file};
 pub use s3::S3Storage;
