@@ -5,6 +5,9 @@
 //! `done`. Whatever ends the program before the manifest leaves no backup, and whatever ends it after
 //! leaves a complete one. Every way out waits until the node is in the Primary component ([`primary`]). Older backups go,
 //! and [`metrics`] are written, where that is wanted, when mysqld has heard `done` ([`retention`]).
+//!
+//! While the server is frozen this program has all that the machine gives, unless `limit-rate` says otherwise; from
+//! `continue` on it makes way for the server ([`crate::priority`]).
 
 mod behind;
 mod ending;
@@ -12,6 +15,7 @@ mod error;
 mod folder;
 mod members;
 mod metrics;
+mod pace;
 mod primary;
 mod publish;
 mod report;
@@ -26,16 +30,19 @@ use crate::capture::{self, CaptureError, Facts, FileList, Login, NodeNames, Outl
 use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
 use crate::model::{BackupId, Manifest, MariadbGtid, ServerIdentity, State, WsrepGtid, safe_component};
+use crate::priority;
 use crate::sst::{
     self, Abort, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, FreezeLimits, Mysqld, Role,
 };
 use crate::storage::Storage;
+use crate::throttle::Throttle;
 use crate::ui;
 use ending::Ending;
 pub use error::DonateError;
 use folder::claim_folder;
 use members::{create_objects, finish_members, start_archive};
 use metrics::Metrics;
+use pace::LiftAtEnd;
 use publish::{Identity, Taken, discard, publish};
 use report::Reporter;
 use retention::prune_after_backup;
@@ -46,6 +53,7 @@ struct Run {
     settings: Settings,
     names: NodeNames,
     storage: Arc<dyn Storage>,
+    throttle: Throttle,
     id: BackupId,
     /// The cluster's folder.
     folder: String,
@@ -174,6 +182,7 @@ fn back_up(
     // Once before the freeze: what is wrong with the files is better known while the server runs.
     let expected = list_files(run, &layout)?;
     log_expected(&expected);
+    pace::announce(run, &layout.datadir, &expected)?;
     let objects = create_objects(run, &expected)?;
 
     reporter.state(State::Freezing);
@@ -198,8 +207,14 @@ fn back_up(
     let list = list_files(run, &layout)?;
     reporter.total(list.bytes);
     let mut archive = start_archive(run, &identity, objects)?;
-    let captured = capture::copy_frozen(frozen, &layout.datadir, &list, &mut archive, watch)?;
+    let _lift = LiftAtEnd(watch.given_up());
+    let limiter = &run.throttle.data;
+    let captured = capture::copy_frozen(frozen, &layout.datadir, &list, &mut archive, watch, limiter)?;
     watch.lift_limit();
+    if run.settings.low_priority {
+        // Nobody waits for what is left, and the way back is closed.
+        priority::lower();
+    }
     let frozen_time = captured.thawed.frozen_time();
     log::info!("the server runs again: it was frozen for {} ms", frozen_time.as_millis());
 

@@ -2,7 +2,7 @@
 //!
 //! Imports point one way:
 //! `main → cli, commands → donate → restore, verify, prune, trigger, check, metrics → capture, catalog, members → sst,
-//! archive, storage, sql → config, innodb, model → seal, throttle`.
+//! archive, storage, sql → config, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -18,6 +18,7 @@ pub mod innodb;
 pub mod members;
 pub mod metrics;
 pub mod model;
+pub mod priority;
 pub mod prune;
 pub mod restore;
 pub mod seal;

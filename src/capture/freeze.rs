@@ -13,6 +13,7 @@ use super::walk::CaptureError;
 use super::watch::Watch;
 use crate::archive::{ArchiveError, ArchiveWriter, NewMember};
 use crate::sst::{Frozen, Thawed};
+use crate::throttle::Limiter;
 
 /// Bytes between two `complete` lines, where mysqld wants them.
 const COMPLETE_EVERY: u64 = 64 << 20;
@@ -26,7 +27,7 @@ pub struct Captured {
     pub vanished: u64,
 }
 
-/// Writes every listed file to the archive, then thaws. On an error the server is thawed as well,
+/// Writes every listed file to the archive, read no faster than the limit, then thaws. On an error the server is thawed as well,
 /// because the [`Frozen`] is dropped.
 pub fn copy_frozen<W, I>(
     frozen: Frozen,
@@ -34,6 +35,7 @@ pub fn copy_frozen<W, I>(
     list: &FileList,
     archive: &mut ArchiveWriter<W, I>,
     watch: &Watch,
+    limiter: &Limiter,
 ) -> Result<Captured, CaptureError>
 where
     W: Write + Send + 'static,
@@ -44,6 +46,7 @@ where
     // Also within a file: a server may have its data in one.
     let count = |bytes| {
         watch.read(bytes)?;
+        limiter.take(bytes);
         if watch.bytes() >= told.get() + COMPLETE_EVERY {
             told.set(watch.bytes());
             frozen.complete(watch.bytes().min(list.bytes));

@@ -41,6 +41,7 @@ struct Shared {
     first_signal: OnceLock<&'static str>,
     mysqld: Option<Mysqld>,
     abort: OnceLock<Abort>,
+    given_up: Arc<AtomicBool>,
     deadline: Mutex<Option<(Instant, Duration)>>,
     storage: Mutex<Option<(Activity, Duration)>>,
     bytes: AtomicU64,
@@ -134,6 +135,12 @@ impl Watch {
         self.shared.abort.get().cloned()
     }
 
+    /// True from the moment on in which the backup is given up; whoever gives it up for a reason of his own may set it,
+    /// too. It ends waits that a disk or a storage does not cause ([`crate::throttle`]).
+    pub fn given_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shared.given_up)
+    }
+
     /// Lets `wait` take as long as it wants: it hangs in nothing, and looks for signals itself.
     pub fn patiently(&self, wait: impl FnOnce(&Outlook)) {
         self.shared.patient.store(true, Ordering::Relaxed);
@@ -207,6 +214,7 @@ fn run(shared: &Arc<Shared>, bell: &Bell, release: &Release, last_resort: impl F
         bell.wait();
     };
     let _ = shared.abort.set(reason.clone());
+    shared.given_up.store(true, Ordering::Relaxed);
     if release.thaw() {
         log::warn!("{reason}: the server is told to continue");
     }

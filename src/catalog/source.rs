@@ -9,7 +9,8 @@ use super::{CatalogError, MANIFEST, object_name, plausible, read_manifest};
 use crate::archive::{Index, IndexError, ReaderOptions};
 use crate::model::{Manifest, MemberKind};
 use crate::seal::{self, Identities};
-use crate::storage::{ObjectReader, Storage, StorageError};
+use crate::storage::{Limited, ObjectReader, Storage, StorageError};
+use crate::throttle::Limiter;
 
 /// An object of a backup that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +110,12 @@ impl Source {
     /// How its archive is read.
     pub fn reader_options(&self, index: &Index, threads: usize) -> Result<ReaderOptions, SourceError> {
         Ok(ReaderOptions { compression: index.header.compression, threads, keys: self.keys()? })
+    }
+
+    /// The same, read no faster than the limit.
+    #[must_use]
+    pub fn limited(self, limiter: Arc<Limiter>) -> Self {
+        Self { storage: Arc::new(Limited::new(self.storage, limiter)), ..self }
     }
 
     /// Its manifest.

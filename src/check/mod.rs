@@ -8,6 +8,7 @@ mod backups;
 mod bucket;
 mod data;
 mod finding;
+mod freeze;
 mod garbd;
 mod gcache;
 mod local;
@@ -78,6 +79,7 @@ pub fn check(options: &Options<'_>) -> Outcome {
         scene.server(),
         scene.donor(),
         scene.space(),
+        scene.freeze(),
         scene.backups(),
         scene.sql(),
         scene.group(),

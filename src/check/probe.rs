@@ -7,6 +7,7 @@
 //! the answer on stdout, both JSON: a password never shows in a command line.
 
 use std::io::{Read, Write};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -76,6 +77,8 @@ pub(super) struct DonorSettings {
     pub(super) allow_rocksdb: bool,
     /// Whether the archive is compressed at all.
     pub(super) compressed: bool,
+    pub(super) limit_rate: Option<NonZeroU64>,
+    pub(super) freeze_timeout: Duration,
     /// Option files that were passed over, and the like.
     pub(super) warnings: Vec<String>,
 }

@@ -10,7 +10,7 @@ use super::local::Local;
 use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
-use super::{Options, bucket, data, garbd, network, node, program, settings, space, sql};
+use super::{Options, bucket, data, freeze, garbd, network, node, program, settings, space, sql};
 use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{RepositoryUrl, ServerOptions};
@@ -169,6 +169,18 @@ impl<'a> Scene<'a> {
         }
         let ratio = self.catalog().and_then(Catalog::newest).and_then(space::Ratio::of);
         space::judge(repository, place, data, ratio, settings.compressed)
+    }
+
+    /// How long `limit-rate` makes the freeze.
+    pub(super) fn freeze(&self) -> Vec<Finding> {
+        let Ok(Answer { data: Some(data), settings: Some(Ok(settings)), .. }) = &self.answer else {
+            return Vec::new();
+        };
+        settings
+            .limit_rate
+            .map(|rate| freeze::judge(data, rate, settings.freeze_timeout))
+            .into_iter()
+            .collect()
     }
 
     /// The backups that there are.

@@ -56,6 +56,8 @@ pub fn look(request: &Request) -> Answer {
         repository: settings.repository,
         cluster: settings.cluster,
         allow_rocksdb: settings.allow_rocksdb,
+        limit_rate: settings.limit_rate,
+        freeze_timeout: settings.freeze_timeout,
     }));
     answer
 }

@@ -4,27 +4,31 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{CommandError, interruption, print, print_json, removed};
+use super::{CommandError, Context, interruption, print, print_json, removed};
 use crate::catalog::Source;
 use crate::restore::{Control, Extract, Extracted, Request, RestoreError, Selection, extract};
 use crate::ui::{Bar, bytes, duration_ms, grouped};
 
 /// Extracts the tables and says what can be done with their files.
 pub(super) fn extract_tables(
-    source: &Source,
+    context: &Context,
+    source: Source,
     request: &Request,
     only: &Selection,
     as_json: bool,
 ) -> Result<(), CommandError> {
     let started = Instant::now();
     let interrupted = interruption();
+    let throttle = context.throttle(&interrupted);
+    let source = source.limited(throttle.repository);
     let bar = Bar::new("extracting", source.manifest().data_bytes);
-    let control = Control { progress: &|done| bar.set(done), interrupted: &interrupted };
+    let control =
+        Control { progress: &|done| bar.set(done), interrupted: &interrupted, limiter: &throttle.data };
     let wanted = Extract { target: request.target.clone(), only: only.clone(), threads: request.threads };
-    let outcome = extract(source, &wanted, &control);
+    let outcome = extract(&source, &wanted, &control);
     drop(bar);
     if outcome.as_ref().is_err_and(RestoreError::may_be_removal) && source.is_removed() {
-        return Err(removed(source));
+        return Err(removed(&source));
     }
     let extracted = outcome?;
     if as_json {
@@ -37,7 +41,7 @@ pub(super) fn extract_tables(
         }));
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    print(&as_text(source, &wanted, &extracted, took))
+    print(&as_text(&source, &wanted, &extracted, took))
 }
 
 fn as_text(source: &Source, wanted: &Extract, extracted: &Extracted, took: u64) -> String {

@@ -33,6 +33,7 @@ use crate::model::ManifestError;
 use crate::restore::RestoreError;
 use crate::seal::Identities;
 use crate::storage::{self, Storage, StorageError};
+use crate::throttle::Throttle;
 
 /// What a command works with.
 pub struct Context {
@@ -67,6 +68,11 @@ impl Context {
         let ask = |prompt: &str| rpassword::prompt_password(prompt).ok();
         let keys = Identities::read(file, &ask).map_err(|error| CommandError::Usage(error.to_string()))?;
         Ok(source.with_keys(Some(Arc::new(keys))))
+    }
+
+    /// What `limit-rate` allows this command, until it is interrupted.
+    pub fn throttle(&self, interrupted: &Arc<AtomicBool>) -> Throttle {
+        Throttle::new(self.settings.limit_rate, interrupted)
     }
 
     /// The name of the cluster to look at, where one is set.

@@ -1,5 +1,6 @@
 //! `restore`: rebuilds a data directory and says what to do with it.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::model::Manifest;
 use crate::restore::{
     Advice, Control, Map, Purpose, Request, RestoreError, Restored, Selection, TablePattern, advice, restore,
 };
+use crate::throttle::millis;
 use crate::ui::{Bar, Live, bytes, duration_ms, grouped};
 
 /// What the data directory is for.
@@ -53,6 +55,10 @@ pub struct RestoreArgs {
     /// Decompress with this many threads [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<String>,
+    /// Read no more bytes a second from the repository, and write no more, e.g. 50M; 'none' is no limit [default: the
+    /// setting of that name]
+    #[arg(long, value_name = "RATE")]
+    limit_rate: Option<String>,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -67,11 +73,12 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let (context, files) = args.common.context_with(|flags| {
         flags.threads.clone_from(&args.threads);
         flags.members.clone_from(&args.members);
+        flags.limit_rate.clone_from(&args.limit_rate);
     })?;
     request.threads = context.settings.threads;
     let source = context.find_to_read(&selector)?;
     if let (Some(only), None) = (&request.only, args.purpose) {
-        return extract_tables(&source, &request, only, args.json);
+        return extract_tables(&context, source, &request, only, args.json);
     }
     let gtid = &source.manifest().gtid;
     let ist = match request.purpose {
@@ -88,8 +95,14 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     }
     let started = Instant::now();
     let interrupted = interruption();
+    let throttle = context.throttle(&interrupted);
+    let source = source.limited(throttle.repository);
+    if let (Some(rate), false) = (context.settings.limit_rate, args.json) {
+        Live::new().line(&slowed(source.manifest(), rate));
+    }
     let bar = Bar::new("restoring", source.manifest().data_bytes);
-    let control = Control { progress: &|done| bar.set(done), interrupted: &interrupted };
+    let control =
+        Control { progress: &|done| bar.set(done), interrupted: &interrupted, limiter: &throttle.data };
     let outcome = restore(&source, &request, &control);
     drop(bar);
     if outcome.as_ref().is_err_and(RestoreError::may_be_removal) && source.is_removed() {
@@ -115,6 +128,15 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     print(&as_text(manifest, &request, &restored, &advice, took))
+}
+
+/// A limit in an option file was perhaps meant for the donor, and somebody waits for this node.
+fn slowed(manifest: &Manifest, rate: NonZeroU64) -> String {
+    format!(
+        "limit-rate is {} a second: this takes {} or more; '--limit-rate none' ends that.",
+        bytes(rate.get()),
+        duration_ms(millis(manifest.data_bytes.max(manifest.archive.bytes), rate))
+    )
 }
 
 /// The request, for one thread as long as no configuration says more.

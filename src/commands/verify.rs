@@ -12,6 +12,7 @@ use super::{
 use crate::catalog::{Source, record_verified};
 use crate::metrics::Scope;
 use crate::model::{Manifest, Outcome, ToolIdentity, Verification};
+use crate::priority;
 use crate::ui::{Bar, bytes, duration_ms, grouped};
 use crate::verify::{Report, VerifyError, verify, verify_stored};
 
@@ -29,6 +30,9 @@ pub struct VerifyArgs {
     /// Do not leave the outcome in the repository
     #[arg(long)]
     no_record: bool,
+    /// Read no more bytes a second from the repository, e.g. 50M; 'none' is no limit [default: the setting of that name]
+    #[arg(long, value_name = "RATE")]
+    limit_rate: Option<String>,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -39,11 +43,19 @@ pub struct VerifyArgs {
 /// Runs `verify`.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let context = args.common.context(args.threads.clone())?;
+    let (context, _) = args.common.context_with(|flags| {
+        flags.threads.clone_from(&args.threads);
+        flags.limit_rate.clone_from(&args.limit_rate);
+    })?;
+    if context.settings.low_priority {
+        priority::lower();
+    }
     let source =
         if args.objects_only { context.find(&selector)? } else { context.find_to_read(&selector)? };
     let started = Instant::now();
     let interrupted = interruption();
+    let throttle = context.throttle(&interrupted);
+    let source = source.limited(throttle.repository);
     let manifest = source.manifest();
     let bytes = if args.objects_only { manifest.archive.bytes } else { manifest.data_bytes };
     let bar = Bar::new("verifying", bytes);

@@ -18,7 +18,7 @@ const GROUP: &str = "wsrep_sst_backup";
 const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
 /// Every setting there is. Their order is that of [`Gathered`]'s slots.
-pub(super) const NAMES: [&str; 42] = [
+pub(super) const NAMES: [&str; 44] = [
     "repository",
     "cluster",
     "method",
@@ -31,6 +31,8 @@ pub(super) const NAMES: [&str; 42] = [
     "flush-timeout",
     "primary-timeout",
     "stall-timeout",
+    "limit-rate",
+    "low-priority",
     "binlogs",
     "allow-rocksdb",
     "user",
@@ -63,8 +65,8 @@ pub(super) const NAMES: [&str; 42] = [
     "metrics-file",
 ];
 /// The settings that are switches: `skip-`, `disable-` and `enable-` apply to them, and a bare name is on.
-const SWITCHES: [&str; 4] =
-    ["allow-rocksdb", "ssl-verify-server-cert", "prune-after-backup", "s3-path-style"];
+const SWITCHES: [&str; 5] =
+    ["low-priority", "allow-rocksdb", "ssl-verify-server-cert", "prune-after-backup", "s3-path-style"];
 
 /// The settings of which each line of the option files adds to the lines before it. Another layer replaces them all.
 const LISTS: [&str; 1] = ["encrypt-to"];
@@ -85,6 +87,8 @@ pub struct SettingsOverrides {
     pub flush_timeout: Option<String>,
     pub primary_timeout: Option<String>,
     pub stall_timeout: Option<String>,
+    pub limit_rate: Option<String>,
+    pub low_priority: Option<String>,
     pub binlogs: Option<String>,
     pub allow_rocksdb: Option<String>,
     pub user: Option<String>,
@@ -133,6 +137,8 @@ impl SettingsOverrides {
             self.flush_timeout.as_deref(),
             self.primary_timeout.as_deref(),
             self.stall_timeout.as_deref(),
+            self.limit_rate.as_deref(),
+            self.low_priority.as_deref(),
             self.binlogs.as_deref(),
             self.allow_rocksdb.as_deref(),
             self.user.as_deref(),

@@ -22,6 +22,7 @@ mod server_args;
 mod server_groups;
 mod server_options;
 mod settings;
+mod size;
 mod value;
 
 pub use duration::parse as parse_duration;

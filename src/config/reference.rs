@@ -94,6 +94,25 @@ pub const REFERENCE: &[Chapter] = &[
         ],
     },
     Chapter {
+        title: "Speed and priority",
+        text: "",
+        settings: &[
+            is(
+                "limit-rate",
+                "RATE",
+                "none",
+                "Bytes a second, such as 200M (256K to 1T): the data directory is read, and the repository written, no faster. \
+                 This makes the freeze longer. verify and restore keep to it as well.",
+            ),
+            is(
+                "low-priority",
+                "on | off",
+                "on",
+                "The donor makes way for the server from continue on (nice 15), verify always.",
+            ),
+        ],
+    },
+    Chapter {
         title: "Encryption",
         text: "By this program, on the donor, in the format of age.",
         settings: &[

@@ -1,6 +1,6 @@
 //! Our own settings, resolved once; nothing later reads a file, a flag or the environment.
 
-use std::num::NonZero;
+use std::num::{NonZero, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::repository::RepositoryUrl;
 use super::retention::{self, Retention};
 use super::s3::{self, S3Settings};
 use super::secret::Secret;
+use super::size;
 use super::value::{self, BinlogChoice, Method, ValueError};
 use crate::model::{Compression, HostPort};
 use crate::seal::Recipient;
@@ -31,6 +32,7 @@ const MAX_THREADS: usize = 256;
 
 /// Everything that can be set, checked. Each field is the setting of that name, `-` for `_`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that somebody sets")]
 pub struct Settings {
     /// Where backups go.
     pub repository: RepositoryUrl,
@@ -56,6 +58,10 @@ pub struct Settings {
     pub primary_timeout: Duration,
     /// How long one operation of the repository may take: a write, or the sync of a whole object.
     pub stall_timeout: Duration,
+    /// Bytes a second, on the side of the data directory and on that of the repository; see [`crate::throttle`].
+    pub limit_rate: Option<NonZeroU64>,
+    /// Whether what has time makes way for the server; see [`crate::priority`].
+    pub low_priority: bool,
     /// Which binary logs go into the backup.
     pub binlogs: BinlogChoice,
     /// Back up although `#rocksdb` is not frozen.
@@ -171,6 +177,8 @@ impl Settings {
             primary_timeout: value_of(&mut given, "primary-timeout", duration::parse)?
                 .unwrap_or(PRIMARY_TIMEOUT),
             stall_timeout: value_of(&mut given, "stall-timeout", duration::parse)?.unwrap_or(STALL_TIMEOUT),
+            limit_rate: value_of(&mut given, "limit-rate", size::rate)?.flatten(),
+            low_priority: switch(&mut given, "low-priority", true)?,
             binlogs: value_of(&mut given, "binlogs", str::parse)?.unwrap_or_default(),
             allow_rocksdb: switch(&mut given, "allow-rocksdb", false)?,
             user: value_of(&mut given, "user", string)?,

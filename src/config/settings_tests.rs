@@ -51,6 +51,8 @@ fn without_a_word_the_documented_defaults_hold() {
         flush_timeout: Duration::from_secs(60),
         primary_timeout: Duration::from_secs(1800),
         stall_timeout: Duration::from_secs(300),
+        limit_rate: None,
+        low_priority: true,
         binlogs: BinlogChoice::Newest,
         allow_rocksdb: false,
         user: None,
@@ -75,7 +77,7 @@ fn every_setting_can_come_from_a_file() {
     let settings = from_file(
         &format!("encrypt-to={SSH_KEY}\nidentity_file=/id\n\
          repository=s3://bucket/p\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
-         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nprimary-timeout=6\nstall-timeout=7\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s\n\
+         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nprimary-timeout=6\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s\n\
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
          s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
@@ -96,6 +98,8 @@ fn every_setting_can_come_from_a_file() {
         flush_timeout: Duration::from_secs(5),
         primary_timeout: Duration::from_secs(6),
         stall_timeout: Duration::from_secs(7),
+        limit_rate: NonZeroU64::new(200 << 20),
+        low_priority: false,
         binlogs: BinlogChoice::All,
         allow_rocksdb: true,
         user: Some("u".to_owned()),
@@ -148,6 +152,8 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         ("flush-timeout", "5"),
         ("primary-timeout", "6"),
         ("stall-timeout", "7"),
+        ("limit-rate", "1G"),
+        ("low-priority", "off"),
         ("binlogs", "all"),
         ("allow-rocksdb", "on"),
         ("user", "u"),
@@ -200,39 +206,41 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         flush_timeout: text(7),
         primary_timeout: text(8),
         stall_timeout: text(9),
-        binlogs: text(10),
-        allow_rocksdb: text(11),
-        user: text(12),
-        password: text(13).map(Secret::from),
-        socket: text(14),
-        members: text(15),
-        ssl_ca: text(16),
-        ssl_cert: text(17),
-        ssl_key: text(18),
-        ssl_verify_server_cert: text(19),
-        keep_within: text(20),
-        keep_last: text(21),
-        keep_daily: text(22),
-        keep_weekly: text(23),
-        keep_monthly: text(24),
-        keep_yearly: text(25),
-        prune_after_backup: text(26),
-        s3_endpoint: text(27),
-        s3_region: text(28),
-        s3_access_key_id: text(29),
-        s3_secret_access_key: text(30).map(Secret::from),
-        s3_session_token: text(31).map(Secret::from),
-        s3_profile: text(32),
-        s3_ca_file: text(33),
-        s3_sse: text(34),
-        s3_sse_kms_key: text(35),
+        limit_rate: text(10),
+        low_priority: text(11),
+        binlogs: text(12),
+        allow_rocksdb: text(13),
+        user: text(14),
+        password: text(15).map(Secret::from),
+        socket: text(16),
+        members: text(17),
+        ssl_ca: text(18),
+        ssl_cert: text(19),
+        ssl_key: text(20),
+        ssl_verify_server_cert: text(21),
+        keep_within: text(22),
+        keep_last: text(23),
+        keep_daily: text(24),
+        keep_weekly: text(25),
+        keep_monthly: text(26),
+        keep_yearly: text(27),
+        prune_after_backup: text(28),
+        s3_endpoint: text(29),
+        s3_region: text(30),
+        s3_access_key_id: text(31),
+        s3_secret_access_key: text(32).map(Secret::from),
+        s3_session_token: text(33).map(Secret::from),
+        s3_profile: text(34),
+        s3_ca_file: text(35),
+        s3_sse: text(36),
+        s3_sse_kms_key: text(37),
         // It cannot stand beside s3-sse.
         s3_sse_customer_key: None,
-        s3_max_parts: text(36),
-        s3_path_style: text(37),
-        encrypt_to: text(38),
-        identity_file: text(39),
-        metrics_file: text(40),
+        s3_max_parts: text(38),
+        s3_path_style: text(39),
+        encrypt_to: text(40),
+        identity_file: text(41),
+        metrics_file: text(42),
     };
     assert_eq!(resolve("", &[], &flags).unwrap(), by_file);
 }
@@ -305,6 +313,12 @@ fn faults_name_their_place_and_what_would_be_right() {
             "allow-rocksdb=2",
             "/etc/mysql/x.cnf line 2: allow-rocksdb: '2' is not one of 1, on, true, 0, off, false",
         ),
+        ("limit-rate", "/etc/mysql/x.cnf line 2: limit-rate: needs a value: limit-rate=…"),
+        (
+            "limit-rate=0",
+            "/etc/mysql/x.cnf line 2: limit-rate: 0 bytes a second would never come to an end; write none for no limit",
+        ),
+        ("skip-limit-rate", "/etc/mysql/x.cnf line 2: unknown option 'skip-limit-rate'"),
         ("socket=/\u{fffd}", "/etc/mysql/x.cnf line 2: socket: has bytes that are not UTF-8"),
         (
             "s3-endpoint=h",
@@ -380,6 +394,13 @@ fn switches_and_loose_names_work_as_in_mariadb() {
     let settings = from_file("loose-drill-on=x\nloose_user=u").unwrap();
     assert_eq!(settings.warnings, ["/etc/mysql/x.cnf line 2: unknown option 'loose-drill-on' is skipped"]);
     assert_eq!(settings.user.as_deref(), Some("u"));
+}
+
+#[test]
+fn a_limit_can_be_taken_back() {
+    let flags = flag(|flags| flags.limit_rate = Some("none".to_owned()));
+    assert_eq!(resolve("limit-rate=1M", &[], &flags).unwrap().limit_rate, None);
+    assert!(resolve("limit-rate=1M", &[], &SettingsOverrides::default()).unwrap().limit_rate.is_some());
 }
 
 #[test]

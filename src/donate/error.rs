@@ -45,6 +45,9 @@ pub enum DonateError {
     /// Given up from outside.
     #[error(transparent)]
     Aborted(#[from] Abort),
+    /// A freeze that would be given up for certain.
+    #[error("{0}")]
+    TooSlow(String),
     /// The backup is there, and mysqld takes it for a failure.
     #[error("backup {0} is complete, but mysqld could not be told: {1}")]
     Untold(BackupId, io::Error),
@@ -62,6 +65,7 @@ impl DonateError {
             | Self::OptionFiles(_)
             | Self::Config(_)
             | Self::Layout(_)
+            | Self::TooSlow(_)
             | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
             Self::Freeze(FreezeError::Timeout(_)) => exit::ETIMEDOUT,
             Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => {

@@ -9,7 +9,8 @@ use crate::capture::{NodeNames, Watch};
 use crate::config::Settings;
 use crate::model::BackupId;
 use crate::sst::DonorRequest;
-use crate::storage::{self, Storage, Watched};
+use crate::storage::{self, Limited, Storage, Watched};
+use crate::throttle::Throttle;
 
 /// A folder for this run, and the repository that it is in, which nobody watches for stalls.
 pub(super) fn claim_folder(
@@ -23,9 +24,12 @@ pub(super) fn claim_folder(
     let repository = storage::open(&settings)?;
     let watched = Watched::new(Arc::clone(&repository));
     watch.limit_stall(watched.activity(), settings.stall_timeout);
-    let storage: Arc<dyn Storage> = Arc::new(watched);
+    let throttle = Throttle::new(settings.limit_rate, &watch.given_up());
+    // The limit stands outside: a wait of ours is no operation that hangs.
+    let storage: Arc<dyn Storage> =
+        Arc::new(Limited::new(Arc::new(watched), Arc::clone(&throttle.repository)));
     let id = claim(storage.as_ref(), &folder, &names.node, watch)?;
-    Ok((Run { request, settings, names, storage, id, folder, started }, repository))
+    Ok((Run { request, settings, names, storage, throttle, id, folder, started }, repository))
 }
 
 /// Takes a folder of our own. Two backups of a node in one second get different seconds.

@@ -38,6 +38,7 @@ use crate::archive::{
 use crate::catalog::{Source, SourceError};
 use crate::model::{Manifest, Member, MemberKind};
 use crate::storage::StorageError;
+use crate::throttle::Limiter;
 pub use advice::{Advice, advice};
 use created::{Created, SystemError};
 pub use extract::{Extract, Extracted, extract};
@@ -144,12 +145,14 @@ pub struct Restored {
     pub owner_kept: Option<String>,
 }
 
-/// Progress and interruption of a long operation.
+/// Progress, interruption and pace of a long operation.
 pub struct Control<'a> {
     /// Told the position in the tar stream.
     pub progress: &'a dyn Fn(u64),
     /// Looked at between members and chunks.
     pub interrupted: &'a AtomicBool,
+    /// Of what is written.
+    pub limiter: &'a Limiter,
 }
 
 /// Restores a backup.
@@ -254,7 +257,7 @@ fn restore_member(
     // The closure can only speak of reading; what writing said is kept beside it.
     let mut failure = None;
     let outcome = read_member(stream, member, |content| {
-        write_member(content, member, place, places, control.interrupted, created).map_err(|error| {
+        write_member(content, member, place, places, control, created).map_err(|error| {
             failure = Some(error);
             std::io::Error::other("writing failed")
         })

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
+use super::Control;
 use super::created::{Created, SystemError};
 use super::places::Places;
 use crate::archive::hex;
@@ -39,7 +40,7 @@ pub(super) fn write_member(
     member: &Member,
     place: &Path,
     places: &Places,
-    interrupted: &AtomicBool,
+    control: &Control<'_>,
     created: &mut Created,
 ) -> Result<(), WriteError> {
     if let Some(parent) = place.parent() {
@@ -57,7 +58,7 @@ pub(super) fn write_member(
         }
         MemberKind::File | MemberKind::Generated => {
             let mut file = created.create(place, 0o600)?;
-            let digest = copy(content, member, place, &mut file, interrupted)?;
+            let digest = copy(content, member, place, &mut file, control)?;
             if member.sha256.as_ref().is_some_and(|wanted| *wanted != digest) {
                 return Err(WriteError::Damaged(format!("its SHA-256 is {digest}, not that of the index")));
             }
@@ -72,14 +73,14 @@ fn copy(
     member: &Member,
     place: &Path,
     file: &mut File,
-    interrupted: &AtomicBool,
+    control: &Control<'_>,
 ) -> Result<String, WriteError> {
     let failed = SystemError::of("write", place);
     let mut sha = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     let mut written = 0u64;
     loop {
-        if interrupted.load(Ordering::Relaxed) {
+        if control.interrupted.load(Ordering::Relaxed) {
             return Err(WriteError::Interrupted);
         }
         let count = read_full(content, &mut chunk).map_err(|cause| match cause.kind() {
@@ -91,11 +92,13 @@ fn copy(
         }
         let bytes = &chunk[..count];
         sha.update(bytes);
-        if member.sparse {
-            write_sparse(file, bytes).map_err(&failed)?;
+        let stored = if member.sparse {
+            write_sparse(file, bytes).map_err(&failed)?
         } else {
             file.write_all(bytes).map_err(&failed)?;
-        }
+            count
+        };
+        control.limiter.take(stored as u64);
         written += count as u64;
     }
     if member.sparse {
@@ -104,16 +107,18 @@ fn copy(
     Ok(hex(&sha.finalize()))
 }
 
-/// Skips over pieces of zeros; the position moves on either way.
-fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+/// Skips over pieces of zeros; the position moves on either way. How much was written.
+fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
     for piece in bytes.chunks(HOLE) {
         if piece.iter().all(|byte| *byte == 0) {
             file.seek(SeekFrom::Current(i64::try_from(piece.len()).unwrap_or(0)))?;
         } else {
             file.write_all(piece)?;
+            written += piece.len();
         }
     }
-    Ok(())
+    Ok(written)
 }
 
 fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {

@@ -2,12 +2,12 @@
 //!
 //! It stands outside of [`super::Watched`]: while it waits, nothing is asked of the storage, and nothing can stall.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectWriter, Storage, StorageError, Unfinished};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 use crate::throttle::{LimitedReader, Limiter};
 
 /// Another storage, and one limit for all that goes into it and comes out of it. What counts are the bytes of objects;
@@ -49,7 +49,7 @@ impl Storage for Limited {
         self.inner.objects(folder)
     }
 
-    fn open(&self, name: &str) -> Result<Box<dyn Read + Send>, StorageError> {
+    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         Ok(Box::new(LimitedReader::new(self.inner.open(name)?, Arc::clone(&self.limiter))))
     }
 
@@ -71,6 +71,14 @@ impl Storage for Limited {
 
     fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
         self.inner.unfinished(folder)
+    }
+
+    fn unfinished_below(&self, folder: &str) -> Result<Option<Vec<(String, Unfinished)>>, StorageError> {
+        self.inner.unfinished_below(folder)
+    }
+
+    fn discard(&self, folder: &str, unfinished: &Unfinished) -> Result<(), StorageError> {
+        self.inner.discard(folder, unfinished)
     }
 
     fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use nix::sys::signal::Signal;
 use wsrep_sst_backup::model::Compression;
 use wsrep_sst_backup::restore::{Control, Purpose, Request, restore as restore_from};
+use wsrep_sst_backup::throttle::Limiter;
 
 use crate::support::ScriptedMysqld;
 use crate::support::cli::forge::{Forge, ID};
@@ -185,7 +186,8 @@ fn a_bad_sector_anywhere_takes_everything_back() {
     let forge = forge.external("innodb_undo_directory", &undo, &undo.join("undo002"), "x");
     let memory = Memory::read(&forge.write(&folder.path().join("r")));
     let request = Request { target, purpose: Purpose::Node, maps: Vec::new(), threads: 1 };
-    let control = Control { progress: &|_| {}, interrupted: &AtomicBool::new(false) };
+    let limiter = Limiter::unlimited();
+    let control = Control { progress: &|_| {}, interrupted: &AtomicBool::new(false), limiter: &limiter };
     let before = paths(&tree(folder.path()));
     let length = memory.object("backup.tar").len() as u64;
     for bytes in (0..=length).step_by(5000).chain([length - 1, length]) {
