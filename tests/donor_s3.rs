@@ -139,6 +139,24 @@ fn assert_no_orphan_after_prune(server: &FileServer, complete: usize, what: &str
     assert!(is_whole, "{what}: {files:?}");
 }
 
+#[test]
+fn one_table_out_of_a_bucket_costs_little_more_than_its_blocks() {
+    let storage = FileServer::start();
+    let server = donor(&storage.endpoint(), "");
+    server.write("db/before.MYD", noise(24 << 20, 4));
+    server.write("db/little.MYD", noise(100 << 10, 5));
+    server.write("db/zzz.MYD", noise(24 << 20, 6));
+    assert_backed_up(&server, &server.asks().run());
+    // The connection that carries more than a fifth of the archive is cut.
+    let proxy = Proxy::start(storage.address, Way::Down, &[10 * MIB]);
+    server.configure("wsrep_sst_backup", &format!("s3-endpoint={}", proxy.endpoint()));
+    let folder = open_folder();
+    let target = folder.path().join("tables");
+    command("restore latest --only db.little", &server).to(&target).run().done();
+    assert_eq!(std::fs::read(target.join("db/little.MYD")).unwrap(), noise(100 << 10, 5));
+    assert_eq!(proxy.line.cut.load(Ordering::Relaxed), 0, "{:#?}", proxy.line.requests());
+}
+
 /// Runs a donor whose `number`th request has a fault; its outcome, whether there is a backup, and how many requests
 /// there were.
 fn with_fault(number: usize, fault: Fault, more: &str) -> (Outcome, bool, usize) {
