@@ -44,6 +44,15 @@ pub struct PlannedBlock {
     pub block: Block,
 }
 
+/// What is to be read of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPlan {
+    /// In the order of the archive.
+    pub(super) blocks: Vec<PlannedBlock>,
+    /// All of it, and what lies behind the last block: the object is digested.
+    pub(super) is_whole: bool,
+}
+
 /// How the object is read.
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {
@@ -87,11 +96,10 @@ pub struct BlockReader {
 }
 
 impl BlockReader {
-    /// Starts reading the blocks of `plan`, which are in the order of the archive, out of `object`, which stands at its
-    /// first byte.
+    /// Starts reading what is planned out of `object`, which stands at its first byte.
     pub fn open(
         object: impl Read + Seek + Send + 'static,
-        plan: Vec<PlannedBlock>,
+        plan: ReadPlan,
         options: &ReaderOptions,
     ) -> io::Result<Self> {
         let ReaderOptions { compression, threads, .. } = *options;
@@ -138,11 +146,11 @@ impl BlockReader {
 /// Reads frame after frame; past the end of the object every block is damaged.
 fn feed<R: Read + Seek>(
     mut stream: ObjectStream<R>,
-    plan: &[PlannedBlock],
+    plan: &ReadPlan,
     jobs: &Sender<Job>,
     order: &Sender<Receiver<DecodedBlock>>,
 ) -> io::Result<Option<ObjectDigest>> {
-    for planned in plan {
+    for planned in &plan.blocks {
         let frame = stream.read_block(planned)?;
         let (reply, pending) = bounded(1);
         // The reader may have stopped listening; that is no error of the storage, and nobody asks for the rest.
@@ -150,7 +158,7 @@ fn feed<R: Read + Seek>(
             return Ok(None);
         }
     }
-    stream.finish()
+    if plan.is_whole { stream.finish() } else { Ok(None) }
 }
 
 fn decode_jobs(compression: Compression, queue: &Receiver<Job>) {

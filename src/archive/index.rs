@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::block_reader::PlannedBlock;
+use super::block_reader::{PlannedBlock, ReadPlan};
 use super::digest::{Hashing, hex};
 use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member};
 use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_small};
@@ -150,12 +150,12 @@ impl Index {
     }
 
     /// Every block.
-    pub fn plan(&self) -> Vec<PlannedBlock> {
-        self.placed().collect()
+    pub fn plan(&self) -> ReadPlan {
+        ReadPlan { blocks: self.placed().collect(), is_whole: true }
     }
 
     /// The blocks in which these members are.
-    pub fn plan_for(&self, wanted: impl Fn(&Member) -> bool) -> Vec<PlannedBlock> {
+    pub fn plan_for(&self, wanted: impl Fn(&Member) -> bool) -> ReadPlan {
         let mut ranges =
             self.members.iter().filter(|m| wanted(m)).map(|m| (m.header_offset, m.end_offset)).peekable();
         let holds = |planned: &PlannedBlock| {
@@ -163,7 +163,7 @@ impl Index {
             while ranges.next_if(|(_, range_end)| *range_end <= start).is_some() {}
             ranges.peek().is_some_and(|(range_start, _)| *range_start < end)
         };
-        self.placed().filter(holds).collect()
+        ReadPlan { blocks: self.placed().filter(holds).collect(), is_whole: false }
     }
 
     fn placed(&self) -> impl Iterator<Item = PlannedBlock> {

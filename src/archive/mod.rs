@@ -24,7 +24,9 @@ mod tar_header;
 mod tests;
 mod writer;
 
-pub use block_reader::{BlockDamage, BlockReader, DecodedBlock, ObjectDigest, PlannedBlock, ReaderOptions};
+pub use block_reader::{
+    BlockDamage, BlockReader, DecodedBlock, ObjectDigest, PlannedBlock, ReadPlan, ReaderOptions,
+};
 pub use block_writer::{BlockWriter, WriterOptions};
 pub use digest::{Hashing, hex};
 pub use index::{Index, IndexError, IndexWriter};

@@ -109,12 +109,7 @@ fn stream(archive: Vec<u8>, index: &Index) -> StreamReader {
     unsealed(archive, index, index.plan(), None)
 }
 
-fn unsealed(
-    archive: Vec<u8>,
-    index: &Index,
-    plan: Vec<PlannedBlock>,
-    keys: Option<Arc<Identities>>,
-) -> StreamReader {
+fn unsealed(archive: Vec<u8>, index: &Index, plan: ReadPlan, keys: Option<Arc<Identities>>) -> StreamReader {
     let options = ReaderOptions { compression: index.header.compression, threads: 3, keys };
     StreamReader::new(BlockReader::open(Cursor::new(archive), plan, &options).unwrap())
 }
@@ -214,7 +209,12 @@ fn some_members_are_had_without_the_others() {
         for wanted in [&["db/t1.MYD", "link"][..], &["db/t0.MYD"], &["SHA256SUMS"], &["db"], &[]] {
             let wanted = |member: &Member| wanted.iter().any(|path| member.path.to_string() == *path);
             let plan = index.plan_for(wanted);
-            assert!(plan.len() < index.blocks.len(), "{} of {}", plan.len(), index.blocks.len());
+            assert!(
+                plan.blocks.len() < index.blocks.len(),
+                "{} of {}",
+                plan.blocks.len(),
+                index.blocks.len()
+            );
             let mut stream = unsealed(written.archive.clone(), index, plan, keys.clone());
             assert_eq!(damaged_in(&mut stream, index.members.iter().filter(|m| wanted(m))), []);
         }

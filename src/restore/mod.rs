@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 use crate::archive::{
-    BlockReader, GRASTATE_MEMBER, Index, MemberDamage, PlannedBlock, StreamReader, read_member,
+    BlockReader, GRASTATE_MEMBER, Index, MemberDamage, ReadPlan, StreamReader, read_member,
 };
 use crate::catalog::{Source, SourceError};
 use crate::model::{Manifest, Member, MemberKind};
@@ -182,7 +182,7 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
 fn open_stream(
     source: &Source,
     index: &Index,
-    plan: Vec<PlannedBlock>,
+    plan: ReadPlan,
     threads: usize,
 ) -> Result<StreamReader, RestoreError> {
     let archive = source.open_archive().map_err(SourceError::from)?;
