@@ -1,0 +1,57 @@
+//! What the tests of the packages share: the packages, built once, and roots to install them into.
+#![allow(dead_code, reason = "every test binary uses another part")]
+
+pub(crate) mod root;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The package of this format (`deb`, `rpm`) with the program under test, built by `scripts/package`.
+#[track_caller]
+pub(crate) fn package(format: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packages-{format}"));
+        let _ = std::fs::remove_dir_all(&folder);
+        let mut script = Command::new("scripts/package");
+        // What cargo tells a test would have the cargo in the script build half of the dependencies anew.
+        let told = std::env::vars_os().map(|(name, _)| name);
+        let told = told.filter(|name| name.to_string_lossy().starts_with("CARGO_"));
+        for name in told.filter(|name| name != "CARGO_HOME" && name != "CARGO_TARGET_DIR") {
+            script.env_remove(name);
+        }
+        let built = script
+            .args([format, "--quick", "--binary", env!("CARGO_BIN_EXE_wsrep_sst_backup"), "--output"])
+            .arg(&folder)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output();
+        ok(&built.expect("cannot run scripts/package"));
+        folder
+    });
+    let entries = std::fs::read_dir(folder).expect("the folder of the packages").flatten();
+    let mut files = entries.map(|entry| entry.path());
+    files.find(|path| path.extension().is_some_and(|end| end == format)).expect("no package")
+}
+
+/// What a program that has to succeed has printed, on both channels.
+#[track_caller]
+pub(crate) fn ok(output: &Output) -> String {
+    let text = said(output);
+    assert!(output.status.success(), "{}:\n{text}", output.status);
+    text
+}
+
+/// What a program has printed.
+pub(crate) fn said(output: &Output) -> String {
+    let [out, err] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    format!("{out}{err}")
+}
+
+/// Runs a program here.
+#[track_caller]
+pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    ok(&output.unwrap_or_else(|error| panic!("cannot run '{program}': {error}")))
+}
