@@ -38,21 +38,29 @@ fn install(root: &Root, deb: &Path) -> String {
     said
 }
 
+/// A package that goes with its folder.
+struct Newer(tempfile::TempDir);
+
+impl Newer {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("newer.deb")
+    }
+}
+
 /// The same package as a later version, with another content of some files.
-fn newer(deb: &Path, edit: impl FnOnce(&Path)) -> PathBuf {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
-    let tree = folder.join("tree");
+fn newer(deb: &Path, edit: impl FnOnce(&Path)) -> Newer {
+    let newer = Newer(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+    let tree = newer.0.path().join("tree");
     run("dpkg-deb", &["-R", &deb.display().to_string(), &tree.display().to_string()]);
     let control = tree.join("DEBIAN/control");
     let text = fs::read_to_string(&control).unwrap().replace("Version: 0", "Version: 1.0");
     fs::write(control, text).unwrap();
     edit(&tree);
     fs::remove_file(tree.join("DEBIAN/md5sums")).unwrap();
-    let file = folder.join("newer.deb");
+    let file = newer.path();
     let arguments = ["--root-owner-group", "-Zgzip", "-z1", "--build"];
     run("dpkg-deb", &[&arguments[..], &[&tree.display().to_string(), &file.display().to_string()]].concat());
-    fs::remove_dir_all(tree).unwrap();
-    file
+    newer
 }
 
 #[track_caller]
@@ -78,7 +86,7 @@ fn assert_stock(root: &Root) {
 #[test]
 #[ignore = "needs root and the packages of scripts/install-deps"]
 fn a_donor_runs_ours_until_the_package_is_gone() {
-    let deb = package("deb");
+    let deb = package("deb", 1);
     let root = Root::new();
     install(&root, &deb);
     assert_ours(&root);
@@ -89,7 +97,7 @@ fn a_donor_runs_ours_until_the_package_is_gone() {
     assert_eq!(root.sh("su nobody -s /bin/sh -c 'mariadb --help >/dev/null'"), "");
 
     // Debian's own option file sets basedir=/usr; without it mysqld has another PATH.
-    let node = Node::start(&root);
+    let node = Node::start(&root, None);
     let basedir = || root.sh("mariadb -NBe 'SELECT @@basedir'");
     assert_eq!(basedir(), "/usr\n");
     assert_eq!(node.back_up("with-basedir"), Some("with-basedir".to_owned()));
@@ -109,7 +117,7 @@ fn a_donor_runs_ours_until_the_package_is_gone() {
         let file = tree.join("usr/share/wsrep_sst_backup/wsrep_sst_backup.cnf");
         fs::write(file, "[wsrep_sst_backup]\n#new = 1\n").unwrap();
     };
-    install(&root, &newer(&deb, template));
+    install(&root, &newer(&deb, template).path());
     assert_ours(&root);
     assert!(root.sh(&format!("tail -n 1 {OPTION_FILE}")).contains("keep-last = 5"));
     assert_eq!(node.back_up("upgraded"), Some("upgraded".to_owned()));
@@ -131,7 +139,7 @@ fn a_donor_runs_ours_until_the_package_is_gone() {
 #[test]
 #[ignore = "needs root and the packages of scripts/install-deps"]
 fn the_server_may_come_later_and_an_untouched_option_file_follows_the_package() {
-    let deb = package("deb");
+    let deb = package("deb", 1);
     let root = Root::new();
     root.sh("dpkg -P mariadb-server 2>&1; rm -rf /etc/mysql/mariadb.conf.d/60-galera.cnf; userdel mysql");
     install(&root, &deb);
@@ -149,12 +157,12 @@ fn the_server_may_come_later_and_an_untouched_option_file_follows_the_package() 
         let file = tree.join("usr/share/wsrep_sst_backup/wsrep_sst_backup.cnf");
         fs::write(file, "[wsrep_sst_backup]\n#new = 1\n").unwrap();
     };
-    install(&root, &newer(&deb, template));
+    install(&root, &newer(&deb, template).path());
     assert_eq!(root.sh(&format!("cat {OPTION_FILE}")), "[wsrep_sst_backup]\n#new = 1\n");
     assert_eq!(root.stat(OPTION_FILE), "640 root:mysql regular file");
     // Removed on purpose: it stays so. And one that somebody else has written is not ours to take.
     root.sh(&format!("rm {OPTION_FILE}"));
-    install(&root, &newer(&deb, |_| {}));
+    install(&root, &newer(&deb, |_| {}).path());
     assert_eq!(root.stat(OPTION_FILE), "");
     root.sh("dpkg -P wsrep-sst-backup 2>&1");
     assert_eq!(root.stat(REPOSITORY), "", "an empty folder is nobody's backup");
@@ -168,7 +176,7 @@ fn the_server_may_come_later_and_an_untouched_option_file_follows_the_package() 
 #[test]
 #[ignore = "needs root and the packages of scripts/install-deps"]
 fn what_was_diverted_by_hand_is_taken_over_or_left_as_it_was() {
-    let deb = package("deb");
+    let deb = package("deb", 1);
     let root = Root::new();
     root.sh(&format!("dpkg-divert --local --rename --add {STUB}; echo by-hand >{STUB}; chmod 755 {STUB}"));
     let broken = newer(&deb, |tree| {
@@ -176,7 +184,7 @@ fn what_was_diverted_by_hand_is_taken_over_or_left_as_it_was() {
         fs::create_dir_all(tree.join("usr/sbin")).unwrap();
         fs::write(tree.join("usr/sbin/mariadbd"), "").unwrap();
     });
-    let inside = root.bring(&broken);
+    let inside = root.bring(&broken.path());
     let output = root.attempt(&format!("dpkg -i {inside}"));
     assert!(!output.status.success() && said(&output).contains("trying to overwrite"), "{}", said(&output));
     assert_eq!(root.sh(&format!("cat {STUB}")), "by-hand\n");

@@ -3,16 +3,18 @@
 
 pub(crate) mod root;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 /// The package of this format (`deb`, `rpm`) with the program under test, built by `scripts/package`.
 #[track_caller]
-pub(crate) fn package(format: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packages-{format}"));
+pub(crate) fn package(format: &'static str, release: u32) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<(&str, u32), PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = built.entry((format, release)).or_insert_with(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packages-{format}-{release}"));
         let _ = std::fs::remove_dir_all(&folder);
         let mut script = Command::new("scripts/package");
         // What cargo tells a test would have the cargo in the script build half of the dependencies anew.
@@ -24,6 +26,7 @@ pub(crate) fn package(format: &str) -> PathBuf {
         let built = script
             .args([format, "--quick", "--binary", env!("CARGO_BIN_EXE_wsrep_sst_backup"), "--output"])
             .arg(&folder)
+            .env("RELEASE", release.to_string())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output();
         ok(&built.expect("cannot run scripts/package"));

@@ -27,24 +27,27 @@ log_error=/var/lib/mysql/error.log
 /// A server that runs. Dropping it stops it.
 pub(crate) struct Node<'a> {
     root: &'a Root,
+    /// Where mysqld looks for programs; none for what systemd sets.
+    path: Option<String>,
     server: Option<Child>,
 }
 
 impl<'a> Node<'a> {
     /// Starts it with the distribution's own option files, and the little that a node needs.
     #[track_caller]
-    pub(crate) fn start(root: &'a Root) -> Self {
+    pub(crate) fn start(root: &'a Root, path: Option<&str>) -> Self {
         std::fs::write(root.path("/etc/mysql/mariadb.conf.d/70-node.cnf"), SETTINGS).expect("an option file");
         root.sh("install -d -o mysql -g mysql /run/mysqld");
-        let server = root
-            .command("mariadbd")
+        let mut command = root.command("mariadbd");
+        command.envs(path.map(|path| ("PATH", path)));
+        let server = command
             .args(["--user=mysql", "--wsrep-new-cluster"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("cannot start mariadbd");
-        let mut node = Self { root, server: Some(server) };
+        let mut node = Self { root, path: path.map(ToOwned::to_owned), server: Some(server) };
         assert!(wait_until(PATIENCE, || node.is_synced()), "the node is not Synced:\n{}", node.log());
         node
     }
@@ -65,7 +68,7 @@ impl<'a> Node<'a> {
     pub(crate) fn restart_after(mut self, work: impl FnOnce(&Root) -> String) -> Self {
         self.stop();
         work(self.root);
-        Node::start(self.root)
+        Node::start(self.root, self.path.as_deref())
     }
 
     /// `garbd --sst backup:REQUEST`; the request of the backup that has come of it, if one has.
