@@ -70,7 +70,8 @@ fn backup_that_stands_still(cluster: &Cluster) -> (Pid, support::LogMark) {
     })
 }
 
-/// Asks n2 and cuts it off while it copies. The program is stopped until the others have noticed.
+/// Asks n2 and cuts it off while it copies. The program is stopped until the others, and the node itself, have noticed: in the
+/// seconds before that the node is in the Primary component as far as anybody can tell it.
 fn cut_off_frozen(cluster: &Cluster) -> (support::LogMark, Pid) {
     let donor = cluster.n(2);
     let (program, mark) = backup_that_stands_still(cluster);
@@ -78,6 +79,7 @@ fn cut_off_frozen(cluster: &Cluster) -> (support::LogMark, Pid) {
     isolate(donor, true);
     let noticed = wait_until(LONG, || cluster.n(1).status("wsrep_cluster_size") == "2");
     assert!(noticed, "the others did not notice");
+    donor.wait_log(mark, "primary = no", LONG);
     (mark, program)
 }
 
