@@ -45,6 +45,8 @@ enum Command {
     Hold(commands::hold::HoldArgs),
     /// End the hold of a backup
     Release(commands::hold::ReleaseArgs),
+    /// Write a page about the backups: their state, their sizes and freezes over time
+    Report(commands::report::ReportArgs),
     /// The eyes of 'check' in the place of the server; nobody starts it by hand
     #[command(name = check::PROBE_COMMAND, hide = true)]
     CheckFromServer,
@@ -77,6 +79,7 @@ pub fn main() -> u8 {
         Command::Verify(args) => commands::verify::run(&args),
         Command::Restore(args) => commands::restore::run(&args),
         Command::Prune(args) => commands::prune::run(&args),
+        Command::Report(args) => commands::report::run(&args),
         Command::Hold(args) => commands::hold::hold(&args),
         Command::Release(args) => commands::hold::release(&args),
     };

@@ -1,8 +1,8 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate → restore, verify, prune, trigger, check, metrics → capture, catalog, members → sst,
-//! archive, storage, sql → config, innodb, model, priority → seal, throttle`.
+//! `main → cli, commands → donate → restore, verify, prune, trigger, check, metrics, report → capture, catalog, members →
+//! sst, archive, storage, sql → config, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod model;
 pub mod priority;
 pub mod prune;
+pub mod report;
 pub mod restore;
 pub mod seal;
 pub mod sql;

@@ -316,3 +316,68 @@ fn one_manifest_is_opened_for_each_backup_and_never_an_archive() {
         assert_eq!(counts, (20, 20, 20, 61), "{opened:?}");
     }
 }
+
+/// What `list` shows on a terminal of this width, with this locale.
+fn on_terminal(repository: &Path, width: u32, locale: &str) -> Vec<String> {
+    let asked = cli("list").on(repository).command();
+    let words = std::iter::once(asked.get_program()).chain(asked.get_args()).map(|word| {
+        let word = word.to_str().unwrap();
+        assert!(!word.contains('\''), "{word}");
+        format!("'{word}'")
+    });
+    let line = format!("stty rows 50 cols {width}; {}", words.collect::<Vec<_>>().join(" "));
+    let output = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env_clear()
+        .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm"), ("LANG", locale), ("SHELL", "/bin/sh")])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim_end_matches('\r').to_owned()).collect()
+}
+
+#[test]
+fn a_terminal_gets_a_picture_and_lines_that_fit() {
+    let folder = open_folder();
+    for (day, size, frozen) in [(1, 50, 800), (2, 100, 800), (3, 1, 0), (4, 100, 6400)] {
+        let id = format!("2026112{day}T000000Z_n1");
+        put_manifest(
+            folder.path(),
+            "c",
+            &changed(&id, |m| {
+                (m["archive"]["bytes"], m["frozen_ms"]) = ((size << 20).into(), frozen.into());
+                m["data_bytes"] = (1_i64 << 40).into();
+            }),
+        );
+    }
+    let note = json!({"held": "2026-11-22T00:00:00Z", "by": "root@db1", "note": "for the auditors"});
+    put_object(folder.path(), "c/20261122T000000Z_n1/hold.json", note.to_string());
+    let piped = cli("list").on(folder.path()).run();
+    let piped: Vec<&str> = piped.done().lines().collect();
+    let picture = ["", "Stored  ▄█▁█  1.00 MiB to 100 MiB", "Frozen  ▁▁▁█  0 ms to 6.4 s"];
+
+    let wide = on_terminal(folder.path(), 200, "de_DE.UTF-8");
+    assert_eq!((&wide[..5], &wide[5..]), (&piped.map_strings()[..], &picture.map_strings()[..]));
+    assert_eq!(on_terminal(folder.path(), 200, "C"), piped.map_strings());
+
+    let middle = on_terminal(folder.path(), 100, "C.UTF-8");
+    assert!(middle[0].ends_with("FROZEN    TOOK") && middle[0].contains("TAKEN"), "{middle:#?}");
+    assert_eq!(middle[3], "    held by root@db1 since 2026-11-22: for the auditors");
+    let narrow = on_terminal(folder.path(), 80, "C.UTF-8");
+    assert!(narrow.iter().all(|line| line.chars().count() <= 80), "{narrow:#?}");
+    assert!(narrow[0].starts_with("ID                   SEQNO "), "{narrow:#?}");
+    assert_eq!(narrow[3], "    held by root@db1 since 2026-11-22: for the auditors");
+    assert_eq!(narrow[6..], picture.map_strings());
+}
+
+/// Lines to compare.
+trait MapStrings {
+    fn map_strings(&self) -> Vec<String>;
+}
+
+impl MapStrings for [&str] {
+    fn map_strings(&self) -> Vec<String> {
+        self.iter().map(|line| (*line).to_owned()).collect()
+    }
+}

@@ -1,5 +1,6 @@
 //! `metrics-file` as the commands of an administrator write it, and what is shipped to read it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+#![allow(clippy::float_cmp, reason = "numbers are compared as they were written")]
 
 mod support;
 

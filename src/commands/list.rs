@@ -1,4 +1,4 @@
-//! `list`: the backups in the repository, newest last.
+//! `list`: the backups in the repository, newest last. A terminal also gets a picture of their sizes and freezes.
 //!
 //! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `hold` (null, or
 //! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same), `verified` (null, or `verify.json`, or
@@ -11,10 +11,11 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::list_terminal::{trend, with_notes_below};
 use super::{CommandError, CommonArgs, Context, print, print_json};
 use crate::catalog::{Catalog, Held, Record, SILENCE, Verified, read_hold, read_verified};
 use crate::model::{BackupId, Manifest, State};
-use crate::ui::{Align, Table, bytes, duration_ms, time};
+use crate::ui::{Align, Screen, Table, bytes, duration_ms, time};
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -33,11 +34,14 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     if args.json {
         return print_json(&as_json(&catalog, &besides(&context, &catalog)));
     }
+    let screen = Screen::of_stdout();
     let mut text = if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
         format!("There are no backups{which} in '{}'.\n", context.storage.location())
     } else {
-        as_table(&catalog, &besides(&context, &catalog))
+        let besides = besides(&context, &catalog);
+        let picture = screen.map(|screen| trend(&catalog, has_many_clusters(&catalog), screen));
+        as_table(&catalog, &besides, screen.map(|screen| screen.width)) + &picture.unwrap_or_default()
     };
     if !catalog.attempts.is_empty() {
         text.push_str("\nNot complete:\n");
@@ -82,38 +86,63 @@ fn row(many: bool, id: &BackupId, cluster: &str, rest: impl IntoIterator<Item = 
     std::iter::once(id.to_string()).chain(cluster).chain(rest).collect()
 }
 
-fn as_table(catalog: &Catalog, besides: &[Beside]) -> String {
+const COLUMNS: [(&str, Align); 7] = [
+    ("TAKEN", Align::Left),
+    ("SEQNO", Align::Right),
+    ("DATA", Align::Right),
+    ("STORED", Align::Right),
+    ("FROZEN", Align::Right),
+    ("TOOK", Align::Right),
+    ("NOTE", Align::Left),
+];
+
+/// A line for each backup. Where that is too wide for the screen, notes go below their line, and where that does not
+/// help, the time goes, of which the ID has most.
+fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> String {
     let many = has_many_clusters(catalog);
-    let mut table = columns(
-        many,
-        &[
-            ("TAKEN", Align::Left),
-            ("SEQNO", Align::Right),
-            ("DATA", Align::Right),
-            ("STORED", Align::Right),
-            ("FROZEN", Align::Right),
-            ("TOOK", Align::Right),
-            ("NOTE", Align::Left),
-        ],
-    );
-    for (record, beside) in catalog.records.iter().zip(besides) {
-        let mut cells = match &record.manifest {
-            Ok(manifest) => cells(manifest),
-            Err(error) => {
-                let dashes = std::iter::repeat_n("-".to_owned(), 6);
-                dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect::<Vec<_>>()
-            }
-        };
-        let hold = beside.hold.as_ref().map(Held::words);
-        let verified = beside.verified.as_ref().map(Verified::words);
-        for words in hold.into_iter().chain(verified) {
-            if let Some(note) = cells.last_mut() {
-                *note = if note.is_empty() { words } else { format!("{note}; {words}") };
-            }
+    let lines: Vec<(&Record, Vec<String>)> = catalog
+        .records
+        .iter()
+        .zip(besides)
+        .map(|(record, beside)| (record, cells_of(record, beside)))
+        .collect();
+    let render = |shown: std::ops::Range<usize>| {
+        let mut table = columns(many, &COLUMNS[shown.clone()]);
+        for (record, cells) in &lines {
+            table.row(row(many, &record.id, &record.cluster, cells[shown.clone()].iter().cloned()));
         }
-        table.row(row(many, &record.id, &record.cluster, cells));
+        table.render()
+    };
+    let all = render(0..COLUMNS.len());
+    let Some(width) = width else { return all };
+    let fits = |text: &str| text.lines().all(|line| line.chars().count() <= width);
+    if fits(&all) {
+        return all;
     }
-    table.render()
+    let last = COLUMNS.len() - 1;
+    let notes = lines.iter().map(|(_, cells)| cells[last].as_str());
+    let with_time = render(0..last);
+    let shown = if fits(&with_time) { with_time } else { render(1..last) };
+    with_notes_below(&shown, notes, width)
+}
+
+/// Everything that is known of a backup, in the order of the columns.
+fn cells_of(record: &Record, beside: &Beside) -> Vec<String> {
+    let mut cells = match &record.manifest {
+        Ok(manifest) => cells(manifest),
+        Err(error) => {
+            let dashes = std::iter::repeat_n("-".to_owned(), 6);
+            dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect::<Vec<_>>()
+        }
+    };
+    let hold = beside.hold.as_ref().map(Held::words);
+    let verified = beside.verified.as_ref().map(Verified::words);
+    for words in hold.into_iter().chain(verified) {
+        if let Some(note) = cells.last_mut() {
+            *note = if note.is_empty() { words } else { format!("{note}; {words}") };
+        }
+    }
+    cells
 }
 
 fn cells(manifest: &Manifest) -> Vec<String> {

@@ -28,16 +28,20 @@ impl Numbers {
         Self { cluster: cluster.to_owned(), samples: Vec::new() }
     }
 
-    fn add(&mut self, name: &str, value: impl ToString) {
-        self.samples.extend(Sample::new(name, &[("cluster", &self.cluster)], value.to_string()));
+    fn add(&mut self, name: &str, number: u64) {
+        self.add_text(name, number.to_string());
+    }
+
+    fn add_text(&mut self, name: &str, value: String) {
+        self.samples.extend(Sample::new(name, &[("cluster", &self.cluster)], value));
     }
 
     fn add_ms(&mut self, name: &str, ms: u64) {
-        self.add(name, seconds(i64::try_from(ms).unwrap_or(i64::MAX)));
+        self.add_text(name, seconds(i64::try_from(ms).unwrap_or(i64::MAX)));
     }
 
     fn add_time(&mut self, name: &str, at: Timestamp) {
-        self.add(name, seconds(at.as_millisecond()));
+        self.add_text(name, seconds(at.as_millisecond()));
     }
 
     /// A backup that was just made.
@@ -52,7 +56,7 @@ impl Numbers {
         numbers.add("last_success_stored_bytes", stored(manifest));
         numbers.add("last_success_files", manifest.files);
         numbers.add("last_success_damaged_pages", manifest.damaged_pages);
-        numbers.add("last_success_warnings", manifest.warnings.len());
+        numbers.add("last_success_warnings", manifest.warnings.len() as u64);
         let labels = [
             ("cluster", cluster),
             ("node", &manifest.node),
@@ -71,13 +75,13 @@ impl Numbers {
         numbers.add("repository_readable", 1);
         numbers.add_time("catalog_timestamp_seconds", now);
         let usable = || catalog.records.iter().filter_map(|record| record.manifest.as_ref().ok());
-        numbers.add("kept_backups", usable().count());
-        numbers.add("unusable_backups", catalog.records.len() - usable().count());
+        numbers.add("kept_backups", usable().count() as u64);
+        numbers.add("unusable_backups", (catalog.records.len() - usable().count()) as u64);
         numbers.add("stored_bytes", usable().map(stored).fold(0, u64::saturating_add));
         if let Some(oldest) = usable().map(|manifest| manifest.frozen_at).min() {
             numbers.add_time("oldest_timestamp_seconds", oldest);
         }
-        numbers.add("failed_runs", failed_runs(catalog, now));
+        numbers.add("failed_runs", failed_runs(catalog, now) as u64);
         numbers.verifications(storage, catalog);
         numbers
     }
@@ -98,7 +102,7 @@ impl Numbers {
         self.add("damaged_backups", damaged);
         let Some((last, taken)) = last else { return };
         self.add_time("last_verify_timestamp_seconds", last.verified);
-        self.add("last_verify_success", u8::from(last.outcome == Outcome::Intact));
+        self.add("last_verify_success", u64::from(last.outcome == Outcome::Intact));
         self.add("last_verify_findings", last.findings);
         self.add_ms("last_verify_duration_seconds", last.took_ms);
         if let Some(taken) = taken {

@@ -4,11 +4,13 @@
 mod live;
 mod log_lines;
 mod progress;
+mod spark;
 mod table;
 mod units;
 
 pub use live::Live;
 pub use log_lines::{init_donor, init_operator};
 pub use progress::Bar;
+pub use spark::{Screen, spark};
 pub use table::{Align, Table};
 pub use units::{bytes, duration_ms, grouped, time};

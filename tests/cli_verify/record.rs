@@ -13,7 +13,7 @@ use crate::support::cli::{cli, open_folder};
 use crate::support::scratch::ServerUser;
 
 fn record(backup: &Path) -> Value {
-    serde_json::from_slice(&fs::read(backup.join("verify.json")).expect("verify.json")).expect("JSON")
+    serde_json::from_slice(&fs::read(backup.join("verify.json")).unwrap()).unwrap()
 }
 
 #[test]

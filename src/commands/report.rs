@@ -1,0 +1,107 @@
+//! `report`: one self-contained page about the repository.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{CommandError, CommonArgs, Context, print};
+use crate::catalog::{Attempt, Catalog, CatalogError, Held, Record, read_hold, read_verified};
+use crate::model::BackupId;
+use crate::prune::policy::{Reason, Verdict};
+use crate::prune::{ClusterPlan, Left, Plan};
+use crate::report::{Backup, Cluster, Fate, Report, Run};
+use crate::storage::{Mode, replace_file};
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Write one HTML page that needs nothing else; - is stdout
+    #[arg(long, value_name = "FILE")]
+    html: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Runs `report`.
+pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
+    let context = args.common.context(None)?;
+    let html = gather(&context, Timestamp::now())?.html();
+    if args.html == Path::new("-") {
+        return print(&html);
+    }
+    Ok(replace_file(&args.html, html.as_bytes(), Mode::Usual)?)
+}
+
+/// Everything that the page tells.
+fn gather(context: &Context, now: Timestamp) -> Result<Report, CommandError> {
+    let storage = context.storage.as_ref();
+    let catalog = Catalog::read(storage, context.cluster())?;
+    let mut fates = fates(context, now)?;
+    let clusters = catalog
+        .by_cluster()
+        .into_iter()
+        .map(|(folder, Catalog { records, attempts })| {
+            let mut fates = fates.remove(&folder).unwrap_or_default();
+            let backups = records.into_iter().map(|record| backup(context, record, &mut fates)).collect();
+            let run = |attempt: Attempt| {
+                let standing = attempt.standing(now);
+                let fate = fates.remove(&attempt.id);
+                Run { id: attempt.id, standing, status: attempt.status, fate }
+            };
+            let runs = attempts.into_iter().map(run).collect();
+            Cluster { folder, backups, runs }
+        })
+        .collect();
+    Ok(Report { repository: storage.location(), now, version: env!("CARGO_PKG_VERSION"), clusters })
+}
+
+fn backup(context: &Context, record: Record, fates: &mut HashMap<BackupId, Fate>) -> Backup {
+    let Record { cluster, id, manifest } = record;
+    let storage = context.storage.as_ref();
+    Backup {
+        manifest: manifest.map_err(|error| error.of_itself()),
+        held: read_hold(storage, &cluster, &id).as_ref().map(Held::words),
+        verified: read_verified(storage, &cluster, &id),
+        fate: fates.remove(&id),
+        id,
+    }
+}
+
+/// What the policy says of each folder of each cluster; nothing where there is no policy.
+fn fates(
+    context: &Context,
+    now: Timestamp,
+) -> Result<HashMap<String, HashMap<BackupId, Fate>>, CatalogError> {
+    let policy = &context.settings.retention;
+    if policy.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let plan = Plan::make(context.storage.as_ref(), context.cluster(), policy, now)?;
+    Ok(plan.clusters.into_iter().map(|plan| (plan.cluster.clone(), of_cluster(plan))).collect())
+}
+
+fn of_cluster(plan: ClusterPlan) -> HashMap<BackupId, Fate> {
+    let backups = plan.backups.into_iter().map(|planned| {
+        let fate = match planned.verdict {
+            Verdict::Keep(reasons) => Fate {
+                goes: false,
+                is_doubtful: reasons.iter().any(Reason::is_doubt),
+                reasons: reasons.iter().map(ToString::to_string).collect(),
+            },
+            Verdict::Remove(lapses) => Fate {
+                goes: true,
+                is_doubtful: false,
+                reasons: lapses.iter().map(ToString::to_string).collect(),
+            },
+        };
+        (planned.id, fate)
+    });
+    let folders = plan.leftovers.into_iter().filter(|leftover| leftover.what == Left::Folder);
+    let runs = folders.map(|leftover| {
+        let fate = Fate { goes: leftover.goes, reasons: vec![leftover.reason], is_doubtful: false };
+        (leftover.id, fate)
+    });
+    backups.chain(runs).collect()
+}

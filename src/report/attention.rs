@@ -1,0 +1,136 @@
+//! What somebody should look at, in order.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::words::{age, counted};
+use super::{Backup, Cluster, Run};
+use crate::catalog::{Standing, Verified};
+use crate::model::{BackupId, Outcome, Verification};
+
+/// A backup a day, and half a day of grace: as `check` has it.
+const OLD: SignedDuration = SignedDuration::from_hours(36);
+/// A verification a week, and a day of grace.
+const LONG_AGO: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// Nothing to do.
+    Well,
+    /// Worth a look.
+    Warning,
+    /// There is no backup, or not the one that somebody relies on.
+    Bad,
+}
+
+/// One thing, and the row that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) level: Level,
+    pub(super) text: String,
+    pub(super) about: Option<BackupId>,
+}
+
+fn point(level: Level, about: Option<&BackupId>, text: impl Into<String>) -> Point {
+    Point { level, text: text.into(), about: about.cloned() }
+}
+
+/// Everything about one cluster, the worst first.
+pub(super) fn points(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
+    let mut points = Vec::new();
+    points.extend(of_newest(cluster, now));
+    points.extend(cluster.backups.iter().filter_map(damaged));
+    points.extend(cluster.backups.iter().filter_map(|backup| unusable(cluster, backup)));
+    points.extend(of_runs(cluster));
+    points.extend(of_verification(cluster, now));
+    points.extend(cluster.backups.iter().filter(|b| b.manifest.is_ok()).filter_map(doubtful));
+    points.sort_by_key(|point| std::cmp::Reverse(point.level));
+    points
+}
+
+/// The worst of them.
+pub(super) fn level(points: &[Point]) -> Level {
+    points.iter().map(|point| point.level).max().unwrap_or(Level::Well)
+}
+
+fn of_newest(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
+    let Some((backup, manifest)) = cluster.newest() else {
+        return vec![point(Level::Bad, None, "There is no backup that can be used.")];
+    };
+    let mut points = Vec::new();
+    if now.duration_since(manifest.frozen_at) > OLD {
+        let text = format!("The newest backup is {} old.", age(manifest.frozen_at, now));
+        points.push(point(Level::Bad, Some(&backup.id), text));
+    }
+    if manifest.damaged_pages > 0 {
+        let text = format!(
+            "Of the newest backup {} had a wrong checksum on '{}' when they were read: the files of that server are damaged.",
+            counted(usize::try_from(manifest.damaged_pages).unwrap_or(usize::MAX), "InnoDB page"),
+            manifest.node
+        );
+        points.push(point(Level::Bad, Some(&backup.id), text));
+    }
+    points
+}
+
+fn damaged(backup: &Backup) -> Option<Point> {
+    let Verification { outcome, first_finding, .. } = backup.verified.as_ref()?.known()?;
+    let what = first_finding.as_ref().map_or_else(String::new, |first| format!(": {first}"));
+    (*outcome == Outcome::Damaged)
+        .then(|| point(Level::Bad, Some(&backup.id), format!("{} is damaged{what}.", backup.id)))
+}
+
+/// One that is newer than what can be used stands in the way of `restore latest`.
+fn unusable(cluster: &Cluster, backup: &Backup) -> Option<Point> {
+    let why = backup.manifest.as_ref().err()?;
+    let is_newest = cluster.newest().is_none_or(|(newest, _)| newest.id < backup.id);
+    let level = if is_newest { Level::Bad } else { Level::Warning };
+    Some(point(level, Some(&backup.id), format!("{} cannot be used: {why}.", backup.id)))
+}
+
+/// Runs since the newest backup; of older ones a later one has made up for it.
+fn of_runs(cluster: &Cluster) -> Vec<Point> {
+    let newest = cluster.newest().map(|(backup, _)| &backup.id);
+    let since = cluster.runs.iter().filter(|run| newest.is_none_or(|newest| *newest < run.id));
+    let failed = |run: &&Run| matches!(run.standing, Standing::Failed(_) | Standing::Dead(_));
+    let told = |run: &Run| {
+        let why = match &run.standing {
+            Standing::Failed(Some(why)) => format!("has failed: {why}"),
+            Standing::Failed(None) => "has failed".into(),
+            _ => "has died without a word".into(),
+        };
+        point(Level::Bad, Some(&run.id), format!("The run {} {why}.", run.id))
+    };
+    since.filter(failed).map(told).collect()
+}
+
+fn of_verification(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
+    let known = || cluster.backups.iter().filter_map(|backup| backup.verified.as_ref()?.known());
+    let mut points: Vec<Point> = cluster
+        .backups
+        .iter()
+        .filter_map(|backup| match &backup.verified {
+            Some(unreadable @ Verified::Unreadable { .. }) => {
+                let text = format!("{}: {}.", backup.id, unreadable.words());
+                Some(point(Level::Warning, Some(&backup.id), text))
+            }
+            _ => None,
+        })
+        .collect();
+    match known().map(|found| found.verified).max() {
+        None if cluster.newest().is_some() => {
+            points.push(point(Level::Warning, None, "No backup that is kept was ever verified."));
+        }
+        Some(last) if now.duration_since(last) > LONG_AGO => {
+            let text = format!("The last verification was {} ago.", age(last, now));
+            points.push(point(Level::Warning, None, text));
+        }
+        _ => {}
+    }
+    points
+}
+
+fn doubtful(backup: &Backup) -> Option<Point> {
+    let fate = backup.fate.as_ref().filter(|fate| fate.is_doubtful)?;
+    Some(point(Level::Warning, Some(&backup.id), format!("{}: {}.", backup.id, fate.reasons.join("; "))))
+}

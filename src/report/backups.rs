@@ -1,0 +1,173 @@
+//! The table of the backups, newest first; on a narrow screen each row is a card.
+
+use jiff::Timestamp;
+
+use super::markup::Markup;
+use super::words::{age, counted, minute, percent, stored, took};
+use super::{Backup, Cluster, Fate};
+use crate::catalog::Verified;
+use crate::model::{Manifest, Outcome};
+use crate::ui::{bytes, duration_ms, grouped};
+
+/// A week of nights; what is older is folded away.
+const SHOWN: usize = 7;
+
+/// All backups of a cluster.
+pub(super) fn table(page: &mut Markup, cluster: &Cluster, now: Timestamp, row: &dyn Fn(&str) -> String) {
+    if cluster.backups.is_empty() {
+        return;
+    }
+    page.leaf("h3", &[], "Backups");
+    let newest_first: Vec<&Backup> = cluster.backups.iter().rev().collect();
+    let (shown, folded) = newest_first.split_at(SHOWN.min(newest_first.len()));
+    // Two or three more are no reason to fold.
+    let (shown, folded) = if folded.len() <= 3 { (&newest_first[..], &[][..]) } else { (shown, folded) };
+    let has_policy = cluster.backups.iter().any(|backup| backup.fate.is_some());
+    rows(page, shown, has_policy, now, row);
+    if !folded.is_empty() {
+        page.element("details", &[], |page| {
+            page.leaf("summary", &[], &format!("{} more, older", folded.len()));
+            rows(page, folded, has_policy, now, row);
+        });
+    }
+}
+
+fn rows(
+    page: &mut Markup,
+    backups: &[&Backup],
+    has_policy: bool,
+    now: Timestamp,
+    row: &dyn Fn(&str) -> String,
+) {
+    let class = if has_policy { "backups with-policy" } else { "backups" };
+    page.element("table", &[("class", class)], |page| {
+        page.element("thead", &[], |page| {
+            page.element("tr", &[], |page| {
+                for name in ["Backup", "Data", "Stored", "Frozen", "Took", "Verified", "State"] {
+                    page.leaf("th", &[("scope", "col")], name);
+                }
+                if has_policy {
+                    page.leaf("th", &[("scope", "col")], "Retention");
+                }
+            });
+        });
+        page.element("tbody", &[], |page| {
+            for backup in backups {
+                let id = row(backup.id.as_str());
+                page.element("tr", &[("id", &id)], |page| cells(page, backup, has_policy, now));
+            }
+        });
+    });
+}
+
+fn cells(page: &mut Markup, backup: &Backup, has_policy: bool, now: Timestamp) {
+    page.element("td", &[("class", "what")], |page| {
+        let manifest = backup.manifest.as_ref().ok();
+        let at = manifest.map(|manifest| manifest.frozen_at).or_else(|| backup.id.started());
+        page.leaf("strong", &[], &at.map_or_else(|| "?".into(), minute));
+        page.leaf("code", &[], backup.id.as_str());
+        if let Some(manifest) = manifest {
+            let position = manifest.gtid.position();
+            let small = format!("{} · seqno {}", manifest.node, manifest.gtid.seqno);
+            page.leaf("small", &[("title", &position)], &small);
+        }
+    });
+    match &backup.manifest {
+        Ok(manifest) => numbers(page, manifest),
+        Err(_) => {
+            for _ in 0..4 {
+                page.leaf("td", &[("class", "number none")], "–");
+            }
+        }
+    }
+    page.element("td", &[("data-name", "Verified")], |page| verified(page, backup.verified.as_ref(), now));
+    page.element("td", &[("data-name", "State")], |page| state(page, backup));
+    if has_policy {
+        page.element("td", &[("data-name", "Retention"), ("class", "fate")], |page| {
+            fate(page, backup.fate.as_ref());
+        });
+    }
+}
+
+/// A number, and in small what it consists of.
+fn number(page: &mut Markup, name: &str, text: &str, small: &str) {
+    page.element("td", &[("data-name", name), ("class", "number")], |page| {
+        page.leaf("span", &[], text);
+        page.leaf("small", &[], small);
+    });
+}
+
+fn numbers(page: &mut Markup, manifest: &Manifest) {
+    let size = stored(manifest);
+    number(page, "Data", &bytes(manifest.data_bytes), &format!("{} files", grouped(manifest.files)));
+    let of = format!("{} · {}", percent(size, manifest.data_bytes), manifest.archive.compression.name());
+    number(page, "Stored", &bytes(size), &of);
+    let flush = format!("flush {}", duration_ms(manifest.flush_ms));
+    number(page, "Frozen", &duration_ms(manifest.frozen_ms), &flush);
+    number(page, "Took", &took(manifest), &manifest.method);
+}
+
+fn badge(page: &mut Markup, class: &str, text: &str) {
+    page.leaf("span", &[("class", &format!("badge {class}"))], text);
+}
+
+fn verified(page: &mut Markup, verified: Option<&Verified>, now: Timestamp) {
+    match verified {
+        None => page.leaf("span", &[("class", "none")], "never"),
+        Some(unreadable @ Verified::Unreadable { .. }) => {
+            badge(page, "warning", "unknown");
+            page.leaf("small", &[], &unreadable.words());
+        }
+        Some(Verified::By(found)) => {
+            match found.outcome {
+                Outcome::Intact => badge(page, "well", "intact"),
+                Outcome::Damaged => badge(page, "bad", "damaged"),
+            }
+            page.leaf("small", &[], &format!("{} ago by {}", age(found.verified, now), found.by));
+            if let Some(first) = &found.first_finding {
+                page.leaf("small", &[("class", "bad")], first);
+            }
+        }
+    }
+}
+
+fn state(page: &mut Markup, backup: &Backup) {
+    match &backup.manifest {
+        Ok(manifest) => {
+            badge(page, "plain", "complete");
+            if manifest.damaged_pages > 0 {
+                badge(page, "bad", &format!("{} damaged pages", grouped(manifest.damaged_pages)));
+            }
+            if !manifest.warnings.is_empty() {
+                page.element("details", &[("class", "notes")], |page| {
+                    page.leaf("summary", &[], &counted(manifest.warnings.len(), "warning"));
+                    for warning in &manifest.warnings {
+                        page.leaf("small", &[], warning);
+                    }
+                });
+            }
+        }
+        Err(why) => {
+            badge(page, "bad", "unusable");
+            page.leaf("small", &[("class", "bad")], why);
+        }
+    }
+    if let Some(words) = &backup.held {
+        badge(page, "held", "held");
+        page.leaf("small", &[], words);
+    }
+}
+
+/// What `prune` would do, in small.
+pub(super) fn fate(page: &mut Markup, fate: Option<&Fate>) {
+    let Some(fate) = fate else { return page.leaf("span", &[("class", "none")], "–") };
+    let (class, word) = match (fate.goes, fate.is_doubtful) {
+        (true, _) => ("goes", "goes"),
+        (false, true) => ("warning", "stays"),
+        (false, false) => ("plain", "stays"),
+    };
+    badge(page, class, word);
+    for reason in &fate.reasons {
+        page.leaf("small", &[], reason);
+    }
+}

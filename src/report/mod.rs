@@ -1,0 +1,106 @@
+//! One self-contained page about a repository: the state of each backup, and how sizes and freezes have gone.
+//!
+//! Pure: what is known goes in, HTML comes out. The page needs no network and no script, and forbids both to the
+//! browser; it follows the reader's colours and width. All text of others (names, notes, errors) goes through
+//! [`markup`], which lets none of it become markup.
+
+mod attention;
+mod axis;
+mod backups;
+mod cluster;
+mod markup;
+mod page;
+mod plot;
+mod plots;
+mod runs;
+mod words;
+
+use jiff::Timestamp;
+
+use crate::catalog::{Standing, Verified};
+use crate::model::{BackupId, Manifest, Status};
+
+/// What the page is about.
+#[derive(Debug)]
+pub struct Report {
+    /// How the configuration names the repository.
+    pub repository: String,
+    /// When it was looked at.
+    pub now: Timestamp,
+    /// The program that did.
+    pub version: &'static str,
+    /// Each cluster that has anything there, by the names of their folders.
+    pub clusters: Vec<Cluster>,
+}
+
+/// One cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its folder.
+    pub folder: String,
+    /// What has a manifest, oldest first.
+    pub backups: Vec<Backup>,
+    /// Runs that go on or have made no backup, oldest first.
+    pub runs: Vec<Run>,
+}
+
+/// One backup.
+#[derive(Debug)]
+pub struct Backup {
+    /// Its name.
+    pub id: BackupId,
+    /// Its manifest, or why it cannot be used.
+    pub manifest: Result<Manifest, String>,
+    /// In which words it is held, where it is.
+    pub held: Option<String>,
+    /// Its last verification.
+    pub verified: Option<Verified>,
+    /// What the policy says, where there is one.
+    pub fate: Option<Fate>,
+}
+
+/// A run that is no backup.
+#[derive(Debug)]
+pub struct Run {
+    /// Its name.
+    pub id: BackupId,
+    /// What has become of it.
+    pub standing: Standing,
+    /// Its status, where it can be read.
+    pub status: Option<Status>,
+    /// What the policy says, where there is one.
+    pub fate: Option<Fate>,
+}
+
+/// What `prune` would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fate {
+    /// Whether it goes.
+    pub goes: bool,
+    /// Why, or why not.
+    pub reasons: Vec<String>,
+    /// Whether its time is in doubt.
+    pub is_doubtful: bool,
+}
+
+impl Cluster {
+    /// The newest backup that can be used.
+    fn newest(&self) -> Option<(&Backup, &Manifest)> {
+        self.usable().max_by_key(|(backup, manifest)| (manifest.frozen_at, &backup.id))
+    }
+
+    /// All that can be used, oldest first.
+    fn usable(&self) -> impl DoubleEndedIterator<Item = (&Backup, &Manifest)> {
+        self.backups.iter().filter_map(|backup| Some((backup, backup.manifest.as_ref().ok()?)))
+    }
+}
+
+impl Report {
+    /// The page.
+    pub fn html(&self) -> String {
+        page::page(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

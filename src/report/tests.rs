@@ -1,0 +1,274 @@
+use jiff::SignedDuration;
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use super::attention::{Level, points};
+use super::*;
+use crate::catalog::Verified;
+use crate::model::{
+    ArchiveObject, Compression, IndexObject, MariadbGtid, Outcome, ServerIdentity, State, ToolIdentity,
+    Verification, WsrepGtid,
+};
+
+const NOW: &str = "2026-11-25T02:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn ago(hours: i64) -> Timestamp {
+    now() - SignedDuration::from_hours(hours)
+}
+
+fn tool() -> ToolIdentity {
+    ToolIdentity { version: "0.1.0".into() }
+}
+
+fn manifest(hours: i64, node: &str) -> Manifest {
+    Manifest {
+        format: 1,
+        id: BackupId::new(ago(hours), node),
+        cluster: "c".into(),
+        node: node.into(),
+        request: None,
+        method: "freeze".into(),
+        started: ago(hours),
+        frozen_at: ago(hours),
+        finished: ago(hours) + SignedDuration::from_secs(90),
+        flush_ms: 12,
+        frozen_ms: 801,
+        gtid: WsrepGtid { uuid: "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f".into(), seqno: 417, domain_id: None },
+        donor_gtid: None,
+        mariadb_gtid: MariadbGtid::default(),
+        server: ServerIdentity::default(),
+        data_bytes: 147_849_216,
+        files: 357,
+        archive: ArchiveObject {
+            name: "backup.tar.zst".into(),
+            bytes: 55_574_528,
+            sha256: "71".repeat(32),
+            compression: Compression::Zstd,
+            encryption: None,
+        },
+        index: IndexObject { name: "index.json.zst".into(), bytes: 23_563, sha256: "49".repeat(32) },
+        damaged_pages: 0,
+        warnings: Vec::new(),
+        tool: tool(),
+    }
+}
+
+fn backup(hours: i64) -> Backup {
+    let manifest = manifest(hours, "n1");
+    Backup { id: manifest.id.clone(), manifest: Ok(manifest), held: None, verified: None, fate: None }
+}
+
+fn verified(hours: i64, finding: Option<&str>) -> Verified {
+    Verified::By(Verification {
+        verified: ago(hours),
+        by: "root@db1".into(),
+        command: "verify".into(),
+        outcome: if finding.is_some() { Outcome::Damaged } else { Outcome::Intact },
+        findings: u64::from(finding.is_some()),
+        first_finding: finding.map(str::to_owned),
+        files: 1,
+        bytes: 1,
+        pages_checked: 1,
+        pages_skipped: 0,
+        took_ms: 1,
+        tool: tool(),
+    })
+}
+
+fn run(hours: i64, standing: Standing) -> Run {
+    Run { id: BackupId::new(ago(hours), "n1"), standing, status: None, fate: None }
+}
+
+fn cluster(backups: Vec<Backup>, runs: Vec<Run>) -> Cluster {
+    Cluster { folder: "c".into(), backups, runs }
+}
+
+fn report(clusters: Vec<Cluster>) -> Report {
+    Report { repository: "/repo".into(), now: now(), version: "0.1.0", clusters }
+}
+
+/// All text of a page, which must be well-formed, with ids that occur once and links that lead somewhere.
+#[track_caller]
+fn text_of(html: &str) -> String {
+    let mut reader = Reader::from_str(html);
+    reader.config_mut().check_end_names = true;
+    let (mut text, mut ids, mut links, mut is_style) = (String::new(), Vec::new(), Vec::new(), false);
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Eof => break,
+            Event::Start(tag) | Event::Empty(tag) => {
+                let name = String::from_utf8(tag.name().as_ref().to_vec()).unwrap();
+                assert!(
+                    !["script", "img", "iframe", "object", "base", "form"].contains(&name.as_str()),
+                    "{name}"
+                );
+                is_style = name == "style";
+                for attribute in tag.attributes() {
+                    let attribute = attribute.unwrap();
+                    let key = String::from_utf8(attribute.key.as_ref().to_vec()).unwrap();
+                    let value = String::from_utf8(attribute.value.to_vec()).unwrap();
+                    assert!(!key.starts_with("on") && !value.contains('<'), "{key}={value}");
+                    match (key.as_str(), value.strip_prefix('#')) {
+                        ("id", _) => ids.push(value),
+                        ("href", Some(target)) => links.push(target.to_owned()),
+                        ("href" | "src", None) => assert_eq!(value, "data:,"),
+                        _ => {}
+                    }
+                }
+            }
+            Event::End(_) => is_style = false,
+            Event::Text(part) if !is_style => {
+                text.push_str(std::str::from_utf8(&part).unwrap());
+                text.push(' ');
+            }
+            Event::GeneralRef(entity) => {
+                let letter = match entity.to_vec().as_slice() {
+                    b"lt" => '<',
+                    b"gt" => '>',
+                    b"amp" => '&',
+                    b"quot" => '"',
+                    b"#39" => '\'',
+                    other => panic!("{other:?}"),
+                };
+                text.pop();
+                text.push(letter);
+            }
+            _ => {}
+        }
+    }
+    let mut once = ids.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), ids.len(), "{ids:?}");
+    for link in links {
+        assert!(ids.contains(&link), "{link} leads nowhere");
+    }
+    text
+}
+
+#[test]
+fn all_is_well_where_nothing_is_wrong() {
+    let mut newest = backup(7);
+    newest.verified = Some(verified(2, None));
+    let good = cluster(vec![backup(55), backup(31), newest], vec![run(60, Standing::Failed(None))]);
+    assert_eq!(points(&good, now()), []);
+    let html = report(vec![good]).html();
+    let text = text_of(&html);
+    for words in
+        ["all is well", "7 h 00 min old", "intact", "3 backups", "2 h 00 min ago", "53.0 MiB", "801 ms"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(html.matches("<figure").count(), 3);
+    assert!(html.contains("default-src &#39;none&#39;") && html.contains("width=device-width"));
+}
+
+#[test]
+fn each_fault_is_told_with_its_weight() {
+    let told = |cluster: &Cluster| -> Vec<(Level, String)> {
+        points(cluster, now()).into_iter().map(|point| (point.level, point.text)).collect()
+    };
+    let one = |cluster: &Cluster| {
+        let mut told = told(cluster);
+        assert_eq!(told.len(), 1, "{told:?}");
+        told.remove(0)
+    };
+    let sound = |hours: i64| {
+        let mut backup = backup(hours);
+        backup.verified = Some(verified(1, None));
+        backup
+    };
+    assert_eq!(one(&cluster(vec![], vec![])).0, Level::Bad);
+    assert_eq!(one(&cluster(vec![sound(37)], vec![])), (Level::Bad, "The newest backup is 37 h old.".into()));
+    assert_eq!(told(&cluster(vec![sound(36)], vec![])), []);
+    assert_eq!(
+        one(&cluster(vec![backup(1)], vec![])),
+        (Level::Warning, "No backup that is kept was ever verified.".into())
+    );
+    let mut late = backup(1);
+    late.verified = Some(verified(8 * 24 + 1, None));
+    assert_eq!(
+        one(&cluster(vec![late], vec![])),
+        (Level::Warning, "The last verification was 8 days ago.".into())
+    );
+    let mut broken = backup(50);
+    broken.verified = Some(verified(3, Some("db/t.ibd: its checksum is wrong")));
+    let (level, text) = one(&cluster(vec![broken, sound(1)], vec![]));
+    assert!(level == Level::Bad && text.ends_with(" is damaged: db/t.ibd: its checksum is wrong."), "{text}");
+    let mut pages = sound(1);
+    pages.manifest.as_mut().unwrap().damaged_pages = 2;
+    let (level, text) = one(&cluster(vec![pages], vec![]));
+    assert!(level == Level::Bad && text.starts_with("Of the newest backup 2 InnoDB pages "), "{text}");
+    // One that nobody can read stands in the way only where it is the newest.
+    let unusable = |hours: i64| Backup { manifest: Err("no JSON".into()), ..backup(hours) };
+    assert_eq!(one(&cluster(vec![sound(2), unusable(1)], vec![])).0, Level::Bad);
+    assert_eq!(one(&cluster(vec![unusable(3), sound(2)], vec![])).0, Level::Warning);
+    // A run that has failed before the newest backup is history.
+    for (hours, count) in [(3, 0), (1, 1)] {
+        for standing in [Standing::Failed(Some("a reason".into())), Standing::Dead(None)] {
+            let told = told(&cluster(vec![sound(2)], vec![run(hours, standing)]));
+            assert_eq!(told.len(), count, "{told:?}");
+        }
+    }
+    for standing in [Standing::Running(State::Copying), Standing::Removed] {
+        assert_eq!(told(&cluster(vec![sound(2)], vec![run(1, standing)])), []);
+    }
+    let mut unknown = sound(1);
+    unknown.fate = Some(Fate { goes: false, reasons: vec!["FROM THE FUTURE".into()], is_doubtful: true });
+    assert_eq!(one(&cluster(vec![unknown], vec![])).0, Level::Warning);
+}
+
+#[test]
+fn no_text_of_others_becomes_markup() {
+    let evil = "</small></td><script>alert(1)</script><img src=x onerror=alert(2)>\"' onload=\"x\u{202e}";
+    let mut manifest = manifest(5, "n1");
+    (manifest.node, manifest.method) = (evil.into(), evil.into());
+    manifest.warnings = vec![evil.into(), "]]>".into()];
+    manifest.gtid.uuid = evil.into();
+    let bad = Backup {
+        id: manifest.id.clone(),
+        manifest: Ok(manifest.clone()),
+        held: Some(evil.into()),
+        verified: Some(verified(1, Some(evil))),
+        fate: Some(Fate { goes: true, reasons: vec![evil.into()], is_doubtful: false }),
+    };
+    let unusable = Backup { manifest: Err(evil.into()), ..backup(3) };
+    let failed = run(1, Standing::Failed(Some(evil.into())));
+    let other = Cluster { folder: evil.into(), backups: vec![bad, unusable, backup(2)], runs: vec![failed] };
+    let mut page = report(vec![other, cluster(vec![], vec![])]);
+    page.repository = evil.into();
+    let html = page.html();
+    assert!(!html.contains("<script") && !html.contains("<img") && !html.contains('\u{202e}'), "{html}");
+    let text = text_of(&html);
+    let times = text.matches("<script>").count();
+    // The repository, the folder (in the list and as a heading), the donor, the hold, the finding twice, the reasons, …
+    assert!(times >= 10, "{times}: {text}");
+}
+
+#[test]
+fn an_empty_repository_and_many_clusters_have_their_page() {
+    let empty = text_of(&report(vec![]).html());
+    assert!(empty.contains("There are no backups.") && empty.contains("/repo"), "{empty}");
+    let many = (0..3)
+        .map(|nth| Cluster { folder: format!("c{nth}"), ..cluster(vec![backup(1), backup(25)], vec![]) });
+    let html = report(many.collect()).html();
+    text_of(&html);
+    assert_eq!(html.matches("<section").count(), 3);
+    assert_eq!(html.matches("<nav>").count(), 1);
+}
+
+#[test]
+fn old_backups_are_folded_away_and_none_is_lost() {
+    for count in [1, 7, 10, 11, 400] {
+        let backups: Vec<Backup> = (0..count).rev().map(|day| backup(1 + 24 * day)).collect();
+        let html = report(vec![cluster(backups, vec![])]).html();
+        text_of(&html);
+        let rows = html.matches("<tr id=").count();
+        assert_eq!(i64::try_from(rows).unwrap(), count);
+        assert_eq!(html.contains("more, older"), count > 10, "{count}");
+    }
+}
