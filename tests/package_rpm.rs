@@ -17,7 +17,7 @@ use std::process::Command;
 
 use node::Node;
 use package::root::Root;
-use package::{ok, package, run};
+use package::{ok, package, run, said};
 
 const PROGRAM: &str = "/usr/libexec/wsrep_sst_backup/wsrep_sst_backup";
 const OPTION_FILE: &str = "/etc/my.cnf.d/wsrep_sst_backup.cnf";
@@ -158,6 +158,8 @@ fn a_donor_with_the_drop_ins_path_runs_ours() {
     // A server whose stub lies in /usr/bin. Without the drop-in, that is what it runs.
     let node = Node::start(root, None);
     assert_eq!(node.back_up("without-drop-in"), None);
+    let checked = said(&root.attempt("wsrep-sst-backup check --sample 0"));
+    assert!(checked.contains(&format!("systemctl restart mariadb: the PATH of {DROP_IN}")), "{checked}");
     drop(node);
     let drop_in = fs::read_to_string(root.path(DROP_IN)).unwrap();
     let path = drop_in.lines().find_map(|line| line.strip_prefix("Environment=PATH=")).unwrap();
@@ -166,6 +168,8 @@ fn a_donor_with_the_drop_ins_path_runs_ours() {
     let node =
         node.restart_after(|root| root.sh("sed -i 's/^basedir/#&/' /etc/mysql/mariadb.conf.d/50-server.cnf"));
     assert_eq!(node.back_up("without-basedir"), Some("without-basedir".to_owned()));
+    let checked = said(&root.attempt("wsrep-sst-backup check --sample 0"));
+    assert!(checked.contains(&format!("mysqld would start {PROGRAM}, version")), "{checked}");
     assert!(root.sh("wsrep-sst-backup verify latest").contains("is intact"));
 }
 

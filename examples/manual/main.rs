@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod completions;
 mod roff;
 mod settings;
 
@@ -13,28 +14,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap_complete::{Shell, generate};
-
-/// The program, and the name by which it can be called where the distribution's stub has the first one.
-const NAMES: [&str; 2] = ["wsrep_sst_backup", "wsrep-sst-backup"];
 
 fn main() -> Result<()> {
     let directory = std::env::args_os().nth(1).context("usage: manual DIRECTORY")?;
     let directory = Path::new(&directory);
     write(&directory.join("man/wsrep_sst_backup.1"), commands::page()?)?;
     write(&directory.join("man/wsrep_sst_backup.cnf.5"), settings::page())?;
-    for name in NAMES {
-        for (shell, file) in [
-            (Shell::Bash, format!("bash/{name}")),
-            (Shell::Zsh, format!("zsh/_{name}")),
-            (Shell::Fish, format!("fish/{name}.fish")),
-        ] {
-            let mut text = Vec::new();
-            generate(shell, &mut wsrep_sst_backup::cli::command(), name, &mut text);
-            write(&directory.join(file), text)?;
-        }
-    }
-    Ok(())
+    completions::write_all(directory)
 }
 
 fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<()> {

@@ -25,6 +25,10 @@ const TOPIC: &str = "program";
 const DEBIANS: &str = "/usr/bin/wsrep_sst_backup";
 /// What keeps a package's upgrades away from a file.
 const DIVERT: &str = "/usr/bin/dpkg-divert";
+/// By this the RPM package leads mysqld to its folder, from the next start of the server on.
+const DROP_IN: &str = "/usr/lib/systemd/system/mariadb.service.d/50-wsrep_sst_backup.conf";
+/// The folder of the packages' program.
+const PACKAGED: &str = "/usr/libexec/wsrep_sst_backup";
 /// The PATH of `sh` where the environment has none (dash; bash has the same folders).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// By this text in its constants a binary of ours is known. The version stands behind it, then `;`. No optimiser may
@@ -203,6 +207,11 @@ pub(super) fn judge(candidates: &[Candidate], path: &[PathBuf], own: &Path, unit
 
 /// How this program comes to be the one that is started instead of `found`.
 fn install(found: Option<&Path>, own: &Path, path: &[PathBuf], unit: &str) -> String {
+    if Path::new(DROP_IN).exists() && !path.iter().any(|folder| folder == Path::new(PACKAGED)) {
+        return format!(
+            "systemctl restart {unit}: the PATH of {DROP_IN} holds from the server's next start on"
+        );
+    }
     let own = own.display();
     let Some(found) = found else {
         let first = path.first().map_or_else(|| PathBuf::from("/usr/bin"), PathBuf::clone);
