@@ -1,22 +1,28 @@
 //! Writes the manual pages and the completions for shells, from the definitions that the program itself has.
 //!
-//! usage: `cargo run --example manual -- DIRECTORY`
+//! usage: `cargo run --example manual -- DIRECTORY`, or `… -- configuration` for the text of `doc/configuration.md`
 //!
-//! `scripts/package` runs it. It is no part of the program, which therefore does not carry it along.
+//! `scripts/package` runs the first. It is no part of the program, which therefore does not carry it along.
 #![forbid(unsafe_code)]
 
 mod commands;
 mod completions;
+mod markdown;
 mod roff;
 mod settings;
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 fn main() -> Result<()> {
-    let directory = std::env::args_os().nth(1).context("usage: manual DIRECTORY")?;
+    let directory = std::env::args_os().nth(1).context("usage: manual DIRECTORY | configuration")?;
+    if directory == "configuration" {
+        std::io::stdout().write_all(markdown::page().as_bytes())?;
+        return Ok(());
+    }
     let directory = Path::new(&directory);
     write(&directory.join("man/wsrep_sst_backup.1"), commands::page()?)?;
     write(&directory.join("man/wsrep_sst_backup.cnf.5"), settings::page())?;

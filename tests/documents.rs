@@ -1,0 +1,176 @@
+//! What the documents say about files, headings, messages and settings is true.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+
+#[path = "../examples/manual/markdown.rs"]
+mod markdown;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `README.md`, `CHANGELOG.md` and `doc/*.md` with their texts.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let listed = fs::read_dir(root().join("doc")).unwrap().map(|entry| entry.unwrap().path());
+    let doc = listed.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let all = doc.chain(["README.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    all.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The lines outside blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_block = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_block ^= is_fence;
+        !in_block && !is_fence
+    })
+}
+
+/// The anchors of the headings, as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#'));
+    let mut found = BTreeSet::new();
+    for heading in headings {
+        let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let plain = kept.collect::<String>().to_lowercase().replace(' ', "-");
+        let again = (1..).map(|number| format!("{plain}-{number}"));
+        let name = std::iter::once(plain.clone()).chain(again).find(|name| !found.contains(name));
+        found.insert(name.expect("numbers do not end"));
+    }
+    found
+}
+
+/// The targets of `[text](target)`.
+fn links(text: &str) -> Vec<String> {
+    let prose = prose(text).collect::<Vec<_>>().join("\n");
+    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.map(|(target, _)| target.to_owned()).collect()
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let documents = documents();
+    let mut wrong = Vec::new();
+    let mut followed = 0;
+    for (path, text) in &documents {
+        for link in links(text).iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            followed += 1;
+            let (file, anchor) = link.split_once('#').map_or((link.as_str(), None), |(f, a)| (f, Some(a)));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let Ok(target) = target.canonicalize() else {
+                wrong.push(format!("{}: {link}: no such file", path.display()));
+                continue;
+            };
+            let known = fs::read_to_string(&target).map(|text| anchors(&text)).unwrap_or_default();
+            if anchor.is_some_and(|anchor| !known.contains(anchor)) {
+                wrong.push(format!("{}: {link}: no such heading; there are {known:?}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(followed > 30, "{followed} links are not all");
+}
+
+#[test]
+fn the_readme_names_every_document() {
+    let documents = documents();
+    let readme = links(&documents[&root().join("README.md")]);
+    for path in documents.keys().filter(|path| path.parent().unwrap().ends_with("doc")) {
+        let name = format!("doc/{}", path.file_name().unwrap().display());
+        assert!(
+            readme.iter().any(|link| link.split('#').next() == Some(&name)),
+            "the README does not link to {name}"
+        );
+    }
+}
+
+/// All texts of the program, with the breaks of long literals taken out.
+fn source() -> String {
+    fn collect(folder: &Path, into: &mut String) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                collect(&entry, into);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                into.push_str(&fs::read_to_string(&entry).unwrap());
+            }
+        }
+    }
+    let mut all = String::new();
+    collect(&root().join("src"), &mut all);
+    let mut lines = all.lines();
+    let mut joined = String::new();
+    while let Some(line) = lines.next() {
+        let mut line = line.to_owned();
+        while let Some(first) = line.strip_suffix('\\') {
+            line = format!("{first}{}", lines.next().unwrap_or_default().trim_start());
+        }
+        joined.push_str(&line);
+        joined.push('\n');
+    }
+    joined
+}
+
+#[test]
+fn every_message_of_troubleshooting_is_one_of_the_program() {
+    let text = fs::read_to_string(root().join("doc/troubleshooting.md")).unwrap();
+    let (ours, servers) = text.split_once("\n## What the server and garbd say\n").unwrap();
+    let source = source();
+    let messages = ours.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let mut seen = 0;
+    for message in messages {
+        seen += 1;
+        for part in message.split('…').map(|part| part.trim_matches([' ', '\'', '(', ')', ';', ':', ','])) {
+            assert!(source.contains(part), "the program never says '{part}' (of '{message}')");
+        }
+    }
+    assert!(seen > 40, "{seen} messages");
+    assert!(servers.contains("not from this program"));
+}
+
+#[test]
+fn the_configuration_reference_is_that_of_the_program() {
+    let path = root().join("doc/configuration.md");
+    let wanted = markdown::page();
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "write it anew: cargo run --example manual -- configuration > doc/configuration.md\n{wanted}"
+    );
+}
+
+/// The blocks of YAML of a document.
+fn yaml(text: &str) -> Vec<&str> {
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks.map(|rest| rest.split_once("```").expect("the end of a block").0).collect()
+}
+
+#[test]
+#[ignore = "needs moto's Python with PyYAML"]
+fn the_kubernetes_example_is_yaml() {
+    let text = fs::read_to_string(root().join("doc/kubernetes.md")).unwrap();
+    let blocks = yaml(&text);
+    assert!(blocks.len() >= 3, "{} blocks", blocks.len());
+    let check = "import sys, yaml\nfor d in yaml.safe_load_all(sys.stdin):\n    print(d.get('kind', '-'))";
+    let mut kinds = String::new();
+    for block in blocks {
+        let mut python = Command::new(root().join("target/moto/bin/python"))
+            .args(["-c", check])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("no target/moto here: run scripts/install-deps");
+        std::io::Write::write_all(&mut python.stdin.take().unwrap(), block.as_bytes()).unwrap();
+        let output = python.wait_with_output().unwrap();
+        assert!(output.status.success(), "{block}");
+        kinds.push_str(&String::from_utf8(output.stdout).unwrap());
+    }
+    for kind in ["ConfigMap", "Secret", "CronJob"] {
+        assert!(kinds.lines().any(|line| line == kind), "{kinds}");
+    }
+}
