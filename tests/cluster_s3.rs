@@ -48,7 +48,7 @@ impl Stage {
             storage.endpoint()
         );
         let donor = fs::read_to_string(cluster.n(2).cnf()).unwrap();
-        fs::write(cluster.n(2).cnf(), format!("{donor}{settings}encrypt-to={}", public)).unwrap();
+        fs::write(cluster.n(2).cnf(), format!("{donor}{settings}encrypt-to={public}")).unwrap();
         fs::write(folder.join("my.cnf"), format!("[wsrep_sst_backup]\n{settings}")).unwrap();
         Self { program: cluster.program(), key: folder.join("key"), storage, cluster }
     }

@@ -100,7 +100,7 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
     let done = match follow {
         Some(request) => follow_earlier(&prepared, &request, &mut shown),
         None => match unless_newer_than {
-            Some(limit) => ask_in_turn(args, listen, limit, &prepared, &mut shown),
+            Some(limit) => ask_in_turn(args, listen.as_ref(), limit, &prepared, &mut shown),
             None => ask_and_follow(args, listen, &prepared, &mut shown),
         },
     };
@@ -159,7 +159,7 @@ fn invite(
 /// The same as [`ask_and_follow`] when nobody else does it, and there is no backup that is young enough.
 fn ask_in_turn(
     args: &BackupArgs,
-    listen: Option<HostPort>,
+    listen: Option<&HostPort>,
     limit: Duration,
     prepared: &Prepared,
     shown: &mut Shown,
@@ -167,7 +167,7 @@ fn ask_in_turn(
     let (_, survey) = look_around(prepared);
     let queue = Queue {
         storage: &prepared.context.storage,
-        cluster: safe_component(invite(args, listen.clone(), prepared, &survey)?.group()),
+        cluster: safe_component(invite(args, listen.cloned(), prepared, &survey)?.group()),
         limit,
         clock: Timestamp::now,
         pace: Pace::default(),
@@ -183,7 +183,7 @@ fn ask_in_turn(
             }
         };
         // `held` lives until the outcome is known: nobody else asks before.
-        let done = ask_and_follow(args, listen.clone(), prepared, shown);
+        let done = ask_and_follow(args, listen.cloned(), prepared, shown);
         drop(held);
         match done {
             // A member is a donor already. When that is for a backup, this is the one that is wanted.

@@ -49,6 +49,7 @@ fn manifest(hours: i64, node: &str) -> Manifest {
             sha256: "71".repeat(32),
             compression: Compression::Zstd,
             encryption: None,
+            recipients: Vec::new(),
         },
         index: IndexObject { name: "index.json.zst".into(), bytes: 23_563, sha256: "49".repeat(32) },
         damaged_pages: 0,

@@ -216,6 +216,7 @@ impl Queue<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: StorageError) -> AskError {
     AskError::Failed(error.to_string())
 }
