@@ -158,6 +158,7 @@ fn a_donor_with_the_drop_ins_path_runs_ours() {
     // A server whose stub lies in /usr/bin. Without the drop-in, that is what it runs.
     let node = Node::start(root, None);
     assert_eq!(node.back_up("without-drop-in"), None);
+    assert_eq!(node.transfer("backup.sh", "by-the-other-name"), Some("by-the-other-name".to_owned()));
     let checked = said(&root.attempt("wsrep-sst-backup check --sample 0"));
     assert!(checked.contains(&format!("systemctl restart mariadb: the PATH of {DROP_IN}")), "{checked}");
     drop(node);

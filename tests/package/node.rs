@@ -74,9 +74,15 @@ impl<'a> Node<'a> {
     /// `garbd --sst backup:REQUEST`; the request of the backup that has come of it, if one has.
     #[track_caller]
     pub(crate) fn back_up(&self, request: &str) -> Option<String> {
+        self.transfer("backup", request)
+    }
+
+    /// The same with another method.
+    #[track_caller]
+    pub(crate) fn transfer(&self, method: &str, request: &str) -> Option<String> {
         let before = self.log().matches("DONOR/DESYNCED -> JOINED").count();
         let garbd = format!(
-            "cd /tmp && timeout 60 garbd --address gcomm://127.0.0.1:4567 --group deb --donor db1 --sst backup:{request} \
+            "cd /tmp && timeout 60 garbd --address gcomm://127.0.0.1:4567 --group deb --donor db1 --sst {method}:{request} \
              --options 'gmcast.listen_addr=tcp://127.0.0.1:4444;pc.weight=0'"
         );
         // garbd loses a request now and then; the donor's log tells.

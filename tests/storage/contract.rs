@@ -53,6 +53,7 @@ pub fn holds_alone(storage: &dyn Storage) {
     any_part_of_an_object_can_be_read(storage);
     a_large_object_that_is_dropped_was_never_there(storage);
     a_folder_goes_when_it_is_empty(storage);
+    an_object_may_stand_at_the_root(storage);
 }
 
 /// What is left of a writer that was killed is found where it is, and goes alone.
@@ -263,4 +264,16 @@ pub fn one_of_many_gets_a_folder(storage: &Arc<dyn Storage>) {
         let got = asking.into_iter().map(|thread| thread.join().unwrap()).filter(|got| *got);
         assert_eq!(got.count(), 1, "round {round}");
     }
+}
+
+/// That is where nodes tell each other that they ask for a backup.
+fn an_object_may_stand_at_the_root(storage: &dyn Storage) {
+    let folders = storage.folders("").unwrap();
+    assert_eq!(infos(storage, ""), []);
+    storage.put("asking.c.012345", b"db1").unwrap();
+    storage.put("asking.c.012345", b"db1.").unwrap();
+    assert_eq!(infos(storage, ""), [("asking.c.012345".to_owned(), 4)]);
+    assert_eq!(storage.folders("").unwrap(), folders);
+    storage.remove("asking.c.012345").unwrap();
+    assert_eq!(infos(storage, ""), []);
 }

@@ -62,7 +62,7 @@ impl Storage for Memory {
 
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        if !self.state(|state| state.folders.contains(folder)) {
+        if !folder.is_empty() && !self.state(|state| state.folders.contains(folder)) {
             return Err(StorageError::new("create", name, ErrorKind::NotFound.into()));
         }
         Ok(Box::new(Writer { storage: self.clone(), name: name.to_owned(), content: Vec::new() }))
