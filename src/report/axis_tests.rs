@@ -75,7 +75,7 @@ fn labels_follow_the_span() {
     // Mondays.
     let month = labels("2026-10-24T20:00:00Z", "2026-11-24T20:00:00Z");
     assert_eq!(month, ["26 Oct", "02 Nov", "09 Nov", "16 Nov", "23 Nov"]);
-    let half = labels("2026-05-20T00:00:00Z", "2026-11-24T00:00:00Z");
+    let half = labels("2026-05-20T00:00:00Z", "2026-11-20T00:00:00Z");
     assert_eq!(half, ["Jun 2026", "Jul 2026", "Aug 2026", "Sep 2026", "Oct 2026", "Nov 2026"]);
     let year = labels("2025-11-20T00:00:00Z", "2026-11-24T00:00:00Z");
     assert_eq!(year, ["Jan 2026", "Apr 2026", "Jul 2026", "Oct 2026"]);
@@ -94,7 +94,7 @@ fn bars_are_as_narrow_as_the_short_gaps_want() {
         days.iter().map(|day| at("2026-01-01T00:00:00Z") + SignedDuration::from_hours(24 * day)).collect()
     };
     let slots = |moments: Vec<Timestamp>| TimeAxis::over(moments.clone().into_iter()).unwrap().slots(moments);
-    assert_eq!(slots(days(&(0..=40).collect::<Vec<_>>())), 42);
+    assert_eq!(slots(days(&(0..=40).collect::<Vec<_>>())), 43);
     assert_eq!(slots(days(&[0, 1])), 8);
     let retained: Vec<i64> = (0..12).map(|month| month * 30).chain(354..=360).collect();
     assert!((360..400).contains(&slots(days(&retained))));
