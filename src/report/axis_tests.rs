@@ -80,7 +80,7 @@ fn labels_follow_the_span() {
     let year = labels("2025-11-20T00:00:00Z", "2026-11-24T00:00:00Z");
     assert_eq!(year, ["Jan 2026", "Apr 2026", "Jul 2026", "Oct 2026"]);
     let decades = labels("2000-11-20T00:00:00Z", "2026-11-24T00:00:00Z");
-    assert_eq!(decades[0], "Jan 2004");
+    assert_eq!(decades[0], "Jan 2003");
     for pair in
         [("2026-11-20T11:00:00Z", "2026-11-20T11:00:01Z"), ("2026-11-20T00:00:00Z", "2026-11-20T08:00:00Z")]
     {

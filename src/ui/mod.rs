@@ -1,5 +1,5 @@
-//! What people see: units, tables, progress bars, log lines. Nothing below `commands` prints; `check` words its
-//! findings with the units.
+//! What people see: units, tables, progress bars, log lines. Nothing below `commands` prints; `check` and `report` word
+//! what they have found with the units.
 
 mod live;
 mod log_lines;
