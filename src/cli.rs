@@ -39,6 +39,8 @@ enum Command {
     Verify(commands::verify::VerifyArgs),
     /// Rebuild a data directory from a backup
     Restore(commands::restore::RestoreArgs),
+    /// Copy a backup, or all of them, into another repository
+    Copy(commands::copy::CopyArgs),
     /// Remove the backups that the policy (keep-last, keep-daily, …) does not keep
     Prune(commands::prune::PruneArgs),
     /// Keep a backup for good: 'prune' leaves it alone
@@ -78,6 +80,7 @@ pub fn main() -> u8 {
         Command::Show(args) => commands::show::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Restore(args) => commands::restore::run(&args),
+        Command::Copy(args) => commands::copy::run(&args),
         Command::Prune(args) => commands::prune::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Hold(args) => commands::hold::hold(&args),

@@ -1,7 +1,7 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate → restore, verify, prune, trigger, check, metrics, report → capture, catalog, members →
+//! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, members →
 //! sst, archive, storage, sql → config, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod copy;
 pub mod donate;
 pub mod exit;
 pub mod innodb;

@@ -8,6 +8,8 @@
 //! | `donate` | own folder each ([`Storage::claim`]) | see it once its manifest is renamed into place | as `list` | leaves its folder alone, and what is younger |
 //! | `verify`, `restore`, `ls` | independent | independent | read only, independent | may remove what they read: see below |
 //! | `prune` | as above | do not see what has lost its manifest | see below | remove the same; what is gone is no error |
+//! | `copy` from here | independent | independent | independent | may remove what it reads: see below |
+//! | `copy` to here | own folder each | see it once its manifest is there | as `list` | leaves its folder alone, and what is younger |
 //! | `hold` | independent | see it at once | independent | stays, unless the hold comes a system call too late |
 //!
 //! `verify` leaves its outcome in `verify.json` when it has read everything; of two at once the later one stays.

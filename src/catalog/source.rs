@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{CatalogError, MANIFEST, object_name, plausible, read_manifest};
+use super::{CatalogError, MANIFEST, STATUS, object_name, plausible, read_manifest};
 use crate::archive::{Index, IndexError, ReaderOptions};
 use crate::model::{Manifest, MemberKind};
 use crate::seal::{self, Identities};
@@ -68,6 +68,9 @@ pub struct Source {
 }
 
 impl Source {
+    /// Largest manifest or status that is read, bytes.
+    pub const SMALL: u64 = super::SMALL;
+
     /// The backup with this manifest in the folder of this cluster.
     pub fn new(storage: Arc<dyn Storage>, cluster: String, manifest: Manifest) -> Self {
         Self { storage, cluster, manifest, keys: None }
@@ -141,8 +144,23 @@ impl Source {
         &self.cluster
     }
 
-    fn object(&self, name: &str) -> String {
+    /// The name of one of its objects in the storage.
+    pub fn object(&self, name: &str) -> String {
         object_name(&self.cluster, &self.manifest.id, name)
+    }
+
+    /// The manifest as it is stored. One that has changed since it was found is refused.
+    pub fn manifest_bytes(&self) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.storage.read_small(&self.object(MANIFEST), Self::SMALL)?;
+        match Manifest::parse(&bytes) {
+            Ok(manifest) if manifest == self.manifest => Ok(bytes),
+            _ => Err(self.read_failed(MANIFEST, io::Error::other("it was replaced meanwhile")).into()),
+        }
+    }
+
+    /// `status.json` as it is stored, where there is one that can be read.
+    pub fn status_bytes(&self) -> Option<Vec<u8>> {
+        self.storage.read_small(&self.object(STATUS), Self::SMALL).ok()
     }
 
     /// The error for a read of an object that failed, with the place of the object.

@@ -5,7 +5,8 @@ use thiserror::Error;
 
 use super::{CommandError, Context};
 use crate::config::{
-    ConfigError, DefaultsArgs, OptionFileError, OptionFiles, Origin, Settings, SettingsOverrides, environment,
+    ConfigError, DefaultsArgs, OptionFileError, OptionFiles, Origin, RepositoryUrl, Settings,
+    SettingsOverrides, environment,
 };
 
 /// Where backups are, for every command.
@@ -52,18 +53,55 @@ impl CommonArgs {
         Ok((Context::open(settings)?, files))
     }
 
+    /// The settings of another repository than the one that `here` is about. It has the same, unless `suffix` names a
+    /// group for it; then those of that group, as `--defaults-group-suffix` would have them, and nothing of the
+    /// environment, whose variables cannot say which of the two they mean. `to` is its place, where the group does not
+    /// say it.
+    pub(super) fn other(
+        &self,
+        here: &Settings,
+        to: Option<&str>,
+        suffix: Option<&str>,
+    ) -> Result<Settings, CommandError> {
+        let repository: Option<RepositoryUrl> = to
+            .map(|to| to.parse().map_err(|error| CommandError::Usage(format!("--to: {error}"))))
+            .transpose()?;
+        let Some(suffix) = suffix else {
+            let repository = repository.unwrap_or_else(|| here.repository.clone());
+            return Ok(Settings { repository, ..here.clone() });
+        };
+        let files = OptionFiles::read(&self.defaults(Some(suffix))).map_err(Fault::from)?;
+        let group = format!("wsrep_sst_backup{suffix}");
+        if suffix.is_empty() || !files.has_group(&group) {
+            let problem =
+                format!("--to-defaults-group-suffix: no option file has a setting in a group [{group}]");
+            return Err(CommandError::Usage(problem));
+        }
+        let flags = SettingsOverrides::default();
+        let settings = Settings::resolve(&files, std::iter::empty(), &flags).map_err(Fault::from)?;
+        for warning in settings.warnings.iter().filter(|warning| !here.warnings.contains(warning)) {
+            log::warn!("{warning}");
+        }
+        let repository = repository.unwrap_or_else(|| settings.repository.clone());
+        Ok(Settings { repository, ..settings })
+    }
+
+    /// Where option files are.
+    fn defaults(&self, suffix: Option<&str>) -> DefaultsArgs {
+        DefaultsArgs {
+            defaults_file: self.defaults_file.clone(),
+            defaults_extra_file: self.defaults_extra_file.clone(),
+            group_suffix: suffix.map(str::to_owned),
+            no_defaults: false,
+        }
+    }
+
     /// Resolves files, environment and flags; touches no repository.
     pub(super) fn resolve(
         &self,
         add: impl FnOnce(&mut SettingsOverrides),
     ) -> Result<(OptionFiles, Settings), Fault> {
-        let defaults = DefaultsArgs {
-            defaults_file: self.defaults_file.clone(),
-            defaults_extra_file: self.defaults_extra_file.clone(),
-            group_suffix: self.defaults_group_suffix.clone(),
-            no_defaults: false,
-        };
-        let files = OptionFiles::read(&defaults)?;
+        let files = OptionFiles::read(&self.defaults(self.defaults_group_suffix.as_deref()))?;
         let mut flags = SettingsOverrides {
             repository: self.repository.clone(),
             cluster: self.cluster.clone(),

@@ -4,6 +4,7 @@ pub mod backup;
 mod backup_shown;
 pub mod check;
 mod common;
+pub mod copy;
 mod extracted;
 pub mod hold;
 pub mod list;
@@ -29,6 +30,7 @@ pub use common::CommonArgs;
 
 use crate::catalog::{Catalog, CatalogError, Selector, Source, SourceError};
 use crate::config::Settings;
+use crate::copy::CopyError;
 use crate::exit;
 use crate::metrics::{self, News, Scope};
 use crate::model::ManifestError;
@@ -153,6 +155,12 @@ impl From<SourceError> for CommandError {
             SourceError::Locked { .. } => Self::Usage(error.to_string()),
             SourceError::Storage(_) => Self::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<CopyError> for CommandError {
+    fn from(error: CopyError) -> Self {
+        if error.is_damage() { Self::Damaged(error.to_string()) } else { Self::Failed(error.to_string()) }
     }
 }
 

@@ -305,6 +305,10 @@ impl Gathered {
         };
         let plain = value.map_or(Said::Bare, |text| Said::Text(Secret::from(text.to_owned())));
         if let Some(slot) = position(name) {
+            // A group for another repository must be able to do without what the first one has set.
+            if value == Some("") && name.starts_with("s3-") && self.slots[slot].take().is_some() {
+                return Ok(());
+            }
             let before = self.slots[slot].replace((plain, origin));
             if let Some((said, from)) = before.filter(|_| LISTS.contains(&name)) {
                 self.earlier.push((NAMES[slot], said, from));

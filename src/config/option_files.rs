@@ -174,6 +174,11 @@ impl OptionFiles {
         self.settings.iter().filter(|setting| wanted(&setting.group)).collect()
     }
 
+    /// Whether anything stands in this group.
+    pub fn has_group(&self, name: &str) -> bool {
+        self.settings.iter().any(|setting| setting.group.eq_ignore_ascii_case(name))
+    }
+
     /// What a person should know: files that were ignored, directives that had no effect. One line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -456,3 +456,15 @@ fn a_metrics_file_that_nobody_would_read_is_told() {
     let warnings = from_file("metrics-file=/var/x.txt").unwrap().warnings;
     assert_eq!(warnings, ["metrics-file '/var/x.txt' does not end in .prom: node_exporter does not read it"]);
 }
+
+#[test]
+fn an_empty_s3_setting_takes_back_an_earlier_one() {
+    let settings = from_file("s3-ca-file=/x\ns3-endpoint=https://h\ns3-ca-file=").unwrap();
+    assert_eq!((settings.s3.ca_file, settings.s3.endpoint), (None, Some("https://h".into())));
+    let settings = from_file("s3-ca-file=/x\ns3-ca-file=\ns3-ca-file=/y").unwrap();
+    assert_eq!(settings.s3.ca_file, Some("/y".into()));
+    for (lines, line) in [("s3-ca-file=", 2), ("s3-ca-file=/x\ns3-ca-file=\ns3-ca-file=", 4)] {
+        let error = from_file(lines).unwrap_err();
+        assert!(error.starts_with(&format!("{FILE} line {line}: s3-ca-file: is empty")), "{error}");
+    }
+}

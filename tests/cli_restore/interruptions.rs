@@ -185,7 +185,7 @@ fn a_bad_sector_anywhere_takes_everything_back() {
     let forge = Forge::new(ID).compression(Compression::None);
     let forge = forge.external("innodb_undo_directory", &undo, &undo.join("undo002"), "x");
     let memory = Memory::read(&forge.write(&folder.path().join("r")));
-    let request = Request { target, purpose: Purpose::Node, maps: Vec::new(), threads: 1 };
+    let request = Request { target, purpose: Purpose::Node, maps: Vec::new(), threads: 1, only: None };
     let limiter = Limiter::unlimited();
     let control = Control { progress: &|_| {}, interrupted: &AtomicBool::new(false), limiter: &limiter };
     let before = paths(&tree(folder.path()));

@@ -1,0 +1,269 @@
+//! `copy`: a second copy of a backup, or of all of them, in another repository.
+//!
+//! `--json` gives one object at the end: `from`, `to`, and `backups`, in the order in which they were dealt with: `id`,
+//! `cluster_folder`, `bytes` (of archive and index), `ms`, `outcome` (`copied`, `already_there`, `removed` by somebody
+//! meanwhile, `damaged`, `failed`) and `error` (why, or null). What is beside `copied` and `already_there` comes with
+//! `--all` only: with one backup the command ends with the error instead. `not_tried` counts those that are behind an
+//! error that would meet all of them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, removed};
+use crate::catalog::{Catalog, Record, Selector, Source};
+use crate::config::{RepositoryUrl, Settings};
+use crate::copy::{CopyError, Outcome, copy, stored_bytes};
+use crate::model::BackupId;
+use crate::priority;
+use crate::storage::{self, Storage};
+use crate::throttle::Limiter;
+use crate::ui::{Bar, bytes, duration_ms};
+
+/// Arguments of `copy`.
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// Backup ID, or 'latest'
+    #[arg(value_name = "ID", required_unless_present_any = ["target_time", "all"])]
+    id: Option<String>,
+    /// The newest backup taken at or before this time, e.g. 2026-11-20T11:30:00Z
+    #[arg(long, value_name = "RFC3339", conflicts_with = "id")]
+    target_time: Option<String>,
+    /// Every complete backup that the other repository does not have, the newest first
+    #[arg(long, conflicts_with_all = ["id", "target_time"])]
+    all: bool,
+    /// The other repository: a directory, or s3://bucket/prefix
+    #[arg(long, value_name = "REPOSITORY", required_unless_present = "to_defaults_group_suffix")]
+    to: Option<String>,
+    /// The other repository has its settings in the group [wsrep_sst_backup<SUFFIX>]: what every command uses with
+    /// --defaults-group-suffix=SUFFIX. Without it, it has those of this one
+    #[arg(long, value_name = "SUFFIX")]
+    to_defaults_group_suffix: Option<String>,
+    /// Copy no more bytes a second, e.g. 50M; 'none' is no limit [default: the setting of that name]
+    #[arg(long, value_name = "RATE")]
+    limit_rate: Option<String>,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl CopyArgs {
+    /// The backup that is meant; none for all of them.
+    fn selector(&self) -> Result<Option<Selector>, CommandError> {
+        if self.all {
+            return Ok(None);
+        }
+        let id = IdArgs { id: self.id.clone(), target_time: self.target_time.clone() };
+        id.selector().map(Some)
+    }
+
+    /// Opens the other repository, which must be there and be another one.
+    fn target(&self, here: &Settings) -> Result<Arc<dyn Storage>, CommandError> {
+        let settings =
+            self.common.other(here, self.to.as_deref(), self.to_defaults_group_suffix.as_deref())?;
+        if is_same(here, &settings) {
+            return Err(CommandError::Usage(format!(
+                "'{}' is the repository that the backups are in: name the other one with --to, or as 'repository' in \
+                 the group of --to-defaults-group-suffix",
+                settings.repository
+            )));
+        }
+        let storage = storage::open(&settings)?;
+        storage.probe().map_err(|error| {
+            CommandError::Failed(format!("{error} (--to names it; a directory must be there before)"))
+        })?;
+        Ok(storage)
+    }
+}
+
+/// Whether two settings lead to one place.
+fn is_same(here: &Settings, there: &Settings) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match (&here.repository, &there.repository) {
+        (RepositoryUrl::Directory(one), RepositoryUrl::Directory(other)) => real(one) == real(other),
+        (one, other) => one == other && here.s3.endpoint == there.s3.endpoint,
+    }
+}
+
+/// Runs `copy`.
+pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
+    let selector = args.selector()?;
+    let (context, _) = args.common.context_with(|flags| flags.limit_rate.clone_from(&args.limit_rate))?;
+    let target = args.target(&context.settings)?;
+    if context.settings.low_priority {
+        priority::lower();
+    }
+    let interrupted = interruption();
+    let limiter = context.throttle(&interrupted).repository;
+    let work = Work { target, limiter, interrupted };
+    let (from, to) = (context.storage.location(), work.target.location());
+    if let Some(selector) = selector {
+        let row = work.copy(context.find(&selector)?);
+        if let Some(Words(error)) = row.error {
+            return Err(error);
+        }
+        if args.json {
+            return print_json(&json!({ "from": from, "to": to, "backups": [row], "not_tried": 0 }));
+        }
+        return print(&row.as_text(&to));
+    }
+    let (rows, not_tried) = work.copy_all(&context, args.json)?;
+    if args.json {
+        print_json(&json!({ "from": from, "to": to, "backups": rows, "not_tried": not_tried }))?;
+    } else {
+        print(&ending(&rows, not_tried, &from, &to))?;
+    }
+    verdict(&rows, not_tried)
+}
+
+/// What has become of one backup.
+#[derive(Debug, Serialize)]
+struct Row {
+    id: BackupId,
+    cluster_folder: String,
+    bytes: u64,
+    ms: u64,
+    outcome: &'static str,
+    error: Option<Words>,
+    /// The same would meet the others.
+    #[serde(skip)]
+    is_of_all: bool,
+}
+
+/// An error that is told as its text.
+#[derive(Debug)]
+struct Words(CommandError);
+
+impl Serialize for Words {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+impl Row {
+    fn as_text(&self, to: &str) -> String {
+        let Self { id, bytes: size, ms, .. } = self;
+        if self.outcome == "already_there" {
+            return format!("Backup {id} is in '{to}' already.\n");
+        }
+        format!("Backup {id} is copied to '{to}': {} in {}.\n", bytes(*size), duration_ms(*ms))
+    }
+}
+
+/// Where to, and until when.
+struct Work {
+    target: Arc<dyn Storage>,
+    /// One for what is read is one for what is written.
+    limiter: Arc<Limiter>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn copy(&self, source: Source) -> Row {
+        let source = &source.limited(Arc::clone(&self.limiter));
+        let (manifest, started) = (source.manifest(), Instant::now());
+        let size = stored_bytes(manifest);
+        let bar = Bar::new("copying", size);
+        let outcome = copy(source, &self.target, Timestamp::now(), &|done| bar.set(done), &self.interrupted);
+        drop(bar);
+        let is_of_all = outcome.as_ref().is_err_and(|error| !error.is_of_one_backup());
+        let was_removed = outcome.as_ref().is_err_and(CopyError::may_be_removal) && source.is_removed();
+        let (outcome, error) = match outcome {
+            Ok(Outcome::Copied) => ("copied", None),
+            Ok(Outcome::AlreadyThere) => ("already_there", None),
+            Err(_) if was_removed => ("removed", Some(removed(source))),
+            Err(error) if error.is_damage() => ("damaged", Some(error.into())),
+            Err(error) => ("failed", Some(error.into())),
+        };
+        Row {
+            id: manifest.id.clone(),
+            cluster_folder: source.cluster().to_owned(),
+            bytes: size,
+            ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            outcome,
+            error: error.map(Words),
+            is_of_all: is_of_all && !was_removed,
+        }
+    }
+
+    /// The newest first: where the line is slow, that is the one that is missed most. Each is told when it is done.
+    fn copy_all(&self, context: &Context, quiet: bool) -> Result<(Vec<Row>, usize), CommandError> {
+        let records = Catalog::read(context.storage.as_ref(), context.cluster())?.records;
+        let mut rows: Vec<Row> = Vec::new();
+        let count = records.len();
+        for Record { cluster, id, manifest } in records.into_iter().rev() {
+            let row = match manifest {
+                Ok(manifest) => self.copy(Source::new(Arc::clone(&context.storage), cluster, manifest)),
+                Err(error) => {
+                    let error = CommandError::from(error);
+                    let outcome =
+                        if matches!(error, CommandError::Damaged(_)) { "damaged" } else { "failed" };
+                    let (bytes, ms, error) = (0, 0, Some(Words(error)));
+                    Row { id, cluster_folder: cluster, bytes, ms, outcome, error, is_of_all: false }
+                }
+            };
+            match (&row.error, row.outcome) {
+                (Some(Words(error)), "removed") => log::warn!("{error}"),
+                (Some(Words(error)), _) => log::error!("{error}"),
+                (None, "copied") if !quiet => {
+                    let Row { id, bytes: size, ms, .. } = &row;
+                    print(&format!("copied  {id}  {} in {}\n", bytes(*size), duration_ms(*ms)))?;
+                }
+                (None, _) => {}
+            }
+            let ends_here = row.is_of_all;
+            rows.push(row);
+            if ends_here {
+                break;
+            }
+        }
+        let not_tried = count - rows.len();
+        Ok((rows, not_tried))
+    }
+}
+
+fn counted(rows: &[Row], outcome: &str) -> usize {
+    rows.iter().filter(|row| row.outcome == outcome).count()
+}
+
+/// One line for all of them.
+fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> String {
+    if rows.is_empty() {
+        return format!("There are no backups in '{from}'.\n");
+    }
+    let copied = rows.iter().filter(|row| row.outcome == "copied");
+    let size = copied.fold(0, |sum, row| row.bytes.saturating_add(sum));
+    let mut parts = vec![
+        format!("{} copied to '{to}' ({})", counted(rows, "copied"), bytes(size)),
+        format!("{} there already", counted(rows, "already_there")),
+    ];
+    for (count, words) in [
+        (counted(rows, "removed"), "removed meanwhile"),
+        (counted(rows, "damaged"), "DAMAGED"),
+        (counted(rows, "failed"), "FAILED"),
+        (not_tried, "not tried"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {words}"));
+        }
+    }
+    format!("Backups: {}.\n", parts.join(", "))
+}
+
+fn verdict(rows: &[Row], not_tried: usize) -> Result<(), CommandError> {
+    if counted(rows, "damaged") > 0 {
+        return Err(CommandError::DamageShown);
+    }
+    if counted(rows, "failed") + not_tried > 0 {
+        return Err(CommandError::Shown);
+    }
+    Ok(())
+}

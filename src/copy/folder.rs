@@ -1,0 +1,192 @@
+//! The folder of the copy: whose it is, what makes a backup of it, and how it goes again.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{CopyError, objects, stored_bytes};
+use crate::catalog::{Damage, MANIFEST, SILENCE, STATUS, Source, read_status};
+use crate::model::{Manifest, State};
+use crate::storage::{Storage, StorageError};
+
+/// Bytes beside archive and index: manifest, status, and what a file system needs for them.
+const SMALL_THINGS: u64 = 1 << 20;
+
+/// The place of a copy that is not begun.
+pub(super) struct Folder<'a> {
+    source: &'a Source,
+    target: &'a Arc<dyn Storage>,
+}
+
+impl<'a> Folder<'a> {
+    pub(super) fn new(source: &'a Source, target: &'a Arc<dyn Storage>) -> Self {
+        Self { source, target }
+    }
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.source.cluster(), self.source.manifest().id)
+    }
+
+    /// Whether this backup is there already, whole as far as sizes tell. Another one by its name is an error.
+    pub(super) fn has(&self, manifest: &[u8]) -> Result<bool, CopyError> {
+        let there = match self.target.read_small(&self.source.object(MANIFEST), Source::SMALL) {
+            Ok(there) => there,
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(CopyError::Target(error)),
+        };
+        let (id, place) = (self.source.manifest().id.clone(), self.target.location());
+        if there != manifest {
+            return Err(CopyError::Other { id, place, what: difference(self.source.manifest(), &there) });
+        }
+        match self.misses().map_err(CopyError::Target)? {
+            Some(damage) => Err(CopyError::DamagedThere { id, place, damage }),
+            None => Ok(true),
+        }
+    }
+
+    /// The first object that is not there in the size that the manifest says.
+    fn misses(&self) -> Result<Option<Damage>, StorageError> {
+        let there = self.target.objects(&self.name())?;
+        let damage = objects(self.source.manifest()).into_iter().find_map(|object| {
+            let what = match there.iter().find(|found| found.name == object.name) {
+                None => "it is missing".to_owned(),
+                Some(found) if found.bytes != object.bytes => {
+                    format!("it has {} bytes, the manifest says {}", found.bytes, object.bytes)
+                }
+                Some(_) => return None,
+            };
+            Some(Damage { object: object.name.to_owned(), what })
+        });
+        Ok(damage)
+    }
+
+    /// Refuses what cannot fit, as far as the storage tells.
+    pub(super) fn has_room(&self) -> Result<(), CopyError> {
+        let needed = stored_bytes(self.source.manifest()).saturating_add(SMALL_THINGS);
+        match self.target.free_bytes().map_err(CopyError::Target)? {
+            Some(free) if free < needed => {
+                let (id, place) = (self.source.manifest().id.clone(), self.target.location());
+                Err(CopyError::NoRoom { id, place, needed, free })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the folder, or takes over what a copy that was killed has left.
+    pub(super) fn take(self, now: Timestamp) -> Result<Made<'a>, CopyError> {
+        let name = self.name();
+        if !self.target.claim(&name).map_err(CopyError::Target)? {
+            self.nobody_is_at_work(&name, now)?;
+        }
+        Ok(Made { folder: self, is_published: false, is_kept: false })
+    }
+
+    /// Refuses a folder that somebody may be at work on.
+    fn nobody_is_at_work(&self, name: &str, now: Timestamp) -> Result<(), CopyError> {
+        let (cluster, id) = (self.source.cluster(), &self.source.manifest().id);
+        let status = read_status(self.target.as_ref(), cluster, id);
+        if status.as_ref().is_some_and(|status| matches!(status.state, State::Failed | State::Done)) {
+            return Ok(());
+        }
+        let written = self.target.last_written(name).map_err(CopyError::Target)?;
+        let Some(last) = status.map(|status| status.updated).max(written) else { return Ok(()) };
+        // A clock that is behind is no silence.
+        let ago = now.duration_since(last);
+        if ago > SILENCE {
+            return Ok(());
+        }
+        Err(CopyError::Busy { id: id.clone(), place: self.target.location(), ago: ago.as_secs() })
+    }
+}
+
+/// A folder that is ours. Dropping it removes what is in it, unless it is kept.
+pub(super) struct Made<'a> {
+    folder: Folder<'a>,
+    is_published: bool,
+    is_kept: bool,
+}
+
+impl Made<'_> {
+    /// Lets the manifest appear, and looks once more at what it speaks of.
+    pub(super) fn publish(&mut self, manifest: &[u8]) -> Result<(), CopyError> {
+        let Folder { source, target } = self.folder;
+        self.is_published = true;
+        target.put(&source.object(MANIFEST), manifest).map_err(CopyError::Target)?;
+        match self.folder.misses().map_err(CopyError::Target)? {
+            None => Ok(()),
+            Some(Damage { object, what }) => Err(CopyError::Vanished {
+                id: source.manifest().id.clone(),
+                place: target.location(),
+                what: format!("{object}: {what}"),
+            }),
+        }
+    }
+
+    /// It is a backup now. What is still to be said of it is no reason to take it back.
+    pub(super) fn keep(mut self) {
+        self.is_kept = true;
+        let Folder { source, target } = self.folder;
+        let name = source.object(STATUS);
+        let told = match source.status_bytes() {
+            Some(status) => target.put(&name, &status),
+            None => target.remove(&name),
+        };
+        if let Err(error) = told {
+            log::warn!("{error}; the copy is complete all the same");
+        }
+    }
+
+    /// Removes the manifest first, the folder last.
+    fn take_back(&self) -> Result<(), StorageError> {
+        let Folder { source, target } = self.folder;
+        let manifest = source.object(MANIFEST);
+        if !self.is_published {
+            match target.read_small(&manifest, Source::SMALL) {
+                Err(error) if error.is_not_found() => {}
+                // Somebody else has made a backup of it meanwhile.
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        target.remove(&manifest)?;
+        for object in objects(source.manifest()).iter().rev() {
+            target.remove(&source.object(object.name))?;
+        }
+        target.remove(&source.object(STATUS))?;
+        match target.remove_folder(&self.folder.name()) {
+            // Something that is not ours is in it.
+            Err(error) if error.cause().kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept
+            && let Err(error) = self.take_back()
+        {
+            log::warn!("{error}; 'prune' of that repository sweeps what is left when it is a day old");
+        }
+    }
+}
+
+/// In what another manifest differs, in words.
+fn difference(here: &Manifest, there: &[u8]) -> String {
+    let there = match Manifest::parse(there) {
+        Ok(there) => there,
+        Err(error) => return format!("its manifest cannot be used: {error}"),
+    };
+    let pairs = [
+        ("id", here.id.to_string(), there.id.to_string()),
+        ("cluster", here.cluster.clone(), there.cluster.clone()),
+        ("position", here.gtid.position(), there.gtid.position()),
+        ("archive's SHA-256", here.archive.sha256.clone(), there.archive.sha256.clone()),
+        ("index's SHA-256", here.index.sha256.clone(), there.index.sha256.clone()),
+    ];
+    let first = pairs.into_iter().find(|(_, here, there)| here != there);
+    first.map_or_else(
+        || "its manifest has other bytes".to_owned(),
+        |(what, here, there)| format!("its {what} is {there}, not {here}"),
+    )
+}

@@ -1,0 +1,84 @@
+//! `status.json` of a copy that goes on: whoever looks at the folder sees that somebody is at work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::stored_bytes;
+use crate::catalog::{STATUS, Source};
+use crate::model::{Manifest, State, Status};
+use crate::storage::{Storage, StorageError};
+
+/// How often it is written: far below the silence after which somebody is taken for dead ([`crate::catalog::SILENCE`]).
+const EVERY: Duration = Duration::from_secs(10);
+
+/// A thread that tells how the copy gets on, until this is dropped.
+pub(super) struct KeepAlive {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl KeepAlive {
+    /// Writes the first status; a storage that does not take it would take nothing else.
+    pub(super) fn start(
+        source: &Source,
+        target: &Arc<dyn Storage>,
+        copied: Arc<AtomicU64>,
+    ) -> Result<Self, StorageError> {
+        let (manifest, name) = (source.manifest().clone(), source.object(STATUS));
+        write(target.as_ref(), &name, &manifest, 0)?;
+        let target = Arc::clone(target);
+        let (stop, stopped) = channel::<()>();
+        let tell = move || {
+            let mut is_told = false;
+            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                let outcome = write(target.as_ref(), &name, &manifest, copied.load(Ordering::Relaxed));
+                if let Err(error) = outcome
+                    && !std::mem::replace(&mut is_told, true)
+                {
+                    log::warn!("{error}");
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("status".into()).spawn(tell);
+        let thread = thread.map_err(|cause| StorageError::new("keep", STATUS, cause))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        self.stop = None;
+        // What it writes now would come behind what is written next.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a donor would say at the same point: the data is taken, and is being stored.
+fn write(target: &dyn Storage, name: &str, manifest: &Manifest, copied: u64) -> Result<(), StorageError> {
+    let status = Status {
+        id: manifest.id.clone(),
+        cluster: manifest.cluster.clone(),
+        node: manifest.node.clone(),
+        request: manifest.request.clone(),
+        state: State::Publishing,
+        started: manifest.started,
+        updated: Timestamp::now(),
+        pid: std::process::id(),
+        bytes_done: copied,
+        bytes_total: Some(stored_bytes(manifest)),
+        frozen_ms: Some(manifest.frozen_ms),
+        gtid: Some(manifest.gtid.clone()),
+        error: None,
+    };
+    let mut bytes =
+        serde_json::to_vec_pretty(&status).map_err(|error| StorageError::new("write", name, error.into()))?;
+    bytes.push(b'\n');
+    target.put(name, &bytes)
+}

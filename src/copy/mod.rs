@@ -1,0 +1,300 @@
+//! A second copy of a backup, in another repository.
+//!
+//! Archive and index are copied as they are stored, under the names that the manifest says: no key is needed for what is
+//! encrypted, and nothing is unpacked. Each byte goes from one storage to the other through one buffer; size and SHA-256
+//! are compared with the manifest on the way.
+//!
+//! # Order
+//!
+//! As a donor does: the folder is claimed, `status.json` says that somebody is at work, then index, archive, and the
+//! manifest last, byte for byte the same. So a copy is complete or not there. What fails takes back what it has made; what
+//! is killed leaves a folder without a manifest, which the next `copy` takes over and `prune` sweeps. At the end
+//! `status.json` is that of the source: the two folders are the same, but for `hold.json` and `verify.json`.
+//!
+//! **What `verify` has found** is about the bytes of one storage, and is not copied. **Holds** are not either. A hold is somebody's word about one folder of one repository, and only who looks after the
+//! other one knows what is to stay there: a hold that came along would keep a backup for ever where nobody has set it and
+//! nobody looks for it.
+//!
+//! # Company
+//!
+//! | meanwhile | what becomes of the copy |
+//! |---|---|
+//! | `prune` removes the backup here | what was read before is whole; else the reading fails, and [`Source::is_removed`] tells why |
+//! | `prune` runs there | leaves the folder alone: `status.json` is never a day old while somebody copies |
+//! | another `copy` of the same backup | refuses while [`Busy`](CopyError::Busy) is true; both write the same bytes anyway |
+//! | somebody removes what was copied | is seen behind the manifest, which is taken back then |
+
+mod folder;
+mod keep_alive;
+
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use self::folder::Folder;
+use self::keep_alive::KeepAlive;
+use crate::archive::hex;
+use crate::catalog::{Damage, Source, SourceError};
+use crate::model::{BackupId, Manifest};
+use crate::storage::{ObjectReader, ObjectWriter, Storage, StorageError};
+
+/// Bytes on their way between two looks at the interruption.
+const CHUNK: usize = 256 << 10;
+
+/// What has become of a copy that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is there now.
+    Copied,
+    /// The same manifest was there already, and the objects in the sizes that it says.
+    AlreadyThere,
+}
+
+/// Why there is no copy.
+#[derive(Debug, Error)]
+pub enum CopyError {
+    /// The backup cannot be read, or is damaged.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The other storage.
+    #[error(transparent)]
+    Target(StorageError),
+    /// A backup of this name is there, and is another one.
+    #[error(
+        "there is another backup '{id}' in '{place}': {what}; move one of the two to a repository of its own"
+    )]
+    Other {
+        /// The name of both.
+        id: BackupId,
+        /// The other repository.
+        place: String,
+        /// In what they differ.
+        what: String,
+    },
+    /// It is there already, and damaged.
+    #[error(
+        "the copy of backup '{id}' in '{place}' is damaged: {}: {}; remove its folder there, and copy it again",
+        .damage.object, .damage.what
+    )]
+    DamagedThere {
+        /// The backup.
+        id: BackupId,
+        /// The other repository.
+        place: String,
+        /// What is wrong.
+        damage: Damage,
+    },
+    /// Somebody else may be at work on the same folder.
+    #[error(
+        "somebody is at work on backup '{id}' in '{place}', and was last heard of {ago} s ago; where that program was \
+         killed, try again in a minute"
+    )]
+    Busy {
+        /// The backup.
+        id: BackupId,
+        /// The other repository.
+        place: String,
+        /// Seconds since it was heard of; negative for a clock that is ahead.
+        ago: i64,
+    },
+    /// It would not fit.
+    #[error(
+        "'{place}' has {} MiB free, backup '{id}' needs {} MiB there; nothing was written", .free >> 20, .needed >> 20
+    )]
+    NoRoom {
+        /// The backup.
+        id: BackupId,
+        /// The other repository.
+        place: String,
+        /// Bytes of its objects.
+        needed: u64,
+        /// Bytes that can be stored.
+        free: u64,
+    },
+    /// What was copied was not there any more when the manifest was.
+    #[error(
+        "backup '{id}' was removed from '{place}' while it was copied: {what}; nothing of it is left there"
+    )]
+    Vanished {
+        /// The backup.
+        id: BackupId,
+        /// The other repository.
+        place: String,
+        /// What was missed.
+        what: String,
+    },
+    /// Ctrl-C or SIGTERM.
+    #[error("interrupted: nothing of backup '{id}' is left in '{place}'")]
+    Interrupted {
+        /// The backup.
+        id: BackupId,
+        /// The other repository.
+        place: String,
+    },
+}
+
+impl CopyError {
+    /// Whether a backup, here or there, is not what was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_damage(),
+            Self::DamagedThere { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
+    pub fn may_be_removal(&self) -> bool {
+        matches!(self, Self::Source(_))
+    }
+
+    /// Whether the next backup may fare better.
+    pub fn is_of_one_backup(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Other { .. } | Self::Busy { .. } | Self::Vanished { .. })
+    }
+}
+
+/// Bytes of a backup's objects.
+pub fn stored_bytes(manifest: &Manifest) -> u64 {
+    manifest.archive.bytes.saturating_add(manifest.index.bytes)
+}
+
+/// An object of a backup, by its manifest.
+struct Object<'a> {
+    name: &'a str,
+    bytes: u64,
+    sha256: &'a str,
+}
+
+/// The small one first: what is wrong with it is known before the large one is on its way.
+fn objects(manifest: &Manifest) -> [Object<'_>; 2] {
+    let (archive, index) = (&manifest.archive, &manifest.index);
+    [
+        Object { name: &index.name, bytes: index.bytes, sha256: &index.sha256 },
+        Object { name: &archive.name, bytes: archive.bytes, sha256: &archive.sha256 },
+    ]
+}
+
+/// Copies a backup into the folder of the same names in `target`. `progress` is told the bytes that are copied.
+pub fn copy(
+    source: &Source,
+    target: &Arc<dyn Storage>,
+    now: Timestamp,
+    progress: &dyn Fn(u64),
+    interrupted: &AtomicBool,
+) -> Result<Outcome, CopyError> {
+    let manifest = source.manifest_bytes()?;
+    let folder = Folder::new(source, target);
+    if folder.has(&manifest)? {
+        return Ok(Outcome::AlreadyThere);
+    }
+    if let Some(damage) = source.check_sizes().map_err(SourceError::from)?.into_iter().next() {
+        return Err(source.damaged(damage.object, damage.what).into());
+    }
+    folder.has_room()?;
+    // From here on it takes back what it has made, unless it is told to keep it.
+    let mut made = folder.take(now)?;
+    let work = Work { source, target, copied: Arc::default(), progress, interrupted };
+    let alive = KeepAlive::start(source, target, Arc::clone(&work.copied)).map_err(CopyError::Target)?;
+    for object in objects(source.manifest()) {
+        work.object(&object)?;
+    }
+    drop(alive);
+    made.publish(&manifest)?;
+    made.keep();
+    Ok(Outcome::Copied)
+}
+
+/// The way from one storage to the other.
+struct Work<'a> {
+    source: &'a Source,
+    target: &'a Arc<dyn Storage>,
+    copied: Arc<AtomicU64>,
+    progress: &'a dyn Fn(u64),
+    interrupted: &'a AtomicBool,
+}
+
+impl Work<'_> {
+    /// One object, which is durable at the end, or not there.
+    fn object(&self, object: &Object<'_>) -> Result<(), CopyError> {
+        let from = match self.source.open_object(object.name) {
+            Err(error) if error.is_not_found() => {
+                return Err(self.source.damaged(object.name, "it is missing").into());
+            }
+            from => from.map_err(SourceError::from)?,
+        };
+        let name = self.source.object(object.name);
+        let mut to = self.target.create_large(&name, object.bytes).map_err(CopyError::Target)?;
+        self.stream(object, from, to.as_mut())?;
+        to.commit().map_err(CopyError::Target)?;
+        self.go_on()
+    }
+
+    /// Every byte, compared with the manifest. No more is read than the manifest says, and a byte to see that.
+    fn stream(
+        &self,
+        object: &Object<'_>,
+        from: Box<dyn ObjectReader>,
+        to: &mut dyn ObjectWriter,
+    ) -> Result<(), CopyError> {
+        let mut from = from.take(object.bytes.saturating_add(1));
+        let mut sha = Sha256::new();
+        let mut read = 0u64;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            self.go_on()?;
+            let count = match from.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    return Err(SourceError::from(self.source.read_failed(object.name, error)).into());
+                }
+            };
+            sha.update(&chunk[..count]);
+            to.write_all(&chunk[..count]).map_err(|error| self.write_failed(object.name, error))?;
+            read += count as u64;
+            let copied = self.copied.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
+            (self.progress)(copied);
+        }
+        let what = match read.cmp(&object.bytes) {
+            Equal => {
+                let found = hex(&sha.finalize());
+                if found == object.sha256 {
+                    return Ok(());
+                }
+                format!("its SHA-256 is {found}, the manifest says {}", object.sha256)
+            }
+            Less => format!("it has {read} bytes, the manifest says {}", object.bytes),
+            Greater => format!("it has more than the {} bytes that the manifest says", object.bytes),
+        };
+        Err(self.source.damaged(object.name, what).into())
+    }
+
+    fn go_on(&self) -> Result<(), CopyError> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            let id = self.source.manifest().id.clone();
+            return Err(CopyError::Interrupted { id, place: self.target.location() });
+        }
+        Ok(())
+    }
+
+    fn write_failed(&self, name: &str, cause: std::io::Error) -> CopyError {
+        // Storages put their own error, which names the place, inside.
+        match cause.downcast::<StorageError>() {
+            Ok(error) => CopyError::Target(error),
+            Err(cause) => {
+                let place = format!("{}/{}", self.target.location(), self.source.object(name));
+                CopyError::Target(StorageError::new("write", place, cause))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! `copy`: a second repository with the same backups, or nothing of them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jiff::{SignedDuration, Timestamp};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use support::cli::forge::{Forge, adopt_archive, edit_manifest, put_object, status};
+use support::cli::tree::{Entry, tree};
+use support::cli::{Cli, SmallDisk, cli, open_folder};
+
+/// The name of a backup that began so many days and one hour ago.
+fn ago(days: i64) -> String {
+    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
+    format!("{}_n1", at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// Two repositories beside each other; the first one has these backups.
+struct Two {
+    folder: tempfile::TempDir,
+}
+
+impl Two {
+    fn new(ids: &[String]) -> Self {
+        let two = Self { folder: open_folder() };
+        for side in [two.here(), two.there()] {
+            fs::create_dir(side).unwrap();
+        }
+        for id in ids {
+            let backup = Forge::new(id).write(&two.here());
+            fs::write(backup.join("status.json"), status(id, "done", None).to_string()).unwrap();
+        }
+        two
+    }
+
+    fn here(&self) -> PathBuf {
+        self.folder.path().join("here")
+    }
+
+    fn there(&self) -> PathBuf {
+        self.folder.path().join("there")
+    }
+
+    /// The object of a backup in the first one.
+    fn object(&self, id: &str, name: &str) -> PathBuf {
+        self.here().join("c").join(id).join(name)
+    }
+
+    fn copy(&self, line: &str) -> Cli {
+        cli(&format!("copy {line}")).on(&self.here()).to(&self.there())
+    }
+
+    /// Ids in the second one.
+    fn copied(&self) -> Vec<String> {
+        let list = cli("list --json").on(&self.there()).run().json();
+        assert_eq!(list["incomplete"], json!([]));
+        list["backups"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Names and contents of everything below a folder.
+fn contents(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    tree(root).into_iter().map(|(path, Entry { content, .. })| (path, content)).collect()
+}
+
+#[test]
+fn a_copy_is_the_same_and_can_be_verified_and_restored() {
+    let ids = [3, 2, 1].map(ago);
+    let two = Two::new(&ids);
+    cli("hold").arg(&ids[2]).on(&two.here()).run().done();
+    let said = two.copy("latest").run();
+    let place = two.there();
+    let begin = format!("Backup {} is copied to '{}': ", ids[2], place.display());
+    assert!(said.done().starts_with(&begin) && said.stdout.contains(" KiB in "), "{}", said.stdout);
+    assert_eq!(two.copied(), ids[2..]);
+    let again = two.copy(&ids[2]).run();
+    assert_eq!(again.done(), format!("Backup {} is in '{}' already.\n", ids[2], place.display()));
+    cli("verify latest").on(&place).run().done();
+    let target = two.folder.path().join("data");
+    let restored = cli("restore latest --as standalone").on(&place).to(&target).run();
+    assert_eq!(restored.status, Some(0), "{}", restored.stderr);
+
+    let json = two.copy(&format!("--json --target-time {}", time_of(&two, &ids[0]))).run().json();
+    let row = &json["backups"][0];
+    assert_eq!(
+        (&row["id"], &row["outcome"], &row["error"]),
+        (&json!(ids[0]), &json!("copied"), &Value::Null)
+    );
+    assert_eq!((&row["cluster_folder"], &json["to"]), (&json!("c"), &json!(place)));
+    let all = two.copy("--all").run();
+    let lines: Vec<&str> = all.done().lines().collect();
+    assert!(lines[0].starts_with(&format!("copied  {}  ", ids[1])) && lines.len() == 2, "{lines:?}");
+    assert!(lines[1].starts_with(&format!("Backups: 1 copied to '{}' (", place.display())), "{lines:?}");
+    assert!(lines[1].ends_with("), 2 there already."), "{lines:?}");
+    // Everything is the same, but for the hold.
+    fs::remove_file(two.object(&ids[2], "hold.json")).unwrap();
+    assert_eq!(contents(&two.there()), contents(&two.here()));
+    let json = two.copy("--all --json").run().json();
+    let order: Vec<&Value> = json["backups"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!(order, [&json!(ids[2]), &json!(ids[1]), &json!(ids[0])]);
+    assert!(json["backups"].as_array().unwrap().iter().all(|row| row["outcome"] == "already_there"));
+}
+
+fn time_of(two: &Two, id: &str) -> String {
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(two.object(id, "manifest.json")).unwrap()).unwrap();
+    manifest["frozen_at"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_encrypted_is_copied_without_a_key() {
+    let id = ago(0);
+    let two = Two::new(std::slice::from_ref(&id));
+    edit_manifest(&two.object(&id, ""), |manifest| {
+        manifest["archive"]["encryption"] = "age".into();
+        manifest["archive"]["recipients"] = json!(["age1x"]);
+        manifest["archive"]["name"] = "backup.tar.zst.age".into();
+        manifest["index"]["name"] = "index.json.zst.age".into();
+    });
+    for name in ["backup.tar.zst", "index.json.zst"] {
+        fs::rename(two.object(&id, name), two.object(&id, &format!("{name}.age"))).unwrap();
+    }
+    two.copy("latest").run().done();
+    assert_eq!(contents(&two.there()), contents(&two.here()));
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_nothing_is_written() {
+    let id = ago(1);
+    let two = Two::new(std::slice::from_ref(&id));
+    let here = two.here();
+    assert_eq!(cli("copy latest").on(&here).run().status, Some(2));
+    for (to, status, words) in [
+        ("relative", 2, "--to: 'relative' is not an absolute path"),
+        ("gs://bucket", 2, "--to: 'gs://bucket': this version stores into"),
+        ("/nonexistent/copies", 1, "(--to names it; a directory must be there before)"),
+    ] {
+        cli("copy latest").on(&here).arg("--to").arg(to).run().fails_with(status, words);
+    }
+    let itself = two.folder.path().join("there/../here");
+    cli("copy latest").on(&here).to(&itself).run().fails_with(2, "is the repository that the backups are in");
+    two.copy("20261120T113452Z_n9").run().fails_with(3, "there is no backup '20261120T113452Z_n9'");
+    assert_eq!(contents(&two.there()), []);
+    assert_eq!(cli("copy --all").on(&two.there()).to(&here).run().done().lines().count(), 1);
+
+    two.copy("latest").run().done();
+    edit_manifest(&two.object(&id, ""), |manifest| manifest["gtid"]["seqno"] = 418.into());
+    let before = contents(&two.there());
+    two.copy("latest").run().fails_with(
+        1,
+        &format!("there is another backup '{id}' in '{}': its position is", two.there().display()),
+    );
+    let all = two.copy("--all").run();
+    assert_eq!(
+        (all.status, all.stdout.as_str()),
+        (
+            Some(1),
+            &*format!("Backups: 0 copied to '{}' (0 B), 0 there already, 1 FAILED.\n", two.there().display())
+        )
+    );
+    assert_eq!(contents(&two.there()), before);
+}
+
+#[test]
+fn what_is_damaged_is_not_copied_and_does_not_keep_the_others() {
+    let ids = [3, 2, 1, 0].map(ago);
+    let two = Two::new(&ids);
+    let path = two.object(&ids[3], "backup.tar.zst");
+    let mut archive = fs::read(&path).unwrap();
+    archive[1000] ^= 0x10;
+    fs::write(&path, archive).unwrap();
+    fs::write(two.object(&ids[2], "manifest.json"), "garbage").unwrap();
+    two.copy(&ids[3]).run().fails_with(4, "is damaged: backup.tar.zst: its SHA-256 is");
+    assert_eq!(contents(&two.there()), [("c".into(), vec![])]);
+    let all = two.copy("--all").run();
+    assert_eq!(all.status, Some(4));
+    assert!(all.stdout.ends_with("0 there already, 2 DAMAGED.\n"), "{}", all.stdout);
+    assert_eq!(all.stderr.lines().count(), 2, "{}", all.stderr);
+    assert_eq!(two.copied(), ids[..2]);
+    let json = two.copy("--all --json").run();
+    assert_eq!((json.status, json.stderr.lines().count()), (Some(4), 2));
+    let rows: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&rows["backups"][1]["outcome"], &rows["not_tried"]), (&json!("damaged"), &json!(0)));
+    assert!(rows["backups"][1]["error"].as_str().unwrap().contains("the manifest is damaged"), "{rows}");
+}
+
+#[test]
+fn the_other_repository_has_settings_of_its_own_in_a_group() {
+    let id = ago(1);
+    let two = Two::new(std::slice::from_ref(&id));
+    let cnf = two.folder.path().join("my.cnf");
+    let text = format!(
+        "[wsrep_sst_backup]\nrepository=/nonexistent\ns3-ca-file=/nonexistent\n\
+         [wsrep_sst_backup_offsite]\nrepository={}\ns3-ca-file=\nkeep-last=1\n",
+        two.there().display()
+    );
+    fs::write(&cnf, text).unwrap();
+    let with = |line: &str| cli(line).own_defaults().arg(format!("--defaults-file={}", cnf.display()));
+    // The environment speaks of the first one.
+    let from = |line: &str| with(line).env("WSREP_SST_BACKUP_REPOSITORY", two.here().display().to_string());
+    from("copy latest --to-defaults-group-suffix=_offsite").run().done();
+    assert_eq!(two.copied(), [id.clone()]);
+    let listed = with("list --defaults-group-suffix=_offsite").run();
+    assert!(listed.done().contains(&id), "{}", listed.stdout);
+    with("prune --dry-run --defaults-group-suffix=_offsite").run().done();
+    from("copy latest --to-defaults-group-suffix=_ofsite")
+        .run()
+        .fails_with(2, "no option file has a setting in a group [wsrep_sst_backup_ofsite]");
+    // The place may come from the flag.
+    let third = two.folder.path().join("third");
+    fs::create_dir(&third).unwrap();
+    from("copy latest --to-defaults-group-suffix=_offsite").to(&third).run().done();
+    assert_eq!(contents(&third), contents(&two.here()));
+}
+
+/// A backup whose archive takes a while: so many MiB.
+fn large(two: &Two, id: &str, mebibytes: usize) {
+    let folder = Forge::new(id).write(&two.here());
+    fs::write(folder.join("backup.tar.zst"), vec![7; mebibytes << 20]).unwrap();
+    adopt_archive(&folder);
+}
+
+/// Bytes of temporary files in the folder of a copy.
+fn on_the_way(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let hidden = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+    hidden.map(|entry| entry.metadata().map_or(0, |data| data.len())).sum()
+}
+
+#[test]
+fn one_that_is_stopped_leaves_nothing_and_one_that_is_killed_no_backup() {
+    let id = ago(1);
+    let two = Two::new(&[]);
+    large(&two, &id, 500);
+    let folder = two.there().join("c").join(&id);
+    let midway = || {
+        let mut running = two.copy("latest").start();
+        running.wait_for("the middle of the archive", || on_the_way(&folder) > 4 << 20);
+        running
+    };
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let running = midway();
+        running.signal(signal);
+        let place = two.there();
+        running
+            .finish()
+            .fails(1, &format!("interrupted: nothing of backup '{id}' is left in '{}'", place.display()));
+        assert_eq!(contents(&place), [("c".into(), vec![])]);
+    }
+    let running = midway();
+    running.signal(Signal::SIGKILL);
+    let killed = running.finish();
+    assert_eq!(killed.status, None);
+    assert!(on_the_way(&folder) > 0 && !folder.join("manifest.json").exists());
+    let list = cli("list").on(&two.there()).run();
+    assert!(
+        list.done().contains("There are no backups") && list.stdout.contains("publishing, last heard of"),
+        "{}",
+        list.stdout
+    );
+    two.copy("latest").run().fails_with(1, "where that program was killed, try again in a minute");
+    assert!(killed.peak_kib < 64 << 10, "{} KiB", killed.peak_kib);
+
+    // Two minutes later.
+    let past = (Timestamp::now() - SignedDuration::from_mins(2)).to_string();
+    let path = folder.join("status.json");
+    let mut status: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(status["state"], "publishing");
+    status["updated"] = json!(past);
+    fs::write(&path, status.to_string()).unwrap();
+    for entry in fs::read_dir(&folder).unwrap().flatten() {
+        let touched = Command::new("touch").args(["-d", &past]).arg(entry.path()).status();
+        assert!(touched.unwrap().success());
+    }
+    two.copy("latest").run().done();
+    assert_eq!(two.copied(), [id.clone()]);
+    // What is left of the killed one is for 'prune', a day later.
+    let plan = cli("prune --dry-run --keep-last 1").on(&two.there()).run();
+    assert!(plan.done().contains("temporary file, last written at"), "{}", plan.stdout);
+}
+
+#[test]
+fn no_more_bytes_a_second_are_copied_than_the_limit_allows() {
+    let two = Two::new(&[]);
+    large(&two, &ago(1), 2);
+    let begun = std::time::Instant::now();
+    two.copy("latest --limit-rate 1M").run().done();
+    assert!(begun.elapsed().as_millis() >= 2000, "{:?}", begun.elapsed());
+    assert_eq!(contents(&two.there()), contents(&two.here()));
+}
+
+#[test]
+fn a_repository_that_is_full_is_left_as_it_was() {
+    let (id, small) = (ago(1), ago(2));
+    let two = Two::new(std::slice::from_ref(&small));
+    large(&two, &id, 20);
+    let disk = SmallDisk::mount(&two.there(), 12);
+    two.copy("latest").run().fails_with(1, "MiB there; nothing was written");
+    assert_eq!(contents(&two.there()), []);
+    // The same would meet all others.
+    let all = two.copy("--all").run();
+    assert_eq!(all.status, Some(1));
+    assert!(all.stdout.ends_with("0 there already, 1 FAILED, 1 not tried.\n"), "{}", all.stdout);
+    two.copy(&small).run().done();
+    drop(disk);
+
+    // One that is full although it has bytes left: of its seven files the root and three folders are four.
+    let _disk = SmallDisk::mount(&two.there(), 64);
+    put_object(&two.there(), "other/x", "");
+    let limit = Command::new("mount").args(["-o", "remount,nr_inodes=7"]).arg(two.there()).status().unwrap();
+    assert!(limit.success());
+    two.copy("latest").run().fails_with(1, "No space left on device");
+    assert_eq!(contents(&two.there()).len(), 3, "{:?}", contents(&two.there()));
+}
+
+/// A real backup, by a real donor program.
+#[test]
+fn a_restored_copy_has_the_files_of_the_server() {
+    let server = support::ScriptedMysqld::new();
+    server.asks().run().assert_backed_up(&server);
+    let folder = open_folder();
+    let copies = folder.path().join("copies");
+    fs::create_dir(&copies).unwrap();
+    cli("copy latest").on(&server.repository()).to(&copies).run().done();
+    assert_eq!(contents(&copies), contents(&server.repository()));
+    cli("verify latest").on(&copies).run().done();
+    let target = folder.path().join("data");
+    let restored = cli("restore latest --as standalone").on(&copies).to(&target).run();
+    assert_eq!(restored.status, Some(0), "{}", restored.stderr);
+    let diff = Command::new("diff")
+        .arg("-r")
+        .arg(server.datadir().join("db"))
+        .arg(target.join("db"))
+        .output()
+        .unwrap();
+    assert!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
+}
