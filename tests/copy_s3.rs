@@ -57,7 +57,7 @@ impl Place {
     }
 
     /// A copy of the directory's backup into the bucket behind this address.
-    fn into_bucket(&self, address: SocketAddr, more: &str) -> Cli {
+    fn to_bucket(&self, address: SocketAddr, more: &str) -> Cli {
         let lines =
             format!("[wsrep_sst_backup]\nrepository={}\n{}", self.path("here").display(), s3(address));
         self.run("copy latest --to s3://bucket/copies", &format!("{lines}{more}"))
@@ -119,7 +119,7 @@ fn from_a_directory_to_a_bucket_to_another_one_and_back() {
 fn connections_that_break_on_both_sides_do_no_harm_and_memory_has_a_bound() {
     let place = Place::new(120);
     let [first, second] = [FileServer::start(), FileServer::start()];
-    place.into_bucket(first.address, "").run().done();
+    place.to_bucket(first.address, "").run().done();
     let cuts = [1, 9, 40, 77, 100].map(|mib| mib * MIB);
     let down = Proxy::start(first.address, Way::Down, &cuts);
     let up = Proxy::start(second.address, Way::Up, &cuts);
@@ -158,7 +158,7 @@ fn a_fault_at_any_request_leaves_a_whole_copy_or_none() {
             let server = FileServer::start();
             let proxy = Proxy::start(server.address, Way::Up, &[]);
             *proxy.line.fault.lock().unwrap() = Some((number, fault));
-            let copied = place.into_bucket(proxy.address, "").run();
+            let copied = place.to_bucket(proxy.address, "").run();
             let requests = proxy.line.requests();
             let what = format!("{fault:?} at {number}, {:?}: {}", requests.get(number), copied.stderr);
             let there = objects(&server.bucket().join("copies"));
@@ -173,7 +173,7 @@ fn a_fault_at_any_request_leaves_a_whole_copy_or_none() {
                 );
             } else {
                 assert!(there.is_empty() && copied.status == Some(1) && fault == Fault::Denied, "{what}");
-                let again = place.into_bucket(server.address, "").run();
+                let again = place.to_bucket(server.address, "").run();
                 // Nobody knows whose a folder is when his claim was not answered.
                 let is_claim = requests[number].contains("/.claim") && again.stderr.contains("try again in");
                 assert!(again.status == Some(0) || is_claim, "{what}, then: {}", again.stderr);
@@ -193,7 +193,7 @@ fn one_that_is_killed_leaves_no_backup_and_prune_sweeps_its_upload() {
     let place = Place::new(120);
     let server = FileServer::start();
     for signal in [Signal::SIGINT, Signal::SIGKILL] {
-        let mut running = place.into_bucket(server.address, "").start();
+        let mut running = place.to_bucket(server.address, "").start();
         running.wait_for("an upload", || !server.begun.keys().is_empty());
         std::thread::sleep(Duration::from_millis(50));
         running.signal(signal);
@@ -203,9 +203,9 @@ fn one_that_is_killed_leaves_no_backup_and_prune_sweeps_its_upload() {
         let left = usize::from(signal == Signal::SIGKILL);
         assert_eq!((there.len(), server.begun.keys().len()), (2 * left, left), "{signal}: {}", answer.stderr);
     }
-    place.into_bucket(server.address, "").run().fails_with(1, "try again in a minute");
+    place.to_bucket(server.address, "").run().fails_with(1, "try again in a minute");
     assert_no_orphan_after_prune(&server, "killed");
     assert_eq!(objects(&server.bucket().join("copies")), []);
-    place.into_bucket(server.address, "").run().done();
+    place.to_bucket(server.address, "").run().done();
     assert!(objects(&server.bucket().join("copies")) == objects(&place.path("here")));
 }

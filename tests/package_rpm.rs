@@ -25,7 +25,7 @@ const REPOSITORY: &str = "/var/backups/wsrep_sst_backup";
 const DROP_IN: &str = "/usr/lib/systemd/system/mariadb.service.d/50-wsrep_sst_backup.conf";
 
 /// Packages as a system with RPM has them: its base, and a server that owns the stub and makes the user mysql.
-const SPEC: &str = r#"
+const SPEC: &str = r"
 Name: MariaDB-server
 Version: 11.4.2
 Release: 1
@@ -52,7 +52,7 @@ getent passwd mysql >/dev/null || useradd -r mysql
 /usr/share/man/man1/wsrep_sst_backup.1.gz
 %files -n base
 /etc/base-release
-"#;
+";
 
 /// A root without any MariaDB, with a database of RPM.
 struct Machine {

@@ -25,9 +25,12 @@ pub(crate) fn write_all(directory: &Path) -> Result<()> {
     let rest = zsh.strip_prefix(&format!("#compdef {NAME}\n")).context("no #compdef for zsh")?;
     write(&directory.join("zsh").join(format!("_{NAME}")), format!("#compdef {NAME} {OTHER}\n{rest}"))?;
 
-    let fish = directory.join("fish");
-    write(&fish.join(format!("{NAME}.fish")), made(Shell::Fish)?)?;
-    write(&fish.join(format!("{OTHER}.fish")), format!("complete -c {OTHER} -w {NAME}\n"))
+    // fish looks for a file by the command's name; what is in it may be defined twice.
+    let (fish, text) = (directory.join("fish"), made(Shell::Fish)?);
+    let other = text.replace(&format!("complete -c {NAME} "), &format!("complete -c {OTHER} "));
+    ensure!(other != text, "the completions for fish are registered in another way now");
+    write(&fish.join(format!("{NAME}.fish")), text)?;
+    write(&fish.join(format!("{OTHER}.fish")), other)
 }
 
 fn made(shell: Shell) -> Result<String> {
