@@ -179,8 +179,8 @@ impl Stage {
         let ended = wait_until(Duration::from_secs(10), || program::donors_running(&self.cluster).is_empty());
         assert!(ended, "still running: {:?}", program::donors_running(&self.cluster));
         let files = self.program.files();
-        assert_eq!(files.len(), 4 * backups, "{files:?}");
-        for name in ["/manifest.json", "/index.json.zst", "/backup.tar", "/status.json"] {
+        assert_eq!(files.len(), 5 * backups, "{files:?}");
+        for name in ["/manifest.json", "/index.json.zst", "/backup.tar", "/status.json", "/verify.json"] {
             assert_eq!(files.iter().filter(|f| f.contains(name)).count(), backups, "{files:?}");
         }
         for name in ["tables_flushed", "sst_error", "sst_in_progress", "wsrep_sst.pid"] {

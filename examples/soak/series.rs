@@ -176,7 +176,7 @@ impl Series {
         left.extend(self.around.growth(self.cluster.dir()));
         promises.check(PROCESSES, left.is_empty(), || left.join("; "));
         let mut grown = self.files.growth(self.donor());
-        let known = ["/manifest.json", "/backup.tar.zst", "/index.json.zst", "/status.json"];
+        let known = ["/manifest.json", "/backup.tar.zst", "/index.json.zst", "/status.json", "/verify.json"];
         let stored = self.program.files();
         let more = stored.iter().filter(|file| !known.iter().any(|name| file.ends_with(name)));
         grown.extend(more.map(|file| format!("in the repository: {file}")));
