@@ -370,7 +370,7 @@ fn json_tells_the_same() {
                  "reasons": ["the newest", "keep-last: number 1"]},
             ],
             "leftovers": [
-                {"id": dead, "file": null, "bytes": 0, "action": "sweep",
+                {"id": dead, "file": null, "upload": null, "bytes": 0, "action": "sweep",
                  "reason": "no manifest and no status: its program has died"},
             ],
         }],

@@ -82,7 +82,8 @@ fn a_policy_is_told_for_each_backup() {
 #[test]
 fn every_state_has_its_word() {
     let folder = open_folder();
-    let at = |minutes: i64| Timestamp::now() - SignedDuration::from_mins(minutes);
+    let now = Timestamp::now();
+    let at = |minutes: i64| now - SignedDuration::from_mins(minutes);
     let id = |minutes: i64| format!("{}_n1", at(minutes).strftime("%Y%m%dT%H%M%SZ"));
     let put_status = |minutes: i64, state: &str, error: Option<&str>, updated: i64| {
         let mut told = status(&id(minutes), state, error);

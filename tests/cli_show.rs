@@ -53,6 +53,7 @@ Data directory    /var/lib/mysql
 InnoDB page size  16.0 KiB
 Data              141 MiB in 357 files
 Stored            53.0 MiB (37 % of the data), backup.tar.zst
+Encrypted         no
 Archive SHA-256   {}
 Hold              none
 Verified          never
@@ -250,9 +251,9 @@ fn a_manifest_that_cannot_be_used_is_told_by_its_status() {
             "the backup has format 2, this program reads up to 1: use a newer wsrep_sst_backup",
         ),
         (
-            manifest_with(&|m| m["archive"]["encryption"] = "age".into()),
+            manifest_with(&|m| m["archive"]["encryption"] = "gpg".into()),
             1,
-            "the archive is encrypted with 'age', which this program does not know: use a newer wsrep_sst_backup",
+            "the archive is encrypted with 'gpg', which this program does not know: use a newer wsrep_sst_backup",
         ),
         (manifest_with(&|m| m["format"] = 0.into()), 4, "the manifest is damaged: there is no format 0"),
         (

@@ -48,7 +48,7 @@ fn what_is_whole_is_said_to_be_whole() {
         let data = server.backup().manifest["data_bytes"].clone();
         assert_eq!(
             report,
-            json!({"id": id, "damaged": false, "report": {
+            json!({"id": id, "damaged": false, "objects_only": false, "report": {
                 "findings": [], "notes": [], "files": 14, "bytes": data, "pages_checked": 6, "pages_skipped": 0,
             }})
         );
