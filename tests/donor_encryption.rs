@@ -94,7 +94,11 @@ fn every_recipient_can_restore_it_and_stock_age_can_too() {
         let manifest: serde_json::Value =
             serde_json::from_slice(&fs::read(backup.join("manifest.json")).unwrap()).unwrap();
         let archive = manifest["archive"]["name"].as_str().unwrap();
-        assert!(archive.ends_with(".age") && manifest["index"]["name"] == "index.json.zst.age", "{manifest}");
+        assert!(
+            Path::new(archive).extension() == Some("age".as_ref())
+                && manifest["index"]["name"] == "index.json.zst.age",
+            "{manifest}"
+        );
         assert_eq!(manifest["archive"]["encryption"], "age");
         let ssh = public[1].trim_end_matches(" backup@vault");
         assert_eq!(manifest["archive"]["recipients"], serde_json::json!([public[0], ssh]));
