@@ -26,7 +26,7 @@ use super::scratch::ServerUser;
 use super::{copy_program, wait_until};
 
 /// A command that takes longer than this hangs.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A command about to be started.
 #[derive(Debug)]
