@@ -6,9 +6,11 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use nix::sys::signal::Signal;
 use support::ScriptedMysqld;
 use support::cli::forge::{manifest, put_manifest, put_object, status};
 use support::prometheus::{Metrics, promtool};
@@ -177,6 +179,28 @@ fn what_is_pruned_behind_the_backup_is_counted_no_more() {
     server.configure("wsrep_sst_backup", "keep-last=2\nprune-after-backup");
     server.asks().run().assert_backed_up(&server);
     assert_near(Metrics::read(&file).of("scripted", "kept_backups"), 2.0);
+}
+
+#[test]
+fn a_repository_that_hangs_behind_the_backup_holds_no_server_up_that_is_stopped() {
+    let (server, file) = server();
+    let old = server.repository().join("scripted").join(ago(50));
+    fs::create_dir_all(&old).unwrap();
+    // Who opens it waits for ever.
+    assert!(Command::new("mkfifo").arg(old.join("manifest.json")).status().unwrap().success());
+    let run = server.asks().error_log().start();
+    run.wait_logged("is complete at");
+    let stopped = run.signal(Signal::SIGTERM);
+    let outcome = run.finish();
+    assert!(stopped.elapsed() < Duration::from_secs(7), "{:?}", stopped.elapsed());
+    outcome.assert_backed_up(&server);
+    let warnings = outcome.messages("WARNING");
+    assert!(warnings.iter().any(|text| text.ends_with("check', does it")), "{warnings:?}");
+    // What the run itself knows is told.
+    let metrics = Metrics::read(&file);
+    assert_eq!(metrics.get("last_run_success", &RUN), Some(1.0));
+    assert!(metrics.of("scripted", "last_success_files") > 10.0);
+    assert_eq!(metrics.get("kept_backups", &[("cluster", "scripted")]), None);
 }
 
 #[test]

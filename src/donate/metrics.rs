@@ -20,8 +20,8 @@ use crate::storage::Storage;
 
 /// A file of this machine.
 const RECORD: Limits = Limits { time: Duration::from_secs(1), farewell: Duration::ZERO };
-/// A manifest of each backup.
-const READ: Limits = Limits { time: Duration::from_secs(3), farewell: Duration::ZERO };
+/// A manifest of each backup. A server that is stopped ends it at once, by the signal that comes with it.
+const READ: Limits = Limits { time: Duration::from_secs(10), farewell: Duration::ZERO };
 
 /// Where the numbers of this run go.
 #[derive(Debug)]

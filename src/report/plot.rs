@@ -63,7 +63,7 @@ impl Plot<'_> {
             });
             let slots = format!("--slots:{}", self.slots);
             page.element("div", &[("class", "canvas"), ("style", &slots)], |page| {
-                page.element("svg", &[("role", "img"), ("aria-label", &self.label)], |page| {
+                page.element("svg", &[("role", "group"), ("aria-label", &self.label)], |page| {
                     self.grid(page);
                     self.bars.iter().for_each(|bar| self.bar(page, bar));
                     self.crosses.iter().for_each(|cross| self.cross(page, cross));
