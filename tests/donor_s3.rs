@@ -147,7 +147,7 @@ fn one_table_out_of_a_bucket_costs_little_more_than_its_blocks() {
     server.write("db/little.MYD", noise(100 << 10, 5));
     server.write("db/zzz.MYD", noise(24 << 20, 6));
     assert_backed_up(&server, &server.asks().run());
-    // The connection over which half of the archive has come is cut: a block has 4 MiB, and what is on its way when the reader
+    // The connection over which half of the archive has come is cut: a block has at most 4 MiB, and what is on its way when the reader
     // seeks comes too.
     let proxy = Proxy::start(storage.address, Way::Down, &[24 * MIB]);
     server.configure("wsrep_sst_backup", &format!("s3-endpoint={}", proxy.endpoint()));

@@ -7,9 +7,10 @@
 //!
 //! Memory is bounded by construction: there are `threads + 2` blocks and they only circulate. A block
 //! brings the room for its compressed form with it, so the oldest one, for which the writing thread
-//! waits, never waits for room that younger ones hold: there is no circle of waiting. A failed write ends the writing thread; the next `write()` sees its channel closed
-//! and returns the error. Dropping the writer waits for the threads, so that the sink is gone as well,
-//! and with it what it has to clean up; blocks that nobody wants any more are not compressed.
+//! waits, never waits for room that younger ones hold: there is no circle of waiting. A failed write ends
+//! the writing thread; the next `write()` sees its channel closed and returns the error. Dropping the writer
+//! waits for the threads, so that the sink is gone as well, and with it what it has to clean up; blocks that
+//! nobody wants any more are not compressed.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +25,8 @@ use super::index::{IndexWriter, lock};
 use crate::model::{Block, Compression, IndexLine};
 use crate::seal::{Recipient, SealedWriter};
 
-/// Bytes of tar stream that may be in flight, in all input buffers together, beside two spare ones.
-const IN_FLIGHT: usize = 8 << 20;
+/// Bytes of all blocks together; as much again is room for their compressed forms.
+const IN_FLIGHT: usize = 12 << 20;
 
 /// How an archive is written.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +40,17 @@ pub struct WriterOptions {
 }
 
 impl WriterOptions {
-    /// Bytes of tar stream in a block: 4 MiB on few cores, less on many, so that memory stays bounded.
+    /// Bytes of tar stream in a block: 4 MiB for one thread, 2 MiB for up to four, less for more, so that memory
+    /// stays bounded: a power of two.
     pub fn block_bytes(&self) -> usize {
-        (IN_FLIGHT / self.threads.max(1)).next_power_of_two().clamp(256 << 10, 4 << 20)
+        let share = IN_FLIGHT / pieces(self.threads);
+        (1 << share.max(1).ilog2()).clamp(256 << 10, 4 << 20)
     }
+}
+
+/// Blocks in circulation: one for each thread, one that is being filled, one that is being written.
+fn pieces(threads: usize) -> usize {
+    threads.max(1).saturating_add(2)
 }
 
 /// What circulates: a piece of tar stream and its compressed form.
@@ -84,7 +92,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     where
         I: Write + Send + 'static,
     {
-        let pieces = options.threads.max(1) + 2;
+        let pieces = pieces(options.threads);
         let block_bytes = options.block_bytes();
         let (back, empties) = bounded(pieces);
         for _ in 1..pieces {

@@ -6,13 +6,16 @@
 //! **Memory** is the part being gathered and those on their way: 8 MiB parts, three at once, are 32 MiB. Larger
 //! ones travel two at once, from 16 MiB on alone: then it is twice the size of a part. Parts are larger than 8 MiB only
 //! where the data could need more than 10,000 of them (`s3-max-parts`): from about 60 GiB of data on, 135 MiB for
-//! each TiB.
+//! each TiB. The room of a part that has arrived is filled again: allocated anew, parts of this size leave gaps in
+//! the heap, up to 20 MiB of them in a backup of 3 GB.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use bytes::Bytes;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{MultipartId, ObjectStoreExt, PutPayload};
@@ -34,6 +37,27 @@ const ARRIVE: Duration = Duration::from_secs(3);
 
 type Sending = JoinHandle<Result<PartId, Fault>>;
 
+/// The bytes of a part; its room comes back when the last request that sends it is gone.
+struct Part {
+    bytes: Vec<u8>,
+    back: Sender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let mut room = std::mem::take(&mut self.bytes);
+        room.clear();
+        // The writer may be gone.
+        let _ = self.back.send(room);
+    }
+}
+
 /// An object that becomes visible at its commit.
 pub(super) struct S3Writer {
     shared: Arc<Shared>,
@@ -42,6 +66,9 @@ pub(super) struct S3Writer {
     law: Parts,
     /// The part being gathered.
     part: Vec<u8>,
+    /// Room of parts that have arrived, and the way on which it comes back.
+    rooms: Receiver<Vec<u8>>,
+    back: Sender<Vec<u8>>,
     /// Bytes before it.
     sent: u64,
     /// None while it may still be a single PUT, and once it is complete.
@@ -54,12 +81,15 @@ impl S3Writer {
     /// Nothing is sent before the first part is full.
     pub(super) fn new(shared: Arc<Shared>, name: &str, law: Parts) -> Self {
         let key = Arc::new(shared.key(name));
+        let (back, rooms) = channel();
         Self {
             shared,
             name: name.to_owned(),
             key,
             law,
             part: Vec::new(),
+            rooms,
+            back,
             sent: 0,
             upload: None,
             sending: VecDeque::new(),
@@ -86,8 +116,11 @@ impl S3Writer {
             self.send()?;
             full = self.full()?;
         }
+        if self.part.capacity() == 0 {
+            self.part = self.rooms.try_recv().unwrap_or_default();
+        }
         if self.part.capacity() < full {
-            self.part.reserve_exact(full);
+            self.part.reserve_exact(full - self.part.len());
         }
         let taken = buffer.len().min(full - self.part.len());
         self.part.extend_from_slice(&buffer[..taken]);
@@ -103,7 +136,7 @@ impl S3Writer {
             self.arrived()?;
         }
         let number = self.stored.len() + self.sending.len();
-        let payload = PutPayload::from(std::mem::take(&mut self.part));
+        let payload = self.payload();
         self.sent += bytes as u64;
         let (shared, key) = (Arc::clone(&self.shared), Arc::clone(&self.key));
         let what = format!("cannot write part {} of '{}'", number + 1, shared.place(&self.name));
@@ -116,6 +149,12 @@ impl S3Writer {
         };
         self.sending.push_back(runtime.spawn(work));
         Ok(())
+    }
+
+    /// The part that is gathered, to be sent.
+    fn payload(&mut self) -> PutPayload {
+        let part = Part { bytes: std::mem::take(&mut self.part), back: self.back.clone() };
+        PutPayload::from(Bytes::from_owner(part))
     }
 
     /// The upload, which begins with its first part.
@@ -158,7 +197,7 @@ impl S3Writer {
 
     fn put_at_once(&mut self) -> Result<(), Fault> {
         let patience = self.shared.patience.for_bytes(self.part.len());
-        let payload = PutPayload::from(std::mem::take(&mut self.part));
+        let payload = self.payload();
         let what = format!("cannot write '{}'", self.shared.place(&self.name));
         let put = retry(patience, &what, || self.shared.store.put(&self.key, payload.clone()));
         self.shared.wait(put).map(|_| ())
