@@ -5,11 +5,11 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use support::ScriptedMysqld;
 use support::cli::{Cli, cli, open_folder};
 use support::scripted_mysqld::shell;
+use support::trees::assert_same_files;
 
 /// A key pair in files of its own.
 struct KeyPair {
@@ -70,14 +70,6 @@ fn backup_of(server: &ScriptedMysqld) -> PathBuf {
     let attempts = server.attempts();
     assert_eq!(attempts.len(), 1, "{attempts:?}");
     attempts[0].clone()
-}
-
-fn assert_same_files(expected: &Path, found: &Path) {
-    let own = ["grastate.dat", "SHA256SUMS", "wsrep_sst_backup.json", "backup_sst_complete", "*.restored*"];
-    let mut diff = Command::new("diff");
-    diff.arg("-r").args(own.iter().flat_map(|name| ["-x", name])).arg(expected).arg(found);
-    let output = diff.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{CatalogError, SMALL, object_name};
 use crate::model::{BackupId, Hold};
-use crate::storage::{Storage, StorageError};
+use crate::storage::Storage;
 
 /// Keeps a backup from being removed by `prune`.
 pub const HOLD: &str = "hold.json";
@@ -52,19 +52,8 @@ pub fn read_hold(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<
 /// Holds a backup; an older hold is replaced. A backup that `prune` removes at this moment is reported as not there,
 /// and no hold is left behind.
 pub fn hold(storage: &dyn Storage, cluster: &str, id: &BackupId, hold: &Hold) -> Result<(), CatalogError> {
-    let name = object_name(cluster, id, HOLD);
-    let mut bytes =
-        serde_json::to_vec_pretty(hold).map_err(|error| StorageError::new("write", &name, error.into()))?;
-    bytes.push(b'\n');
-    storage.put(&name, &bytes)?;
-    // `prune` looks for the hold, then removes the manifest: one of the two sees the other, or comes in between.
-    match super::read_manifest(storage, cluster, id) {
-        Err(error @ CatalogError::NotFound(_)) => {
-            storage.remove(&name)?;
-            Err(error)
-        }
-        _ => Ok(()),
-    }
+    // `prune` looks for the hold, then removes the manifest.
+    super::put_beside(storage, cluster, id, HOLD, hold)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod verified;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use thiserror::Error;
 
 pub use attempt::{Attempt, SILENCE, Standing};
@@ -114,6 +115,29 @@ pub struct Catalog {
     pub records: Vec<Record>,
     /// Backups that run or have failed, oldest first.
     pub attempts: Vec<Attempt>,
+}
+
+/// Puts a record beside a backup; an older one is replaced. A backup that `prune` removes at this moment is reported as
+/// not there, and no record is left behind: `prune` removes the manifest first, so that one of the two sees the other.
+fn put_beside(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+    object: &str,
+    record: &impl Serialize,
+) -> Result<(), CatalogError> {
+    let name = object_name(cluster, id, object);
+    let mut bytes =
+        serde_json::to_vec_pretty(record).map_err(|error| StorageError::new("write", &name, error.into()))?;
+    bytes.push(b'\n');
+    storage.put(&name, &bytes)?;
+    match read_manifest(storage, cluster, id) {
+        Err(error @ CatalogError::NotFound(_)) => {
+            storage.remove(&name)?;
+            Err(error)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Name of an object of a backup.

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{CatalogError, SMALL, object_name, read_manifest};
+use super::{CatalogError, SMALL, object_name, put_beside};
 use crate::model::{BackupId, Outcome, Verification};
-use crate::storage::{Storage, StorageError};
+use crate::storage::Storage;
 
 /// The outcome of the last `verify`.
 pub const VERIFY: &str = "verify.json";
@@ -67,18 +67,7 @@ pub fn record_verified(
     id: &BackupId,
     verification: &Verification,
 ) -> Result<(), CatalogError> {
-    let name = object_name(cluster, id, VERIFY);
-    let mut bytes = serde_json::to_vec_pretty(verification)
-        .map_err(|error| StorageError::new("write", &name, error.into()))?;
-    bytes.push(b'\n');
-    storage.put(&name, &bytes)?;
-    match read_manifest(storage, cluster, id) {
-        Err(error @ CatalogError::NotFound(_)) => {
-            storage.remove(&name)?;
-            Err(error)
-        }
-        _ => Ok(()),
-    }
+    put_beside(storage, cluster, id, VERIFY, verification)
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub mod scripted_mysqld;
 pub mod server;
 pub mod sql;
 pub mod template;
+pub mod trees;
 pub mod writer;
 
 use std::path::Path;
