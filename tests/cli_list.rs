@@ -164,6 +164,26 @@ fn what_may_not_be_read_is_an_error_and_hides_nothing_else() {
 }
 
 #[test]
+fn a_home_of_somebody_else_has_no_option_file_and_one_that_may_not_be_read_is_told() {
+    let user = ServerUser::current();
+    let folder = open_folder();
+    let [home, repository] = ["home", "r"].map(|name| folder.path().join(name));
+    fs::create_dir(&home).unwrap();
+    fs::create_dir(&repository).unwrap();
+    fs::write(home.join(".my.cnf"), "[wsrep_sst_backup]\n").unwrap();
+    let ask = |mode: u32, file: u32| {
+        fs::set_permissions(home.join(".my.cnf"), fs::Permissions::from_mode(file)).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(mode)).unwrap();
+        let ask = cli("list").own_defaults().env("HOME", home.display().to_string());
+        let answer = ask.on(&repository).user(&user, folder.path()).run();
+        assert_eq!(answer.status, Some(0), "{}", answer.stderr);
+        answer.stderr.contains("/home/.my.cnf' is ignored: Permission denied")
+    };
+    assert!(ask(0o755, 0o600));
+    assert!(!ask(0o700, 0o644));
+}
+
+#[test]
 fn what_is_no_backup_is_never_shown_as_one() {
     let folder = open_folder();
     let now = |seconds_ago: i64| (Timestamp::now() - seconds_ago.seconds()).to_string();

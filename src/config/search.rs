@@ -60,7 +60,11 @@ impl<'a> Search<'a> {
         if let Some(path) = &args.defaults_extra_file {
             self.required("--defaults-extra-file", path)?;
         }
-        after.iter().try_for_each(|path| self.optional(path))
+        // Who keeps root's HOME under another user has no folder there, and nothing to be told of it.
+        let enters = |path: &&PathBuf| {
+            !path.metadata().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        after.iter().filter(enters).try_for_each(|path| self.optional(path))
     }
 
     /// The files before and behind the extra file.
