@@ -19,6 +19,7 @@ mod process;
 mod program;
 mod repository;
 mod scene;
+mod service;
 mod settings;
 mod space;
 mod sql;

@@ -10,7 +10,7 @@ use super::local::Local;
 use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
-use super::{Options, bucket, data, freeze, garbd, network, node, program, settings, space, sql};
+use super::{Options, bucket, data, freeze, garbd, network, node, program, service, settings, space, sql};
 use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{RepositoryUrl, ServerOptions};
@@ -118,6 +118,7 @@ impl<'a> Scene<'a> {
             findings.push(Finding::warning("server", text, as_root()));
         }
         findings.extend(self.program(process, answer));
+        findings.extend(process.unit.as_deref().and_then(service::look));
         if let Some(settings) = &answer.settings {
             let user = self.local.user();
             findings.extend(settings::judge_donor(settings, &self.options.settings.repository, &user));
