@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
@@ -43,6 +44,11 @@ const VARIABLES: [&str; 29] = [
 
 /// Engines whose tables keep their data where no backup of this node finds it.
 const ELSEWHERE: [&str; 5] = ["S3", "SPIDER", "CONNECT", "COLUMNSTORE", "FEDERATED"];
+
+/// How long a server that refuses an answer, but not the account, is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a backup is called after: known before anything is known of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +97,7 @@ impl Facts {
 
 /// Asks the server; where it does not answer, the option files and mysqld's own arguments.
 pub fn gather(request: &DonorRequest, files: &OptionFiles, login: &Login) -> Facts {
-    let mut facts = match login.connect().and_then(read_server) {
+    let mut facts = match ask(login) {
         Ok(facts) => facts,
         Err(why) => {
             log::info!("{why}; the option files and mysqld's arguments say where its files are");
@@ -103,6 +109,21 @@ pub fn gather(request: &DonorRequest, files: &OptionFiles, login: &Login) -> Fac
         facts.variables.insert((*variable).to_owned(), value.clone());
     }
     facts
+}
+
+/// A server that is busy with a change of its group may refuse an answer for a moment (seen on one of some hundred donors).
+/// It still runs now, so that waiting freezes nobody.
+fn ask(login: &Login) -> Result<Facts, String> {
+    let started = Instant::now();
+    loop {
+        match login.connect().and_then(read_server) {
+            Err(why) if login.is_worth_another_try(&why) && started.elapsed() < AGAIN => {
+                log::info!("{why}; asking again");
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn read_server(mut session: SqlSession) -> Result<Facts, String> {

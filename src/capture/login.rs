@@ -44,6 +44,13 @@ impl Login {
         self.connect_within(LIMIT)
     }
 
+    /// Whether a server that has failed like this may answer soon: there is its socket, and it has not refused the account
+    /// (`ER_ACCESS_DENIED_ERROR`, `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`).
+    pub(super) fn is_worth_another_try(&self, why: &str) -> bool {
+        self.socket.as_ref().is_some_and(|socket| socket.exists())
+            && !["(error 1045)", "(error 1698)"].iter().any(|code| why.contains(code))
+    }
+
     /// The same with a limit for each answer. A server that lets one account wait so long is not asked with another.
     pub fn connect_within(&self, limit: Duration) -> Result<SqlSession, String> {
         let started = Instant::now();
