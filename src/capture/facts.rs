@@ -111,8 +111,8 @@ pub fn gather(request: &DonorRequest, files: &OptionFiles, login: &Login) -> Fac
     facts
 }
 
-/// A server that is busy with a change of its group may refuse an answer for a moment (seen on one of some hundred donors).
-/// It still runs now, so that waiting freezes nobody.
+/// One of some hundred donors had no answer, within milliseconds, for a reason that was not seen; the next one had. The
+/// server still runs now, so that waiting freezes nobody.
 fn ask(login: &Login) -> Result<Facts, String> {
     let started = Instant::now();
     loop {

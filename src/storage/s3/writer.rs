@@ -116,11 +116,8 @@ impl S3Writer {
             self.send()?;
             full = self.full()?;
         }
-        if self.part.capacity() == 0 {
-            self.part = self.rooms.try_recv().unwrap_or_default();
-        }
         if self.part.capacity() < full {
-            self.part.reserve_exact(full - self.part.len());
+            self.part = self.room(full);
         }
         let taken = buffer.len().min(full - self.part.len());
         self.part.extend_from_slice(&buffer[..taken]);
@@ -149,6 +146,12 @@ impl S3Writer {
         };
         self.sending.push_back(runtime.spawn(work));
         Ok(())
+    }
+
+    /// Room for a part. What is left of smaller parts is given up: grown, more of it would be held than is in use.
+    fn room(&self, full: usize) -> Vec<u8> {
+        let known = self.rooms.try_iter().find(|room| room.capacity() >= full);
+        known.unwrap_or_else(|| Vec::with_capacity(full))
     }
 
     /// The part that is gathered, to be sent.
