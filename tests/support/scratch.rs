@@ -138,8 +138,41 @@ impl Default for Scratch {
     }
 }
 
+/// Lines of each server's log that a failed test prints.
+const LOG_END: usize = 25;
+
+impl Scratch {
+    /// Copies the logs of a failed test's servers to `$TEST_LOGS/<test>` and prints their ends: the folder is about to go.
+    fn keep_logs(&self) {
+        let Some(kept) = std::env::var_os("TEST_LOGS").filter(|folder| !folder.is_empty()) else { return };
+        let test = std::thread::current().name().unwrap_or("test").replace("::", ".");
+        let kept = Path::new(&kept).join(test).join(self.dir.file_name().unwrap_or_default());
+        let found = Command::new("find")
+            .arg(&self.dir)
+            .args(["-name", "*.log", "-not", "-path", "*/data/*", "-type", "f"])
+            .output();
+        let found =
+            found.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        for log in found.lines().map(Path::new) {
+            let copy = kept.join(log.strip_prefix(&self.dir).unwrap_or(log));
+            let copied = copy.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::copy(log, &copy));
+            if let Err(error) = copied {
+                eprintln!("cannot keep '{}' as '{}': {error}", log.display(), copy.display());
+            }
+            let text =
+                fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            eprintln!("--- the end of '{}'", copy.display());
+            lines[lines.len().saturating_sub(LOG_END)..].iter().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_logs();
+        }
         drop(self.hold.take());
         let ended = self.guard.wait();
         if std::env::var_os("KEEP").is_some_and(|v| !v.is_empty()) {
