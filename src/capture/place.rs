@@ -16,6 +16,7 @@ pub(super) struct Place {
 impl Place {
     /// `many` roots of one variable are told apart by their own path.
     pub(super) fn new(variable: &'static str, root: &Path, many: bool) -> Self {
+        debug_assert!(Origin::VARIABLES.contains(&variable), "a restore would refuse files of {variable}");
         let mut stored = Path::new(EXTERNAL_PREFIX).join(variable);
         if many {
             stored.push(root.strip_prefix("/").unwrap_or(root));

@@ -121,6 +121,11 @@ impl Source {
         Self { storage: Arc::new(Limited::new(self.storage, limiter)), ..self }
     }
 
+    /// Where its repository is, as the configuration names it.
+    pub fn location(&self) -> String {
+        self.storage.location()
+    }
+
     /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest

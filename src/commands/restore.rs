@@ -12,7 +12,8 @@ use super::outlook::{self, ist_outlook, sentence};
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::model::Manifest;
 use crate::restore::{
-    Advice, Control, Map, Purpose, Request, RestoreError, Restored, Selection, TablePattern, advice, restore,
+    Advice, Control, External, Map, Purpose, Request, RestoreError, Restored, Selection, TablePattern,
+    advice, restore,
 };
 use crate::throttle::millis;
 use crate::ui::{Bar, Live, bytes, duration_ms, grouped};
@@ -45,10 +46,14 @@ pub struct RestoreArgs {
     /// tables; without '--as' the files of the table alone
     #[arg(long, value_name = "DATABASE.TABLE", conflicts_with = "maps")]
     only: Vec<String>,
-    /// Put the files of VAR, which were outside the data directory, into DIR instead of where they
-    /// came from; VAR is a server variable, 'data_directory' or 'symlink'
+    /// Put the files of VAR, which were outside the data directory, into DIR; VAR is a server variable,
+    /// 'data_directory' or 'symlink'
     #[arg(long = "map", value_name = "VAR=DIR")]
     maps: Vec<String>,
+    /// Put files that were outside the data directory back to where they were, where that is DIR or below it; repeatable.
+    /// Without it and --map they are listed, and nothing is restored
+    #[arg(long, value_name = "DIR")]
+    external: Vec<String>,
     /// SQL addresses of members, who are asked whether IST will be possible [default: the hosts of wsrep_cluster_address]
     #[arg(long, value_name = "HOST:PORT,...")]
     members: Option<String>,
@@ -146,6 +151,13 @@ fn request(args: &RestoreArgs) -> Result<Request, CommandError> {
         .iter()
         .map(|text| text.parse::<Map>().map_err(|why| CommandError::Usage(format!("--map '{text}': {why}"))))
         .collect::<Result<Vec<_>, _>>()?;
+    let external = args
+        .external
+        .iter()
+        .map(|text| {
+            text.parse::<External>().map_err(|why| CommandError::Usage(format!("--external '{text}': {why}")))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     let target = std::path::absolute(&args.to)
         .map_err(|error| CommandError::Usage(format!("--to '{}': {error}", args.to.display())))?;
     let purpose = match args.purpose {
@@ -160,7 +172,14 @@ fn request(args: &RestoreArgs) -> Result<Request, CommandError> {
                 .into(),
         ));
     }
-    Ok(Request { target: target.components().collect(), purpose, maps, threads: 1, only: only(args)? })
+    Ok(Request {
+        target: target.components().collect(),
+        purpose,
+        maps,
+        external,
+        threads: 1,
+        only: only(args)?,
+    })
 }
 
 /// The tables that are wanted, where not all are.

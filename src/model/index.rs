@@ -61,6 +61,20 @@ pub struct Origin {
     pub path: ArchivePath,
 }
 
+impl Origin {
+    /// What `variable` may be. A restore refuses any other: it could not say what the place is for.
+    pub const VARIABLES: [&str; 8] = [
+        "aria_log_dir_path",
+        "data_directory",
+        "innodb_data_home_dir",
+        "innodb_log_group_home_dir",
+        "innodb_undo_directory",
+        "log_bin",
+        "log_bin_index",
+        "symlink",
+    ];
+}
+
 /// One tar member. Offsets and sizes are bytes; offsets count in the uncompressed tar stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {

@@ -22,15 +22,27 @@ pub struct Advice {
 pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Advice {
     let mut notes = Vec::new();
     if let Some(owner) = &restored.owner_kept {
-        let directories = std::iter::once(&request.target).chain(&restored.external);
-        let list: Vec<String> = directories.map(|directory| shell_word(directory)).collect();
         notes.push(format!(
-            "The files belong to you, not to '{owner}': run  chown -R {owner}: {}  before you start the server.",
-            list.join(" ")
+            "The files belong to you, not to '{owner}': run  {}  before you start the server.",
+            chown(owner, restored)
+        ));
+    }
+    if restored.datadir != request.target {
+        notes.push(format!(
+            "'{}' leads to '{}' by a symbolic link; the files are there.",
+            request.target.display(),
+            restored.datadir.display()
         ));
     }
     for directory in &restored.external {
         notes.push(format!("Files outside the data directory were restored to '{}'.", directory.display()));
+    }
+    for link in &restored.links_left {
+        notes.push(format!(
+            "The link '{}' was not made: it leads to a place outside of the data directory that you have not named. \
+             --external DIR names one.",
+            link.to_string().escape_debug()
+        ));
     }
     let mut steps = match request.purpose {
         Purpose::Node => node_steps(&request.target, manifest),
@@ -103,8 +115,14 @@ fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
     steps
 }
 
-/// A path as a word of the shell.
-fn shell_word(path: &Path) -> String {
+fn chown(owner: &str, restored: &Restored) -> String {
+    let directories = std::iter::once(&restored.datadir).chain(&restored.external);
+    let list: Vec<String> = directories.map(|directory| shell_word(directory)).collect();
+    format!("chown -R {}: {}", shell_word(Path::new(owner)), list.join(" "))
+}
+
+/// A path, or what else a backup names, as a word of the shell.
+pub(super) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain =
         |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '#' | '=');

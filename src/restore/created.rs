@@ -1,15 +1,19 @@
 //! What a restore makes on the disk, remembered so that all of it can be taken back.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fstat, futimens, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 
 use super::places::{Owner, Places};
+use super::steps;
 use crate::model::{Member, MemberKind};
 
 /// The system tablespace while the restore goes on.
@@ -39,6 +43,8 @@ impl SystemError {
 /// Everything this restore has created, in order.
 #[derive(Default)]
 pub(super) struct Created {
+    /// The data directory and those outside of it. What has to be made above them is the system's, not the server's.
+    bases: Vec<PathBuf>,
     files: Vec<PathBuf>,
     /// Sorted: a directory comes before what is in it.
     directories: BTreeSet<PathBuf>,
@@ -47,27 +53,35 @@ pub(super) struct Created {
 }
 
 impl Created {
-    /// Removes it all, newest first. What was there before is not in the list.
-    pub(super) fn remove_all(&mut self) {
+    /// Nothing yet; the directories of the server will be these.
+    pub(super) fn below(bases: Vec<PathBuf>) -> Self {
+        Self { bases, ..Self::default() }
+    }
+
+    /// Removes it all, newest first; whether there was anything. What was there before is not in the list.
+    pub(super) fn remove_all(&mut self) -> bool {
+        let any = !(self.files.is_empty() && self.directories.is_empty());
         let failed = |path: &Path, error: &io::Error| {
             log::warn!("cannot remove '{}': {error}; remove it by hand", path.display());
         };
         for file in self.files.drain(..).rev() {
-            match fs::remove_file(&file) {
+            match remove(&file, UnlinkatFlags::NoRemoveDir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => failed(&file, &error),
                 _ => {}
             }
         }
         while let Some(directory) = self.directories.pop_last() {
-            if let Err(error) = fs::remove_dir(&directory) {
+            if let Err(error) = remove(&directory, UnlinkatFlags::RemoveDir) {
                 failed(&directory, &error);
             }
         }
-        for (directory, (uid, gid)) in self.given.drain(..) {
-            if let Err(error) = lchown(&directory, Some(uid), Some(gid)) {
+        for (directory, owner) in self.given.drain(..) {
+            let back = steps::directory(&directory).and_then(|folder| give_step(&folder, owner));
+            if let Err(error) = back {
                 log::warn!("cannot give '{}' back to its owner: {error}", directory.display());
             }
         }
+        any
     }
 
     /// Makes a directory and those above it; one that is there stays.
@@ -77,37 +91,91 @@ impl Created {
         owner: Option<Owner>,
         mode: Option<u32>,
     ) -> Result<(), SystemError> {
-        if !path.is_dir() {
-            if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
-                self.directory(parent, owner, None)?;
+        match steps::directory(path) {
+            Ok(folder) => self.adopt(path, &folder, owner),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(parent) = path.parent() {
+                    self.missing_parent(parent, owner)?;
+                }
+                self.make(path, owner, mode.unwrap_or(0o750))
             }
-            let made = DirBuilder::new().mode(mode.unwrap_or(0o750)).create(path);
-            made.map_err(SystemError::of("create", path))?;
-            self.directories.insert(path.to_path_buf());
-            return give(path, owner);
+            Err(error) => Err(SystemError::of("create", path)(error)),
         }
+    }
+
+    /// One that was there before and is not ours is not touched.
+    fn missing_parent(&mut self, parent: &Path, owner: Option<Owner>) -> Result<(), SystemError> {
+        if !matches!(steps::directory(parent), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            return Ok(());
+        }
+        if self.bases.is_empty() || self.bases.iter().any(|base| parent.starts_with(base)) {
+            return self.directory(parent, owner, None);
+        }
+        if let Some(above) = parent.parent() {
+            self.missing_parent(above, None)?;
+        }
+        self.make(parent, None, 0o755)
+    }
+
+    fn make(&mut self, path: &Path, owner: Option<Owner>, mode: u32) -> Result<(), SystemError> {
+        let failed = SystemError::of("create", path);
+        let (folder, name) = steps::parent(path).map_err(&failed)?;
+        mkdirat(&folder, name, Mode::from_bits_truncate(mode)).map_err(|errno| failed(errno.into()))?;
+        self.directories.insert(path.to_path_buf());
+        let Some(owner) = owner else { return Ok(()) };
+        let made = steps::directory(path).and_then(|made| give_step(&made, owner));
+        made.map_err(SystemError::of("change the owner of", path))
+    }
+
+    /// An empty directory of root was made by hand for this restore: mysqld must be able to write into it.
+    fn adopt(&mut self, path: &Path, folder: &OwnedFd, owner: Option<Owner>) -> Result<(), SystemError> {
         let is_foreign = |before: &Owner| before.0 == 0 && owner.is_some_and(|owner| owner != *before);
-        if let Some(before) = owner_of_empty(path).filter(is_foreign) {
-            // Made by hand for this restore: mysqld must be able to write into it.
+        if self.directories.contains(path) {
+            return Ok(());
+        }
+        if let (Some(before), Some(owner)) = (owner_of_empty(path).filter(is_foreign), owner) {
             self.given.push((path.to_path_buf(), before));
-            give(path, owner)?;
+            give_step(folder, owner).map_err(SystemError::of("change the owner of", path))?;
         }
         Ok(())
     }
 
-    /// A new file; one that is there is an error.
+    /// A new file, to write and to read back; one that is there is an error.
     pub(super) fn create(&mut self, path: &Path, mode: u32) -> Result<File, SystemError> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-        let file = file.map_err(SystemError::of("create", path))?;
+        let failed = SystemError::of("create", path);
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let (folder, name) = steps::parent(path).map_err(&failed)?;
+        let file = openat(&folder, name, flags, Mode::from_bits_truncate(mode));
+        let file = file.map_err(|errno| failed(errno.into()))?;
         self.files.push(path.to_path_buf());
-        Ok(file)
+        Ok(file.into())
     }
 
-    /// A symbolic link.
-    pub(super) fn link(&mut self, path: &Path, target: &Path) -> Result<(), SystemError> {
-        std::os::unix::fs::symlink(target, path).map_err(SystemError::of("create", path))?;
+    /// A symbolic link, with owner and time of its member.
+    pub(super) fn link(
+        &mut self,
+        path: &Path,
+        target: &Path,
+        owner: Option<Owner>,
+        member: &Member,
+    ) -> Result<(), SystemError> {
+        let failed = SystemError::of("create", path);
+        let (folder, name) = steps::parent(path).map_err(&failed)?;
+        symlinkat(target, &folder, name).map_err(|errno| failed(errno.into()))?;
         self.files.push(path.to_path_buf());
-        Ok(())
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let made = openat(&folder, name, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        // Who owns the directory may have put another file into its place since.
+        let data = fstat(&made).map_err(|errno| failed(errno.into()))?;
+        if SFlag::from_bits_truncate(data.st_mode) & SFlag::S_IFMT != SFlag::S_IFLNK {
+            return Err(failed(io::Error::other("somebody else has put something else there")));
+        }
+        if let Some(owner) = owner {
+            give_step(&made, owner).map_err(SystemError::of("change the owner of", path))?;
+        }
+        let time = time_of(member);
+        utimensat(&folder, name, &time, &time, UtimensatFlags::NoFollowSymlink)
+            .map_err(|errno| SystemError::of("set the time of", path)(errno.into()))
     }
 
     /// A small file of this program's own.
@@ -120,23 +188,20 @@ impl Created {
         let mut file = self.create(path, 0o660)?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
         written.map_err(SystemError::of("write", path))?;
-        give(path, owner)
+        give(&file, path, owner)
     }
 
-    /// Mode, owner and time of a member whose content is complete.
+    /// Mode, owner and time of a directory in which everything is. Files and links have theirs since they were written.
     pub(super) fn finish(&self, member: &Member, place: &Path, places: &Places) -> Result<(), SystemError> {
-        if member.kind == MemberKind::Directory && !self.directories.contains(place) {
-            // It was there before, outside the data directory: it is not ours to change.
+        // One that was there before, outside the data directory, is not ours to change.
+        if member.kind != MemberKind::Directory || !self.directories.contains(place) {
             return Ok(());
         }
-        give(place, places.owner_of(member))?;
-        if member.kind != MemberKind::Symlink {
-            let mode = Permissions::from_mode(member.mode & 0o7777);
-            fs::set_permissions(place, mode).map_err(SystemError::of("change the mode of", place))?;
-        }
-        let time = TimeSpec::new(member.mtime, i64::from(member.mtime_nsec));
-        utimensat(nix::fcntl::AT_FDCWD, place, &time, &time, UtimensatFlags::NoFollowSymlink)
-            .map_err(|errno| SystemError::of("set the time of", place)(errno.into()))
+        let failed = SystemError::of("open", place);
+        let (folder, name) = steps::parent(place).map_err(&failed)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let made = openat(&folder, name, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        finish_open(&made.into(), member, place, places)
     }
 
     /// Hides the start file behind the placeholder.
@@ -172,7 +237,10 @@ impl Guard {
     /// Puts the file into its place: from here on mysqld can start.
     pub(super) fn publish(&self, created: &mut Created) -> Result<(), SystemError> {
         let Some((hidden, start)) = &self.place else { return Ok(()) };
-        fs::rename(hidden, start).map_err(SystemError::of("put into place", start))?;
+        let failed = SystemError::of("put into place", start);
+        let (folder, name) = steps::parent(start).map_err(&failed)?;
+        renameat(&folder, hidden.file_name().unwrap_or_default(), &folder, name)
+            .map_err(|errno| failed(errno.into()))?;
         created.files.retain(|file| file != hidden);
         let folder = start.parent().unwrap_or(Path::new("/"));
         let synced = File::open(folder).and_then(|handle| handle.sync_all());
@@ -214,9 +282,40 @@ fn owner_of_empty(path: &Path) -> Option<Owner> {
     super::is_empty(path).unwrap_or(false).then(|| (data.uid(), data.gid()))
 }
 
-fn give(path: &Path, owner: Option<Owner>) -> Result<(), SystemError> {
+/// Mode, owner and time of a file or directory that this restore has made and holds open. The bits that lend rights
+/// (set-uid, set-gid, sticky) are nothing that a data directory needs.
+pub(super) fn finish_open(
+    file: &File,
+    member: &Member,
+    place: &Path,
+    places: &Places,
+) -> Result<(), SystemError> {
+    give(file, place, places.owner_of(member))?;
+    let mode = Permissions::from_mode(member.mode & 0o777);
+    file.set_permissions(mode).map_err(SystemError::of("change the mode of", place))?;
+    let time = time_of(member);
+    futimens(file, &time, &time).map_err(|errno| SystemError::of("set the time of", place)(errno.into()))
+}
+
+fn time_of(member: &Member) -> TimeSpec {
+    TimeSpec::new(member.mtime, i64::from(member.mtime_nsec))
+}
+
+fn give(file: &File, path: &Path, owner: Option<Owner>) -> Result<(), SystemError> {
     let Some((uid, gid)) = owner else { return Ok(()) };
-    lchown(path, Some(uid), Some(gid)).map_err(SystemError::of("change the owner of", path))
+    fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+        .map_err(|errno| SystemError::of("change the owner of", path)(errno.into()))
+}
+
+/// The same for what is open only to go on from.
+fn give_step(step: impl AsFd, (uid, gid): Owner) -> io::Result<()> {
+    let flags = AtFlags::AT_EMPTY_PATH | AtFlags::AT_SYMLINK_NOFOLLOW;
+    Ok(fchownat(step, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags)?)
+}
+
+fn remove(path: &Path, what: UnlinkatFlags) -> io::Result<()> {
+    let (folder, name) = steps::parent(path)?;
+    Ok(unlinkat(&folder, name, what)?)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::created::{self, Created};
 use super::tables::{Selection, TableFile};
-use super::{Control, Places, Purpose, Request, RestoreError, open_stream, restore_member, target};
+use super::{Control, External, Places, Purpose, Request, RestoreError, open_stream, restore_member, target};
 use crate::catalog::Source;
 use crate::model::MemberKind;
 
@@ -56,7 +56,7 @@ pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Res
     let mut created = Created::default();
     let outcome = files.iter().try_for_each(|file| {
         if control.interrupted.load(Ordering::Relaxed) {
-            return Err(RestoreError::Interrupted);
+            return Err(RestoreError::interrupted());
         }
         (control.progress)(file.member.header_offset);
         let place = request.target.join(&file.path);
@@ -65,8 +65,7 @@ pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Res
     });
     let outcome = outcome.and_then(|()| Ok(created::sync(&BTreeSet::new(), &request.target)?));
     if let Err(error) = outcome {
-        created.remove_all();
-        return Err(error);
+        return Err(error.undo(&mut created));
     }
     Ok(summary(&files, &places))
 }
@@ -77,6 +76,7 @@ fn places(source: &Source, index: &crate::archive::Index, request: &Extract) -> 
         target: request.target.clone(),
         purpose: Purpose::Standalone,
         maps: Vec::new(),
+        external: vec![External("/".into())],
         threads: request.threads,
         only: None,
     };

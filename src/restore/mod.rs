@@ -12,6 +12,12 @@
 //!
 //! Manifest, index and archive are checked against each other before the target is touched; the target
 //! must be empty and unused; a restore that fails removes exactly what it created.
+//!
+//! # Why an index cannot choose where root writes
+//!
+//! Whoever writes to the repository can edit the index. Its paths stay below the target; places outside of it are the
+//! operator's to name (`outside`); nothing is written through a symbolic link, whoever has made it (`steps`); and no
+//! file gets rights that a data directory has no use for (`created`).
 
 mod accounts;
 mod advice;
@@ -20,7 +26,9 @@ mod extract;
 mod identity;
 mod map;
 mod moved;
+mod outside;
 mod places;
+mod steps;
 mod tables;
 mod target;
 mod write;
@@ -36,13 +44,13 @@ use crate::archive::{
     BlockReader, GRASTATE_MEMBER, Index, MemberDamage, ReadPlan, StreamReader, read_member,
 };
 use crate::catalog::{Source, SourceError};
-use crate::model::{Manifest, Member, MemberKind};
+use crate::model::{ArchivePath, Manifest, Member, MemberKind};
 use crate::storage::StorageError;
 use crate::throttle::Limiter;
 pub use advice::{Advice, advice};
 use created::{Created, SystemError};
 pub use extract::{Extract, Extracted, extract};
-pub use map::Map;
+pub use map::{External, Map};
 pub use places::Places;
 pub use tables::{Selection, TablePattern};
 use write::{WriteError, write_member};
@@ -67,8 +75,10 @@ pub struct Request {
     pub target: PathBuf,
     /// What it is for.
     pub purpose: Purpose,
-    /// Where external directories go; the others go back to where they were.
+    /// Where external directories go.
     pub maps: Vec<Map>,
+    /// Where they may go back to where they were; what is in neither list is refused.
+    pub external: Vec<External>,
     /// Decompressing threads.
     pub threads: usize,
     /// No other tables than these, beside those of the server itself; for a standalone server.
@@ -82,9 +92,7 @@ pub enum RestoreError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A member of the archive.
-    #[error(
-        "backup '{id}' is damaged: {path}: {what}; what had been restored is removed ('verify' lists all damage)"
-    )]
+    #[error("backup '{id}' is damaged: {path}: {what}{undone} ('verify' lists all damage)")]
     Damaged {
         /// The backup.
         id: String,
@@ -92,6 +100,8 @@ pub enum RestoreError {
         path: String,
         /// What is wrong with it.
         what: String,
+        /// What became of the target.
+        undone: Undone,
     },
     /// The target, before anything was touched.
     #[error("{0}")]
@@ -100,7 +110,7 @@ pub enum RestoreError {
     #[error("{0}")]
     Usage(String),
     /// Writing failed.
-    #[error("cannot {action} '{path}': {cause}; what had been restored is removed")]
+    #[error("cannot {action} '{path}': {cause}{undone}")]
     Write {
         /// Completes "cannot …".
         action: &'static str,
@@ -108,37 +118,71 @@ pub enum RestoreError {
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
+        /// What became of the target.
+        undone: Undone,
     },
     /// Reading the repository failed on the way.
-    #[error("{0}; what had been restored is removed")]
-    Read(StorageError),
+    #[error("{0}{1}")]
+    Read(StorageError, Undone),
     /// Ctrl-C or SIGTERM.
-    #[error("interrupted; what had been restored is removed")]
-    Interrupted,
+    #[error("interrupted{0}")]
+    Interrupted(Undone),
+}
+
+/// Whether anything had been made, which is removed again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Undone(bool);
+
+impl std::fmt::Display for Undone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0 { "; what had been restored is removed" } else { "" })
+    }
 }
 
 impl RestoreError {
     /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
     pub fn may_be_removal(&self) -> bool {
-        matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(_))
+        matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(..))
+    }
+
+    /// Ctrl-C or SIGTERM.
+    fn interrupted() -> Self {
+        Self::Interrupted(Undone(false))
+    }
+
+    /// Removes what was made until then, and says so where there was anything.
+    fn undo(mut self, created: &mut Created) -> Self {
+        let removed = Undone(created.remove_all());
+        match &mut self {
+            Self::Damaged { undone, .. }
+            | Self::Write { undone, .. }
+            | Self::Read(_, undone)
+            | Self::Interrupted(undone) => *undone = removed,
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) => {}
+        }
+        self
     }
 }
 
 impl From<SystemError> for RestoreError {
     fn from(SystemError { action, path, cause }: SystemError) -> Self {
-        Self::Write { action, path, cause }
+        Self::Write { action, path, cause, undone: Undone(false) }
     }
 }
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
+    /// The data directory, without symbolic links.
+    pub datadir: PathBuf,
     /// Number of files.
     pub files: u64,
     /// Bytes of them, holes included.
     pub bytes: u64,
     /// Directories outside the target that were filled.
     pub external: BTreeSet<PathBuf>,
+    /// Links of the backup that lead to places that nobody has named, and were not made.
+    pub links_left: Vec<ArchivePath>,
     /// Accounts that the server made for this very transfer.
     pub sst_accounts: Vec<String>,
     /// Owners could not be set: this process is not root.
@@ -170,13 +214,11 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
     let mut stream = open_stream(source, &index, plan, request.threads)?;
     let identity = identity::read(&mut stream, source, &index)?;
     let places = Places::new(Path::new(identity.datadir()), &index, request)?;
-    target::check(&places, &index)?;
-    let mut created = Created::default();
-    let outcome = fill(stream, source, &index, &places, request, control, &mut created);
-    if outcome.is_err() {
-        created.remove_all();
-    }
-    outcome
+    target::check(&places, &index, &source.location())?;
+    let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
+    let mut created = Created::below(bases);
+    fill(stream, source, &index, &places, request, control, &mut created)
+        .map_err(|error| error.undo(&mut created))
 }
 
 fn open_stream(
@@ -202,21 +244,23 @@ fn fill(
     created: &mut Created,
 ) -> Result<Restored, RestoreError> {
     let mut restored = Restored {
+        datadir: places.target().to_path_buf(),
         files: 0,
         bytes: 0,
         external: places.external_roots(),
+        links_left: places.unwanted().cloned().collect(),
         sst_accounts: Vec::new(),
         owner_kept: None,
     };
-    created.directory(&request.target, places.owner(), None)?;
+    created.directory(places.target(), places.owner(), None)?;
     let guard = created.guard(places)?;
     let mut finishing = Vec::new();
     for member in &index.members {
         if control.interrupted.load(Ordering::Relaxed) {
-            return Err(RestoreError::Interrupted);
+            return Err(RestoreError::interrupted());
         }
         (control.progress)(member.header_offset);
-        let Some(place) = places.of(member).filter(|_| !places.is_repeated(member)) else { continue };
+        let Some(place) = places.of(member).filter(|_| !places.is_passed_over(member)) else { continue };
         let place = guard.hidden_place(&place);
         restore_member(&mut stream, source, member, &place, places, control, created)?;
         if member.kind == MemberKind::File {
@@ -232,9 +276,9 @@ fn fill(
     if request.only.is_none() {
         check_rest(stream, source, control)?;
     }
-    restored.sst_accounts = accounts::sst_accounts(&request.target);
+    restored.sst_accounts = accounts::sst_accounts(places.target());
     write_state(source.manifest(), request, places, created)?;
-    created::sync(&restored.external, &request.target)?;
+    created::sync(&restored.external, places.target())?;
     guard.publish(created)?;
     restored.owner_kept = places.owner_kept();
     Ok(restored)
@@ -251,9 +295,9 @@ fn restore_member(
 ) -> Result<(), RestoreError> {
     let damaged = |what: String| {
         let id = source.manifest().id.to_string();
-        RestoreError::Damaged { id, path: member.path.to_string(), what }
+        RestoreError::Damaged { id, path: member.path.to_string(), what, undone: Undone(false) }
     };
-    let read_failed = |cause| RestoreError::Read(source.archive_failed(cause));
+    let read_failed = |cause| RestoreError::Read(source.archive_failed(cause), Undone(false));
     // The closure can only speak of reading; what writing said is kept beside it.
     let mut failure = None;
     let outcome = read_member(stream, member, |content| {
@@ -264,7 +308,7 @@ fn restore_member(
     });
     match (failure, outcome) {
         (Some(WriteError::Damaged(what)), _) | (None, Ok(Err(MemberDamage(what)))) => Err(damaged(what)),
-        (Some(WriteError::Interrupted), _) => Err(RestoreError::Interrupted),
+        (Some(WriteError::Interrupted), _) => Err(RestoreError::interrupted()),
         (Some(WriteError::System(error)), _) => Err(error.into()),
         (None, Ok(Ok(()))) => Ok(()),
         (Some(WriteError::Read(cause)), _) | (None, Err(cause)) => Err(read_failed(cause)),
@@ -275,7 +319,7 @@ fn restore_member(
 fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> Result<(), RestoreError> {
     (control.progress)(stream.position());
     let (digest, damage) =
-        stream.finish().map_err(|cause| RestoreError::Read(source.archive_failed(cause)))?;
+        stream.finish().map_err(|cause| RestoreError::Read(source.archive_failed(cause), Undone(false)))?;
     let Manifest { id, archive, .. } = source.manifest();
     let what = match digest {
         Some(digest) if digest.sha256 == archive.sha256 && digest.bytes == archive.bytes => return Ok(()),
@@ -285,7 +329,8 @@ fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> R
             damage.first().map_or_else(|| "it could not be read in one piece".into(), ToString::to_string)
         }
     };
-    Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what })
+    let undone = Undone(false);
+    Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what, undone })
 }
 
 /// `grastate.dat` for a node, the statements for a replica.
@@ -299,7 +344,7 @@ fn write_state(
         Purpose::Node | Purpose::Cluster => {
             let text = manifest.gtid.grastate(request.purpose == Purpose::Cluster);
             Ok(created.file_of_ours(
-                &request.target.join(GRASTATE_MEMBER),
+                &places.target().join(GRASTATE_MEMBER),
                 text.as_bytes(),
                 places.owner(),
             )?)
@@ -308,7 +353,7 @@ fn write_state(
         Purpose::Replica => {
             let text = advice::replica_script(manifest).map_err(RestoreError::Refused)?;
             Ok(created.file_of_ours(
-                &request.target.join(advice::REPLICA_FILE),
+                &places.target().join(advice::REPLICA_FILE),
                 text.as_bytes(),
                 places.owner(),
             )?)

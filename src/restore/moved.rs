@@ -47,6 +47,41 @@ impl Places {
         (lexical(&self.target.join(folder).join(path)) != here).then_some(here)
     }
 
+    /// The target of a symbolic link as it must be here; none for what is no link.
+    pub(super) fn link_text(&self, member: &Member) -> Option<PathBuf> {
+        let (target, here) = (member.target.as_ref()?.as_path(), self.link_leads(member)?);
+        let stays = match self.of(member)?.parent() {
+            Some(folder) if target.is_relative() => lexical(&folder.join(target)) == here,
+            _ => false,
+        };
+        Some(if stays { target.to_path_buf() } else { here })
+    }
+
+    /// Where a link leads here.
+    fn link_leads(&self, member: &Member) -> Option<PathBuf> {
+        let target = member.target.as_ref()?.as_path();
+        let link = match &member.origin {
+            Some(origin) => origin.path.as_path().to_path_buf(),
+            None => member.path.below(&self.datadir),
+        };
+        let there = lexical(&link.parent().unwrap_or(Path::new("/")).join(target));
+        Some(self.translate("symlink", &there).unwrap_or(there))
+    }
+
+    /// Whether a link stays in places that the operator knows of: the data directory and those that he has named. What
+    /// leads elsewhere would make the server, or who works on its files, use a place that an index has chosen.
+    pub(super) fn link_is_wanted(&self, member: &Member) -> bool {
+        // Behind another link `..` is not the directory that the text says.
+        let mut names = member.target.iter().flat_map(|target| target.as_path().components());
+        let turns_back = names
+            .by_ref()
+            .skip_while(|part| !matches!(part, Component::Normal(_)))
+            .any(|part| part == Component::ParentDir);
+        let Some(leads) = self.link_leads(member) else { return true };
+        let known = || std::iter::once(&self.target).chain(self.roots.values()).chain(&self.named);
+        !turns_back && known().any(|directory| leads.starts_with(directory))
+    }
+
     /// What a small file that holds paths must say here: `.isl` files and the binlog index.
     pub(super) fn rewritten(&self, member: &Member, content: &[u8]) -> Option<Vec<u8>> {
         let is_isl = member.path.as_path().extension().is_some_and(|extension| extension == "isl");
@@ -128,6 +163,7 @@ mod tests {
             target: "/new".into(),
             purpose: Purpose::Node,
             maps: maps.iter().map(|text| text.parse().unwrap()).collect(),
+            external: vec![super::super::External("/".into())],
             threads: 1,
             only: None,
         };
@@ -169,6 +205,7 @@ mod tests {
             target: "/srv/deep/new".into(),
             purpose: Purpose::Node,
             maps: Vec::new(),
+            external: vec![super::super::External("/".into())],
             threads: 1,
             only: None,
         };

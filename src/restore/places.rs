@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 
 use super::advice::REPLICA_FILE;
-use super::{Map, Request, RestoreError};
+use super::{Request, RestoreError, outside, steps};
 use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER};
 use crate::capture::{group_id, user_id};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind, Origin};
@@ -15,34 +15,49 @@ use crate::model::{ArchivePath, Manifest, Member, MemberKind, Origin};
 pub(super) type Owner = (u32, u32);
 
 /// (variable, root on the donor) to the directory here.
-type Roots = BTreeMap<(String, PathBuf), PathBuf>;
+pub(super) type Roots = BTreeMap<(String, PathBuf), PathBuf>;
 
-/// The plan: destinations, owners, and what has to be written differently than it was.
+/// The plan: destinations, owners, and what has to be written differently than it was. All places are without links.
 pub struct Places {
     pub(super) target: PathBuf,
     /// The data directory on the donor.
     pub(super) datadir: PathBuf,
     /// The directories outside of it.
     pub(super) roots: Roots,
+    /// Directories that `--external` names.
+    pub(super) named: Vec<PathBuf>,
     /// Owner of the data, for what we make ourselves; none when this process may not set it.
     owner: Option<Owner>,
     owner_name: String,
     system_tablespaces: Vec<PathBuf>,
     /// Members that go to the place of an earlier one, and are the same file.
     repeated: BTreeSet<ArchivePath>,
+    /// Links that lead to places that nobody has named.
+    unwanted: BTreeSet<ArchivePath>,
 }
 
 impl Places {
-    /// Plans the destinations of a backup whose data directory was `datadir`; refuses a `--map` that fits nothing.
+    /// Plans the destinations of a backup whose data directory was `datadir`; refuses a `--map` that fits nothing, and
+    /// places that nobody has named.
     pub fn new(datadir: &Path, index: &Index, request: &Request) -> Result<Self, RestoreError> {
+        let target = steps::resolve(&request.target)
+            .map_err(|why| RestoreError::Refused(format!("'{}' {why}", request.target.display())))?;
+        let Some(data) = index.members.iter().find(|member| member.system_tablespace) else {
+            return Err(RestoreError::Refused(format!(
+                "backup '{}' holds no InnoDB system tablespace: no server can start from it",
+                index.header.id
+            )));
+        };
         let mut places = Self {
-            target: request.target.clone(),
+            roots: outside::roots(index, request, &target)?,
+            target,
             datadir: datadir.to_path_buf(),
-            roots: roots(index, &request.maps)?,
-            owner: None,
-            owner_name: String::new(),
+            named: outside::named(&request.external)?,
+            owner: geteuid().is_root().then(|| owner_here(data)),
+            owner_name: data.user.clone().unwrap_or_else(|| data.uid.to_string()),
             system_tablespaces: Vec::new(),
             repeated: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
         };
         places.system_tablespaces = index
             .members
@@ -50,18 +65,10 @@ impl Places {
             .filter(|member| member.system_tablespace)
             .filter_map(|member| places.of(member))
             .collect();
-        let data = index.members.iter().find(|member| member.system_tablespace);
-        if places.system_tablespaces.is_empty() {
-            return Err(RestoreError::Refused(format!(
-                "backup '{}' holds no InnoDB system tablespace: no server can start from it",
-                index.header.id
-            )));
-        }
+        let links = index.members.iter().filter(|member| member.kind == MemberKind::Symlink);
+        places.unwanted =
+            links.filter(|link| !places.link_is_wanted(link)).map(|link| link.path.clone()).collect();
         refuse_collisions(&mut places, index)?;
-        if let Some(data) = data {
-            places.owner_name = data.user.clone().unwrap_or_else(|| data.uid.to_string());
-            places.owner = geteuid().is_root().then(|| owner_here(data));
-        }
         Ok(places)
     }
 
@@ -77,9 +84,15 @@ impl Places {
         (!ours).then(|| member.path.below(&self.target))
     }
 
-    /// Whether this file of the donor is in the archive before, under another variable, and goes to the same place.
-    pub(super) fn is_repeated(&self, member: &Member) -> bool {
-        self.repeated.contains(&member.path)
+    /// Whether this member is not written: it is in the archive before, under another variable, and goes to the same
+    /// place; or it is a link to a place that nobody has named.
+    pub(super) fn is_passed_over(&self, member: &Member) -> bool {
+        self.repeated.contains(&member.path) || self.unwanted.contains(&member.path)
+    }
+
+    /// The links that are not made.
+    pub(super) fn unwanted(&self) -> impl Iterator<Item = &ArchivePath> {
+        self.unwanted.iter()
     }
 
     fn of_origin(&self, origin: &Origin) -> PathBuf {
@@ -118,9 +131,13 @@ impl Places {
         self.owner
     }
 
-    /// Owner of one member, by name where this machine knows it, else by number.
+    /// Owner of one member, by name where this machine knows it, else by number. Nothing is root's where the data is
+    /// not: what root owns is trusted by others than the server.
     pub(super) fn owner_of(&self, member: &Member) -> Option<Owner> {
-        self.owner.map(|_| owner_here(member))
+        let (data_uid, data_gid) = self.owner?;
+        let not_root = |id: u32, data: u32| if id == 0 { data } else { id };
+        let (uid, gid) = owner_here(member);
+        Some((not_root(uid, data_uid), not_root(gid, data_gid)))
     }
 
     /// Whose the files should be, where this process could not give them away.
@@ -131,42 +148,12 @@ impl Places {
     }
 }
 
-/// Where each root goes; refuses a `--map` that fits nothing.
-fn roots(index: &Index, maps: &[Map]) -> Result<Roots, RestoreError> {
-    let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
-    for origin in index.members.iter().filter_map(|member| member.origin.as_ref()) {
-        found.entry(origin.variable.clone()).or_default().insert(origin.root.as_path().to_path_buf());
-    }
-    let mut roots = Roots::new();
-    for (variable, origins) in &found {
-        let map = maps.iter().rev().find(|map| map.variable == *variable);
-        for origin in origins {
-            let place = match map {
-                None => origin.clone(),
-                Some(map) if origins.len() == 1 => map.directory.clone(),
-                // Several roots keep their own paths below the new directory.
-                Some(map) => map.directory.join(origin.strip_prefix("/").unwrap_or(origin)),
-            };
-            roots.insert((variable.clone(), origin.clone()), place);
-        }
-    }
-    for map in maps {
-        if !found.contains_key(&map.variable) {
-            let known: Vec<&str> = found.keys().map(String::as_str).collect();
-            let known =
-                if known.is_empty() { "nothing outside its data directory".into() } else { known.join(", ") };
-            return Err(RestoreError::Usage(format!("--map {}: the backup holds {known}", map.variable)));
-        }
-    }
-    Ok(roots)
-}
-
 /// Refuses two files that would be written to the same place, by a `--map` for example. One file that was
 /// stored under two variables is no such case: see [`Places::is_repeated`].
 fn refuse_collisions(places: &mut Places, index: &Index) -> Result<(), RestoreError> {
     let mut taken: BTreeMap<PathBuf, &Member> = BTreeMap::new();
     let mut repeated = BTreeSet::new();
-    for member in &index.members {
+    for member in index.members.iter().filter(|member| !places.unwanted.contains(&member.path)) {
         let Some(place) = places.of(member) else { continue };
         let Some(other) = taken.get(&place) else {
             taken.insert(place, member);
@@ -190,7 +177,27 @@ fn refuse_collisions(places: &mut Places, index: &Index) -> Result<(), RestoreEr
         }
     }
     places.repeated = repeated;
-    Ok(())
+    refuse_behind_links(&taken)
+}
+
+/// Nothing is written through a link that the restore itself makes: two members of an index may look apart and meet
+/// here, when one `--map` leads to where a link of another directory goes.
+fn refuse_behind_links(taken: &BTreeMap<PathBuf, &Member>) -> Result<(), RestoreError> {
+    let links: BTreeSet<&Path> = taken
+        .iter()
+        .filter(|(_, member)| member.kind == MemberKind::Symlink)
+        .map(|(place, _)| place.as_path())
+        .collect();
+    let behind = |place: &Path| place.ancestors().skip(1).any(|above| links.contains(above));
+    let found = taken.iter().find(|(place, _)| !links.is_empty() && behind(place));
+    found.map_or(Ok(()), |(place, member)| {
+        Err(RestoreError::Usage(format!(
+            "'{}' of the archive would be written to '{}', behind a symbolic link of the archive; give it another place \
+             with --map",
+            member.path,
+            place.display()
+        )))
+    })
 }
 
 fn owner_here(member: &Member) -> Owner {

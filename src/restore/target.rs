@@ -15,15 +15,17 @@ use crate::model::MemberKind;
 /// Space that a file system may need beyond the data, per file.
 const PER_FILE: u64 = 4096;
 
-/// Refuses a target that is used, not empty, or too small.
-pub(super) fn check(places: &Places, index: &Index) -> Result<(), RestoreError> {
+/// Refuses a target that is used, not empty, or too small, or that lies in the repository or among a server's files.
+pub(super) fn check(places: &Places, index: &Index, repository: &str) -> Result<(), RestoreError> {
     let target = places.target();
-    if !target.is_absolute() {
-        return Err(RestoreError::Usage(format!("--to '{}': an absolute path is needed", target.display())));
+    let roots = places.external_roots();
+    for place in std::iter::once(target).chain(roots.iter().map(PathBuf::as_path)) {
+        check_unused(place)?;
     }
-    check_unused(target)?;
-    for root in places.external_roots() {
-        check_unused(&root)?;
+    check_repository(places, index, Path::new(repository))?;
+    check_alone_there(target, Path::new(""))?;
+    for root in &roots {
+        check_alone_there(root, target)?;
     }
     if let Some(start) = places.start_file().filter(|start| is_unfinished(start)) {
         let also = if start.starts_with(target) { "" } else { ", and the directories outside of it," };
@@ -60,12 +62,8 @@ fn check_empty(target: &Path) -> Result<(), RestoreError> {
             "'{}' is not empty; a restore overwrites nothing. Move its content away, or name another directory",
             target.display()
         )),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match target.parent() {
-            Some(parent) if parent.is_dir() => Ok(()),
-            _ => {
-                refused(format!("the directory in which '{}' is to be made does not exist", target.display()))
-            }
-        },
+        // It is made, with what is missing above it, as the places outside are.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => refused(format!(
             "'{}' is not a directory; name one that is empty, or a new one",
             target.display()
@@ -89,9 +87,44 @@ fn check_absent(places: &Places, index: &Index) -> Result<(), RestoreError> {
     Ok(())
 }
 
+/// Files of a server have no place among backups: `prune` and `list` would meet them.
+fn check_repository(places: &Places, index: &Index, repository: &Path) -> Result<(), RestoreError> {
+    let Ok(repository) = fs::canonicalize(repository) else { return Ok(()) };
+    let external = index.members.iter().filter(|member| member.origin.is_some());
+    let mut all = external.filter_map(|member| places.of(member)).chain([places.target().to_path_buf()]);
+    match all.find(|place| place.starts_with(&repository)) {
+        Some(place) => refused(format!(
+            "'{}' lies in the repository '{}'; name another directory",
+            place.display(),
+            repository.display()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What only the data directory of a server, or another directory of its files, has.
+const OF_A_SERVER: [&str; 5] =
+    ["ibdata1", "aria_log_control", "mysql/global_priv.frm", "mysql/user.frm", "mysql/db.frm"];
+
+/// What a server finds below its data directory it takes for a database of its own. `apart` is the directory of this
+/// restore, below which there is no other server.
+fn check_alone_there(place: &Path, apart: &Path) -> Result<(), RestoreError> {
+    for above in place.ancestors().skip(1).take_while(|above| *above != apart) {
+        let sign = OF_A_SERVER.iter().find(|name| fs::symlink_metadata(above.join(name)).is_ok());
+        if let Some(sign) = sign {
+            return refused(format!(
+                "'{}' lies below '{}', which holds the files of a server ('{sign}'); name another directory",
+                place.display(),
+                above.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// A server works in its data directory and holds files open in it.
 fn check_unused(directory: &Path) -> Result<(), RestoreError> {
-    let Ok(directory) = fs::canonicalize(directory) else { return Ok(()) };
+    let directory = &fs::canonicalize(directory).unwrap_or_else(|_| directory.to_path_buf());
     let Ok(processes) = fs::read_dir("/proc") else { return Ok(()) };
     for process in processes.flatten().map(|entry| entry.path()) {
         let Ok(name) = fs::read_to_string(process.join("comm")) else { continue };
@@ -99,8 +132,11 @@ fn check_unused(directory: &Path) -> Result<(), RestoreError> {
         if !matches!(name, "mysqld" | "mariadbd" | "mysqld_safe" | "mariadbd-safe") {
             continue;
         }
-        let works_here = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == directory);
-        if works_here || holds_open(&process, &directory) {
+        // The wrappers work anywhere.
+        let above =
+            |cwd: &Path| !name.ends_with("safe") && cwd != Path::new("/") && directory.starts_with(cwd);
+        let works_here = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == *directory || above(&cwd));
+        if works_here || holds_open(&process, directory) {
             let pid = process.file_name().unwrap_or_default().to_string_lossy().into_owned();
             return refused(format!(
                 "'{}' is in use by {name} (pid {pid}); stop that server first",

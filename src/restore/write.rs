@@ -1,6 +1,6 @@
 //! Writes the content of members.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 
 use super::Control;
-use super::created::{Created, SystemError};
+use super::created::{Created, SystemError, finish_open};
 use super::places::Places;
 use crate::archive::hex;
 use crate::model::{Member, MemberKind};
@@ -49,12 +49,10 @@ pub(super) fn write_member(
     match member.kind {
         MemberKind::Directory => Ok(created.directory(place, places.owner(), Some(0o700))?),
         MemberKind::Symlink => {
-            let Some(target) = &member.target else {
+            let Some(target) = places.link_text(member) else {
                 return Err(WriteError::Damaged("a link without target".into()));
             };
-            let folder = member.path.as_path().parent().unwrap_or(Path::new(""));
-            let here = places.moved("symlink", folder, target.as_path());
-            Ok(created.link(place, here.as_deref().unwrap_or(target.as_path()))?)
+            Ok(created.link(place, &target, places.owner_of(member), member)?)
         }
         MemberKind::File | MemberKind::Generated => {
             let mut file = created.create(place, 0o600)?;
@@ -62,7 +60,8 @@ pub(super) fn write_member(
             if member.sha256.as_ref().is_some_and(|wanted| *wanted != digest) {
                 return Err(WriteError::Damaged(format!("its SHA-256 is {digest}, not that of the index")));
             }
-            Ok(rewrite(member, place, places)?)
+            rewrite(member, place, &mut file, places)?;
+            Ok(finish_open(&file, member, place, places)?)
         }
     }
 }
@@ -76,6 +75,11 @@ fn copy(
     control: &Control<'_>,
 ) -> Result<String, WriteError> {
     let failed = SystemError::of("write", place);
+    if member.sparse {
+        // Before the first byte, not behind the last: XFS takes room beyond the end of a file that grows, and what a
+        // later write jumps over stays taken (`xfs_iomap_prealloc_size`).
+        file.set_len(member.size).map_err(&failed)?;
+    }
     let mut sha = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     let mut written = 0u64;
@@ -101,7 +105,7 @@ fn copy(
         control.limiter.take(stored as u64);
         written += count as u64;
     }
-    if member.sparse {
+    if member.sparse && written != member.size {
         file.set_len(written).map_err(&failed)?;
     }
     Ok(hex(&sha.finalize()))
@@ -135,14 +139,13 @@ fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Paths inside small files, after their digest was found right.
-fn rewrite(member: &Member, place: &Path, places: &Places) -> Result<(), SystemError> {
+fn rewrite(member: &Member, place: &Path, file: &mut File, places: &Places) -> Result<(), SystemError> {
     if member.size > SMALL {
         return Ok(());
     }
     let failed = SystemError::of("rewrite the paths in", place);
-    let content = fs::read(place).map_err(&failed)?;
-    match places.rewritten(member, &content) {
-        Some(text) => fs::write(place, text).map_err(failed),
-        None => Ok(()),
-    }
+    let mut content = Vec::new();
+    file.rewind().and_then(|()| file.read_to_end(&mut content)).map_err(&failed)?;
+    let Some(text) = places.rewritten(member, &content) else { return Ok(()) };
+    file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(&text)).map_err(failed)
 }

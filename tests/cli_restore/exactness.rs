@@ -13,7 +13,7 @@ use wsrep_sst_backup::model::Compression;
 use crate::restore;
 use crate::support::ScriptedMysqld;
 use crate::support::cli::forge::{Forge, ID, edit_member};
-use crate::support::cli::tree::{Tree, assert_same, tree};
+use crate::support::cli::tree::{Tree, assert_same, entry, tree};
 use crate::support::cli::{cli, open_folder};
 use crate::support::scratch::ServerUser;
 
@@ -44,7 +44,7 @@ fn server() -> ScriptedMysqld {
     holes(&server.datadir().join("db/all_hole.ibd"), 300_000, &[]);
     holes(&server.datadir().join("db/ends_in_data.ibd"), 200_000, &[(131_072, 68_928)]);
     symlink("t.frm", server.datadir().join("db/link.frm")).unwrap();
-    symlink("/nonexistent/nowhere", server.datadir().join("db/dangling")).unwrap();
+    symlink("../nowhere", server.datadir().join("db/dangling")).unwrap();
     fs::create_dir(server.datadir().join("db2")).unwrap();
     let mode =
         |name: &str, mode| fs::set_permissions(server.datadir().join(name), fs::Permissions::from_mode(mode));
@@ -75,9 +75,12 @@ fn holes(path: &Path, size: u64, segments: &[(u64, usize)]) {
     file.set_len(size).unwrap();
 }
 
-/// What a backup holds of the server's files.
+/// What a restore gives of the server's files: all but the bits that lend rights.
 fn wanted(server: &ScriptedMysqld) -> Tree {
     let mut tree = tree(&server.datadir());
+    for entry in tree.values_mut() {
+        entry.mode &= 0o777;
+    }
     tree.retain(|path, _| path != Path::new("grastate.dat") && path != Path::new("backup_sst_complete"));
     tree
 }
@@ -95,7 +98,8 @@ fn all_that_a_file_has_comes_back() {
     let server = server();
     user.own_tree(&server.datadir());
     chown(server.datadir().join("db/t.ibd"), Some(12345), Some(54321)).unwrap();
-    chown(server.datadir().join("db"), Some(0), Some(0)).unwrap();
+    // What root has put there becomes the server's, as everything else.
+    chown(server.datadir().join("db/t.frm"), Some(0), Some(0)).unwrap();
     for compression in Compression::ALL {
         server.configure("wsrep_sst_backup", &format!("compression={compression}"));
         let _ = fs::remove_dir_all(server.repository());
@@ -105,7 +109,11 @@ fn all_that_a_file_has_comes_back() {
         let files = server.backup().manifest["files"].clone();
         assert!(answer.done().contains(&format!(": {files} files, ")), "{}", answer.stdout);
         // Sparse files of the same length, holes in the same number of blocks.
-        assert_same(&found(&target, "grastate.dat"), &wanted(&server));
+        let mut wanted = wanted(&server);
+        let entry = wanted.get_mut(Path::new("db/t.frm")).unwrap();
+        assert_eq!(entry.owner, (0, 0));
+        entry.owner = (user.uid, user.gid);
+        assert_same(&found(&target, "grastate.dat"), &wanted);
         let data = fs::metadata(&target).unwrap();
         // ibdata1 belongs to mysql, so the directory does.
         assert_eq!((data.uid(), data.gid(), data.mode() & 0o7777), (user.uid, user.gid, 0o750));
@@ -150,12 +158,19 @@ fn without_root_the_files_belong_to_who_restores() {
     let foreign = server.path("foreign");
     fs::create_dir(&foreign).unwrap();
     for (target, message) in [
-        (foreign.join("data"), format!("cannot create '{}/data': Permission denied", foreign.display())),
-        (foreign.clone(), format!("cannot create '{}/ibdata1': Permission denied", foreign.display())),
+        (
+            foreign.join("data"),
+            format!("cannot create '{}/data': Permission denied (os error 13)", foreign.display()),
+        ),
+        (
+            foreign.clone(),
+            format!("cannot create '{}/ibdata1': Permission denied (os error 13)", foreign.display()),
+        ),
     ] {
         let refused =
             cli("restore latest").on(&server.repository()).to(&target).user(&user, folder.path()).run();
-        refused.fails_with(1, &message);
+        // Nothing had been made, and nothing is said of removing.
+        refused.fails(1, &message);
         assert_eq!(tree(&foreign), Tree::new());
     }
 }
@@ -173,7 +188,7 @@ fn server_of(user: &ServerUser) -> ScriptedMysqld {
 fn owners_are_found_by_name_and_else_by_number() {
     let user = ServerUser::current();
     let folder = open_folder();
-    let backup = Forge::new(ID).write(folder.path());
+    let backup = Forge::new(ID).write(&folder.path().join("r"));
     for (path, name, number) in [
         ("ibdata1", Some(user.name.as_str()), 4711),
         ("undo001", Some("nobody-of-that-name"), 4712),
@@ -185,20 +200,22 @@ fn owners_are_found_by_name_and_else_by_number() {
         });
     }
     let target = folder.path().join("data");
-    restore(folder.path(), &target, "--as standalone").done();
+    restore(&folder.path().join("r"), &target, "--as standalone").done();
     let owner = |path: PathBuf| fs::symlink_metadata(path).map(|data| (data.uid(), data.gid())).unwrap();
     assert_eq!(owner(target.join("ibdata1")), (user.uid, user.gid));
     assert_eq!(owner(target.clone()), (user.uid, user.gid), "the directory belongs to whom the data belongs");
     assert_eq!(owner(target.join("undo001")), (4712, 4712));
     assert_eq!(owner(target.join("db")), (4713, 4713));
-    assert_eq!(owner(target.join("aria_log_control")), (0, 0));
+    // Root's, where the data is not: that would be trusted by others than the server.
+    assert_eq!(owner(target.join("aria_log_control")), (user.uid, user.gid));
 }
 
 #[test]
 fn an_empty_directory_keeps_its_mode_and_what_a_file_system_put_there() {
     let user = ServerUser::current();
     let folder = open_folder();
-    let backup = Forge::new(ID).write(folder.path());
+    let repository = folder.path().join("r");
+    let backup = Forge::new(ID).write(&repository);
     edit_member(&backup, "ibdata1", |member| {
         (member["user"], member["group"]) = (user.name.as_str().into(), user.name.as_str().into());
     });
@@ -208,29 +225,38 @@ fn an_empty_directory_keeps_its_mode_and_what_a_file_system_put_there() {
         fs::create_dir(target.join("lost+found")).unwrap();
         fs::set_permissions(&target, fs::Permissions::from_mode(0o711)).unwrap();
         chown(&target, Some(owner.0), Some(owner.1)).unwrap();
-        restore(folder.path(), &target, "").done();
+        restore(&repository, &target, "").done();
         let data = fs::metadata(&target).unwrap();
         // Root made it for the server, or somebody knew what he did.
         assert_eq!(((data.uid(), data.gid()), data.mode() & 0o7777), (wanted, 0o711));
         assert!(target.join("lost+found").is_dir() && target.join("ibdata1").is_file());
         fs::remove_dir_all(&target).unwrap();
     }
-    // A link to a directory is that directory; a relative path counts from here.
+    // A link to a directory is that directory, which the server's user gets; a relative path counts from here.
     let real = folder.path().join("real");
     fs::create_dir(&real).unwrap();
-    symlink(&real, folder.path().join("link")).unwrap();
-    cli("restore latest --to link").on(folder.path()).within(folder.path()).run().done();
+    let link = folder.path().join("link");
+    symlink(&real, &link).unwrap();
+    let before = entry(&link);
+    let answer = cli("restore latest --to link").on(&repository).within(folder.path()).run();
+    let note = format!(
+        "Note: '{}' leads to '{}' by a symbolic link; the files are there.",
+        link.display(),
+        real.display()
+    );
+    assert!(answer.done().contains(&note), "{}", answer.stdout);
     assert!(real.join("ibdata1").is_file());
-    let answer = cli("restore latest --to ./new/").on(folder.path()).within(folder.path()).run();
+    assert_eq!((entry(&link), entry(&real).owner), (before, (user.uid, user.gid)));
+    let answer = cli("restore latest --to ./new/").on(&repository).within(folder.path()).run();
     assert!(answer.done().contains(&format!(" to {}/new: ", folder.path().display())), "{}", answer.stdout);
 }
 
 #[test]
 fn json_tells_what_was_done() {
     let folder = open_folder();
-    Forge::new(ID).write(folder.path());
+    Forge::new(ID).write(&folder.path().join("r"));
     let target = folder.path().join("data");
-    let told = restore(folder.path(), &target, "--json --threads 3").json();
+    let told = restore(&folder.path().join("r"), &target, "--json --threads 3").json();
     let fields: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         fields,

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use nix::sys::signal::Signal;
 use wsrep_sst_backup::model::Compression;
-use wsrep_sst_backup::restore::{Control, Purpose, Request, restore as restore_from};
+use wsrep_sst_backup::restore::{Control, External, Purpose, Request, restore as restore_from};
 use wsrep_sst_backup::throttle::Limiter;
 
 use crate::support::ScriptedMysqld;
@@ -32,6 +32,11 @@ fn slow() -> ScriptedMysqld {
     server
 }
 
+/// Where its files outside of the data directory go: one of them back to where it was.
+fn to_mapped(server: &ScriptedMysqld) -> String {
+    format!("--map symlink={} --external {}", server.path("mapped").display(), server.path("space").display())
+}
+
 /// Starts a restore with one thread and waits until it is in the middle of this table.
 fn midway(server: &ScriptedMysqld, target: &Path, more: &str, table: &Path) -> Running {
     let mut running = restoring(&server.repository(), target, &format!("--threads 1 {more}")).start();
@@ -47,7 +52,7 @@ fn text(path: PathBuf) -> String {
 fn a_signal_takes_everything_back() {
     let server = slow();
     let target = server.path("new");
-    let map = format!("--map symlink={}", server.path("mapped").display());
+    let map = to_mapped(&server);
     let table = server.path("mapped/noise.MYD");
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let before = paths(&tree(&server.path("")));
@@ -65,7 +70,7 @@ fn a_signal_takes_everything_back() {
 fn what_a_killed_restore_leaves_is_no_server_and_says_so() {
     let server = slow();
     let target = server.path("new");
-    let map = format!("--map symlink={}", server.path("mapped").display());
+    let map = to_mapped(&server);
     let table = server.path("mapped/noise.MYD");
     let running = midway(&server, &target, &map, &table);
     running.signal(Signal::SIGKILL);
@@ -116,13 +121,14 @@ fn a_system_tablespace_elsewhere_is_guarded_there() {
     server.asks().run().assert_backed_up(&server);
     fs::remove_dir_all(server.path("home")).unwrap();
     let target = server.path("new");
-    let running = midway(&server, &target, "", &target.join("db/noise.MYD"));
+    let external = format!("--external {}", server.path("home").display());
+    let running = midway(&server, &target, &external, &target.join("db/noise.MYD"));
     assert!(text(server.path("home/ibdata1")).starts_with("This data directory is being restored"));
     running.signal(Signal::SIGKILL);
     running.finish();
     fs::remove_dir_all(&target).unwrap();
     let home = server.path("home/ibdata1");
-    restore(&server.repository(), &target, "").fails(
+    restore(&server.repository(), &target, &external).fails(
         1,
         &format!(
             "'{}' holds a restore that was interrupted, or one that runs ('{}' stands for it); it cannot be started. If \
@@ -132,7 +138,7 @@ fn a_system_tablespace_elsewhere_is_guarded_there() {
         ),
     );
     fs::remove_file(&home).unwrap();
-    restore(&server.repository(), &target, "").done();
+    restore(&server.repository(), &target, &external).done();
     assert_eq!(fs::metadata(home).unwrap().len(), 128 << 10);
 }
 
@@ -171,7 +177,7 @@ fn an_archive_that_is_cut_meanwhile_is_found_damaged() {
     let server = slow();
     let target = server.path("new");
     let archive = server.backup().folder.join("backup.tar.bz2");
-    let map = format!("--map symlink={}", server.path("mapped").display());
+    let map = to_mapped(&server);
     let running = midway(&server, &target, &map, &server.path("mapped/noise.MYD"));
     fs::File::options().write(true).open(&archive).unwrap().set_len(1).unwrap();
     running.finish().fails_with(4, " is damaged: ");
@@ -185,7 +191,9 @@ fn a_bad_sector_anywhere_takes_everything_back() {
     let forge = Forge::new(ID).compression(Compression::None);
     let forge = forge.external("innodb_undo_directory", &undo, &undo.join("undo002"), "x");
     let memory = Memory::read(&forge.write(&folder.path().join("r")));
-    let request = Request { target, purpose: Purpose::Node, maps: Vec::new(), threads: 1, only: None };
+    let external = vec![External(folder.path().to_owned())];
+    let request =
+        Request { target, purpose: Purpose::Node, maps: Vec::new(), external, threads: 1, only: None };
     let limiter = Limiter::unlimited();
     let control = Control { progress: &|_| {}, interrupted: &AtomicBool::new(false), limiter: &limiter };
     let before = paths(&tree(folder.path()));

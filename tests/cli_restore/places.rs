@@ -61,6 +61,11 @@ fn server() -> ScriptedMysqld {
     server
 }
 
+/// Everything below this folder may go back to where it was.
+fn back(folder: &Path) -> String {
+    format!("--external {}", folder.display())
+}
+
 fn trees(server: &ScriptedMysqld) -> Vec<Tree> {
     OUTSIDE.iter().map(|(folder, _)| without_blocks(&tree(&server.path(folder)))).collect()
 }
@@ -90,7 +95,7 @@ fn external_files_go_back_to_where_they_were() {
     chown(server.path("aria"), Some(4711), Some(4712)).unwrap();
     let aria = tree(&server.path(""))[Path::new("aria")].clone();
 
-    let answer = restore(&server.repository(), &target, "");
+    let answer = restore(&server.repository(), &target, &back(&server.path("")));
     for (folder, _) in OUTSIDE {
         let note = format!(
             "\nNote: Files outside the data directory were restored to '{}'.\n",
@@ -169,8 +174,8 @@ fn a_map_must_fit_the_backup() {
     restore(&server.repository(), &target, "--map innodb_undo_dir=/x")
         .fails(2, &format!("--map innodb_undo_dir: the backup holds {known}"));
     let folder = open_folder();
-    Forge::new(ID).write(folder.path());
-    restore(folder.path(), &target, "--map symlink=/x")
+    Forge::new(ID).write(&folder.path().join("r"));
+    restore(&folder.path().join("r"), &target, "--map symlink=/x")
         .fails(2, "--map symlink: the backup holds nothing outside its data directory");
     assert!(!target.exists());
 }
@@ -182,17 +187,17 @@ fn two_files_never_get_the_same_place() {
     Forge::new(ID)
         .external("innodb_undo_directory", &a, &a.join("undo002"), "a")
         .external("aria_log_dir_path", &b, &b.join("undo002"), "b")
-        .write(folder.path());
+        .write(&folder.path().join("r"));
     let target = folder.path().join("data");
     let x = folder.path().join("x").display().to_string();
     let maps = format!("--map innodb_undo_directory={x} --map aria_log_dir_path={x}");
-    restore(folder.path(), &target, &maps).fails_with(
+    restore(&folder.path().join("r"), &target, &maps).fails_with(
         2,
         &format!("would both be written to '{x}/undo002'; give them different places with --map"),
     );
     let inside = target.display();
     let answer = restore(
-        folder.path(),
+        &folder.path().join("r"),
         &target,
         &format!("--map innodb_undo_directory={inside}/db --map aria_log_dir_path={inside}/db"),
     );
@@ -202,7 +207,7 @@ fn two_files_never_get_the_same_place() {
     let maps = format!(
         "--map aria_log_dir_path={x}/1 --map aria_log_dir_path={x}/2 --map innodb_undo_directory={inside}/db"
     );
-    restore(folder.path(), &target, &maps).done();
+    restore(&folder.path().join("r"), &target, &maps).done();
     assert_eq!(
         (read(target.join("db/undo002")), read(folder.path().join("x/2/undo002"))),
         ("a".into(), "b".into())
@@ -230,7 +235,8 @@ fn relative_paths_lead_to_the_same_place_from_a_new_directory() {
         ("deep/new", outside.clone(), format!("{log}\n./bin.000002\n")),
     ] {
         let target = folder.path().join(target);
-        restore(&folder.path().join("r"), &target, "--as standalone").done();
+        let more = format!("--as standalone {}", back(folder.path()));
+        restore(&folder.path().join("r"), &target, &more).done();
         assert_eq!(
             (link(target.join("db/u.MYD")), read(target.join("db/u.MYD"))),
             (link_text, "rows".to_owned())
@@ -256,7 +262,7 @@ fn what_two_links_share_is_restored_once() {
     server.asks().run().assert_backed_up(&server);
     fs::remove_dir_all(server.path("shared")).unwrap();
     let target = server.path("new");
-    restore(&server.repository(), &target, "").done();
+    restore(&server.repository(), &target, &back(&server.path("shared"))).done();
     assert_eq!(read(server.path("shared/d/v.ibd")), "more");
     for path in ["one/t.ibd", "two/t.ibd", "db/u.MYD"] {
         assert_eq!(fs::read(target.join(path)).unwrap(), vec![0; 65536], "{path}");

@@ -22,10 +22,10 @@ fn advice(answer: &Answer) -> String {
 #[test]
 fn a_node_asks_for_ist_from_the_position_of_the_backup() {
     let folder = open_folder();
-    Forge::new(ID).write(folder.path());
+    Forge::new(ID).write(&folder.path().join("r"));
     let target = folder.path().join("data");
     for more in ["", "--as node"] {
-        let answer = restore(folder.path(), &target, more);
+        let answer = restore(&folder.path().join("r"), &target, more);
         assert_eq!(
             advice(&answer),
             format!(
@@ -61,9 +61,9 @@ fn a_node_asks_for_ist_from_the_position_of_the_backup() {
 #[test]
 fn the_first_node_of_a_cluster_may_be_bootstrapped() {
     let folder = open_folder();
-    Forge::new(ID).write(folder.path());
+    Forge::new(ID).write(&folder.path().join("r"));
     let target = folder.path().join("data dir");
-    let answer = restore(folder.path(), &target, "--as cluster");
+    let answer = restore(&folder.path().join("r"), &target, "--as cluster");
     assert_eq!(
         advice(&answer),
         format!(
@@ -84,9 +84,11 @@ fn the_first_node_of_a_cluster_may_be_bootstrapped() {
 #[test]
 fn a_standalone_server_knows_nothing_of_a_cluster() {
     let folder = open_folder();
-    Forge::new(ID).file("wsrep_sst_backup_replica.sql", "of an earlier restore").write(folder.path());
+    Forge::new(ID)
+        .file("wsrep_sst_backup_replica.sql", "of an earlier restore")
+        .write(&folder.path().join("r"));
     let target = folder.path().join("data");
-    let answer = restore(folder.path(), &target, "--as standalone");
+    let answer = restore(&folder.path().join("r"), &target, "--as standalone");
     assert_eq!(
         advice(&answer),
         format!(
@@ -105,9 +107,11 @@ fn a_standalone_server_knows_nothing_of_a_cluster() {
 fn a_replica_gets_its_position_and_the_statements() {
     let folder = open_folder();
     // A donor that was once restored as a replica itself has a file of that name.
-    Forge::new(ID).file("wsrep_sst_backup_replica.sql", "of an earlier restore").write(folder.path());
+    Forge::new(ID)
+        .file("wsrep_sst_backup_replica.sql", "of an earlier restore")
+        .write(&folder.path().join("r"));
     let target = folder.path().join("data dir");
-    let answer = restore(folder.path(), &target, "--as replica");
+    let answer = restore(&folder.path().join("r"), &target, "--as replica");
     let place = target.display();
     assert_eq!(
         advice(&answer),
@@ -143,9 +147,9 @@ fn a_name_is_never_a_statement() {
     let node = "n'1; DROP\nDATABASE d; -- \\";
     let forge = Forge::new(ID)
         .manifest(|manifest| (manifest["node"], manifest["cluster"]) = (node.into(), node.into()));
-    forge.write(folder.path());
+    forge.write(&folder.path().join("r"));
     let target = folder.path().join("data");
-    restore(folder.path(), &target, "--as replica").done();
+    restore(&folder.path().join("r"), &target, "--as replica").done();
     let script = fs::read_to_string(target.join("wsrep_sst_backup_replica.sql")).unwrap();
     let lines: Vec<&str> = script.lines().collect();
     assert_eq!(lines.len(), 10, "{script}");
@@ -156,15 +160,15 @@ fn a_name_is_never_a_statement() {
 /// What a backup without a position for replicas is told.
 fn refused_as_replica(change: impl FnOnce(&mut Value)) {
     let folder = open_folder();
-    Forge::new(ID).manifest(change).write(folder.path());
+    Forge::new(ID).manifest(change).write(&folder.path().join("r"));
     let target = folder.path().join("data");
     let message = format!(
         "backup {ID} has no binlog position: the donor had no binary log, or SQL did not answer. A replica cannot be \
          built from it"
     );
-    restore(folder.path(), &target, "--as replica").fails(1, &message);
+    restore(&folder.path().join("r"), &target, "--as replica").fails(1, &message);
     assert!(!target.exists());
-    restore(folder.path(), &target, "--as standalone").done();
+    restore(&folder.path().join("r"), &target, "--as standalone").done();
 }
 
 #[test]
@@ -179,9 +183,9 @@ fn an_account_of_the_transfer_is_named() {
     let folder = open_folder();
     let table =
         b"\x00\x09localhost\x1ewsrep.sst.1795174000_node-1.x{\"access\":18446744073709551615}\x00".to_vec();
-    Forge::new(ID).directory("mysql").file("mysql/global_priv.MAD", table).write(folder.path());
+    Forge::new(ID).directory("mysql").file("mysql/global_priv.MAD", table).write(&folder.path().join("r"));
     let target = folder.path().join("data");
-    let answer = restore(folder.path(), &target, "--as node");
+    let answer = restore(&folder.path().join("r"), &target, "--as node");
     let text = advice(&answer);
     let account = "'wsrep.sst.1795174000_node-1.x'@'localhost'";
     assert!(

@@ -130,10 +130,12 @@ impl Program {
         manifest
     }
 
-    /// Restores a backup, which must succeed; what the program said.
+    /// Restores a backup, which must succeed; what was outside of the data directory, but in the folder of the test, goes
+    /// back there. What the program said.
     pub fn restore(&self, manifest: &Value, to: &Path, more: &[&str]) -> String {
         let to = to.to_str().expect("paths of tests are UTF-8");
-        self.ok(&[&["restore", text(manifest, "/id"), "--to", to], more].concat())
+        let scratch = self.repository.parent().and_then(Path::to_str).expect("the folder of the test");
+        self.ok(&[&["restore", text(manifest, "/id"), "--to", to, "--external", scratch], more].concat())
     }
 
     /// The archive of a backup.
