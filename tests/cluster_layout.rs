@@ -15,13 +15,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use support::fixtures::{OUTSIDE, create_zoo};
 use support::program::{rejoin_by_ist, text, warnings, with_program};
 use support::sql::quote;
-use support::{Cluster, ClusterOptions, Node, PATIENCE, Program, Server, Writer, assert_same_rows};
+use support::{
+    Cluster, ClusterOptions, Node, PATIENCE, Program, Server, Writer, all_checksums, assert_same_rows,
+};
 
 /// Server variables that put files elsewhere, the folder of the node for each, and a file that must be there.
 const EXTERNAL: [(&str, &str, &str); 5] = [
@@ -51,6 +54,7 @@ fn files_in_many_places_are_found_with_and_without_sql_and_restored_here_or_else
     let asked = stage.program.back_up(&stage.cluster, 2);
     assert_eq!(warnings(&asked), "");
     stage.assert_external_members(&asked, "");
+    stage.some_tables_beside_the_running_server(&asked);
     stage.restore_elsewhere(&asked);
     let writer = stage.assert_whole(writer);
     let unasked = stage.back_up_without_sql();
@@ -112,6 +116,66 @@ impl Stage {
             let stored = names.iter().filter(ours);
             assert_eq!(stored.count(), 1, "{name} in {names:?}");
         }
+    }
+
+    /// All tables but those of the client, as a server of their own on the node's machine, while the node runs and has its
+    /// files where the donor had them.
+    fn some_tables_beside_the_running_server(&self, manifest: &Value) {
+        let node = self.node();
+        let wanted: Vec<(String, String)> =
+            all_checksums(node).into_keys().filter(|(database, _)| database != "writer").collect();
+        let databases: BTreeSet<&str> = wanted.iter().map(|(database, _)| database.as_str()).collect();
+        let patterns: Vec<String> =
+            databases.iter().map(|name| format!("--only={}.*", quote(name))).collect();
+        let folder = self.cluster.make_dir("beside");
+        let target = folder.join("data");
+        let mut words = vec!["--as", "standalone"];
+        words.extend(patterns.iter().map(String::as_str));
+        let said = self.program.restore(manifest, &target, &words);
+        for text in [
+            "elsewhere.innodb",
+            "zoo.merged is a MERGE table",
+            "zoo.seen is a view: a definition without rows.\n",
+        ] {
+            assert!(said.contains(text), "{text}: {said}");
+        }
+        for (variable, place, _) in EXTERNAL {
+            assert!(!said.contains(node.dir().join(place).to_str().unwrap()), "{variable}: {said}");
+        }
+        // Its own options, with the socket where the harness looks for it.
+        let options = fs::read_to_string(target.join("wsrep_sst_backup.cnf")).unwrap();
+        let user = &self.cluster.scratch().user().name;
+        let socket = folder.join("s");
+        let log = folder.join("error.log");
+        let more =
+            format!("{options}user = {user}\nsocket = {}\nlog_error = {}\n", socket.display(), log.display());
+        fs::write(folder.join("my.cnf"), more).unwrap();
+        let beside = Server::new("beside", &folder, "/usr/bin:/usr/sbin:/sbin:/bin", Vec::new());
+        beside.spawn(&[]);
+        beside.wait_answering(PATIENCE);
+        let (mut here, mut there) = (all_checksums(&beside), all_checksums(node));
+        here.retain(|(database, _), _| database != "writer");
+        there.retain(|(database, _), _| database != "writer");
+        assert_eq!(here, there);
+        assert_eq!(beside.scalar("SELECT COUNT(*) FROM zoo.words WHERE MATCH (v) AGAINST ('number17')"), "1");
+        // What ends a server that lacks the files of the index.
+        beside.exec("DELETE FROM zoo.words WHERE id = 17");
+        let dump = Command::new("mariadb-dump")
+            .args(["--no-defaults", "--dump-history", "--result-file=/dev/null"])
+            .arg(format!("--socket={}", socket.display()))
+            .arg("--databases")
+            // To the client a name that begins with a dash is an option.
+            .args(databases.iter().filter(|name| !name.starts_with('-')))
+            .output()
+            .unwrap();
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let definition = beside.sql("SHOW CREATE TABLE elsewhere.innodb");
+        assert!(!definition[0][1].contains("DIRECTORY"), "{definition:?}");
+        let log = fs::read_to_string(log).unwrap();
+        let wrong: Vec<&str> = log.lines().filter(|line| line.contains("[ERROR]")).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        beside.stop();
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     /// The node loses everything; each directory is mapped to a new one, and the settings are changed accordingly.

@@ -150,23 +150,48 @@ fn a_clone_for_testing(cluster: &Cluster) {
     clone.stop();
 }
 
+/// Tables with more to them than rows, beside a large one.
+const DROPPED: [(&str, &str); 7] = [
+    ("bulk", "t"),
+    ("zoo", "words"),
+    ("zoo", "parent"),
+    ("zoo", "parts"),
+    ("zoo", "versions"),
+    ("zoo", "counter"),
+    ("täble €", "größe"),
+];
+
 fn a_table_dropped(cluster: &Cluster, manifest: &Value) {
     let node = cluster.n(1);
     let before = all_checksums(node);
-    let (database, table) = before.keys().find(|(_, table)| table == "t").expect("the bulk table").clone();
-    node.exec(&format!("DROP TABLE `{database}`.`{table}`"));
-    let scratch = cluster.dir().join("scratch");
-    Machine::of(cluster, Host::Node(node)).run(
-        "table-dropped",
-        &[
-            ("TIME", text(manifest, "/finished")),
-            ("DATABASE", &database),
-            ("TABLE", &table),
-            ("SCRATCH", scratch.to_str().unwrap()),
-        ],
-    );
-    assert!(!scratch.exists(), "the block has cleaned up");
+    let more = || {
+        let history = "SELECT id, v, row_start, row_end FROM zoo.versions FOR SYSTEM_TIME ALL ORDER BY 1, 3";
+        let triggers = "SELECT trigger_name, event_object_table FROM information_schema.triggers \
+                        WHERE trigger_schema = 'zoo'";
+        (node.sql(history), node.sql(triggers))
+    };
+    let more_before = more();
+    assert!(more_before.0.len() == 30 && more_before.1.len() == 1, "{more_before:?}");
+    for (database, table) in DROPPED {
+        assert!(before.contains_key(&(database.to_owned(), table.to_owned())), "{database}.{table}");
+        node.sql_all(&["SET SESSION foreign_key_checks = 0", &format!("DROP TABLE `{database}`.`{table}`")]);
+        let scratch = cluster.dir().join("scratch");
+        let said = Machine::of(cluster, Host::Node(node)).run(
+            "table-dropped",
+            &[
+                ("TIME", text(manifest, "/finished")),
+                ("DATABASE", database),
+                ("TABLE", table),
+                ("SCRATCH", scratch.to_str().unwrap()),
+            ],
+        );
+        assert!(!scratch.exists(), "the block has cleaned up");
+        assert_eq!(said.contains("All files of FULLTEXT indexes"), database == "zoo", "{said}");
+    }
     assert_eq!(assert_same_rows(cluster.nodes().map(|node| &**node)), before);
+    assert_eq!(more(), more_before);
+    let found = node.scalar("SELECT COUNT(*) FROM zoo.words WHERE MATCH (v) AGAINST ('number17')");
+    assert_eq!(found, "1", "a FULLTEXT index was made anew");
 }
 
 fn whole_cluster_lost(cluster: &Cluster, manifest: &Value) {

@@ -38,6 +38,7 @@ pub(super) fn extract_tables(
             "tables": extracted.tables,
             "bytes": extracted.bytes,
             "without_rows": extracted.without_rows,
+            "notes": extracted.notes,
         }));
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -61,9 +62,12 @@ fn as_text(source: &Source, wanted: &Extract, extracted: &Extracted, took: u64) 
     }
     for table in &extracted.without_rows {
         text.push_str(&format!(
-            "\nNote: {table} has no file of its own for rows: it is a view, or its rows are in the system tablespace. \
-             '--as standalone' has them.\n"
+            "\nNote: {table} has no file of its own for rows: it is a view, keeps them elsewhere, or has them in the system \
+             tablespace. '--as standalone' has what the backup has.\n"
         ));
+    }
+    for note in &extracted.notes {
+        text.push_str(&format!("\nNote: {note}\n"));
     }
     if let Some(owner) = &extracted.owner_kept {
         text.push_str(&format!("\nNote: The files belong to you, not to '{owner}'.\n"));
@@ -72,8 +76,10 @@ fn as_text(source: &Source, wanted: &Extract, extracted: &Extracted, took: u64) 
         "\nNext:\n  \
          To read the rows, a server of their own is simplest:  wsrep_sst_backup restore {id} --only … --as standalone --to DIR\n  \
          then  mariadb-dump  what is needed, and load it into the cluster.\n  \
-         To use the files of an InnoDB table: on a server outside the cluster, create the table as it was, then\n  \
-         ALTER TABLE … DISCARD TABLESPACE, copy its .ibd file, ALTER TABLE … IMPORT TABLESPACE. Never on a node: the other\n  \
+         To use the .ibd file of an InnoDB table: on a server outside the cluster, of the same series, create the table as it\n  \
+         was but with its primary key alone (with any other key, FULLTEXT too, the import ends with error 1815, because the\n  \
+         backup has no .cfg file); then ALTER TABLE … DISCARD TABLESPACE, copy the file and give it to mysql,\n  \
+         ALTER TABLE … IMPORT TABLESPACE, CHECK TABLE … EXTENDED, and add the other keys. Never on a node: the other\n  \
          nodes would not get the rows.\n"
     ));
     text

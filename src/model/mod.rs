@@ -6,6 +6,8 @@
 
 mod address;
 mod compression;
+mod filename;
+mod filename_letters;
 mod glob;
 mod gtid;
 mod hold;
@@ -19,6 +21,7 @@ mod verification;
 
 pub use address::HostPort;
 pub use compression::Compression;
+pub use filename::{encode_char, encode_name};
 pub use glob::matches;
 pub use gtid::{GtidError, WsrepGtid};
 pub use hold::Hold;

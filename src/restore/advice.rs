@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::places::replica_position;
-use super::{Purpose, Request, Restored};
+use super::{Purpose, Request, Restored, scratch};
 use crate::model::Manifest;
 
 /// The statements for a replica, in the data directory.
@@ -45,11 +45,21 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
         ));
     }
     let mut steps = match request.purpose {
+        Purpose::Standalone if restored.tables.is_some() => scratch::steps(&restored.datadir),
         Purpose::Node => node_steps(&request.target, manifest),
         Purpose::Cluster => cluster_steps(&request.target, manifest),
         Purpose::Standalone => standalone_steps(&request.target),
         Purpose::Replica => replica_steps(&request.target, manifest),
     };
+    if let Some(tables) = &restored.tables {
+        notes.extend(tables.notes.iter().cloned());
+        notes.push(format!(
+            "The server needs these options, which are in '{}' (add those of the key plugin where tables are encrypted):\n{}",
+            restored.datadir.join(scratch::OPTIONS_FILE).display(),
+            indented(&tables.options)
+        ));
+        return Advice { notes, steps };
+    }
     for account in &restored.sst_accounts {
         notes.push(format!(
             "The backup holds the account '{account}'@'localhost', which the donor had made for the state transfer \
@@ -58,6 +68,13 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
         steps.push(format!("Drop that account:  mariadb -e \"DROP USER IF EXISTS '{account}'@'localhost'\""));
     }
     Advice { notes, steps }
+}
+
+/// The lines behind the comments, for a terminal.
+fn indented(options: &str) -> String {
+    let lines: Vec<String> =
+        options.lines().filter(|line| !line.starts_with('#')).map(|line| format!("  {line}")).collect();
+    lines.join("\n")
 }
 
 fn point_to(target: &Path) -> String {

@@ -4,9 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::alone::{Moved, Paths};
 use super::created::{self, Created};
-use super::tables::{Selection, TableFile};
-use super::{Control, External, Places, Purpose, Request, RestoreError, open_stream, restore_member, target};
+use super::scratch::Wanted;
+use super::tables::{Role, TableFile};
+use super::{
+    Control, External, Places, Purpose, Request, RestoreError, Selection, open_stream, peek, restore_member,
+    target,
+};
+use crate::archive::Index;
 use crate::catalog::Source;
 use crate::model::MemberKind;
 
@@ -30,6 +36,8 @@ pub struct Extracted {
     pub bytes: u64,
     /// Tables without a file of their own for rows: views, and those in the system tablespace.
     pub without_rows: Vec<String>,
+    /// What a person should know of them.
+    pub notes: Vec<String>,
     /// Owners could not be set: this process is not root.
     pub owner_kept: Option<String>,
 }
@@ -40,18 +48,22 @@ pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Res
     let is_content = |file: &TableFile<'_>| {
         file.member.kind == MemberKind::File && file.path.extension() != Some("isl".as_ref())
     };
-    let mut files = request.only.files(&index)?;
-    files.retain(is_content);
+    let mut chosen = request
+        .only
+        .choose(&index, false, &|members| peek::peek(source, &index, members, request.threads))?;
+    chosen.files.retain(is_content);
     // The same file may be stored under two variables.
     let mut paths = BTreeSet::new();
-    files.retain(|file| paths.insert(file.path.clone()));
-    let places = places(source, &index, request)?;
+    chosen.files.retain(|file| paths.insert(file.path.clone()));
+    let (files, triggers) = (chosen.files.clone(), chosen.triggers.clone());
+    let wanted = Wanted::new(chosen);
+    let places = places(source, &index, &files, request)?;
     target::check_alone(
         &request.target,
         files.iter().map(|file| (request.target.join(&file.path), file.member.stored)),
     )?;
-    let wanted: BTreeSet<u64> = files.iter().map(|file| file.member.header_offset).collect();
-    let plan = index.plan_for(|member| wanted.contains(&member.header_offset));
+    let offsets: BTreeSet<u64> = files.iter().map(|file| file.member.header_offset).collect();
+    let plan = index.plan_for(|member| offsets.contains(&member.header_offset));
     let mut stream = open_stream(source, &index, plan, request.threads)?;
     let mut created = Created::default();
     let outcome = files.iter().try_for_each(|file| {
@@ -67,11 +79,25 @@ pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Res
     if let Err(error) = outcome {
         return Err(error.undo(&mut created));
     }
-    Ok(summary(&files, &places))
+    let notes = wanted.look(&request.target).notes;
+    Ok(summary(&files, &triggers, &places, notes))
 }
 
-/// Owners are those of a restore of everything.
-fn places(source: &Source, index: &crate::archive::Index, request: &Extract) -> Result<Places, RestoreError> {
+/// Owners are those of a restore of everything; nothing goes elsewhere than into the target.
+fn places(
+    source: &Source,
+    index: &Index,
+    files: &[TableFile<'_>],
+    request: &Extract,
+) -> Result<Places, RestoreError> {
+    let mut paths: Paths = files.iter().map(|file| (file.member.header_offset, file.path.clone())).collect();
+    // The owner is that of the system tablespace, which is not written.
+    let system = index.members.iter().filter(|member| member.system_tablespace);
+    paths.extend(system.enumerate().map(|(number, member)| {
+        (member.header_offset, PathBuf::from(format!(".system-tablespace-{number}")))
+    }));
+    let mut inside = index.clone();
+    Moved::apply(&mut inside, &paths);
     let whole = Request {
         target: request.target.clone(),
         purpose: Purpose::Standalone,
@@ -80,22 +106,34 @@ fn places(source: &Source, index: &crate::archive::Index, request: &Extract) -> 
         threads: request.threads,
         only: None,
     };
-    Places::new(Path::new(&source.manifest().server.datadir), index, &whole)
+    Places::new(Path::new(&source.manifest().server.datadir), &inside, &whole)
 }
 
-fn summary(files: &[TableFile<'_>], places: &Places) -> Extracted {
+fn summary(
+    files: &[TableFile<'_>],
+    triggers: &BTreeMap<u64, String>,
+    places: &Places,
+    notes: Vec<String>,
+) -> Extracted {
     let mut tables: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let mut with_rows = BTreeSet::new();
-    for file in files.iter().filter(|file| !file.name().ends_with('.')) {
-        tables.entry(file.name()).or_default().push(file.path.clone());
+    for file in files {
+        let table = match (file.role(), triggers.get(&file.member.header_offset)) {
+            (_, Some(table)) => table.clone(),
+            (Role::Table, None) => file.name(),
+            // `db.opt` is no table's.
+            _ => continue,
+        };
         if file.holds_rows() {
-            with_rows.insert(file.name());
+            with_rows.insert(table.clone());
         }
+        tables.entry(table).or_default().push(file.path.clone());
     }
     Extracted {
         without_rows: tables.keys().filter(|name| !with_rows.contains(*name)).cloned().collect(),
         bytes: files.iter().map(|file| file.member.size).sum(),
         tables,
+        notes,
         owner_kept: places.owner_kept(),
     }
 }

@@ -21,13 +21,20 @@
 
 mod accounts;
 mod advice;
+mod alone;
+mod companions;
 mod created;
+mod definition;
 mod extract;
 mod identity;
 mod map;
+mod members;
 mod moved;
 mod outside;
+mod pattern;
+mod peek;
 mod places;
+mod scratch;
 mod steps;
 mod tables;
 mod target;
@@ -48,11 +55,14 @@ use crate::model::{ArchivePath, Manifest, Member, MemberKind};
 use crate::storage::StorageError;
 use crate::throttle::Limiter;
 pub use advice::{Advice, advice};
+pub use companions::Selection;
 use created::{Created, SystemError};
 pub use extract::{Extract, Extracted, extract};
 pub use map::{External, Map};
+use members::Members;
+pub use members::Tables;
+pub use pattern::TablePattern;
 pub use places::Places;
-pub use tables::{Selection, TablePattern};
 use write::{WriteError, write_member};
 
 /// What the data directory is for.
@@ -187,6 +197,8 @@ pub struct Restored {
     pub sst_accounts: Vec<String>,
     /// Owners could not be set: this process is not root.
     pub owner_kept: Option<String>,
+    /// Where only some tables were wanted: what to know of them, and the option file for a server that has them.
+    pub tables: Option<Tables>,
 }
 
 /// Progress, interruption and pace of a long operation.
@@ -204,20 +216,19 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
     if request.purpose == Purpose::Replica {
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }
-    let mut index = source.index()?;
-    let mut plan = index.plan();
+    let mut members = Members::all(source.index()?);
+    let mut plan = members.index.plan();
     if let Some(only) = &request.only {
-        let kept = only.with_server(&index)?;
-        plan = index.plan_for(|member| kept.contains(&member.header_offset));
-        index.members.retain(|member| kept.contains(&member.header_offset));
+        plan = members.keep(source, only, request.threads)?;
     }
-    let mut stream = open_stream(source, &index, plan, request.threads)?;
-    let identity = identity::read(&mut stream, source, &index)?;
-    let places = Places::new(Path::new(identity.datadir()), &index, request)?;
-    target::check(&places, &index, &source.location())?;
+    let index = &members.index;
+    let mut stream = open_stream(source, index, plan, request.threads)?;
+    let identity = identity::read(&mut stream, source, index)?;
+    let places = Places::new(Path::new(identity.datadir()), index, request)?;
+    target::check(&places, index, &source.location())?;
     let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
     let mut created = Created::below(bases);
-    fill(stream, source, &index, &places, request, control, &mut created)
+    fill(stream, source, &members, &places, request, control, &mut created)
         .map_err(|error| error.undo(&mut created))
 }
 
@@ -237,7 +248,7 @@ fn open_stream(
 fn fill(
     mut stream: StreamReader,
     source: &Source,
-    index: &Index,
+    members: &Members,
     places: &Places,
     request: &Request,
     control: &Control<'_>,
@@ -251,18 +262,20 @@ fn fill(
         links_left: places.unwanted().cloned().collect(),
         sst_accounts: Vec::new(),
         owner_kept: None,
+        tables: None,
     };
     created.directory(places.target(), places.owner(), None)?;
     let guard = created.guard(places)?;
     let mut finishing = Vec::new();
-    for member in &index.members {
+    for member in &members.index.members {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(RestoreError::interrupted());
         }
         (control.progress)(member.header_offset);
         let Some(place) = places.of(member).filter(|_| !places.is_passed_over(member)) else { continue };
         let place = guard.hidden_place(&place);
-        restore_member(&mut stream, source, member, &place, places, control, created)?;
+        let stored = members.moved.stored(member);
+        restore_member(&mut stream, source, stored, &place, places, control, created)?;
         if member.kind == MemberKind::File {
             restored.files += 1;
             restored.bytes += member.size;
@@ -278,6 +291,9 @@ fn fill(
     }
     restored.sst_accounts = accounts::sst_accounts(places.target());
     write_state(source.manifest(), request, places, created)?;
+    if let Some(wanted) = &members.wanted {
+        restored.tables = Some(members.write_options(source.manifest(), wanted, places, created)?);
+    }
     created::sync(&restored.external, places.target())?;
     guard.publish(created)?;
     restored.owner_kept = places.owner_kept();
