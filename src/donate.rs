@@ -197,6 +197,7 @@ fn back_up(
         frozen_at: frozen.at(),
         flush_time: frozen.flush_time(),
         mariadb_gtid: mariadb_gtid(&mut facts),
+        replication: facts.replication(&layout),
         server: server(&layout),
     };
     log::info!(
@@ -256,6 +257,7 @@ fn server(layout: &ServerLayout) -> ServerIdentity {
         version: layout.version.clone(),
         datadir: layout.datadir.to_string_lossy().into_owned(),
         innodb_page_size: layout.page_size,
+        wsrep_data_home_dir: layout.wsrep_home.as_ref().map(|home| home.to_string_lossy().into_owned()),
     }
 }
 

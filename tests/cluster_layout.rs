@@ -7,6 +7,8 @@
     reason = "helpers of tests report by panicking and tell what they measured"
 )]
 
+#[path = "cluster_layout/behind_a_link.rs"]
+mod behind_a_link;
 #[path = "cluster_layout/changing.rs"]
 mod changing;
 mod support;

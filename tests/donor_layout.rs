@@ -176,6 +176,12 @@ fn what_belongs_to_one_run_of_the_server_is_left_out() {
         "master.info",
         "mysql.sock.lock",
         "relay-log.info",
+        "multi-master.info",
+        "master-src.info",
+        "relay-log-src.info",
+        "old@002dhost-relay-bin-src.000001",
+        "db1-relay-bin.000002",
+        "db1-relay-bin.index",
         "tables_flushed.tmp",
         "tc.log",
         "wsrep_sst.pid",
@@ -188,7 +194,7 @@ fn what_belongs_to_one_run_of_the_server_is_left_out() {
         "tmp",
     ];
     let server = ScriptedMysqld::new();
-    for name in &left[..15] {
+    for name in &left[..21] {
         server.write(name, "of one run");
     }
     for folder in
@@ -207,6 +213,7 @@ fn what_belongs_to_one_run_of_the_server_is_left_out() {
         "ibtmp_1/t.ibd",
         "db/core",
         "db/galera.cache",
+        "db/master-src.info",
         "db/ibtmp1.frm",
         "00/t.frm",
     ] {

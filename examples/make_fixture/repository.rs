@@ -72,6 +72,7 @@ fn server() -> ServerIdentity {
         version: Some("10.11.19-MariaDB-log".into()),
         datadir: "/var/lib/mysql".into(),
         innodb_page_size: Some(16384),
+        ..ServerIdentity::default()
     }
 }
 
@@ -267,6 +268,7 @@ fn manifest(
         gtid: gtid(),
         donor_gtid: Some(format!("{}:{}", gtid().uuid, gtid().seqno - 1)),
         mariadb_gtid: mariadb_gtid(),
+        replication: None,
         server: server(),
         data_bytes: summary.data_bytes,
         files: summary.files,

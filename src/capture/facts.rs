@@ -4,15 +4,20 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::connections::connections_in_files;
+use super::layout::ServerLayout;
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
+use crate::model::Connection;
 use crate::sql::SqlSession;
 use crate::sst::DonorRequest;
 
 /// What is needed to find the files and to name the backup.
-const VARIABLES: [&str; 29] = [
+const VARIABLES: [&str; 35] = [
     "aria_log_dir_path",
     "datadir",
+    "file_key_management_filekey",
+    "file_key_management_filename",
     "general_log_file",
     "innodb_buffer_pool_filename",
     "innodb_data_file_path",
@@ -22,6 +27,7 @@ const VARIABLES: [&str; 29] = [
     "innodb_log_group_home_dir",
     "innodb_page_size",
     "innodb_temp_data_file_path",
+    "innodb_tmpdir",
     "innodb_undo_directory",
     "log_bin",
     "log_bin_basename",
@@ -32,15 +38,22 @@ const VARIABLES: [&str; 29] = [
     "relay_log",
     "relay_log_basename",
     "relay_log_index",
+    "relay_log_info_file",
+    "slave_load_tmpdir",
     "slow_query_log_file",
     "socket",
     "tmpdir",
     "version",
     "wsrep_cluster_name",
+    "wsrep_data_home_dir",
     "wsrep_node_name",
     "wsrep_provider_options",
     "wsrep_sst_donor_rejects_queries",
 ];
+
+/// Options that no variable of a running server tells, or not with every version.
+const OPTIONS: [&str; 3] =
+    ["file_key_management_filekey", "file_key_management_filename", "master_info_file"];
 
 /// Engines whose tables keep their data where no backup of this node finds it.
 const ELSEWHERE: [&str; 5] = ["S3", "SPIDER", "CONNECT", "COLUMNSTORE", "FEDERATED"];
@@ -62,6 +75,10 @@ pub struct NodeNames {
 /// The variables, and the connection they came from.
 pub struct Facts {
     variables: HashMap<String, String>,
+    /// Names of the relay logs that are applied.
+    pub(super) relay_logs: Vec<String>,
+    /// How many masters the server replicates from, where it has told.
+    masters: Option<usize>,
     /// Open while the server answers.
     pub sql: Option<SqlSession>,
     /// What the administrator should know.
@@ -89,16 +106,39 @@ impl Facts {
         }
     }
 
+    /// From whom the server replicates and how far it has come: asked again under the freeze, where it has masters; else,
+    /// where it does not tell, by its files. None where neither tells, with a warning.
+    pub fn replication(&mut self, layout: &ServerLayout) -> Option<Vec<Connection>> {
+        if self.masters == Some(0) {
+            return Some(Vec::new());
+        }
+        if let (Some(_), Some(sql)) = (self.masters, &mut self.sql) {
+            match sql.replica_status() {
+                Ok(status) => return Some(status.into_iter().map(|status| status.connection).collect()),
+                Err(why) => log::info!("the server does not tell its masters ({why}); its files do"),
+            }
+        }
+        connections_in_files(layout)
+            .inspect_err(|error| {
+                let text = format!("whether this server replicates from another one, and from where on, is not known: {error}");
+                self.warnings.push(text);
+            })
+            .ok()
+    }
+
     /// Facts without a server, for tests and for the fallback.
     pub fn from_variables(variables: HashMap<String, String>) -> Self {
-        Self { variables, sql: None, warnings: Vec::new() }
+        Self { variables, relay_logs: Vec::new(), masters: None, sql: None, warnings: Vec::new() }
     }
 }
 
 /// Asks the server; where it does not answer, the option files and mysqld's own arguments.
 pub fn gather(request: &DonorRequest, files: &OptionFiles, login: &Login) -> Facts {
     let mut facts = match ask(login) {
-        Ok(facts) => facts,
+        Ok(mut facts) => {
+            add_options(&mut facts, request, files);
+            facts
+        }
         Err(why) => {
             log::info!("{why}; the option files and mysqld's arguments say where its files are");
             from_options(request, files)
@@ -109,6 +149,16 @@ pub fn gather(request: &DonorRequest, files: &OptionFiles, login: &Login) -> Fac
         facts.variables.insert((*variable).to_owned(), value.clone());
     }
     facts
+}
+
+/// What a server that answers does not tell.
+fn add_options(facts: &mut Facts, request: &DonorRequest, files: &OptionFiles) {
+    let options = ServerOptions::from(files, &request.mysqld_args, facts.get("version"));
+    for name in OPTIONS {
+        if let (None, Some(value)) = (facts.get(name), options.get(name)) {
+            facts.variables.insert(name.to_owned(), value.to_owned());
+        }
+    }
 }
 
 /// One of some hundred donors had no answer, within milliseconds, for a reason that was not seen; the next one had. The
@@ -139,6 +189,13 @@ fn read_server(mut session: SqlSession) -> Result<Facts, String> {
         })),
         Err(why) => log::info!("cannot ask for the server's plugins: {why}"),
     }
+    match session.replica_status() {
+        Ok(status) => {
+            facts.masters = Some(status.len());
+            facts.relay_logs = status.into_iter().map(|status| status.relay_log).collect();
+        }
+        Err(why) => log::info!("the server does not tell its masters ({why}); its files do"),
+    }
     facts.sql = Some(session);
     Ok(facts)
 }
@@ -148,6 +205,7 @@ fn from_options(request: &DonorRequest, files: &OptionFiles) -> Facts {
     let options = ServerOptions::from(files, &request.mysqld_args, version.as_deref());
     let mut variables: HashMap<String, String> = VARIABLES
         .iter()
+        .chain(&OPTIONS)
         .filter_map(|name| Some(((*name).to_owned(), options.get(name)?.to_owned())))
         .collect();
     variables.insert("datadir".into(), request.datadir.to_string_lossy().into_owned());

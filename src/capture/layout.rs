@@ -6,12 +6,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::excluded::{Excluded, gcache_directory};
 use super::facts::Facts;
-use crate::model::provider_option;
+use super::relay::RelayFiles;
+use super::resolve::Datadir;
 use crate::sst::DonorRequest;
 
 /// A data directory that cannot be backed up.
@@ -61,10 +63,14 @@ pub struct ServerLayout {
     pub externals: Vec<External>,
     /// The binary logs, where they are on.
     pub binlog: Option<BinlogFiles>,
-    /// Base name of the relay logs.
-    pub relay_log: Option<PathBuf>,
+    /// What belongs to replication from another server.
+    pub relay: RelayFiles,
     /// Files and directories that are not data wherever they are: server logs, sockets, tmpdir.
-    pub excluded: Vec<PathBuf>,
+    pub excluded: Excluded,
+    /// Where Galera puts the write sets that its cache has no room for.
+    pub gcache: PathBuf,
+    /// `wsrep_data_home_dir`, where that is not the data directory: a node looks for `grastate.dat` there.
+    pub wsrep_home: Option<PathBuf>,
     /// Names of `innodb_data_file_path`.
     pub system_tablespaces: Vec<PathBuf>,
     /// `@@version`.
@@ -76,17 +82,16 @@ pub struct ServerLayout {
 impl ServerLayout {
     /// Reads the facts; the directories are looked at, the files inside not yet.
     pub fn new(request: &DonorRequest, facts: &Facts) -> Result<Self, LayoutError> {
-        let datadir = fs::canonicalize(&request.datadir)
-            .and_then(|path| fs::read_dir(&path).map(|_| path))
+        let datadir = Datadir::find(&request.datadir)
+            .and_then(|found| fs::read_dir(found.path()).map(|_| found))
             .map_err(|cause| LayoutError::Datadir { path: request.datadir.clone(), cause })?;
-        let place = |text: &str| normal(&datadir.join(text));
         let system_tablespaces = system_tablespaces(facts, &datadir);
         if let Some(missing) = system_tablespaces.iter().find(|path| !path.exists()) {
-            return Err(LayoutError::NoTablespace(datadir.clone(), missing.clone()));
+            return Err(LayoutError::NoTablespace(datadir.path().to_path_buf(), missing.clone()));
         }
         let mut externals = Vec::new();
         for path in &system_tablespaces {
-            let root = path.parent().unwrap_or(&datadir).to_path_buf();
+            let root = path.parent().unwrap_or(datadir.path()).to_path_buf();
             add_external(&mut externals, &datadir, "innodb_data_home_dir", &root, vec![path.clone()]);
         }
         for (variable, pattern) in [
@@ -94,21 +99,48 @@ impl ServerLayout {
             ("innodb_log_group_home_dir", |name| name.starts_with("ib_logfile") || name == "#innodb_redo"),
             ("aria_log_dir_path", |name| name.starts_with("aria_log")),
         ] {
-            if let Some(root) = facts.get(variable).map(place) {
+            if let Some(root) = facts.get(variable).map(|value| datadir.directory(value)) {
                 let files = matching_files(&root, pattern);
                 add_external(&mut externals, &datadir, variable, &root, files);
             }
         }
+        let wsrep_home = facts.get("wsrep_data_home_dir").map(|home| datadir.directory(home));
         Ok(Self {
-            binlog: binlog_files(facts, &place),
-            relay_log: facts.get("relay_log_basename").map(place),
-            excluded: excluded(facts, &place),
+            binlog: binlog_files(facts, &datadir),
+            relay: RelayFiles::new(facts, &datadir),
+            excluded: Excluded::new(facts, &datadir),
+            gcache: gcache_directory(facts, &datadir),
+            wsrep_home: wsrep_home.filter(|home| home != datadir.path()),
             externals,
             system_tablespaces,
             version: facts.get("version").map(ToOwned::to_owned),
             page_size: facts.get("innodb_page_size").and_then(page_size),
-            datadir,
+            datadir: datadir.path().to_path_buf(),
         })
+    }
+
+    /// A path that a file of the server names, such as the text of an `.isl` file: below [`ServerLayout::datadir`] where
+    /// it lies there, however it is spelt.
+    pub fn entry(&self, path: impl AsRef<Path>) -> PathBuf {
+        Datadir::at(&self.datadir).entry(path)
+    }
+
+    /// A data directory with nothing elsewhere, for tests.
+    #[cfg(test)]
+    pub(super) fn bare(datadir: impl Into<PathBuf>) -> Self {
+        let datadir = datadir.into();
+        Self {
+            externals: Vec::new(),
+            binlog: None,
+            relay: RelayFiles::default(),
+            excluded: Excluded::default(),
+            gcache: datadir.clone(),
+            wsrep_home: None,
+            system_tablespaces: Vec::new(),
+            version: None,
+            page_size: None,
+            datadir,
+        }
     }
 
     /// The directories outside the data directory, by variable, for the log.
@@ -127,11 +159,8 @@ fn page_size(text: &str) -> Option<u32> {
 
 /// The files of `innodb_data_file_path` (`name:size[:autoextend[:max:size]]`, separated by `;`) in
 /// `innodb_data_home_dir`. An empty home directory means that the names are paths of their own.
-fn system_tablespaces(facts: &Facts, datadir: &Path) -> Vec<PathBuf> {
-    let home = match facts.get_raw("innodb_data_home_dir") {
-        Some(directory) => datadir.join(directory),
-        None => datadir.to_path_buf(),
-    };
+fn system_tablespaces(facts: &Facts, datadir: &Datadir) -> Vec<PathBuf> {
+    let home = Path::new(facts.get_raw("innodb_data_home_dir").unwrap_or_default());
     facts
         .get("innodb_data_file_path")
         .unwrap_or("ibdata1:12M:autoextend")
@@ -139,7 +168,7 @@ fn system_tablespaces(facts: &Facts, datadir: &Path) -> Vec<PathBuf> {
         .filter_map(|file| file.split(':').next())
         .map(str::trim)
         .filter(|name| !name.is_empty())
-        .map(|name| normal(&home.join(name)))
+        .map(|name| datadir.entry(home.join(name)))
         .collect()
 }
 
@@ -164,13 +193,12 @@ fn matching_files(root: &Path, fits: fn(&str) -> bool) -> Vec<PathBuf> {
 
 fn add_external(
     externals: &mut Vec<External>,
-    datadir: &Path,
+    datadir: &Datadir,
     variable: &'static str,
     root: &Path,
     files: Vec<PathBuf>,
 ) {
-    let resolved = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-    if resolved.starts_with(datadir) {
+    if datadir.holds(root) {
         return;
     }
     match externals.iter_mut().find(|external| external.variable == variable && external.root == root) {
@@ -179,14 +207,15 @@ fn add_external(
     }
 }
 
-fn binlog_files(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Option<BinlogFiles> {
-    let base = place(facts.get("log_bin_basename")?);
+fn binlog_files(facts: &Facts, datadir: &Datadir) -> Option<BinlogFiles> {
+    let base = datadir.entry(facts.get("log_bin_basename")?);
     // An option file may name the base with an extension, which mysqld drops: all from the first dot on.
     let base = match base.file_name().and_then(|name| name.as_bytes().split(|byte| *byte == b'.').next()) {
         Some(stem) if !stem.is_empty() => base.with_file_name(OsStr::from_bytes(stem)),
         _ => base,
     };
-    let index = facts.get("log_bin_index").map_or_else(|| with_suffix(&base, ".index"), place);
+    let index =
+        facts.get("log_bin_index").map_or_else(|| with_suffix(&base, ".index"), |name| datadir.entry(name));
     let index = if index.extension().is_some() { index } else { with_suffix(&index, ".index") };
     Some(BinlogFiles { base, index })
 }
@@ -195,37 +224,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut text = path.as_os_str().to_owned();
     text.push(suffix);
     text.into()
-}
-
-fn excluded(facts: &Facts, place: &dyn Fn(&str) -> PathBuf) -> Vec<PathBuf> {
-    let files =
-        ["general_log_file", "log_error", "log_slow_query_file", "slow_query_log_file", "pid_file", "socket"];
-    let mut excluded: Vec<PathBuf> = files.iter().filter_map(|name| facts.get(name)).map(place).collect();
-    excluded.extend(facts.get("tmpdir").into_iter().flat_map(|value| value.split(':')).map(place));
-    if let Some(options) = facts.get("wsrep_provider_options") {
-        let option = |name| provider_option(options, name);
-        let directory = option("gcache.dir").or_else(|| option("base_dir")).unwrap_or("");
-        if let Some(name) = option("gcache.name") {
-            excluded.push(place(&format!("{directory}/{name}")));
-        }
-    }
-    excluded.sort();
-    excluded.dedup();
-    excluded
-}
-
-/// Without `.` and `..` components and trailing slashes; symbolic links stay, but where a `..` follows
-/// one it means what the system makes of it.
-fn normal(path: &Path) -> PathBuf {
-    let parts = || path.components();
-    if !parts().any(|part| part == Component::ParentDir) {
-        return parts().collect();
-    }
-    let resolved = match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => fs::canonicalize(parent).map(|parent| parent.join(name)),
-        _ => fs::canonicalize(path),
-    };
-    resolved.unwrap_or_else(|_| parts().collect())
 }
 
 #[cfg(test)]
@@ -292,6 +290,33 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn a_data_directory_behind_a_link_is_one_with_what_options_spell_through_the_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir_all(root.join("real/undo")).unwrap();
+        for file in ["real/ibdata1", "real/undo/undo001", "real/ib_logfile0"] {
+            fs::write(root.join(file), "").unwrap();
+        }
+        std::os::unix::fs::symlink(root.join("real"), root.join("link")).unwrap();
+        let at = |name: &str| root.join("link").join(name).to_string_lossy().into_owned();
+        let pairs = [
+            ("innodb_data_home_dir", at("")),
+            ("innodb_undo_directory", at("undo")),
+            ("innodb_log_group_home_dir", at(".")),
+            ("log_bin_basename", at("mysql-bin")),
+            ("wsrep_data_home_dir", at("")),
+        ];
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for name in ["link", "real"] {
+            let layout = layout(&root.join(name), &pairs).unwrap();
+            assert_eq!((&layout.externals, &layout.wsrep_home), (&vec![], &None), "{name}");
+            assert_eq!(layout.system_tablespaces, [root.join("real/ibdata1")]);
+            assert_eq!(layout.gcache, root.join("real"));
+            assert_eq!(layout.binlog.unwrap().base, root.join("real/mysql-bin"));
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! Only this layer decides when the server is thawed.
 
 mod binlog;
+mod connections;
+mod excluded;
 mod facts;
 mod files;
 mod freeze;
@@ -14,16 +16,22 @@ mod layout;
 mod login;
 mod names;
 mod place;
+mod relay;
+mod resolve;
 mod rules;
 mod source;
 mod walk;
 mod watch;
 
+pub use connections::connections_in_files;
+pub use excluded::Excluded;
 pub use facts::{Facts, NodeNames, gather};
 pub use files::{Entry, EntryKind, FileList};
 pub use freeze::{Captured, copy_frozen};
 pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
 pub use login::Login;
 pub use names::{group_id, group_name, user_id, user_name};
+pub use relay::{RelayFiles, is_replication_state};
+pub use resolve::{is_same_directory, is_same_entry, resolved};
 pub use walk::{CaptureError, list_files};
 pub use watch::{Outlook, Watch};

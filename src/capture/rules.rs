@@ -4,13 +4,14 @@
 
 use std::path::Path;
 
-use super::layout::ServerLayout;
+use super::layout::{BinlogFiles, ServerLayout};
+use super::resolve::{is_same_directory, is_same_entry};
 use crate::archive::{EXTERNAL_PREFIX, IDENTITY_MEMBER, SUMS_MEMBER};
 use crate::config::BinlogChoice;
 
 /// Files at the top of the data directory that belong to one run of one node. Only files: `core` and
 /// the like are good names for a database.
-const TOP_FILES: [&str; 13] = [
+const TOP_FILES: [&str; 11] = [
     "auto.cnf",
     "backup_sst_complete",
     "core",
@@ -18,8 +19,6 @@ const TOP_FILES: [&str; 13] = [
     "grastate.dat",
     "gvwstate.dat",
     "ib_buffer_pool.incomplete",
-    "master.info",
-    "relay-log.info",
     "sst_error",
     "sst_in_progress",
     "tc.log",
@@ -55,16 +54,22 @@ pub(super) fn judge(
     is_directory: bool,
 ) -> Verdict {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if ANYWHERE.contains(&name.as_str()) || layout.excluded.iter().any(|excluded| excluded == path) {
+    if ANYWHERE.contains(&name.as_str()) || layout.excluded.has(path, is_directory) {
         return Verdict::Leave;
     }
-    if is_log(layout, path) {
-        // The walk leaves the binary logs out; what is wanted of them is added by its own rule.
-        let whole = binlogs == BinlogChoice::All
-            && layout.binlog.as_ref().is_some_and(|log| numbered(&log.base, path));
-        return if whole { Verdict::Take } else { Verdict::Leave };
+    let is_top = relative.components().count() == 1;
+    if !is_directory {
+        // Before the relay logs: their base name may be the beginning of this one.
+        if let Some(log) = layout.binlog.as_ref().filter(|log| is_binlog(log, path)) {
+            // The walk leaves the binary logs out; what is wanted of them is added by its own rule.
+            let whole = binlogs == BinlogChoice::All && numbered(&log.base, path);
+            return if whole { Verdict::Take } else { Verdict::Leave };
+        }
+        if layout.relay.has(path, is_top) {
+            return Verdict::Leave;
+        }
     }
-    if relative.components().count() > 1 {
+    if !is_top {
         return Verdict::Take;
     }
     if name == "#rocksdb" {
@@ -85,7 +90,6 @@ fn is_run_file(name: &str) -> bool {
         || name.starts_with("gcache.page.")
         || name.starts_with("tables_flushed")
         || name.strip_prefix("core.").is_some_and(digits)
-        || ["master-", "relay-log-"].iter().any(|start| name.starts_with(start)) && suffix(name, "info")
         || ["pid", "err", "sock", "lock"].iter().any(|end| suffix(name, end))
 }
 
@@ -93,13 +97,10 @@ fn suffix(name: &str, end: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == end)
 }
 
-/// A binary or relay log, its index, or its state file.
-fn is_log(layout: &ServerLayout, path: &Path) -> bool {
-    let of_base = |base: &Path| {
-        numbered(base, path) || [".index", ".state"].iter().any(|suffix| path == suffixed(base, suffix))
-    };
-    layout.binlog.as_ref().is_some_and(|log| of_base(&log.base) || path == log.index)
-        || layout.relay_log.as_ref().is_some_and(|base| of_base(base))
+/// A binary log, its index, or its state file.
+fn is_binlog(log: &BinlogFiles, path: &Path) -> bool {
+    let beside = |suffix: &str| is_same_entry(path, &suffixed(&log.base, suffix));
+    numbered(&log.base, path) || is_same_entry(path, &log.index) || beside(".index") || beside(".state")
 }
 
 fn suffixed(base: &Path, suffix: &str) -> std::path::PathBuf {
@@ -111,32 +112,32 @@ fn suffixed(base: &Path, suffix: &str) -> std::path::PathBuf {
 /// `<base>.<number>`, and MariaDB's `<base>.<number>.idx` beside it.
 pub(super) fn numbered(base: &Path, path: &Path) -> bool {
     let (Some(base_name), Some(name)) = (base.file_name(), path.file_name()) else { return false };
-    if base.parent() != path.parent() {
-        return false;
-    }
     let (base_name, name) = (base_name.to_string_lossy(), name.to_string_lossy());
-    name.strip_prefix(&*base_name)
+    let is_numbered = name
+        .strip_prefix(&*base_name)
         .and_then(|rest| rest.strip_prefix('.'))
-        .map(|rest| rest.strip_suffix(".idx").unwrap_or(rest))
-        .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
+        .is_some_and(|rest| is_log_number(rest.strip_suffix(".idx").unwrap_or(rest)));
+    is_numbered
+        && matches!((base.parent(), path.parent()), (Some(one), Some(other)) if is_same_directory(one, other))
+}
+
+/// What follows the dot in the name of a log.
+pub(super) fn is_log_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::BinlogFiles;
+    use crate::capture::excluded::Excluded;
 
     fn layout() -> ServerLayout {
-        ServerLayout {
-            datadir: "/d".into(),
-            externals: Vec::new(),
-            binlog: Some(BinlogFiles { base: "/d/mysql-bin".into(), index: "/d/mysql-bin.index".into() }),
-            relay_log: Some("/d/relay-bin".into()),
-            excluded: vec!["/d/general.log".into(), "/d/db/slow.log".into()],
-            system_tablespaces: Vec::new(),
-            version: None,
-            page_size: None,
-        }
+        let mut layout = ServerLayout::bare("/d");
+        layout.binlog = Some(BinlogFiles { base: "/d/mysql-bin".into(), index: "/d/mysql-bin.index".into() });
+        // Its relay logs begin like its binary logs.
+        layout.relay.bases = vec!["/d/relay-bin".into(), "/d/mysql".into()];
+        layout.excluded = Excluded::of(&["/d/general.log", "/d/db/slow.log"]);
+        layout
     }
 
     fn verdict(name: &str, is_directory: bool, binlogs: BinlogChoice) -> Verdict {
@@ -167,6 +168,9 @@ mod tests {
             "master.info",
             "master-a.info",
             "relay-log-a.info",
+            "multi-master.info",
+            "mysql-a.000001",
+            "h-relay-bin-a.000001",
             "relay-bin.000001",
             "relay-bin.index",
             "db/slow.log",
@@ -191,12 +195,13 @@ mod tests {
             "aria_log_control",
             "aria_log.00000001",
             "ib_buffer_pool",
-            "multi-master.info",
             "mysql_upgrade_info",
             "db/t.ibd",
             "db/core",
             "db/galera.cache",
             "db/master.info",
+            "db/multi-master.info",
+            "db/h-relay-bin.000001",
             "anything",
             "mysql-bin.old",
         ] {

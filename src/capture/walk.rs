@@ -180,7 +180,7 @@ impl Walk<'_> {
     fn isl(&mut self, path: &Path) {
         let Ok(text) = fs::read(path) else { return };
         let target = PathBuf::from(std::ffi::OsStr::from_bytes(text.trim_ascii()));
-        let target = self.layout.datadir.join(target);
+        let target = self.layout.entry(target);
         if target.starts_with(&self.layout.datadir) {
             return;
         }
@@ -256,12 +256,12 @@ impl Walk<'_> {
         let fail = |cause| CaptureError::Read { path: files.index.clone(), cause };
         let (logs, index) = match self.binlogs {
             BinlogChoice::None => return Ok(()),
-            BinlogChoice::Newest => match binlog::newest(files).map_err(fail)? {
+            BinlogChoice::Newest => match binlog::newest(files, self.layout).map_err(fail)? {
                 Some((newest, index)) => (vec![newest], index),
                 None => return Ok(()),
             },
             BinlogChoice::All => {
-                let index = fs::read(&files.index).map_err(fail)?;
+                let index = binlog::whole_index(files, self.layout).map_err(fail)?;
                 // Those in the data directory are listed with everything else there.
                 let logs =
                     place.as_ref().map_or_else(Vec::new, |place| numbered_in(&place.root, &files.base));

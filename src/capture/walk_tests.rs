@@ -17,16 +17,8 @@ fn tree(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn list(root: &Path) -> FileList {
-    let layout = ServerLayout {
-        datadir: root.join("data"),
-        externals: Vec::new(),
-        binlog: None,
-        relay_log: None,
-        excluded: Vec::new(),
-        system_tablespaces: vec![root.join("data/ibdata1")],
-        version: None,
-        page_size: None,
-    };
+    let mut layout = ServerLayout::bare(root.join("data"));
+    layout.system_tablespaces = vec![root.join("data/ibdata1")];
     list_files(&layout, BinlogChoice::Newest, false).unwrap()
 }
 

@@ -25,6 +25,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
         gtid: WsrepGtid { uuid: UUID.into(), seqno: 100, domain_id: None },
         donor_gtid: None,
         mariadb_gtid: MariadbGtid::default(),
+        replication: None,
         server: ServerIdentity::default(),
         data_bytes: 100,
         files: 1,

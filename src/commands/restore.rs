@@ -10,10 +10,11 @@ use serde_json::json;
 use super::extracted::extract_tables;
 use super::outlook::{self, ist_outlook, sentence};
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
+use crate::config::ServerOptions;
 use crate::model::Manifest;
 use crate::restore::{
     Advice, Control, External, Map, Purpose, Request, RestoreError, Restored, Selection, TablePattern,
-    advice, restore,
+    advice, restore, wsrep_home,
 };
 use crate::throttle::millis;
 use crate::ui::{Bar, Live, bytes, duration_ms, grouped};
@@ -81,6 +82,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         flags.limit_rate.clone_from(&args.limit_rate);
     })?;
     request.threads = context.settings.threads;
+    request.wsrep_home = wsrep_home(&ServerOptions::from(&files, &[], None), &request.target);
     let source = context.find_to_read(&selector)?;
     if let (Some(only), None) = (&request.only, args.purpose) {
         return extract_tables(&context, source, &request, only, args.json);
@@ -122,6 +124,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "datadir": request.target,
             "gtid": manifest.gtid,
             "mariadb_gtid": manifest.mariadb_gtid,
+            "replication": manifest.replication,
             "files": restored.files,
             "bytes": restored.bytes,
             "external": restored.external,
@@ -175,6 +178,7 @@ fn request(args: &RestoreArgs) -> Result<Request, CommandError> {
     Ok(Request {
         target: target.components().collect(),
         purpose,
+        wsrep_home: None,
         maps,
         external,
         threads: 1,

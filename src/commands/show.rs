@@ -107,6 +107,11 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> St
             ),
         ),
     ];
+    let connections = manifest.replication.iter().flatten();
+    lines.extend(connections.map(|connection| ("Replicated from", connection.words())));
+    if let Some(home) = &manifest.server.wsrep_data_home_dir {
+        lines.push(("wsrep data home", home.clone()));
+    }
     for warning in &manifest.warnings {
         lines.push(("Warning", warning.clone()));
     }

@@ -11,7 +11,8 @@ use crate::archive::ArchiveSummary;
 use crate::capture::Watch;
 use crate::catalog::{MANIFEST, object_name};
 use crate::model::{
-    ArchiveObject, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity, WsrepGtid,
+    ArchiveObject, Connection, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity,
+    WsrepGtid,
 };
 use crate::seal::AGE;
 use crate::storage::{ObjectWriter, StorageError};
@@ -22,6 +23,7 @@ pub(super) struct Identity {
     pub(super) frozen_at: Timestamp,
     pub(super) flush_time: Duration,
     pub(super) mariadb_gtid: MariadbGtid,
+    pub(super) replication: Option<Vec<Connection>>,
     pub(super) server: ServerIdentity,
 }
 
@@ -38,6 +40,8 @@ impl Identity {
             frozen_at: Timestamp,
             gtid: &'a WsrepGtid,
             mariadb_gtid: &'a MariadbGtid,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            replication: Option<&'a [Connection]>,
             server: &'a ServerIdentity,
             tool: ToolIdentity,
         }
@@ -51,6 +55,7 @@ impl Identity {
             frozen_at: self.frozen_at,
             gtid: &self.gtid,
             mariadb_gtid: &self.mariadb_gtid,
+            replication: self.replication.as_deref(),
             server: &self.server,
             tool: tool(),
         })?;
@@ -119,6 +124,7 @@ pub(super) fn publish(
         gtid: identity.gtid,
         donor_gtid: Some(run.request.gtid.position()),
         mariadb_gtid: identity.mariadb_gtid,
+        replication: identity.replication,
         server: identity.server,
         data_bytes: summary.data_bytes,
         files: summary.files,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Compression;
-use super::{BackupId, WsrepGtid};
+use super::{BackupId, Connection, WsrepGtid};
 use crate::seal;
 
 /// The newest format that this program writes and reads.
@@ -42,6 +42,9 @@ pub struct Manifest {
     pub donor_gtid: Option<String>,
     /// MariaDB's own positions at the freeze, where SQL answered.
     pub mariadb_gtid: MariadbGtid,
+    /// From whom the donor replicated at that moment: none of that is in the backup. Absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication: Option<Vec<Connection>>,
     /// The server.
     pub server: ServerIdentity,
     /// Bytes of all files, holes included.
@@ -81,6 +84,9 @@ pub struct ServerIdentity {
     pub datadir: String,
     /// Bytes.
     pub innodb_page_size: Option<u32>,
+    /// `wsrep_data_home_dir`, where that is not the data directory: the server looks for `grastate.dat` there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wsrep_data_home_dir: Option<String>,
 }
 
 /// The archive object.

@@ -16,6 +16,7 @@ mod index;
 mod manifest;
 mod path;
 mod provider;
+mod replication;
 mod status;
 mod verification;
 
@@ -32,5 +33,6 @@ pub use manifest::{
 };
 pub use path::ArchivePath;
 pub use provider::provider_option;
+pub use replication::{Connection, ConnectionSource};
 pub use status::{State, Status};
 pub use verification::{Outcome, Verification};

@@ -40,6 +40,7 @@ fn manifest(hours: i64, node: &str) -> Manifest {
         gtid: WsrepGtid { uuid: "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f".into(), seqno: 417, domain_id: None },
         donor_gtid: None,
         mariadb_gtid: MariadbGtid::default(),
+        replication: None,
         server: ServerIdentity::default(),
         data_bytes: 147_849_216,
         files: 357,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::places::replica_position;
-use super::{Purpose, Request, Restored, scratch};
+use super::{Purpose, Request, Restored, replication, scratch, wsrep_home};
 use crate::model::Manifest;
 
 /// The statements for a replica, in the data directory.
@@ -43,6 +43,10 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
              --external DIR names one.",
             link.to_string().escape_debug()
         ));
+    }
+    notes.extend(wsrep_home::note(manifest, request));
+    if request.only.is_none() {
+        notes.extend(replication::notes(manifest, request.purpose));
     }
     let mut steps = match request.purpose {
         Purpose::Standalone if restored.tables.is_some() => scratch::steps(&restored.datadir),

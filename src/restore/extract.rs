@@ -101,6 +101,7 @@ fn places(
     let whole = Request {
         target: request.target.clone(),
         purpose: Purpose::Standalone,
+        wsrep_home: None,
         maps: Vec::new(),
         external: vec![External("/".into())],
         threads: request.threads,

@@ -30,15 +30,18 @@ mod identity;
 mod map;
 mod members;
 mod moved;
+mod old_datadir;
 mod outside;
 mod pattern;
 mod peek;
 mod places;
+mod replication;
 mod scratch;
 mod steps;
 mod tables;
 mod target;
 mod write;
+mod wsrep_home;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,6 +67,7 @@ pub use members::Tables;
 pub use pattern::TablePattern;
 pub use places::Places;
 use write::{WriteError, write_member};
+pub use wsrep_home::wsrep_home;
 
 /// What the data directory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +89,8 @@ pub struct Request {
     pub target: PathBuf,
     /// What it is for.
     pub purpose: Purpose,
+    /// Where the server that will start on the target looks for `grastate.dat`, if that is not the target.
+    pub wsrep_home: Option<PathBuf>,
     /// Where external directories go.
     pub maps: Vec<Map>,
     /// Where they may go back to where they were; what is in neither list is refused.
@@ -225,6 +231,8 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
     let mut stream = open_stream(source, index, plan, request.threads)?;
     let identity = identity::read(&mut stream, source, index)?;
     let places = Places::new(Path::new(identity.datadir()), index, request)?;
+    old_datadir::refuse(&places)?;
+    wsrep_home::check(request, source.manifest(), &places)?;
     target::check(&places, index, &source.location())?;
     let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
     let mut created = Created::below(bases);
@@ -359,11 +367,12 @@ fn write_state(
     match request.purpose {
         Purpose::Node | Purpose::Cluster => {
             let text = manifest.gtid.grastate(request.purpose == Purpose::Cluster);
-            Ok(created.file_of_ours(
-                &places.target().join(GRASTATE_MEMBER),
-                text.as_bytes(),
-                places.owner(),
-            )?)
+            let homes = wsrep_home::homes(request, manifest, places)?;
+            for home in std::iter::once(places.target().to_path_buf()).chain(homes) {
+                created.directory(&home, places.owner(), None)?;
+                created.file_of_ours(&home.join(GRASTATE_MEMBER), text.as_bytes(), places.owner())?;
+            }
+            Ok(())
         }
         Purpose::Standalone => Ok(()),
         Purpose::Replica => {

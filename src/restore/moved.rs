@@ -162,6 +162,7 @@ mod tests {
         let request = Request {
             target: "/new".into(),
             purpose: Purpose::Node,
+            wsrep_home: None,
             maps: maps.iter().map(|text| text.parse().unwrap()).collect(),
             external: vec![super::super::External("/".into())],
             threads: 1,
@@ -204,6 +205,7 @@ mod tests {
         let request = Request {
             target: "/srv/deep/new".into(),
             purpose: Purpose::Node,
+            wsrep_home: None,
             maps: Vec::new(),
             external: vec![super::super::External("/".into())],
             threads: 1,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 
 use super::advice::REPLICA_FILE;
-use super::{Request, RestoreError, outside, steps};
+use super::{Request, RestoreError, outside, replication, steps};
 use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER};
 use crate::capture::{group_id, user_id};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind, Origin};
@@ -81,7 +81,7 @@ impl Places {
         // The statements for a replica are left over from the restore that made the donor.
         let ours = [IDENTITY_MEMBER, SUMS_MEMBER, GRASTATE_MEMBER, REPLICA_FILE];
         let ours = ours.iter().any(|own| own.as_bytes() == name);
-        (!ours).then(|| member.path.below(&self.target))
+        (!ours && !replication::is_left(member)).then(|| member.path.below(&self.target))
     }
 
     /// Whether this member is not written: it is in the archive before, under another variable, and goes to the same

@@ -5,6 +5,7 @@
 //! the socket's, and no answer is an answer: the errors are texts for a person.
 
 mod endpoint;
+mod replication;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use mysql::prelude::Queryable;
 use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 pub use endpoint::{Account, Endpoint, Tls};
+pub use replication::ReplicaStatus;
 
 use crate::model::MariadbGtid;
 

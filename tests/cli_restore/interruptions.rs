@@ -192,8 +192,15 @@ fn a_bad_sector_anywhere_takes_everything_back() {
     let forge = forge.external("innodb_undo_directory", &undo, &undo.join("undo002"), "x");
     let memory = Memory::read(&forge.write(&folder.path().join("r")));
     let external = vec![External(folder.path().to_owned())];
-    let request =
-        Request { target, purpose: Purpose::Node, maps: Vec::new(), external, threads: 1, only: None };
+    let request = Request {
+        target,
+        purpose: Purpose::Node,
+        wsrep_home: None,
+        maps: Vec::new(),
+        external,
+        threads: 1,
+        only: None,
+    };
     let limiter = Limiter::unlimited();
     let control = Control { progress: &|_| {}, interrupted: &AtomicBool::new(false), limiter: &limiter };
     let before = paths(&tree(folder.path()));
