@@ -89,7 +89,7 @@ fn donate(
     let outcome = request.and_then(|request| transfer(request, conversation, passed, &watch, &ending));
     if let Err(error) = &outcome {
         tell(error);
-        if error.leaves_no_backup() {
+        if !error.leaves_a_backup() {
             // The end of this program ends the state transfer too.
             watch.patiently(|outlook| ending.gate.wait(outlook));
         }
@@ -148,10 +148,9 @@ fn transfer(
     let (error, frozen_ms) = (outcome.as_ref().err(), reporter.frozen_ms());
     if error.is_some_and(DonateError::leaves_no_backup) {
         discard(&run);
-        reporter.finish(State::Failed, error.map(ToString::to_string));
-    } else {
-        reporter.finish(State::Done, error.map(ToString::to_string));
     }
+    let has_failed = error.is_some_and(|error| !error.leaves_a_backup());
+    reporter.finish(if has_failed { State::Failed } else { State::Done }, error.map(ToString::to_string));
     let status = error.map_or(exit::DONE, DonateError::exit_status);
     metrics.record(status, frozen_ms, outcome.as_ref().ok());
     if outcome.is_ok() {

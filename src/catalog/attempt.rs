@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{BackupId, State, Status};
 
-/// A program that runs writes its status every two seconds; one that has been silent for so long has probably died.
+/// A program that runs writes its status every two seconds; one that has been silent for so long has probably died. One that
+/// writes less often says so ([`Status::patience`]).
 pub const SILENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// A run that goes on, or that has not made a backup.
@@ -42,10 +43,15 @@ impl Attempt {
         match status.state {
             State::Failed => Standing::Failed(status.error.clone()),
             State::Done => Standing::Removed,
-            _ if now.duration_since(status.updated) > SILENCE => Standing::Dead(Some(status.updated)),
+            _ if now.duration_since(status.updated) > silence(status) => Standing::Dead(Some(status.updated)),
             state => Standing::Running(state),
         }
     }
+}
+
+/// How long it may have been silent, and be alive.
+fn silence(status: &Status) -> SignedDuration {
+    SignedDuration::try_from(status.patience(SILENCE.unsigned_abs())).unwrap_or(SILENCE)
 }
 
 #[cfg(test)]
@@ -69,6 +75,7 @@ mod tests {
             frozen_ms: None,
             gtid: None,
             error: error.map(str::to_owned),
+            beat_s: None,
         });
         Attempt { cluster: "c".into(), id, status }
     }
@@ -84,6 +91,13 @@ mod tests {
         assert_eq!(copying.standing(later(-3600)), Standing::Running(State::Copying));
         assert_eq!(attempt(None).standing(later(60)), Standing::Running(State::Starting));
         assert_eq!(attempt(None).standing(later(61)), Standing::Dead(None));
+        let mut rare = attempt(Some((State::Copying, None)));
+        rare.status.as_mut().unwrap().beat_s = Some(300);
+        assert_eq!(rare.standing(later(750)), Standing::Running(State::Copying));
+        assert_eq!(rare.standing(later(751)), Standing::Dead(Some(begun)));
+        // Nobody may live for ever by his own word.
+        rare.status.as_mut().unwrap().beat_s = Some(u64::MAX);
+        assert_eq!(rare.standing(later(9001)), Standing::Dead(Some(begun)));
         let failed = attempt(Some((State::Failed, Some("why"))));
         assert_eq!(failed.standing(later(9999)), Standing::Failed(Some("why".into())));
         assert_eq!(attempt(Some((State::Done, None))).standing(later(0)), Standing::Removed);

@@ -155,7 +155,8 @@ fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, location: &str, now
             Some(status) => status.updated,
             None => attempt.id.started().unwrap_or(Timestamp::UNIX_EPOCH),
         };
-        if age(heard, now) > SILENCE {
+        let silence = attempt.status.as_ref().map_or(SILENCE, |status| status.patience(SILENCE));
+        if age(heard, now) > silence {
             dead.push(format!("{location}/{}/{}", attempt.cluster, attempt.id));
             if newest.is_none_or(|newest| *newest < attempt.id) {
                 failed = Some((&attempt.id, "its program has died without a word".into()));

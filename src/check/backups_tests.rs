@@ -65,6 +65,7 @@ fn attempt(id: &str, state: Option<State>, updated: &str) -> Attempt {
         frozen_ms: None,
         gtid: None,
         error: (state == State::Failed).then(|| "WHY".into()),
+        beat_s: None,
     });
     Attempt { cluster: "c".into(), id, status }
 }

@@ -1,32 +1,30 @@
-//! Whether the donor program reaches its bucket: listed, with the key and the line that it will have.
+//! Whether the donor program could store into its bucket: tried with one object, by the key and the line that it will have.
 
 use std::time::Duration;
 
 use super::finding::Finding;
 use super::repository::{Place, State};
 use crate::config::{RepositoryUrl, Settings};
-use crate::storage;
+use crate::storage::{S3Storage, Trial};
 
 const TOPIC: &str = "repository";
 /// A check is no backup: a bucket that fails is given up after 2/5 of this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Lists it as the donor program, with the variables of the server.
+/// Tries it as the donor program, with the variables of the server.
 pub(super) fn look(settings: &Settings, variable: &dyn Fn(&str) -> Option<String>) -> Place {
-    let settings = Settings { stall_timeout: settings.stall_timeout.min(PATIENCE), ..settings.clone() };
-    let listed = storage::open_as(&settings, variable).and_then(|storage| storage.probe());
-    let state = listed.map_or_else(|error| State::Unreachable(error.to_string()), |()| State::Reachable);
+    let RepositoryUrl::S3 { bucket, prefix } = &settings.repository else { return Place::default() };
+    let patience = settings.stall_timeout.min(PATIENCE);
+    let tried = S3Storage::new(bucket, prefix, &settings.s3, patience, variable)
+        .and_then(|storage| storage.try_object());
+    let state = tried.map_or_else(|error| State::Unreachable(error.to_string()), State::Tried);
     Place { state, ..Place::default() }
 }
 
 /// What is to be told.
 pub(super) fn judge(url: &RepositoryUrl, place: &Place, user: &str) -> Vec<Finding> {
     match &place.state {
-        State::Reachable => {
-            let text =
-                format!("{url} can be listed by '{user}'; whether objects can be put there is not tried");
-            vec![Finding::ok(TOPIC, text)]
-        }
+        State::Tried(trial) => vec![of_trial(url, trial, user)],
         State::Unreachable(why) => {
             let text = format!("the donor would have no repository: {why}");
             let cure =
@@ -35,6 +33,56 @@ pub(super) fn judge(url: &RepositoryUrl, place: &Place, user: &str) -> Vec<Findi
         }
         _ => Vec::new(),
     }
+}
+
+/// What one object has shown.
+fn of_trial(url: &RepositoryUrl, trial: &Trial, user: &str) -> Finding {
+    if let Err(why) = &trial.put {
+        let text = format!("'{user}' cannot store in {url}: {why}");
+        let cure = "let the key put objects there (s3:PutObject on the prefix), or name another one in [wsrep_sst_backup]";
+        return Finding::error(TOPIC, text, cure);
+    }
+    let kept = match (&trial.locked, trial.versioned) {
+        (Some(lock), _) => format!("; what is stored is locked {lock}"),
+        (None, true) => "; what is overwritten or removed stays as an old version, until a lifecycle rule \
+                         (NoncurrentVersionExpiration) removes it"
+            .into(),
+        (None, false) => String::new(),
+    };
+    let cannot = cannot(trial);
+    let text = format!("an object was stored in {url} by '{user}'{cannot}{kept}");
+    // Nobody who has this key can destroy a backup: that is as it should be.
+    if cannot.is_empty() || trial.versioned || trial.locked.is_some() {
+        return Finding::ok(TOPIC, text);
+    }
+    let cure = if trial.listed.is_err() || trial.read.is_err() {
+        "a key that may only put is enough for a donor where the bucket keeps what it has (object lock, versions); here it \
+         can still overwrite backups: switch versions on, or allow s3:ListBucket, s3:GetObject, s3:DeleteObject"
+    } else {
+        "allow s3:DeleteObject, or let a lifecycle rule remove what failed backups leave"
+    };
+    Finding::warning(TOPIC, text, cure.to_owned())
+}
+
+/// What the key cannot do, and what that means.
+fn cannot(trial: &Trial) -> String {
+    let all =
+        [(&trial.listed, "list the bucket"), (&trial.read, "read it back"), (&trial.removed, "remove it")];
+    let refused: Vec<(&str, &String)> =
+        all.iter().filter_map(|(outcome, what)| Some((*what, outcome.as_ref().err()?))).collect();
+    let Some((_, why)) = refused.first() else { return String::new() };
+    let whats: Vec<&str> = refused.iter().map(|(what, _)| *what).collect();
+    let mut text = format!(", who cannot {} ({why})", whats.join(", nor "));
+    if trial.listed.is_err() || trial.read.is_err() {
+        text.push_str(
+            ": with this key backup, list, verify, restore, copy, prune and the metrics of all backups do not work, give them \
+             another one",
+        );
+    }
+    if trial.removed.is_err() {
+        text.push_str("; what a failed backup leaves stays until 'prune' with another key, or a lifecycle rule, removes it");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -62,7 +110,42 @@ mod tests {
             let [finding] = &judge(&settings.repository, &place, "mysql")[..] else { panic!("{place:?}") };
             assert!(finding.level == Level::Error && finding.text.contains(words), "{finding:?}");
         }
-        let place = Place { state: State::Reachable, ..Place::default() };
-        assert_eq!(judge(&settings.repository, &place, "mysql")[0].level, Level::Ok);
+    }
+
+    #[test]
+    fn what_one_object_has_shown_is_told() {
+        let url = RepositoryUrl::S3 { bucket: "b".into(), prefix: "p".into() };
+        let no = || Err("HTTP status 403".to_owned());
+        let all = Trial {
+            listed: Ok(()),
+            put: Ok(()),
+            read: Ok(()),
+            removed: Ok(()),
+            versioned: false,
+            locked: None,
+        };
+        let lock = || Some("until 2027 (GOVERNANCE)".to_owned());
+        let write_only = Trial { listed: no(), read: no(), removed: no(), ..all.clone() };
+        for (trial, level, words) in [
+            (all.clone(), Level::Ok, "stored in s3://b/p by 'mysql'"),
+            (Trial { versioned: true, ..all.clone() }, Level::Ok, "stays as an old version"),
+            (Trial { put: no(), ..all.clone() }, Level::Error, "cannot store in s3://b/p: HTTP status 403"),
+            (
+                Trial { removed: no(), versioned: true, locked: lock(), ..all.clone() },
+                Level::Ok,
+                "locked until 2027 (GOVERNANCE)",
+            ),
+            (Trial { removed: no(), ..all }, Level::Warning, "cannot remove it"),
+            (
+                Trial { versioned: true, ..write_only.clone() },
+                Level::Ok,
+                "cannot list the bucket, nor read it back, nor remove it (HTTP status 403): with this key backup, list,",
+            ),
+            (write_only, Level::Warning, "nor read it back"),
+        ] {
+            let place = Place { state: State::Tried(trial), ..Place::default() };
+            let [finding] = &judge(&url, &place, "mysql")[..] else { panic!("{place:?}") };
+            assert!(finding.level == level && finding.text.contains(words), "{finding:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::process::{ServerProcess, mount_of};
 use crate::model::safe_component;
+use crate::storage::Trial;
 
 const TOPIC: &str = "repository";
 
@@ -20,9 +21,9 @@ pub(super) enum State {
     /// Nobody has looked.
     #[default]
     Unknown,
-    /// The bucket could be listed.
-    Reachable,
-    /// It could not, for this reason.
+    /// An object was tried in the bucket.
+    Tried(Trial),
+    /// It could not be tried, for this reason.
     Unreachable(String),
     /// It is there. Whether it can be written was not tried.
     Present,
@@ -155,7 +156,7 @@ pub(super) fn judge(path: &Path, place: &Place, donor: &Donor<'_>, is_here: bool
     };
     let finding = match &place.state {
         // Those of a bucket are judged elsewhere.
-        State::Unknown | State::Reachable | State::Unreachable(_) => return Vec::new(),
+        State::Unknown | State::Tried(_) | State::Unreachable(_) => return Vec::new(),
         State::Writable => Finding::ok(TOPIC, format!("{shown} can be written by '{user}'")),
         State::CanBeMade => Finding::ok(
             TOPIC,

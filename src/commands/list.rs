@@ -14,7 +14,7 @@ use serde_json::json;
 use super::list_terminal::{trend, with_notes_below};
 use super::{CommandError, CommonArgs, Context, print, print_json};
 use crate::catalog::{Catalog, Held, Record, SILENCE, Verified, read_hold, read_verified};
-use crate::model::{BackupId, Manifest, State};
+use crate::model::{BackupId, Manifest, State, Status};
 use crate::ui::{Align, Screen, Table, bytes, duration_ms, time};
 
 /// Arguments of `list`.
@@ -178,7 +178,7 @@ fn attempts(catalog: &Catalog, now: Timestamp) -> String {
                 (State::Done, _) => {
                     format!("done at {}, and its manifest was removed: no backup", time(status.updated))
                 }
-                (state, _) => format!("{}{}", describe(state), last_word(status.updated, now)),
+                (state, _) => format!("{}{}", describe(state), last_word(status, now)),
             },
         };
         table.row(row(many, &attempt.id, &attempt.cluster, [what]));
@@ -186,11 +186,13 @@ fn attempts(catalog: &Catalog, now: Timestamp) -> String {
     table.render()
 }
 
-/// A program that runs writes its status every two seconds.
-fn last_word(updated: Timestamp, now: Timestamp) -> String {
+/// A program that runs writes its status every two seconds, or as often as it says.
+fn last_word(status: &Status, now: Timestamp) -> String {
+    let updated = status.updated;
     let silence = now.duration_since(updated);
+    let is_long = !silence.is_negative() && silence.unsigned_abs() > status.patience(SILENCE.unsigned_abs());
     match u64::try_from(silence.as_millis()) {
-        Ok(ms) if silence > SILENCE => {
+        Ok(ms) if is_long => {
             format!(" at {}, and silent for {} since: it has probably died", time(updated), duration_ms(ms))
         }
         _ => format!(", last heard of at {}", time(updated)),

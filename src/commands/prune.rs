@@ -3,7 +3,8 @@
 //! `--json` gives one object at the end. `clusters` has `cluster_folder`, `backups` (`id`, `taken`, `bytes`, `action`
 //! `keep` or `remove`, `reasons`) and `leftovers` (`id`, `file` or null for the whole folder, `upload` with the id of
 //! one that was begun in a bucket and never completed, or null, `bytes`, `action` `leave` or `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
-//! gone, `spared` and `failed` (texts), and `stopped`.
+//! gone, `spared` and `failed` (texts), and `stopped`. Of a bucket there is `old_versions` too: `count`, `bytes`,
+//! `delete_marks` and `more` (there are more than were counted), or an `error` where that cannot be known.
 
 use std::sync::atomic::Ordering;
 
@@ -16,6 +17,7 @@ use crate::metrics::Scope;
 use crate::model::safe_component;
 use crate::prune::policy::Verdict;
 use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, carry_out};
+use crate::storage::{StorageError, Versions};
 use crate::ui::{Align, Table, bytes, time};
 
 /// Arguments of `prune`.
@@ -79,10 +81,15 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         refresh_metrics(&context, cluster.as_deref().map_or(Scope::All, Scope::Cluster));
         Some(tally)
     };
+    let versions = storage.old_versions();
     if args.json {
-        print_json(&as_json(&plan, tally.as_ref()))?;
+        let mut told = as_json(&plan, tally.as_ref());
+        if let Some(versions) = versions_as_json(&versions) {
+            told["old_versions"] = versions;
+        }
+        print_json(&told)?;
     } else {
-        print(&ending(&plan, tally.as_ref()))?;
+        print(&format!("{}{}", ending(&plan, tally.as_ref()), versions_as_text(&versions)))?;
     }
     tally.map_or(Ok(()), |tally| complaint(&tally))
 }
@@ -165,6 +172,34 @@ fn ending(plan: &Plan, tally: Option<&Tally>) -> String {
     );
     text.extend(tally.spared.iter().map(|spared| format!("{spared}\n")));
     text
+}
+
+/// What the bucket still has of what was overwritten or removed, now or ever before.
+fn versions_as_text(versions: &Result<Option<Versions>, StorageError>) -> String {
+    match versions {
+        Ok(None | Some(Versions { count: 0, marks: 0, .. })) => String::new(),
+        Ok(Some(Versions { count, bytes: stored, marks, more })) => format!(
+            "\n{}{} of objects that were overwritten or removed ({}) and {} remain in the bucket, which keeps versions: no 'prune' \
+             removes them, but a lifecycle rule (NoncurrentVersionExpiration) when their lock is over.\n",
+            if *more { "More than " } else { "" },
+            counted(*count, "old version", "old versions"),
+            bytes(*stored),
+            counted(*marks, "delete marker", "delete markers"),
+        ),
+        Err(error) => format!(
+            "\nWhether the bucket keeps old versions of what was removed cannot be known: {error} (s3:ListBucketVersions).\n"
+        ),
+    }
+}
+
+fn versions_as_json(versions: &Result<Option<Versions>, StorageError>) -> Option<Value> {
+    Some(match versions {
+        Ok(None) => return None,
+        Ok(Some(Versions { count, bytes, marks, more })) => {
+            json!({ "count": count, "bytes": bytes, "delete_marks": marks, "more": more })
+        }
+        Err(error) => json!({ "error": error.to_string() }),
+    })
 }
 
 fn as_json(plan: &Plan, tally: Option<&Tally>) -> Value {

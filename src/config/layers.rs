@@ -18,7 +18,7 @@ const GROUP: &str = "wsrep_sst_backup";
 const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
 /// Every setting there is. Their order is that of [`Gathered`]'s slots.
-pub(super) const NAMES: [&str; 44] = [
+pub(super) const NAMES: [&str; 45] = [
     "repository",
     "cluster",
     "method",
@@ -62,6 +62,7 @@ pub(super) const NAMES: [&str; 44] = [
     "s3-sse-customer-key",
     "s3-max-parts",
     "s3-path-style",
+    "s3-proxy",
     "metrics-file",
 ];
 /// The settings that are switches: `skip-`, `disable-` and `enable-` apply to them, and a bare name is on.
@@ -118,6 +119,7 @@ pub struct SettingsOverrides {
     pub s3_sse_customer_key: Option<Secret>,
     pub s3_max_parts: Option<String>,
     pub s3_path_style: Option<String>,
+    pub s3_proxy: Option<Secret>,
     pub metrics_file: Option<String>,
 }
 
@@ -168,6 +170,7 @@ impl SettingsOverrides {
             self.s3_sse_customer_key.as_ref().map(Secret::expose),
             self.s3_max_parts.as_deref(),
             self.s3_path_style.as_deref(),
+            self.s3_proxy.as_ref().map(Secret::expose),
             self.metrics_file.as_deref(),
         ]
     }

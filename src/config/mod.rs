@@ -31,7 +31,7 @@ pub use option_files::{DefaultsArgs, OptionFileError, OptionFiles, Setting};
 pub use reference::{Chapter, Described, REFERENCE};
 pub use repository::RepositoryUrl;
 pub use retention::Retention;
-pub use s3::{S3Settings, ServerEncryption};
+pub use s3::{S3Proxy, S3Settings, ServerEncryption};
 pub use secret::Secret;
 pub use server_groups::server_groups;
 pub use server_options::{Given, ServerOptions};

@@ -272,6 +272,13 @@ pub const REFERENCE: &[Chapter] = &[
                 "on with s3-endpoint",
                 "Whether the bucket stands in the path of a URL and not in the name of the host.",
             ),
+            is(
+                "s3-proxy",
+                "URL | none",
+                "the environment's",
+                "A proxy on the way to the bucket, http[s]://[user:password@]host:port; without it https_proxy, http_proxy and \
+                 all_proxy, as curl reads them; none: no proxy whatever they say. What no_proxy names is reached without.",
+            ),
         ],
     },
 ];

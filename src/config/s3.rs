@@ -38,6 +38,8 @@ pub struct S3Settings {
     pub max_parts: u64,
     /// Whether the bucket stands in the path of a URL; else in its host name. Without it: where an endpoint is set.
     pub path_style: Option<bool>,
+    /// The proxy on the way; without it what the environment says.
+    pub proxy: Option<S3Proxy>,
 }
 
 impl Default for S3Settings {
@@ -55,6 +57,7 @@ impl Default for S3Settings {
             sse_customer_key: None,
             max_parts: MAX_PARTS,
             path_style: None,
+            proxy: None,
         }
     }
 }
@@ -89,6 +92,15 @@ impl S3Settings {
             "s3-sse-customer-key is sent to an http:// endpoint, readable for everybody between".into()
         })
     }
+}
+
+/// What `s3-proxy` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum S3Proxy {
+    /// None, whatever the environment says.
+    No,
+    /// This one, `http[s]://[user:password@]host:port`; it may hold a password, so it is not shown.
+    Through(Secret),
 }
 
 /// Encryption by the server.
@@ -130,6 +142,32 @@ pub(super) fn endpoint(text: &str) -> Result<String, ValueError> {
     Ok(format!("{scheme}://{host}"))
 }
 
+/// `none`, or `http[s]://[user:password@]host:port`, which is never shown: it may hold a password.
+pub(super) fn proxy(text: &str) -> Result<S3Proxy, ValueError> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(S3Proxy::No);
+    }
+    let wrong = |why: &str| Err(ValueError::new(format!("{why}: http://[user:password@]host:port, or none")));
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return wrong("has no http:// or https:// before it");
+    };
+    if !matches!(scheme, "http" | "https") {
+        return wrong("is neither a http:// nor a https:// proxy (SOCKS is not supported)");
+    }
+    let rest = rest.trim_end_matches('/');
+    let address = rest.rsplit_once('@').map_or(rest, |(_, address)| address);
+    let port = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    match port {
+        Some((host, _))
+            if !host.is_empty()
+                && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c)) =>
+        {
+            Ok(S3Proxy::Through(Secret::from(format!("{scheme}://{rest}"))))
+        }
+        _ => wrong("has no host and port"),
+    }
+}
+
 /// 32 bytes in base64, which are 43 characters and a `=`. The text is never shown.
 pub(super) fn customer_key(text: &str) -> Result<Secret, ValueError> {
     let digit = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
@@ -155,6 +193,22 @@ mod tests {
         {
             assert!(of(text).unwrap_err().contains("https://host:port"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_proxy_is_a_scheme_a_host_and_a_port_and_is_not_shown() {
+        assert_eq!(proxy("None").unwrap(), S3Proxy::No);
+        let of = |text: &str| match proxy(text) {
+            Ok(S3Proxy::Through(secret)) => secret.expose().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of("http://u:p@h:3128/"), "http://u:p@h:3128");
+        assert_eq!(of("https://[::1]:8080"), "https://[::1]:8080");
+        for text in ["h:3128", "socks5://h:1080", "http://hunter2@h", "http://u:hunter2@:1", "http://h/x:1"] {
+            let error = proxy(text).unwrap_err().to_string();
+            assert!(error.contains("host:port") && !error.contains("hunter2"), "{error}");
+        }
+        assert!(!format!("{:?}", proxy("http://u:hunter2@h:1").unwrap()).contains("hunter2"));
     }
 
     #[test]

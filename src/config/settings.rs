@@ -299,6 +299,7 @@ fn s3_settings(given: &mut Gathered) -> Result<S3Settings, ConfigError> {
         max_parts: value_of(given, "s3-max-parts", |text| value::number(text, &(10..=10_000)))?
             .unwrap_or(S3Settings::default().max_parts),
         path_style,
+        proxy: value_of(given, "s3-proxy", s3::proxy)?,
     };
     match settings.contradiction() {
         None => Ok(settings),

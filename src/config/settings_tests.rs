@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::ServerEncryption;
+use crate::config::{S3Proxy, ServerEncryption};
 
 const FILE: &str = "/etc/mysql/x.cnf";
 const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
@@ -81,7 +81,7 @@ fn every_setting_can_come_from_a_file() {
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
          s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
-         s3-profile=p\ns3-ca-file=/s3ca\ns3-sse=aws:kms\ns3-sse-kms-key=n\ns3-max-parts=1000\nskip-s3-path-style\n\
+         s3-profile=p\ns3-ca-file=/s3ca\ns3-sse=aws:kms\ns3-sse-kms-key=n\ns3-max-parts=1000\nskip-s3-path-style\ns3-proxy=http://u:p@proxy:3128/\n\
          metrics_file=/m.prom"),
     )
     .unwrap();
@@ -132,6 +132,7 @@ fn every_setting_can_come_from_a_file() {
             sse_customer_key: None,
             max_parts: 1000,
             path_style: Some(false),
+            proxy: Some(S3Proxy::Through(Secret::from("http://u:p@proxy:3128".to_owned()))),
         },
         metrics_file: Some(PathBuf::from("/m.prom")),
         warnings: vec![],
@@ -182,12 +183,12 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         ("s3-sse-kms-key", "n"),
         ("s3-max-parts", "99"),
         ("s3-path-style", "on"),
+        ("s3-proxy", "none"),
         ("encrypt-to", SSH_KEY),
         ("identity-file", "/id"),
         ("metrics-file", "/m.prom"),
     ];
-    let lines: Vec<String> = texts.iter().map(|(name, text)| format!("{name}={text}")).collect();
-    let by_file = from_file(&lines.join("\n")).unwrap();
+    let by_file = from_file(&texts.map(|(name, text)| format!("{name}={text}")).join("\n")).unwrap();
 
     let upper = |name: &str| format!("WSREP_SST_BACKUP_{}", name.to_uppercase().replace('-', "_"));
     let env: Vec<(String, &str)> = texts.iter().map(|(name, text)| (upper(name), *text)).collect();
@@ -234,13 +235,13 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         s3_ca_file: text(35),
         s3_sse: text(36),
         s3_sse_kms_key: text(37),
-        // It cannot stand beside s3-sse.
-        s3_sse_customer_key: None,
+        s3_sse_customer_key: None, // It cannot stand beside s3-sse.
         s3_max_parts: text(38),
         s3_path_style: text(39),
-        encrypt_to: text(40),
-        identity_file: text(41),
-        metrics_file: text(42),
+        s3_proxy: text(40).map(Secret::from),
+        encrypt_to: text(41),
+        identity_file: text(42),
+        metrics_file: text(43),
     };
     assert_eq!(resolve("", &[], &flags).unwrap(), by_file);
 }

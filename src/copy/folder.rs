@@ -89,10 +89,12 @@ impl<'a> Folder<'a> {
             return Ok(());
         }
         let written = self.target.last_written(name).map_err(CopyError::Target)?;
+        let usual = SILENCE.unsigned_abs();
+        let silence = status.as_ref().map_or(usual, |status| status.patience(usual));
         let Some(last) = status.map(|status| status.updated).max(written) else { return Ok(()) };
         // A clock that is behind is no silence.
         let ago = now.duration_since(last);
-        if ago > SILENCE {
+        if ago.is_positive() && ago.unsigned_abs() > silence {
             return Ok(());
         }
         Err(CopyError::Busy { id: id.clone(), place: self.target.location(), ago: ago.as_secs() })

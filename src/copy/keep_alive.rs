@@ -35,7 +35,7 @@ impl KeepAlive {
         let (stop, stopped) = channel::<()>();
         let tell = move || {
             let mut is_told = false;
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(every(target.as_ref())) == Err(RecvTimeoutError::Timeout) {
                 let outcome = write(target.as_ref(), &name, &manifest, copied.load(Ordering::Relaxed));
                 if let Err(error) = outcome
                     && !std::mem::replace(&mut is_told, true)
@@ -60,6 +60,11 @@ impl Drop for KeepAlive {
     }
 }
 
+/// Where each time leaves an old version it is written as rarely as a donor does.
+fn every(target: &dyn Storage) -> Duration {
+    if target.keeps_versions() { Status::RARE } else { EVERY }
+}
+
 /// What a donor would say at the same point: the data is taken, and is being stored.
 fn write(target: &dyn Storage, name: &str, manifest: &Manifest, copied: u64) -> Result<(), StorageError> {
     let status = Status {
@@ -76,6 +81,7 @@ fn write(target: &dyn Storage, name: &str, manifest: &Manifest, copied: u64) -> 
         frozen_ms: Some(manifest.frozen_ms),
         gtid: Some(manifest.gtid.clone()),
         error: None,
+        beat_s: target.keeps_versions().then_some(Status::RARE.as_secs()),
     };
     let mut bytes =
         serde_json::to_vec_pretty(&status).map_err(|error| StorageError::new("write", name, error.into()))?;

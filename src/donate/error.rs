@@ -51,6 +51,12 @@ pub enum DonateError {
     /// The backup is there, and mysqld takes it for a failure.
     #[error("backup {0} is complete, but mysqld could not be told: {1}")]
     Untold(BackupId, io::Error),
+    /// The manifest was sent, and nobody knows whether it has arrived.
+    #[error(
+        "it is not known whether backup {0} is complete: {1}; 'list' shows it if its manifest has arrived or still does, and \
+         else 'prune' removes the rest of it when it is a day old"
+    )]
+    Unsettled(BackupId, StorageError),
     /// Anything of the system.
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
@@ -78,7 +84,9 @@ impl DonateError {
             Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) if self.is_full() => {
                 exit::ENOSPC
             }
-            Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) => exit::EIO,
+            Self::Unsettled(..) | Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) => {
+                exit::EIO
+            }
         }
     }
 
@@ -99,7 +107,12 @@ impl DonateError {
 
     /// Whether the repository is as it was before.
     pub(super) fn leaves_no_backup(&self) -> bool {
-        !matches!(self, Self::Untold(..))
+        !matches!(self, Self::Untold(..) | Self::Unsettled(..))
+    }
+
+    /// Whether there is a backup for certain.
+    pub(super) fn leaves_a_backup(&self) -> bool {
+        matches!(self, Self::Untold(..))
     }
 }
 

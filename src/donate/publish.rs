@@ -1,6 +1,6 @@
 //! From two finished streams to a backup: durable objects first, the manifest last.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,6 +16,10 @@ use crate::model::{
 };
 use crate::seal::AGE;
 use crate::storage::{ObjectWriter, StorageError};
+
+/// How long a manifest is looked for whose storing was not answered, at most: no longer than one operation may take in any
+/// case.
+const LOOK_FOR: Duration = Duration::from_secs(60);
 
 /// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
 pub(super) struct Identity {
@@ -142,18 +146,58 @@ pub(super) fn publish(
         tool: tool(),
     };
     let bytes = manifest.to_bytes().map_err(|error| StorageError::new("write", MANIFEST, error.into()))?;
-    run.storage.put(&object_name(&run.folder, &run.id, MANIFEST), &bytes)?;
+    put_manifest(run, &bytes, watch)?;
     Ok(manifest)
 }
 
-/// Takes back what a failed run has published, the manifest first. What was never there is no error.
+/// Lets the manifest appear. Where the answer to that is lost, it is looked for with patience: it may have arrived, or be on
+/// its way still, and must find its archive when it does.
+fn put_manifest(run: &Run, bytes: &[u8], watch: &Watch) -> Result<(), DonateError> {
+    let name = object_name(&run.folder, &run.id, MANIFEST);
+    let error = match run.storage.put(&name, bytes) {
+        Err(error) if error.is_uncertain() => error,
+        outcome => return Ok(outcome?),
+    };
+    log::warn!("{error}: it may have been stored all the same; looking for it");
+    let begun = Instant::now();
+    let patience = LOOK_FOR.min(run.settings.stall_timeout);
+    loop {
+        match run.storage.read_small(&name, bytes.len() as u64) {
+            Ok(found) if found == bytes => {
+                log::info!("the manifest is there");
+                return Ok(());
+            }
+            Err(error) if error.is_denied() => break,
+            _ => {}
+        }
+        if begun.elapsed() >= patience || watch.aborted().is_some() {
+            break;
+        }
+        std::thread::sleep(patience / 40);
+    }
+    Err(DonateError::Unsettled(run.id.clone(), error))
+}
+
+/// Takes back what a failed run has published, the manifest first: so long as that may be there nothing else goes. What was
+/// never there is no error.
 pub(super) fn discard(run: &Run) {
     let (archive, index) = object_names(&run.settings);
     for name in [MANIFEST, &archive, &index] {
-        if let Err(error) = run.storage.remove(&object_name(&run.folder, &run.id, name)) {
-            log::warn!("{error}");
+        let Err(error) = run.storage.remove(&object_name(&run.folder, &run.id, name)) else { continue };
+        if name == MANIFEST && may_be_there(run) {
+            log::warn!(
+                "{error}; what is left of this run stays until 'prune' removes it, when it is a day old"
+            );
+            return;
         }
+        log::warn!("{error}");
     }
+}
+
+/// Whether there may be a manifest.
+fn may_be_there(run: &Run) -> bool {
+    let objects = run.storage.objects(&format!("{}/{}", run.folder, run.id));
+    objects.map_or(true, |objects| objects.iter().any(|object| object.name == MANIFEST))
 }
 
 pub(super) fn millis(time: Duration) -> u64 {

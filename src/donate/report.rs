@@ -1,5 +1,10 @@
 //! `status.json`: written by a thread of its own, so that a repository that is slow or hangs prolongs neither
 //! the freeze nor the run.
+//!
+//! Who follows a backup wants to see it grow, so it is written every other second. Where the storage keeps what is
+//! overwritten (a bucket with versions, or with object lock, where nothing of it can be removed), that would leave 1,800 old
+//! ones an hour: there each new state is told, and a sign of life every few minutes, and the status says so itself, so that nobody
+//! takes the silence between for death ([`Status::patience`]).
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -54,6 +59,7 @@ impl Reporter {
             frozen_ms: None,
             gtid: None,
             error: None,
+            beat_s: None,
         }));
         let (orders, received) = channel();
         let frozen_since = Arc::new(OnceLock::new());
@@ -151,7 +157,7 @@ struct Writer {
 impl Writer {
     fn obey(mut self, orders: &Receiver<Order>) {
         loop {
-            let mut order = orders.recv_timeout(EVERY);
+            let mut order = orders.recv_timeout(self.every());
             // Changes that have come while the last one was stored are one.
             while matches!(order, Ok(Order::Write))
                 && let Ok(next) = orders.try_recv()
@@ -175,6 +181,11 @@ impl Writer {
         }
     }
 
+    /// What was claimed has shown whether the storage keeps old versions.
+    fn every(&self) -> Duration {
+        if self.storage.keeps_versions() { Status::RARE } else { EVERY }
+    }
+
     fn write(&self) -> Result<(), StorageError> {
         let status = {
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,6 +194,7 @@ impl Writer {
                 status.frozen_ms = self.frozen_since.get().map(|since| millis(since.elapsed()));
             }
             status.updated = Timestamp::now();
+            status.beat_s = self.storage.keeps_versions().then_some(Status::RARE.as_secs());
             status.clone()
         };
         let mut bytes = serde_json::to_vec_pretty(&status)

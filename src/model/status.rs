@@ -1,5 +1,7 @@
 //! `status.json`: how a running backup gets on, and how it ended.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -55,4 +57,22 @@ pub struct Status {
     pub gtid: Option<WsrepGtid>,
     /// Why it failed; beside `done`, why mysqld could not be told.
     pub error: Option<String>,
+    /// Seconds after which it is written again at the latest while the backup runs; two where it does not say. A storage
+    /// that keeps old versions would have thousands of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beat_s: Option<u64>,
+}
+
+impl Status {
+    /// How often it is written where each time leaves an old version.
+    pub const RARE: Duration = Duration::from_secs(300);
+    /// More than anybody means by [`Status::beat_s`].
+    const RAREST_S: u64 = 3600;
+
+    /// How long its writer may have been silent and be alive: what is `usual` for one who writes every two seconds, or two and a
+    /// half times what it says itself.
+    pub fn patience(&self, usual: Duration) -> Duration {
+        let beat = Duration::from_secs(self.beat_s.unwrap_or(0).min(Self::RAREST_S));
+        usual.max(beat * 5 / 2)
+    }
 }

@@ -12,12 +12,29 @@ pub struct StorageError {
     object: String,
     #[source]
     cause: io::Error,
+    is_uncertain: bool,
 }
 
 impl StorageError {
     /// `action` completes "cannot …".
     pub fn new(action: &'static str, object: impl Into<String>, cause: io::Error) -> Self {
-        Self { action, object: object.into(), cause }
+        Self { action, object: object.into(), cause, is_uncertain: false }
+    }
+
+    /// The same where what was asked for may have been done all the same, or may still be done.
+    #[must_use]
+    pub fn uncertain(self) -> Self {
+        Self { is_uncertain: true, ..self }
+    }
+
+    /// Whether it may have been done all the same: the answer was lost, or was none.
+    pub fn is_uncertain(&self) -> bool {
+        self.is_uncertain
+    }
+
+    /// It is not allowed.
+    pub fn is_denied(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::PermissionDenied
     }
 
     /// The object or folder is not there.

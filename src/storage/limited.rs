@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions};
 use crate::throttle::{LimitedReader, Limiter};
 
 /// Another storage, and one limit for all that goes into it and comes out of it. What counts are the bytes of objects;
@@ -87,6 +87,18 @@ impl Storage for Limited {
 
     fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
         self.inner.free_bytes()
+    }
+
+    fn keeps_versions(&self) -> bool {
+        self.inner.keeps_versions()
+    }
+
+    fn old_versions(&self) -> Result<Option<Versions>, StorageError> {
+        self.inner.old_versions()
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        self.inner.pulse()
     }
 }
 

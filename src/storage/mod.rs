@@ -7,6 +7,7 @@ mod error;
 mod limited;
 mod local;
 mod local_writer;
+mod pulse;
 mod replace;
 mod s3;
 mod watched;
@@ -19,8 +20,9 @@ use jiff::Timestamp;
 pub use error::StorageError;
 pub use limited::Limited;
 pub use local::LocalStorage;
+pub use pulse::Pulse;
 pub use replace::{Mode, replace_file};
-pub use s3::S3Storage;
+pub use s3::{S3Storage, Trial};
 pub use watched::{Activity, InFlight, Watched};
 
 use crate::config::{RepositoryUrl, Settings};
@@ -63,6 +65,19 @@ pub struct Unfinished {
     pub bytes: u64,
     /// When it was last written, or, where it is an upload, when that was begun; by the clock of the storage.
     pub modified: Timestamp,
+}
+
+/// What a storage still has of objects that were overwritten or removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// Versions that are no object's newest.
+    pub count: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Marks that say that an object was removed, under which its versions lie.
+    pub marks: usize,
+    /// There are more than were looked at.
+    pub more: bool,
 }
 
 /// An object being read, at its first byte when it is opened. To seek costs nothing until the next read.
@@ -141,6 +156,23 @@ pub trait Storage: Send + Sync {
 
     /// Bytes that can still be stored, where that can be known.
     fn free_bytes(&self) -> Result<Option<u64>, StorageError>;
+
+    /// Whether what is overwritten or removed stays there as an old version, as far as that has been seen: to write an
+    /// object every other second would leave thousands of them.
+    fn keeps_versions(&self) -> bool {
+        false
+    }
+
+    /// The old versions there are; nothing where there are none by the nature of the storage. An error where that
+    /// cannot be known.
+    fn old_versions(&self) -> Result<Option<Versions>, StorageError> {
+        Ok(None)
+    }
+
+    /// What beats while the bytes of one long operation move, where a storage has such operations.
+    fn pulse(&self) -> Option<Pulse> {
+        None
+    }
 
     /// A whole small object; one larger than `limit` bytes is refused.
     fn read_small(&self, name: &str, limit: u64) -> Result<Vec<u8>, StorageError> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions};
 
 /// Operations that have begun and not ended, by their order.
 #[derive(Debug, Default)]
@@ -20,7 +20,11 @@ struct Operations {
 
 /// What a storage is doing now.
 #[derive(Debug, Clone, Default)]
-pub struct Activity(Arc<Mutex<Operations>>);
+pub struct Activity {
+    operations: Arc<Mutex<Operations>>,
+    /// Beats while a long one moves.
+    pulse: Option<Pulse>,
+}
 
 /// An operation that has not returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub struct InFlight {
     pub action: &'static str,
     /// What it is done to, with the place of the storage.
     pub object: String,
-    /// For how long.
+    /// For how long; since it last moved, where that can be seen.
     pub time: Duration,
 }
 
@@ -38,7 +42,8 @@ impl Activity {
     pub fn oldest(&self) -> Option<InFlight> {
         let operations = self.lock();
         let (since, action, object) = operations.in_flight.values().next()?;
-        Some(InFlight { action, object: object.to_string(), time: since.elapsed() })
+        let still = self.pulse.as_ref().and_then(Pulse::since).unwrap_or(Duration::MAX);
+        Some(InFlight { action, object: object.to_string(), time: since.elapsed().min(still) })
     }
 
     fn begin(&self, action: &'static str, object: &Arc<str>) -> Begun<'_> {
@@ -50,7 +55,7 @@ impl Activity {
     }
 
     fn lock(&self) -> MutexGuard<'_, Operations> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.operations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,7 +80,8 @@ pub struct Watched {
 impl Watched {
     /// Looks at `inner`.
     pub fn new(inner: Arc<dyn Storage>) -> Self {
-        Self { inner, activity: Activity::default() }
+        let activity = Activity { pulse: inner.pulse(), ..Activity::default() };
+        Self { inner, activity }
     }
 
     /// What it is doing now.
@@ -170,6 +176,19 @@ impl Storage for Watched {
     fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
         let _begun = self.activity.begin("look at", &self.place(""));
         self.inner.free_bytes()
+    }
+
+    fn keeps_versions(&self) -> bool {
+        self.inner.keeps_versions()
+    }
+
+    fn old_versions(&self) -> Result<Option<Versions>, StorageError> {
+        let _begun = self.activity.begin("list", &self.place(""));
+        self.inner.old_versions()
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        self.inner.pulse()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A request on its way through the repository.
 //!
-//! The donor's program writes `status.json` at least every two seconds, and `manifest.json` when all is durable: the
-//! repository alone tells what becomes of a request, to whoever looks. A status that stands still is told by our own
+//! The donor's program writes `status.json` at least every two seconds (or as often as the status itself says, where each
+//! time leaves an old version in a bucket), and `manifest.json` when all is durable: the repository alone tells what becomes of a request, to whoever looks. A status that stands still is told by our own
 //! clock, never by the difference between two machines' clocks.
 
 use std::collections::BTreeSet;

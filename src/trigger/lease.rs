@@ -2,7 +2,8 @@
 //!
 //! It is an object `asking.<cluster>.<word>` beside the clusters' folders: no folder has to be made for it, which root
 //! would own and the donor could not write to. While its owner lives it grows by a byte every few seconds, so that whoever
-//! can list the repository can tell, by the own clock, whether the owner is alive.
+//! can list the repository can tell, by the own clock, whether the owner is alive. Where each growth leaves an old version
+//! of it (a bucket with versions), it grows every few minutes only, and its name says so: `asking.<cluster>.<word>-rare`.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,10 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::request::random_word;
+use crate::model::Status;
 use crate::storage::{Storage, StorageError};
 
 /// What the objects' names begin with. Neither a cluster's folder nor a temporary file.
 const PREFIX: &str = "asking";
+/// What the names of those end with that grow rarely.
+const RARE: &str = "-rare";
 
 /// A lease that is held. Dropping it takes it back.
 pub(super) struct Lease {
@@ -31,9 +35,18 @@ impl Lease {
         cluster: &str,
         beat: Duration,
     ) -> Result<Self, StorageError> {
-        let name = format!("{PREFIX}.{cluster}.{}", random_word());
+        let mut name = format!("{PREFIX}.{cluster}.{}", random_word());
         let mut text = format!("{} pid {} ", host(), std::process::id());
         storage.put(&name, text.as_bytes())?;
+        let mut beat = beat;
+        if storage.keeps_versions() {
+            // Known by the first one that was stored. There is no moment without any.
+            let plain = std::mem::replace(&mut name, format!("{PREFIX}.{cluster}.{}{RARE}", random_word()));
+            let is_put = storage.put(&name, text.as_bytes());
+            storage.remove(&plain)?;
+            is_put?;
+            beat = Status::RARE;
+        }
         let is_over = Arc::new(Mutex::new(false));
         let (life, death) = channel::<()>();
         let lease = Self { storage: Arc::clone(storage), name, is_over, _life: life };
@@ -94,6 +107,8 @@ impl Others {
             if *bytes != object.bytes {
                 (*bytes, *since) = (object.bytes, Instant::now());
             }
+            let is_rare = object.name.ends_with(RARE);
+            let silence = if is_rare { silence.max(Status::RARE * 5 / 2) } else { silence };
             if since.elapsed() < silence {
                 alive.push(object.name);
             } else {

@@ -256,7 +256,7 @@ impl Runs {
         if last != status {
             (*last, *since) = (status.clone(), Instant::now());
         }
-        since.elapsed() < silence
+        since.elapsed() < status.patience(silence)
     }
 }
 

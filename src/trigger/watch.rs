@@ -20,7 +20,7 @@ use crate::storage::Storage;
 
 /// How often the repository is looked at.
 const POLL: Duration = Duration::from_millis(400);
-/// How long a program that is gone has certainly been silent: it writes every two seconds.
+/// How long a program that is gone has certainly been silent: it writes every two seconds, or says that it does not.
 const SILENT: Duration = Duration::from_secs(6);
 /// How long a program may be silent where nothing else is known.
 const VERY_SILENT: Duration = Duration::from_secs(400);
@@ -81,9 +81,15 @@ pub fn watch(
                 }
                 if let Some(error) = donor.has_died(follower.silence().unwrap_or_default(), &status) {
                     // Nobody works on it any more: what is there now is final.
-                    if let Ok(Sight::Complete(place, manifest)) = follower.look() {
-                        return complete(watching, follower, &mut donor, place, manifest);
-                    }
+                    let error = match follower.look() {
+                        Ok(Sight::Complete(place, manifest)) => {
+                            return complete(watching, follower, &mut donor, place, manifest);
+                        }
+                        Ok(Sight::Status(_, last)) if last.state == State::Failed => {
+                            last.error.unwrap_or(error)
+                        }
+                        _ => error,
+                    };
                     let synced = donor.wait_until_synced(watching);
                     return Ok(Outcome::Failed { place: Some(place), error, synced });
                 }
@@ -139,6 +145,7 @@ fn complete(
     }
     donor.learn(&manifest.node, watching.survey);
     let mut untold = None;
+    let begun = Instant::now();
     // The program ends after `done`, and may have to wait for the Primary component before.
     while let Some(status) = follower.status(&place) {
         match status.state {
@@ -152,7 +159,9 @@ fn complete(
             }
             _ => {}
         }
-        if watching.is_over().is_some() || follower.silence().is_some_and(|silence| silence >= SILENT) {
+        let silence = follower.silence().unwrap_or_default().min(begun.elapsed());
+        let is_mute = silence >= SILENT && (silence >= status.patience(SILENT) || donor.is_none_any_more());
+        if watching.is_over().is_some() || is_mute {
             break;
         }
         std::thread::sleep(POLL / 4);
@@ -233,7 +242,13 @@ impl<'a> Donor<'a> {
         self.answer.clone()
     }
 
-    /// Why a program that is silent cannot be alive.
+    /// It answers, and is no donor: its program has ended.
+    fn is_none_any_more(&mut self) -> bool {
+        matches!(self.state(), Ok((state, _)) if state != NodeState::Donor)
+    }
+
+    /// Why a program that is silent cannot be alive. One that writes its status rarely is not silent before it has missed
+    /// its time; a node that is no donor has none, however often that writes.
     fn has_died(&mut self, silence: Duration, status: &Status) -> Option<String> {
         if silence < SILENT {
             return None;
@@ -245,11 +260,11 @@ impl<'a> Donor<'a> {
                  more; see the error log of its mysqld",
                 self.name()
             )),
-            Err(why) if self.endpoint.is_some() && silence >= 2 * SILENT => Some(format!(
+            Err(why) if self.endpoint.is_some() && silence >= status.patience(2 * SILENT) => Some(format!(
                 "the program on {} has died (its last word: {doing}), and its mysqld does not answer: {why}",
                 self.name()
             )),
-            _ if silence >= VERY_SILENT => Some(format!(
+            _ if silence >= status.patience(VERY_SILENT) => Some(format!(
                 "the program on {} has been silent for {} s (its last word: {doing}): see the error log of its mysqld",
                 self.name(),
                 silence.as_secs()

@@ -27,6 +27,26 @@ pub enum Fault {
     AnswerLost,
 }
 
+/// An answer that the line gives in the server's place.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// Code and phrase; empty where the request is handed on and its answer lost.
+    pub status: &'static str,
+    /// Whole lines.
+    pub headers: String,
+    pub body: String,
+}
+
+impl Said {
+    /// The server hears the request, and nobody its answer.
+    pub fn lost() -> Self {
+        Self::default()
+    }
+}
+
+/// What the line says to a head in small letters, if anything.
+type Answers = Box<dyn Fn(&str) -> Option<Said> + Send>;
+
 /// What the line does with a request.
 #[derive(PartialEq, Eq)]
 enum Handling {
@@ -48,6 +68,9 @@ pub struct Line {
     pub busy: AtomicUsize,
     /// The request of this number, counted from 0, has this fault.
     pub fault: Mutex<Option<(usize, Fault)>>,
+    /// Bytes a second that pass upwards on each connection; 0 for as many as there are.
+    pub rate: AtomicU64,
+    answers: Mutex<Option<Answers>>,
     /// Nothing passes any more, and nothing is closed.
     pub stalled: AtomicBool,
     /// The requests' first lines.
@@ -57,6 +80,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Gives answers itself from now on.
+    pub fn answers(&self, answers: impl Fn(&str) -> Option<Said> + Send + 'static) {
+        *self.answers.lock().unwrap() = Some(Box::new(answers));
+    }
+
     /// The requests that have passed, by their first lines.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
@@ -118,11 +146,16 @@ fn carry(line: &Arc<Line>, cut_on: Way, client: &TcpStream, server: &TcpStream) 
             while let Ok(count @ 1..) = from.read(&mut buffer) {
                 let bytes = &buffer[..count];
                 match way {
-                    Way::Up => match handle(&line, &mut from, bytes) {
-                        Handling::Answered => break,
-                        Handling::LoseAnswer => is_mute.store(true, Ordering::Relaxed),
-                        Handling::HandOn => {}
-                    },
+                    Way::Up => {
+                        match handle(&line, &mut from, bytes) {
+                            Handling::Answered => break,
+                            Handling::LoseAnswer => is_mute.store(true, Ordering::Relaxed),
+                            Handling::HandOn => {}
+                        }
+                        let rate = line.rate.load(Ordering::Relaxed);
+                        let nanos = (count as u64 * 1_000_000_000).checked_div(rate).unwrap_or(0);
+                        std::thread::sleep(Duration::from_nanos(nanos));
+                    }
                     Way::Down if is_mute.load(Ordering::Relaxed) => break,
                     Way::Down => {}
                 }
@@ -156,6 +189,15 @@ fn handle(line: &Line, client: &mut TcpStream, bytes: &[u8]) -> Handling {
         requests.push(request.to_owned());
         requests.len() - 1
     };
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    match line.answers.lock().unwrap().as_ref().and_then(|answers| answers(&head)) {
+        Some(said) if said.status.is_empty() => return Handling::LoseAnswer,
+        Some(said) => {
+            say(client, &said);
+            return Handling::Answered;
+        }
+        None => {}
+    }
     let fault = line.fault.lock().unwrap().filter(|(wanted, _)| *wanted == number).map(|(_, fault)| fault);
     let busy = line.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
     match fault {
@@ -177,7 +219,16 @@ fn handle(line: &Line, client: &mut TcpStream, bytes: &[u8]) -> Handling {
 /// An answer that is none of the server's.
 fn answer(client: &mut TcpStream, status: &str, code: &str) {
     let body = format!("<Error><Code>{code}</Code><Message>Said by the line.</Message></Error>");
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    say_head_and_body(client, status, "", &body);
+}
+
+fn say(client: &mut TcpStream, said: &Said) {
+    say_head_and_body(client, said.status, &said.headers, &said.body);
+}
+
+fn say_head_and_body(client: &mut TcpStream, status: &str, headers: &str, body: &str) {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
     let _ = client.write_all(format!("{head}{body}").as_bytes());
     // A line that is closed while the client still sends would take the answer with it.
     let _ = client.shutdown(Shutdown::Write);

@@ -4,55 +4,51 @@ use std::io;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
-use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use reqwest::Certificate;
 
 use super::credentials::{Environment, Identity};
-use super::dns::Names;
+use super::http::{CONNECT, Certificates, Line};
+use super::proxy::Proxies;
 use super::request::Requests;
 use crate::config::{S3Settings, ServerEncryption};
-
-/// A server that does not take a connection within this time is asked again.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The region where none is named, as `object_store` has it.
 const REGION: &str = "us-east-1";
 
-/// The client, and the way for requests that it does not know; nothing is asked of the server yet.
+/// The client, the way for requests that it does not know, and the line of both; nothing is asked of the server yet.
 pub(super) fn client(
     bucket: &str,
     settings: &S3Settings,
     variable: Environment<'_>,
-) -> Result<(AmazonS3, Requests), io::Error> {
+) -> Result<(AmazonS3, Requests, Line), io::Error> {
     // reqwest takes the provider of the process; mysql's TLS uses the same one. A second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let identity = Identity::find(settings, variable).map_err(io::Error::other)?;
     let plain = identity.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let system_trust = settings.ca_file.is_none() && (!plain || identity.asks_sts());
-    let mut options = ClientOptions::new()
-        .with_allow_http(plain)
-        // Each attempt has a limit of its own, which knows how much it moves.
-        .with_timeout_disabled()
-        .with_connect_timeout(CONNECT)
-        .with_no_system_certificates(!system_trust)
-        .with_dns_resolver(std::sync::Arc::new(Names));
-    for certificate in certificates(settings)? {
-        options = options.with_root_certificate(certificate);
-    }
+    let proxies = Proxies::find(settings, variable).map_err(io::Error::other)?;
+    let system = settings.ca_file.is_none() && (!plain || identity.asks_sts() || proxies.speak_tls());
+    let certificates = Certificates { own: certificates(settings)?, system };
     let no_retry =
         RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, backoff: BackoffConfig::default() };
     let region = identity.region.clone().unwrap_or_else(|| REGION.to_owned());
     let url = bucket_url(bucket, settings, &identity, &region);
-    let requests = Requests::new(options.clone(), url, region);
+    let line = Line::new(&url, proxies, certificates).map_err(io::Error::other)?;
+    let requests = Requests::new(line.client(), url, region);
+    // By the time to connect the line knows what a client is for.
+    let options =
+        ClientOptions::new().with_allow_http(plain).with_timeout_disabled().with_connect_timeout(CONNECT);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_client_options(options)
+        .with_http_connector(line.clone())
         .with_retry(no_retry)
         .with_disable_bulk_delete(true)
         .with_conditional_put(S3ConditionalPut::ETagMatch);
     builder = address(builder, bucket, settings, &identity);
     builder = encryption(builder, settings);
     let store = identity.apply(builder).build().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok((store, requests))
+    Ok((store, requests, line))
 }
 
 /// Whether the bucket stands in the path, and not in the host name.
@@ -137,7 +133,8 @@ mod tests {
         let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        let (client, requests) = client("bucket", settings, &variable).map_err(|error| error.to_string())?;
+        let (client, requests, _) =
+            client("bucket", settings, &variable).map_err(|error| error.to_string())?;
         let shown = format!("{client:?}");
         // Our own requests go to the same place.
         let own = format!("bucket_endpoint: \"{}\"", requests.url());

@@ -6,13 +6,14 @@
 //! looked up by a resolver in Rust instead: in `/etc/hosts`, then by the servers of `/etc/resolv.conf`. Without that
 //! file it asks the machine itself, as glibc does (resolv.conf(5)), and never somebody on the Internet.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use object_store::client::{DnsError, DnsFuture, DnsResolver};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Made at the first look-up, inside the runtime.
 static RESOLVER: OnceLock<TokioResolver> = OnceLock::new();
@@ -21,17 +22,19 @@ static RESOLVER: OnceLock<TokioResolver> = OnceLock::new();
 #[derive(Debug)]
 pub(super) struct Names;
 
-impl DnsResolver for Names {
-    fn resolve(&self, host: &str) -> DnsFuture {
-        let host = host.to_owned();
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = resolver()?.lookup_ip(host).await?;
-            Ok(found.iter().collect())
+            let found = resolver()?.lookup_ip(name.as_str()).await?;
+            // The port is known to who asks.
+            let found: Vec<SocketAddr> = found.iter().map(|address| SocketAddr::new(address, 0)).collect();
+            let addresses: Addrs = Box::new(found.into_iter());
+            Ok(addresses)
         })
     }
 }
 
-fn resolver() -> Result<&'static TokioResolver, DnsError> {
+fn resolver() -> Result<&'static TokioResolver, Box<dyn Error + Send + Sync>> {
     if let Some(resolver) = RESOLVER.get() {
         return Ok(resolver);
     }

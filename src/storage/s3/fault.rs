@@ -1,11 +1,13 @@
 //! What S3 said, as far as it matters: whether to ask again, and what a person can do about it.
 //!
-//! `object_store` hands on the status and the body of an answer only inside its message (0.14: `RetryError` is private),
-//! so they are read from there; the tests against real servers see that this works.
+//! Faults are made where answers come in ([`super::http`]) and travel through `object_store` as the cause of its errors. What
+//! it says itself is read from its messages (0.14: `RetryError` is private); the tests against real servers see that this
+//! works.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -30,30 +32,126 @@ pub(super) struct Fault {
     pub(super) status: Option<u16>,
     /// The code in its body, such as `NoSuchBucket`.
     pub(super) code: Option<String>,
+    /// What was asked for may have been done all the same, or be done later.
+    pub(super) maybe_done: bool,
+    /// Asking again for longer than this is of no use.
+    pub(super) within: Option<Duration>,
     text: String,
+}
+
+/// An answer of the bucket that is no success.
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    pub(super) body: &'a str,
+    /// Where the bucket is, where the server says that in a header.
+    pub(super) region: Option<&'a str>,
+    /// Where a redirection leads.
+    pub(super) location: Option<&'a str>,
+    /// Through which it came.
+    pub(super) proxy: Option<&'a str>,
+}
+
+impl Answer<'_> {
+    /// What it means.
+    pub(super) fn fault(&self) -> Fault {
+        let mut fault = Fault::of_body(Some(self.status), self.body, self.region);
+        if let (300..=399, Some(location)) = (self.status, self.location)
+            && fault.code.is_none()
+            && self.region.is_none()
+        {
+            let place: String = location.split('?').next().unwrap_or_default().chars().take(200).collect();
+            fault.text = format!(
+                "HTTP status {} to {place}: check s3-endpoint, and what stands between (a proxy, the login page of a network)",
+                self.status
+            );
+        }
+        if let (Some(proxy), None) = (self.proxy, &fault.code) {
+            fault.text.push_str(&format!(" (through the proxy {proxy}, which may have said it)"));
+        }
+        if self.status == 407 {
+            fault.text = format!(
+                "HTTP status 407: the proxy {} wants a name and a password: s3-proxy = http://user:password@host:port",
+                self.proxy.unwrap_or("on the way")
+            );
+        }
+        if fault.kind == Kind::Transient && (500..600).contains(&self.status) {
+            fault.maybe_done()
+        } else {
+            fault
+        }
+    }
 }
 
 impl Fault {
     pub(super) fn transient(text: impl Into<String>) -> Self {
-        Self { kind: Kind::Transient, status: None, code: None, text: text.into() }
+        Self::new(Kind::Transient, text.into())
     }
 
     pub(super) fn permanent(text: impl Into<String>) -> Self {
-        Self { kind: Kind::Permanent, status: None, code: None, text: text.into() }
+        Self::new(Kind::Permanent, text.into())
+    }
+
+    fn new(kind: Kind, text: String) -> Self {
+        Self { kind, status: None, code: None, maybe_done: false, within: None, text }
+    }
+
+    /// The same where nobody knows whether it was done all the same.
+    pub(super) fn maybe_done(self) -> Self {
+        self.or_maybe_done(true)
+    }
+
+    /// The same if that is so.
+    pub(super) fn or_maybe_done(self, maybe_done: bool) -> Self {
+        Self { maybe_done, ..self }
+    }
+
+    /// The same where asking again for longer is of no use.
+    pub(super) fn within(self, time: Duration) -> Self {
+        Self { within: Some(time), ..self }
     }
 
     /// An answer of the server that is no success, with its body.
     pub(super) fn answered(status: u16, body: &str) -> Self {
-        Self::of_body(Some(status), body)
+        Self::of_body(Some(status), body, None)
     }
 
-    fn of_body(status: Option<u16>, body: &str) -> Self {
+    fn of_body(status: Option<u16>, body: &str, region: Option<&str>) -> Self {
         let code = between(body, "<Code>", "</Code>").map(str::to_owned);
-        let mut fault = answer(status, code, between(body, "<Message>", "</Message>"));
-        if let Some(region) = between(body, "<Region>", "</Region>") {
-            fault.text.push_str(&format!(" (the bucket is in {region})"));
+        let region = between(body, "<Region>", "</Region>").or(region);
+        answer(status, code, between(body, "<Message>", "</Message>"), region)
+    }
+
+    /// A request that was sent and not answered. `place` is host and port, and the way there.
+    pub(super) fn transport(error: &(dyn Error + 'static), place: &str) -> Self {
+        let deepest = sources(error).last().map(ToString::to_string).unwrap_or_default();
+        Self::transient(format!("{deepest} ({place})"))
+    }
+
+    /// A connection that does not come about.
+    pub(super) fn no_connection(error: &(dyn Error + 'static), place: &str, by_proxy: bool) -> Self {
+        let deepest = sources(error).last().map(ToString::to_string).unwrap_or_default();
+        let all: String = sources(error).map(|cause| format!("{cause}; ")).collect();
+        if all.contains("invalid peer certificate") {
+            return Self::permanent(format!(
+                "the server's certificate is not trusted ({deepest}); name the authority that signed it with s3-ca-file, \
+                 and the host as the certificate does in s3-endpoint ({place})"
+            ));
         }
-        fault
+        if all.contains("InvalidContentType") {
+            return Self::permanent(format!(
+                "the server does not speak TLS ({place}); is its s3-endpoint http://?"
+            ));
+        }
+        if all.contains("no records found") {
+            let setting = if by_proxy { "s3-proxy" } else { "s3-endpoint" };
+            return Self::permanent(format!("{deepest}; check {setting} and /etc/resolv.conf ({place})"));
+        }
+        if all.contains("proxy auth") {
+            return Self::permanent(format!(
+                "cannot connect to {place}: it wants a name and a password: s3-proxy = http://user:password@host:port"
+            ));
+        }
+        Self::transient(format!("cannot connect to {place}: {deepest}"))
     }
 
     /// The same with more words behind it.
@@ -67,14 +165,15 @@ impl Fault {
         let nobody = sources(&error)
             .filter_map(|cause| cause.downcast_ref::<HttpError>())
             .any(|http| http.kind() == HttpErrorKind::Connect);
-        let Self { kind, status, text, .. } = Self::from(error);
-        let text = text.split("; ").next().unwrap_or_default();
+        let fault = Self::from(error);
+        let text = fault.text.split("; ").next().unwrap_or_default();
+        let Self { kind, status, .. } = fault;
         let kind = if nobody || kind != Kind::Transient { Kind::Permanent } else { Kind::Transient };
         let text = format!(
             "no credentials: the service that gives keys: {text}; set s3-access-key-id and s3-secret-access-key, or see \
              that a key comes from elsewhere"
         );
-        Self { kind, status, code: None, text }
+        Self { status, ..Self::new(kind, text) }
     }
 
     /// The system error that callers of a storage look for.
@@ -85,7 +184,8 @@ impl Fault {
             (Kind::NotFound, _) => io::ErrorKind::NotFound,
             (_, Some(507)) => io::ErrorKind::StorageFull,
             _ if is(&full) => io::ErrorKind::StorageFull,
-            (_, Some(401 | 403)) => io::ErrorKind::PermissionDenied,
+            // A key that is known, and may not do it.
+            (_, Some(403)) if is(&["AccessDenied"]) || self.code.is_none() => io::ErrorKind::PermissionDenied,
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, self)
@@ -103,23 +203,23 @@ impl Error for Fault {}
 impl From<object_store::Error> for Fault {
     fn from(error: object_store::Error) -> Self {
         if let Some(http) = sources(&error).find_map(|cause| cause.downcast_ref::<HttpError>()) {
-            return transport(http);
+            return said(http);
         }
         let text = sources(&error).map(ToString::to_string).max_by_key(String::len).unwrap_or_default();
         let status = between(&text, "status code: ", " ").and_then(|digits| digits.parse().ok());
         if text.contains("redirect without LOCATION") {
-            return answer(Some(301), None, None);
+            return answer(Some(301), None, None, None);
         }
         if status.is_none() && !text.contains("<Code>") {
             return unanswered(&error, &text);
         }
-        Self::of_body(status, &text)
+        Self::of_body(status, &text, None)
     }
 }
 
 impl From<HttpError> for Fault {
     fn from(error: HttpError) -> Self {
-        transport(&error)
+        said(&error)
     }
 }
 
@@ -137,7 +237,7 @@ fn unanswered(error: &object_store::Error, text: &str) -> Fault {
 }
 
 /// An answer that is no success.
-fn answer(status: Option<u16>, code: Option<String>, message: Option<&str>) -> Fault {
+fn answer(status: Option<u16>, code: Option<String>, message: Option<&str>, region: Option<&str>) -> Fault {
     let name = code.as_deref().unwrap_or_default();
     let kind = match (status, name) {
         (_, "NoSuchBucket") => Kind::Permanent,
@@ -157,10 +257,14 @@ fn answer(status: Option<u16>, code: Option<String>, message: Option<&str>) -> F
     if let Some(message) = message {
         text.push_str(&format!(": {}", message.trim_end_matches('.')));
     }
-    if let Some(cure) = cure(status, name) {
-        text.push_str(&format!("; {cure}"));
+    match (region, cure(status, name)) {
+        (Some(region), Some(OTHER_REGION)) => {
+            text.push_str(&format!("; set s3-region = {region}, where the bucket is"));
+        }
+        (_, Some(cure)) => text.push_str(&format!("; {cure}")),
+        _ => {}
     }
-    Fault { kind, status, code, text }
+    Fault { status, code, ..Fault::new(kind, text) }
 }
 
 /// Codes that ask for patience whatever their status is (a slow upload is a `RequestTimeout` with status 400).
@@ -180,6 +284,9 @@ const TRANSIENT: [&str; 12] = [
     "XAmzContentSHA256Mismatch",
 ];
 
+/// The bucket is elsewhere.
+const OTHER_REGION: &str = "set s3-region to the region of the bucket";
+
 /// What to do about it.
 fn cure(status: Option<u16>, code: &str) -> Option<&'static str> {
     Some(match (status, code) {
@@ -195,7 +302,7 @@ fn cure(status: Option<u16>, code: &str) -> Option<&'static str> {
         }
         (Some(301 | 307), _)
         | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
-            "set s3-region to the region of the bucket"
+            OTHER_REGION
         }
         (_, name) if name.starts_with("KMS") => "check s3-sse-kms-key and the right to use it",
         (_, "EntityTooLarge") => "the server takes no object of this size",
@@ -207,23 +314,10 @@ fn cure(status: Option<u16>, code: &str) -> Option<&'static str> {
     })
 }
 
-/// A request without an answer.
-fn transport(error: &HttpError) -> Fault {
-    let deepest = sources(error).last().map(ToString::to_string).unwrap_or_default();
-    let all: String = sources(error).map(|cause| format!("{cause}; ")).collect();
-    if all.contains("invalid peer certificate") {
-        return Fault::permanent(format!(
-            "the server's certificate is not trusted ({deepest}); name the authority that signed it with s3-ca-file, \
-             and the host as the certificate does in s3-endpoint"
-        ));
-    }
-    if all.contains("InvalidContentType") {
-        return Fault::permanent("the server does not speak TLS; is its s3-endpoint http://?".to_owned());
-    }
-    if all.contains("no records found") {
-        return Fault::permanent(format!("{deepest}; check s3-endpoint and /etc/resolv.conf"));
-    }
-    Fault::transient(deepest)
+/// What became of a request on its way.
+fn said(error: &HttpError) -> Fault {
+    let known = sources(error).find_map(|cause| cause.downcast_ref::<Fault>());
+    known.cloned().unwrap_or_else(|| Fault::transient(super::http::deepest(error)).maybe_done())
 }
 
 fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -241,69 +335,5 @@ fn between<'a>(text: &'a str, before: &str, behind: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fault(status: u16, body: &str) -> Fault {
-        let source = format!(
-            "Error performing PUT http://h/b in 3ms - Server returned non-2xx status code: {status} Reason: {body}"
-        );
-        object_store::Error::Generic { store: "S3", source: source.into() }.into()
-    }
-
-    fn coded(status: u16, code: &str) -> Fault {
-        fault(status, &format!("<?xml?><Error><Code>{code}</Code><Message>Why.</Message></Error>"))
-    }
-
-    #[test]
-    fn what_is_worth_asking_again() {
-        for (fault, kind) in [
-            (coded(503, "SlowDown"), Kind::Transient),
-            (coded(200, "InternalError"), Kind::Transient),
-            (coded(400, "RequestTimeout"), Kind::Transient),
-            (fault(429, ""), Kind::Transient),
-            (fault(500, "<html>"), Kind::Transient),
-            (coded(409, "OperationAborted"), Kind::Transient),
-            (coded(404, "NoSuchKey"), Kind::NotFound),
-            (fault(404, ""), Kind::NotFound),
-            (coded(404, "NoSuchBucket"), Kind::Permanent),
-            (coded(412, "PreconditionFailed"), Kind::Condition),
-            (coded(501, "NotImplemented"), Kind::Permanent),
-            (coded(403, "AccessDenied"), Kind::Permanent),
-            (coded(400, "InvalidPart"), Kind::Permanent),
-            (coded(507, "XMinioStorageFull"), Kind::Permanent),
-        ] {
-            assert_eq!(fault.kind, kind, "{fault}");
-        }
-    }
-
-    #[test]
-    fn well_known_faults_say_what_to_do() {
-        for (code, status, words) in [
-            ("NoSuchBucket", 404, "make the bucket"),
-            ("SignatureDoesNotMatch", 403, "s3-secret-access-key"),
-            ("AccessDenied", 403, "the key must be allowed"),
-            ("ExpiredToken", 400, "renew the credentials"),
-            ("RequestTimeTooSkewed", 403, "clock"),
-            ("PermanentRedirect", 301, "s3-region"),
-            ("KMS.NotFoundException", 400, "s3-sse-kms-key"),
-        ] {
-            let text = coded(status, code).to_string();
-            assert!(
-                text.starts_with(&format!("HTTP status {status} {code}: Why; ")) && text.contains(words),
-                "{text}"
-            );
-        }
-        let body =
-            "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>eu-1</Region>";
-        assert!(fault(400, body).to_string().ends_with("of the bucket (the bucket is in eu-1)"));
-    }
-
-    #[test]
-    fn a_full_storage_and_a_missing_object_are_known_as_such() {
-        assert_eq!(coded(507, "x").into_io().kind(), io::ErrorKind::StorageFull);
-        assert_eq!(coded(403, "QuotaExceeded").into_io().kind(), io::ErrorKind::StorageFull);
-        assert_eq!(coded(404, "NoSuchKey").into_io().kind(), io::ErrorKind::NotFound);
-        assert_eq!(coded(404, "NoSuchBucket").into_io().kind(), io::ErrorKind::Other);
-    }
-}
+#[path = "fault_tests.rs"]
+mod tests;

@@ -16,43 +16,52 @@
 //! round trip, the later one wins, unless it comes after the other has read its own. Hidden names (a dot before them) are
 //! the storage's own and are not listed.
 //!
-//! **Time.** Each operation ends, with its retries, within 2/5 of `stall-timeout` ([`retry`]), so that waiting for the
-//! last parts and completing the upload, which are one operation to the caller, end before it as well.
+//! **Keys that may only put.** Where the bucket keeps what it has (object lock, versions), a donor needs no more: whoever
+//! has its key can neither read nor destroy backups. What is refused then (the look whether a folder is taken, the
+//! claim read back, its look-up before each object) is done without: the condition of the claim decides.
+//!
+//! **Time.** Each operation ends, with its retries, when nothing has moved for 2/5 of `stall-timeout` ([`retry`]), so that
+//! waiting for the last parts and completing the upload, which are one operation to the caller, end before it as well. While bytes move it
+//! may last longer, and whoever watches is told so ([`Storage::pulse`]).
 //!
 //! **Threads.** Requests run in a small runtime of their own, whose threads nobody else sees; each call here blocks
 //! until its request is answered.
 
+mod answer;
 mod client;
 mod credentials;
 mod dns;
 mod fault;
+mod http;
 mod parts;
 mod profile;
+mod progress;
+mod proxy;
 mod reader;
 mod request;
 mod retry;
+mod shared;
+mod trial;
 mod uploads;
+mod versions;
 mod writer;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::TryFutureExt;
 use jiff::Timestamp;
-use object_store::aws::AmazonS3;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use tokio::runtime::Runtime;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use self::fault::{Fault, Kind};
 use self::parts::Parts;
 use self::reader::S3Reader;
-use self::request::Requests;
-use self::retry::{Attempts, Patience, retry};
+use self::retry::Patience;
+use self::shared::Shared;
+pub use self::trial::Trial;
 use self::writer::S3Writer;
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions};
 use crate::config::{RepositoryUrl, S3Settings};
 
 /// Threads of the runtime: one request may digest and encrypt while another one does.
@@ -63,21 +72,6 @@ const CLAIM: &str = ".claim";
 /// A prefix of a bucket.
 pub struct S3Storage {
     shared: Arc<Shared>,
-}
-
-/// What readers and writers need as well.
-struct Shared {
-    store: AmazonS3,
-    requests: Requests,
-    /// It has said that it does not list uploads.
-    lists_no_uploads: AtomicBool,
-    /// Taken out when it is dropped: that must not wait for requests that hang.
-    runtime: Option<Runtime>,
-    patience: Patience,
-    max_parts: u64,
-    /// `s3://bucket/prefix`, for people.
-    location: String,
-    prefix: String,
 }
 
 impl S3Storage {
@@ -93,7 +87,7 @@ impl S3Storage {
         let location = RepositoryUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() }.to_string();
         let fail = |cause| StorageError::new("use", &location, cause);
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let (store, requests) = client::client(bucket, settings, &variable).map_err(fail)?;
+        let (store, requests, line) = client::client(bucket, settings, &variable).map_err(fail)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("s3")
@@ -103,6 +97,8 @@ impl S3Storage {
         let shared = Shared {
             store,
             requests,
+            line,
+            reads_nothing: AtomicBool::new(false),
             lists_no_uploads: AtomicBool::new(false),
             runtime: Some(runtime),
             patience: Patience::within(stall_timeout),
@@ -138,18 +134,30 @@ impl Storage for S3Storage {
     }
 
     fn claim(&self, folder: &str) -> Result<bool, StorageError> {
-        if self.is_taken(folder)? {
-            return Ok(false);
+        match self.is_taken(folder) {
+            Ok(true) => return Ok(false),
+            Ok(false) => {}
+            // The condition of the PUT decides as well.
+            Err(error) if error.is_denied() => self.shared.cannot_read(&error),
+            Err(error) => return Err(error),
         }
         let shared = &self.shared;
         let name = format!("{folder}/{CLAIM}");
         let token = token();
-        match shared.wait(shared.claim(&shared.key(&name), &token)) {
-            Ok(()) => {}
-            Err(fault) if fault.kind == Kind::Condition => {}
+        let is_put = match shared.wait(shared.claim(&shared.key(&name), &token)) {
+            Ok(()) => true,
+            Err(fault) if fault.kind == Kind::Condition => false,
             Err(fault) => return Err(shared.failed("create", folder, fault)),
+        };
+        match self.read_small(&name, 1024) {
+            Ok(found) => Ok(found == token.as_bytes()),
+            // What was refused may be our own, put by a request whose answer was lost: that folder stays empty.
+            Err(error) if error.is_denied() => {
+                shared.cannot_read(&error);
+                Ok(is_put)
+            }
+            Err(error) => Err(error),
         }
-        Ok(self.read_small(&name, 1024)? == token.as_bytes())
     }
 
     fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
@@ -246,6 +254,18 @@ impl Storage for S3Storage {
     fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
         Ok(None)
     }
+
+    fn keeps_versions(&self) -> bool {
+        self.shared.line.seen.keeps_versions()
+    }
+
+    fn old_versions(&self) -> Result<Option<Versions>, StorageError> {
+        versions::below(&self.shared).map(Some)
+    }
+
+    fn pulse(&self) -> Option<Pulse> {
+        Some(self.shared.line.pulse.clone())
+    }
 }
 
 impl S3Storage {
@@ -260,95 +280,15 @@ impl S3Storage {
             );
             return Err(shared.failed("create", name, Fault::permanent(cause)));
         };
-        if let Some((folder, _)) = name.rsplit_once('/') {
+        let reads = !shared.reads_nothing.load(Ordering::Relaxed);
+        if let Some((folder, _)) = name.rsplit_once('/').filter(|_| reads) {
             let claim = shared.key(&format!("{folder}/{CLAIM}"));
-            shared.run("create", name, shared.patience, || shared.store.head(&claim))?;
+            match shared.run("create", name, shared.patience, || shared.store.head(&claim)) {
+                Err(error) if error.is_denied() => shared.cannot_read(&error),
+                outcome => outcome.map(drop)?,
+            }
         }
         Ok(Box::new(S3Writer::new(Arc::clone(shared), name, parts)))
-    }
-}
-
-impl Shared {
-    fn key(&self, name: &str) -> Path {
-        self.prefix.split('/').chain(name.split('/')).filter(|part| !part.is_empty()).collect()
-    }
-
-    /// Blocks until `work` is done.
-    fn wait<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        match &self.runtime {
-            Some(runtime) => runtime.block_on(async {
-                self.have_key().await?;
-                work.await
-            }),
-            None => Err(Fault::permanent("the storage is closed")),
-        }
-    }
-
-    /// Has the key fetched, where a service gives it and it is not there or has expired.
-    async fn have_key(&self) -> Result<(), Fault> {
-        let mut attempts = Attempts::new(self.patience);
-        loop {
-            let key = self.store.credentials().get_credential().map_err(Fault::of_credentials);
-            match attempts.attempt(key).await {
-                Ok(_) => return Ok(()),
-                Err(fault) => attempts.pause("cannot use the bucket", fault).await?,
-            }
-        }
-    }
-
-    /// Blocks until `work` has succeeded, or failed for good.
-    fn run<T, F>(
-        &self,
-        action: &'static str,
-        name: &str,
-        patience: Patience,
-        work: impl FnMut() -> F,
-    ) -> Result<T, StorageError>
-    where
-        F: Future<Output = object_store::Result<T>>,
-    {
-        let what = format!("cannot {action} '{}'", self.place(name));
-        self.wait(retry(patience, &what, work)).map_err(|fault| self.failed(action, name, fault))
-    }
-
-    /// Puts the mark of a folder, unless there is one.
-    async fn claim(&self, key: &Path, token: &str) -> Result<(), Fault> {
-        let mut attempts = Attempts::new(self.patience);
-        let mut mode = PutMode::Create;
-        loop {
-            let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
-            let put = self.store.put_opts(key, token.to_owned().into(), options).map_ok(|_| ());
-            match attempts.attempt(put).await {
-                Err(fault) if fault.status == Some(501) && mode == PutMode::Create => {
-                    mode = PutMode::Overwrite;
-                }
-                Err(fault) => attempts.pause("cannot create a folder", fault).await?,
-                Ok(()) => return Ok(()),
-            }
-        }
-    }
-
-    /// Where an object is, for people.
-    fn place(&self, name: &str) -> String {
-        if name.is_empty() { self.location.clone() } else { format!("{}/{name}", self.location) }
-    }
-
-    fn failed(&self, action: &'static str, name: &str, fault: Fault) -> StorageError {
-        StorageError::new(action, self.place(name), fault.into_io())
-    }
-
-    /// The same inside an `io::Error`, for those who read and write.
-    fn io_failed(&self, action: &'static str, name: &str, fault: Fault) -> io::Error {
-        let error = self.failed(action, name, fault);
-        io::Error::new(error.cause().kind(), error)
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

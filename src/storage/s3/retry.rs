@@ -2,47 +2,62 @@
 //!
 //! `object_store` has retries of its own, which are switched off: they sign once for all attempts, ask a server again
 //! whose certificate is refused, and do not know when a whole operation has to be over. An operation here is over
-//! within [`Patience::total`], well below `stall-timeout`, so that a storage that fails is told apart from one that
-//! hangs.
+//! when nothing has moved for [`Patience::total`], well below `stall-timeout`, so that a storage that fails is told apart
+//! from one that hangs. While bytes move ([`super::progress`]) it may take what a slow line needs.
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 
 use super::fault::{Fault, Kind};
+use super::progress::{self, Meter};
 
 /// The first pause; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// For how long one operation is tried.
+/// Bytes that the system may hold for a connection, unseen by us.
+const UNSEEN: usize = 4 << 20;
+/// A line that is slower than so many bytes a second is of no use.
+const SLOWEST: u64 = 32 << 10;
+
+/// For how long one operation is tried. What counts is the time in which nothing moves: a slow line is none that hangs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// All attempts and the pauses between them.
+    /// All the time in which nothing moves, in all attempts, with the pauses between them.
     pub(super) total: Duration,
-    /// One attempt.
+    /// The same in one go.
     pub(super) attempt: Duration,
+    /// The time in which bytes may move beside that, however often they have to be sent.
+    pub(super) moving: Duration,
 }
 
 impl Patience {
-    /// Two operations in a row (the last parts, then the completion) end before `stall_timeout` does.
+    /// Two operations in a row (the last parts, then the completion) end before `stall_timeout` does, where nothing moves.
     pub(super) fn within(stall_timeout: Duration) -> Self {
         let total = stall_timeout * 2 / 5;
-        Self { total, attempt: total / 3 }
+        Self { total, attempt: total / 3, moving: total }
     }
 
-    /// The same where one attempt may take all of the time: it moves much, or the server has much to do.
+    /// The same where one attempt may take all of the time: the server has much to do.
     pub(super) fn in_one(self) -> Self {
         Self { attempt: self.total, ..self }
     }
 
-    /// For a part or an object of `bytes`: slow lines need time, and a connection that hangs must leave some.
+    /// For a part or an object of `bytes`: they may take as long as a slow line needs, so long as they move. Of the last
+    /// ones nobody sees whether they do.
     pub(super) fn for_bytes(self, bytes: usize) -> Self {
-        let transfer = Duration::from_secs(u64::try_from(bytes >> 18).unwrap_or(u64::MAX));
-        Self { attempt: (self.attempt.saturating_add(transfer)).min(self.total), ..self }
+        let unseen = Duration::from_secs((bytes.min(UNSEEN) >> 16) as u64);
+        let moving = Duration::from_secs(bytes as u64 / SLOWEST);
+        Self {
+            attempt: self.attempt.saturating_add(unseen).min(self.total),
+            moving: self.moving.saturating_add(moving),
+            ..self
+        }
     }
 }
 
@@ -51,17 +66,23 @@ pub(super) struct Attempts {
     patience: Patience,
     begun: Instant,
     made: u32,
+    /// Time in which nothing moved, and in which something did.
+    still: Duration,
+    moving: Duration,
+    /// One of them may have been done all the same.
+    maybe_done: bool,
 }
 
 impl Attempts {
     /// Time runs from here.
     pub(super) fn new(patience: Patience) -> Self {
-        Self { patience, begun: Instant::now(), made: 0 }
+        let (still, moving) = (Duration::ZERO, Duration::ZERO);
+        Self { patience, begun: Instant::now(), made: 0, still, moving, maybe_done: false }
     }
 
     /// Something has been achieved: the next failure is the first again.
     pub(super) fn progress(&mut self) {
-        (self.begun, self.made) = (Instant::now(), 0);
+        *self = Self::new(self.patience);
     }
 
     /// Attempts that have failed.
@@ -71,15 +92,32 @@ impl Attempts {
 
     /// Runs one attempt within its time.
     pub(super) async fn attempt<T, E: Into<Fault>>(
-        &self,
+        &mut self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Fault> {
-        let left = self.patience.total.saturating_sub(self.begun.elapsed());
-        let limit = self.patience.attempt.min(left);
-        match timeout(limit, work).await {
-            Ok(outcome) => outcome.map_err(Into::into),
-            Err(_) => Err(Fault::transient(format!("no answer within {:.1} s", limit.as_secs_f64()))),
-        }
+        let meter = Meter::default();
+        let begun = Instant::now();
+        let still = self.patience.attempt.min(self.patience.total.saturating_sub(self.still));
+        let moving = self.patience.moving.saturating_sub(self.moving);
+        let mut work = pin!(progress::attempt(&meter, work));
+        let outcome = loop {
+            let since = meter.last().unwrap_or(begun);
+            let end = (since + still).min(begun + moving + still);
+            match timeout_at(end.into(), &mut work).await {
+                Ok(outcome) => break outcome.map_err(Into::into),
+                Err(_) if meter.last() > Some(since) && Instant::now() < begun + moving + still => {}
+                Err(_) => {
+                    let fault =
+                        Fault::transient(format!("no answer within {:.1} s", begun.elapsed().as_secs_f64()));
+                    break Err(fault.maybe_done());
+                }
+            }
+        };
+        let moved = meter.last().map_or(Duration::ZERO, |last| last - begun);
+        self.moving += moved;
+        self.still += begun.elapsed().saturating_sub(moved);
+        self.maybe_done |= matches!(&outcome, Err(fault) if fault.maybe_done);
+        outcome.map_err(|fault: Fault| fault.or_maybe_done(self.maybe_done))
     }
 
     /// Waits after a fault that may go away; gives it back where it does not, or not in time.
@@ -89,14 +127,16 @@ impl Attempts {
         }
         let pause = pause(self.made);
         self.made += 1;
-        let elapsed = self.begun.elapsed();
+        let total = fault.within.map_or(self.patience.total, |within| within.min(self.patience.total));
         // An attempt without time would hide this fault behind its own.
-        if elapsed + pause + self.patience.total / 10 >= self.patience.total {
-            let tried = format!(" (given up after {} attempts in {:.0} s)", self.made, elapsed.as_secs_f64());
+        if self.still + pause + total / 10 >= total || self.moving >= self.patience.moving {
+            let elapsed = self.begun.elapsed().as_secs_f64();
+            let tried = format!(" (given up after {} attempts in {elapsed:.0} s)", self.made);
             return Err(fault.and(&tried));
         }
         log::warn!("{what}: {fault}; trying again");
         sleep(pause).await;
+        self.still += pause;
         Ok(())
     }
 }

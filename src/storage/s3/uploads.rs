@@ -118,10 +118,8 @@ async fn list(shared: &Shared, folder: &str, prefix: &str) -> Result<Vec<Upload>
         let mut query = vec![("uploads", "")];
         let behind = [("prefix", prefix), ("key-marker", &markers.0), ("upload-id-marker", &markers.1)];
         query.extend(behind.into_iter().filter(|(_, value)| !value.is_empty()));
-        let page: UploadsPage = retry(shared.patience, &what, || {
-            shared.requests.get(&shared.store, "", &query, "ListMultipartUploadsResult")
-        })
-        .await?;
+        let page: UploadsPage =
+            retry(shared.patience, &what, || shared.requests.get(&shared.store, "", &query)).await?;
         found.extend(page.uploads);
         let next = (page.next_key_marker, page.next_upload_id_marker);
         if !page.is_truncated {
@@ -147,8 +145,7 @@ async fn size(shared: &Shared, key: &str, upload: &str) -> Result<Option<u64>, F
             [("part-number-marker", marker.as_str())].into_iter().filter(|(_, value)| !value.is_empty()),
         );
         let page: Result<PartsPage, Fault> =
-            retry(shared.patience, &what, || shared.requests.get(&shared.store, key, &query, "ListParts"))
-                .await;
+            retry(shared.patience, &what, || shared.requests.get(&shared.store, key, &query)).await;
         let page = match page {
             Ok(page) => page,
             Err(fault) if fault.kind == Kind::NotFound => return Ok(None),

@@ -31,7 +31,11 @@ use crate::storage::{ObjectWriter, StorageError};
 /// Bytes of parts that are on their way at once, at least one part.
 const IN_FLIGHT: u64 = 24 << 20;
 /// How long an upload that is given up is tried to be taken back: a process that has to end has 10 s for all of it.
-const ABORT: Patience = Patience { total: Duration::from_secs(4), attempt: Duration::from_secs(3) };
+const ABORT: Patience = Patience {
+    total: Duration::from_secs(4),
+    attempt: Duration::from_secs(3),
+    moving: Duration::from_secs(1),
+};
 /// How long parts on their way may take to arrive before that.
 const ARRIVE: Duration = Duration::from_secs(3);
 
