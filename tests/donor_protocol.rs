@@ -86,6 +86,30 @@ fn the_position_is_the_one_of_tables_flushed_everywhere() {
 }
 
 #[test]
+fn a_domain_that_mysqld_prints_as_a_negative_number_is_the_unsigned_one() {
+    let server = ScriptedMysqld::new();
+    let reply = Reply::twice(&format!("{UUID}:6 -2147483648"));
+    let outcome = server.asks().options("--gtid-domain-id -2147483648").reply(reply).run();
+    outcome.assert_backed_up(&server);
+    assert!(outcome.stdout.ends_with(&format!("done {UUID}:6 2147483648\n")), "{}", outcome.stdout);
+    assert_eq!(server.backup().manifest["gtid"]["domain_id"], 1_u64 << 31);
+}
+
+#[test]
+fn a_whole_answer_that_cannot_be_read_ends_the_freeze_at_once() {
+    let server = ScriptedMysqld::new();
+    let outcome = server.asks().reply(Reply::once(&format!("{UUID}:6 none"))).run();
+    assert_eq!(outcome.stdout, "flush tables\ncontinue\n");
+    let frozen = outcome.at("continue") - outcome.at("flush tables");
+    assert!(frozen < Duration::from_secs(20), "the server waited {frozen:?} for flush-timeout");
+    assert!(
+        outcome.stderr.contains(&format!("'{UUID}:6 none' is not a Galera position")),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn an_answer_is_believed_when_it_is_whole() {
     let part = format!("{UUID}:6");
     let whole = format!("{PAUSED}\n");

@@ -42,7 +42,7 @@ impl FromStr for WsrepGtid {
             return Err(malformed());
         }
         let seqno: i64 = seqno.parse().map_err(|_| malformed())?;
-        let domain_id = words.next().map(str::parse).transpose().map_err(|_| malformed())?;
+        let domain_id = words.next().map(|word| parse_domain_id(word).ok_or_else(malformed)).transpose()?;
         if words.next().is_some() {
             return Err(malformed());
         }
@@ -51,6 +51,12 @@ impl FromStr for WsrepGtid {
         }
         Ok(Self { uuid: uuid.to_ascii_lowercase(), seqno, domain_id })
     }
+}
+
+/// `wsrep_gtid_domain_id`, an unsigned number of 32 bits. mysqld prints it with `%d`, both into `tables_flushed` and on the
+/// command line (`sst_flush_tables` and `sst_donate_other` in `sql/wsrep_sst.cc`): from 2^31 on it comes as a negative number.
+pub fn parse_domain_id(text: &str) -> Option<u32> {
+    text.parse::<u32>().ok().or_else(|| text.parse::<i32>().ok().map(i32::cast_unsigned))
 }
 
 /// 8-4-4-4-12 hexadecimal digits.
@@ -102,6 +108,26 @@ mod tests {
         assert_eq!(gtid.to_string(), format!("{UUID}:6 0"));
         let bare: WsrepGtid = format!("{UUID}:9223372036854775807").parse().unwrap();
         assert_eq!((bare.seqno, bare.domain_id), (i64::MAX, None));
+    }
+
+    #[test]
+    fn a_domain_is_unsigned_however_it_is_printed() {
+        for (text, domain) in [
+            ("0", Some(0)),
+            ("2147483647", Some(i32::MAX.cast_unsigned())),
+            ("2147483648", Some(1 << 31)),
+            ("-2147483648", Some(1 << 31)),
+            ("-1", Some(u32::MAX)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("-2147483649", None),
+            ("", None),
+            ("-", None),
+        ] {
+            assert_eq!(parse_domain_id(text), domain, "{text:?}");
+        }
+        let gtid: WsrepGtid = format!("{UUID}:6 -1\n").parse().unwrap();
+        assert_eq!(gtid.to_string(), format!("{UUID}:6 4294967295"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::config::DefaultsArgs;
-use crate::model::{GtidError, WsrepGtid};
+use crate::model::{GtidError, WsrepGtid, parse_domain_id};
 
 /// What mysqld wants to be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl DonorRequest {
             // A joiner has no position; it is refused anyway.
             (_, Role::Joiner) => WsrepGtid { uuid: String::new(), seqno: 0, domain_id: None },
         };
-        if let Some(domain) = raw.domain.and_then(|text| text.parse().ok()) {
+        if let Some(domain) = raw.domain.and_then(|text| parse_domain_id(&text)) {
             gtid.domain_id = Some(domain);
         }
         let datadir = match raw.datadir {
@@ -277,6 +277,15 @@ mod tests {
         assert!(!request.bypass && !request.progress, "mysqld's own arguments are not ours");
         assert_eq!(request.mysqld_args, ["--datadir=/elsewhere", "--bypass"]);
         assert_eq!(request.ignored, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_domain_from_2_to_the_31_on_comes_as_a_negative_number() {
+        for line in ["--gtid-domain-id -1 --datadir /d", "--gtid-domain-id=-1 --datadir=/d"] {
+            let request = DonorRequest::parse(&args(&format!("--role donor --gtid UUID:5 {line}"))).unwrap();
+            assert_eq!(request.gtid.domain_id, Some(u32::MAX), "{line}");
+            assert_eq!(request.datadir, PathBuf::from("/d"), "{line}");
+        }
     }
 
     #[test]

@@ -231,9 +231,20 @@ fn wait_for_reply(pipe: &Pipe, asked: Instant, limits: &FreezeLimits<'_>) -> Res
             return Err(FreezeError::Failed);
         }
         // While the file is missing or replaced, the last answer stands but must settle anew.
-        match fs::read_to_string(pipe.reply_file()).map(|text| protocol::read_reply(&text, limits.asked)) {
-            Ok(Reply::Refused(why)) => return Err(FreezeError::Position(why)),
-            Ok(Reply::At(gtid)) => match &seen {
+        let reply = match fs::read(pipe.reply_file()) {
+            Ok(text) => protocol::read_reply(&String::from_utf8_lossy(&text), limits.asked),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Reply::Incomplete,
+            Err(error) => {
+                let file = pipe.reply_file();
+                return Err(FreezeError::Io(format!(
+                    "cannot read mysqld's answer '{}': {error}",
+                    file.display()
+                )));
+            }
+        };
+        match reply {
+            Reply::Refused(why) => return Err(FreezeError::Position(why)),
+            Reply::At(gtid) => match &seen {
                 Some((before, since)) if *before == gtid => {
                     if since.elapsed() >= SETTLE {
                         return Ok(gtid);
@@ -241,7 +252,7 @@ fn wait_for_reply(pipe: &Pipe, asked: Instant, limits: &FreezeLimits<'_>) -> Res
                 }
                 _ => seen = Some((gtid, Instant::now())),
             },
-            Ok(Reply::Incomplete) | Err(_) => seen = None,
+            Reply::Incomplete => seen = None,
         }
         if asked.elapsed() >= limits.timeout {
             return Err(FreezeError::Timeout(limits.timeout));

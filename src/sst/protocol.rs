@@ -4,7 +4,7 @@
 //! (MariaDB `sql/wsrep_sst.cc`, `sst_donor_thread`). A trailing blank or CR breaks the exact ones,
 //! and any other line, even a blank one, ends the dialogue.
 
-use crate::model::{GtidError, WsrepGtid};
+use crate::model::WsrepGtid;
 
 /// Asks for the freeze. Once only: a second one deadlocks mysqld.
 pub(super) const FLUSH_TABLES: &str = "flush tables\n";
@@ -44,8 +44,8 @@ pub(super) fn read_reply(text: &str, asked: &WsrepGtid) -> Reply {
     }
     let gtid = match text.parse::<WsrepGtid>() {
         Ok(gtid) => gtid,
-        Err(error @ GtidError::Undefined(_)) => return Reply::Refused(error.to_string()),
-        Err(GtidError::Malformed(_)) => return Reply::Incomplete,
+        // The line is whole: it will not become any better, and every moment of waiting is one of the freeze.
+        Err(error) => return Reply::Refused(error.to_string()),
     };
     if gtid.uuid != asked.uuid {
         return Reply::Refused(format!(
@@ -85,7 +85,14 @@ mod tests {
     #[test]
     fn a_position_that_cannot_be_right_is_refused() {
         let other = "ffffffff-2f3a-11ef-9a3c-0a1b2c3d4e5f:6 0\n".to_owned();
-        for text in [format!("{UUID}:-1 0\n"), format!("{UUID}:4 0\n"), other] {
+        let unreadable = [
+            format!("{UUID}:6 x\n"),
+            format!("{UUID}:6 4294967296\n"),
+            format!("{UUID}:6 0 1\n"),
+            format!("{UUID}: 0\n"),
+            "error: no answer\n".into(),
+        ];
+        for text in [format!("{UUID}:-1 0\n"), format!("{UUID}:4 0\n"), other].into_iter().chain(unreadable) {
             assert!(matches!(read_reply(&text, &asked()), Reply::Refused(_)), "{text:?}");
         }
     }
