@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::{CommandError, Context};
 use crate::config::{
     ConfigError, DefaultsArgs, OptionFileError, OptionFiles, Origin, RepositoryUrl, Settings,
-    SettingsOverrides, environment,
+    SettingsOverrides, environment, named_here,
 };
 
 /// Where backups are, for every command.
@@ -64,7 +64,8 @@ impl CommonArgs {
         suffix: Option<&str>,
     ) -> Result<Settings, CommandError> {
         let repository: Option<RepositoryUrl> = to
-            .map(|to| to.parse().map_err(|error| CommandError::Usage(format!("--to: {error}"))))
+            .map(|to| named_here(to).and_then(|to| to.parse()))
+            .map(|to| to.map_err(|error| CommandError::Usage(format!("--to: {error}"))))
             .transpose()?;
         let Some(suffix) = suffix else {
             let repository = repository.unwrap_or_else(|| here.repository.clone());
@@ -103,7 +104,9 @@ impl CommonArgs {
     ) -> Result<(OptionFiles, Settings), Fault> {
         let files = OptionFiles::read(&self.defaults(self.defaults_group_suffix.as_deref()))?;
         let mut flags = SettingsOverrides {
-            repository: self.repository.clone(),
+            repository: self.repository.as_deref().map(named_here).transpose().map_err(|problem| {
+                ConfigError::Value { name: "repository", origin: Origin::Flag("repository"), problem }
+            })?,
             cluster: self.cluster.clone(),
             identity_file: self.identity_file.clone(),
             ..SettingsOverrides::default()

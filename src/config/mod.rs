@@ -29,7 +29,7 @@ pub use duration::parse as parse_duration;
 pub use layers::{Origin, SettingsOverrides, environment};
 pub use option_files::{DefaultsArgs, OptionFileError, OptionFiles, Setting};
 pub use reference::{Chapter, Described, REFERENCE};
-pub use repository::RepositoryUrl;
+pub use repository::{RepositoryUrl, named_here};
 pub use retention::Retention;
 pub use s3::{S3Proxy, S3Settings, ServerEncryption};
 pub use secret::Secret;

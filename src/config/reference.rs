@@ -46,7 +46,8 @@ pub const REFERENCE: &[Chapter] = &[
                 "DIRECTORY | s3://BUCKET/PREFIX",
                 "/var/backups/wsrep_sst_backup",
                 "Where backups are kept. A directory must be writable for the server's user and lie outside of /home, /usr and \
-                 /etc, which the server's systemd sandbox protects.",
+                 /etc, which the server's systemd sandbox protects. Its path is absolute; with --repository a relative one counts \
+                 from the working directory.",
             ),
             is(
                 "cluster",

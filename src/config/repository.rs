@@ -38,6 +38,27 @@ impl RepositoryUrl {
     }
 }
 
+/// The text of a repository that was named on the command line: there a relative path counts from the working directory, as
+/// with every program. In option files and in the environment, which are read in many directories, it is refused.
+pub fn named_here(text: &str) -> Result<String, ValueError> {
+    if text.is_empty() || text.starts_with('/') || text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    if text.split('/').next().is_some_and(|first| first.contains(':')) {
+        let problem = format!(
+            "'{text}' is neither a URL such as s3://bucket/prefix nor clearly a path: './{text}' is the directory of that name here"
+        );
+        return Err(ValueError::new(problem));
+    }
+    let absolute = std::path::absolute(text).map_err(|error| {
+        ValueError::new(format!("'{text}' counts from the working directory, which is not known: {error}"))
+    })?;
+    absolute.into_os_string().into_string().map_err(|path| {
+        let path = path.display();
+        ValueError::new(format!("'{text}' lies in the working directory, '{path}', whose name is not UTF-8"))
+    })
+}
+
 impl FromStr for RepositoryUrl {
     type Err = ValueError;
 
@@ -97,6 +118,23 @@ mod tests {
     fn directories_are_absolute() {
         assert_eq!(of("/x y/z"), Ok(RepositoryUrl::Directory("/x y/z".into())));
         assert!(of("backups").unwrap_err().contains("not an absolute path"));
+    }
+
+    #[test]
+    fn on_the_command_line_a_path_may_be_relative() {
+        let here = std::env::current_dir().unwrap();
+        let named = |text: &str| named_here(text).map_err(|error| error.to_string());
+        for (text, wanted) in [("backups", "backups"), ("./a/b", "a/b"), ("../x", "../x"), ("./s3:x", "s3:x")]
+        {
+            assert_eq!(named(text).as_deref(), here.join(wanted).to_str().ok_or(&String::new()), "{text}");
+        }
+        assert_eq!(named(".").as_deref(), here.to_str().ok_or(&String::new()));
+        for text in ["/a/../b", "s3://bucket/x", "gs://bucket", ""] {
+            assert_eq!(named(text).as_deref(), Ok(text));
+        }
+        for text in ["s3:/bucket", "s3:bucket", "host:path"] {
+            assert!(named(text).unwrap_err().contains("neither a URL"), "{text}");
+        }
     }
 
     #[test]
