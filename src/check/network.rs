@@ -1,10 +1,11 @@
 //! What garbd meets on its way into the group: TLS, and the list of those who may join.
 
 use std::fs::File;
-use std::net::{ToSocketAddrs, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
+use crate::hosts;
 use crate::members::{Coordinates, MemberReport};
 use crate::model::provider_option;
 
@@ -47,13 +48,8 @@ pub(super) fn source_addresses(coordinates: &Coordinates) -> Vec<String> {
     let members = coordinates.cluster_address().unwrap_or_default().members;
     let mut sources: Vec<String> = members
         .iter()
-        .filter_map(|member| (member.host.as_str(), member.port?).to_socket_addrs().ok()?.next())
-        .filter_map(|member| {
-            let any = if member.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            let socket = UdpSocket::bind(any).ok()?;
-            socket.connect(member).ok()?;
-            Some(socket.local_addr().ok()?.ip().to_string())
-        })
+        .filter_map(|member| hosts::resolve(&member.host, member.port?).ok()?.into_iter().next())
+        .filter_map(|member: SocketAddr| Some(hosts::source_address(member).ok()?.to_string()))
         .collect();
     sources.sort();
     sources.dedup();

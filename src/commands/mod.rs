@@ -28,6 +28,7 @@ use thiserror::Error;
 
 pub use common::CommonArgs;
 
+use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError, Selector, Source, SourceError};
 use crate::config::Settings;
 use crate::copy::CopyError;
@@ -247,9 +248,8 @@ fn interruption() -> Arc<AtomicBool> {
 
 /// `user@host`; what the system does not tell is its number, or nothing.
 fn who() -> String {
-    let uid = nix::unistd::geteuid();
-    let user =
-        nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    let uid = nix::unistd::geteuid().as_raw();
+    let user = user_name(uid).unwrap_or_else(|| uid.to_string());
     match nix::unistd::gethostname() {
         Ok(host) => format!("{user}@{}", host.to_string_lossy()),
         Err(_) => user,

@@ -16,7 +16,8 @@ use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 pub use endpoint::{Account, Endpoint, Tls};
 pub use replication::ReplicaStatus;
 
-use crate::model::MariadbGtid;
+use crate::hosts;
+use crate::model::{HostPort, MariadbGtid};
 
 /// Longest wait for one answer of a server that runs.
 pub const LIMIT: Duration = Duration::from_secs(5);
@@ -41,21 +42,58 @@ fn plain(error: mysql::Error) -> String {
     }
 }
 
-fn options(endpoint: &Endpoint, account: &Account, limit: Duration) -> OptsBuilder {
+/// The host as the driver gets it: addresses, so that the driver asks nobody. Where the server's certificate must bear
+/// the name, the driver needs the name, and looks it up by the system's own means: those must be safe in a static binary.
+fn hosts_of(address: &HostPort, tls: Option<&Tls>) -> Result<Vec<String>, String> {
+    let found = hosts::resolve(&address.host, Endpoint::port(address)).map_err(|error| error.to_string())?;
+    let found: Vec<String> = found.iter().map(|found| found.ip().to_string()).collect();
+    match tls {
+        Some(tls) if tls.verify_name && !found.contains(&address.host) => {
+            if hosts::asks_only_builtin() {
+                return Ok(vec![address.host.clone()]);
+            }
+            Err(format!(
+                "'{}' cannot be looked up safely for a certificate that bears the name: the line 'hosts:' of /etc/nsswitch.conf \
+                 asks a service before 'files' and 'dns' that a static program cannot load. Name the server by the address \
+                 that its certificate bears, put 'files dns' first, or set ssl-verify-server-cert=off",
+                address.host
+            ))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// The ways to the server, the best one first.
+fn options(endpoint: &Endpoint, account: &Account, limit: Duration) -> Result<Vec<OptsBuilder>, String> {
     let options = OptsBuilder::new()
         .prefer_socket(false)
         .user(account.user.clone())
         .pass(account.password.as_ref().map(|secret| secret.expose().to_owned()))
         .read_timeout(Some(limit))
         .write_timeout(Some(limit));
-    match endpoint {
-        Endpoint::Socket(path) => options.socket(Some(path.to_string_lossy().into_owned())),
-        Endpoint::Tcp(address) => options
-            .ip_or_hostname(Some(address.host.clone()))
-            .tcp_port(Endpoint::port(address))
-            .tcp_connect_timeout(Some(CONNECT_LIMIT))
-            .ssl_opts(account.tls.as_ref().map(tls_options)),
+    Ok(match endpoint {
+        Endpoint::Socket(path) => vec![options.socket(Some(path.to_string_lossy().into_owned()))],
+        Endpoint::Tcp(address) => {
+            let options = options
+                .tcp_port(Endpoint::port(address))
+                .tcp_connect_timeout(Some(CONNECT_LIMIT))
+                .ssl_opts(account.tls.as_ref().map(tls_options));
+            let hosts = hosts_of(address, account.tls.as_ref())?;
+            hosts.into_iter().map(|host| options.clone().ip_or_hostname(Some(host))).collect()
+        }
+    })
+}
+
+/// A host may have several addresses, of which the server listens at one.
+fn first_that_answers(options: Vec<OptsBuilder>) -> Result<Conn, String> {
+    let mut outcome = Err("it has no address".to_owned());
+    for options in options {
+        match Conn::new(options) {
+            Err(error @ mysql::Error::IoError(_)) => outcome = Err(plain(error)),
+            answer => return answer.map_err(plain),
+        }
     }
+    outcome
 }
 
 fn tls_options(tls: &Tls) -> SslOpts {
@@ -74,9 +112,9 @@ impl SqlSession {
 
     /// The same with another limit for each answer.
     pub fn connect_within(endpoint: &Endpoint, account: &Account, limit: Duration) -> Result<Self, String> {
-        let connection = Conn::new(options(endpoint, account, limit)).map_err(|error| {
+        let connection = options(endpoint, account, limit).and_then(first_that_answers).map_err(|why| {
             let user = account.user.as_deref().unwrap_or_default();
-            format!("no SQL as '{user}' over '{endpoint}': {}", plain(error))
+            format!("no SQL as '{user}' over '{endpoint}': {why}")
         })?;
         let mut session = Self { connection };
         // A backup of our own account's sessions must not wait for somebody's lock.
@@ -120,6 +158,16 @@ impl SqlSession {
             list.join(",")
         );
         self.connection.query(statement).map_err(plain)
+    }
+
+    /// The InnoDB tablespaces that the server has, as `database/table` in the form of file names. Needs the right PROCESS.
+    pub fn innodb_tablespaces(&mut self) -> Result<Vec<String>, String> {
+        self.connection.query("SELECT NAME FROM information_schema.INNODB_SYS_TABLESPACES").map_err(plain)
+    }
+
+    /// The tables that InnoDB knows, in the same form, whether or not they have a tablespace of their own.
+    pub fn innodb_tables(&mut self) -> Result<Vec<String>, String> {
+        self.connection.query("SELECT NAME FROM information_schema.INNODB_SYS_TABLES").map_err(plain)
     }
 
     /// Addresses in `mysql.wsrep_allowlist` (MariaDB 10.10 and later): others cannot join the group unless it is

@@ -5,7 +5,7 @@
 //! stop the group's writes until it is declared dead.
 
 use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 
 use super::AskError;
 use super::garbd_log::{Said, read};
+use crate::hosts;
 use crate::model::HostPort;
 
 /// How long garbd may take to leave the group after SIGTERM.
@@ -177,9 +178,9 @@ pub(super) fn listen_address(
     let host = wanted.map_or_else(|| local_address(peer).to_string(), |wanted| wanted.host.clone());
     let port = wanted.and_then(|wanted| wanted.port).unwrap_or(0);
     // The listener is closed at once; nobody else is given this port so soon.
-    let bound = TcpListener::bind((host.as_str(), port)).and_then(|listener| listener.local_addr());
+    let bound = hosts::resolve(&host, port).and_then(|addresses| hosts::free_port(&addresses));
     match bound {
-        Ok(address) => Ok(HostPort { host, port: Some(address.port()) }),
+        Ok(port) => Ok(HostPort { host, port: Some(port) }),
         Err(cause) => {
             let place = HostPort { host, port: (port != 0).then_some(port) };
             Err(AskError::Failed(format!(
@@ -193,12 +194,9 @@ pub(super) fn listen_address(
 fn local_address(peer: Option<&HostPort>) -> IpAddr {
     let any = IpAddr::from([0, 0, 0, 0]);
     let Some(peer) = peer else { return any };
-    let bind = if peer.host.contains(':') { "[::]:0" } else { "0.0.0.0:0" };
-    let routed = UdpSocket::bind(bind).and_then(|socket| {
-        socket.connect((peer.host.as_str(), peer.port.unwrap_or(crate::members::GROUP_PORT)))?;
-        socket.local_addr()
-    });
-    routed.map_or(any, |address| address.ip())
+    let port = peer.port.unwrap_or(crate::members::GROUP_PORT);
+    let peers = hosts::resolve(&peer.host, port).unwrap_or_default();
+    peers.into_iter().find_map(|peer| hosts::source_address(peer).ok()).unwrap_or(any)
 }
 
 #[cfg(test)]
@@ -211,7 +209,7 @@ mod tests {
         let address = listen_address(None, Some(&peer)).unwrap();
         assert_eq!(address.host, "127.0.0.1");
         assert!(address.port.is_some_and(|port| port != 0));
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let wanted = HostPort { host: "127.0.0.1".into(), port: Some(taken.local_addr().unwrap().port()) };
         let error = listen_address(Some(&wanted), Some(&peer)).unwrap_err().to_string();
         assert!(error.contains(&wanted.to_string()) && error.contains("--listen"), "{error}");

@@ -1,19 +1,13 @@
-//! Names of hosts, without the system's NSS.
-//!
-//! The binary is static. glibc's `getaddrinfo` has `files` and `dns` built in since 2.34, but where `nsswitch.conf` names
-//! another service (`mdns4_minimal`, `resolve`, `myhostname` are common) it loads that library, and with it the
-//! system's own glibc, into a static process, which is safe only if both have the same version. Here names are
-//! looked up by a resolver in Rust instead: in `/etc/hosts`, then by the servers of `/etc/resolv.conf`. Without that
-//! file it asks the machine itself, as glibc does (resolv.conf(5)), and never somebody on the Internet.
+//! Names of S3 servers ([`crate::hosts`]), for the library's own runtime.
 
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::hosts;
 
 /// Made at the first look-up, inside the runtime.
 static RESOLVER: OnceLock<TokioResolver> = OnceLock::new();
@@ -38,13 +32,6 @@ fn resolver() -> Result<&'static TokioResolver, Box<dyn Error + Send + Sync>> {
     if let Some(resolver) = RESOLVER.get() {
         return Ok(resolver);
     }
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
-        log::warn!("cannot use /etc/resolv.conf ({error}): names are asked of this machine itself");
-        let own = NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let config = ResolverConfig::from_parts(None, vec![], vec![own]);
-        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-    });
-    builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    let resolver = builder.build()?;
+    let resolver = hosts::resolver()?;
     Ok(RESOLVER.get_or_init(|| resolver))
 }
