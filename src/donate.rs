@@ -20,13 +20,16 @@ mod primary;
 mod publish;
 mod report;
 mod retention;
+mod warnings;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::capture::{self, CaptureError, Facts, FileList, Login, NodeNames, Outlook, ServerLayout, Watch};
+use crate::capture::{
+    self, CaptureError, Facts, FileList, Login, NodeNames, Outlook, ServerLayout, Tablespaces, Watch,
+};
 use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
 use crate::model::{BackupId, Manifest, MariadbGtid, ServerIdentity, State, WsrepGtid, safe_component};
@@ -183,6 +186,7 @@ fn back_up(
     log_expected(&expected);
     pace::announce(run, &layout.datadir, &expected)?;
     let objects = create_objects(run, &expected)?;
+    let tablespaces = ask_for_tablespaces(&mut facts);
 
     reporter.state(State::Freezing);
     let abort = || watch.aborted();
@@ -204,7 +208,8 @@ fn back_up(
         identity.gtid,
         identity.flush_time.as_millis()
     );
-    let list = list_files(run, &layout)?;
+    let mut list = list_files(run, &layout)?;
+    list.tablespaces = tablespaces;
     reporter.total(list.bytes);
     let mut archive = start_archive(run, &identity, objects)?;
     let _lift = LiftAtEnd(watch.given_up());
@@ -257,6 +262,17 @@ fn server(layout: &ServerLayout) -> ServerIdentity {
         datadir: layout.datadir.to_string_lossy().into_owned(),
         innodb_page_size: layout.page_size,
         wsrep_data_home_dir: layout.wsrep_home.as_ref().map(|home| home.to_string_lossy().into_owned()),
+    }
+}
+
+/// Tells a table whose file is damaged from a file that no table uses.
+fn ask_for_tablespaces(facts: &mut Facts) -> Option<Tablespaces> {
+    match Tablespaces::ask(facts.sql.as_mut()?) {
+        Ok(tablespaces) => Some(tablespaces),
+        Err(why) => {
+            log::info!("cannot ask which tablespaces the server has: {why}");
+            None
+        }
     }
 }
 

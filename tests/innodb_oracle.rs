@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use wsrep_sst_backup::innodb::{PageChecker, PageFormat, PageReport, SkipReason};
+use wsrep_sst_backup::innodb::{PageChecker, PageFormat, PageReport, SkipReason, SystemTablespace};
 
 use server::{Datadir, fill, first_file};
 
@@ -63,9 +63,24 @@ fn compare(datadir: &Datadir, page_size: usize) -> Vec<(String, PageReport)> {
         }
         reports.push((name, report));
     }
+    assert_system_is_whole(datadir);
     println!("{} files, {confirmed} of {tried} flips reported by innochecksum and found", reports.len());
     assert!(confirmed * 2 > tried, "innochecksum confirmed only {confirmed} of {tried} flips");
     reports
+}
+
+/// The two files of the system tablespace are as long as its header says, and not one page longer than is noticed.
+fn assert_system_is_whole(datadir: &Datadir) {
+    let files: Vec<Vec<u8>> =
+        ["ibdata1", "ibdata2"].iter().map(|name| fs::read(datadir.path().join(name)).unwrap()).collect();
+    let missing = |second: &[u8]| {
+        let mut system = SystemTablespace::default();
+        system.add(files[0].len() as u64, &check(&files[0]));
+        system.add(second.len() as u64, &check(second));
+        system.pages_missing()
+    };
+    assert_eq!(missing(&files[1]), 0);
+    assert!(missing(&files[1][..files[1].len() / 2]) > 0);
 }
 
 /// A file of a server that was shut down cleanly: understood, without damage, every page accounted for.

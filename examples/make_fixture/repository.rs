@@ -198,6 +198,7 @@ fn member(entry: &Entry) -> NewMember {
         mtime: entry.mtime.0,
         mtime_nsec: entry.mtime.1,
         system_tablespace: entry.system_tablespace,
+        listed: None,
         origin: entry.origin.as_ref().map(|(variable, root, origin)| Origin {
             variable: (*variable).to_owned(),
             root: path(root.as_bytes()),
@@ -219,6 +220,7 @@ fn own_member(name: &str) -> NewMember {
         mtime_nsec: 0,
         system_tablespace: false,
         origin: None,
+        listed: None,
     }
 }
 
@@ -286,7 +288,9 @@ fn manifest(
             sha256: hex(&Sha256::digest(index)),
         },
         damaged_pages: summary.damaged_pages,
+        missing_pages: summary.missing_pages,
         warnings: vec!["'mysql/general_log.CSV' is not a real log".into()],
+        more_warnings: 0,
         tool: tool(),
     })
 }

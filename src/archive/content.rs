@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::digest::hex;
 use super::member::NewMember;
-use crate::innodb::PageChecker;
+use crate::innodb::{PageChecker, PageReport};
 
 /// Digest and page checksums of one file's content.
 pub(super) struct Content {
@@ -38,8 +38,8 @@ impl Content {
         }
     }
 
-    /// SHA-256 in hexadecimal, and the number of damaged pages.
-    pub(super) fn finish(self) -> (String, u64) {
-        (hex(&self.sha.finalize()), self.pages.map_or(0, |pages| pages.finish().damaged.count))
+    /// SHA-256 in hexadecimal, and what was found in the pages of a tablespace.
+    pub(super) fn finish(self) -> (String, Option<PageReport>) {
+        (hex(&self.sha.finalize()), self.pages.map(PageChecker::finish))
     }
 }

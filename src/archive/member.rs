@@ -54,4 +54,6 @@ pub struct NewMember {
     pub system_tablespace: bool,
     /// Set for what lives outside the data directory.
     pub origin: Option<Origin>,
+    /// Whether the server has said that it has this tablespace; none where it was not asked, or is no tablespace.
+    pub listed: Option<bool>,
 }

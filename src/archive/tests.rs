@@ -34,6 +34,7 @@ fn member(path: &str) -> NewMember {
         mtime_nsec: 5,
         system_tablespace: false,
         origin: None,
+        listed: None,
     }
 }
 

@@ -12,8 +12,10 @@ use super::content::Content;
 use super::digest::hex;
 use super::index::{IndexWriter, lock};
 use super::member::{NewMember, Segment, Source, fill_tar_blocks, stored_bytes};
+use super::pages::{PageFault, missing_of_system, page_fault};
 use super::sums::sum_line;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
+use crate::innodb::{PageReport, SystemTablespace};
 use crate::model::{ArchivePath, IndexHeader, IndexLine, Member, MemberKind};
 use crate::seal::Recipient;
 
@@ -55,10 +57,14 @@ pub struct ArchiveSummary<W, I> {
     pub data_bytes: u64,
     /// Number of data files.
     pub files: u64,
-    /// InnoDB pages with a wrong checksum.
+    /// InnoDB pages that are not what the server wrote.
     pub damaged_pages: u64,
-    /// The files that have them.
-    pub damaged_files: Vec<ArchivePath>,
+    /// InnoDB pages that should be there and are not.
+    pub missing_pages: u64,
+    /// The files that lack them, and in words what is wrong.
+    pub lost: Vec<(ArchivePath, String)>,
+    /// Tablespace files that no table uses, as far as is known, and what is wrong with them.
+    pub leftovers: Vec<(ArchivePath, String)>,
 }
 
 /// Writes one archive and its index. Dropping it unfinished abandons both.
@@ -69,8 +75,47 @@ pub struct ArchiveWriter<W, I: Write> {
     chunk: Vec<u8>,
     data_bytes: u64,
     files: u64,
-    damaged_pages: u64,
-    damaged_files: Vec<ArchivePath>,
+    pages: PageFaults,
+}
+
+/// What was wrong with tablespaces so far.
+#[derive(Default)]
+struct PageFaults {
+    damaged: u64,
+    missing: u64,
+    lost: Vec<(ArchivePath, String)>,
+    leftovers: Vec<(ArchivePath, String)>,
+    system: SystemTablespace,
+    /// A file of the system tablespace.
+    system_file: Option<ArchivePath>,
+}
+
+impl PageFaults {
+    fn take(&mut self, member: &NewMember, bytes: u64, report: &PageReport) {
+        if member.system_tablespace {
+            self.system.add(bytes, report);
+            self.system_file = Some(member.path.clone());
+        }
+        let name = member.path.file_name();
+        match page_fault(name.as_bytes(), bytes, report, member.listed) {
+            None => {}
+            Some(PageFault::Leftover { what }) => self.leftovers.push((member.path.clone(), what)),
+            Some(PageFault::Lost { damaged, missing, what }) => {
+                self.damaged += damaged;
+                self.missing += missing;
+                self.lost.push((member.path.clone(), what));
+            }
+        }
+    }
+
+    /// Behind the last file.
+    fn end(&mut self) {
+        let missing = self.system.pages_missing();
+        if let Some(path) = self.system_file.take().filter(|_| missing > 0) {
+            self.missing += missing;
+            self.lost.push((path, missing_of_system(missing)));
+        }
+    }
 }
 
 impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
@@ -92,8 +137,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             chunk: vec![0; CHUNK],
             data_bytes: 0,
             files: 0,
-            damaged_pages: 0,
-            damaged_files: Vec::new(),
+            pages: PageFaults::default(),
         })
     }
 
@@ -169,10 +213,9 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         };
         self.pad()?;
         let changed = short || source.changed();
-        let (digest, damaged) = content.finish();
-        if damaged > 0 && !changed {
-            self.damaged_pages += damaged;
-            self.damaged_files.push(member.path.clone());
+        let (digest, pages) = content.finish();
+        if let Some(report) = pages.filter(|_| !changed) {
+            self.pages.take(&member, size, &report);
         }
         self.files += 1;
         self.data_bytes += size;
@@ -194,6 +237,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
 
     /// Writes the end of the tar and of the index and waits for both sinks.
     pub fn finish(mut self) -> Result<ArchiveSummary<W, I>, ArchiveError> {
+        self.pages.end();
         self.stream.write_all(&[0; 2 * TAR_BLOCK])?;
         let (archive, archive_bytes, archive_sha256) = self.stream.finish()?;
         let index = Arc::into_inner(self.index)
@@ -209,8 +253,10 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             index_sha256,
             data_bytes: self.data_bytes,
             files: self.files,
-            damaged_pages: self.damaged_pages,
-            damaged_files: self.damaged_files,
+            damaged_pages: self.pages.damaged,
+            missing_pages: self.pages.missing,
+            lost: self.pages.lost,
+            leftovers: self.pages.leftovers,
         })
     }
 
@@ -284,6 +330,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             target: None,
             origin: member.origin,
             system_tablespace: member.system_tablespace,
+            listed: member.listed,
             changed: false,
         };
         fill(&mut line);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::tablespaces::Tablespaces;
 use crate::model::{ArchivePath, Origin};
 
 /// One member to come. There may be a million of them, so nothing stands here twice.
@@ -49,4 +50,6 @@ pub struct FileList {
     pub bytes: u64,
     /// What the administrator should know.
     pub warnings: Vec<String>,
+    /// The tablespaces that the server has, where it was asked.
+    pub tablespaces: Option<Tablespaces>,
 }

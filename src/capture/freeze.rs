@@ -9,6 +9,7 @@ use std::path::Path;
 use super::files::{Entry, EntryKind, FileList};
 use super::names::{group_name, user_name};
 use super::source::FileSource;
+use super::tablespaces::Tablespaces;
 use super::walk::CaptureError;
 use super::watch::Watch;
 use crate::archive::{ArchiveError, ArchiveWriter, NewMember};
@@ -59,7 +60,7 @@ where
         if let Some(abort) = watch.aborted() {
             return Err(abort.into());
         }
-        match append(entry, datadir, archive, &count, &mut names) {
+        match append(entry, datadir, archive, &count, &mut names, list.tablespaces.as_ref()) {
             Ok(()) => {}
             Err(CaptureError::Read { path, cause }) if cause.kind() == io::ErrorKind::NotFound => {
                 log::info!("'{}' is gone since the files were listed; it is left out", path.display());
@@ -94,6 +95,7 @@ fn append<W, I>(
     archive: &mut ArchiveWriter<W, I>,
     count: &dyn Fn(u64) -> io::Result<()>,
     names: &mut OwnerNames,
+    tablespaces: Option<&Tablespaces>,
 ) -> Result<(), CaptureError>
 where
     W: Write + Send + 'static,
@@ -104,7 +106,8 @@ where
     match &entry.kind {
         EntryKind::File(_) => {
             let mut source = FileSource::open(&disk, count).map_err(fail)?;
-            let member = member(entry, source.metadata(), names);
+            let mut member = member(entry, source.metadata(), names);
+            member.listed = tablespaces.and_then(|known| known.lists(entry, &disk, source.metadata()));
             let (size, segments) = (source.metadata().len(), source.segments());
             archive.append_file(member, size, segments.as_deref(), &mut source)?;
         }
@@ -137,6 +140,7 @@ fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMemb
         mtime_nsec: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
         system_tablespace: entry.system_tablespace,
         origin: entry.origin.as_deref().cloned(),
+        listed: None,
     }
 }
 

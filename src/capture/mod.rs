@@ -20,6 +20,7 @@ mod relay;
 mod resolve;
 mod rules;
 mod source;
+mod tablespaces;
 mod walk;
 mod watch;
 
@@ -33,5 +34,6 @@ pub use login::Login;
 pub use names::{group_id, group_name, user_id, user_name};
 pub use relay::{RelayFiles, is_replication_state};
 pub use resolve::{is_same_directory, is_same_entry, resolved};
+pub use tablespaces::Tablespaces;
 pub use walk::{CaptureError, list_files};
 pub use watch::{Outlook, Watch};

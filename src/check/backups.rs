@@ -56,10 +56,10 @@ pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
         None if denied > 0 => {}
         None => findings.push(nothing(terms)),
     }
-    if let Some(manifest) = newest.filter(|manifest| manifest.damaged_pages > 0) {
-        let pages = grouped(manifest.damaged_pages);
+    if let Some(manifest) = newest.filter(|manifest| manifest.lost_pages() > 0) {
+        let (pages, how) = (grouped(manifest.lost_pages()), manifest.lost_in_a_word());
         let text = format!(
-            "{}: the checksums of {pages} InnoDB pages were wrong on '{}' when they were read",
+            "{}: {pages} InnoDB pages were {how} on '{}' when its files were read",
             manifest.id, manifest.node
         );
         let cure = format!(

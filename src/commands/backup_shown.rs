@@ -277,7 +277,7 @@ fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> 
             "Warning: mysqld takes the transfer for failed, the backup is complete: {why}\n"
         ));
     }
-    for warning in &manifest.warnings {
+    for warning in manifest.warning_lines() {
         text.push_str(&format!("Warning: {warning}\n"));
     }
     text

@@ -147,12 +147,13 @@ fn cells_of(record: &Record, beside: &Beside) -> Vec<String> {
 
 fn cells(manifest: &Manifest) -> Vec<String> {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
-    let note = match (manifest.damaged_pages, manifest.warnings.len()) {
+    let how = manifest.lost_in_a_word();
+    let note = match (manifest.lost_pages(), manifest.warning_count()) {
         (0, 0) => String::new(),
         (0, 1) => "1 warning".into(),
         (0, count) => format!("{count} warnings"),
-        (1, _) => "1 damaged page".into(),
-        (pages, _) => format!("{pages} damaged pages"),
+        (1, _) => format!("1 {how} page"),
+        (pages, _) => format!("{pages} {how} pages"),
     };
     vec![
         time(manifest.frozen_at),

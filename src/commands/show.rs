@@ -99,6 +99,7 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> St
         ("Hold", hold),
         ("Verified", verified_line(verified)),
         ("Damaged pages", grouped(manifest.damaged_pages)),
+        ("Missing pages", grouped(manifest.missing_pages)),
         (
             "Made by",
             format!(
@@ -112,8 +113,8 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> St
     if let Some(home) = &manifest.server.wsrep_data_home_dir {
         lines.push(("wsrep data home", home.clone()));
     }
-    for warning in &manifest.warnings {
-        lines.push(("Warning", warning.clone()));
+    for warning in manifest.warning_lines() {
+        lines.push(("Warning", warning));
     }
     lines.into_iter().map(|(name, value)| format!("{name:<17} {value}\n")).collect()
 }

@@ -80,5 +80,6 @@ fn own_member(run: &Run, name: &str) -> NewMember {
         mtime_nsec: 0,
         system_tablespace: false,
         origin: None,
+        listed: None,
     }
 }

@@ -1,15 +1,17 @@
 //! From two finished streams to a backup: durable objects first, the manifest last.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::members::object_names;
+use super::warnings::bounded;
 use super::{DonateError, Run};
 use crate::archive::ArchiveSummary;
 use crate::capture::Watch;
-use crate::catalog::{MANIFEST, object_name};
+use crate::catalog::{MANIFEST, Source, object_name};
 use crate::model::{
     ArchiveObject, Connection, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity,
     WsrepGtid,
@@ -99,9 +101,11 @@ pub(super) fn publish(
         ));
     }
     let mut about_files = taken.about_files;
-    about_files.extend(summary.damaged_files.iter().map(|path| {
-        format!("'{path}' has InnoDB pages with a wrong checksum: the server's own file is damaged")
-    }));
+    // What is lost comes first, where there is more than a manifest has room for.
+    let lost =
+        summary.lost.iter().map(|(path, what)| format!("'{path}': {what}: the server's own file is damaged"));
+    about_files.splice(0..0, lost);
+    about_files.extend(summary.leftovers.iter().map(|(path, what)| format!("'{path}': {what}")));
     for warning in warnings.iter().chain(&about_files) {
         log::warn!("{warning}");
     }
@@ -111,6 +115,7 @@ pub(super) fn publish(
         // The manifest is not encrypted.
         warnings.push(format!("{} more name files: they stand in the donor's error log", about_files.len()));
     }
+    let (warnings, more_warnings) = bounded(warnings);
     let (archive, index) = object_names(&run.settings);
     let recipients: Vec<String> = run.settings.encrypt_to.iter().map(ToString::to_string).collect();
     let manifest = Manifest {
@@ -142,10 +147,20 @@ pub(super) fn publish(
         },
         index: IndexObject { name: index, bytes: summary.index_bytes, sha256: summary.index_sha256 },
         damaged_pages: summary.damaged_pages,
+        missing_pages: summary.missing_pages,
         warnings,
+        more_warnings,
         tool: tool(),
     };
     let bytes = manifest.to_bytes().map_err(|error| StorageError::new("write", MANIFEST, error.into()))?;
+    if bytes.len() as u64 > Source::SMALL {
+        let cause = io::Error::other(format!(
+            "it would have {} bytes, and no reader takes more than {}",
+            bytes.len(),
+            Source::SMALL
+        ));
+        return Err(StorageError::new("write", MANIFEST, cause).into());
+    }
     put_manifest(run, &bytes, watch)?;
     Ok(manifest)
 }

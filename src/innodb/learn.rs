@@ -34,6 +34,8 @@ struct FirstPage {
     verdicts: Vec<(Geometry, Verdict)>,
     /// The geometry named by the flags of a page that looks like a page 0 otherwise.
     named: Option<Geometry>,
+    /// Whether it looks like a page 0, whatever its flags name.
+    looks_right: bool,
 }
 
 /// A geometry in which something verified.
@@ -86,6 +88,7 @@ impl Learning {
             unproven -= self.first_page_damage(geometry, report);
             note(geometry, report);
         }
+        report.is_none = !self.first_page.as_ref().is_some_and(|first| first.looks_right);
         report.pages_empty += self.empty.div_ceil(unit);
         report.pages_skipped.add(SkipReason::UnknownGeometry, unproven);
     }
@@ -133,8 +136,9 @@ impl FirstPage {
             window.get(..geometry.page_size).map(|page| (geometry, geometry.check(page)))
         };
         let verdicts = Geometry::ALL.into_iter().filter_map(verdict).collect();
-        let named = Geometry::from_flags(window).filter(|_| Header::looks_right(window));
-        Self { verdicts, named }
+        let looks_right = Header::looks_right(window);
+        let named = Geometry::from_flags(window).filter(|_| looks_right);
+        Self { verdicts, named, looks_right }
     }
 }
 

@@ -33,6 +33,7 @@ mod legacy;
 mod page;
 mod report;
 mod row_compressed;
+mod system;
 mod tablespace;
 #[cfg(test)]
 mod testing;
@@ -42,3 +43,4 @@ mod tests;
 pub use checker::PageChecker;
 pub use fsp::PageFormat;
 pub use report::{Damage, DamagedPage, DamagedPages, PageReport, SkipReason, SkippedPages};
+pub use system::SystemTablespace;

@@ -26,8 +26,12 @@ pub struct PageReport {
     /// (`fil_node_t::read_page0` rounds the size down), and a file that grows while it is copied has them.
     pub trailing_bytes: u32,
     /// Pages that the tablespace header promises (`FSP_SIZE`) beyond the end of the file: it was cut off.
-    /// Always 0 for the system tablespace, whose header speaks for several files.
+    /// Always 0 for the system tablespace, whose header speaks for several files: see [`Self::system_pages`].
     pub pages_missing: u64,
+    /// The first file of a system tablespace: pages that its header counts in all of its files.
+    pub system_pages: Option<u64>,
+    /// Nothing in the file is a page, nor does it begin like a tablespace: it is empty, zeros, or something else.
+    pub is_none: bool,
 }
 
 impl PageReport {

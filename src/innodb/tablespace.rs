@@ -10,6 +10,12 @@ use super::report::{Damage, DamagedPage, PageReport, SkipReason};
 /// (`fil_space_extend_must_retry`); \[seen\] with `KEY_BLOCK_SIZE=2`: 32 pages in a file of 33.
 const SIZE_UNIT: u64 = 4096;
 
+/// Pages of `page_size` bytes that are not there, of those that a header counts.
+pub(super) fn missing_pages(counted: u64, there: u64, page_size: u64) -> u64 {
+    let missing = counted.saturating_sub(there);
+    if missing.saturating_mul(page_size) < SIZE_UNIT { 0 } else { missing }
+}
+
 /// The state between two pages.
 #[derive(Debug)]
 pub(super) struct Tablespace {
@@ -63,10 +69,12 @@ impl Tablespace {
     /// Ends the file.
     pub(super) fn finish(&self, trailing: usize, report: &mut PageReport) {
         report.trailing_bytes = u32::try_from(trailing).unwrap_or(u32::MAX);
-        if let Some(header) = self.header.filter(|header| header.space_id != 0) {
-            let missing = header.pages.saturating_sub(self.next);
-            let bytes = missing * self.geometry.page_size as u64;
-            report.pages_missing = if bytes < SIZE_UNIT { 0 } else { missing };
+        match self.header {
+            Some(header) if header.space_id == 0 => report.system_pages = Some(header.pages),
+            Some(header) => {
+                report.pages_missing = missing_pages(header.pages, self.next, self.geometry.page_size as u64);
+            }
+            None => {}
         }
     }
 

@@ -55,8 +55,8 @@ impl Numbers {
         numbers.add("last_success_data_bytes", manifest.data_bytes);
         numbers.add("last_success_stored_bytes", stored(manifest));
         numbers.add("last_success_files", manifest.files);
-        numbers.add("last_success_damaged_pages", manifest.damaged_pages);
-        numbers.add("last_success_warnings", manifest.warnings.len() as u64);
+        numbers.add("last_success_damaged_pages", manifest.lost_pages());
+        numbers.add("last_success_warnings", manifest.warning_count());
         let labels = [
             ("cluster", cluster),
             ("node", &manifest.node),

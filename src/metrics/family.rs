@@ -56,7 +56,7 @@ pub const FAMILIES: [Family; 30] = [
     cluster("last_success_files", "Number of files in the newest backup."),
     cluster(
         "last_success_damaged_pages",
-        "InnoDB pages in the newest backup that were damaged on the donor.",
+        "InnoDB pages in the newest backup that were damaged or missing on the donor.",
     ),
     cluster(
         "last_success_warnings",

@@ -55,11 +55,17 @@ pub struct Manifest {
     pub archive: ArchiveObject,
     /// The index.
     pub index: IndexObject,
-    /// InnoDB pages whose checksum was wrong when they were read.
+    /// InnoDB pages that were not what the server had written when they were read.
     pub damaged_pages: u64,
+    /// InnoDB pages that the tablespaces count and that were not there: files that were cut off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing_pages: u64,
     /// What an administrator should know about this backup.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// How many more of them there were than a manifest has room for; the donor's error log has all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_warnings: u64,
     /// The program that made it.
     pub tool: ToolIdentity,
 }
@@ -144,7 +150,38 @@ pub enum ManifestError {
     Encrypted(String),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Manifest {
+    /// How many things an administrator should know about this backup.
+    pub fn warning_count(&self) -> u64 {
+        self.more_warnings.saturating_add(self.warnings.len() as u64)
+    }
+
+    /// The warnings, and the number of those that are not here.
+    pub fn warning_lines(&self) -> impl Iterator<Item = String> + '_ {
+        let more = (self.more_warnings > 0)
+            .then(|| format!("{} more warnings: the donor's error log has them all", self.more_warnings));
+        self.warnings.iter().cloned().chain(more)
+    }
+
+    /// What happened to [`Self::lost_pages`], in a word.
+    pub fn lost_in_a_word(&self) -> &'static str {
+        match (self.damaged_pages, self.missing_pages) {
+            (_, 0) => "damaged",
+            (0, _) => "missing",
+            _ => "damaged or missing",
+        }
+    }
+
+    /// InnoDB pages that cannot be used, because they are damaged or not there: the donor's own files were so.
+    pub fn lost_pages(&self) -> u64 {
+        self.damaged_pages.saturating_add(self.missing_pages)
+    }
+
     /// Reads a manifest, refusing a newer format before it looks at anything else.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]

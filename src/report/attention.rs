@@ -62,10 +62,11 @@ fn of_newest(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
         let text = format!("The newest backup is {} old.", age(manifest.frozen_at, now));
         points.push(point(Level::Bad, Some(&backup.id), text));
     }
-    if manifest.damaged_pages > 0 {
+    if manifest.lost_pages() > 0 {
         let text = format!(
-            "Of the newest backup {} had a wrong checksum on '{}' when they were read: the files of that server are damaged.",
-            counted(usize::try_from(manifest.damaged_pages).unwrap_or(usize::MAX), "InnoDB page"),
+            "Of the newest backup {} were {} on '{}' when its files were read: the files of that server are damaged.",
+            counted(usize::try_from(manifest.lost_pages()).unwrap_or(usize::MAX), "InnoDB page"),
+            manifest.lost_in_a_word(),
             manifest.node
         );
         points.push(point(Level::Bad, Some(&backup.id), text));

@@ -135,14 +135,16 @@ fn state(page: &mut Markup, backup: &Backup) {
     match &backup.manifest {
         Ok(manifest) => {
             badge(page, "plain", "complete");
-            if manifest.damaged_pages > 0 {
-                badge(page, "bad", &format!("{} damaged pages", grouped(manifest.damaged_pages)));
+            if manifest.lost_pages() > 0 {
+                let (pages, how) = (grouped(manifest.lost_pages()), manifest.lost_in_a_word());
+                badge(page, "bad", &format!("{pages} {how} pages"));
             }
-            if !manifest.warnings.is_empty() {
+            if manifest.warning_count() > 0 {
                 page.element("details", &[("class", "notes")], |page| {
-                    page.leaf("summary", &[], &counted(manifest.warnings.len(), "warning"));
-                    for warning in &manifest.warnings {
-                        page.leaf("small", &[], warning);
+                    let count = usize::try_from(manifest.warning_count()).unwrap_or(usize::MAX);
+                    page.leaf("summary", &[], &counted(count, "warning"));
+                    for warning in manifest.warning_lines() {
+                        page.leaf("small", &[], &warning);
                     }
                 });
             }

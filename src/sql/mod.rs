@@ -165,11 +165,6 @@ impl SqlSession {
         self.connection.query("SELECT NAME FROM information_schema.INNODB_SYS_TABLESPACES").map_err(plain)
     }
 
-    /// The tables that InnoDB knows, in the same form, whether or not they have a tablespace of their own.
-    pub fn innodb_tables(&mut self) -> Result<Vec<String>, String> {
-        self.connection.query("SELECT NAME FROM information_schema.INNODB_SYS_TABLES").map_err(plain)
-    }
-
     /// Addresses in `mysql.wsrep_allowlist` (MariaDB 10.10 and later): others cannot join the group unless it is
     /// empty. Also empty where there is no such table (error 1146).
     pub fn allowlist(&mut self) -> Result<Vec<String>, String> {

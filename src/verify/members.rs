@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::{CHUNK, Report, VerifyError, own};
-use crate::archive::{Index, MemberDamage, StreamReader, hex, read_member, sum_line};
+use crate::archive::{
+    Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, page_fault, read_member, sum_line,
+};
 use crate::catalog::Source;
-use crate::innodb::{PageChecker, PageReport};
+use crate::innodb::{PageChecker, PageReport, SystemTablespace};
 use crate::model::{Member, MemberKind};
 
-/// Numbers of damaged pages that are told.
-const PAGES_TOLD: usize = 8;
+/// Files that no table uses which are told one by one.
+const LEFTOVERS_TOLD: u64 = 20;
 
 /// The reading of the members.
 pub(super) struct Check<'a> {
@@ -23,6 +25,8 @@ pub(super) struct Check<'a> {
     /// What SHA256SUMS must say, from the digests in the index.
     sums: Vec<u8>,
     damaged: u64,
+    leftovers: u64,
+    system: SystemTablespace,
 }
 
 struct Content {
@@ -40,7 +44,8 @@ impl<'a> Check<'a> {
         index: &'a Index,
         interrupted: &'a AtomicBool,
     ) -> Self {
-        Self { report, source, index, interrupted, sums: Vec::new(), damaged: 0 }
+        let system = SystemTablespace::default();
+        Self { report, source, index, interrupted, sums: Vec::new(), damaged: 0, leftovers: 0, system }
     }
 
     /// Every member so far is what was written.
@@ -100,26 +105,58 @@ impl<'a> Check<'a> {
         let Some(pages) = pages else { return };
         self.report.pages_checked += pages.pages_checked;
         self.report.pages_skipped += pages.pages_skipped.total();
-        let damaged = &pages.damaged;
-        if damaged.count == 0 || member.changed {
+        if member.changed {
             return;
         }
-        let list: Vec<String> =
-            damaged.first.iter().take(PAGES_TOLD).map(|page| page.page_no.to_string()).collect();
-        let more = if damaged.count > PAGES_TOLD as u64 { ", ..." } else { "" };
-        let (subject, they_were) = match damaged.count {
-            1 => ("1 InnoDB page has".to_owned(), "it was"),
-            many => (format!("{many} InnoDB pages have"), "they were"),
-        };
-        self.report.add(
-            member.path.to_string(),
-            format!(
-                "{subject} a wrong checksum (page {}{more}); {they_were} so on the donor, the archive holds what was \
-                 read there",
-                list.join(", ")
-            ),
-        );
+        if member.system_tablespace {
+            self.system.add(member.size, pages);
+        }
+        match page_fault(member.path.file_name().as_bytes(), member.size, pages, member.listed) {
+            None => {}
+            Some(PageFault::Lost { what, .. }) => {
+                self.report.add(member.path.to_string(), so_on_the_donor(&what));
+            }
+            Some(PageFault::Leftover { what }) => self.leftover(member, &what),
+        }
     }
+
+    /// A file that no table uses is worth a word, and no damage.
+    fn leftover(&mut self, member: &Member, what: &str) {
+        self.leftovers += 1;
+        if self.leftovers <= LEFTOVERS_TOLD {
+            self.report.notes.push(format!("{}: {what}", member.path));
+        }
+    }
+
+    /// Behind the last member.
+    pub(super) fn end(&mut self) {
+        let more = self.leftovers.saturating_sub(LEFTOVERS_TOLD);
+        if more > 0 {
+            self.report
+                .notes
+                .push(format!("{more} more tablespace files that no table uses are not what they should be"));
+        }
+        let mut system = self.index.members.iter().filter(|member| member.system_tablespace);
+        match (system.next_back(), self.system.pages_missing()) {
+            (None, _) => self.report.add(
+                self.source.manifest().archive.name.clone(),
+                "it holds no InnoDB system tablespace: no server can start from it",
+            ),
+            (Some(last), missing) if missing > 0 => {
+                self.report.add(last.path.to_string(), so_on_the_donor(&missing_of_system(missing)));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn so_on_the_donor(what: &str) -> String {
+    let they_were = if what.starts_with(|c: char| c.is_ascii_digit()) && !what.starts_with("1 ") {
+        "they were"
+    } else {
+        "it was"
+    };
+    format!("{what}; {they_were} so on the donor, the archive holds what was read there")
 }
 
 fn digest(

@@ -137,6 +137,7 @@ pub fn verify(
         progress(member.header_offset);
         check.member(&mut stream, member)?;
     }
+    check.end();
     let all_intact = check.all_intact();
     check_completeness(&index, &mut report);
     object::check_end(stream, &index, source, all_intact, &mut report)?;

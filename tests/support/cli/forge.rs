@@ -92,6 +92,7 @@ impl Forge {
             mtime_nsec: 123_456_789,
             system_tablespace: false,
             origin: None,
+            listed: None,
         };
         change(&mut member);
         self.members.push((member, kind));

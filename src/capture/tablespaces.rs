@@ -1,0 +1,107 @@
+//! Which tablespace files the server uses: only it knows. Asked once, before the freeze.
+//!
+//! `INNODB_SYS_TABLESPACES` has the tablespaces that are in use, also those whose file was emptied, and not those that were
+//! discarded \[seen, 10.11\]. So a file of that list is data. One that is not may still be that of a table: the server lists none
+//! that it could not open. It is a leftover where no definition (`.frm`) lies beside it.
+
+use std::collections::HashSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::files::Entry;
+use crate::sql::SqlSession;
+
+/// Seconds by which the clock of a file system may be behind.
+const SLACK: i64 = 1;
+
+/// The answer of the server.
+#[derive(Debug, Default)]
+pub struct Tablespaces {
+    /// `database/table`, as in the names of files.
+    names: HashSet<Box<str>>,
+    /// When it was asked, seconds since 1970.
+    asked: i64,
+}
+
+impl Tablespaces {
+    /// Asks; the text says why there is no answer.
+    pub fn ask(sql: &mut SqlSession) -> Result<Self, String> {
+        let asked = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let names = sql.innodb_tablespaces()?.into_iter().map(Into::into).collect();
+        Ok(Self { names, asked: i64::try_from(asked).unwrap_or(i64::MAX) })
+    }
+
+    /// Whether the server has the tablespace in this file, which is at `disk`; none where that is not certain, or it is no
+    /// file of a table.
+    pub fn lists(&self, entry: &Entry, disk: &Path, metadata: &Metadata) -> Option<bool> {
+        let path = entry.path.as_path();
+        let name = path.file_name()?.to_str()?.strip_suffix(".ibd")?;
+        let database = path.parent()?.file_name()?.to_str()?;
+        if self.names.contains(format!("{database}/{name}").as_str()) {
+            return Some(true);
+        }
+        // Elsewhere the folder need not have the name of the database; and what is younger than the list may be of a table
+        // that was made, or given another name, since.
+        let is_known = entry.origin.is_none()
+            && path.components().count() == 2
+            && metadata.ctime() < self.asked - SLACK
+            && !has_definition(disk, name);
+        is_known.then_some(false)
+    }
+}
+
+/// Whether there is a table of this name, or one of which this is a partition (`table#P#part`).
+fn has_definition(disk: &Path, name: &str) -> bool {
+    let table = ["#P#", "#p#"].iter().find_map(|mark| name.split_once(mark)).map_or(name, |(table, _)| table);
+    [name, table].iter().any(|name| disk.with_file_name(format!("{name}.frm")).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::EntryKind;
+    use super::*;
+    use crate::model::{ArchivePath, Origin};
+
+    #[test]
+    fn a_file_is_a_leftover_where_the_server_was_asked_and_does_not_know_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["discarded.frm", "parts.frm"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let metadata = folder.path().join("parts.frm").metadata().unwrap();
+        let names = || ["d/t", "d/t@002dx#P#p0"].map(Into::into).into();
+        let later = Tablespaces { names: names(), asked: metadata.ctime() + 100 };
+        let entry = |path: &str, elsewhere: bool| Entry {
+            path: ArchivePath::new(path),
+            kind: EntryKind::File(0),
+            origin: elsewhere.then(|| {
+                let path = ArchivePath::new("/x");
+                Box::new(Origin { variable: "symlink".into(), root: path.clone(), path })
+            }),
+            system_tablespace: false,
+        };
+        let lists = |known: &Tablespaces, path: &str, elsewhere| {
+            let disk = folder.path().join(Path::new(path).file_name().unwrap());
+            known.lists(&entry(path, elsewhere), &disk, &metadata)
+        };
+        for (path, elsewhere, listed) in [
+            ("d/t.ibd", false, Some(true)),
+            ("d/t@002dx#P#p0.ibd", false, Some(true)),
+            (".wsrep_sst_backup/data_directory/x/d/t.ibd", true, Some(true)),
+            ("d/discarded.ibd", false, None),
+            ("d/parts#P#p0.ibd", false, None),
+            ("d/orphan.ibd", false, Some(false)),
+            ("d/orphans#P#p0.ibd", false, Some(false)),
+            (".wsrep_sst_backup/symlink/elsewhere/t.ibd", true, None),
+            ("d/orphan.MYD", false, None),
+            ("ibdata1", false, None),
+            ("t.ibd", false, None),
+        ] {
+            assert_eq!(lists(&later, path, elsewhere), listed, "{path}");
+        }
+        let before = Tablespaces { names: names(), asked: metadata.ctime() };
+        assert_eq!(lists(&before, "d/made_since.ibd", false), None);
+    }
+}
