@@ -14,6 +14,9 @@ use super::object_stream::ObjectStream;
 use crate::model::{Block, Compression};
 use crate::seal::Identities;
 
+/// Bytes of all blocks that are decompressed at once, but for two: where they are large, fewer threads work.
+const IN_FLIGHT: u64 = 32 << 20;
+
 /// Why a block has no bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockDamage {
@@ -88,7 +91,7 @@ struct Job {
     reply: Sender<DecodedBlock>,
 }
 
-/// The decompressed blocks of an object, in order. At most `threads + 2` are held at once.
+/// The decompressed blocks of an object, in order. At most `threads + 2` are held at once, and `IN_FLIGHT` bytes beside two.
 pub struct BlockReader {
     ordered: Option<Receiver<Receiver<DecodedBlock>>>,
     feeding: Option<JoinHandle<io::Result<Option<ObjectDigest>>>>,
@@ -103,7 +106,9 @@ impl BlockReader {
         options: &ReaderOptions,
     ) -> io::Result<Self> {
         let ReaderOptions { compression, threads, .. } = *options;
-        let threads = threads.max(1);
+        let largest = plan.blocks.iter().map(|planned| planned.block.raw).max().unwrap_or(0);
+        let affordable = usize::try_from(IN_FLIGHT / largest.max(1)).unwrap_or(usize::MAX);
+        let threads = threads.min(affordable).max(1);
         let (jobs, queue) = bounded::<Job>(threads);
         let (order, ordered) = bounded(threads);
         let mut workers = Vec::new();

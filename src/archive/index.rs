@@ -1,16 +1,22 @@
 //! Writing and reading `index.json.zst`: JSON lines in one zstd stream.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::block_reader::{PlannedBlock, ReadPlan};
 use super::digest::{Hashing, hex};
+use super::validator::Validator;
 use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member};
-use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_small};
+use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_stream};
 
+/// Bytes that an index may unpack to, whatever its own size: an index is small.
+const MOST_UNPACKED: u64 = 16 << 20;
+/// Bytes that may come out for each byte of the object beyond that: ten to thirty do.
+const EXPANSION: u64 = 200;
 /// Longest line that is believed, in bytes; a path has at most 4096, and %XX triples it.
 const MAX_LINE: u64 = 1 << 20;
 
@@ -74,6 +80,32 @@ pub enum IndexError {
     WrongKey,
 }
 
+/// The index object while it is read: digested, and with the storage's error where it failed.
+struct Object<R> {
+    source: R,
+    sha: Sha256,
+    taken: Arc<AtomicU64>,
+    failure: Option<io::Error>,
+}
+
+impl<R: Read> Read for Object<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.source.read(buffer) {
+            Ok(count) => {
+                self.sha.update(&buffer[..count]);
+                self.taken.fetch_add(count as u64, Ordering::Relaxed);
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(error);
+                Err(kind.into())
+            }
+        }
+    }
+}
+
 /// A whole index in memory: about 200 bytes a file and 24 bytes a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
@@ -88,34 +120,49 @@ pub struct Index {
 }
 
 impl Index {
-    /// Reads the index, compares it with the SHA-256 in the manifest, and checks that its own
-    /// numbers fit together: blocks and members follow each other without gap or overlap.
+    /// Reads the index, line by line, and refuses what it cannot mean as soon as it is read. What was read counts if the
+    /// object has the SHA-256 of the manifest.
     ///
     /// `keys` are those of an encrypted backup, none of one that is not.
     pub fn read(source: impl Read, sha256: &str, keys: Option<&Identities>) -> Result<Self, IndexError> {
-        let mut object = Vec::new();
-        let mut source = source;
-        source.read_to_end(&mut object).map_err(IndexError::Io)?;
-        let found = hex(&Sha256::digest(&object));
+        let mut object = Object { source, sha: Sha256::new(), taken: Arc::default(), failure: None };
+        let taken = Arc::clone(&object.taken);
+        let outcome = match keys {
+            None => Self::parse(&mut object, &taken),
+            Some(keys) => match unseal_stream(&mut object, keys) {
+                Ok(plain) => Self::parse(plain, &taken),
+                Err(UnsealError::WrongKey) => Err(IndexError::WrongKey),
+                Err(UnsealError::Damaged(what)) => Err(IndexError::Damaged(what)),
+            },
+        };
+        // The digest is that of the whole object, however much of it could be used.
+        let rest = io::copy(&mut object, &mut io::sink());
+        if let Some(failure) = object.failure.take().or(rest.err()) {
+            return Err(IndexError::Io(failure));
+        }
+        let found = hex(&object.sha.finalize());
         if found != sha256 {
             return Err(IndexError::Damaged(format!("its SHA-256 is {found}, the manifest says {sha256}")));
         }
-        match keys.map(|keys| unseal_small(&object, keys)) {
-            None => Self::parse(&object),
-            Some(Ok(plain)) => Self::parse(&plain),
-            Some(Err(UnsealError::WrongKey)) => Err(IndexError::WrongKey),
-            Some(Err(UnsealError::Damaged(what))) => Err(IndexError::Damaged(what)),
-        }
+        outcome
     }
 
-    fn parse(object: &[u8]) -> Result<Self, IndexError> {
+    /// `taken` counts the bytes of the object that were read so far.
+    fn parse(object: impl Read, taken: &AtomicU64) -> Result<Self, IndexError> {
         let damaged = |what: &dyn std::fmt::Display| IndexError::Damaged(what.to_string());
-        let stream = zstd::stream::read::Decoder::with_buffer(object).map_err(|e| damaged(&e))?;
+        let stream = zstd::stream::read::Decoder::new(object).map_err(|e| damaged(&e))?;
         let mut lines = BufReader::new(stream);
         let mut line = Vec::new();
+        let mut unpacked = 0;
         let mut next = move || {
             line.clear();
             let length = (&mut lines).take(MAX_LINE).read_until(b'\n', &mut line).map_err(|e| damaged(&e))?;
+            unpacked += length as u64;
+            if unpacked > MOST_UNPACKED + EXPANSION * taken.load(Ordering::Relaxed) {
+                return Err(damaged(&format!(
+                    "{unpacked} bytes come out of it and no end: no index compresses so well"
+                )));
+            }
             if length == 0 {
                 Ok(None)
             } else {
@@ -128,11 +175,18 @@ impl Index {
         if header.format > FORMAT {
             return Err(damaged(&format!("it has the newer format {}", header.format)));
         }
+        let mut validator = Validator::default();
         let (mut members, mut blocks) = (Vec::new(), Vec::new());
         let end = loop {
             match next()? {
-                Some(IndexLine::Member(member)) => members.push(member),
-                Some(IndexLine::Block(block)) => blocks.push(block),
+                Some(IndexLine::Member(member)) => {
+                    validator.member(&member).map_err(|what| damaged(&what))?;
+                    members.push(member);
+                }
+                Some(IndexLine::Block(block)) => {
+                    validator.block(&block).map_err(|what| damaged(&what))?;
+                    blocks.push(block);
+                }
                 Some(IndexLine::End(end)) => break end,
                 Some(IndexLine::Index(_)) => return Err(damaged(&"it has a second header")),
                 None => return Err(damaged(&"it is cut off")),
@@ -141,11 +195,7 @@ impl Index {
         if next()?.is_some() {
             return Err(damaged(&"it goes on behind its end line"));
         }
-        let raw_bytes = check_order(&members, &blocks).map_err(|what| damaged(&what))?;
-        let counted = IndexEnd { members: members.len() as u64, blocks: blocks.len() as u64, raw: raw_bytes };
-        if end != counted {
-            return Err(damaged(&"the counts in its last line are not those of its lines"));
-        }
+        let raw_bytes = validator.end(&members, end).map_err(|what| damaged(&what))?;
         Ok(Self { header, members, blocks, raw_bytes })
     }
 
@@ -179,32 +229,4 @@ impl Index {
     pub fn stored_bytes(&self) -> u64 {
         self.members.iter().map(|member| member.stored).sum()
     }
-}
-
-/// The length of the stream, or what is out of order.
-fn check_order(members: &[Member], blocks: &[Block]) -> Result<u64, String> {
-    let (mut offset, mut raw) = (0u64, 0u64);
-    for (number, block) in blocks.iter().enumerate() {
-        let contiguous = block.offset == offset && (1..=1 << 30).contains(&block.raw);
-        let next = offset.checked_add(block.bytes).zip(raw.checked_add(block.raw));
-        match next {
-            Some(ends) if contiguous => (offset, raw) = ends,
-            _ => return Err(format!("block {number} does not follow the one before")),
-        }
-    }
-    let mut position = 0u64;
-    for member in members {
-        let sane = member.header_offset == position
-            && member.end_offset > member.header_offset
-            && member.end_offset <= raw
-            && member.path.is_contained();
-        if !sane {
-            return Err(format!(
-                "member '{}' does not follow the one before, or has an unsafe path",
-                member.path
-            ));
-        }
-        position = member.end_offset;
-    }
-    Ok(raw)
 }

@@ -23,6 +23,7 @@ mod sums;
 mod tar_header;
 #[cfg(test)]
 mod tests;
+mod validator;
 mod writer;
 
 pub use block_reader::{

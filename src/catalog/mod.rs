@@ -21,7 +21,6 @@
 mod attempt;
 mod hold;
 mod identity;
-mod plausible;
 mod select;
 mod source;
 mod verified;

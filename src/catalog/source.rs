@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{CatalogError, MANIFEST, STATUS, object_name, plausible, read_manifest};
+use super::{CatalogError, MANIFEST, STATUS, object_name, read_manifest};
 use crate::archive::{Index, IndexError, ReaderOptions};
 use crate::model::{Manifest, MemberKind};
 use crate::seal::{self, Identities};
@@ -229,18 +229,13 @@ impl Source {
             Err(error) if error.is_not_found() => return Err(damaged("it is missing".into())),
             object => object?,
         };
-        let index =
-            Index::read(object.take(bytes.saturating_add(1)), sha256, keys.as_deref()).map_err(|error| {
-                match error {
-                    IndexError::Io(cause) => self.read_failed(name, cause).into(),
-                    IndexError::Damaged(what) => damaged(what),
-                    IndexError::WrongKey => self.wrong_key(),
-                }
-            })?;
-        match plausible::objection(&index) {
-            Some(what) => Err(damaged(what)),
-            None => Ok(index),
-        }
+        Index::read(object.take(bytes.saturating_add(1)), sha256, keys.as_deref()).map_err(
+            |error| match error {
+                IndexError::Io(cause) => self.read_failed(name, cause).into(),
+                IndexError::Damaged(what) => damaged(what),
+                IndexError::WrongKey => self.wrong_key(),
+            },
+        )
     }
 
     /// Where manifest and index contradict each other.

@@ -19,7 +19,7 @@ mod recipients;
 mod writer;
 
 pub use identities::{Identities, IdentityError};
-pub use reader::{UnsealError, Unsealed, unseal, unseal_small};
+pub use reader::{UnsealError, Unsealed, unseal, unseal_stream};
 pub use recipients::Recipient;
 pub use writer::SealedWriter;
 

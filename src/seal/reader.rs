@@ -45,10 +45,16 @@ pub fn unseal<R: Read + Seek>(object: R, keys: &Identities) -> Result<Unsealed<R
     Ok(stream)
 }
 
+/// The same for a stream that is read once, from its first byte to its last.
+pub fn unseal_stream<R: Read>(object: R, keys: &Identities) -> Result<Unsealed<R>, UnsealError> {
+    Ok(Decryptor::new(object)?.decrypt(keys.keys())?)
+}
+
 /// A whole small object.
-pub fn unseal_small(object: &[u8], keys: &Identities) -> Result<Vec<u8>, UnsealError> {
+#[cfg(test)]
+pub(super) fn unseal_small(object: &[u8], keys: &Identities) -> Result<Vec<u8>, UnsealError> {
     let mut plain = Vec::with_capacity(object.len());
-    unseal(io::Cursor::new(object), keys)?
+    unseal_stream(object, keys)?
         .read_to_end(&mut plain)
         .map_err(|_| UnsealError::Damaged("its encryption shows that it was changed".into()))?;
     Ok(plain)

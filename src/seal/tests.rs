@@ -1,5 +1,6 @@
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
+use super::reader::unseal_small;
 use super::*;
 
 fn key() -> (String, Recipient) {

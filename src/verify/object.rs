@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::{CHUNK, Report, VerifyError};
-use crate::archive::{BlockDamage, Index, StreamReader, hex};
+use crate::archive::{Index, StreamReader, hex};
 use crate::catalog::Source;
 
 /// Zeros that end a tar.
-const TAR_END: usize = 1024;
+const TAR_END: u64 = 1024;
 
 /// The digest of an archive whose index is lost: without the index nothing says what the archive must hold.
 pub(super) fn check_alone(
@@ -102,11 +102,10 @@ pub(super) fn check_end(
     let read_failed = |cause| VerifyError::from(source.archive_failed(cause));
     let end = index.members.last().map_or(0, |member| member.end_offset);
     if stream.skip_to(end).map_err(read_failed)? {
-        let mut rest = Vec::new();
         let limit = index.raw_bytes.saturating_sub(end);
-        match (&mut stream).take(limit).read_to_end(&mut rest) {
-            Ok(_) if rest.len() >= TAR_END && rest.iter().all(|byte| *byte == 0) => {}
-            Ok(_) => report.add(&archive.name, "the tar has no proper end"),
+        match is_proper_end((&mut stream).take(limit)) {
+            Ok(true) => {}
+            Ok(false) => report.add(&archive.name, "the tar has no proper end"),
             // The block is named among the damage below.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
             Err(error) => return Err(read_failed(error)),
@@ -114,7 +113,8 @@ pub(super) fn check_end(
     }
     let (digest, damage) = stream.finish().map_err(read_failed)?;
     // Blocks that hold a part of a member are named with it.
-    for block in damage.iter().filter(|block| starts_behind(block, index, end)) {
+    let first_behind = blocks_before(index, end);
+    for block in damage.iter().filter(|damage| damage.block >= first_behind) {
         report.add(&archive.name, block.to_string());
     }
     // Without a digest a block was passed over, which is among the damage.
@@ -129,7 +129,25 @@ pub(super) fn check_end(
     Ok(())
 }
 
-/// Whether a block holds nothing but what follows the last member.
-fn starts_behind(damage: &BlockDamage, index: &Index, end: u64) -> bool {
-    index.blocks.iter().take(damage.block).map(|block| block.raw).sum::<u64>() >= end
+/// Whether nothing follows but zeros, and enough of them. There may be any number: they are not kept.
+fn is_proper_end(mut rest: impl Read) -> io::Result<bool> {
+    let mut chunk = vec![0; CHUNK];
+    let mut bytes = 0;
+    loop {
+        match rest.read(&mut chunk)? {
+            0 => return Ok(bytes >= TAR_END),
+            count if chunk[..count].iter().any(|byte| *byte != 0) => return Ok(false),
+            count => bytes += count as u64,
+        }
+    }
+}
+
+/// How many blocks begin before this byte of the tar stream: the others hold nothing but what follows the last member.
+fn blocks_before(index: &Index, end: u64) -> usize {
+    let starts = index.blocks.iter().scan(0, |raw, block| {
+        let start = *raw;
+        *raw += block.raw;
+        Some(start)
+    });
+    starts.take_while(|start| *start < end).count()
 }
