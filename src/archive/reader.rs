@@ -1,10 +1,12 @@
 //! The tar stream as a `Read` that knows where it is and can pass over damage, and its members.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use tar::EntryType;
 
 use super::block_reader::{BlockDamage, BlockReader, ObjectDigest};
+use super::tar_header::TAR_BLOCK;
 use crate::model::{Member, MemberKind};
 
 /// The tar stream of an archive.
@@ -166,8 +168,10 @@ fn read_entry<T>(
     if !stream.skip_to(member.header_offset)? || stream.position() != member.header_offset {
         return damage("the archive ends before it".into());
     }
-    let limited = stream.take(member.end_offset - member.header_offset);
-    let mut archive = tar::Archive::new(limited);
+    let room = member.end_offset - member.header_offset;
+    let data = member.stored.checked_next_multiple_of(TAR_BLOCK as u64).unwrap_or(u64::MAX);
+    let left = Cell::new(room.saturating_sub(data));
+    let mut archive = tar::Archive::new(Gated { stream: stream.take(room), left: &left });
     let entry = match archive.entries().map(|mut entries| entries.next()) {
         Ok(Some(Ok(entry))) => Ok(entry),
         Ok(None) => return damage("its tar header is missing".into()),
@@ -177,6 +181,7 @@ fn read_entry<T>(
         Ok(entry) => entry,
         Err(error) => return damage(describe(&error, "its tar header is damaged")),
     };
+    left.set(room);
     if let Some(what) = header_differs(&entry, member) {
         return damage(what);
     }
@@ -186,6 +191,22 @@ fn read_entry<T>(
             damage(describe(&error, "its data is damaged"))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// The member without its data, until `left` is given more: the library keeps long names in memory, and a tar that says
+/// something else than the index could make a name of the data.
+struct Gated<'a, R> {
+    stream: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Gated<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left.get()).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.stream.read(&mut buffer[..most])?;
+        self.left.set(self.left.get() - count as u64);
+        Ok(count)
     }
 }
 

@@ -8,10 +8,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::restore;
-use crate::support::cli::forge::{Forge, ID, adopt_archive, edit_index, edit_manifest, edit_member};
+use crate::support::cli::forge::{
+    Forge, ID, adopt_archive, edit_index, edit_manifest, edit_member, index_lines,
+};
 use crate::support::cli::tree::{assert_same, entry, paths, tree};
 use crate::support::cli::{cli, open_folder};
 use crate::support::scratch::ServerUser;
+use wsrep_sst_backup::model::Compression;
 
 /// More than the program needs, less than any of the lies asks for.
 const MEMORY_KIB: u64 = 96 << 10;
@@ -273,6 +276,27 @@ fn what_follows_the_last_member_is_not_kept() {
         // Ten blocks of 8 MiB, and the program.
         assert!(peak < MEMORY_KIB + (32 << 10), "{command}: {peak} KiB");
     }
+}
+
+#[test]
+fn the_data_of_a_member_does_not_pass_for_its_name() {
+    let folder = open_folder();
+    let name = 128 << 20;
+    let forge = Forge::new(ID).compression(Compression::None).file("db/long.MYD", vec![b'x'; name]);
+    let backup = forge.write(&folder.path().join("r"));
+    let lines = index_lines(&backup);
+    let member =
+        lines.iter().map(|line| &line["member"]).find(|member| member["path"] == "db/long.MYD").unwrap();
+    let at = usize::try_from(member["header_offset"].as_u64().unwrap()).unwrap();
+    let mut archive = fs::read(backup.join("backup.tar")).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(name as u64);
+    header.set_cksum();
+    archive[at..at + 512].copy_from_slice(header.as_bytes());
+    fs::write(backup.join("backup.tar"), archive).unwrap();
+    adopt_archive(&backup);
+    assert_refused(folder.path(), "its tar header is");
 }
 
 #[test]
