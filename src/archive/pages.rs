@@ -4,7 +4,9 @@
 //! discarded. It would raise the alarm in every backup for ever. Whether a table uses a file only the server knows; where it
 //! was asked, the index says what it answered ([`crate::model::Member::listed`]).
 
-use crate::innodb::PageReport;
+use super::member::NewMember;
+use crate::innodb::{PageReport, SystemTablespace};
+use crate::model::ArchivePath;
 
 /// Numbers of damaged pages that are told.
 const PAGES_TOLD: usize = 8;
@@ -95,6 +97,47 @@ fn in_words(bytes: u64, report: &PageReport) -> String {
 pub fn missing_of_system(missing: u64) -> String {
     let are = if missing == 1 { "1 InnoDB page is" } else { &format!("{missing} InnoDB pages are") };
     format!("{are} missing at the end of the system tablespace: a file of it was cut off, or is not there")
+}
+
+/// What was wrong with the tablespaces of an archive so far.
+#[derive(Default)]
+pub(super) struct PageFaults {
+    pub(super) damaged: u64,
+    pub(super) missing: u64,
+    pub(super) lost: Vec<(ArchivePath, String)>,
+    pub(super) leftovers: Vec<(ArchivePath, String)>,
+    system: SystemTablespace,
+    /// A file of the system tablespace.
+    system_file: Option<ArchivePath>,
+}
+
+impl PageFaults {
+    /// A tablespace file that did not change while it was read.
+    pub(super) fn take(&mut self, member: &NewMember, bytes: u64, report: &PageReport) {
+        if member.system_tablespace {
+            self.system.add(bytes, report);
+            self.system_file = Some(member.path.clone());
+        }
+        let name = member.path.file_name();
+        match page_fault(name.as_bytes(), bytes, report, member.listed) {
+            None => {}
+            Some(PageFault::Leftover { what }) => self.leftovers.push((member.path.clone(), what)),
+            Some(PageFault::Lost { damaged, missing, what }) => {
+                self.damaged += damaged;
+                self.missing += missing;
+                self.lost.push((member.path.clone(), what));
+            }
+        }
+    }
+
+    /// Behind the last file.
+    pub(super) fn end(&mut self) {
+        let missing = self.system.pages_missing();
+        if let Some(path) = self.system_file.take().filter(|_| missing > 0) {
+            self.missing += missing;
+            self.lost.push((path, missing_of_system(missing)));
+        }
+    }
 }
 
 #[cfg(test)]

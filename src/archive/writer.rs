@@ -12,10 +12,9 @@ use super::content::Content;
 use super::digest::hex;
 use super::index::{IndexWriter, lock};
 use super::member::{NewMember, Segment, Source, fill_tar_blocks, stored_bytes};
-use super::pages::{PageFault, missing_of_system, page_fault};
+use super::pages::PageFaults;
 use super::sums::sum_line;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
-use crate::innodb::{PageReport, SystemTablespace};
 use crate::model::{ArchivePath, IndexHeader, IndexLine, Member, MemberKind};
 use crate::seal::Recipient;
 
@@ -76,46 +75,6 @@ pub struct ArchiveWriter<W, I: Write> {
     data_bytes: u64,
     files: u64,
     pages: PageFaults,
-}
-
-/// What was wrong with tablespaces so far.
-#[derive(Default)]
-struct PageFaults {
-    damaged: u64,
-    missing: u64,
-    lost: Vec<(ArchivePath, String)>,
-    leftovers: Vec<(ArchivePath, String)>,
-    system: SystemTablespace,
-    /// A file of the system tablespace.
-    system_file: Option<ArchivePath>,
-}
-
-impl PageFaults {
-    fn take(&mut self, member: &NewMember, bytes: u64, report: &PageReport) {
-        if member.system_tablespace {
-            self.system.add(bytes, report);
-            self.system_file = Some(member.path.clone());
-        }
-        let name = member.path.file_name();
-        match page_fault(name.as_bytes(), bytes, report, member.listed) {
-            None => {}
-            Some(PageFault::Leftover { what }) => self.leftovers.push((member.path.clone(), what)),
-            Some(PageFault::Lost { damaged, missing, what }) => {
-                self.damaged += damaged;
-                self.missing += missing;
-                self.lost.push((member.path.clone(), what));
-            }
-        }
-    }
-
-    /// Behind the last file.
-    fn end(&mut self) {
-        let missing = self.system.pages_missing();
-        if let Some(path) = self.system_file.take().filter(|_| missing > 0) {
-            self.missing += missing;
-            self.lost.push((path, missing_of_system(missing)));
-        }
-    }
 }
 
 impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {

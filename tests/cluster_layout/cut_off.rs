@@ -31,6 +31,8 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     assert_eq!(donor.scalar("SELECT COUNT(*) FROM d.t"), "5000");
     let files = donor.datadir().join("d");
     let leave = |name: &str, content: &[u8]| fs::write(files.join(name), content).unwrap();
+    assert!(wait_until(PATIENCE, || files.join("discarded.frm").exists()
+        && !files.join("discarded.ibd").exists()));
     // Until the header on the disk counts the pages of the rows.
     donor.exec("SET GLOBAL innodb_max_dirty_pages_pct = 0");
     let read = || fs::read(files.join("t.ibd")).unwrap();
