@@ -11,8 +11,6 @@
 mod behind_a_link;
 #[path = "cluster_layout/changing.rs"]
 mod changing;
-#[path = "cluster_layout/cut_off.rs"]
-mod cut_off;
 mod support;
 
 use std::collections::BTreeSet;
