@@ -11,6 +11,8 @@
 mod behind_a_link;
 #[path = "cluster_layout/changing.rs"]
 mod changing;
+#[path = "cluster_layout/cut_off.rs"]
+mod cut_off;
 mod support;
 
 use std::collections::BTreeSet;
