@@ -66,8 +66,9 @@ fn of_trial(url: &RepositoryUrl, trial: &Trial, user: &str) -> Finding {
 
 /// What the key cannot do, and what that means.
 fn cannot(trial: &Trial) -> String {
-    let all =
-        [(&trial.listed, "list the bucket"), (&trial.read, "read it back"), (&trial.removed, "remove it")];
+    // Nobody can remove what is locked; what a donor takes back there it only hides.
+    let removed = if trial.locked.is_some() { &Ok(()) } else { &trial.removed };
+    let all = [(&trial.listed, "list the bucket"), (&trial.read, "read it back"), (removed, "remove it")];
     let refused: Vec<(&str, &String)> =
         all.iter().filter_map(|(outcome, what)| Some((*what, outcome.as_ref().err()?))).collect();
     let Some((_, why)) = refused.first() else { return String::new() };
@@ -79,7 +80,7 @@ fn cannot(trial: &Trial) -> String {
              another one",
         );
     }
-    if trial.removed.is_err() {
+    if removed.is_err() {
         text.push_str("; what a failed backup leaves stays until 'prune' with another key, or a lifecycle rule, removes it");
     }
     text

@@ -142,7 +142,7 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::LocalStorage;
+    use crate::storage::{LocalStorage, ObjectInfo, ObjectReader, ObjectWriter};
 
     #[test]
     fn a_lease_belongs_to_one_cluster() {
@@ -150,6 +150,69 @@ mod tests {
         for name in ["asking.a.b.012345", "asking.a", "asking", "other.a.012345"] {
             assert!(!is_of(name, "a"), "{name}");
         }
+    }
+
+    /// A directory that says of itself that it keeps old versions.
+    struct Keeping(LocalStorage);
+
+    impl Storage for Keeping {
+        fn location(&self) -> String {
+            self.0.location()
+        }
+
+        fn probe(&self) -> Result<(), StorageError> {
+            self.0.probe()
+        }
+
+        fn claim(&self, folder: &str) -> Result<bool, StorageError> {
+            self.0.claim(folder)
+        }
+
+        fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
+            self.0.folders(folder)
+        }
+
+        fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
+            self.0.objects(folder)
+        }
+
+        fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
+            self.0.open(name)
+        }
+
+        fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
+            self.0.create(name)
+        }
+
+        fn remove(&self, name: &str) -> Result<(), StorageError> {
+            self.0.remove(name)
+        }
+
+        fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
+            self.0.free_bytes()
+        }
+
+        fn keeps_versions(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn where_old_versions_are_kept_it_grows_rarely_and_is_taken_for_alive_between() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(Keeping(LocalStorage::new(folder.path())));
+        let (beat, silence) = (Duration::from_millis(20), Duration::from_millis(100));
+        let lease = Lease::take(&storage, "c", beat).unwrap();
+        let there = storage.objects("").unwrap();
+        assert_eq!(there.len(), 1);
+        assert!(there[0].name == lease.name() && is_of(lease.name(), "c"), "{there:?}");
+        let mut others = Others::default();
+        assert_eq!(others.look(storage.as_ref(), "c", None, silence).unwrap(), [lease.name()]);
+        std::thread::sleep(3 * silence);
+        assert_eq!(storage.objects("").unwrap(), there, "it has grown");
+        assert_eq!(others.look(storage.as_ref(), "c", None, silence).unwrap(), [lease.name()]);
+        drop(lease);
+        assert!(storage.objects("").unwrap().is_empty());
     }
 
     #[test]

@@ -134,6 +134,24 @@ fn a_run_under_way_is_waited_for_and_a_dead_one_is_not() {
 }
 
 #[test]
+fn a_run_that_writes_rarely_is_not_dead_between_two_words() {
+    let repository = Repository::new();
+    let id = BackupId::new(Timestamp::now(), "n2");
+    repository.status(&id, "copying", Timestamp::now());
+    let text = repository.storage.read_small(&format!("c/{id}/status.json"), 4096).unwrap();
+    let mut status: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    status["beat_s"] = 300.into();
+    repository.put(&id, "status.json", &status.to_string());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| repository.recent("1h"));
+        std::thread::sleep(PACE.silence * 3);
+        assert!(!waiting.is_finished(), "it did not wait");
+        repository.status(&id, "failed", Timestamp::now());
+        assert_eq!(waiting.join().unwrap(), None);
+    });
+}
+
+#[test]
 fn of_many_at_once_one_asks_and_the_others_find_its_backup() {
     for outcome in [Ok(()), Err(())] {
         let repository = Repository::new();

@@ -103,6 +103,9 @@ fn a_key_that_may_only_put_is_enough_for_a_donor() {
         let breaks = now.load(Ordering::Relaxed) && is_manifest(head);
         if puts && !breaks { None } else { refusal("403 Forbidden", "AccessDenied", "Access Denied.") }
     });
+    let trial = storage("backups", &settings(&proxy.endpoint())).try_object().unwrap();
+    let refused = [&trial.listed, &trial.read, &trial.removed];
+    assert!(trial.put.is_ok() && refused.iter().all(|outcome| outcome.is_err()), "{trial:?}");
     let outcome = donor.asks().run();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert!(outcome.stdout.contains("\ndone "), "{}", outcome.stdout);

@@ -147,6 +147,7 @@ impl Line {
         part: bool,
         response: reqwest::Response,
     ) -> Result<HttpResponse, HttpError> {
+        self.seen.answers.store(true, Ordering::Relaxed);
         // By TLS it is the server's own word.
         let url = Url::parse(&uri.to_string()).ok().filter(|url| url.scheme() == "http");
         let proxy = url.as_ref().and_then(|url| self.proxies.of(url)).map(proxy::shown);
@@ -164,7 +165,6 @@ impl Line {
             };
             return Err(failed(HttpErrorKind::Unknown, answer.fault()));
         }
-        self.seen.answers.store(true, Ordering::Relaxed);
         let expected = answer::expected(method, uri);
         expected.check_head(status, &parts.headers).map_err(|fault| failed(HttpErrorKind::Unknown, fault))?;
         if expected == Expected::Stored {

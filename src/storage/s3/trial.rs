@@ -73,12 +73,18 @@ impl S3Storage {
             if found == token.as_bytes() { Ok(()) } else { Err("other bytes came back than were put".into()) }
         });
         let locked = shared.wait(head(shared, key.as_ref())).ok().and_then(|headers| lock_of(&headers));
-        let remove = || shared.requests.delete(&shared.store, key.as_ref(), version.as_deref());
-        let removed = shared.wait(retry(shared.patience, "cannot remove an object", remove));
-        let removed = match removed {
-            Err(fault) if fault.kind == Kind::NotFound => Ok(()),
-            removed => told(removed.map_err(|fault| shared.failed("remove", NAME, fault)))?,
+        let remove = |version: Option<&str>| {
+            let once = || shared.requests.delete(&shared.store, key.as_ref(), version);
+            match shared.wait(retry(shared.patience, "cannot remove an object", once)) {
+                Err(fault) if fault.kind == Kind::NotFound => Ok(Ok(())),
+                removed => told(removed.map_err(|fault| shared.failed("remove", NAME, fault))),
+            }
         };
+        // For good, so that nothing stays; else as a donor takes back what it has stored.
+        let mut removed = remove(version.as_deref())?;
+        if removed.is_err() && version.is_some() && locked.is_none() {
+            removed = remove(None)?;
+        }
         Ok(Trial { listed, put, read, removed, versioned: version.is_some(), locked })
     }
 }
