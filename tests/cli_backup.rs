@@ -254,6 +254,10 @@ fn nothing_in_the_repository_is_no_backup() {
         answer.stderr
     );
     assert!(answer.stderr.contains("wsrep_sst_backup check"), "{}", answer.stderr);
+    // Nobody can ask that node whether it has come to the request.
+    assert!(!answer.stderr.contains("no backup was made"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("the backup is still to come"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("--follow req-"), "{}", answer.stderr);
 }
 
 #[test]

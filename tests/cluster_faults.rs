@@ -19,6 +19,8 @@ mod isolated;
 mod messages;
 #[path = "cluster_faults/program.rs"]
 mod program;
+#[path = "cluster_faults/queue.rs"]
+mod queue;
 #[path = "cluster_faults/server.rs"]
 mod server;
 #[path = "cluster_faults/stage.rs"]

@@ -1,10 +1,10 @@
 //! `backup`: asks a donor for a backup and follows it to its end.
 //!
 //! `--json` gives one object: `request`, `outcome` (`complete`, `failed`, `refused`, `asked` with `--no-wait`, `left` when
-//! the time is over or it was interrupted, `recent` with `--unless-newer-than`), `donor`, `attempts`, `id`,
-//! `cluster_folder`, `manifest`, `error`, `donor_synced` (true, false, or null where it is not known), `synced_after_ms`,
-//! `warnings`. Exit status 0 means a backup whose manifest was read back, or with `--no-wait` a request that a donor has
-//! taken.
+//! the time is over, it was interrupted, or nobody can tell whether a backup will come of it, `recent` with
+//! `--unless-newer-than`), `donor`, `attempts`, `id`, `cluster_folder`, `manifest`, `error`, `donor_synced` (true, false, or
+//! null where it is not known), `synced_after_ms`, `warnings`. Exit status 0 means a backup whose manifest was read back, or
+//! with `--no-wait` a request that a donor has taken.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +20,7 @@ use crate::members::{Access, Coordinates, Survey};
 use crate::model::{HostPort, safe_component};
 use crate::trigger::{
     AskError, Flushes, Follower, Invitation, InvitationArgs, Outcome, Pace, Plan, Queue, Refusal, RequestId,
-    Traffic, Turn, Watching, Wish, ask, plan, watch,
+    Traffic, Turn, Watching, Wish, ask, blocked, desyncs, plan, watch,
 };
 
 /// How long a member that is a donor may take until the repository shows what for.
@@ -187,10 +187,32 @@ fn ask_in_turn(
         drop(held);
         match done {
             // A member is a donor already. When that is for a backup, this is the one that is wanted.
-            Err(AskError::Refused(Refusal::Desynced(_))) if queue.is_explained(FIRST_SIGN)? => {}
+            Err(AskError::Refused(refusal @ Refusal::Desynced { .. }))
+                if !refusal.is_by_hand() && queue.is_explained(FIRST_SIGN)? => {}
             done => return done,
         }
     }
+}
+
+/// Galera takes the first donor that is Synced, also one that does not get to the request: it must not be the first.
+fn pass_over_blocked(access: &Access, survey: &Survey, wish: &Wish, made: &mut Plan) -> Result<(), Refusal> {
+    for _ in 0..made.donors.len() {
+        let Some(donor) = made.donors.first().cloned() else { break };
+        let Some(why) = blocked(access, survey, &donor) else { break };
+        let refusal = Refusal::Blocked { donor: donor.clone(), why };
+        let is_last = made.donors.len() == 1;
+        if wish.force {
+            made.warnings.push(format!("forced: {refusal}"));
+            break;
+        }
+        if is_last {
+            return Err(refusal);
+        }
+        made.warnings.push(format!("not asked: {refusal}"));
+        made.donors.remove(0);
+        made.reason = "the others do not apply what is written".into();
+    }
+    Ok(())
 }
 
 fn ask_and_follow(
@@ -203,8 +225,11 @@ fn ask_and_follow(
     let invitation = invite(args, listen, prepared, &survey)?;
     let traffic =
         if survey.reports.is_empty() { Traffic::default() } else { Traffic::sample(&access, &survey) };
-    let wish = Wish { donors: args.donor.clone(), force: args.force };
-    let Plan { donors, reason, warnings } = plan(&survey, &traffic, &wish).map_err(AskError::Refused)?;
+    let causes = desyncs(&access, &survey);
+    let wish = Wish { donors: args.donor.clone(), force: args.force, causes };
+    let mut made = plan(&survey, &traffic, &wish).map_err(AskError::Refused)?;
+    pass_over_blocked(&access, &survey, &wish, &mut made).map_err(AskError::Refused)?;
+    let Plan { donors, reason, warnings } = made;
     shown.planned(&invitation, &survey, &traffic, &donors, &reason, warnings);
 
     let flushes = Flushes::look(&access, &survey);

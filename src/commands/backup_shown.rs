@@ -42,6 +42,12 @@ impl Teller {
                 };
                 self.live.bar(status.bytes_done, status.bytes_total, words);
             }
+            Event::Behind(donor, why) => {
+                self.live.line(&format!(
+                    "{donor} has not come to the request yet ({why}); the backup comes when that is over: waiting"
+                ));
+            }
+            Event::NotSynced(donor, why) => self.live.line(&format!("{donor} is still {why}")),
             Event::Complete => {
                 self.live.clear();
                 self.live.line("the manifest was read back; waiting for the donor to be Synced");

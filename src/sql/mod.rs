@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod replication;
+mod threads;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 pub use endpoint::{Account, Endpoint, Tls};
 pub use replication::ReplicaStatus;
+pub use threads::{MetadataLock, Thread};
 
 use crate::hosts;
 use crate::model::{HostPort, MariadbGtid};

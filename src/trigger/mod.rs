@@ -11,6 +11,8 @@
 //! Such a request is repeated; one that the group has answered never is.
 
 mod ask;
+mod backlog;
+mod donor;
 mod flushes;
 mod follow;
 mod garbd;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use ask::{Asked, ask};
+pub use backlog::{Desync, blocked, desyncs};
 pub use flushes::Flushes;
 pub use follow::{Follower, Place, Sight};
 pub use invitation::{Invitation, InvitationArgs};
@@ -52,7 +55,8 @@ pub enum AskError {
     Failed(String),
     /// A request to be followed that nobody has heard of.
     #[error(
-        "nothing of this request is in the repository '{0}': it was never taken, or its backup is stored elsewhere"
+        "nothing of this request is in the repository '{0}': it was never taken, it still waits in the queue of a donor, or its \
+         backup is stored elsewhere"
     )]
     NoSuchRequest(String),
     /// Ctrl-C, or the time limit, before a donor was selected.
@@ -87,6 +91,10 @@ pub enum Event<'a> {
         /// How long the server has been frozen, or was.
         frozen: Option<Duration>,
     },
+    /// The donor has not come to the request yet: its name and why.
+    Behind(&'a str, &'a str),
+    /// The donor is not Synced again: its name, and why as far as it can be seen.
+    NotSynced(&'a str, &'a str),
     /// The manifest was read back; the donor's program and node are waited for.
     Complete,
 }

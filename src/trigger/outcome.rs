@@ -40,5 +40,5 @@ pub enum Outcome {
         synced: SyncedAgain,
     },
     /// It may go on; nobody looks any more.
-    LeftAlone(&'static str),
+    LeftAlone(String),
 }

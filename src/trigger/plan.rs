@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::backlog::Desync;
 use super::traffic::Traffic;
 use crate::members::{MemberReport, NodeState, Survey};
 
@@ -31,8 +32,20 @@ pub enum Refusal {
     },
     /// The donor that is asked for is not Synced.
     NotSynced(Vec<String>),
-    /// A member is desynced, so another backup or transfer goes on.
-    Desynced(Vec<String>),
+    /// A member is desynced: by another backup or transfer, or by what can be seen there.
+    Desynced {
+        /// The members and their states.
+        states: Vec<String>,
+        /// The causes that can be seen.
+        causes: Vec<(String, Desync)>,
+    },
+    /// The donor's applier waits for a lock: a request would wait behind it.
+    Blocked {
+        /// The donor.
+        donor: String,
+        /// What is in its way.
+        why: String,
+    },
     /// Nobody that has answered is in the Primary component.
     NotPrimary(Vec<String>),
     /// No other Synced node is left for clients.
@@ -49,7 +62,15 @@ pub enum Refusal {
 impl Refusal {
     /// Whether `--force` overrides it.
     pub fn can_be_forced(&self) -> bool {
-        matches!(self, Self::Desynced(_) | Self::NotPrimary(_) | Self::LastSynced(_))
+        matches!(
+            self,
+            Self::Desynced { .. } | Self::Blocked { .. } | Self::NotPrimary(_) | Self::LastSynced(_)
+        )
+    }
+
+    /// Whether somebody has desynced a member on purpose: no backup explains it.
+    pub fn is_by_hand(&self) -> bool {
+        matches!(self, Self::Desynced { causes, .. } if causes.iter().any(|(_, cause)| *cause == Desync::ByHand))
     }
 }
 
@@ -65,11 +86,21 @@ impl fmt::Display for Refusal {
             Self::NotSynced(states) => {
                 write!(f, "no donor that is asked for can give a backup now: {}", states.join(", "))
             }
-            Self::Desynced(states) => write!(
+            Self::Desynced { states, causes } => {
+                let seen: Vec<String> =
+                    causes.iter().map(|(name, cause)| format!("'{name}': {}", cause.words())).collect();
+                let seen = match seen[..] {
+                    [] => "another backup or state transfer goes on (or a session that nobody can see from here holds FLUSH \
+                           TABLES WITH READ LOCK or a BACKUP STAGE)"
+                        .to_owned(),
+                    _ => seen.join("; "),
+                };
+                write!(f, "{}: {seen}; a second desynced member is for --force only", states.join(", "))
+            }
+            Self::Blocked { donor, why } => write!(
                 f,
-                "{}: another backup or state transfer goes on (or somebody has set wsrep_desync); a second desynced member \
-                 is for --force only",
-                states.join(", ")
+                "'{donor}' does not apply what the others write: {why}. A request would wait behind that, and the node would \
+                 count as desynced as long; --force asks all the same"
             ),
             Self::NotPrimary(states) => write!(
                 f,
@@ -96,6 +127,8 @@ pub struct Wish {
     pub donors: Vec<String>,
     /// Against all that speaks against it.
     pub force: bool,
+    /// Why members are desynced, as far as it can be seen.
+    pub causes: Vec<(String, Desync)>,
 }
 
 /// Decides.
@@ -119,7 +152,7 @@ pub fn plan(survey: &Survey, traffic: &Traffic, wish: &Wish) -> Result<Plan, Ref
     let desynced: Vec<&MemberReport> =
         survey.reports.iter().filter(|report| report.is_primary()).filter(is_desynced).collect();
     if !desynced.is_empty() {
-        object(Refusal::Desynced(states(desynced)))?;
+        object(Refusal::Desynced { states: states(desynced), causes: wish.causes.clone() })?;
     }
     let donors = if wish.donors.is_empty() { best(survey, traffic) } else { wanted(survey, wish)? };
     if let Some(donor) = donors.first()

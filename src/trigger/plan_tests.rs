@@ -28,7 +28,7 @@ fn survey(members: &str) -> Survey {
 }
 
 fn wish(donors: &[&str], force: bool) -> Wish {
-    Wish { donors: donors.iter().map(ToString::to_string).collect(), force }
+    Wish { donors: donors.iter().map(ToString::to_string).collect(), force, causes: Vec::new() }
 }
 
 fn donors(members: &str, traffic: &[(&str, u64)], donors: &[&str]) -> Result<String, Refusal> {
@@ -88,4 +88,18 @@ fn a_member_that_does_not_answer_is_named_and_may_be_synced() {
         ["'n2' does not answer SQL, so whether it is Synced is not known: Access denied"]
     );
     assert_eq!(plan.reason, "Synced, and clients do not write to it");
+}
+
+#[test]
+fn a_desync_is_named_where_its_cause_is_seen() {
+    let mut asked = wish(&[], false);
+    asked.causes = vec![("n2".into(), Desync::ByHand)];
+    let refused = plan(&survey("n1=4 n2=2 n3=4"), &Traffic::default(), &asked).unwrap_err();
+    let said = refused.to_string();
+    assert!(
+        said.starts_with("'n2' is Donor/Desynced: 'n2': wsrep_desync is ON there: somebody has set it"),
+        "{said}"
+    );
+    assert!(!said.contains("another backup"), "{said}");
+    assert!(refused.is_by_hand() && refused.can_be_forced());
 }

@@ -124,7 +124,7 @@ fn ask_another_program(stage: &Stage, script: Option<&str>, sign: &str) -> Askin
 fn a_busy_donor(stage: &Stage) {
     let desync = |on: &str| stage.donor().exec(&format!("SET GLOBAL wsrep_desync = {on}"));
     desync("ON");
-    ends(stage.ask(&[]), "refused", "'n2' is Donor/Desynced: another backup or state transfer goes on");
+    ends(stage.ask(&[]), "refused", "'n2' is Donor/Desynced: 'n2': wsrep_desync is ON there");
     ends(stage.ask(&["--force"]), "refused", "no donor that is asked for can give a backup now: 'n2' is");
     ends(stage.administrator.outside(&["--donor=n2"]), "failed", "'n2' was busy for 20 s");
     // Forced: the other node is frozen although this one does not serve.
