@@ -28,7 +28,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capture::{
-    self, CaptureError, Facts, FileList, Login, NodeNames, Outlook, ServerLayout, Tablespaces, Watch,
+    self, CaptureError, Facts, FileList, Login, NodeNames, Outlook, Room, ServerLayout, Tablespaces, Watch,
 };
 use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
@@ -185,6 +185,10 @@ fn back_up(
     let expected = list_files(run, &layout)?;
     log_expected(&expected);
     pace::announce(run, &layout.datadir, &expected)?;
+    let room = Room::new(&facts, &layout);
+    if let Some(abort) = room.lacks() {
+        return Err(abort.into());
+    }
     let objects = create_objects(run, &expected)?;
     let tablespaces = ask_for_tablespaces(&mut facts);
 
@@ -194,6 +198,7 @@ fn back_up(
         FreezeLimits { timeout: run.settings.flush_timeout, asked: &run.request.gtid, abort: &abort };
     let frozen = conversation.flush_tables(&limits)?;
     watch.limit_freeze(frozen.asked(), run.settings.freeze_timeout);
+    watch.limit_room(room).map_err(|cause| DonateError::System("cannot watch the server's room", cause))?;
     reporter.frozen(frozen.gtid(), frozen.asked());
     let identity = Identity {
         gtid: frozen.gtid().clone(),

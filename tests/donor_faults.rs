@@ -11,6 +11,8 @@ mod injected;
 mod killed;
 #[path = "donor_faults/one_at_a_time.rs"]
 mod one_at_a_time;
+#[path = "donor_faults/page_files.rs"]
+mod page_files;
 #[path = "donor_faults/repository.rs"]
 mod repository;
 #[path = "donor_faults/stops.rs"]

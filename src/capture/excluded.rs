@@ -107,10 +107,14 @@ pub(super) fn key_files(facts: &Facts, datadir: &Datadir) -> Vec<PathBuf> {
 /// wsrep's, else the data directory (`gcache/src/gcache_params.cpp`).
 pub(super) fn gcache_directory(facts: &Facts, datadir: &Datadir) -> PathBuf {
     let options = facts.get("wsrep_provider_options").unwrap_or_default();
-    let option = |name| provider_option(options, name).filter(|value: &&str| !value.is_empty());
-    let named = option("gcache.dir").or_else(|| option("base_dir"));
-    let directory = named.or_else(|| facts.get("wsrep_data_home_dir"));
+    let directory = gcache_option(options).or_else(|| facts.get("wsrep_data_home_dir"));
     directory.map_or_else(|| datadir.path().to_path_buf(), |name| datadir.directory(name))
+}
+
+/// The directory of the write-set cache, where `wsrep_provider_options` names one.
+pub fn gcache_option(options: &str) -> Option<&str> {
+    let option = |name| provider_option(options, name).filter(|value| !value.is_empty());
+    option("gcache.dir").or_else(|| option("base_dir"))
 }
 
 #[cfg(test)]

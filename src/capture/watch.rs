@@ -17,11 +17,15 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::room::Room;
 use crate::sst::{Abort, Mysqld, Release};
 use crate::storage::{Activity, InFlight};
 
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(20);
+
+/// How often room for the server's own files is looked for.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How long a backup that is given up may take to clean up after itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -41,6 +45,9 @@ struct Shared {
     first_signal: OnceLock<&'static str>,
     mysqld: Option<Mysqld>,
     abort: OnceLock<Abort>,
+    /// What another thread has found.
+    no_room: OnceLock<Abort>,
+    thawed: AtomicBool,
     given_up: Arc<AtomicBool>,
     deadline: Mutex<Option<(Instant, Duration)>>,
     storage: Mutex<Option<(Activity, Duration)>>,
@@ -120,8 +127,28 @@ impl Watch {
         *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some((since + limit, limit));
     }
 
+    /// The freeze ends when the server has no room for its write sets any more. That is looked for in a thread of its own,
+    /// because a file system may hang.
+    pub fn limit_room(&self, room: Room) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let is_over = move |shared: &Shared| {
+            shared.thawed.load(Ordering::Relaxed) || shared.stop.load(Ordering::Relaxed)
+        };
+        let look = move || {
+            while !is_over(&shared) {
+                if let Some(abort) = room.lacks() {
+                    let _ = shared.no_room.set(abort);
+                    return;
+                }
+                std::thread::sleep(LOOK);
+            }
+        };
+        std::thread::Builder::new().name("room".into()).spawn(look).map(drop)
+    }
+
     /// The freeze is over.
     pub fn lift_limit(&self) {
+        self.shared.thawed.store(true, Ordering::Relaxed);
         *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -236,6 +263,10 @@ fn look(shared: &Shared) -> Option<Abort> {
     }
     if let Some(pid) = shared.mysqld_gone() {
         return Some(Abort::MysqldGone(pid));
+    }
+    // It may have been found in the moment in which the freeze ended.
+    if let Some(abort) = shared.no_room.get().filter(|_| !shared.thawed.load(Ordering::Relaxed)) {
+        return Some(abort.clone());
     }
     let deadline = *shared.deadline.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, limit)) = deadline.filter(|(at, _)| Instant::now() >= *at) {

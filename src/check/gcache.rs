@@ -7,7 +7,7 @@ use super::backups::shown;
 use super::finding::Finding;
 use crate::members::{IstOutlook, MemberReport};
 use crate::model::Manifest;
-use crate::model::provider_option;
+use crate::model::{provider_option, provider_size};
 use crate::ui::{bytes, grouped};
 
 const TOPIC: &str = "IST";
@@ -48,23 +48,9 @@ impl Sample {
     }
 }
 
-/// A size as Galera writes it: `128M`, `1G`, `1073741824`.
-fn size(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << unit)
-}
-
 /// Room for write sets. Pages are kept only beside the ring buffer.
 fn capacity(options: &str) -> u64 {
-    let of = |name| provider_option(options, name).and_then(size);
+    let of = |name| provider_option(options, name).and_then(provider_size);
     of("gcache.size").unwrap_or(DEFAULT_SIZE).saturating_add(of("gcache.keep_pages_size").unwrap_or(0))
 }
 
@@ -87,7 +73,7 @@ pub(super) fn judge_window(report: &MemberReport, now: Option<Sample>) -> Findin
     .into_iter()
     .flatten()
     .collect();
-    let Some(fastest) = now.into_iter().chain(average).map(Sample::hourly).max() else {
+    let Some(fastest) = fastest(report, now) else {
         return Finding::ok(TOPIC, format!("{held}; how fast it fills is not known yet"));
     };
     if fastest == 0 {
@@ -101,6 +87,11 @@ pub(super) fn judge_window(report: &MemberReport, now: Option<Sample>) -> Findin
         return Finding::ok(TOPIC, text);
     }
     Finding::warning(TOPIC, text, larger(fastest))
+}
+
+/// Bytes an hour: now or on average, whichever is more; none where neither is known.
+pub(super) fn fastest(report: &MemberReport, now: Option<Sample>) -> Option<u64> {
+    now.into_iter().chain(Sample::since_start(report)).map(Sample::hourly).max()
 }
 
 fn sets(count: u64) -> String {
@@ -181,7 +172,7 @@ mod tests {
             ("x", None),
             ("1P", None),
         ] {
-            assert_eq!(size(text), wanted, "{text}");
+            assert_eq!(provider_size(text), wanted, "{text}");
         }
         assert_eq!(capacity("gcache.size = 1G; gcache.keep_pages_size = 512M;"), 3 << 29);
         assert_eq!(capacity(""), DEFAULT_SIZE);

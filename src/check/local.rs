@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::probe::{Answer, Identity, Request};
 use super::process::ServerProcess;
 use super::program;
-use crate::capture::user_name;
+use crate::capture::{gcache_option, user_name};
 use crate::config::{ServerOptions, Settings};
 use crate::members::{Access, MemberReport, Survey};
 use crate::sql::Endpoint;
@@ -68,6 +68,13 @@ impl Local {
         program::folders(process.variable("PATH"), Path::new(self.variable("basedir").unwrap_or(BASEDIR)))
     }
 
+    /// Where Galera keeps its write-set cache, and puts what that has no room for.
+    pub(super) fn gcache(&self) -> PathBuf {
+        let named = self.variable("wsrep_provider_options").and_then(gcache_option);
+        let home = named.or_else(|| self.variable("wsrep_data_home_dir"));
+        home.map_or_else(|| self.datadir.clone(), |home| self.datadir.join(home).components().collect())
+    }
+
     /// The cluster whose backups are looked at.
     pub(super) fn cluster(&self, settings: &Settings) -> Option<String> {
         settings.cluster.clone().or_else(|| self.variable("wsrep_cluster_name").map(str::to_owned))
@@ -101,6 +108,7 @@ impl Local {
             datadir: Some(self.datadir.clone()),
             elsewhere: elsewhere.map(|folder| self.datadir.join(folder).components().collect()).collect(),
             binlog_base: self.variable("log_bin_basename").map(PathBuf::from),
+            gcache: Some(self.gcache()),
             socket: self.socket.clone(),
             cluster: self.cluster(settings),
         }

@@ -4,6 +4,7 @@
 //! from a child that stands where the donor program would stand ([`probe`]); the judgement is a function of them.
 //! Nothing is changed anywhere, but for a file that is written into the repository and removed.
 
+mod aside;
 mod backups;
 mod bucket;
 mod data;
@@ -14,6 +15,7 @@ mod gcache;
 mod local;
 mod network;
 mod node;
+mod overflow;
 mod probe;
 mod process;
 mod program;

@@ -53,6 +53,8 @@ pub struct Request {
     /// Directories and files of the server outside its data directory.
     pub(super) elsewhere: Vec<PathBuf>,
     pub(super) binlog_base: Option<PathBuf>,
+    /// Where Galera's page files go.
+    pub(super) gcache: Option<PathBuf>,
     pub(super) socket: Option<PathBuf>,
     /// The folder of the cluster, where it is not set.
     pub(super) cluster: Option<String>,
@@ -97,6 +99,10 @@ pub struct Answer {
     pub(super) login: Option<Login>,
     /// MyRocks' folder.
     pub(super) rocksdb: Option<PathBuf>,
+    /// Bytes that are free for page files.
+    pub(super) gcache_free: Option<u64>,
+    /// The data directory has files of a server that replicates from another one.
+    pub(super) is_replica: bool,
 }
 
 /// Starts the child and waits for its answer; the text says why there is none.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::aside::{self, Masters};
 use super::backups::{self, Terms};
 use super::finding::Finding;
 use super::gcache::{self, Sample};
@@ -10,7 +11,9 @@ use super::local::Local;
 use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
-use super::{Options, bucket, data, freeze, garbd, network, node, program, service, settings, space, sql};
+use super::{
+    Options, bucket, data, freeze, garbd, network, node, overflow, program, service, settings, space, sql,
+};
 use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{RepositoryUrl, ServerOptions};
@@ -280,24 +283,63 @@ impl<'a> Scene<'a> {
         let plugins = session.and_then(|mut session| session.plugins(&data::ENGINES).ok()).or_else(told);
         let settings = answer.and_then(|answer| answer.settings.as_ref()?.as_ref().ok());
         let rocksdb = answer.and_then(|answer| answer.rocksdb.as_deref());
-        data::judge(
+        let mut findings = data::judge(
             report,
             plugins.as_deref(),
             rocksdb,
             settings.is_some_and(|settings| settings.allow_rocksdb),
-        )
+        );
+        findings.extend(aside::judge_places(report, &self.local.datadir));
+        findings.extend(aside::judge_replication(&self.masters(), self.access.user()));
+        findings
     }
 
-    /// Whether restored nodes would join by IST.
+    /// From whom this node replicates.
+    fn masters(&self) -> Masters {
+        let session = self.access.local().ok_or_else(|| "no SQL".to_owned());
+        let status = session
+            .and_then(|endpoint| self.access.connect(&endpoint))
+            .and_then(|mut session| session.replica_status());
+        match status {
+            Ok(status) => Masters::Told(status.into_iter().map(|status| status.connection).collect()),
+            Err(why) => {
+                let has_files = self.answer.as_ref().is_ok_and(|answer| answer.is_replica);
+                Masters::Untold { why, has_files }
+            }
+        }
+    }
+
+    /// Whether restored nodes would join by IST, and whether the cache holds what comes during a freeze.
     pub(super) fn ist(&self) -> Vec<Finding> {
-        let window = self.local.node().map(|report| {
-            let sample = self.options.sample.and_then(|time| self.sample(report, time));
-            gcache::judge_window(report, sample)
-        });
         let newest = self.catalog().and_then(Catalog::newest);
+        let mut window = Vec::new();
+        if let Some(report) = self.local.node() {
+            let sample = self.options.sample.and_then(|time| self.sample(report, time));
+            window.push(gcache::judge_window(report, sample));
+            let frozen = newest.map(|newest| Duration::from_millis(newest.frozen_ms));
+            window.extend(self.overflow(report, gcache::fastest(report, sample), frozen));
+        }
         let outlook = newest
             .and_then(|newest| gcache::judge_outlook(newest, &IstOutlook::new(&self.survey, &newest.gtid)));
         window.into_iter().chain(outlook).collect()
+    }
+
+    fn overflow(
+        &self,
+        report: &MemberReport,
+        hourly: Option<u64>,
+        last: Option<Duration>,
+    ) -> Option<Finding> {
+        let answer = self.answer.as_ref().ok()?;
+        let settings = answer.settings.as_ref()?.as_ref().ok()?;
+        overflow::judge(&overflow::Scale {
+            options: report.variable("wsrep_provider_options").unwrap_or_default(),
+            hourly: hourly.filter(|hourly| *hourly > 0),
+            last,
+            limit: settings.freeze_timeout,
+            directory: &self.local.gcache(),
+            free: answer.gcache_free,
+        })
     }
 
     /// Asks once more when the time is over; what has gone by since the beginning counts.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::path::Path;
 
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
@@ -9,6 +10,7 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use super::probe::{Answer, DonorSettings, Identity, Request};
 use super::repository::Place;
 use super::{bucket, program, repository, space, sql};
+use crate::capture::{free_space, is_replication_state};
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides};
 use crate::model::Compression;
 
@@ -37,6 +39,8 @@ pub fn look(request: &Request) -> Answer {
             .as_ref()
             .map(|datadir| datadir.join("#rocksdb"))
             .filter(|path| path.is_dir()),
+        gcache_free: request.gcache.as_deref().and_then(free_space),
+        is_replica: request.datadir.as_deref().is_some_and(is_replica),
         ..Answer::default()
     };
     if let Ok((settings, _)) = &settings {
@@ -60,6 +64,12 @@ pub fn look(request: &Request) -> Answer {
         freeze_timeout: settings.freeze_timeout,
     }));
     answer
+}
+
+/// Whether there are files that make a server know a master.
+fn is_replica(datadir: &Path) -> bool {
+    let names = std::fs::read_dir(datadir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).any(|name| is_replication_state(&name))
 }
 
 /// Enters a process's mount namespace, and with it sees its file systems.

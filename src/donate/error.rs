@@ -120,6 +120,7 @@ pub(super) fn abort_status(abort: &Abort) -> u8 {
     match abort {
         Abort::Signal(_) => exit::EINTR,
         Abort::FreezeTimeout(_) | Abort::Stalled { .. } => exit::ETIMEDOUT,
+        Abort::NoRoom { .. } => exit::ENOSPC,
         Abort::MysqldGone(_) => exit::EPIPE,
     }
 }

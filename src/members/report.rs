@@ -58,9 +58,10 @@ pub struct MemberReport {
 }
 
 /// What is asked of a member.
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 24] = [
     "basedir",
     "datadir",
+    "file_key_management_filename",
     "innodb_data_home_dir",
     "innodb_encrypt_log",
     "innodb_encrypt_tables",
@@ -73,6 +74,7 @@ const VARIABLES: [&str; 22] = [
     "version",
     "wsrep_cluster_address",
     "wsrep_cluster_name",
+    "wsrep_data_home_dir",
     "wsrep_node_address",
     "wsrep_node_incoming_address",
     "wsrep_node_name",

@@ -44,6 +44,21 @@ pub enum Abort {
         /// The limit.
         limit: Duration,
     },
+    /// The disk of the write-set cache.
+    #[error(
+        "'{directory}' has {} MiB free, too little for one more page file of {} MiB: write sets that come while the server is \
+         frozen go there, and a server without room for them ends. Free space there, or see gcache.dir and gcache.size",
+        free >> 20,
+        page >> 20
+    )]
+    NoRoom {
+        /// Where page files go.
+        directory: PathBuf,
+        /// Bytes.
+        free: u64,
+        /// Bytes of one file.
+        page: u64,
+    },
     /// The server has ended.
     #[error("mysqld (pid {0}) has gone away")]
     MysqldGone(i32),

@@ -65,6 +65,8 @@ fn a_replica_behind_a_link_is_backed_up_without_its_masters_its_keys_and_its_log
     let shown = program.ok(&["show", "latest"]);
     assert!(shown.contains("'src1' from repl@127.0.0.1:1, m-bin.000003 at 815"), "{shown}");
 
+    assert_check_warns(&program, node);
+
     let rows = node.scalar("SELECT GROUP_CONCAT(id, v ORDER BY id) FROM d.t");
     node.stop();
     restore_beside(&program, &manifest, node, &real);
@@ -132,6 +134,26 @@ fn assert_masters_are_told(manifest: &Value) {
         .collect();
     assert_eq!(told, [" 127.0.0.1 2 repl Slave_Pos 0", "src1 127.0.0.1 1 repl No 815"]);
     assert!(!manifest.to_string().contains("geheim"));
+}
+
+/// `check` says beforehand what the backup leaves out.
+fn assert_check_warns(program: &Program, node: &Node) {
+    let file = format!("--defaults-file={}", node.cnf().display());
+    let told = program.run(&["check", "--json", "--sample=0", &file]).out;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let findings = told["findings"].as_array().unwrap();
+    for (topic, words) in [
+        ("replication", "'src1' from repl@127.0.0.1:1, m-bin.000003 at 815"),
+        ("restore", "a restored node looks for grastate.dat there"),
+        ("data", "keys.txt' is left out of backups"),
+    ] {
+        let fits = |finding: &&Value| {
+            finding["topic"] == topic
+                && finding["level"] == "warning"
+                && text(finding, "/text").contains(words)
+        };
+        assert_eq!(findings.iter().filter(fits).count(), 1, "{topic} {words} in {told:#}");
+    }
 }
 
 /// A restore to another place changes nothing in the old data directory.
