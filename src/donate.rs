@@ -206,7 +206,7 @@ fn back_up(
         flush_time: frozen.flush_time(),
         mariadb_gtid: mariadb_gtid(&mut facts),
         replication: facts.replication(&layout),
-        server: server(&layout),
+        server: server(&layout, &facts),
     };
     log::info!(
         "the server is frozen at {} (flush took {} ms)",
@@ -261,8 +261,10 @@ fn list_files(run: &Run, layout: &ServerLayout) -> Result<FileList, CaptureError
     capture::list_files(layout, run.settings.binlogs, run.settings.allow_rocksdb)
 }
 
-fn server(layout: &ServerLayout) -> ServerIdentity {
+fn server(layout: &ServerLayout, facts: &Facts) -> ServerIdentity {
+    let known = ServerIdentity::OPTIONS.into_iter();
     ServerIdentity {
+        options: known.filter_map(|name| Some((name.to_owned(), facts.get(name)?.to_owned()))).collect(),
         version: layout.version.clone(),
         datadir: layout.datadir.to_string_lossy().into_owned(),
         innodb_page_size: layout.page_size,

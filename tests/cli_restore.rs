@@ -16,6 +16,10 @@ mod purposes;
 #[path = "cli_restore/refusals.rs"]
 mod refusals;
 mod support;
+#[path = "cli_restore/targets.rs"]
+mod targets;
+#[path = "cli_restore/told.rs"]
+mod told;
 
 use std::path::Path;
 

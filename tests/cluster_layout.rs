@@ -59,6 +59,7 @@ fn files_in_many_places_are_found_with_and_without_sql_and_restored_here_or_else
     assert_eq!(warnings(&asked), "");
     stage.assert_external_members(&asked, "");
     stage.some_tables_beside_the_running_server(&asked);
+    stage.assert_options(&asked);
     stage.restore_elsewhere(&asked);
     let writer = stage.assert_whole(writer);
     let unasked = stage.back_up_without_sql();
@@ -101,6 +102,21 @@ impl Stage {
 
     fn node(&self) -> &Node {
         self.cluster.n(2)
+    }
+
+    /// What decides how the files are made is in the manifest, as the server says it.
+    fn assert_options(&self, manifest: &Value) {
+        let node = self.node();
+        for name in [
+            "innodb_undo_tablespaces",
+            "innodb_data_file_path",
+            "innodb_undo_directory",
+            "lower_case_table_names",
+        ] {
+            let told = text(manifest, &format!("/server/options/{name}"));
+            assert_eq!(told, node.scalar(&format!("SELECT @@GLOBAL.{name}")), "{name}");
+        }
+        assert_eq!(text(manifest, "/server/options/innodb_undo_tablespaces"), "2");
     }
 
     /// Every variable has its files in the archive, each with the place that it came from, and no foreign one is there.

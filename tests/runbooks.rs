@@ -18,6 +18,7 @@ mod machine;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use machine::{Host, Machine};
@@ -137,9 +138,15 @@ fn a_clone_for_testing(cluster: &Cluster) {
     let options = clone.dir().join("99-clone.cnf");
     // An !include of a file that is not there is an error; the folder of a real system would just not have it.
     fs::write(&options, "").unwrap();
+    // The data directory is a link to another disk: there the old files stay, and the new ones go.
+    let disk = clone.dir().join("disk");
+    fs::rename(clone.datadir(), &disk).unwrap();
+    symlink(&disk, clone.datadir()).unwrap();
     let said = Machine::of(cluster, Host::Server(&clone))
         .run("clone", &[("DATADIR", &path(&clone)), ("OPTIONS", options.to_str().unwrap())]);
     assert!(said.contains("0\t4711\tOFF"), "{said}");
+    assert_eq!(fs::read_link(clone.datadir()).unwrap(), disk);
+    assert!(disk.join("ibdata1").exists() && clone.dir().join("disk.before").is_dir());
     assert_eq!(clone.status("wsrep_cluster_size"), "0");
     for node in cluster.nodes() {
         assert_eq!(node.status("wsrep_cluster_size"), "3", "{}", node.name());

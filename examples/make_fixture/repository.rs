@@ -69,6 +69,7 @@ fn mariadb_gtid() -> MariadbGtid {
 
 fn server() -> ServerIdentity {
     ServerIdentity {
+        options: std::collections::BTreeMap::new(),
         version: Some("10.11.19-MariaDB-log".into()),
         datadir: "/var/lib/mysql".into(),
         innodb_page_size: Some(16384),

@@ -8,7 +8,7 @@ use super::connections::connections_in_files;
 use super::layout::ServerLayout;
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
-use crate::model::Connection;
+use crate::model::{Connection, ServerIdentity};
 use crate::sql::SqlSession;
 use crate::sst::DonorRequest;
 
@@ -54,6 +54,10 @@ const VARIABLES: [&str; 35] = [
 /// Options that no variable of a running server tells, or not with every version.
 const OPTIONS: [&str; 3] =
     ["file_key_management_filekey", "file_key_management_filename", "master_info_file"];
+/// These, and what is recorded for a restore.
+fn variables() -> Vec<&'static str> {
+    VARIABLES.into_iter().chain(ServerIdentity::OPTIONS).collect()
+}
 
 /// Engines whose tables keep their data where no backup of this node finds it.
 const ELSEWHERE: [&str; 5] = ["S3", "SPIDER", "CONNECT", "COLUMNSTORE", "FEDERATED"];
@@ -177,7 +181,7 @@ fn ask(login: &Login) -> Result<Facts, String> {
 }
 
 fn read_server(mut session: SqlSession) -> Result<Facts, String> {
-    let variables = session.variables(&VARIABLES)?;
+    let variables = session.variables(&variables())?;
     let mut facts = Facts::from_variables(variables);
     match session.plugins(&ELSEWHERE) {
         Ok(plugins) => facts.warnings.extend(plugins.iter().map(|(kind, name)| {
@@ -203,10 +207,10 @@ fn read_server(mut session: SqlSession) -> Result<Facts, String> {
 fn from_options(request: &DonorRequest, files: &OptionFiles) -> Facts {
     let version = upgrade_info_version(&request.datadir);
     let options = ServerOptions::from(files, &request.mysqld_args, version.as_deref());
-    let mut variables: HashMap<String, String> = VARIABLES
-        .iter()
-        .chain(&OPTIONS)
-        .filter_map(|name| Some(((*name).to_owned(), options.get(name)?.to_owned())))
+    let mut variables: HashMap<String, String> = variables()
+        .into_iter()
+        .chain(OPTIONS)
+        .filter_map(|name| Some((name.to_owned(), options.get(name)?.to_owned())))
         .collect();
     variables.insert("datadir".into(), request.datadir.to_string_lossy().into_owned());
     if let Some(version) = version {

@@ -13,8 +13,8 @@ use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, r
 use crate::config::ServerOptions;
 use crate::model::Manifest;
 use crate::restore::{
-    Advice, Control, External, Map, Purpose, Request, RestoreError, Restored, Selection, TablePattern,
-    advice, restore, wsrep_home,
+    Advice, Control, External, Installed, Map, Purpose, Request, RestoreError, Restored, Selection,
+    TablePattern, advice, missing_options, restore, wsrep_home,
 };
 use crate::throttle::millis;
 use crate::ui::{Bar, Live, bytes, duration_ms, grouped};
@@ -55,6 +55,10 @@ pub struct RestoreArgs {
     /// Without it and --map they are listed, and nothing is restored
     #[arg(long, value_name = "DIR")]
     external: Vec<String>,
+    /// Restore also where the MariaDB of this machine is of an older series than the backup: another server will use the
+    /// directory
+    #[arg(long)]
+    any_server: bool,
     /// SQL addresses of members, who are asked whether IST will be possible [default: the hosts of wsrep_cluster_address]
     #[arg(long, value_name = "HOST:PORT,...")]
     members: Option<String>,
@@ -87,6 +91,12 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     if let (Some(only), None) = (&request.only, args.purpose) {
         return extract_tables(&context, source, &request, only, args.json);
     }
+    let theirs = source.manifest().server.version.clone();
+    let server = ServerOptions::from(&files, &[], theirs.as_deref());
+    let installed = Installed::find(&server);
+    if let (Some(installed), false) = (&installed, args.any_server) {
+        installed.refuse_newer(source.manifest().id.as_str(), theirs.as_deref())?;
+    }
     let gtid = &source.manifest().gtid;
     let ist = match request.purpose {
         Purpose::Node => ist_outlook(&context.settings, &files, gtid),
@@ -117,7 +127,9 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     }
     let restored = outcome?;
     let manifest = source.manifest();
-    let advice = advice(manifest, &request, &restored);
+    let mut advice = advice(manifest, &request, &restored);
+    advice.notes.extend(installed.and_then(|server| server.upgrade(theirs.as_deref())));
+    let options = missing_options(&restored.needed, &restored.datadir, theirs.as_deref(), &server);
     if args.json {
         return print_json(&json!({
             "id": manifest.id,
@@ -129,13 +141,14 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "bytes": restored.bytes,
             "external": restored.external,
             "sst_accounts": restored.sst_accounts,
+            "options": options,
             "ist": ist.as_ref().map(|outlook| outlook::as_json(outlook, &manifest.gtid)),
             "notes": advice.notes,
             "steps": advice.steps,
         }));
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    print(&as_text(manifest, &request, &restored, &advice, took))
+    print(&as_text(manifest, &request, &restored, (&advice, &options), took))
 }
 
 /// A limit in an option file was perhaps meant for the donor, and somebody waits for this node.
@@ -199,7 +212,7 @@ fn as_text(
     manifest: &Manifest,
     request: &Request,
     restored: &Restored,
-    advice: &Advice,
+    (advice, options): (&Advice, &[String]),
     took: u64,
 ) -> String {
     let mut text = format!(
@@ -213,6 +226,15 @@ fn as_text(
     );
     for note in &advice.notes {
         text.push_str(&format!("\nNote: {note}\n"));
+    }
+    if !options.is_empty() {
+        text.push_str(
+            "\nThe files were made with these options, which the option files here do not have. Look at them, then add them \
+             to the group [mysqld]:\n",
+        );
+        for line in options {
+            text.push_str(&format!("  {line}\n"));
+        }
     }
     text.push_str("\nNext:\n");
     for (number, step) in (1..).zip(&advice.steps) {

@@ -1,5 +1,7 @@
 //! `manifest.json`: the commit mark of a backup.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -93,6 +95,34 @@ pub struct ServerIdentity {
     /// `wsrep_data_home_dir`, where that is not the data directory: the server looks for `grastate.dat` there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wsrep_data_home_dir: Option<String>,
+    /// Variables that decide how its files are made, and where it looks for them: those of [`ServerIdentity::OPTIONS`]
+    /// that were known and not empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+}
+
+impl ServerIdentity {
+    /// What is recorded of a server.
+    pub const OPTIONS: [&str; 18] = [
+        "aria_encrypt_tables",
+        "aria_log_dir_path",
+        "aws_key_management_key_spec",
+        "encrypt_binlog",
+        "file_key_management_encryption_algorithm",
+        "hashicorp_key_management_caching_enabled",
+        "innodb_checksum_algorithm",
+        "innodb_compression_algorithm",
+        "innodb_data_file_path",
+        "innodb_data_home_dir",
+        "innodb_encrypt_log",
+        "innodb_encrypt_tables",
+        "innodb_log_group_home_dir",
+        "innodb_page_size",
+        "innodb_undo_directory",
+        "innodb_undo_tablespaces",
+        "log_bin_basename",
+        "lower_case_table_names",
+    ];
 }
 
 /// The archive object.

@@ -9,6 +9,9 @@ use crate::model::Manifest;
 /// The statements for a replica, in the data directory.
 pub(super) const REPLICA_FILE: &str = "wsrep_sst_backup_replica.sql";
 
+/// How many of a backup's warnings are repeated.
+const WARNINGS: usize = 20;
+
 /// Text for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
@@ -36,6 +39,17 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
     }
     for directory in &restored.external {
         notes.push(format!("Files outside the data directory were restored to '{}'.", directory.display()));
+    }
+    if let Some(stranger) = &restored.stranger {
+        notes.push(format!(
+            "Before you start the server: {stranger}. Make that user (installing the server does), then run  {}",
+            chown(&stranger.name, restored)
+        ));
+    }
+    let warnings = manifest.warnings.iter().take(WARNINGS);
+    notes.extend(warnings.map(|text| format!("A warning of the backup: {}", text.escape_debug())));
+    if let Some(more) = manifest.warnings.len().checked_sub(WARNINGS).filter(|more| *more > 0) {
+        notes.push(format!("The backup has {more} more warnings: wsrep_sst_backup show {}", manifest.id));
     }
     for link in &restored.links_left {
         notes.push(format!(

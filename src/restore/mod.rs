@@ -25,12 +25,14 @@ mod alone;
 mod companions;
 mod created;
 mod definition;
+mod error;
 mod extract;
 mod identity;
 mod map;
 mod members;
 mod moved;
 mod old_datadir;
+mod options;
 mod outside;
 mod pattern;
 mod peek;
@@ -40,32 +42,33 @@ mod scratch;
 mod steps;
 mod tables;
 mod target;
+mod version;
 mod write;
 mod wsrep_home;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use thiserror::Error;
 
 use crate::archive::{
     BlockReader, GRASTATE_MEMBER, Index, MemberDamage, ReadPlan, StreamReader, read_member,
 };
 use crate::catalog::{Source, SourceError};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind};
-use crate::storage::StorageError;
 use crate::throttle::Limiter;
 pub use advice::{Advice, advice};
 pub use companions::Selection;
-use created::{Created, SystemError};
+use created::Created;
+pub use error::{RestoreError, Undone};
 pub use extract::{Extract, Extracted, extract};
 pub use map::{External, Map};
 use members::Members;
 pub use members::Tables;
+pub use options::missing as missing_options;
 pub use pattern::TablePattern;
-pub use places::Places;
+pub use places::{Places, Stranger};
+pub use version::Installed;
 use write::{WriteError, write_member};
 pub use wsrep_home::wsrep_home;
 
@@ -101,91 +104,6 @@ pub struct Request {
     pub only: Option<Selection>,
 }
 
-/// Why a restore did not happen, or was undone.
-#[derive(Debug, Error)]
-pub enum RestoreError {
-    /// The backup cannot be read or is damaged.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A member of the archive.
-    #[error("backup '{id}' is damaged: {path}: {what}{undone} ('verify' lists all damage)")]
-    Damaged {
-        /// The backup.
-        id: String,
-        /// The member.
-        path: String,
-        /// What is wrong with it.
-        what: String,
-        /// What became of the target.
-        undone: Undone,
-    },
-    /// The target, before anything was touched.
-    #[error("{0}")]
-    Refused(String),
-    /// A request that makes no sense.
-    #[error("{0}")]
-    Usage(String),
-    /// Writing failed.
-    #[error("cannot {action} '{path}': {cause}{undone}")]
-    Write {
-        /// Completes "cannot …".
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-        /// What became of the target.
-        undone: Undone,
-    },
-    /// Reading the repository failed on the way.
-    #[error("{0}{1}")]
-    Read(StorageError, Undone),
-    /// Ctrl-C or SIGTERM.
-    #[error("interrupted{0}")]
-    Interrupted(Undone),
-}
-
-/// Whether anything had been made, which is removed again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Undone(bool);
-
-impl std::fmt::Display for Undone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0 { "; what had been restored is removed" } else { "" })
-    }
-}
-
-impl RestoreError {
-    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
-    pub fn may_be_removal(&self) -> bool {
-        matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(..))
-    }
-
-    /// Ctrl-C or SIGTERM.
-    fn interrupted() -> Self {
-        Self::Interrupted(Undone(false))
-    }
-
-    /// Removes what was made until then, and says so where there was anything.
-    fn undo(mut self, created: &mut Created) -> Self {
-        let removed = Undone(created.remove_all());
-        match &mut self {
-            Self::Damaged { undone, .. }
-            | Self::Write { undone, .. }
-            | Self::Read(_, undone)
-            | Self::Interrupted(undone) => *undone = removed,
-            Self::Source(_) | Self::Refused(_) | Self::Usage(_) => {}
-        }
-        self
-    }
-}
-
-impl From<SystemError> for RestoreError {
-    fn from(SystemError { action, path, cause }: SystemError) -> Self {
-        Self::Write { action, path, cause, undone: Undone(false) }
-    }
-}
-
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
@@ -199,12 +117,16 @@ pub struct Restored {
     pub external: BTreeSet<PathBuf>,
     /// Links of the backup that lead to places that nobody has named, and were not made.
     pub links_left: Vec<ArchivePath>,
+    /// Options that a server needs for these files, by name.
+    pub needed: BTreeMap<String, String>,
     /// Accounts that the server made for this very transfer.
     pub sst_accounts: Vec<String>,
     /// Owners could not be set: this process is not root.
     pub owner_kept: Option<String>,
     /// Where only some tables were wanted: what to know of them, and the option file for a server that has them.
     pub tables: Option<Tables>,
+    /// The owner's name is that of nobody here.
+    pub stranger: Option<Stranger>,
 }
 
 /// Progress, interruption and pace of a long operation.
@@ -234,6 +156,9 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
     old_datadir::refuse(&places)?;
     wsrep_home::check(request, source.manifest(), &places)?;
     target::check(&places, index, &source.location())?;
+    if let Some(stranger) = places.stranger() {
+        log::warn!("{stranger}");
+    }
     let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
     let mut created = Created::below(bases);
     fill(stream, source, &members, &places, request, control, &mut created)
@@ -268,9 +193,11 @@ fn fill(
         bytes: 0,
         external: places.external_roots(),
         links_left: places.unwanted().cloned().collect(),
+        needed: options::needed(&source.manifest().server, places),
         sst_accounts: Vec::new(),
         owner_kept: None,
         tables: None,
+        stranger: places.stranger(),
     };
     created.directory(places.target(), places.owner(), None)?;
     let guard = created.guard(places)?;
@@ -319,9 +246,9 @@ fn restore_member(
 ) -> Result<(), RestoreError> {
     let damaged = |what: String| {
         let id = source.manifest().id.to_string();
-        RestoreError::Damaged { id, path: member.path.to_string(), what, undone: Undone(false) }
+        RestoreError::Damaged { id, path: member.path.to_string(), what, undone: Undone::default() }
     };
-    let read_failed = |cause| RestoreError::Read(source.archive_failed(cause), Undone(false));
+    let read_failed = |cause| RestoreError::Read(source.archive_failed(cause), Undone::default());
     // The closure can only speak of reading; what writing said is kept beside it.
     let mut failure = None;
     let outcome = read_member(stream, member, |content| {
@@ -342,8 +269,9 @@ fn restore_member(
 /// The whole object must be what the manifest says, also where no file lies.
 fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> Result<(), RestoreError> {
     (control.progress)(stream.position());
-    let (digest, damage) =
-        stream.finish().map_err(|cause| RestoreError::Read(source.archive_failed(cause), Undone(false)))?;
+    let (digest, damage) = stream
+        .finish()
+        .map_err(|cause| RestoreError::Read(source.archive_failed(cause), Undone::default()))?;
     let Manifest { id, archive, .. } = source.manifest();
     let what = match digest {
         Some(digest) if digest.sha256 == archive.sha256 && digest.bytes == archive.bytes => return Ok(()),
@@ -353,7 +281,7 @@ fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> R
             damage.first().map_or_else(|| "it could not be read in one piece".into(), ToString::to_string)
         }
     };
-    let undone = Undone(false);
+    let undone = Undone::default();
     Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what, undone })
 }
 

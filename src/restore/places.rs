@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use super::advice::REPLICA_FILE;
 use super::{Request, RestoreError, outside, replication, steps};
 use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER};
-use crate::capture::{group_id, user_id};
+use crate::capture::{group_id, user_id, user_name};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind, Origin};
 
 /// Numeric owner of a file on this machine.
@@ -140,11 +140,48 @@ impl Places {
         Some((not_root(uid, data_uid), not_root(gid, data_gid)))
     }
 
+    /// Whether the data goes to whoever has its owner's number.
+    pub(super) fn stranger(&self) -> Option<Stranger> {
+        let (uid, _) = self.owner?;
+        let is_number = self.owner_name.parse::<u32>().is_ok();
+        (!is_number && user_id(&self.owner_name).is_none()).then(|| Stranger {
+            name: self.owner_name.clone(),
+            uid,
+            here: user_name(uid),
+        })
+    }
+
     /// Whose the files should be, where this process could not give them away.
     pub(super) fn owner_kept(&self) -> Option<String> {
         let mine =
             user_id(&self.owner_name) == Some(geteuid().as_raw()) || self.owner_name == geteuid().to_string();
         (self.owner.is_none() && !mine).then(|| self.owner_name.clone())
+    }
+}
+
+/// An owner whose name nobody has here, so that the number decides who gets the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// The name on the donor.
+    pub name: String,
+    /// The number there, and here.
+    pub uid: u32,
+    /// Who has that number here.
+    pub here: Option<String>,
+}
+
+impl std::fmt::Display for Stranger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, uid, here } = self;
+        let name = name.escape_debug();
+        write!(
+            f,
+            "there is no user '{name}' here, whose the files were: they go to the donor's number, {uid}, which is "
+        )?;
+        match here {
+            Some(here) => write!(f, "'{here}' on this machine"),
+            None => f.write_str("nobody's on this machine"),
+        }
     }
 }
 

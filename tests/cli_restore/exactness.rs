@@ -270,6 +270,7 @@ fn json_tells_what_was_done() {
             "ist",
             "mariadb_gtid",
             "notes",
+            "options",
             "replication",
             "steps",
             "sst_accounts"

@@ -3,6 +3,7 @@
 //! It runs with a clean environment and, unless a test says otherwise, without the machine's own option files,
 //! so that only what the test says counts.
 
+pub mod disk;
 pub mod forge;
 pub mod history;
 pub mod memory;

@@ -1,0 +1,94 @@
+//! Why a restore did not happen, and what became of what it had made.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::created::{Created, SystemError};
+use crate::catalog::SourceError;
+use crate::storage::StorageError;
+
+/// Why a restore did not happen, or was undone.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// The backup cannot be read or is damaged.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A member of the archive.
+    #[error("backup '{id}' is damaged: {path}: {what}{undone} ('verify' lists all damage)")]
+    Damaged {
+        /// The backup.
+        id: String,
+        /// The member.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+        /// What became of the target.
+        undone: Undone,
+    },
+    /// The target, before anything was touched.
+    #[error("{0}")]
+    Refused(String),
+    /// A request that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Writing failed.
+    #[error("cannot {action} '{path}': {cause}{undone}")]
+    Write {
+        /// Completes "cannot …".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+        /// What became of the target.
+        undone: Undone,
+    },
+    /// Reading the repository failed on the way.
+    #[error("{0}{1}")]
+    Read(StorageError, Undone),
+    /// Ctrl-C or SIGTERM.
+    #[error("interrupted{0}")]
+    Interrupted(Undone),
+}
+
+/// Whether anything had been made, which is removed again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Undone(bool);
+
+impl std::fmt::Display for Undone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0 { "; what had been restored is removed" } else { "" })
+    }
+}
+
+impl RestoreError {
+    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
+    pub fn may_be_removal(&self) -> bool {
+        matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(..))
+    }
+
+    /// Ctrl-C or SIGTERM.
+    pub(super) fn interrupted() -> Self {
+        Self::Interrupted(Undone::default())
+    }
+
+    /// Removes what was made until then, and says so where there was anything.
+    pub(super) fn undo(mut self, created: &mut Created) -> Self {
+        let removed = Undone(created.remove_all());
+        match &mut self {
+            Self::Damaged { undone, .. }
+            | Self::Write { undone, .. }
+            | Self::Read(_, undone)
+            | Self::Interrupted(undone) => *undone = removed,
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) => {}
+        }
+        self
+    }
+}
+
+impl From<SystemError> for RestoreError {
+    fn from(SystemError { action, path, cause }: SystemError) -> Self {
+        Self::Write { action, path, cause, undone: Undone::default() }
+    }
+}

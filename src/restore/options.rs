@@ -1,0 +1,314 @@
+//! Option lines that the restored files need: what decides how a server's files are made, and where it looks for them.
+//!
+//! The manifest holds them, and whoever may write to the repository can edit it. So only names from the list are shown,
+//! places come from where this restore has written, and nothing is shown that would be more than one line.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::places::Places;
+use super::version::Version;
+use crate::config::{Given, ServerOptions};
+use crate::model::ServerIdentity;
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    /// Bytes, perhaps with a suffix.
+    Size,
+    Flag,
+    /// Counts from the data directory.
+    Path,
+}
+
+use Kind::{Flag, Path as Place, Size, Text};
+
+/// Options with their defaults; `None` where it depends on the version.
+const KNOWN: [(&str, Kind, Option<&str>); 15] = [
+    ("aria_encrypt_tables", Flag, Some("OFF")),
+    ("aria_log_dir_path", Place, Some("./")),
+    ("encrypt_binlog", Flag, Some("OFF")),
+    ("file_key_management_encryption_algorithm", Text, Some("aes_cbc")),
+    ("innodb_checksum_algorithm", Text, None),
+    ("innodb_data_file_path", Text, Some("ibdata1:12M:autoextend")),
+    ("innodb_data_home_dir", Place, Some("./")),
+    ("innodb_encrypt_log", Flag, Some("OFF")),
+    ("innodb_encrypt_tables", Flag, Some("OFF")),
+    ("innodb_log_group_home_dir", Place, Some("./")),
+    ("innodb_page_size", Size, Some("16384")),
+    ("innodb_undo_directory", Place, Some("./")),
+    ("innodb_undo_tablespaces", Text, None),
+    ("log_bin", Place, None),
+    ("lower_case_table_names", Text, Some("0")),
+];
+
+/// Plugins without which files cannot be read, and the variable that tells of each.
+const PLUGINS: [(&str, &str); 3] = [
+    ("file_key_management", "file_key_management_encryption_algorithm"),
+    ("hashicorp_key_management", "hashicorp_key_management_caching_enabled"),
+    ("aws_key_management", "aws_key_management_key_spec"),
+];
+
+/// Longest value that is shown.
+const LONGEST: usize = 1000;
+
+/// What the restored files need, by name; what the server's defaults are is among it.
+pub(super) fn needed(server: &ServerIdentity, places: &Places) -> BTreeMap<String, String> {
+    let mut needed = BTreeMap::new();
+    for (name, kind, _) in KNOWN {
+        let recorded = match name {
+            "log_bin" => server.options.get("log_bin_basename"),
+            _ => server.options.get(name),
+        };
+        let value = match (kind, recorded) {
+            // The names are whole paths, and those of the home directory would come before them.
+            (_, Some(value)) if name == "innodb_data_file_path" => Some(file_path(value, places)),
+            (Place, recorded) => {
+                place_of(name, recorded.map(|text| Path::new(text.as_str())), server, places)
+            }
+            (_, Some(value)) => Some(value.clone()),
+            (_, None) if name == "innodb_page_size" => server.innodb_page_size.map(|size| size.to_string()),
+            _ => None,
+        };
+        if let Some(value) = value.filter(|value| is_one_line(value)) {
+            needed.insert(name.to_owned(), value);
+        }
+    }
+    let mut plugins: Vec<String> = PLUGINS
+        .iter()
+        .filter(|(_, variable)| server.options.contains_key(*variable))
+        .map(|(plugin, _)| (*plugin).to_owned())
+        .collect();
+    let provider = server.options.get("innodb_compression_algorithm").map(|name| name.to_ascii_lowercase());
+    if let Some(name @ ("lz4" | "lzo" | "lzma" | "bzip2" | "snappy")) = provider.as_deref()
+        && Version::read(server.version.as_deref().unwrap_or("")) >= Version::read("10.7")
+    {
+        plugins.push(format!("provider_{name}"));
+    }
+    if !plugins.is_empty() {
+        needed.insert(PLUGIN_LOAD.into(), plugins.join(";"));
+    }
+    needed
+}
+
+const PLUGIN_LOAD: &str = "plugin_load_add";
+
+/// A directory of the server, or the base name of its binary logs, as it is here; none where nothing was restored there.
+fn place_of(name: &str, recorded: Option<&Path>, server: &ServerIdentity, places: &Places) -> Option<String> {
+    let whole = |path: &String| path.split(';').any(|file| file.trim().starts_with('/'));
+    if name == "innodb_data_home_dir" && server.options.get("innodb_data_file_path").is_some_and(whole) {
+        return Some(String::new());
+    }
+    let external = places.external().find(|(variable, ..)| *variable == name).map(|(.., here)| here);
+    let here: PathBuf = match (external, recorded) {
+        (Some(here), Some(base)) if name == "log_bin" => here.join(base.file_name()?),
+        (Some(here), _) => here.to_path_buf(),
+        (None, Some(recorded)) if recorded.is_relative() => recorded.to_path_buf(),
+        // A name alone counts from the data directory, wherever that is.
+        (None, Some(recorded)) => match recorded.strip_prefix(&server.datadir).ok()? {
+            below if below.as_os_str().is_empty() => "./".into(),
+            below => below.to_path_buf(),
+        },
+        (None, None) => return None,
+    };
+    here.to_str().map(str::to_owned)
+}
+
+/// `innodb_data_file_path` with whole paths as they are here.
+fn file_path(value: &str, places: &Places) -> String {
+    let moved = |file: &str| {
+        let (name, rest) = file.split_once(':').unwrap_or((file, ""));
+        let here = places.translate("innodb_data_home_dir", Path::new(name.trim()));
+        let here = here.filter(|_| name.trim().starts_with('/'));
+        here.map_or_else(|| file.to_owned(), |here| format!("{}:{rest}", here.display()))
+    };
+    value.split(';').map(moved).collect::<Vec<_>>().join(";")
+}
+
+fn is_one_line(value: &str) -> bool {
+    value.len() <= LONGEST && !value.chars().any(char::is_control)
+}
+
+/// The lines that a server with these options, on this data directory, does not have.
+pub fn missing(
+    needed: &BTreeMap<String, String>,
+    datadir: &Path,
+    version: Option<&str>,
+    server: &ServerOptions,
+) -> Vec<String> {
+    let version = Version::read(version.unwrap_or(""));
+    let mut lines = Vec::new();
+    for (name, value) in needed {
+        if name == PLUGIN_LOAD {
+            lines.extend(plugins(value, server));
+            continue;
+        }
+        let Some((_, kind, default)) = KNOWN.iter().find(|(known, ..)| known == name) else { continue };
+        let default = default.or_else(|| default_of(name, version));
+        let same = |other: &str| is_same(*kind, value, other, datadir);
+        let is_set = match (server.lookup(name), default) {
+            (Some(Given::Value(set)), _) => same(set),
+            // `log_bin` alone has a name that is not known here.
+            (Some(Given::Bare), _) => name == "log_bin" || same("ON"),
+            (Some(Given::Off), _) => same("OFF"),
+            (None, Some(default)) => same(default),
+            (None, None) => name != "log_bin",
+        };
+        if !is_set {
+            lines.push(format!("{name} = {value}"));
+        }
+    }
+    lines
+}
+
+/// One line for each plugin that nobody loads.
+fn plugins(needed: &str, server: &ServerOptions) -> Vec<String> {
+    let loaded = |plugin: &&str| {
+        ["plugin_load_add", "plugin_load"]
+            .iter()
+            .filter_map(|name| server.get(name))
+            .any(|value| value.contains(plugin))
+    };
+    needed
+        .split(';')
+        .filter(|plugin| !loaded(plugin))
+        .map(|plugin| format!("{PLUGIN_LOAD} = {plugin}"))
+        .collect()
+}
+
+/// Defaults that have changed (`sql/sys_vars.cc`, `storage/innobase/handler/ha_innodb.cc`).
+fn default_of(name: &str, version: Option<Version>) -> Option<&'static str> {
+    let since = |text| version?.ge(&Version::read(text)?).then_some(());
+    match name {
+        "innodb_checksum_algorithm" if since("10.5").is_some() => Some("full_crc32"),
+        "innodb_checksum_algorithm" => version.map(|_| "crc32"),
+        "innodb_undo_tablespaces" if since("11.0").is_some() => Some("3"),
+        "innodb_undo_tablespaces" => version.map(|_| "0"),
+        _ => None,
+    }
+}
+
+fn is_same(kind: Kind, one: &str, other: &str, datadir: &Path) -> bool {
+    match kind {
+        Text => one.trim().eq_ignore_ascii_case(other.trim()),
+        Size => bytes(one) == bytes(other),
+        Flag => flag(one) == flag(other),
+        Place => place(one, datadir) == place(other, datadir),
+    }
+}
+
+fn place(text: &str, datadir: &Path) -> PathBuf {
+    let whole: PathBuf = datadir.join(text).components().collect();
+    std::fs::canonicalize(&whole).unwrap_or(whole)
+}
+
+fn flag(text: &str) -> String {
+    match text.trim().to_ascii_uppercase().as_str() {
+        "1" | "TRUE" | "YES" => "ON".into(),
+        "0" | "FALSE" | "NO" | "" => "OFF".into(),
+        other => other.to_owned(),
+    }
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let factor = match text.chars().last()? {
+        'k' => 1 << 10,
+        'm' => 1 << 20,
+        _ => 1,
+    };
+    text.trim_end_matches(['k', 'm']).parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OptionFiles;
+
+    fn needs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn lines(needed: &[(&str, &str)], options: &[(&str, Option<&str>)]) -> Vec<String> {
+        let word = |(name, value): &(&str, Option<&str>)| match value {
+            Some(value) => format!("--{name}={value}"),
+            None => format!("--{name}"),
+        };
+        let args: Vec<String> = options.iter().map(word).collect();
+        let server = ServerOptions::from(&OptionFiles::default(), &args, Some("10.11.6-MariaDB"));
+        missing(&needs(needed), Path::new("/new"), Some("10.11.6-MariaDB"), &server)
+    }
+
+    #[test]
+    fn defaults_and_what_is_set_alike_are_not_asked_for() {
+        let defaults = [
+            ("innodb_page_size", "16384"),
+            ("innodb_data_file_path", "ibdata1:12M:autoextend"),
+            ("innodb_undo_directory", "./"),
+            ("aria_log_dir_path", "/new/"),
+            ("innodb_undo_tablespaces", "0"),
+            ("innodb_checksum_algorithm", "FULL_CRC32"),
+            ("lower_case_table_names", "0"),
+            ("innodb_encrypt_tables", "OFF"),
+        ];
+        assert_eq!(lines(&defaults, &[]), Vec::<String>::new());
+        let set = [
+            ("innodb-page-size", Some("4k")),
+            ("innodb_encrypt_log", None),
+            ("loose-innodb_undo_tablespaces", Some("2")),
+            ("log-bin", None),
+        ];
+        let needed = [
+            ("innodb_page_size", "4096"),
+            ("innodb_encrypt_log", "ON"),
+            ("innodb_undo_tablespaces", "2"),
+            ("log_bin", "mysql-bin"),
+        ];
+        assert_eq!(lines(&needed, &set), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_differs_is_a_line_also_where_it_is_the_default() {
+        let needed = [
+            ("innodb_page_size", "16384"),
+            ("innodb_undo_directory", "/far/undo"),
+            ("innodb_undo_tablespaces", "3"),
+            ("log_bin", "mysql-bin"),
+            ("lower_case_table_names", "1"),
+            ("plugin_load_add", "file_key_management;provider_lz4"),
+        ];
+        let set = [
+            ("innodb_page_size", Some("4k")),
+            ("innodb_undo_directory", Some("undo")),
+            ("plugin_load_add", Some("provider_lz4")),
+        ];
+        assert_eq!(
+            lines(&needed, &set),
+            [
+                "innodb_page_size = 16384",
+                "innodb_undo_directory = /far/undo",
+                "innodb_undo_tablespaces = 3",
+                "log_bin = mysql-bin",
+                "lower_case_table_names = 1",
+                "plugin_load_add = file_key_management"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_recorded_is_what_is_read() {
+        let read: Vec<&str> = KNOWN
+            .iter()
+            .map(|(name, ..)| if *name == "log_bin" { "log_bin_basename" } else { name })
+            .chain(PLUGINS.iter().map(|(_, variable)| *variable))
+            .chain(["innodb_compression_algorithm"])
+            .collect();
+        for name in ServerIdentity::OPTIONS {
+            assert!(read.contains(&name), "{name} is recorded and never read");
+        }
+        for name in read {
+            assert!(ServerIdentity::OPTIONS.contains(&name), "{name} is read and never recorded");
+        }
+    }
+}
