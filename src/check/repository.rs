@@ -1,6 +1,7 @@
 //! Whether the donor program could store a backup: tried, as the server's user.
 
 use std::fs::{self, DirBuilder, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -102,7 +103,8 @@ fn refused(place: &Path, error: &io::Error) -> State {
 
 /// A name that no listing of the repository shows.
 fn trial(folder: &Path) -> PathBuf {
-    folder.join(format!(".check.{}.tmp", std::process::id()))
+    // In a container process ids come again, and with them what a check that was killed has left.
+    folder.join(format!(".check.{}.{}.tmp", std::process::id(), RandomState::new().build_hasher().finish()))
 }
 
 fn try_file(folder: &Path) -> io::Result<()> {

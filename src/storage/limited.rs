@@ -53,6 +53,10 @@ impl Storage for Limited {
         Ok(Box::new(LimitedReader::new(self.inner.open(name)?, Arc::clone(&self.limiter))))
     }
 
+    fn size(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        self.inner.size(name)
+    }
+
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
         Ok(self.writer(self.inner.create(name)?))
     }

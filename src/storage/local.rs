@@ -1,6 +1,6 @@
 //! A repository in a directory.
 //!
-//! An object is written as `.<name>.<pid>.<n>.tmp` beside its place, then: fsync of the file, rename,
+//! An object is written as `.<name>.<pid>.<random>.tmp` beside its place, then: fsync of the file, rename,
 //! fsync of the folder. A crash before the rename leaves a hidden temporary file, which no listing
 //! shows; after it the object is whole. Folders are made durable the same way, from the root down.
 
@@ -10,8 +10,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use nix::errno::Errno;
 
-use super::local_writer::{LocalWriter, sync_folder};
+use super::local_writer::{LocalWriter, named_by, sync_folder};
 use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 
 /// Backups hold everything that the server knows: nobody but owner and group reads them.
@@ -100,7 +101,7 @@ impl Storage for LocalStorage {
         Ok(entries(&self.path(folder))?
             .into_iter()
             .filter(|(_, data)| data.is_file())
-            .map(|(name, data)| ObjectInfo { name, bytes: data.len() })
+            .map(|(name, data)| ObjectInfo { name, bytes: data.len(), modified: time_of(&data) })
             .collect())
     }
 
@@ -109,6 +110,17 @@ impl Storage for LocalStorage {
         let file = File::open(&path)
             .map_err(|cause| StorageError::new("open", path.display().to_string(), cause))?;
         Ok(Box::new(file))
+    }
+
+    fn size(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        let path = self.path(name);
+        let fail = |cause| StorageError::new("read", path.display().to_string(), cause);
+        let data = fs::metadata(&path).map_err(fail)?;
+        if data.is_dir() {
+            return Err(fail(Errno::EISDIR.into()));
+        }
+        // To open a pipe would wait for somebody who writes into it.
+        Ok(data.is_file().then_some(data.len()))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
@@ -142,7 +154,7 @@ impl Storage for LocalStorage {
     fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
         let mut found = Vec::new();
         for (name, data) in all_entries(&self.path(folder))? {
-            if data.is_file() && is_temporary(&name) {
+            if data.is_file() && named_by(&name).is_some() {
                 found.push(Unfinished { name, upload: None, bytes: data.len(), modified: modified(&data) });
             }
         }
@@ -162,19 +174,14 @@ impl Storage for LocalStorage {
     }
 }
 
-/// When a file was last written. A time that cannot be told is the latest there is: nothing is removed for it.
-fn modified(data: &fs::Metadata) -> Timestamp {
-    data.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::MAX)
+/// When a file was last written, where that can be told.
+fn time_of(data: &fs::Metadata) -> Option<Timestamp> {
+    data.modified().ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
-/// Whether this is one of our names for what is not committed: `.<name>.<pid>.<n>.tmp`.
-fn is_temporary(name: &str) -> bool {
-    let is_number = |part: Option<&str>| {
-        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let Some(inner) = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")) else { return false };
-    let mut parts = inner.rsplitn(3, '.');
-    is_number(parts.next()) && is_number(parts.next()) && parts.next().is_some_and(|name| !name.is_empty())
+/// The same. A time that cannot be told is the latest there is: nothing is removed for it.
+fn modified(data: &fs::Metadata) -> Timestamp {
+    time_of(data).unwrap_or(Timestamp::MAX)
 }
 
 /// Names and kinds in a folder, without hidden ones (ours are temporary), sorted.
@@ -232,7 +239,8 @@ mod tests {
         assert_eq!(hidden(&folder.path().join("a/c/id")), 0);
         storage.put("c/id/x", b"whole").unwrap();
         storage.put("c/id/x", b"again").unwrap();
-        assert_eq!(storage.objects("c/id").unwrap(), [ObjectInfo { name: "x".into(), bytes: 5 }]);
+        let found = storage.objects("c/id").unwrap();
+        assert_eq!((found.len(), found[0].name.as_str(), found[0].bytes), (1, "x", 5));
         assert_eq!(storage.read_small("c/id/x", 5).unwrap(), b"again");
         assert!(storage.read_small("c/id/x", 4).unwrap_err().to_string().contains("larger than 4"));
         let mode = fs::metadata(folder.path().join("a/c/id/x")).unwrap().permissions().mode();

@@ -1,15 +1,32 @@
 //! One file that appears whole or not at all: temporary name, fsync, rename, fsync of the folder.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{ObjectWriter, StorageError};
 
-/// Tells apart the temporary files of one process.
-static SERIAL: AtomicU64 = AtomicU64::new(0);
+/// Names that are tried before a folder is taken to be odd.
+const TRIES: usize = 8;
+
+/// A hidden name for what will be `name`: `.<name>.<pid>.<random>.tmp`. The process id is for people. In containers it is
+/// that of many processes, one after the other and at once, so what tells names apart is the random number.
+pub(super) fn temporary_name(name: &str) -> String {
+    // The keys of a new state are the system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    format!(".{name}.{}.{random}.tmp", std::process::id())
+}
+
+/// The name that a temporary file would have got; none for a file that is none of ours.
+pub(super) fn named_by(temporary: &str) -> Option<&str> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let inner = temporary.strip_prefix('.')?.strip_suffix(".tmp")?;
+    let (rest, random) = inner.rsplit_once('.')?;
+    let (name, pid) = rest.rsplit_once('.')?;
+    (is_number(random) && is_number(pid) && !name.is_empty()).then_some(name)
+}
 
 /// A file under its temporary name; dropped without commit it is removed.
 pub(super) struct LocalWriter {
@@ -29,14 +46,18 @@ impl LocalWriter {
             None => Path::new("/"),
         };
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(format!(".{file_name}.{}.{serial}.tmp", std::process::id()));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)
-            .map_err(|cause| StorageError::new("create", temporary.display().to_string(), cause))?;
+        let mut tries = 0;
+        let (file, temporary) = loop {
+            tries += 1;
+            let temporary = folder.join(temporary_name(&file_name));
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary) {
+                Ok(file) => break (file, temporary),
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && tries < TRIES => {}
+                Err(cause) => {
+                    return Err(StorageError::new("create", temporary.display().to_string(), cause));
+                }
+            }
+        };
         Ok(Self { file, folder: folder.to_owned(), temporary: Some(temporary), path: path.to_owned() })
     }
 }

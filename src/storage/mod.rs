@@ -12,7 +12,7 @@ mod replace;
 mod s3;
 mod watched;
 
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -52,6 +52,8 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its size.
     pub bytes: u64,
+    /// When it was written, by the clock of the storage; none where that is not known.
+    pub modified: Option<Timestamp>,
 }
 
 /// What a writer has begun and not committed; nobody need be at work on it any more.
@@ -111,6 +113,14 @@ pub trait Storage: Send + Sync {
 
     /// Opens an object.
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError>;
+
+    /// The size of an object that need not be in any list yet; none where its name is that of something else.
+    fn size(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        let failed = |cause| StorageError::new("read", format!("{}/{name}", self.location()), cause);
+        let mut object = self.open(name)?;
+        object.read(&mut [0; 1]).map_err(failed)?;
+        object.seek(SeekFrom::End(0)).map(Some).map_err(failed)
+    }
 
     /// Starts an object in a folder that is there ([`Storage::claim`]): one that has vanished under a backup
     /// is not made anew, or a manifest might stand in it alone.

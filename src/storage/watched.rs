@@ -135,6 +135,11 @@ impl Storage for Watched {
         self.inner.open(name)
     }
 
+    fn size(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        let _begun = self.activity.begin("look at", &self.place(name));
+        self.inner.size(name)
+    }
+
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
         self.writer(name, || self.inner.create(name))
     }

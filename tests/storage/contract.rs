@@ -4,6 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use wsrep_sst_backup::storage::{ObjectInfo, Storage, Unfinished};
 
 /// Bytes that no compression and no page of zeros hides.
@@ -39,7 +40,7 @@ pub fn content(storage: &dyn Storage, name: &str) -> Vec<u8> {
 }
 
 fn infos(storage: &dyn Storage, folder: &str) -> Vec<(String, u64)> {
-    let info = |ObjectInfo { name, bytes }| (name, bytes);
+    let info = |ObjectInfo { name, bytes, .. }| (name, bytes);
     storage.objects(folder).unwrap().into_iter().map(info).collect()
 }
 
@@ -49,6 +50,7 @@ pub fn holds_alone(storage: &dyn Storage) {
     a_folder_is_claimed_once(storage);
     an_object_appears_at_its_commit(storage);
     an_object_is_replaced_in_one_step(storage);
+    a_list_tells_when_objects_were_written(storage);
     large_objects_come_back_as_they_were(storage);
     any_part_of_an_object_can_be_read(storage);
     a_large_object_that_is_dropped_was_never_there(storage);
@@ -157,6 +159,25 @@ fn an_object_is_replaced_in_one_step(storage: &dyn Storage) {
     storage.remove("c/one/x.json").unwrap();
     assert!(storage.open("c/one/x.json").err().unwrap().is_not_found());
     assert_eq!(infos(storage, "c/one"), [("empty".into(), 0)]);
+}
+
+/// Listed objects tell when they were written, by the storage's clock, which here is that of this machine. One that is
+/// replaced is written anew.
+fn a_list_tells_when_objects_were_written(storage: &dyn Storage) {
+    let second = SignedDuration::from_secs(2);
+    let begun = Timestamp::now() - second;
+    let written = || {
+        let found = storage.objects("c/one").unwrap().into_iter().find(|object| object.name == "timed");
+        found.unwrap().modified.unwrap()
+    };
+    storage.put("c/one/timed", b"one").unwrap();
+    let first = written();
+    assert!(first >= begun && first <= Timestamp::now() + second, "{begun} {first}");
+    storage.put("c/one/timed", b"two").unwrap();
+    assert!(written() >= first);
+    assert_eq!(storage.size("c/one/timed").unwrap(), Some(3));
+    storage.remove("c/one/timed").unwrap();
+    assert!(storage.size("c/one/timed").unwrap_err().is_not_found());
 }
 
 /// Sizes around those of the first parts of an upload.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, ErrorKind, Write};
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use wsrep_sst_backup::storage::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError};
 
 #[derive(Default)]
 struct State {
     folders: BTreeSet<String>,
-    objects: BTreeMap<String, Vec<u8>>,
+    objects: BTreeMap<String, (Vec<u8>, Timestamp)>,
 }
 
 /// Folders and objects, shared by its clones.
@@ -47,15 +48,16 @@ impl Storage for Memory {
     }
 
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-        let info = |(name, content): (&String, &Vec<u8>)| {
+        let info = |(name, (content, modified)): (&String, &(Vec<u8>, Timestamp))| {
             let name = below(name, folder).filter(|name| !name.contains('/'))?;
-            Some(ObjectInfo { name: name.to_owned(), bytes: content.len() as u64 })
+            let (bytes, modified) = (content.len() as u64, Some(*modified));
+            Some(ObjectInfo { name: name.to_owned(), bytes, modified })
         };
         Ok(self.state(|state| state.objects.iter().filter_map(info).collect()))
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
-        let content = self.state(|state| state.objects.get(name).cloned());
+        let content = self.state(|state| state.objects.get(name).map(|(content, _)| content.clone()));
         let content = content.ok_or_else(|| StorageError::new("open", name, ErrorKind::NotFound.into()))?;
         Ok(Box::new(Cursor::new(content)))
     }
@@ -107,7 +109,7 @@ impl Write for Writer {
 impl ObjectWriter for Writer {
     fn commit(self: Box<Self>) -> Result<(), StorageError> {
         let Self { storage, name, content } = *self;
-        storage.state(|state| state.objects.insert(name, content));
+        storage.state(|state| state.objects.insert(name, (content, Timestamp::now())));
         Ok(())
     }
 }

@@ -176,7 +176,8 @@ impl Storage for S3Storage {
             // A folder that a console has made is an object with the name of the folder itself.
             let name = object.location.filename().filter(|_| object.location != place);
             if let Some(name) = name.filter(|name| !name.starts_with('.')) {
-                objects.push(ObjectInfo { name: name.to_owned(), bytes: object.size });
+                let modified = Timestamp::from_millisecond(object.last_modified.timestamp_millis()).ok();
+                objects.push(ObjectInfo { name: name.to_owned(), bytes: object.size, modified });
             }
         }
         objects.sort_by(|a, b| a.name.cmp(&b.name));

@@ -105,7 +105,11 @@ impl Storage for Memory {
         Ok(self
             .objects
             .iter()
-            .map(|(name, content)| ObjectInfo { name: name.clone(), bytes: content.len() as u64 })
+            .map(|(name, content)| ObjectInfo {
+                name: name.clone(),
+                bytes: content.len() as u64,
+                modified: None,
+            })
             .collect())
     }
 
