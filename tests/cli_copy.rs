@@ -344,3 +344,28 @@ fn a_restored_copy_has_the_files_of_the_server() {
         .unwrap();
     assert!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
 }
+
+#[test]
+fn what_the_other_repository_has_pruned_does_not_come_back_every_night() {
+    let ids = [3, 2, 1].map(ago);
+    let two = Two::new(&ids);
+    two.copy("--all").run().done();
+    cli("prune --keep-last 1").on(&two.there()).run().done();
+    assert_eq!(two.copied(), ids[2..]);
+    // One that was never there comes, whatever its age.
+    let old = ago(9);
+    Forge::new(&old).write(&two.here());
+    let night = two.copy("--all").run();
+    let ending = night.done().lines().last().unwrap();
+    assert!(ending.contains("2 pruned there before (--with-pruned copies them again)"), "{}", night.stdout);
+    assert_eq!(two.copied(), [old.clone(), ids[2].clone()]);
+    let rows = two.copy("--all --json").run().json();
+    let outcomes: Vec<&str> =
+        rows["backups"].as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["already_there", "pruned_there", "pruned_there", "already_there"]);
+    // Who asks for it gets it: one by its name, or all of them.
+    two.copy(&ids[1]).run().done();
+    two.copy("--all --with-pruned").run().done();
+    assert_eq!(two.copied(), [&[old], &ids[..]].concat());
+    assert_eq!(two.copy("latest --with-pruned").run().status, Some(2));
+}

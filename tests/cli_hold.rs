@@ -133,7 +133,7 @@ fn a_hold_is_replaced_by_a_newer_one_and_needs_no_note() {
     assert!(json["backups"][0]["hold"]["error"].is_string(), "{json}");
     cli("release latest").on(folder.path()).run().done();
     let left: Vec<_> = fs::read_dir(folder.path().join("c").join(ID)).unwrap().flatten().collect();
-    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left.len(), 3, "{left:?}");
 }
 
 #[test]

@@ -33,10 +33,11 @@ fn repository(ids: &[String]) -> tempfile::TempDir {
     folder
 }
 
-/// Every file in it was written two days ago.
+/// Every file in it was written two days ago, but for the manifest, whose time is to be no earlier than it says.
 fn grow_old(folder: &Path) {
     let time = SystemTime::now() - Duration::from_secs(49 * 3600);
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    for entry in fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.file_name() != "manifest.json")
+    {
         File::open(entry.path()).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
     }
 }
@@ -391,35 +392,80 @@ fn a_reader_whose_backup_is_removed_says_that_and_nothing_of_damage() {
     for line in ["verify", "restore --to"] {
         // Without its manifest, and with it.
         for is_removed in [true, false] {
-            let folder = repository(&[ago(0)]);
-            let id = &folders(folder.path())[0];
+            let folder = open_folder();
+            let id = &ago(0);
+            let mut state = 7_u64;
+            let noise = (0..3 << 20).map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                u8::try_from(state >> 56).unwrap()
+            });
+            let noise: Vec<u8> = noise.collect();
+            Forge::new(id).file("db/large.MYD", noise).write(folder.path());
             let backup = folder.path().join("c").join(id);
-            // A reader waits here, in the middle of its work.
             let archive = backup.join("backup.tar.zst");
-            fs::remove_file(&archive).unwrap();
-            assert!(Command::new("mkfifo").arg(&archive).status().unwrap().success());
             let target = folder.path().join("target");
             let mut reader = cli(line);
             if line.starts_with("restore") {
                 reader = reader.arg(&target);
             }
-            let reader = reader.arg(id).on(folder.path()).start();
-            let mut writer = fs::OpenOptions::new().write(true).open(&archive).unwrap();
+            // It would take seconds; in the middle of it the archive ends.
+            let mut reader = reader.arg("--limit-rate").arg("256K").arg(id).on(folder.path()).start();
+            let open = format!("/proc/{}/fd", reader.pid());
+            reader.wait_for("look at the archive", || {
+                let open = fs::read_dir(&open).into_iter().flatten().flatten();
+                open.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| file == archive)
+            });
             if is_removed {
                 fs::remove_file(backup.join("manifest.json")).unwrap();
             }
-            fs::remove_file(&archive).unwrap();
-            std::io::Write::write_all(&mut writer, b"x").unwrap();
-            drop(writer);
+            File::options().write(true).open(&archive).unwrap().set_len(100).unwrap();
             let answer = reader.finish();
             if is_removed {
                 answer.fails_with(3, &format!("backup '{id}' was removed while it was read"));
             } else {
                 assert_eq!(answer.status, Some(4), "{answer:?}");
                 let told = format!("{}{}", answer.stdout, answer.stderr);
-                assert!(told.contains("backup.tar.zst: it is not a file"), "{told}");
+                assert!(told.contains("the archive ends at byte "), "{told}");
             }
             assert!(!target.exists());
         }
     }
+}
+
+#[test]
+fn a_damaged_newest_backup_costs_no_other_one() {
+    let ids: Vec<String> = [3, 2, 1, 0].map(ago).into();
+    let folder = repository(&ids);
+    let c = folder.path().join("c");
+    // The newest is known to be damaged, and the one before has lost its archive.
+    let archive = c.join(&ids[3]).join("backup.tar.zst");
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x55;
+    fs::write(&archive, bytes).unwrap();
+    assert_eq!(cli("verify").arg(&ids[3]).on(folder.path()).run().status, Some(4));
+    fs::remove_file(c.join(&ids[2]).join("backup.tar.zst")).unwrap();
+    let plan = cli("prune --keep-last 1").on(folder.path()).run();
+    let table = plan.done();
+    for (id, action, reason) in [
+        (&ids[0], "remove", "not among the last 1"),
+        (&ids[1], "keep", "the newest; keep-last: number 1"),
+        (&ids[2], "keep", "DAMAGED: backup.tar.zst: it is missing; no other goes because of it"),
+        (&ids[3], "keep", "of 'verify' on 20"),
+    ] {
+        let line = line(table, id);
+        assert!(line.starts_with(action) && line.contains(reason), "{id} {reason}: {line}");
+    }
+    assert_eq!(folders(folder.path()), ids[1..]);
+    let list = cli("list").on(folder.path()).run();
+    assert!(list.done().contains("  DAMAGED: backup.tar.zst: it is missing\n"), "{}", list.stdout);
+    let target = folder.path().join("target");
+    let refused = cli("restore latest").on(folder.path()).to(&target).run();
+    refused.fails_with(4, &format!("the newest that can be relied on is '{}'", ids[1]));
+    assert!(!target.exists());
+    // With a new one that is whole they are history.
+    let new = Timestamp::now().strftime("%Y%m%dT%H%M%SZ_n2").to_string();
+    Forge::new(&new).write(folder.path());
+    cli("prune --keep-last 1").on(folder.path()).run().done();
+    assert_eq!(folders(folder.path()), [new]);
 }

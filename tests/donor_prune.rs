@@ -24,7 +24,6 @@ fn server(days: &[i64], settings: &str) -> (ScriptedMysqld, Vec<String>) {
         let mut manifest = manifest(id);
         manifest["gtid"]["seqno"] = 1.into();
         put_manifest(&server.repository(), "scripted", &manifest);
-        put_object(&server.repository(), &format!("scripted/{id}/backup.tar.zst"), "an archive");
     }
     (server, ids)
 }

@@ -29,7 +29,7 @@ fn storage(repository: &Path) -> Arc<dyn Storage> {
 
 fn source(repository: &Path) -> Result<Source, CatalogError> {
     let storage = storage(repository);
-    let (cluster, manifest) = Selector::Latest.find(storage.as_ref(), None)?;
+    let (cluster, manifest) = Selector::Latest.find(storage.as_ref(), None, jiff::Timestamp::now())?;
     Ok(Source::new(storage, cluster, manifest))
 }
 

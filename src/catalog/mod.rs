@@ -19,20 +19,27 @@
 //! backup, exit status 3) and never speaks of damage. One that has everything open already may get to its end.
 
 mod attempt;
+mod doubt;
+mod evidence;
 mod hold;
 mod identity;
+mod pruned;
 mod select;
 mod source;
 mod verified;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
 pub use attempt::{Attempt, SILENCE, Standing};
+pub use doubt::{Doubt, Known, TOLERANCE, Taken, doubts, newest};
+pub use evidence::{Evidence, check_sizes};
 pub use hold::{HOLD, Held, hold, read_hold};
 pub use identity::{Contradiction, Identity};
+pub use pruned::{Pruned, add_pruned, read_pruned};
 pub use select::Selector;
 pub use source::{Damage, Source, SourceError};
 pub use verified::{VERIFY, Verified, read_verified, record_verified};
@@ -77,12 +84,30 @@ pub enum CatalogError {
     /// a silent loss of data.
     #[error("the newest backup cannot be used: {0}; to use an older one, name its ID")]
     Newest(Box<CatalogError>),
+    /// Something speaks against the newest backup, and nobody has said that it, or an older one, will do.
+    #[error("the newest backup {}{cure}", words(.id, .doubt))]
+    Doubtful {
+        /// The backup.
+        id: BackupId,
+        /// What.
+        doubt: Doubt,
+        /// What to do, in words that follow.
+        cure: String,
+    },
     /// Several clusters, none named.
     #[error("the repository holds backups of the clusters {0}: name one with --cluster")]
     AmbiguousCluster(String),
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// The newest backup and what speaks against it.
+fn words(id: &BackupId, doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Damaged(what) => format!("'{id}' is damaged: {what}"),
+        other => format!("cannot be told, because of '{id}': {other}"),
+    }
 }
 
 impl CatalogError {
@@ -105,6 +130,8 @@ pub struct Record {
     pub id: BackupId,
     /// Its manifest, or why it is none.
     pub manifest: Result<Manifest, CatalogError>,
+    /// What speaks for or against it.
+    pub evidence: Evidence,
 }
 
 /// Everything in a repository.
@@ -153,7 +180,7 @@ pub fn clusters(storage: &dyn Storage, cluster: Option<&str>) -> Result<Vec<Stri
 }
 
 impl Catalog {
-    /// Reads one manifest (or status) per backup. One that cannot be read does not hide the others: it is a
+    /// Reads one manifest (or status) per backup, and looks at what lies beside it. One that cannot be read does not hide the others: it is a
     /// record with its error.
     pub fn read(storage: &dyn Storage, cluster: Option<&str>) -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
@@ -165,7 +192,10 @@ impl Catalog {
                         let status = read_status(storage, &cluster, &id);
                         catalog.attempts.push(Attempt { cluster: cluster.clone(), id, status });
                     }
-                    manifest => catalog.records.push(Record { cluster: cluster.clone(), id, manifest }),
+                    manifest => {
+                        let evidence = Evidence::look(storage, &cluster, &id, manifest.as_ref().ok());
+                        catalog.records.push(Record { cluster: cluster.clone(), id, manifest, evidence });
+                    }
                 }
             }
         }
@@ -174,10 +204,27 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// The newest backup that can be restored.
-    pub fn newest(&self) -> Option<&Manifest> {
-        let usable = self.records.iter().filter_map(|record| record.manifest.as_ref().ok());
-        usable.max_by_key(|manifest| (manifest.frozen_at, &manifest.id))
+    /// For each record what speaks against it. Each cluster is looked at on its own.
+    pub fn doubts(&self, now: Timestamp) -> Vec<Option<Doubt>> {
+        let known: Vec<Known> = self.records.iter().map(Known::of).collect();
+        let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, record) in self.records.iter().enumerate() {
+            clusters.entry(&record.cluster).or_default().push(place);
+        }
+        let mut found = vec![None; known.len()];
+        for places in clusters.into_values() {
+            let of_one: Vec<&Known> = places.iter().map(|place| &known[*place]).collect();
+            for (place, doubt) in places.into_iter().zip(doubts(&of_one, now)) {
+                found[place] = doubt;
+            }
+        }
+        found
+    }
+
+    /// The newest backup that can be relied on: nothing speaks against it but that its objects cannot be looked at now.
+    pub fn newest(&self, now: Timestamp) -> Option<&Manifest> {
+        newest_of(&self.records, &self.doubts(now), |_| false)
+            .and_then(|place| self.records[place].manifest.as_ref().ok())
     }
 
     /// Everything of one cluster after the other, by the names of their folders.
@@ -191,6 +238,26 @@ impl Catalog {
         }
         clusters
     }
+}
+
+/// The place of the newest record that can be relied on, or that has no other doubt than one of these.
+fn newest_of(
+    records: &[Record],
+    doubts: &[Option<Doubt>],
+    is_passed: impl Fn(&Doubt) -> bool,
+) -> Option<usize> {
+    let is_sound = |doubt: &Option<Doubt>| {
+        doubt.as_ref().is_none_or(|doubt| matches!(doubt, Doubt::Unknown(_)) || is_passed(doubt))
+    };
+    let known: Vec<(usize, Known)> = records
+        .iter()
+        .zip(doubts)
+        .enumerate()
+        .filter(|(_, (_, doubt))| is_sound(doubt))
+        .map(|(place, (record, _))| (place, Known::of(record)))
+        .collect();
+    let sound = known.iter().filter_map(|(place, one)| Some((*place, &one.id, one.taken.as_ref().ok()?)));
+    newest(sound).map(|(place, _)| place)
 }
 
 /// The manifest of one backup.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Catalog, CatalogError, clusters, read_manifest};
+use super::{Catalog, CatalogError, Doubt, Record, clusters, read_manifest};
 use crate::model::{BackupId, Manifest, State, Status};
 use crate::storage::Storage;
 
@@ -23,16 +23,38 @@ pub enum Selector {
 }
 
 impl Selector {
-    /// The folder of the cluster and the manifest of the backup.
+    /// The folder of the cluster and the manifest of the backup. Where it is not named, and nobody can tell which one is
+    /// the newest, that is an error. It may be a damaged one.
     pub fn find(
         &self,
         storage: &dyn Storage,
         cluster: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(String, Manifest), CatalogError> {
+        self.choose(storage, cluster, now, false)
+    }
+
+    /// The same for somebody who relies on it: a newest one that is known to be damaged is an error, too.
+    pub fn find_intact(
+        &self,
+        storage: &dyn Storage,
+        cluster: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(String, Manifest), CatalogError> {
+        self.choose(storage, cluster, now, true)
+    }
+
+    fn choose(
+        &self,
+        storage: &dyn Storage,
+        cluster: Option<&str>,
+        now: Timestamp,
+        is_intact: bool,
     ) -> Result<(String, Manifest), CatalogError> {
         match self {
             Self::Id(id) => find_id(storage, cluster, id),
-            Self::Latest => newest(storage, cluster, None),
-            Self::At(time) => newest(storage, cluster, Some(*time)),
+            Self::Latest => newest(storage, cluster, Wanted { at: None, is_intact, now }),
+            Self::At(time) => newest(storage, cluster, Wanted { at: Some(*time), is_intact, now }),
         }
     }
 }
@@ -71,49 +93,96 @@ fn find_id(
     }))
 }
 
+/// What is asked for: the newest, and whether it may be known to be damaged.
+#[derive(Clone, Copy)]
+struct Wanted {
+    at: Option<Timestamp>,
+    is_intact: bool,
+    now: Timestamp,
+}
+
 fn newest(
     storage: &dyn Storage,
     cluster: Option<&str>,
-    at: Option<Timestamp>,
+    wanted: Wanted,
 ) -> Result<(String, Manifest), CatalogError> {
-    let mut with_backups = BTreeSet::new();
-    let mut newest: Option<(String, Manifest)> = None;
-    let mut unusable: Option<(BackupId, CatalogError)> = None;
-    for record in Catalog::read(storage, cluster)?.records {
-        with_backups.insert(record.cluster.clone());
-        match record.manifest {
-            Ok(manifest) if at.is_some_and(|time| manifest.frozen_at > time) => {}
-            Ok(manifest) => {
-                let order = |manifest: &Manifest| (manifest.frozen_at, manifest.id.clone());
-                if newest.as_ref().is_none_or(|(_, best)| order(best) < order(&manifest)) {
-                    newest = Some((record.cluster, manifest));
-                }
-            }
-            // Records are sorted: the last one counts. What began later cannot be from that time.
-            Err(error) if at.is_none_or(|time| began(&record.id) <= second(time)) => {
-                unusable = Some((record.id, error));
-            }
-            Err(_) => {}
-        }
+    let at = wanted.at;
+    let catalog = Catalog::read(storage, cluster)?;
+    let clusters: BTreeSet<&str> = catalog.records.iter().map(|record| record.cluster.as_str()).collect();
+    if clusters.len() > 1 {
+        return Err(ambiguous(clusters.into_iter()));
     }
-    if with_backups.len() > 1 {
-        return Err(ambiguous(with_backups.iter().map(String::as_str)));
+    let doubts = catalog.doubts(wanted.now);
+    // What began later cannot be from that time, whatever its manifest would say.
+    let in_time = |record: &Record| match &record.manifest {
+        Ok(manifest) => at.is_none_or(|time| manifest.frozen_at <= time),
+        Err(_) => at.is_none_or(|time| began(&record.id) <= second(time)),
+    };
+    let (records, doubts): (Vec<Record>, Vec<Option<Doubt>>) =
+        catalog.records.into_iter().zip(doubts).filter(|(record, _)| in_time(record)).unzip();
+    let best = super::newest_of(&records, &doubts, |doubt| doubt.is_damage() && !wanted.is_intact);
+    // Records are sorted: the last one counts.
+    let unusable = records.iter().rposition(|record| record.manifest.is_err());
+    if let Some(broken) = unusable
+        && best.is_none_or(|best| began(&records[broken].id) >= began(&records[best].id))
+    {
+        let doubted = records.iter().any(|record| record.manifest.is_ok());
+        return Err(match records.into_iter().nth(broken).map(|record| record.manifest) {
+            Some(Err(error)) if best.is_some() || doubted => CatalogError::Newest(Box::new(error)),
+            // Nothing older is there to be named.
+            Some(Err(error)) => error,
+            _ => nothing(storage, cluster, at),
+        });
     }
-    match (newest, unusable) {
-        (Some((_, best)), Some((id, error))) if began(&id) >= began(&best.id) => {
-            Err(CatalogError::Newest(Box::new(error)))
-        }
-        // Nothing older is there to be named.
-        (None, Some((_, error))) => Err(error),
-        (Some(best), _) => Ok(best),
-        (None, None) => {
-            let when = at.map_or_else(String::new, |time| format!(" taken at or before {time}"));
-            let place = place(storage, cluster);
-            Err(CatalogError::NotFound(format!(
-                "there is no complete backup{when}{place}; 'list' shows what there is"
-            )))
-        }
+    if let Some(error) = in_the_way(&records, &doubts, best, wanted) {
+        return Err(error);
     }
+    let found = best.and_then(|best| records.into_iter().nth(best));
+    match found.map(|Record { cluster, manifest, .. }| (cluster, manifest)) {
+        Some((cluster, Ok(manifest))) => Ok((cluster, manifest)),
+        _ => Err(nothing(storage, cluster, at)),
+    }
+}
+
+/// The error for a backup that may be newer than the best one, and that something speaks against: to fall back behind it
+/// without a word would be a silent loss of data.
+fn in_the_way(
+    records: &[Record],
+    doubts: &[Option<Doubt>],
+    best: Option<usize>,
+    wanted: Wanted,
+) -> Option<CatalogError> {
+    let order = |manifest: &Manifest| (manifest.frozen_at, manifest.id.clone());
+    let best = best.and_then(|best| records[best].manifest.as_ref().ok());
+    let may_be_newer = |manifest: &Manifest, doubt: &Doubt| {
+        best.is_none_or(|best| {
+            let is_further = manifest.gtid.uuid == best.gtid.uuid && manifest.gtid.seqno > best.gtid.seqno;
+            order(manifest) > order(best) || (is_further && matches!(doubt, Doubt::Contradicts(_)))
+        })
+    };
+    let counts = |doubt: &Doubt| doubt.is_of_time() || (doubt.is_damage() && wanted.is_intact);
+    let doubtful = records.iter().zip(doubts).filter_map(|(record, doubt)| {
+        let (manifest, doubt) =
+            (record.manifest.as_ref().ok()?, doubt.as_ref().filter(|doubt| counts(doubt))?);
+        may_be_newer(manifest, doubt).then_some((manifest, doubt))
+    });
+    let (manifest, doubt) = doubtful.max_by_key(|(manifest, _)| order(manifest))?;
+    let other = super::newest_of(records, doubts, |_| false);
+    let cure = match other.and_then(|other| records[other].manifest.as_ref().ok()) {
+        Some(other) => format!(
+            "; the newest that can be relied on is '{}', taken {}: name the ID of the one to use",
+            other.id,
+            other.frozen_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        None => "; there is no other that can be relied on: name its ID to use it all the same".into(),
+    };
+    Some(CatalogError::Doubtful { id: manifest.id.clone(), doubt: doubt.clone(), cure })
+}
+
+fn nothing(storage: &dyn Storage, cluster: Option<&str>, at: Option<Timestamp>) -> CatalogError {
+    let when = at.map_or_else(String::new, |time| format!(" taken at or before {time}"));
+    let place = place(storage, cluster);
+    CatalogError::NotFound(format!("there is no complete backup{when}{place}; 'list' shows what there is"))
 }
 
 /// The second in which a backup began, in the form that sorts by time.

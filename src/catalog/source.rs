@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{CatalogError, MANIFEST, STATUS, object_name, read_manifest};
+use super::{CatalogError, MANIFEST, STATUS, check_sizes, object_name, read_manifest};
 use crate::archive::{Index, IndexError, ReaderOptions};
 use crate::model::{Manifest, MemberKind};
 use crate::seal::{self, Identities};
@@ -180,32 +180,7 @@ impl Source {
 
     /// Whether archive and index are there in the sizes that the manifest says.
     pub fn check_sizes(&self) -> Result<Vec<Damage>, StorageError> {
-        let objects = self.storage.objects(&format!("{}/{}", self.cluster, self.manifest.id))?;
-        let (archive, index) = (&self.manifest.archive, &self.manifest.index);
-        let mut damage = Vec::new();
-        for (name, bytes) in [(&archive.name, archive.bytes), (&index.name, index.bytes)] {
-            let what = match objects.iter().find(|object| object.name == *name) {
-                None => self.why_unlisted(name)?,
-                Some(found) if found.bytes != bytes => {
-                    format!("it has {} bytes, the manifest says {bytes}", found.bytes)
-                }
-                Some(_) => continue,
-            };
-            damage.push(Damage { object: name.clone(), what });
-        }
-        Ok(damage)
-    }
-
-    /// An object that is not listed is missing, unless the storage has an error for it.
-    fn why_unlisted(&self, name: &str) -> Result<String, StorageError> {
-        match self.open_object(name) {
-            Err(error) if error.is_not_found() => Ok("it is missing".into()),
-            Err(error) => Err(error),
-            Ok(mut object) => match object.read(&mut [0; 1]) {
-                Err(cause) => Err(self.read_failed(name, cause)),
-                Ok(_) => Ok("it is not a file".into()),
-            },
-        }
+        check_sizes(self.storage.as_ref(), &self.cluster, &self.manifest)
     }
 
     /// The index, which must be the one that the manifest names and tell the same story.

@@ -37,10 +37,8 @@ impl Verified {
             Self::By(Verification { outcome: Outcome::Intact, verified, .. }) => {
                 format!("verified {}", verified.strftime("%Y-%m-%d"))
             }
-            Self::By(Verification { outcome: Outcome::Damaged, verified, findings, command, .. }) => {
-                let findings =
-                    if *findings == 1 { "1 finding".into() } else { format!("{findings} findings") };
-                format!("DAMAGED: {findings} of '{command}' on {}", verified.strftime("%Y-%m-%d"))
+            Self::By(found @ Verification { outcome: Outcome::Damaged, .. }) => {
+                format!("DAMAGED: {}", found.damage())
             }
             Self::Unreadable { error } => format!("its {VERIFY} cannot be read: {error}"),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::finding::Finding;
-use crate::catalog::{Attempt, Catalog, CatalogError, Record};
+use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Record};
 use crate::model::{BackupId, Manifest, State};
 use crate::ui::{duration_ms, grouped};
 
@@ -15,6 +15,8 @@ const TOPIC: &str = "backups";
 const USUAL_AGE: Duration = Duration::from_secs(36 * 3600);
 /// A program that runs writes its status every two seconds.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Backups in doubt that are told of one by one.
+const MOST_DOUBTS: usize = 5;
 
 /// Time since a moment; none for one in the future.
 pub(super) fn age(since: Timestamp, now: Timestamp) -> Duration {
@@ -44,7 +46,7 @@ pub(super) struct Terms<'a> {
 /// What is to be told.
 pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
     let Terms { location, now, .. } = *terms;
-    let newest = catalog.newest();
+    let newest = catalog.newest(now);
     let denied = catalog.records.iter().filter(|record| is_denied(record)).count();
     let mut findings = Vec::new();
     if denied > 0 {
@@ -54,7 +56,7 @@ pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
     match newest {
         Some(manifest) => findings.push(by_age(manifest, terms)),
         None if denied > 0 => {}
-        None => findings.push(nothing(terms)),
+        None => findings.push(nothing(catalog, terms)),
     }
     if let Some(manifest) = newest.filter(|manifest| manifest.lost_pages() > 0) {
         let (pages, how) = (grouped(manifest.lost_pages()), manifest.lost_in_a_word());
@@ -68,6 +70,7 @@ pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
         );
         findings.push(Finding::error(TOPIC, text, cure));
     }
+    findings.extend(doubtful(catalog, newest, terms));
     findings.extend(unusable(&catalog.records, newest.map(|manifest| &manifest.id), location));
     findings.extend(attempts(&catalog.attempts, newest.map(|manifest| &manifest.id), location, now));
     findings
@@ -88,9 +91,11 @@ pub(super) fn unreadable(text: String, terms: &Terms<'_>) -> Finding {
     }
 }
 
-fn nothing(terms: &Terms<'_>) -> Finding {
+fn nothing(catalog: &Catalog, terms: &Terms<'_>) -> Finding {
     let of = terms.cluster.map_or_else(String::new, |name| format!(" of cluster '{name}'"));
-    let text = format!("there is no backup{of} in {}", terms.location);
+    let is_any = catalog.records.iter().any(|record| record.manifest.is_ok());
+    let which = if is_any { " that can be relied on" } else { "" };
+    let text = format!("there is no backup{of}{which} in {}", terms.location);
     if terms.max_age.is_some() {
         Finding::error(TOPIC, text, terms.command)
     } else {
@@ -113,6 +118,49 @@ fn by_age(manifest: &Manifest, terms: &Terms<'_>) -> Finding {
         }
         _ => Finding::ok(TOPIC, text),
     }
+}
+
+/// Backups that something speaks against: they are not counted, and one that would be the newest otherwise is an error.
+fn doubtful(catalog: &Catalog, newest: Option<&Manifest>, terms: &Terms<'_>) -> Vec<Finding> {
+    let doubts = catalog.doubts(terms.now);
+    let told: Vec<(&Record, &Manifest, &Doubt)> = catalog
+        .records
+        .iter()
+        .zip(&doubts)
+        .filter_map(|(record, doubt)| Some((record, record.manifest.as_ref().ok()?, doubt.as_ref()?)))
+        .collect();
+    let is_newer = |manifest: &Manifest| {
+        newest.is_none_or(|newest| (newest.frozen_at, &newest.id) < (manifest.frozen_at, &manifest.id))
+    };
+    let mut findings: Vec<Finding> = Vec::new();
+    // The last ones say it all where a rollback has left many of them.
+    for (record, manifest, doubt) in told.iter().rev().take(MOST_DOUBTS).rev() {
+        let text = format!("{}: {doubt}", record.id);
+        let place = format!("{}/{}/{}", terms.location, record.cluster, record.id);
+        let cure = match doubt {
+            Doubt::Damaged(_) => format!(
+                "it protects from nothing: take a backup now ({}), look at the storage, and read it again: wsrep_sst_backup \
+                 verify {}",
+                terms.command, record.id
+            ),
+            Doubt::Unknown(_) => format!("see why {place} cannot be looked at"),
+            _ => format!(
+                "set the clocks right (chronyc tracking) on '{}' and where the repository is; then, unless it is wanted, \
+                 move {place} out of the repository: until then 'latest' may be refused",
+                manifest.node
+            ),
+        };
+        findings.push(match doubt {
+            Doubt::Unknown(_) => Finding::warning(TOPIC, text, cure),
+            _ if is_newer(manifest) => Finding::error(TOPIC, text, cure),
+            _ => Finding::warning(TOPIC, text, cure),
+        });
+    }
+    if told.len() > MOST_DOUBTS {
+        let text = format!("backups before these that are none to rely on: {}", told.len() - MOST_DOUBTS);
+        findings.push(Finding::warning(TOPIC, text, "wsrep_sst_backup list".to_owned()));
+    }
+    findings
 }
 
 /// Backups whose manifest cannot be used. A restore refuses to fall back behind the newest one of them.

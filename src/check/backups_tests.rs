@@ -1,4 +1,5 @@
 use super::*;
+use crate::catalog::{Damage, Evidence};
 use crate::check::Level;
 use crate::model::{
     ArchiveObject, Compression, IndexObject, MariadbGtid, ServerIdentity, Status, ToolIdentity, WsrepGtid,
@@ -48,7 +49,8 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
 }
 
 fn record(manifest: Manifest) -> Record {
-    Record { cluster: "c".into(), id: manifest.id.clone(), manifest: Ok(manifest) }
+    let evidence = Evidence::default();
+    Record { cluster: "c".into(), id: manifest.id.clone(), manifest: Ok(manifest), evidence }
 }
 
 fn attempt(id: &str, state: Option<State>, updated: &str) -> Attempt {
@@ -104,6 +106,47 @@ fn the_age_of_the_newest_decides() {
 }
 
 #[test]
+fn what_something_speaks_against_is_no_protection() {
+    let good = || record(manifest("20261118T000000Z_n1"));
+    let damaged = |id: &str| {
+        let mut record = record(manifest(id));
+        record.evidence.damage = Some(Damage { object: "a".into(), what: "it is missing".into() });
+        record
+    };
+    let of = |records: Vec<Record>, max_age| told(&Catalog { records, attempts: vec![] }, max_age);
+    // The age is that of the last good one, whatever came after it.
+    for (newest, words) in [
+        (damaged("20261120T110000Z_n1"), "DAMAGED: a: it is missing"),
+        (record(manifest("20261130T000000Z_n1")), "FROM THE FUTURE (2026-11-30 00:00:00 UTC)"),
+        (
+            {
+                let mut ahead = record(manifest("20261120T110000Z_n1"));
+                ahead.evidence.written = Some("2026-11-17T11:00:00Z".parse().unwrap());
+                ahead
+            },
+            "WRONG CLOCK: it says 2026-11-20 11:00:00 UTC, and the repository has had it since 2026-11-17 11:00:00 UTC",
+        ),
+    ] {
+        let told = of(vec![good(), newest], Some(26));
+        let texts: Vec<&str> = told.iter().map(|(_, text)| text.as_str()).collect();
+        assert!(told.iter().all(|(level, _)| *level == Level::Error) && told.len() == 2, "{told:?}");
+        assert!(texts[0].contains("the newest is 20261118T000000Z_n1, 2 days old"), "{told:?}");
+        assert!(texts[1].contains(words), "{told:?}");
+    }
+    // Behind a good one it is worth a word; alone it is no backup.
+    let older = of(vec![damaged("20261117T000000Z_n1"), record(manifest("20261120T110000Z_n1"))], Some(26));
+    assert_eq!(older.iter().map(|(level, _)| *level).collect::<Vec<_>>(), [Level::Ok, Level::Warning]);
+    let alone = of(vec![damaged("20261120T110000Z_n1")], Some(26));
+    assert!(
+        alone[0].1.contains("there is no backup of cluster 'c' that can be relied on in /r"),
+        "{alone:?}"
+    );
+    assert_eq!((alone.len(), alone[1].0), (2, Level::Error));
+    let many = (10..20).map(|hour| damaged(&format!("20261118T{hour}0000Z_n1"))).collect();
+    assert!(of(many, None).last().unwrap().1.contains("none to rely on: 5"));
+}
+
+#[test]
 fn what_is_wrong_with_single_backups_is_told() {
     let mut damaged = manifest("20261120T060000Z_n1");
     damaged.damaged_pages = 3;
@@ -114,6 +157,7 @@ fn what_is_wrong_with_single_backups_is_told() {
             id: id.into(),
             found: "20200101T000000Z_x".parse().unwrap(),
         }),
+        evidence: Evidence::default(),
     };
     let catalog = Catalog {
         records: vec![broken("20261119T000000Z_n1"), record(damaged), broken("20261120T070000Z_n1")],
@@ -122,7 +166,7 @@ fn what_is_wrong_with_single_backups_is_told() {
     let denied = |id: &str| {
         let cause = std::io::Error::from(ErrorKind::PermissionDenied);
         let manifest = Err(crate::storage::StorageError::new("open", id, cause).into());
-        Record { cluster: "c".into(), id: id.parse().unwrap(), manifest }
+        Record { cluster: "c".into(), id: id.parse().unwrap(), manifest, evidence: Evidence::default() }
     };
     let hidden = Catalog { records: vec![denied("20261119T000000Z_n1")], attempts: vec![] };
     for (max_age, level) in [(None, Level::Warning), (Some(1), Level::Error)] {

@@ -18,6 +18,7 @@ use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{RepositoryUrl, ServerOptions};
 use crate::members::{Access, Coordinates, IstOutlook, MemberReport, Survey};
+use crate::model::Manifest;
 use crate::storage;
 
 /// The machine, the cluster, the repository.
@@ -62,6 +63,11 @@ impl<'a> Scene<'a> {
 
     fn catalog(&self) -> Option<&Catalog> {
         self.catalog.as_ref()?.as_ref().ok()
+    }
+
+    /// The newest backup that can be relied on.
+    fn newest(&self) -> Option<&Manifest> {
+        self.catalog()?.newest(self.options.now)
     }
 
     /// There is a server here, or there should be one.
@@ -171,7 +177,7 @@ impl<'a> Scene<'a> {
         if !place.is_usable() {
             return Vec::new();
         }
-        let ratio = self.catalog().and_then(Catalog::newest).and_then(space::Ratio::of);
+        let ratio = self.newest().and_then(space::Ratio::of);
         space::judge(repository, place, data, ratio, settings.compressed)
     }
 
@@ -311,7 +317,7 @@ impl<'a> Scene<'a> {
 
     /// Whether restored nodes would join by IST, and whether the cache holds what comes during a freeze.
     pub(super) fn ist(&self) -> Vec<Finding> {
-        let newest = self.catalog().and_then(Catalog::newest);
+        let newest = self.newest();
         let mut window = Vec::new();
         if let Some(report) = self.local.node() {
             let sample = self.options.sample.and_then(|time| self.sample(report, time));

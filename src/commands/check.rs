@@ -16,7 +16,6 @@ use crate::check::{self, Finding, Level, Options};
 use crate::config::{Settings, parse_duration};
 use crate::metrics::Scope;
 use crate::model::safe_component;
-use crate::storage;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -67,18 +66,14 @@ pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
     if count(&findings, Level::Error) == 0 { Ok(()) } else { Err(CommandError::Shown) }
 }
 
-/// The repository is not touched again where it could not be read.
+/// From what was found; the repository is not touched again.
 fn tell_metrics(settings: &Settings, cluster: Option<&str>, catalog: Option<Catalog>) {
     if settings.metrics_file.is_none() {
         return;
     }
     let cluster = cluster.map(safe_component);
     let scope = cluster.as_deref().map_or(Scope::All, Scope::Cluster);
-    match storage::open(settings) {
-        Ok(storage) => write_metrics(settings, storage.as_ref(), scope, catalog),
-        // A finding says so.
-        Err(error) => log::debug!("{error}"),
-    }
+    write_metrics(settings, scope, catalog);
 }
 
 fn count(findings: &[Finding], level: Level) -> usize {

@@ -2,10 +2,11 @@
 //!
 //! `--json` gives one object at the end: `from`, `to`, and `backups`, in the order in which they were dealt with: `id`,
 //! `cluster_folder`, `bytes` (of archive and index), `ms`, `outcome` (`copied`, `already_there`, `removed` by somebody
-//! meanwhile, `damaged`, `failed`) and `error` (why, or null). What is beside `copied` and `already_there` comes with
+//! meanwhile, `pruned_there`, `damaged`, `failed`) and `error` (why, or null). What is beside `copied` and `already_there` comes with
 //! `--all` only: with one backup the command ends with the error instead. `not_tried` counts those that are behind an
 //! error that would meet all of them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, removed};
-use crate::catalog::{Catalog, Record, Selector, Source};
+use crate::catalog::{Catalog, CatalogError, Pruned, Record, Selector, Source, read_manifest, read_pruned};
 use crate::config::{RepositoryUrl, Settings};
 use crate::copy::{CopyError, Outcome, copy, stored_bytes};
 use crate::model::BackupId;
@@ -35,9 +36,12 @@ pub struct CopyArgs {
     /// The newest backup taken at or before this time, e.g. 2026-11-20T11:30:00Z
     #[arg(long, value_name = "RFC3339", conflicts_with = "id")]
     target_time: Option<String>,
-    /// Every complete backup that the other repository does not have, the newest first
+    /// Every complete backup that the other repository does not have and has not pruned, the newest first
     #[arg(long, conflicts_with_all = ["id", "target_time"])]
     all: bool,
+    /// With --all: also those that 'prune' has removed from the other repository
+    #[arg(long, conflicts_with_all = ["id", "target_time"])]
+    with_pruned: bool,
     /// The other repository: a directory, or s3://bucket/prefix
     #[arg(long, value_name = "REPOSITORY", required_unless_present = "to_defaults_group_suffix")]
     to: Option<String>,
@@ -106,7 +110,7 @@ pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
     let work = Work { target, limiter, interrupted };
     let (from, to) = (context.storage.location(), work.target.location());
     if let Some(selector) = selector {
-        let row = work.copy(context.find(&selector)?);
+        let row = work.copy(context.find_intact(&selector)?);
         if let Some(Words(error)) = row.error {
             return Err(error);
         }
@@ -115,7 +119,7 @@ pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
         }
         return print(&row.as_text(&to));
     }
-    let (rows, not_tried) = work.copy_all(&context, args.json)?;
+    let (rows, not_tried) = work.copy_all(&context, args)?;
     if args.json {
         print_json(&json!({ "from": from, "to": to, "backups": rows, "not_tried": not_tried }))?;
     } else {
@@ -149,6 +153,16 @@ impl Serialize for Words {
 }
 
 impl Row {
+    /// One that was not copied.
+    fn without_copy(
+        id: BackupId,
+        cluster_folder: String,
+        outcome: &'static str,
+        error: Option<CommandError>,
+    ) -> Self {
+        Self { id, cluster_folder, bytes: 0, ms: 0, outcome, error: error.map(Words), is_of_all: false }
+    }
+
     fn as_text(&self, to: &str) -> String {
         let Self { id, bytes: size, ms, .. } = self;
         if self.outcome == "already_there" {
@@ -195,25 +209,30 @@ impl Work {
     }
 
     /// The newest first: where the line is slow, that is the one that is missed most. Each is told when it is done.
-    fn copy_all(&self, context: &Context, quiet: bool) -> Result<(Vec<Row>, usize), CommandError> {
+    fn copy_all(&self, context: &Context, args: &CopyArgs) -> Result<(Vec<Row>, usize), CommandError> {
         let records = Catalog::read(context.storage.as_ref(), context.cluster())?.records;
+        let pruned = if args.with_pruned { BTreeMap::new() } else { self.pruned(&records) };
         let mut rows: Vec<Row> = Vec::new();
         let count = records.len();
-        for Record { cluster, id, manifest } in records.into_iter().rev() {
+        for Record { cluster, id, manifest, .. } in records.into_iter().rev() {
             let row = match manifest {
+                _ if pruned.get(&cluster).is_some_and(|pruned| pruned.has(&id))
+                    && self.lacks(&cluster, &id) =>
+                {
+                    Row::without_copy(id, cluster, "pruned_there", None)
+                }
                 Ok(manifest) => self.copy(Source::new(Arc::clone(&context.storage), cluster, manifest)),
                 Err(error) => {
                     let error = CommandError::from(error);
                     let outcome =
                         if matches!(error, CommandError::Damaged(_)) { "damaged" } else { "failed" };
-                    let (bytes, ms, error) = (0, 0, Some(Words(error)));
-                    Row { id, cluster_folder: cluster, bytes, ms, outcome, error, is_of_all: false }
+                    Row::without_copy(id, cluster, outcome, Some(error))
                 }
             };
             match (&row.error, row.outcome) {
                 (Some(Words(error)), "removed") => log::warn!("{error}"),
                 (Some(Words(error)), _) => log::error!("{error}"),
-                (None, "copied") if !quiet => {
+                (None, "copied") if !args.json => {
                     let Row { id, bytes: size, ms, .. } = &row;
                     print(&format!("copied  {id}  {} in {}\n", bytes(*size), duration_ms(*ms)))?;
                 }
@@ -227,6 +246,24 @@ impl Work {
         }
         let not_tried = count - rows.len();
         Ok((rows, not_tried))
+    }
+
+    /// What the other repository has pruned of each cluster. Where that cannot be told, more is copied rather than less.
+    fn pruned(&self, records: &[Record]) -> BTreeMap<String, Pruned> {
+        let clusters: BTreeSet<&String> = records.iter().map(|record| &record.cluster).collect();
+        let known = |cluster: &String| match read_pruned(self.target.as_ref(), cluster) {
+            Ok(pruned) => Some((cluster.clone(), pruned)),
+            Err(error) => {
+                log::warn!("{error}; so what was pruned there comes back");
+                None
+            }
+        };
+        clusters.into_iter().filter_map(known).collect()
+    }
+
+    /// Whether the other repository does not have it.
+    fn lacks(&self, cluster: &str, id: &BackupId) -> bool {
+        matches!(read_manifest(self.target.as_ref(), cluster, id), Err(CatalogError::NotFound(_)))
     }
 }
 
@@ -246,6 +283,7 @@ fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> String {
         format!("{} there already", counted(rows, "already_there")),
     ];
     for (count, words) in [
+        (counted(rows, "pruned_there"), "pruned there before (--with-pruned copies them again)"),
         (counted(rows, "removed"), "removed meanwhile"),
         (counted(rows, "damaged"), "DAMAGED"),
         (counted(rows, "failed"), "FAILED"),

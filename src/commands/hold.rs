@@ -32,7 +32,7 @@ pub struct ReleaseArgs {
 pub fn hold(args: &HoldArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context(None)?;
-    let source = context.find(&selector)?;
+    let source = context.find_intact(&selector)?;
     let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
     // A line each in 'list' and in the plan of 'prune'.
     let note = args.note.as_deref().map(|note| note.split_whitespace().collect::<Vec<_>>().join(" "));

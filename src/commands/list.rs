@@ -2,7 +2,7 @@
 //!
 //! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `hold` (null, or
 //! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same), `verified` (null, or `verify.json`, or
-//! `error`), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
+//! `error`), `doubt` (null, or in words what speaks against it: it is damaged, or its time cannot be right), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
 //! or null) of runs that are not a backup: they go on, have failed, or were killed.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::list_terminal::{trend, with_notes_below};
 use super::{CommandError, CommonArgs, Context, print, print_json};
-use crate::catalog::{Catalog, Held, Record, SILENCE, Verified, read_hold, read_verified};
+use crate::catalog::{Catalog, Doubt, Held, Record, SILENCE, Verified, read_hold};
 use crate::model::{BackupId, Manifest, State, Status};
 use crate::ui::{Align, Screen, Table, bytes, duration_ms, time};
 
@@ -31,21 +31,22 @@ pub struct ListArgs {
 pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     let context = args.common.context(None)?;
     let catalog = Catalog::read(context.storage.as_ref(), context.cluster())?;
+    let now = Timestamp::now();
     if args.json {
-        return print_json(&as_json(&catalog, &besides(&context, &catalog)));
+        return print_json(&as_json(&catalog, &besides(&context, &catalog, now)));
     }
     let screen = Screen::of_stdout();
     let mut text = if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
         format!("There are no backups{which} in '{}'.\n", context.storage.location())
     } else {
-        let besides = besides(&context, &catalog);
+        let besides = besides(&context, &catalog, now);
         let picture = screen.map(|screen| trend(&catalog, has_many_clusters(&catalog), screen));
         as_table(&catalog, &besides, screen.map(|screen| screen.width)) + &picture.unwrap_or_default()
     };
     if !catalog.attempts.is_empty() {
         text.push_str("\nNot complete:\n");
-        text.push_str(&attempts(&catalog, Timestamp::now()));
+        text.push_str(&attempts(&catalog, now));
     }
     print(&text)
 }
@@ -54,16 +55,19 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
 struct Beside {
     hold: Option<Held>,
     verified: Option<Verified>,
+    /// What speaks against the backup, where it is not that its manifest cannot be used.
+    doubt: Option<Doubt>,
 }
 
 /// The same for each backup.
-fn besides(context: &Context, catalog: &Catalog) -> Vec<Beside> {
+fn besides(context: &Context, catalog: &Catalog, now: Timestamp) -> Vec<Beside> {
     let storage = context.storage.as_ref();
-    let beside = |Record { cluster, id, .. }: &Record| Beside {
-        hold: read_hold(storage, cluster, id),
-        verified: read_verified(storage, cluster, id),
+    let beside = |(record, doubt): (&Record, Option<Doubt>)| Beside {
+        hold: read_hold(storage, &record.cluster, &record.id),
+        verified: record.evidence.verified.clone(),
+        doubt: doubt.filter(|doubt| !matches!(doubt, Doubt::Unusable(_))),
     };
-    catalog.records.iter().map(beside).collect()
+    catalog.records.iter().zip(catalog.doubts(now)).map(beside).collect()
 }
 
 /// Whether rows have to say which cluster they belong to.
@@ -137,7 +141,10 @@ fn cells_of(record: &Record, beside: &Beside) -> Vec<String> {
     };
     let hold = beside.hold.as_ref().map(Held::words);
     let verified = beside.verified.as_ref().map(Verified::words);
-    for words in hold.into_iter().chain(verified) {
+    // What 'verify' has found, or an outcome that cannot be read, is told already.
+    let is_told = record.evidence.damage.is_none() && record.evidence.unknown.is_none();
+    let doubt = beside.doubt.as_ref().filter(|doubt| doubt.is_of_time() || !is_told).map(Doubt::to_string);
+    for words in hold.into_iter().chain(verified).chain(doubt) {
         if let Some(note) = cells.last_mut() {
             *note = if note.is_empty() { words } else { format!("{note}; {words}") };
         }
@@ -217,14 +224,14 @@ fn as_json(catalog: &Catalog, besides: &[Beside]) -> serde_json::Value {
         .records
         .iter()
         .zip(besides)
-        .map(|(Record { cluster, id, manifest }, Beside { hold, verified })| match manifest {
+        .map(|(Record { cluster, id, manifest, .. }, Beside { hold, verified, doubt })| match manifest {
             Ok(manifest) => json!({
                 "id": id, "cluster_folder": cluster, "usable": true, "hold": hold, "verified": verified,
-                "manifest": manifest,
+                "doubt": doubt.as_ref().map(ToString::to_string), "manifest": manifest,
             }),
             Err(error) => json!({
                 "id": id, "cluster_folder": cluster, "usable": false, "hold": hold, "verified": verified,
-                "error": error.of_itself(),
+                "doubt": null, "error": error.of_itself(),
             }),
         })
         .collect();

@@ -31,7 +31,7 @@ pub struct LsArgs {
 pub fn run(args: &LsArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context(None)?;
-    let source = context.find_to_read(&selector)?;
+    let source = context.with_keys(context.find(&selector)?)?;
     let index = match source.read_index() {
         Err(_) if source.is_removed() => return Err(removed(&source)),
         index => index?,

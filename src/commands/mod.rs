@@ -60,13 +60,19 @@ impl Context {
 
     /// Finds the backup.
     pub fn find(&self, selector: &Selector) -> Result<Source, CommandError> {
-        let (cluster, manifest) = selector.find(self.storage.as_ref(), self.cluster())?;
+        let (cluster, manifest) = selector.find(self.storage.as_ref(), self.cluster(), Timestamp::now())?;
         Ok(Source::new(Arc::clone(&self.storage), cluster, manifest))
     }
 
-    /// The same with the keys that it needs, where they are set.
-    pub fn find_to_read(&self, selector: &Selector) -> Result<Source, CommandError> {
-        let source = self.find(selector)?;
+    /// Finds a backup that somebody relies on: none that is known to be damaged, unless it is named.
+    pub fn find_intact(&self, selector: &Selector) -> Result<Source, CommandError> {
+        let storage = self.storage.as_ref();
+        let (cluster, manifest) = selector.find_intact(storage, self.cluster(), Timestamp::now())?;
+        Ok(Source::new(Arc::clone(&self.storage), cluster, manifest))
+    }
+
+    /// A backup with the keys that it needs, where they are set.
+    pub fn with_keys(&self, source: Source) -> Result<Source, CommandError> {
         let Some(file) = self.settings.identity_file.as_ref().filter(|_| source.is_encrypted()) else {
             return Ok(source);
         };
@@ -143,6 +149,7 @@ impl From<CatalogError> for CommandError {
             CatalogError::NotFound(_) => Self::NotFound(text),
             CatalogError::Manifest { cause: ManifestError::Damaged(_), .. }
             | CatalogError::Misplaced { .. } => Self::Damaged(text),
+            CatalogError::Doubtful { doubt, .. } if doubt.is_damage() => Self::Damaged(text),
             CatalogError::AmbiguousCluster(_) => Self::Usage(text),
             _ => Self::Failed(text),
         }
@@ -267,14 +274,14 @@ fn refresh_metrics(context: &Context, scope: Scope<'_>) {
         if let Err(error) = &catalog {
             log::warn!("metrics: {error}");
         }
-        write_metrics(&context.settings, context.storage.as_ref(), scope, catalog.ok());
+        write_metrics(&context.settings, scope, catalog.ok());
     }
 }
 
 /// The same with what was found already; nothing where the repository could not be read.
-fn write_metrics(settings: &Settings, storage: &dyn Storage, scope: Scope<'_>, found: Option<Catalog>) {
+fn write_metrics(settings: &Settings, scope: Scope<'_>, found: Option<Catalog>) {
     let Some(path) = &settings.metrics_file else { return };
-    let news = News::of(scope, found.map(|catalog| (storage, catalog)), Timestamp::now());
+    let news = News::of(scope, found, Timestamp::now());
     if let Err(error) = metrics::update(path, |all| all.tell(&news)) {
         log::warn!("metrics: {error}");
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CommandError, CommonArgs, Context, print};
-use crate::catalog::{Attempt, Catalog, CatalogError, Held, Record, read_hold, read_verified};
+use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Held, Record, read_hold};
 use crate::model::BackupId;
 use crate::prune::policy::{Reason, Verdict};
 use crate::prune::{ClusterPlan, Left, Plan};
@@ -38,13 +38,21 @@ pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
 fn gather(context: &Context, now: Timestamp) -> Result<Report, CommandError> {
     let storage = context.storage.as_ref();
     let catalog = Catalog::read(storage, context.cluster())?;
+    let mut doubts: HashMap<(String, BackupId), Doubt> = HashMap::new();
+    for (record, doubt) in catalog.records.iter().zip(catalog.doubts(now)) {
+        doubts.extend(doubt.map(|doubt| ((record.cluster.clone(), record.id.clone()), doubt)));
+    }
     let mut fates = fates(context, now)?;
     let clusters = catalog
         .by_cluster()
         .into_iter()
         .map(|(folder, Catalog { records, attempts })| {
             let mut fates = fates.remove(&folder).unwrap_or_default();
-            let backups = records.into_iter().map(|record| backup(context, record, &mut fates)).collect();
+            let of = |record: Record| {
+                let doubt = doubts.remove(&(record.cluster.clone(), record.id.clone()));
+                backup(context, record, doubt, &mut fates)
+            };
+            let backups = records.into_iter().map(of).collect();
             let run = |attempt: Attempt| {
                 let standing = attempt.standing(now);
                 let fate = fates.remove(&attempt.id);
@@ -57,13 +65,19 @@ fn gather(context: &Context, now: Timestamp) -> Result<Report, CommandError> {
     Ok(Report { repository: storage.location(), now, version: env!("CARGO_PKG_VERSION"), clusters })
 }
 
-fn backup(context: &Context, record: Record, fates: &mut HashMap<BackupId, Fate>) -> Backup {
-    let Record { cluster, id, manifest } = record;
+fn backup(
+    context: &Context,
+    record: Record,
+    doubt: Option<Doubt>,
+    fates: &mut HashMap<BackupId, Fate>,
+) -> Backup {
+    let Record { cluster, id, manifest, evidence } = record;
     let storage = context.storage.as_ref();
     Backup {
         manifest: manifest.map_err(|error| error.of_itself()),
         held: read_hold(storage, &cluster, &id).as_ref().map(Held::words),
-        verified: read_verified(storage, &cluster, &id),
+        verified: evidence.verified,
+        doubt,
         fate: fates.remove(&id),
         id,
     }

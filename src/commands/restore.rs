@@ -87,7 +87,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     })?;
     request.threads = context.settings.threads;
     request.wsrep_home = wsrep_home(&ServerOptions::from(&files, &[], None), &request.target);
-    let source = context.find_to_read(&selector)?;
+    let source = context.with_keys(context.find_intact(&selector)?)?;
     if let (Some(only), None) = (&request.only, args.purpose) {
         return extract_tables(&context, source, &request, only, args.json);
     }

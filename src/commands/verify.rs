@@ -50,8 +50,11 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     if context.settings.low_priority {
         priority::lower();
     }
-    let source =
-        if args.objects_only { context.find(&selector)? } else { context.find_to_read(&selector)? };
+    let source = if args.objects_only {
+        context.find(&selector)?
+    } else {
+        context.with_keys(context.find(&selector)?)?
+    };
     let started = Instant::now();
     let interrupted = interruption();
     let throttle = context.throttle(&interrupted);

@@ -68,8 +68,7 @@ impl Metrics {
             if let Err(error) = &catalog {
                 log::warn!("metrics: {error}");
             }
-            let found = catalog.ok().map(|catalog| (storage.as_ref(), catalog));
-            let news = News::of(Scope::Cluster(&cluster), found, Timestamp::now());
+            let news = News::of(Scope::Cluster(&cluster), catalog.ok(), Timestamp::now());
             metrics::update(path, |all| all.tell(&news))
         });
     }

@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 
 use super::exposition::{Exposition, Sample, seconds};
-use crate::catalog::{Catalog, Standing, Verified, read_verified};
+use crate::catalog::{Catalog, Doubt, Standing, Verified};
 use crate::model::{Manifest, Outcome, Verification};
-use crate::storage::Storage;
 
 /// The numbers of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,37 +68,38 @@ impl Numbers {
     }
 
     /// Everything of a cluster whose folder was read `now`.
-    pub fn of_catalog(storage: &dyn Storage, cluster: &str, catalog: &Catalog, now: Timestamp) -> Self {
+    pub fn of_catalog(cluster: &str, catalog: &Catalog, now: Timestamp) -> Self {
         let mut numbers =
-            catalog.newest().map_or_else(|| Self::new(cluster), |newest| Self::of_newest(cluster, newest));
+            catalog.newest(now).map_or_else(|| Self::new(cluster), |newest| Self::of_newest(cluster, newest));
+        let doubts = catalog.doubts(now);
+        let doubted =
+            |is: fn(&Doubt) -> bool| doubts.iter().flatten().filter(|doubt| is(doubt)).count() as u64;
         numbers.add("repository_readable", 1);
         numbers.add_time("catalog_timestamp_seconds", now);
         let usable = || catalog.records.iter().filter_map(|record| record.manifest.as_ref().ok());
-        numbers.add("kept_backups", usable().count() as u64);
+        let sound = doubts.iter().filter(|doubt| matches!(doubt, None | Some(Doubt::Unknown(_)))).count();
+        numbers.add("kept_backups", sound as u64);
+        numbers.add("damaged_backups", doubted(Doubt::is_damage));
+        numbers.add("doubtful_backups", doubted(Doubt::is_of_time));
         numbers.add("unusable_backups", (catalog.records.len() - usable().count()) as u64);
         numbers.add("stored_bytes", usable().map(stored).fold(0, u64::saturating_add));
         if let Some(oldest) = usable().map(|manifest| manifest.frozen_at).min() {
             numbers.add_time("oldest_timestamp_seconds", oldest);
         }
         numbers.add("failed_runs", failed_runs(catalog, now) as u64);
-        numbers.verifications(storage, catalog);
+        numbers.verifications(catalog);
         numbers
     }
 
-    fn verifications(&mut self, storage: &dyn Storage, catalog: &Catalog) {
-        let mut last: Option<(Verification, Option<Timestamp>)> = None;
-        let mut damaged = 0;
+    fn verifications(&mut self, catalog: &Catalog) {
+        let mut last: Option<(&Verification, Option<Timestamp>)> = None;
         for record in &catalog.records {
-            let Some(Verified::By(found)) = read_verified(storage, &record.cluster, &record.id) else {
-                continue;
-            };
-            damaged += u64::from(found.outcome == Outcome::Damaged);
+            let Some(Verified::By(found)) = &record.evidence.verified else { continue };
             let taken = record.manifest.as_ref().ok().map(|manifest| manifest.frozen_at);
             if last.as_ref().is_none_or(|(last, _)| last.verified <= found.verified) {
                 last = Some((found, taken));
             }
         }
-        self.add("damaged_backups", damaged);
         let Some((last, taken)) = last else { return };
         self.add_time("last_verify_timestamp_seconds", last.verified);
         self.add("last_verify_success", u64::from(last.outcome == Outcome::Intact));
@@ -118,7 +118,7 @@ fn stored(manifest: &Manifest) -> u64 {
 
 /// Runs that have failed or died since the newest backup began.
 fn failed_runs(catalog: &Catalog, now: Timestamp) -> usize {
-    let newest = catalog.newest().map(|manifest| &manifest.id);
+    let newest = catalog.newest(now).map(|manifest| &manifest.id);
     let since = catalog.attempts.iter().filter(|attempt| newest.is_none_or(|newest| *newest < attempt.id));
     since.filter(|attempt| matches!(attempt.standing(now), Standing::Failed(_) | Standing::Dead(_))).count()
 }
@@ -141,8 +141,8 @@ enum About {
 
 impl News {
     /// What was found; nothing where the repository could not be read.
-    pub fn of(scope: Scope<'_>, found: Option<(&dyn Storage, Catalog)>, now: Timestamp) -> Self {
-        let Some((storage, catalog)) = found else {
+    pub fn of(scope: Scope<'_>, found: Option<Catalog>, now: Timestamp) -> Self {
+        let Some(catalog) = found else {
             let cluster = match scope {
                 Scope::Cluster(name) => Some(name.to_owned()),
                 Scope::All => None,
@@ -150,7 +150,7 @@ impl News {
             return Self { numbers: Vec::new(), about: About::Unreadable(cluster) };
         };
         let mut clusters = catalog.by_cluster();
-        let of = |name: &str, catalog: &Catalog| Numbers::of_catalog(storage, name, catalog, now);
+        let of = |name: &str, catalog: &Catalog| Numbers::of_catalog(name, catalog, now);
         match scope {
             Scope::Cluster(name) => {
                 let catalog = clusters.remove(name).unwrap_or_default();

@@ -37,7 +37,7 @@ const fn run(name: &'static str, help: &'static str) -> Family {
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 30] = [
+pub const FAMILIES: [Family; 31] = [
     file("build_info", "The version of wsrep_sst_backup that has written this file."),
     cluster("repository_readable", "Whether the repository could be read when it was last looked at."),
     cluster(
@@ -46,7 +46,7 @@ pub const FAMILIES: [Family; 30] = [
     ),
     cluster(
         "last_success_timestamp_seconds",
-        "The moment that the data of the newest backup is from, whichever node was the donor.",
+        "The moment that the data of the newest backup is from that nothing speaks against, whichever node was the donor.",
     ),
     cluster("last_success_duration_seconds", "How long the newest backup took, from start to end."),
     cluster("last_success_frozen_seconds", "How long the donor of the newest backup was frozen."),
@@ -63,11 +63,18 @@ pub const FAMILIES: [Family; 30] = [
         "What an administrator should know about the newest backup: how many things.",
     ),
     cluster("last_success_info", "The newest backup: its name, its donor, and how it was made."),
-    cluster("kept_backups", "Complete backups in the repository that can be used."),
-    cluster("oldest_timestamp_seconds", "The moment that the data of the oldest of them is from."),
-    cluster("stored_bytes", "Size of all of them as they are stored."),
+    cluster("kept_backups", "Complete backups in the repository that nothing speaks against."),
+    cluster("oldest_timestamp_seconds", "The moment that the data of the oldest backup is from."),
+    cluster("stored_bytes", "Size of all backups as they are stored."),
     cluster("unusable_backups", "Backups in the repository whose manifest cannot be used."),
-    cluster("damaged_backups", "Backups in the repository that are damaged, by their last verification."),
+    cluster(
+        "damaged_backups",
+        "Backups in the repository that are damaged: by their last verification, or since their files are missing.",
+    ),
+    cluster(
+        "doubtful_backups",
+        "Backups in the repository whose time cannot be right, or contradicts others: none of them is the newest.",
+    ),
     cluster("failed_runs", "Runs that have failed or died since the newest backup was made, on any node."),
     cluster("last_verify_timestamp_seconds", "When a backup was last verified; it may be gone since."),
     cluster("last_verify_success", "Whether that backup was intact."),

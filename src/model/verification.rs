@@ -35,6 +35,15 @@ pub struct Verification {
     pub tool: ToolIdentity,
 }
 
+impl Verification {
+    /// How much was found, by which command and when.
+    pub fn damage(&self) -> String {
+        let findings =
+            if self.findings == 1 { "1 finding".to_owned() } else { format!("{} findings", self.findings) };
+        format!("{findings} of '{}' on {}", self.command, self.verified.strftime("%Y-%m-%d"))
+    }
+}
+
 /// Whether a backup is what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

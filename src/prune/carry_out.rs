@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::plan::{ClusterPlan, Left, Leftover, Plan, Planned, judge};
 use super::policy::Verdict;
 use crate::catalog::{
-    Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, VERIFY, object_name, read_hold, read_manifest,
-    read_status,
+    Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, VERIFY, add_pruned, object_name, read_hold,
+    read_manifest, read_status,
 };
 use crate::model::BackupId;
 use crate::storage::{Storage, StorageError, Unfinished};
@@ -47,12 +47,18 @@ pub fn carry_out(storage: &dyn Storage, plan: &Plan, stop: &dyn Fn() -> bool) ->
     let mut tally = Tally::default();
     for ClusterPlan { cluster, backups, leftovers } in &plan.clusters {
         let going = |backup: &&Planned| matches!(backup.verdict, Verdict::Remove(_));
+        let names = || backups.iter().filter(going).map(|backup| backup.id.clone());
+        // Where there is no room for the names, there may be some when the backups are gone.
+        let is_noted = names().next().is_none() || add_pruned(storage, cluster, names()).is_ok();
         for backup in backups.iter().filter(going) {
             if tally.stopped {
                 return tally;
             }
             let outcome = remove_backup(storage, cluster, &backup.id, stop);
             tally.backups += usize::from(tally.note(&backup.id, backup.bytes, outcome));
+        }
+        if !is_noted && let Err(error) = add_pruned(storage, cluster, names()) {
+            log::warn!("{error}; so 'copy --all' from another repository may bring back what is removed now");
         }
         for leftover in leftovers.iter().filter(|leftover| leftover.goes) {
             if tally.stopped {

@@ -4,9 +4,18 @@
 //!
 //! # What is never removed
 //!
-//! The newest complete backup, whatever the policy says; what is held; what is younger than a backup that runs; and what
+//! The newest complete backup that can be relied on, whatever the policy says (and the newest without pages that were
+//! damaged on the donor, where that one has some); what is held; what is younger than a backup that runs; and what
 //! cannot be placed in time: a manifest that cannot be read, a time in the future, a time that contradicts the
-//! positions of other backups. What cannot be placed does not take the place of another backup either.
+//! positions of other backups ([`crate::catalog::Doubt`]).
+//!
+//! # What counts for nothing
+//!
+//! What something speaks against does not take the place of another backup. That is also one that is known to be damaged, by its
+//! last verification or since its objects are not there in their sizes, and one whose objects cannot be looked at now. Such
+//! a one stays for as long as the policy would keep it if it were whole, and until a newer one can be relied on:
+//! something may still be had of it. The same goes for one that is dated later than the storage has had it, counted
+//! from when that had it.
 //!
 //! # Rules
 //!

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::policy::{Candidate, TOLERANCE, Taken, Verdict, decide};
-use crate::catalog::{Attempt, Catalog, CatalogError, Record, read_hold};
+use super::policy::{Candidate, Verdict, decide};
+use crate::catalog::{Attempt, Catalog, CatalogError, Known, Record, TOLERANCE, read_hold};
 use crate::config::Retention;
 use crate::model::{BackupId, State, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
@@ -157,25 +157,24 @@ fn of_cluster(
     }
     let mut candidates = Vec::new();
     let mut sizes = Vec::new();
-    for Record { id, manifest, .. } in records {
-        let unfinished = unfinished.remove(&id).unwrap_or_default();
-        leftovers.extend(unfinished.into_iter().map(|unfinished| beside_a_manifest(&id, unfinished, now)));
-        let held = read_hold(storage, &cluster, &id).map(|held| held.words());
+    for record in &records {
+        let Record { id, manifest, .. } = record;
+        let unfinished = unfinished.remove(id).unwrap_or_default();
+        leftovers.extend(unfinished.into_iter().map(|unfinished| beside_a_manifest(id, unfinished, now)));
+        let held = read_hold(storage, &cluster, id).map(|held| held.words());
         sizes
             .push(manifest.as_ref().map_or(0, |found| found.archive.bytes.saturating_add(found.index.bytes)));
-        let taken = manifest
-            .map(|manifest| Taken { at: manifest.frozen_at, gtid: manifest.gtid })
-            .map_err(|error| error.of_itself());
-        candidates.push(Candidate { id, taken, held });
+        let damaged_pages = manifest.as_ref().map_or(0, |manifest| manifest.damaged_pages);
+        candidates.push(Candidate { known: Known::of(record), damaged_pages, held });
     }
     let verdicts = decide(&candidates, &running, policy, now);
     let backups = candidates
         .into_iter()
         .zip(sizes)
         .zip(verdicts)
-        .map(|((Candidate { id, taken, .. }, bytes), verdict)| Planned {
-            id,
-            taken: taken.ok().map(|taken| taken.at),
+        .map(|((Candidate { known, .. }, bytes), verdict)| Planned {
+            id: known.id,
+            taken: known.taken.ok().map(|taken| taken.at),
             bytes,
             verdict,
         })

@@ -3,31 +3,23 @@
 use jiff::{SignedDuration, Timestamp};
 
 pub use super::verdict::{Lapse, Period, Reason, Verdict};
+use crate::catalog::{Doubt, Known, Taken, doubts, newest};
 use crate::config::Retention;
-use crate::model::{BackupId, WsrepGtid};
-
-/// Clocks of different nodes may differ by so much without anybody having a doubt.
-pub(super) const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+use crate::model::BackupId;
 
 /// What is known of one backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its name.
-    pub id: BackupId,
-    /// Time and position, or why its manifest cannot be used.
-    pub taken: Result<Taken, String>,
+    /// Its name, when it was taken, and what its objects are like.
+    pub known: Known,
+    /// InnoDB pages that were damaged on the donor already.
+    pub damaged_pages: u64,
     /// In which words it is held, where it is.
     pub held: Option<String>,
 }
 
-/// When and where the data of a backup is from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// `frozen_at`.
-    pub at: Timestamp,
-    /// The position.
-    pub gtid: WsrepGtid,
-}
+/// A backup's place in the order of time: which one, and when it was taken.
+type Ranked = (usize, Timestamp);
 
 /// Decides about the backups of one cluster, in the order in which they are given. `running` are runs that may go on.
 /// An empty policy keeps everything.
@@ -37,24 +29,27 @@ pub fn decide(
     policy: &Retention,
     now: Timestamp,
 ) -> Vec<Verdict> {
-    let doubts = doubts(candidates, now);
+    let known: Vec<&Known> = candidates.iter().map(|candidate| &candidate.known).collect();
+    let doubts = doubts(&known, now);
+    let sound = known.iter().enumerate().filter(|(place, _)| doubts[*place].is_none());
+    let sound = sound.filter_map(|(place, one)| Some((place, &one.id, one.taken.as_ref().ok()?)));
     // Those that rules apply to, newest first.
-    let mut ranked: Vec<(usize, Timestamp)> = candidates
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| doubts[*place].is_empty())
-        .filter_map(|(place, candidate)| Some((place, candidate.taken.as_ref().ok()?.at)))
-        .collect();
-    ranked.sort_by(|a, b| (b.1, &candidates[b.0].id).cmp(&(a.1, &candidates[a.0].id)));
+    let mut ranked: Vec<Ranked> = sound.clone().map(|(place, _, taken)| (place, taken.at)).collect();
+    ranked.sort_by(|a, b| (b.1, &known[b.0].id).cmp(&(a.1, &known[a.0].id)));
 
-    let mut reasons = doubts;
+    let mut reasons: Vec<Vec<Reason>> =
+        doubts.iter().map(|doubt| doubt.clone().map(Reason::Doubt).into_iter().collect()).collect();
     let mut lapses: Vec<Vec<Lapse>> = vec![Vec::new(); candidates.len()];
     for (place, candidate) in candidates.iter().enumerate() {
         reasons[place].extend(candidate.held.clone().map(Reason::Held));
-        reasons[place].extend(younger_than(candidate, running).map(Reason::YoungerThan));
+        reasons[place].extend(younger_than(&candidate.known, running).map(Reason::YoungerThan));
     }
-    if let Some((place, _)) = ranked.first() {
-        reasons[*place].insert(0, Reason::Newest);
+    if let Some((place, _)) = newest(sound) {
+        reasons[place].insert(0, Reason::Newest);
+        let mut healthy = ranked.iter().filter(|(place, _)| candidates[*place].damaged_pages == 0);
+        if let Some((healthy, _)) = healthy.next().filter(|_| candidates[place].damaged_pages > 0) {
+            reasons[*healthy].push(Reason::NewestSound);
+        }
     }
     for opinion in opinions(&ranked, policy) {
         for ((place, _), opinion) in ranked.iter().zip(opinion) {
@@ -62,6 +57,15 @@ pub fn decide(
                 Ok(reason) => reasons[*place].push(reason),
                 Err(lapse) => lapses[*place].push(lapse),
             }
+        }
+    }
+    for (place, candidate) in candidates.iter().enumerate() {
+        // What the policy would not keep in any case, a doubt does not keep. A hold and a run do.
+        if reasons[place].len() == 1
+            && let Some(against) = passed_over(candidate, doubts[place].as_ref(), place, &ranked, policy)
+        {
+            reasons[place].clear();
+            lapses[place] = against;
         }
     }
     reasons
@@ -78,58 +82,37 @@ pub fn decide(
         .collect()
 }
 
+/// For a damaged backup, for one that cannot be looked at, and for one that is dated later than the storage has had it, what the policy would have against
+/// it if it counted; nothing where a rule would keep it, or where nothing newer can be relied on.
+fn passed_over(
+    candidate: &Candidate,
+    doubt: Option<&Doubt>,
+    place: usize,
+    ranked: &[Ranked],
+    policy: &Retention,
+) -> Option<Vec<Lapse>> {
+    let at = match doubt? {
+        Doubt::Damaged(_) | Doubt::Unknown(_) => candidate.known.taken.as_ref().ok()?.at,
+        Doubt::Ahead { written, .. } => *written,
+        _ => return None,
+    };
+    let behind = ranked.iter().take_while(|(_, other)| *other > at).count();
+    if behind == 0 {
+        return None;
+    }
+    let mut with = ranked.to_vec();
+    with.insert(behind, (place, at));
+    let said = opinions(&with, policy).into_iter().filter_map(|opinion| opinion.into_iter().nth(behind));
+    said.map(Result::err).collect::<Option<Vec<Lapse>>>().filter(|lapses| !lapses.is_empty())
+}
+
 /// A run that began before this backup was taken, or at the same time.
-fn younger_than(candidate: &Candidate, running: &[BackupId]) -> Option<BackupId> {
+fn younger_than(one: &Known, running: &[BackupId]) -> Option<BackupId> {
     let younger = |run: &&BackupId| {
-        let taken = candidate.taken.as_ref().ok().map(|taken| taken.at);
-        candidate.id >= **run || taken.zip(run.started()).is_some_and(|(taken, started)| taken >= started)
+        let taken = one.taken.as_ref().ok().map(|taken: &Taken| taken.at);
+        one.id >= **run || taken.zip(run.started()).is_some_and(|(taken, started)| taken >= started)
     };
     running.iter().find(younger).cloned()
-}
-
-/// For each backup why it cannot be placed in time; nothing for one that can.
-fn doubts(candidates: &[Candidate], now: Timestamp) -> Vec<Vec<Reason>> {
-    let mut doubts: Vec<Vec<Reason>> =
-        candidates.iter().map(|candidate| own_doubt(candidate, now).into_iter().collect()).collect();
-    let mut sound: Vec<(usize, &Taken)> = candidates
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| doubts[*place].is_empty())
-        .filter_map(|(place, candidate)| Some((place, candidate.taken.as_ref().ok()?)))
-        .collect();
-    sound.sort_by_key(|(_, taken)| taken.at);
-    // Positions of one history only grow: where times say otherwise, one of the two is wrong, and nobody knows which.
-    for (nth, (early, before)) in sound.iter().enumerate() {
-        for (late, after) in &sound[nth + 1..] {
-            let is_same_history = before.gtid.uuid == after.gtid.uuid;
-            let is_apart = after.at.duration_since(before.at) > TOLERANCE;
-            if is_same_history && is_apart && before.gtid.seqno > after.gtid.seqno {
-                for (one, other) in [(*early, *late), (*late, *early)] {
-                    // One is enough to be told.
-                    if doubts[one].is_empty() {
-                        doubts[one].push(Reason::Contradicts(candidates[other].id.clone()));
-                    }
-                }
-            }
-        }
-    }
-    doubts
-}
-
-/// What is wrong with a backup by itself.
-fn own_doubt(candidate: &Candidate, now: Timestamp) -> Option<Reason> {
-    let taken = match &candidate.taken {
-        Ok(taken) => taken,
-        Err(why) => return Some(Reason::Unusable(why.clone())),
-    };
-    let Some(started) = candidate.id.started() else {
-        return Some(Reason::Unusable("its name has no time".into()));
-    };
-    let latest = taken.at.max(started);
-    if latest.duration_since(now) > TOLERANCE {
-        return Some(Reason::Future(latest));
-    }
-    (started.duration_since(taken.at) > TOLERANCE).then_some(Reason::ClockJumped)
 }
 
 /// For each rule of the policy, for each backup, newest first: whether it keeps it.

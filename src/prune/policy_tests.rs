@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::WsrepGtid;
 
 const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
 const NOW: &str = "2026-11-20T12:00:00Z";
@@ -16,8 +17,24 @@ fn time(text: &str) -> Timestamp {
 /// A backup that began at this moment, written as in an id: `20261120T113452`.
 fn backup(began: &str, seqno: i64) -> Candidate {
     let id: BackupId = format!("{began}Z_n1").parse().unwrap();
+    let at = id.started().unwrap();
+    candidate(id, Ok(taken(at, seqno)))
+}
+
+/// A position at a time, which the storage does not tell.
+fn taken(at: Timestamp, seqno: i64) -> Taken {
     let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
-    Candidate { taken: Ok(Taken { at: id.started().unwrap(), gtid }), id, held: None }
+    Taken { at, finished: at, gtid, written: None }
+}
+
+fn candidate(id: BackupId, taken: Result<Taken, String>) -> Candidate {
+    Candidate { known: Known { id, taken, flaw: None }, damaged_pages: 0, held: None }
+}
+
+impl Candidate {
+    fn taken(&mut self) -> &mut Taken {
+        self.known.taken.as_mut().unwrap()
+    }
 }
 
 /// Backups with growing positions.
@@ -32,7 +49,7 @@ fn kept(candidates: &[Candidate], running: &[&str], policy: &Retention, now: &st
     assert_eq!(verdicts.len(), candidates.len());
     let stays = |(_, verdict): &(&Candidate, Verdict)| matches!(verdict, Verdict::Keep(_));
     let names = candidates.iter().zip(verdicts).filter(stays);
-    names.map(|(candidate, _)| candidate.id.as_str()[..15].to_owned()).collect()
+    names.map(|(candidate, _)| candidate.known.id.as_str()[..15].to_owned()).collect()
 }
 
 fn none() -> Retention {
@@ -79,7 +96,7 @@ fn each_rule_keeps_what_it_says() {
         ),
     ];
     for (what, policy, wanted) in cases {
-        let wanted: Vec<&str> = wanted.iter().map(|place| &all[*place].id.as_str()[..15]).collect();
+        let wanted: Vec<&str> = wanted.iter().map(|place| &all[*place].known.id.as_str()[..15]).collect();
         // Whatever the clock says, as long as nothing is from its future; and in whatever order they come.
         for now in ["2026-02-01T01:00:00Z", "2031-01-01T00:00:00Z"] {
             assert_eq!(kept(&all, &[], &policy, now), wanted, "{what}");
@@ -114,7 +131,7 @@ fn some_are_never_removed() {
 fn one_taken_while_another_runs_is_younger_than_that() {
     let last = Retention { last: Some(1), ..none() };
     let mut long = backups(&["20261118T010000", "20261119T010000"]);
-    long[0].taken.as_mut().unwrap().at = time("2026-11-18T03:00:00Z");
+    long[0].taken().at = time("2026-11-18T03:00:00Z");
     assert_eq!(kept(&long, &["20261118T020000"], &last, NOW).len(), 2);
     assert_eq!(kept(&long, &["20261118T030001"], &last, NOW).len(), 1);
 }
@@ -125,7 +142,7 @@ fn what_cannot_be_placed_in_time_stays_and_takes_nobodys_place() {
     let all = backups(&["20261117T010000", "20261118T010000", "20261119T010000"]);
 
     let mut unusable = all.clone();
-    unusable[2].taken = Err("garbage".into());
+    unusable[2].known.taken = Err("garbage".into());
     assert_eq!(kept(&unusable, &[], &last, NOW), ["20261118T010000", "20261119T010000"]);
 
     // A few minutes are no future.
@@ -135,10 +152,10 @@ fn what_cannot_be_placed_in_time_stays_and_takes_nobodys_place() {
     assert_eq!(kept(&all, &[], &last, "2020-01-01T00:00:00Z").len(), 3);
 
     let mut jumped = all.clone();
-    jumped[2].taken.as_mut().unwrap().at = time("2026-11-19T00:54:59Z");
+    jumped[2].taken().at = time("2026-11-19T00:54:59Z");
     assert_eq!(kept(&jumped, &[], &last, NOW), ["20261118T010000", "20261119T010000"]);
     let mut future = all;
-    future[2].taken.as_mut().unwrap().at = time("2027-11-19T00:54:59Z");
+    future[2].taken().at = time("2027-11-19T00:54:59Z");
     assert_eq!(kept(&future, &[], &last, NOW), ["20261118T010000", "20261119T010000"]);
 }
 
@@ -150,7 +167,7 @@ fn a_backup_dated_back_is_not_mistaken_for_an_old_one() {
     all.push(backup("20260101T010000", 400));
     assert_eq!(kept(&all, &[], &last, NOW).len(), 4);
     let verdicts = decide(&all, &[], &last, time(NOW));
-    let about = |id: &str| Verdict::Keep(vec![Reason::Contradicts(id.parse().unwrap())]);
+    let about = |id: &str| Verdict::Keep(vec![Reason::Doubt(Doubt::Contradicts(id.parse().unwrap()))]);
     assert_eq!(verdicts[3], about("20261117T010000Z_n1"));
     assert_eq!(verdicts[1], about("20260101T010000Z_n1"));
     assert_eq!(verdicts[2], about("20260101T010000Z_n1"));
@@ -158,10 +175,13 @@ fn a_backup_dated_back_is_not_mistaken_for_an_old_one() {
     assert!(matches!(&verdicts[0], Verdict::Keep(reasons) if reasons[0] == Reason::Newest));
 
     // Another history has other positions, and clocks of nodes differ by minutes.
-    all[3].taken.as_mut().unwrap().gtid.uuid = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
+    all[3].taken().gtid.uuid = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
     assert_eq!(kept(&all, &[], &last, NOW), ["20261118T010000"]);
     let near = [backup("20261118T010000", 7), backup("20261118T010500", 6)];
-    assert_eq!(kept(&near, &[], &last, NOW), ["20261118T010500"]);
+    // The one that is further is the newest, the one that is later is the last.
+    assert_eq!(kept(&near, &[], &last, NOW).len(), 2);
+    let verdicts = decide(&near, &[], &last, time(NOW));
+    assert_eq!(verdicts[0], Verdict::Keep(vec![Reason::Newest]));
     let far = [backup("20261118T010000", 7), backup("20261118T010501", 6)];
     assert_eq!(kept(&far, &[], &last, NOW).len(), 2);
 }
@@ -192,6 +212,128 @@ fn reasons_are_told_for_both_verdicts() {
     );
 }
 
+/// A backup a day at one o'clock, the last one today. Their manifests were written a minute later.
+fn daily(count: i64, seqno: impl Fn(i64) -> i64) -> Vec<Candidate> {
+    let one = |day: i64| {
+        let at = time("2026-11-20T01:00:00Z") - SignedDuration::from_hours(24 * (count - day));
+        let mut taken = taken(at, seqno(day));
+        taken.written = Some(at + SignedDuration::from_mins(1));
+        candidate(BackupId::new(at, "n1"), Ok(taken))
+    };
+    (1..=count).map(one).collect()
+}
+
+/// Days of those that stay, and of those of them that are in doubt.
+fn days(candidates: &[Candidate], policy: &Retention) -> (Vec<usize>, Vec<usize>) {
+    let verdicts = decide(candidates, &[], policy, time(NOW));
+    let reasons = |verdict: &Verdict| match verdict {
+        Verdict::Keep(reasons) => Some(reasons.clone()),
+        Verdict::Remove(_) => None,
+    };
+    let kept: Vec<(usize, Vec<Reason>)> =
+        verdicts.iter().enumerate().filter_map(|(nth, verdict)| Some((nth + 1, reasons(verdict)?))).collect();
+    let doubtful = kept.iter().filter(|(_, reasons)| reasons.iter().any(Reason::is_doubt));
+    (kept.iter().map(|(day, _)| *day).collect(), doubtful.map(|(day, _)| *day).collect())
+}
+
+#[test]
+fn a_cluster_that_went_back_begins_a_new_epoch_and_retention_goes_on() {
+    let week = Retention { daily: Some(7), ..none() };
+    // On day 20 the backup of day 2 was restored.
+    let back = |day: i64| if day <= 20 { 100 * day } else { 200 + 100 * (day - 20) };
+    let all = daily(40, back);
+    assert_eq!(days(&all, &week), ((34..=40).collect(), vec![]));
+    // The day after, and with a second step back on day 30.
+    assert_eq!(days(&all[..21], &week), ((15..=21).collect(), vec![]));
+    let twice = daily(40, |day| if day <= 30 { back(day) } else { back(day - 15) });
+    assert_eq!(days(&twice, &week), ((34..=40).collect(), vec![]));
+
+    // In a copy that was made in one go nothing tells an epoch from a wrong clock.
+    let mut copies = all.clone();
+    for one in &mut copies {
+        one.taken().written = Some(time("2026-11-20T11:00:00Z"));
+    }
+    let (kept, doubtful) = days(&copies, &week);
+    assert_eq!((kept.len(), doubtful), (40, (4..=37).collect()));
+
+    // Moved to another disk on day 25, before which nothing is confirmed: what was there then was there before.
+    let mut moved = all.clone();
+    for one in &mut moved[..25] {
+        one.taken().written = Some(time("2026-11-05T12:00:00Z"));
+    }
+    assert_eq!(days(&moved, &week).0, (4..=25).chain(34..=40).collect::<Vec<usize>>());
+}
+
+#[test]
+fn a_clock_that_was_wrong_is_told_from_an_epoch_by_the_storage() {
+    let week = Retention { daily: Some(7), ..none() };
+    let ahead = |hours: i64| {
+        let mut all = daily(40, |day| 100 * day);
+        // The donor of day 35 was ahead; the storage was not.
+        let at = all[34].taken().at + SignedDuration::from_hours(hours);
+        all[34].known.id = BackupId::new(at, "n2");
+        (all[34].taken().at, all[34].taken().finished) = (at, at);
+        all
+    };
+    // It takes nobody's place, and stays for as long as it would have stayed with its true time.
+    assert_eq!(days(&ahead(72), &week), ((33..=40).collect(), vec![35]));
+    let three = Retention { daily: Some(3), ..none() };
+    assert_eq!(days(&ahead(72), &three), (vec![38, 39, 40], vec![]));
+    // From the future it stays, whatever the policy says.
+    assert_eq!(days(&ahead(24 * 30), &three), (vec![35, 38, 39, 40], vec![35]));
+    // A clock that was behind: the others are confirmed, so it is to blame alone.
+    assert_eq!(days(&ahead(-72), &three), (vec![35, 38, 39, 40], vec![35]));
+    assert_eq!(days(&ahead(0), &three), (vec![38, 39, 40], vec![]));
+
+    // A storage that is behind by half an hour says so of all, and of none.
+    let mut behind = daily(40, |day| 100 * day);
+    for one in &mut behind {
+        one.taken().written = one.taken().written.map(|at| at - SignedDuration::from_mins(30));
+    }
+    assert_eq!(days(&behind, &three), (vec![38, 39, 40], vec![]));
+}
+
+#[test]
+fn what_is_damaged_is_never_the_reason_why_another_one_goes() {
+    let last = |count| Retention { last: Some(count), ..none() };
+    let week = Retention { daily: Some(7), ..none() };
+    let flawed = |bad: &[usize], flaw: fn(String) -> Doubt| {
+        let mut all = daily(10, |day| 100 * day);
+        for day in bad {
+            all[day - 1].known.flaw = Some(flaw("it is missing".into()));
+        }
+        all
+    };
+    let damaged = |bad: &[usize]| flawed(bad, Doubt::Damaged);
+    // The newest: it stays with the one that takes its place.
+    assert_eq!(days(&damaged(&[10]), &last(1)), (vec![9, 10], vec![10]));
+    assert_eq!(days(&damaged(&[8, 9, 10]), &last(1)), (vec![7, 8, 9, 10], vec![8, 9, 10]));
+    // One that the policy would not keep goes, once a newer one is whole.
+    assert_eq!(days(&damaged(&[3]), &last(1)), (vec![10], vec![]));
+    assert_eq!(days(&damaged(&[9]), &last(1)), (vec![10], vec![]));
+    // One that it would keep stays, and counts for nothing.
+    assert_eq!(days(&damaged(&[9]), &last(2)), (vec![8, 9, 10], vec![9]));
+    assert_eq!(days(&damaged(&[6]), &week), ((3..=10).collect(), vec![6]));
+    // Where none is whole all stay.
+    assert_eq!(days(&damaged(&(1..=10).collect::<Vec<_>>()), &last(1)).0.len(), 10);
+    // The same goes for what cannot be looked at.
+    assert_eq!(days(&flawed(&[3, 10], Doubt::Unknown), &last(1)), (vec![9, 10], vec![10]));
+}
+
+#[test]
+fn pages_that_were_damaged_on_the_donor_do_not_push_out_the_last_good_ones() {
+    let last = Retention { last: Some(1), ..none() };
+    let mut all = daily(10, |day| 100 * day);
+    for one in &mut all[6..] {
+        one.damaged_pages = 1;
+    }
+    assert_eq!(days(&all, &last).0, [6, 10]);
+    let verdicts = decide(&all, &[], &last, time(NOW));
+    assert_eq!(verdicts[5], Verdict::Keep(vec![Reason::NewestSound]));
+    all[9].damaged_pages = 0;
+    assert_eq!(days(&all, &last).0, [10]);
+}
+
 /// Backups before [`NOW`] and some after it; with positions out of order, held, without a usable manifest.
 fn any_backups(odd_positions: bool) -> impl Strategy<Value = Vec<Candidate>> {
     let one = (0_i64..20_000, 0_u8..20);
@@ -200,9 +342,15 @@ fn any_backups(odd_positions: bool) -> impl Strategy<Value = Vec<Candidate>> {
             let at = time(NOW) - SignedDuration::from_hours(hours);
             let id = BackupId::new(at, "n1");
             let seqno = if odd_positions && kind == 0 { odd } else { 20_000 - hours };
-            let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
-            let taken = if kind == 1 { Err("garbage".to_owned()) } else { Ok(Taken { at, gtid }) };
-            Candidate { id, taken, held: (kind == 2).then(|| "held".to_owned()) }
+            let taken = if kind == 1 { Err("garbage".to_owned()) } else { Ok(taken(at, seqno)) };
+            let held = (kind == 2).then(|| "held".to_owned());
+            let mut one = Candidate { held, ..candidate(id, taken) };
+            one.known.flaw = match kind {
+                3 => Some(Doubt::Damaged("lost".into())),
+                4 => Some(Doubt::Unknown("away".into())),
+                _ => None,
+            };
+            one
         });
         candidates.collect()
     })
@@ -226,7 +374,7 @@ fn any_policy() -> impl Strategy<Value = Retention> {
 /// What is wanted of backups that are in no doubt, said in another way than the program does: by sets.
 fn wanted(sound: &[&Candidate], policy: &Retention) -> BTreeSet<BackupId> {
     let mut sorted: Vec<(Timestamp, &BackupId)> =
-        sound.iter().map(|one| (one.taken.as_ref().unwrap().at, &one.id)).collect();
+        sound.iter().map(|one| (one.known.taken.as_ref().unwrap().at, &one.known.id)).collect();
     sorted.sort();
     let mut wanted = BTreeSet::new();
     let count = |count: u32| usize::try_from(count).unwrap();
@@ -261,17 +409,30 @@ proptest! {
         let running: Vec<BackupId> =
             running.map(|hours| BackupId::new(now - SignedDuration::from_hours(hours), "n0")).into_iter().collect();
         let verdicts = decide(&all, &running, &policy, now);
-        let doubts = doubts(&all, now);
+        let known: Vec<&Known> = all.iter().map(|one| &one.known).collect();
+        let doubts = doubts(&known, now);
         let sound: Vec<&Candidate> =
-            all.iter().zip(&doubts).filter(|(_, doubts)| doubts.is_empty()).map(|(one, _)| one).collect();
-        let wanted = wanted(&sound, &policy);
-        for ((one, verdict), doubts) in all.iter().zip(&verdicts).zip(&doubts) {
+            all.iter().zip(&doubts).filter(|(_, doubt)| doubt.is_none()).map(|(one, _)| one).collect();
+        let chosen = wanted(&sound, &policy);
+        let newest = sound.iter().map(|one| one.known.taken.as_ref().unwrap().at).max();
+        for ((one, verdict), doubt) in all.iter().zip(&verdicts).zip(&doubts) {
+            let id = &one.known.id;
+            // A damaged one counts for itself alone, and stays until a newer one is whole.
+            let stays_damaged = || {
+                let with: Vec<&Candidate> = sound.iter().copied().chain([one]).collect();
+                let at = one.known.taken.as_ref().unwrap().at;
+                newest.is_none_or(|newest| newest < at) || wanted(&with, &policy).contains(id)
+            };
+            let doubt_keeps = match doubt {
+                Some(Doubt::Damaged(_) | Doubt::Unknown(_)) => stays_damaged(),
+                doubt => doubt.is_some(),
+            };
             let must_stay = policy.is_empty()
-                || !doubts.is_empty()
+                || doubt_keeps
                 || one.held.is_some()
-                || running.iter().any(|run| one.id > *run)
-                || wanted.contains(&one.id);
-            prop_assert_eq!(matches!(verdict, Verdict::Keep(_)), must_stay, "{}", one.id);
+                || running.iter().any(|run| id > run)
+                || chosen.contains(id);
+            prop_assert_eq!(matches!(verdict, Verdict::Keep(_)), must_stay, "{}", id);
         }
         let left: Vec<Candidate> = all
             .iter()

@@ -74,8 +74,8 @@ impl Repository {
             "index": {"name": "index.json.zst", "bytes": 2, "sha256": ""},
             "damaged_pages": 0, "tool": {"version": "0"}
         });
-        self.put(days, "index.json.zst", "i");
-        self.put(days, "backup.tar", "a");
+        self.put(days, "index.json.zst", "ii");
+        self.put(days, "backup.tar", "a".repeat(40));
         self.status(days, "done");
         self.put(days, "manifest.json", manifest.to_string());
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::catalog::Doubt;
 use crate::model::BackupId;
 
 /// A period of the calendar.
@@ -54,14 +55,10 @@ pub enum Reason {
     Held(String),
     /// Younger than this run, which goes on.
     YoungerThan(BackupId),
-    /// Its manifest cannot be used.
-    Unusable(String),
-    /// Its time is to come.
-    Future(Timestamp),
-    /// It says that it was frozen before it began.
-    ClockJumped,
-    /// By its position it is older than that one, by its time it is younger, or the other way round.
-    Contradicts(BackupId),
+    /// Something speaks against it.
+    Doubt(Doubt),
+    /// The newest of those whose pages were all intact on the donor: newer ones hold damaged ones.
+    NewestSound,
     /// `keep-within`.
     Within,
     /// `keep-last`: it is this one, counted from the newest.
@@ -71,9 +68,9 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether it says that a backup cannot be placed in time.
+    /// Whether it says that a backup is none to rely on.
     pub fn is_doubt(&self) -> bool {
-        matches!(self, Self::Unusable(_) | Self::Future(_) | Self::ClockJumped | Self::Contradicts(_))
+        matches!(self, Self::Doubt(_))
     }
 }
 
@@ -83,16 +80,9 @@ impl fmt::Display for Reason {
             Self::Newest => f.write_str("the newest"),
             Self::Held(words) => f.write_str(words),
             Self::YoungerThan(id) => write!(f, "younger than {id}, which may still run"),
-            Self::Unusable(why) => write!(f, "UNUSABLE, so nothing is known of it: {why}"),
-            Self::Future(at) => {
-                write!(f, "FROM THE FUTURE ({}): a clock is wrong", at.strftime("%Y-%m-%d %H:%M:%S UTC"))
-            }
-            Self::ClockJumped => f.write_str("WRONG CLOCK: it was frozen before it began, by its own times"),
-            Self::Contradicts(id) => write!(
-                f,
-                "ITS TIME IS IN DOUBT: by time and by position it stands on different sides of {id}; \
-                 a clock was wrong, or the cluster went back to an older backup"
-            ),
+            Self::Doubt(doubt @ Doubt::Damaged(_)) => write!(f, "{doubt}; no other goes because of it"),
+            Self::Doubt(doubt) => write!(f, "{doubt}"),
+            Self::NewestSound => f.write_str("the newest without pages that were damaged on the donor"),
             Self::Within => f.write_str("keep-within"),
             Self::Last(number) => write!(f, "keep-last: number {number}"),
             Self::NewestOf(period, name) => write!(f, "newest of {} {name}", period.word()),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::{age, counted};
 use super::{Backup, Cluster, Run};
-use crate::catalog::{Standing, Verified};
+use crate::catalog::{Doubt, Standing, Verified};
 use crate::model::{BackupId, Outcome, Verification};
 
 /// A backup a day, and half a day of grace: as `check` has it.
@@ -43,7 +43,7 @@ pub(super) fn points(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     points.extend(cluster.backups.iter().filter_map(|backup| unusable(cluster, backup)));
     points.extend(of_runs(cluster));
     points.extend(of_verification(cluster, now));
-    points.extend(cluster.backups.iter().filter(|b| b.manifest.is_ok()).filter_map(doubtful));
+    points.extend(cluster.backups.iter().filter(|b| b.manifest.is_ok()).filter_map(|b| doubtful(cluster, b)));
     points.sort_by_key(|point| std::cmp::Reverse(point.level));
     points
 }
@@ -55,7 +55,7 @@ pub(super) fn level(points: &[Point]) -> Level {
 
 fn of_newest(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     let Some((backup, manifest)) = cluster.newest() else {
-        return vec![point(Level::Bad, None, "There is no backup that can be used.")];
+        return vec![point(Level::Bad, None, "There is no backup that can be relied on.")];
     };
     let mut points = Vec::new();
     if now.duration_since(manifest.frozen_at) > OLD {
@@ -131,7 +131,16 @@ fn of_verification(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     points
 }
 
-fn doubtful(backup: &Backup) -> Option<Point> {
-    let fate = backup.fate.as_ref().filter(|fate| fate.is_doubtful)?;
-    Some(point(Level::Warning, Some(&backup.id), format!("{}: {}.", backup.id, fate.reasons.join("; "))))
+/// What speaks against a backup, but for what 'verify' has found, which is told already.
+fn doubtful(cluster: &Cluster, backup: &Backup) -> Option<Point> {
+    let doubt = backup.doubt.as_ref()?;
+    let found = backup.verified.as_ref().and_then(Verified::known);
+    let is_told = match doubt {
+        Doubt::Damaged(_) => found.is_some_and(|found| found.outcome == Outcome::Damaged),
+        Doubt::Unknown(_) => backup.verified.is_some() && found.is_none(),
+        _ => false,
+    };
+    let is_newer = cluster.newest().is_none_or(|(newest, _)| newest.id < backup.id);
+    let level = if is_newer && !matches!(doubt, Doubt::Unknown(_)) { Level::Bad } else { Level::Warning };
+    (!is_told).then(|| point(level, Some(&backup.id), format!("{}: {doubt}.", backup.id)))
 }

@@ -17,7 +17,7 @@ mod words;
 
 use jiff::Timestamp;
 
-use crate::catalog::{Standing, Verified};
+use crate::catalog::{Doubt, Standing, Verified};
 use crate::model::{BackupId, Manifest, Status};
 
 /// What the page is about.
@@ -55,6 +55,8 @@ pub struct Backup {
     pub held: Option<String>,
     /// Its last verification.
     pub verified: Option<Verified>,
+    /// What speaks against it, beside its manifest.
+    pub doubt: Option<Doubt>,
     /// What the policy says, where there is one.
     pub fate: Option<Fate>,
 }
@@ -84,9 +86,13 @@ pub struct Fate {
 }
 
 impl Cluster {
-    /// The newest backup that can be used.
+    /// The newest backup that can be relied on.
     fn newest(&self) -> Option<(&Backup, &Manifest)> {
-        self.usable().max_by_key(|(backup, manifest)| (manifest.frozen_at, &backup.id))
+        let is_sound =
+            |backup: &Backup| backup.doubt.as_ref().is_none_or(|doubt| matches!(doubt, Doubt::Unknown(_)));
+        self.usable()
+            .filter(|(backup, _)| is_sound(backup))
+            .max_by_key(|(backup, manifest)| (manifest.frozen_at, &backup.id))
     }
 
     /// All that can be used, oldest first.

@@ -4,7 +4,7 @@ use quick_xml::events::Event;
 
 use super::attention::{Level, points};
 use super::*;
-use crate::catalog::Verified;
+use crate::catalog::{Doubt, Verified};
 use crate::model::{
     ArchiveObject, Compression, IndexObject, MariadbGtid, Outcome, ServerIdentity, State, ToolIdentity,
     Verification, WsrepGtid,
@@ -63,7 +63,14 @@ fn manifest(hours: i64, node: &str) -> Manifest {
 
 fn backup(hours: i64) -> Backup {
     let manifest = manifest(hours, "n1");
-    Backup { id: manifest.id.clone(), manifest: Ok(manifest), held: None, verified: None, fate: None }
+    Backup {
+        id: manifest.id.clone(),
+        manifest: Ok(manifest),
+        held: None,
+        verified: None,
+        doubt: None,
+        fate: None,
+    }
 }
 
 fn verified(hours: i64, finding: Option<&str>) -> Verified {
@@ -222,8 +229,15 @@ fn each_fault_is_told_with_its_weight() {
         assert_eq!(told(&cluster(vec![sound(2)], vec![run(1, standing)])), []);
     }
     let mut unknown = sound(1);
-    unknown.fate = Some(Fate { goes: false, reasons: vec!["FROM THE FUTURE".into()], is_doubtful: true });
-    assert_eq!(one(&cluster(vec![unknown], vec![])).0, Level::Warning);
+    unknown.doubt = Some(Doubt::Future(now() + SignedDuration::from_hours(9)));
+    let (level, text) = one(&cluster(vec![sound(2), unknown], vec![]));
+    assert!(level == Level::Bad && text.contains(": FROM THE FUTURE ("), "{text}");
+    // The age is that of one that can be relied on.
+    let mut lost = sound(1);
+    lost.doubt = Some(Doubt::Damaged("backup.tar.zst: it is missing".into()));
+    let told = told(&cluster(vec![sound(40), lost], vec![]));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].1.contains("is 40 h old") && told[1].1.ends_with("it is missing."), "{told:?}");
 }
 
 #[test]
@@ -238,6 +252,7 @@ fn no_text_of_others_becomes_markup() {
         manifest: Ok(manifest.clone()),
         held: Some(evil.into()),
         verified: Some(verified(1, Some(evil))),
+        doubt: None,
         fate: Some(Fate { goes: true, reasons: vec![evil.into()], is_doubtful: false }),
     };
     let unusable = Backup { manifest: Err(evil.into()), ..backup(3) };

@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::follow::Place;
 use super::lease::{Lease, Others, holder};
 use super::{AskError, Event};
-use crate::catalog::{CatalogError, read_manifest, read_status};
+use crate::catalog::{CatalogError, Doubt, Evidence, Known, Record, doubts, read_manifest, read_status};
 use crate::model::{BackupId, Manifest, State, Status};
 use crate::storage::{Storage, StorageError};
 
@@ -192,10 +192,12 @@ impl Queue<'_> {
                     age => {
                         let is_young = age.is_negative() || age.unsigned_abs() < self.limit;
                         let is_new = runs.is_new(&place.id);
-                        if is_young || is_new {
+                        if (is_young || is_new) && !is_passed_over(storage, &place, &manifest) {
                             return Ok(Standing::Recent(place, Box::new(manifest)));
                         }
-                        break;
+                        if !is_young && !is_new {
+                            break;
+                        }
                     }
                 },
                 Err(CatalogError::NotFound(_)) => {
@@ -213,6 +215,25 @@ impl Queue<'_> {
         }
         runs.begin();
         Ok(running.map_or(Standing::Idle, |(place, status)| Standing::Running(place, status)))
+    }
+}
+
+/// Whether something speaks against a complete backup, so that it is no reason to do without another one.
+fn is_passed_over(storage: &dyn Storage, place: &Place, manifest: &Manifest) -> bool {
+    let record = Record {
+        cluster: place.cluster.clone(),
+        id: place.id.clone(),
+        evidence: Evidence::look(storage, &place.cluster, &place.id, Some(manifest)),
+        manifest: Ok(manifest.clone()),
+    };
+    // Its time is compared with that of the storage; with now it was before.
+    let doubt = doubts(&[&Known::of(&record)], Timestamp::MAX).pop().flatten();
+    match doubt.filter(|doubt| !matches!(doubt, Doubt::Unknown(_))) {
+        Some(doubt) => {
+            log::warn!("{}: {doubt}: passed over", place.id);
+            true
+        }
+        None => false,
     }
 }
 

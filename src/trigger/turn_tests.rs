@@ -53,6 +53,8 @@ impl Repository {
             "index": {"name": "index.json.zst", "bytes": 2, "sha256": ""},
             "damaged_pages": 0, "tool": {"version": "0"}
         });
+        self.put(&id, "backup.tar", &"a".repeat(40));
+        self.put(&id, "index.json.zst", "ii");
         self.put(&id, "manifest.json", &manifest.to_string());
         id
     }
@@ -106,6 +108,17 @@ fn a_backup_counts_by_the_age_of_its_data() {
     let now = repository.back_up(-1);
     assert_eq!(repository.recent("1h"), Some(now));
     assert_eq!(repository.leases(), 0);
+}
+
+#[test]
+fn a_backup_that_is_none_to_rely_on_is_no_reason_to_do_without_another_one() {
+    let repository = Repository::new();
+    let good = repository.back_up(90);
+    let id = repository.back_up(30);
+    assert_eq!(repository.recent("2h"), Some(id.clone()));
+    repository.storage.remove(&format!("c/{id}/backup.tar")).unwrap();
+    assert_eq!(repository.recent("2h"), Some(good));
+    assert_eq!(repository.recent("1h"), None);
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn a_manifest_that_contradicts_the_archive_is_not_followed() {
     let backup = Forge::new(ID).write(&repository);
     edit_manifest(&backup, |manifest| {
         for name in ["started", "frozen_at", "finished"] {
-            manifest[name] = "2026-11-20T00:00:00Z".into();
+            manifest[name] = "2026-11-20T11:33:00Z".into();
         }
         manifest["server"]["datadir"] = "/flipped".into();
         manifest["request"] = "x".into();

@@ -1,6 +1,6 @@
 //! The documents of a backup as JSON: written as a test wants them, and changed in what is there already.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -40,11 +40,20 @@ pub fn manifest(id: &str) -> Value {
     })
 }
 
-/// Puts a manifest into its folder; nothing else of the backup is there. The folder.
+/// Puts a manifest into its folder. Where the objects that it names are not there, they get the right size and nothing
+/// but a hole in them. The folder.
 pub fn put_manifest(repository: &Path, cluster: &str, manifest: &Value) -> PathBuf {
     let id = manifest["id"].as_str().expect("an id");
     let text = serde_json::to_vec_pretty(manifest).expect("JSON");
-    put_object(repository, &format!("{cluster}/{id}/manifest.json"), text)
+    let folder = put_object(repository, &format!("{cluster}/{id}/manifest.json"), text);
+    for object in ["archive", "index"] {
+        let (name, bytes) = (manifest[object]["name"].as_str(), manifest[object]["bytes"].as_u64());
+        let (Some(name), Some(bytes)) = (name.filter(|name| !name.contains('/')), bytes) else { continue };
+        if let Ok(file) = File::create_new(folder.join(name)) {
+            file.set_len(bytes).expect("a file of that size");
+        }
+    }
+    folder
 }
 
 /// Puts any file into the repository; the folder that it is in.
