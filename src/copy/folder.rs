@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{CopyError, objects, stored_bytes};
-use crate::catalog::{Damage, MANIFEST, SILENCE, STATUS, Source, read_status};
+use super::{CopyError, keep_alive, stored_bytes};
+use crate::catalog::{Damage, MANIFEST, SILENCE, STATUS, Source, check_sizes, read_status};
 use crate::model::{Manifest, State};
 use crate::storage::{Storage, StorageError};
 
@@ -46,18 +46,8 @@ impl<'a> Folder<'a> {
 
     /// The first object that is not there in the size that the manifest says.
     fn misses(&self) -> Result<Option<Damage>, StorageError> {
-        let there = self.target.objects(&self.name())?;
-        let damage = objects(self.source.manifest()).into_iter().find_map(|object| {
-            let what = match there.iter().find(|found| found.name == object.name) {
-                None => "it is missing".to_owned(),
-                Some(found) if found.bytes != object.bytes => {
-                    format!("it has {} bytes, the manifest says {}", found.bytes, object.bytes)
-                }
-                Some(_) => return None,
-            };
-            Some(Damage { object: object.name.to_owned(), what })
-        });
-        Ok(damage)
+        let damage = check_sizes(self.target.as_ref(), self.source.cluster(), self.source.manifest())?;
+        Ok(damage.into_iter().next())
     }
 
     /// Refuses what cannot fit, as far as the storage tells.
@@ -75,10 +65,11 @@ impl<'a> Folder<'a> {
     /// Makes the folder, or takes over what a copy that was killed has left.
     pub(super) fn take(self, now: Timestamp) -> Result<Made<'a>, CopyError> {
         let name = self.name();
-        if !self.target.claim(&name).map_err(CopyError::Target)? {
+        let is_new = self.target.claim(&name).map_err(CopyError::Target)?;
+        if !is_new {
             self.nobody_is_at_work(&name, now)?;
         }
-        Ok(Made { folder: self, is_published: false, is_kept: false })
+        Ok(Made { folder: self, is_new, has_objects: false, is_kept: false, why: None })
     }
 
     /// Refuses a folder that somebody may be at work on.
@@ -101,27 +92,49 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// A folder that is ours. Dropping it removes what is in it, unless it is kept.
+/// A folder that this copy works on. Somebody else may work on it as well: another copy that takes this one for dead
+/// since it was stopped for a minute, or that has taken over the same left-over at the same moment. Both write the same
+/// bytes. So an object that has got its name is never removed again, whatever comes of this copy: the other one, or its
+/// manifest, may rely on it. Where nothing has got its name, dropping this removes the folder.
 pub(super) struct Made<'a> {
     folder: Folder<'a>,
-    is_published: bool,
+    is_new: bool,
+    has_objects: bool,
     is_kept: bool,
+    why: Option<String>,
 }
 
 impl Made<'_> {
+    /// From now on there are objects.
+    pub(super) fn begin_objects(&mut self) {
+        self.has_objects = true;
+    }
+
+    /// Why nothing has come of it, for whoever finds what is left.
+    pub(super) fn fail(&mut self, why: &CopyError) {
+        self.why = Some(why.to_string());
+    }
+
     /// Lets the manifest appear, and looks once more at what it speaks of.
     pub(super) fn publish(&mut self, manifest: &[u8]) -> Result<(), CopyError> {
         let Folder { source, target } = self.folder;
-        self.is_published = true;
         target.put(&source.object(MANIFEST), manifest).map_err(CopyError::Target)?;
-        match self.folder.misses().map_err(CopyError::Target)? {
-            None => Ok(()),
-            Some(Damage { object, what }) => Err(CopyError::Vanished {
-                id: source.manifest().id.clone(),
-                place: target.location(),
-                what: format!("{object}: {what}"),
-            }),
-        }
+        let Damage { object, what } = match self.folder.misses() {
+            Ok(None) => return Ok(()),
+            Ok(Some(damage)) => damage,
+            // All of it has been taken, and the manifest too.
+            Err(error) => {
+                log::warn!("{error}; so nobody has looked whether the copy is still there");
+                return Ok(());
+            }
+        };
+        // Somebody has removed it meanwhile: what is left is no backup.
+        target.remove(&source.object(MANIFEST)).map_err(CopyError::Target)?;
+        Err(CopyError::Vanished {
+            id: source.manifest().id.clone(),
+            place: target.location(),
+            what: format!("{object}: {what}"),
+        })
     }
 
     /// It is a backup now. What is still to be said of it is no reason to take it back.
@@ -138,27 +151,25 @@ impl Made<'_> {
         }
     }
 
-    /// Removes the manifest first, the folder last.
+    /// Removes the folder where nothing is in it but the status; else that says that nobody is at work any more.
     fn take_back(&self) -> Result<(), StorageError> {
         let Folder { source, target } = self.folder;
-        let manifest = source.object(MANIFEST);
-        if !self.is_published {
-            match target.read_small(&manifest, Source::SMALL) {
-                Err(error) if error.is_not_found() => {}
-                // Somebody else has made a backup of it meanwhile.
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(error),
+        if self.is_new && !self.has_objects {
+            target.remove(&source.object(STATUS))?;
+            return match target.remove_folder(&self.folder.name()) {
+                // Something that is not ours is in it.
+                Err(error) if error.cause().kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+                outcome => outcome,
+            };
+        }
+        match target.read_small(&source.object(MANIFEST), Source::SMALL) {
+            // Somebody else has made a backup of it, and has said so.
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => {
+                let why = self.why.clone().unwrap_or_else(|| "the copy was not completed".into());
+                keep_alive::write_failed(target.as_ref(), source, why)
             }
-        }
-        target.remove(&manifest)?;
-        for object in objects(source.manifest()).iter().rev() {
-            target.remove(&source.object(object.name))?;
-        }
-        target.remove(&source.object(STATUS))?;
-        match target.remove_folder(&self.folder.name()) {
-            // Something that is not ours is in it.
-            Err(error) if error.cause().kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            outcome => outcome,
+            Err(error) => Err(error),
         }
     }
 }

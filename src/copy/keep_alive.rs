@@ -67,7 +67,17 @@ fn every(target: &dyn Storage) -> Duration {
 
 /// What a donor would say at the same point: the data is taken, and is being stored.
 fn write(target: &dyn Storage, name: &str, manifest: &Manifest, copied: u64) -> Result<(), StorageError> {
-    let status = Status {
+    put(target, name, &status(target, manifest, copied))
+}
+
+/// The last word of a copy that has come to nothing.
+pub(super) fn write_failed(target: &dyn Storage, source: &Source, error: String) -> Result<(), StorageError> {
+    let status = Status { state: State::Failed, error: Some(error), ..status(target, source.manifest(), 0) };
+    put(target, &source.object(STATUS), &status)
+}
+
+fn status(target: &dyn Storage, manifest: &Manifest, copied: u64) -> Status {
+    Status {
         id: manifest.id.clone(),
         cluster: manifest.cluster.clone(),
         node: manifest.node.clone(),
@@ -82,9 +92,12 @@ fn write(target: &dyn Storage, name: &str, manifest: &Manifest, copied: u64) -> 
         gtid: Some(manifest.gtid.clone()),
         error: None,
         beat_s: target.keeps_versions().then_some(Status::RARE.as_secs()),
-    };
+    }
+}
+
+fn put(target: &dyn Storage, name: &str, status: &Status) -> Result<(), StorageError> {
     let mut bytes =
-        serde_json::to_vec_pretty(&status).map_err(|error| StorageError::new("write", name, error.into()))?;
+        serde_json::to_vec_pretty(status).map_err(|error| StorageError::new("write", name, error.into()))?;
     bytes.push(b'\n');
     target.put(name, &bytes)
 }

@@ -7,8 +7,9 @@
 //! # Order
 //!
 //! As a donor does: the folder is claimed, `status.json` says that somebody is at work, then index, archive, and the
-//! manifest last, byte for byte the same. So a copy is complete or not there. What fails takes back what it has made; what
-//! is killed leaves a folder without a manifest, which the next `copy` takes over and `prune` sweeps. At the end
+//! manifest last, byte for byte the same. So a copy is complete or not there. Until all bytes are stored and right no object
+//! has its name, and what fails leaves nothing. What fails behind that, or is killed, leaves a folder without a manifest,
+//! which the next `copy` takes over and `prune` sweeps. At the end
 //! `status.json` is that of the source: the two folders are the same, but for `hold.json` and `verify.json`.
 //!
 //! **What `verify` has found** is about the bytes of one storage, and is not copied. **Holds** are not either. A hold is somebody's word about one folder of one repository, and only who looks after the
@@ -21,7 +22,7 @@
 //! |---|---|
 //! | `prune` removes the backup here | what was read before is whole; else the reading fails, and [`Source::is_removed`] tells why |
 //! | `prune` runs there | leaves the folder alone: `status.json` is never a day old while somebody copies |
-//! | another `copy` of the same backup | refuses while [`Busy`](CopyError::Busy) is true; both write the same bytes anyway |
+//! | another `copy` of the same backup | refuses while [`Busy`](CopyError::Busy) is true; where one takes the other for dead, both write the same bytes, and neither removes an object that has its name |
 //! | somebody removes what was copied | is seen behind the manifest, which is taken back then |
 
 mod folder;
@@ -36,7 +37,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use self::folder::Folder;
+use self::folder::{Folder, Made};
 use self::keep_alive::KeepAlive;
 use crate::archive::hex;
 use crate::catalog::{Damage, Source, SourceError};
@@ -118,7 +119,8 @@ pub enum CopyError {
     },
     /// What was copied was not there any more when the manifest was.
     #[error(
-        "backup '{id}' was removed from '{place}' while it was copied: {what}; nothing of it is left there"
+        "backup '{id}' was removed from '{place}' while it was copied: {what}; what is left of it there is no backup: copy \
+         it again"
     )]
     Vanished {
         /// The backup.
@@ -197,17 +199,18 @@ pub fn copy(
         return Err(source.damaged(damage.object, damage.what).into());
     }
     folder.has_room()?;
-    // From here on it takes back what it has made, unless it is told to keep it.
     let mut made = folder.take(now)?;
     let work = Work { source, target, copied: Arc::default(), progress, interrupted };
-    let alive = KeepAlive::start(source, target, Arc::clone(&work.copied)).map_err(CopyError::Target)?;
-    for object in objects(source.manifest()) {
-        work.object(&object)?;
+    match work.all(&mut made, &manifest) {
+        Ok(()) => {
+            made.keep();
+            Ok(Outcome::Copied)
+        }
+        Err(error) => {
+            made.fail(&error);
+            Err(error)
+        }
     }
-    drop(alive);
-    made.publish(&manifest)?;
-    made.keep();
-    Ok(Outcome::Copied)
 }
 
 /// The way from one storage to the other.
@@ -220,8 +223,26 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// One object, which is durable at the end, or not there.
-    fn object(&self, object: &Object<'_>) -> Result<(), CopyError> {
+    /// Everything is on its way before anything gets its name: until then nobody sees it, and it goes with its writer.
+    fn all(&self, made: &mut Made<'_>, manifest: &[u8]) -> Result<(), CopyError> {
+        let (source, target) = (self.source, self.target);
+        let alive = KeepAlive::start(source, target, Arc::clone(&self.copied)).map_err(CopyError::Target)?;
+        let mut writers = Vec::new();
+        for object in objects(source.manifest()) {
+            writers.push(self.object(&object)?);
+        }
+        self.go_on()?;
+        made.begin_objects();
+        // The archive first: that is the one that may fail.
+        for writer in writers.into_iter().rev() {
+            writer.commit().map_err(CopyError::Target)?;
+        }
+        drop(alive);
+        made.publish(manifest)
+    }
+
+    /// One object, all of which is stored; it has no name yet.
+    fn object(&self, object: &Object<'_>) -> Result<Box<dyn ObjectWriter>, CopyError> {
         let from = match self.source.open_object(object.name) {
             Err(error) if error.is_not_found() => {
                 return Err(self.source.damaged(object.name, "it is missing").into());
@@ -231,8 +252,7 @@ impl Work<'_> {
         let name = self.source.object(object.name);
         let mut to = self.target.create_large(&name, object.bytes).map_err(CopyError::Target)?;
         self.stream(object, from, to.as_mut())?;
-        to.commit().map_err(CopyError::Target)?;
-        self.go_on()
+        Ok(to)
     }
 
     /// Every byte, compared with the manifest. No more is read than the manifest says, and a byte to see that.

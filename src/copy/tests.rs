@@ -66,6 +66,16 @@ impl Two {
         self.copy(self.local("here"), &self.local("there"), 0)
     }
 
+    /// What has come to nothing leaves nothing; or, once objects have had their names, those and the reason.
+    fn assert_no_backup(&self, why: &CopyError) {
+        assert!(!self.there(MANIFEST).exists(), "{why}");
+        if self.there("").exists() {
+            let status: Value = serde_json::from_slice(&fs::read(self.there(STATUS)).unwrap()).unwrap();
+            assert_eq!(status["state"], "failed", "{why}");
+            assert_eq!(status["error"], why.to_string());
+        }
+    }
+
     fn is_complete(&self) -> bool {
         let same = |name| fs::read(self.here(name)).unwrap() == fs::read(self.there(name)).unwrap();
         self.there(MANIFEST).exists() && [MANIFEST, ARCHIVE, INDEX].into_iter().all(same)
@@ -101,6 +111,8 @@ enum Whim {
     Dies,
     /// Something happens before it.
     Happens(Box<dyn Fn() + Send + Sync>),
+    /// The same, and from that operation on all fail but removals.
+    Meanwhile(Box<dyn Fn() + Send + Sync>, usize),
 }
 
 impl Odd {
@@ -119,6 +131,12 @@ impl Odd {
                     work();
                 }
                 false
+            }
+            Whim::Meanwhile(work, then) => {
+                if number == self.at {
+                    work();
+                }
+                number >= *then && !matches!(action, "remove" | "open" | "list")
             }
         };
         if fails { Err(StorageError::new(action, name, io::Error::other("no more"))) } else { Ok(()) }
@@ -291,7 +309,7 @@ fn what_fails_leaves_nothing_and_the_next_one_succeeds() {
                         !error.is_damage() && error.to_string().ends_with("no more"),
                         "{side} {at}: {error}"
                     );
-                    assert!(!two.there("").exists(), "{side} {at}: {error}");
+                    two.assert_no_backup(&error);
                     assert_eq!(two.copy_plain().unwrap(), Outcome::Copied);
                 }
             },
@@ -410,7 +428,8 @@ fn what_is_removed_there_before_the_manifest_comes_is_missed() {
                 Err(error @ CopyError::Vanished { .. }) => {
                     seen += 1;
                     assert!(error.to_string().contains(&format!("{name}: it is missing")), "{error}");
-                    assert!(!two.there("").exists());
+                    two.assert_no_backup(&error);
+                    assert!(two.there(STATUS).exists());
                 }
                 Ok(_) => {}
                 Err(error) => panic!("{error}"),
@@ -469,6 +488,33 @@ fn what_somebody_else_has_completed_meanwhile_is_not_taken_back() {
     let outcome = copy(&source, &two.local("there"), Timestamp::now(), &progress, &stop);
     assert!(matches!(outcome, Err(CopyError::Interrupted { .. })), "{outcome:?}");
     assert!(two.is_complete());
+}
+
+/// Two copies work on the same folder, since one takes the other for dead. Whatever becomes of the first at whichever
+/// moment, and whenever the second one is through, what has a manifest is whole.
+#[test]
+fn of_two_at_once_none_takes_away_what_the_other_has() {
+    let operations = with_each("there", || Whim::Fails, |_, _, _| {});
+    let mut completed = 0;
+    for at in 0..operations {
+        for then in [at, at + 1, at + 2] {
+            let two = Arc::new(Two::new());
+            let other = Arc::clone(&two);
+            let stop = Arc::new(AtomicBool::new(false));
+            let stopped = Arc::clone(&stop);
+            // The second copy begins and ends in between; then the first is told to stop, and later fails.
+            let work = move || {
+                let _ = other.copy(other.local("here"), &other.local("there"), 3);
+                stopped.store(true, Ordering::Relaxed);
+            };
+            let odd = Odd::new(&two, "there", at, Whim::Meanwhile(Box::new(work), then));
+            let target: Arc<dyn Storage> = Arc::new(Shared(odd));
+            let outcome = copy(&two.source(two.local("here")), &target, Timestamp::now(), &|_| {}, &stop);
+            assert!(two.is_complete(), "{at} {then}: {outcome:?}");
+            completed += usize::from(outcome.is_err());
+        }
+    }
+    assert!(completed > 20, "{completed}");
 }
 
 #[test]
