@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::policy::{Candidate, Verdict, decide};
 use crate::catalog::{Attempt, Catalog, CatalogError, Known, Record, TOLERANCE, read_hold};
 use crate::config::Retention;
-use crate::model::{BackupId, State, safe_component};
+use crate::model::{BackupId, Manifest, State, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
 
 /// What has not changed for so long is nobody's work in progress.
@@ -164,7 +164,7 @@ fn of_cluster(
         let held = read_hold(storage, &cluster, id).map(|held| held.words());
         sizes
             .push(manifest.as_ref().map_or(0, |found| found.archive.bytes.saturating_add(found.index.bytes)));
-        let damaged_pages = manifest.as_ref().map_or(0, |manifest| manifest.damaged_pages);
+        let damaged_pages = manifest.as_ref().map_or(0, Manifest::lost_pages);
         candidates.push(Candidate { known: Known::of(record), damaged_pages, held });
     }
     let verdicts = decide(&candidates, &running, policy, now);
