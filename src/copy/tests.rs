@@ -77,7 +77,8 @@ impl Two {
     }
 
     fn is_complete(&self) -> bool {
-        let same = |name| fs::read(self.here(name)).unwrap() == fs::read(self.there(name)).unwrap();
+        let same =
+            |name| fs::read(self.here(name)).unwrap() == fs::read(self.there(name)).unwrap_or_default();
         self.there(MANIFEST).exists() && [MANIFEST, ARCHIVE, INDEX].into_iter().all(same)
     }
 }
@@ -496,13 +497,13 @@ fn what_somebody_else_has_completed_meanwhile_is_not_taken_back() {
 fn of_two_at_once_none_takes_away_what_the_other_has() {
     let operations = with_each("there", || Whim::Fails, |_, _, _| {});
     let mut completed = 0;
-    for at in 0..operations {
-        for then in [at, at + 1, at + 2] {
+    for at in 0..operations + 6 {
+        for then in at.saturating_sub(4)..=at + 2 {
             let two = Arc::new(Two::new());
             let other = Arc::clone(&two);
             let stop = Arc::new(AtomicBool::new(false));
             let stopped = Arc::clone(&stop);
-            // The second copy begins and ends in between; then the first is told to stop, and later fails.
+            // The second copy begins and ends in between: before the first one fails, or while that takes back what it has made.
             let work = move || {
                 let _ = other.copy(other.local("here"), &other.local("there"), 3);
                 stopped.store(true, Ordering::Relaxed);
@@ -510,8 +511,9 @@ fn of_two_at_once_none_takes_away_what_the_other_has() {
             let odd = Odd::new(&two, "there", at, Whim::Meanwhile(Box::new(work), then));
             let target: Arc<dyn Storage> = Arc::new(Shared(odd));
             let outcome = copy(&two.source(two.local("here")), &target, Timestamp::now(), &|_| {}, &stop);
-            assert!(two.is_complete(), "{at} {then}: {outcome:?}");
-            completed += usize::from(outcome.is_err());
+            let is_other_through = stop.load(Ordering::Relaxed);
+            assert!(two.is_complete() || !is_other_through, "{at} {then}: {outcome:?}");
+            completed += usize::from(is_other_through && outcome.is_err());
         }
     }
     assert!(completed > 20, "{completed}");
