@@ -1,6 +1,7 @@
 //! How members are asked: the account, the local socket, the addresses that the administrator has named.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::{ServerOptions, Settings};
 use crate::model::HostPort;
@@ -56,5 +57,10 @@ impl Access {
     /// Connects; the text says why not.
     pub fn connect(&self, endpoint: &Endpoint) -> Result<SqlSession, String> {
         SqlSession::connect(endpoint, &self.account)
+    }
+
+    /// The same with another limit for each answer.
+    pub fn connect_within(&self, endpoint: &Endpoint, limit: Duration) -> Result<SqlSession, String> {
+        SqlSession::connect_within(endpoint, &self.account, limit)
     }
 }

@@ -3,18 +3,26 @@
 //! SQL is optional everywhere: a donor with `wsrep_sst_donor_rejects_queries=ON` may refuse connections, and a
 //! frozen server blocks `SHOW MASTER STATUS` until it is thawed. So every statement has a time limit, which is
 //! the socket's, and no answer is an answer: the errors are texts for a person.
+//!
+//! With a global `wsrep_sync_wait` every SELECT and SHOW of a new session waits until its node has applied what the
+//! cluster has written, 5 s in vain where it is frozen. So the first statement of each session takes that back, and the
+//! driver, which would ask for `max_allowed_packet` before, is told it.
 
+mod blockers;
 mod endpoint;
+mod global_lock;
 mod replication;
 mod threads;
+mod words;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mysql::prelude::Queryable;
+use mysql::prelude::{FromRow, Queryable};
 use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 pub use endpoint::{Account, Endpoint, Tls};
+pub use global_lock::{Availability, Patience, look_for_lock};
 pub use replication::ReplicaStatus;
 pub use threads::{MetadataLock, Thread};
 
@@ -29,19 +37,18 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// `ER_NO_SUCH_TABLE`.
 const NO_SUCH_TABLE: u16 = 1146;
 
+/// What the driver takes for the longest packet, as every client of MariaDB does unless it is told otherwise.
+const LARGEST_PACKET: usize = 16 << 20;
+
+/// What each session begins with; a server that does not know a variable has no need of it. A backup of our own account's sessions
+/// must not wait for somebody's lock.
+const BEGIN: [&str; 3] =
+    ["SET SESSION wsrep_sync_wait=0", "SET SESSION lock_wait_timeout=1", "SET SESSION max_statement_time=2"];
+
 /// A connection to one server.
 pub struct SqlSession {
     connection: Conn,
-}
-
-/// The server's or the system's own words, without the names of Rust types.
-fn plain(error: mysql::Error) -> String {
-    match error {
-        mysql::Error::MySqlError(error) => format!("{} (error {})", error.message, error.code),
-        mysql::Error::IoError(error) => error.to_string(),
-        mysql::Error::DriverError(error) => error.to_string(),
-        other => other.to_string(),
-    }
+    limit: Duration,
 }
 
 /// The host as the driver gets it: addresses, so that the driver asks nobody. Where the server's certificate must bear
@@ -72,7 +79,8 @@ fn options(endpoint: &Endpoint, account: &Account, limit: Duration) -> Result<Ve
         .user(account.user.clone())
         .pass(account.password.as_ref().map(|secret| secret.expose().to_owned()))
         .read_timeout(Some(limit))
-        .write_timeout(Some(limit));
+        .write_timeout(Some(limit))
+        .max_allowed_packet(Some(LARGEST_PACKET));
     Ok(match endpoint {
         Endpoint::Socket(path) => vec![options.socket(Some(path.to_string_lossy().into_owned()))],
         Endpoint::Tcp(address) => {
@@ -87,12 +95,12 @@ fn options(endpoint: &Endpoint, account: &Account, limit: Duration) -> Result<Ve
 }
 
 /// A host may have several addresses, of which the server listens at one.
-fn first_that_answers(options: Vec<OptsBuilder>) -> Result<Conn, String> {
+fn first_that_answers(options: Vec<OptsBuilder>, limit: Duration) -> Result<Conn, String> {
     let mut outcome = Err("it has no address".to_owned());
     for options in options {
         match Conn::new(options) {
-            Err(error @ mysql::Error::IoError(_)) => outcome = Err(plain(error)),
-            answer => return answer.map_err(plain),
+            Err(error @ mysql::Error::IoError(_)) => outcome = Err(words::plain(error, limit)),
+            answer => return answer.map_err(|error| words::plain(error, limit)),
         }
     }
     outcome
@@ -106,6 +114,18 @@ fn tls_options(tls: &Tls) -> SslOpts {
         .with_danger_skip_domain_validation(!tls.verify_name)
 }
 
+/// Those of RELOAD and PROCESS that no line of `SHOW GRANTS` gives.
+fn missing_rights(grants: &[String]) -> Vec<&'static str> {
+    let gives = |right: &str| {
+        grants.iter().filter_map(|line| line.strip_prefix("GRANT ")?.split_once(" ON *.* TO ")).any(
+            |(rights, _)| {
+                rights.split(',').map(str::trim).any(|given| given == right || given == "ALL PRIVILEGES")
+            },
+        )
+    };
+    ["RELOAD", "PROCESS"].into_iter().filter(|right| !gives(right)).collect()
+}
+
 impl SqlSession {
     /// Connects; the text says why not.
     pub fn connect(endpoint: &Endpoint, account: &Account) -> Result<Self, String> {
@@ -114,21 +134,39 @@ impl SqlSession {
 
     /// The same with another limit for each answer.
     pub fn connect_within(endpoint: &Endpoint, account: &Account, limit: Duration) -> Result<Self, String> {
-        let connection = options(endpoint, account, limit).and_then(first_that_answers).map_err(|why| {
+        let no_sql = |why: String| {
             let user = account.user.as_deref().unwrap_or_default();
             format!("no SQL as '{user}' over '{endpoint}': {why}")
-        })?;
-        let mut session = Self { connection };
-        // A backup of our own account's sessions must not wait for somebody's lock.
-        let _ =
-            session.connection.query_drop("SET SESSION lock_wait_timeout=1, SESSION max_statement_time=2");
-        Ok(session)
+        };
+        let mut connection = options(endpoint, account, limit)
+            .and_then(|options| first_that_answers(options, limit))
+            .map_err(no_sql)?;
+        for statement in BEGIN {
+            match connection.query_drop(statement) {
+                Ok(()) | Err(mysql::Error::MySqlError(_)) => {}
+                Err(error) => return Err(no_sql(words::plain(error, limit))),
+            }
+        }
+        Ok(Self { connection, limit })
+    }
+
+    /// The server's number of it.
+    pub fn id(&self) -> u32 {
+        self.connection.connection_id()
+    }
+
+    fn rows<T: FromRow>(&mut self, statement: &str) -> Result<Vec<T>, String> {
+        self.connection.query(statement).map_err(|error| self.plain(error))
+    }
+
+    fn plain(&self, error: mysql::Error) -> String {
+        words::plain(error, self.limit)
     }
 
     /// All status variables whose name begins with `prefix` (letters and `_`), names in lower case.
     pub fn status(&mut self, prefix: &str) -> Result<HashMap<String, String>, String> {
         let statement = format!("SHOW GLOBAL STATUS LIKE '{}%'", prefix.replace('_', "\\_"));
-        let rows: Vec<(String, String)> = self.connection.query(statement).map_err(plain)?;
+        let rows: Vec<(String, String)> = self.rows(&statement)?;
         Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
     }
 
@@ -136,18 +174,16 @@ impl SqlSession {
     /// MariaDB 10.4 and later keep with every view (`sql/wsrep_schema.cc`). An error where there is no such table
     /// or no right to read it.
     pub fn cluster_members(&mut self) -> Result<Vec<(String, String)>, String> {
-        self.connection
-            .query(
-                "SELECT node_name, node_incoming_address FROM mysql.wsrep_cluster_members ORDER BY node_name",
-            )
-            .map_err(plain)
+        self.rows(
+            "SELECT node_name, node_incoming_address FROM mysql.wsrep_cluster_members ORDER BY node_name",
+        )
     }
 
     /// These global variables, those the server has.
     pub fn variables(&mut self, names: &[&str]) -> Result<HashMap<String, String>, String> {
         let list: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
         let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", list.join(","));
-        let rows: Vec<(String, String)> = self.connection.query(statement).map_err(plain)?;
+        let rows: Vec<(String, String)> = self.rows(&statement)?;
         Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
     }
 
@@ -159,12 +195,12 @@ impl SqlSession {
              (PLUGIN_TYPE = 'ENCRYPTION' OR (PLUGIN_TYPE = 'STORAGE ENGINE' AND UPPER(PLUGIN_NAME) IN ({})))",
             list.join(",")
         );
-        self.connection.query(statement).map_err(plain)
+        self.rows(&statement)
     }
 
     /// The InnoDB tablespaces that the server has, as `database/table` in the form of file names. Needs the right PROCESS.
     pub fn innodb_tablespaces(&mut self) -> Result<Vec<String>, String> {
-        self.connection.query("SELECT NAME FROM information_schema.INNODB_SYS_TABLESPACES").map_err(plain)
+        self.rows("SELECT NAME FROM information_schema.INNODB_SYS_TABLESPACES")
     }
 
     /// Addresses in `mysql.wsrep_allowlist` (MariaDB 10.10 and later): others cannot join the group unless it is
@@ -172,26 +208,49 @@ impl SqlSession {
     pub fn allowlist(&mut self) -> Result<Vec<String>, String> {
         match self.connection.query("SELECT ip FROM mysql.wsrep_allowlist ORDER BY ip") {
             Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_TABLE => Ok(Vec::new()),
-            answer => answer.map_err(plain),
+            answer => answer.map_err(|error| self.plain(error)),
         }
+    }
+
+    /// Whether this account may take the lock of the freeze by itself, and see who else holds one: what
+    /// [`look_for_lock`] needs. Roles that are on count.
+    pub fn may_lock(&mut self) -> Result<(), String> {
+        let grants: Vec<String> = self.rows("SHOW GRANTS")?;
+        let missing = missing_rights(&grants);
+        if missing.is_empty() { Ok(()) } else { Err(format!("no right {}", missing.join(", "))) }
     }
 
     /// `wsrep_cluster_status`: `Primary`, `non-Primary` or `Disconnected`. Answered by a node that is cut off too.
     pub fn cluster_status(&mut self) -> Result<String, String> {
-        let row: Option<(String, String)> =
-            self.connection.query_first("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_status'").map_err(plain)?;
-        row.map(|(_, status)| status).ok_or_else(|| "the server has no wsrep_cluster_status".into())
+        let rows: Vec<(String, String)> = self.rows("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_status'")?;
+        rows.into_iter()
+            .next()
+            .map(|(_, status)| status)
+            .ok_or_else(|| "the server has no wsrep_cluster_status".into())
     }
 
     /// MariaDB's three positions; they answer at once in a frozen server too.
     pub fn mariadb_gtid(&mut self) -> Result<MariadbGtid, String> {
-        let row: Option<(Option<String>, Option<String>, Option<String>)> = self
-            .connection
-            .query_first(
-                "SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, @@GLOBAL.gtid_slave_pos",
-            )
-            .map_err(plain)?;
-        let (binlog_pos, current_pos, slave_pos) = row.unwrap_or_default();
+        let rows: Vec<(Option<String>, Option<String>, Option<String>)> =
+            self.rows("SELECT @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos, @@GLOBAL.gtid_slave_pos")?;
+        let (binlog_pos, current_pos, slave_pos) = rows.into_iter().next().unwrap_or_default();
         Ok(MariadbGtid { binlog_pos, current_pos, slave_pos })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn global_rights_are_read_from_the_grants() {
+        let missing = |lines: &[&str]| {
+            missing_rights(&lines.iter().map(ToString::to_string).collect::<Vec<_>>()).join(",")
+        };
+        assert_eq!(missing(&["GRANT USAGE ON *.* TO `x`@`localhost`"]), "RELOAD,PROCESS");
+        assert_eq!(missing(&["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"]), "");
+        assert_eq!(missing(&["GRANT ALL PRIVILEGES ON `d`.* TO `x`@`%`"]), "RELOAD,PROCESS");
+        let role = ["GRANT `r` TO `x`@`localhost`", "GRANT SELECT, RELOAD, SUPER ON *.* TO `r`"];
+        assert_eq!(missing(&role), "PROCESS");
     }
 }

@@ -1,9 +1,8 @@
 //! What a server says of the masters that it replicates from.
 
 use mysql::Row;
-use mysql::prelude::Queryable;
 
-use super::{SqlSession, plain};
+use super::SqlSession;
 use crate::model::{Connection, ConnectionSource};
 
 /// One row of `SHOW ALL SLAVES STATUS`.
@@ -19,7 +18,7 @@ impl SqlSession {
     /// The connections to masters. It needs the privilege REPLICA MONITOR, or SUPER before MariaDB 10.5, and answers
     /// under the freeze of a state transfer too.
     pub fn replica_status(&mut self) -> Result<Vec<ReplicaStatus>, String> {
-        let rows: Vec<Row> = self.connection.query("SHOW ALL SLAVES STATUS").map_err(plain)?;
+        let rows: Vec<Row> = self.rows("SHOW ALL SLAVES STATUS")?;
         Ok(rows.iter().map(status).filter(|status| !status.connection.host.is_empty()).collect())
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mysql::prelude::Queryable;
 
-use super::{SqlSession, plain};
+use super::SqlSession;
 
 /// Characters of a statement that are shown.
 const SHOWN: usize = 100;
@@ -70,7 +70,7 @@ impl SqlSession {
                 "SELECT ID, USER, IFNULL(TIME, 0), IFNULL(STATE, ''), IFNULL(LEFT(INFO, 400), '') \
                  FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() ORDER BY TIME DESC",
             )
-            .map_err(plain)?;
+            .map_err(|error| self.plain(error))?;
         let thread = |(id, user, seconds, state, statement): (_, _, i64, _, String)| Thread {
             id,
             user,
@@ -89,7 +89,7 @@ impl SqlSession {
                 "SELECT THREAD_ID, IFNULL(LOCK_MODE, ''), IF(IFNULL(TABLE_NAME, '') = '', '', CONCAT_WS('.', TABLE_SCHEMA, \
                  TABLE_NAME)) FROM information_schema.METADATA_LOCK_INFO WHERE THREAD_ID <> CONNECTION_ID()",
             )
-            .map_err(plain)?;
+            .map_err(|error| self.plain(error))?;
         Ok(rows.into_iter().map(|(thread, mode, table)| MetadataLock { thread, mode, table }).collect())
     }
 }

@@ -1,0 +1,301 @@
+//! Who is in the way of `FLUSH TABLES WITH READ LOCK`, in words for a person.
+//!
+//! The plugin `metadata_lock_info`, where somebody has installed it, tells for certain. Else: a statement that writes and takes
+//! long, or a table that is locked while nobody works on it, by one of the sessions that sleep. (Nothing in a process list
+//! says that a session holds `LOCK TABLES`.)
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use mysql::prelude::Queryable;
+
+use super::SqlSession;
+
+/// Sessions that are named at most.
+const MOST: usize = 5;
+/// Longest text of a statement, in characters.
+const LONGEST: usize = 120;
+/// What only reads, or waits itself.
+const HARMLESS: [&str; 9] =
+    ["SELECT", "SHOW", "SET", "EXPLAIN", "DESCRIBE", "DESC", "KILL", "FLUSH", "BACKUP"];
+/// Backup locks (`sql/mdl.h`) that let `FLUSH TABLES WITH READ LOCK` pass.
+const COMPATIBLE: [&str; 3] = ["MDL_BACKUP_START", "MDL_BACKUP_FLUSH", "MDL_BACKUP_ALTER_COPY"];
+
+/// A line of the process list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Thread {
+    id: u64,
+    user: String,
+    host: String,
+    command: String,
+    seconds: i64,
+    state: String,
+    statement: String,
+}
+
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = if self.host.is_empty() { String::new() } else { format!("@{}", self.host) };
+        write!(f, "thread {} ({}{host}", self.id, self.user)?;
+        if self.statement.is_empty() {
+            write!(f, ", idle for {} s)", self.seconds)
+        } else {
+            write!(f, ", for {} s: {})", self.seconds, shown(&self.statement))
+        }
+    }
+}
+
+impl Thread {
+    /// Whether it may be a statement that writes.
+    fn writes(&self) -> bool {
+        let verb = self.statement.split(|c: char| !c.is_ascii_alphabetic()).find(|word| !word.is_empty());
+        let verb = verb.unwrap_or_default().to_ascii_uppercase();
+        !self.statement.is_empty()
+            && self.seconds >= 1
+            && !self.state.starts_with("Waiting for")
+            && !HARMLESS.contains(&verb.as_str())
+    }
+
+    fn sleeps(&self) -> bool {
+        self.command == "Sleep" && self.user != "system user"
+    }
+}
+
+/// A line as it comes: number, user, host, command, seconds, state, statement.
+type Line = (u64, String, String, String, i64, String, String);
+
+/// A lock as the plugin tells it: thread, mode, database and table.
+type Lock = (u64, String, Option<String>, Option<String>);
+
+impl SqlSession {
+    /// Who holds the lock up, as far as this account may see. `own` are sessions of this program.
+    pub fn who_blocks(&mut self, own: &[u32]) -> String {
+        let threads = self.process_list(own);
+        let known = self.lock_holders_among(&threads);
+        if known.is_empty() { suspects(&threads, &self.tables_in_use()) } else { known }
+    }
+
+    /// Who has stopped the server's writes: certainly, or one of the sessions that sleep.
+    pub(super) fn who_stops(&mut self, own: &[u32]) -> String {
+        let threads = self.process_list(own);
+        let known = self.lock_holders_among(&threads);
+        if known.is_empty() { by_sleepers(&threads) } else { known }
+    }
+
+    /// Those who certainly hold up a freeze now; empty where there is nobody, and where no plugin tells.
+    pub fn lock_holders(&mut self) -> String {
+        let threads = self.process_list(&[]);
+        self.lock_holders_among(&threads)
+    }
+
+    fn lock_holders_among(&mut self, threads: &[Thread]) -> String {
+        self.held_locks().map(|locks| holders(&locks, threads)).unwrap_or_default()
+    }
+
+    fn process_list(&mut self, own: &[u32]) -> Vec<Thread> {
+        let rows: Result<Vec<Line>, _> = self.connection.query(
+            "SELECT ID, USER, HOST, COMMAND, CAST(IFNULL(TIME, 0) AS SIGNED), IFNULL(STATE, ''), LEFT(IFNULL(INFO, ''), 1000) \
+             FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' ORDER BY TIME DESC, ID",
+        );
+        let thread = |(id, user, host, command, seconds, state, statement)| Thread {
+            id,
+            user,
+            host,
+            command,
+            seconds,
+            state,
+            statement,
+        };
+        let mut threads: Vec<Thread> =
+            rows.map(|rows| rows.into_iter().map(thread).collect()).unwrap_or_default();
+        threads.retain(|thread| !own.iter().any(|id| u64::from(*id) == thread.id));
+        threads
+    }
+
+    /// None where the plugin is not there.
+    fn held_locks(&mut self) -> Option<Vec<Lock>> {
+        let statement = "SELECT THREAD_ID, LOCK_MODE, TABLE_SCHEMA, TABLE_NAME FROM information_schema.METADATA_LOCK_INFO \
+                         WHERE THREAD_ID <> CONNECTION_ID()";
+        self.connection.query(statement).ok()
+    }
+
+    /// Names of tables that are locked, or worked on.
+    fn tables_in_use(&mut self) -> Vec<String> {
+        let rows: Result<Vec<(String, String, u64, u64)>, _> =
+            self.connection.query("SHOW OPEN TABLES WHERE In_use > 0");
+        rows.map(|rows| rows.into_iter().map(|(database, table, ..)| format!("{database}.{table}")).collect())
+            .unwrap_or_default()
+    }
+}
+
+/// Those who certainly hold it up; empty where there is nobody.
+fn holders(locks: &[Lock], threads: &[Thread]) -> String {
+    let mut modes: BTreeMap<u64, &str> = BTreeMap::new();
+    for (id, mode, ..) in locks {
+        if mode.starts_with("MDL_BACKUP_") && !COMPATIBLE.contains(&mode.as_str()) {
+            modes.insert(*id, mode);
+        }
+    }
+    let said = modes.iter().take(MOST).map(|(id, mode)| {
+        let unknown = || format!("thread {id}");
+        let who = threads.iter().find(|thread| thread.id == *id).map_or_else(unknown, ToString::to_string);
+        let table = locks.iter().find_map(|(holder, mode, database, table)| {
+            (holder == id && mode == "MDL_SHARED_NO_READ_WRITE")
+                .then(|| format!("{}.{}", database.as_deref()?, table.as_deref()?).into())
+                .flatten()
+        });
+        let what = match (*mode, table) {
+            (_, Some(table)) => format!("LOCK TABLES {table} WRITE, or DDL on it"),
+            ("MDL_BACKUP_DDL" | "MDL_BACKUP_BLOCK_DDL", None) => "a lock of DDL".to_owned(),
+            ("MDL_BACKUP_FTWRL1" | "MDL_BACKUP_FTWRL2", None) => "FLUSH TABLES WITH READ LOCK".to_owned(),
+            (mode, None) if mode.contains("_WAIT_") => "a BACKUP STAGE".to_owned(),
+            (_, None) => "a statement that writes".to_owned(),
+        };
+        format!("{who} holds {what}")
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+fn list<'a>(threads: impl Iterator<Item = &'a Thread>) -> String {
+    let mut said: Vec<String> = threads.map(ToString::to_string).collect();
+    let more = said.len().saturating_sub(MOST);
+    said.truncate(MOST);
+    if more > 0 {
+        said.push(format!("{more} more"));
+    }
+    said.join(", ")
+}
+
+/// By whom, where nobody says that he holds a lock.
+fn by_sleepers(threads: &[Thread]) -> String {
+    let sleeping = list(threads.iter().filter(|thread| thread.sleeps()));
+    if sleeping.is_empty() {
+        return "by a session that cannot be seen without the right PROCESS".into();
+    }
+    format!("by one of the idle sessions: {sleeping}")
+}
+
+/// Those who may be it.
+fn suspects(threads: &[Thread], tables: &[String]) -> String {
+    let writing = list(threads.iter().filter(|thread| thread.writes()));
+    if !writing.is_empty() {
+        return format!("a statement that writes takes long: {writing}");
+    }
+    if tables.is_empty() {
+        return "who it is cannot be seen (the right PROCESS shows all sessions, the plugin metadata_lock_info their locks)".into();
+    }
+    let tables = tables.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!("{tables} is locked (LOCK TABLES … WRITE) {}", by_sleepers(threads))
+}
+
+/// A statement on one line, without what it says of people and passwords: the texts in quotes are left out.
+fn shown(statement: &str) -> String {
+    let mut text = String::new();
+    let mut quote = None;
+    let mut escaped = false;
+    for c in statement.chars() {
+        match quote {
+            Some(end) if c == end && !escaped => {
+                quote = None;
+                text.push(c);
+            }
+            Some(_) => escaped = c == '\\' && !escaped,
+            None if c == '\'' || c == '"' => {
+                quote = Some(c);
+                text.push(c);
+                text.push('…');
+            }
+            None if c.is_whitespace() => {
+                if !text.ends_with(' ') {
+                    text.push(' ');
+                }
+            }
+            None => text.push(c),
+        }
+    }
+    let text = text.trim();
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(LONGEST).collect();
+    format!("{cut}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thread(id: u64, command: &str, seconds: i64, statement: &str) -> Thread {
+        Thread {
+            id,
+            user: "app".into(),
+            host: "10.0.0.7:4711".into(),
+            command: command.into(),
+            seconds,
+            statement: statement.into(),
+            ..Thread::default()
+        }
+    }
+
+    #[test]
+    fn a_statement_is_shown_without_the_texts_in_it() {
+        for (statement, wanted) in [
+            ("UPDATE t\n  SET a = 1", "UPDATE t SET a = 1"),
+            ("SET PASSWORD = PASSWORD('se\\'cret')", "SET PASSWORD = PASSWORD('…')"),
+            ("CREATE USER u IDENTIFIED BY \"se'cret\"", "CREATE USER u IDENTIFIED BY \"…\""),
+            ("INSERT INTO t VALUES ('cut off at the se", "INSERT INTO t VALUES ('…"),
+            ("INSERT INTO t VALUES ('a''b', '\\\\', 'secret')", "INSERT INTO t VALUES ('…''…', '…', '…')"),
+        ] {
+            assert_eq!(shown(statement), wanted);
+        }
+        assert_eq!(shown(&"x".repeat(500)).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn who_writes_is_named_before_who_sleeps() {
+        let threads = [
+            Thread { user: "system user".into(), ..thread(1, "Sleep", 900, "") },
+            thread(7, "Sleep", 35, ""),
+            thread(8, "Query", 9, "select sleep(9)"),
+            thread(9, "Query", 70, "/* job */ UPDATE t SET a = 'x'"),
+            Thread {
+                state: "Waiting for backup lock".into(),
+                ..thread(10, "Query", 5, "INSERT INTO t VALUES (1)")
+            },
+        ];
+        let locked = ["d.t".to_owned()];
+        assert_eq!(
+            suspects(&threads[..3], &locked),
+            "d.t is locked (LOCK TABLES … WRITE) by one of the idle sessions: thread 7 (app@10.0.0.7:4711, idle for 35 s)"
+        );
+        let writing = suspects(&threads, &locked);
+        assert!(
+            writing.contains("thread 9 (app@10.0.0.7:4711, for 70 s: /* job */ UPDATE t SET a = '…')"),
+            "{writing}"
+        );
+        assert!(!writing.contains("thread 10") && !writing.contains("thread 8"), "{writing}");
+        assert!(suspects(&threads[..1], &locked).contains("without the right PROCESS"));
+        assert!(suspects(&threads[..3], &[]).contains("cannot be seen"));
+    }
+
+    #[test]
+    fn what_the_plugin_tells_is_certain() {
+        let lock = |id, mode: &str, table: Option<&str>| {
+            (id, mode.to_owned(), table.map(|_| "d".to_owned()), table.map(str::to_owned))
+        };
+        let locks = [
+            lock(7, "MDL_BACKUP_DDL", None),
+            lock(7, "MDL_SHARED_NO_READ_WRITE", Some("t")),
+            lock(8, "MDL_BACKUP_START", None),
+            lock(9, "MDL_SHARED_READ", Some("u")),
+            lock(11, "MDL_BACKUP_FTWRL2", None),
+        ];
+        let threads = [thread(7, "Sleep", 35, "")];
+        assert_eq!(
+            holders(&locks, &threads),
+            "thread 7 (app@10.0.0.7:4711, idle for 35 s) holds LOCK TABLES d.t WRITE, or DDL on it, thread 11 holds \
+             FLUSH TABLES WITH READ LOCK"
+        );
+        assert_eq!(holders(&locks[2..4], &threads), "");
+    }
+}

@@ -1,0 +1,172 @@
+//! Is the lock to be had that the freeze needs?
+//!
+//! mysqld's `FLUSH TABLES WITH READ LOCK` in a state transfer cannot be taken back: who holds it up (`LOCK TABLES … WRITE`, a
+//! long statement that writes) makes every write of the node wait, until `lock_wait_timeout` as it was when the
+//! request came, a day by default, and no end of our program ends that. So the same lock is taken and given back by a session of our own, whose
+//! patience is ours. Seen on 10.11.19: not one of an idle transaction, a SELECT, `LOCK TABLES … READ`, `BACKUP STAGE
+//! START`, `BACKUP LOCK` stands in its way; where nothing does, it is had within 10 ms.
+//!
+//! A session with `wsrep_on=OFF` (the right SUPER) takes the lock alone: the node is neither desynced nor paused. `backup` looks at Synced nodes
+//! in this way only. The donor's program, whose node is desynced already, looks without that right too: the provider is
+//! then paused for these milliseconds.
+//!
+//! A try that waits holds up writes as mysqld's own would; hence few of them wait, each for `lock-timeout`, and between
+//! them only those are made that come back at once.
+//!
+//! Where another session has stopped the server already (`FLUSH TABLES WITH READ LOCK`, `BACKUP STAGE` from `BLOCK_DDL` on), the
+//! provider lets the second one wait without any limit (wsrep-lib, `server_state::pause`). A session outside of the
+//! cluster would pass it, and so asks first for a lock on a table that nobody uses, which is not to be had then. One inside
+//! sees no answer at all.
+
+use std::time::{Duration, Instant};
+
+use mysql::prelude::Queryable;
+
+use super::SqlSession;
+use super::words;
+
+/// `ER_LOCK_WAIT_TIMEOUT`, `ER_STATEMENT_TIMEOUT`.
+const LATE: [u16; 2] = [1205, 1969];
+/// What a server has beyond its own limit until it counts as silent: it closes all its tables meanwhile.
+const MARGIN: Duration = Duration::from_secs(5);
+/// A look at who is in the way.
+const LOOK: Duration = Duration::from_secs(3);
+/// A table that every server has and nobody uses.
+const UNUSED: &str = "mysql.time_zone_leap_second";
+/// Between two tries that wait.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Between two that do not.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How long is tried.
+pub struct Patience<'a> {
+    /// One try (`lock-timeout`).
+    pub one_try: Duration,
+    /// All of them (`flush-timeout`); zero for one only.
+    pub all: Duration,
+    /// Sessions of this program, which are in nobody's way.
+    pub own: &'a [u32],
+    /// Whether nobody waits for it any more.
+    pub is_over: &'a dyn Fn() -> bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It was had, and given back.
+    Free,
+    /// It was not; who holds it, in words.
+    Blocked(String),
+    /// Nobody could look; why.
+    Unknown(String),
+    /// It was not looked for to the end.
+    GivenUp,
+}
+
+/// One try.
+enum Tried {
+    Had,
+    /// Somebody holds it up.
+    Late,
+    /// Another session has stopped the server.
+    Stopped,
+    Silent,
+    Refused(String),
+}
+
+/// Takes the lock and gives it back, as soon as it is to be had. `connect` makes a session with this limit for each answer; with
+/// `outside_only` nothing is done that the cluster would notice. `tell` hears once who is in the way.
+pub fn look_for_lock(
+    connect: &dyn Fn(Duration) -> Result<SqlSession, String>,
+    outside_only: bool,
+    patience: &Patience<'_>,
+    tell: &mut dyn FnMut(&str),
+) -> Availability {
+    let mut session = match connect(patience.one_try + MARGIN) {
+        Ok(session) => session,
+        Err(why) => return Availability::Unknown(why),
+    };
+    let outside = match session.leave_cluster() {
+        Ok(()) => true,
+        Err(why) if outside_only => return Availability::Unknown(why),
+        Err(_) => false,
+    };
+    let begun = Instant::now();
+    let mut waited: Option<Instant> = None;
+    let mut who = String::new();
+    loop {
+        if (patience.is_over)() {
+            return Availability::GivenUp;
+        }
+        let mut tried = session.try_global_lock(Duration::ZERO, outside);
+        let is_first = waited.is_none();
+        if matches!(tried, Tried::Late | Tried::Stopped) && waited.is_none_or(|at| at.elapsed() >= PAUSE) {
+            if matches!(tried, Tried::Late) {
+                tried = session.try_global_lock(patience.one_try, outside);
+            }
+            waited = Some(Instant::now());
+            match tried {
+                Tried::Late => who = session.who_blocks(patience.own),
+                Tried::Stopped => who = stopped(&session.who_stops(patience.own)),
+                _ => {}
+            }
+            if is_first && !who.is_empty() {
+                tell(&who);
+            }
+        }
+        match tried {
+            Tried::Had => return Availability::Free,
+            Tried::Late | Tried::Stopped if begun.elapsed() >= patience.all => {
+                return Availability::Blocked(who);
+            }
+            Tried::Late | Tried::Stopped => std::thread::sleep(POLL),
+            Tried::Silent => {
+                // That session waits on, and holds nothing but what is held anyway.
+                let seen = connect(LOOK).map(|mut session| session.who_stops(patience.own));
+                return Availability::Blocked(stopped(&seen.unwrap_or_else(|why| why)));
+            }
+            Tried::Refused(why) => return Availability::Unknown(why),
+        }
+    }
+}
+
+fn stopped(who: &str) -> String {
+    format!(
+        "the server is stopped already (FLUSH TABLES WITH READ LOCK or BACKUP STAGE, as a dump, a snapshot or mariadb-backup takes it): \
+         {who}"
+    )
+}
+
+impl SqlSession {
+    /// Takes this session out of the cluster: what it locks pauses no provider. Needs SUPER.
+    fn leave_cluster(&mut self) -> Result<(), String> {
+        self.connection.query_drop("SET SESSION wsrep_on=OFF").map_err(|error| self.plain(error))
+    }
+
+    fn try_global_lock(&mut self, wait: Duration, outside: bool) -> Tried {
+        let seconds = if wait.is_zero() { 0 } else { wait.as_secs().max(1) };
+        if outside {
+            let unused = format!("LOCK TABLES {UNUSED} WRITE");
+            match self.run(&["SET SESSION lock_wait_timeout=0", &unused, "UNLOCK TABLES"]) {
+                Tried::Late => return Tried::Stopped,
+                // Without the right to lock that table it is not known.
+                Tried::Had | Tried::Refused(_) => {}
+                other => return other,
+            }
+        }
+        // Without these limits it is not asked at all.
+        let limits =
+            format!("SET SESSION lock_wait_timeout={seconds}, SESSION max_statement_time={}", seconds + 4);
+        self.run(&[&limits, "FLUSH TABLES WITH READ LOCK", "UNLOCK TABLES"])
+    }
+
+    fn run(&mut self, statements: &[&str]) -> Tried {
+        let done = statements.iter().try_for_each(|statement| self.connection.query_drop(statement));
+        match done {
+            Ok(()) => Tried::Had,
+            Err(mysql::Error::MySqlError(error)) if LATE.contains(&error.code) => Tried::Late,
+            Err(error) if words::is_silence(&error) => Tried::Silent,
+            Err(error) => Tried::Refused(self.plain(error)),
+        }
+    }
+}
