@@ -10,8 +10,10 @@
 //! `continue` on it makes way for the server ([`crate::priority`]).
 
 mod behind;
+mod blockers;
 mod ending;
 mod error;
+mod flow_control;
 mod folder;
 mod members;
 mod metrics;
@@ -40,6 +42,7 @@ use crate::sst::{
 use crate::storage::Storage;
 use crate::throttle::Throttle;
 use crate::ui;
+use blockers::Way;
 use ending::Ending;
 pub use error::DonateError;
 use folder::claim_folder;
@@ -189,14 +192,16 @@ fn back_up(
     if let Some(abort) = room.lacks() {
         return Err(abort.into());
     }
+    flow_control::check(run, &mut facts)?;
     let objects = create_objects(run, &expected)?;
     let tablespaces = ask_for_tablespaces(&mut facts);
+    let way = Way::clear(run, &facts, ending.gate.login(), watch)?;
 
     reporter.state(State::Freezing);
     let abort = || watch.aborted();
     let limits =
         FreezeLimits { timeout: run.settings.flush_timeout, asked: &run.request.gtid, abort: &abort };
-    let frozen = conversation.flush_tables(&limits)?;
+    let frozen = conversation.flush_tables(&limits).map_err(|error| way.explain(error))?;
     watch.limit_freeze(frozen.asked(), run.settings.freeze_timeout);
     watch.limit_room(room).map_err(|cause| DonateError::System("cannot watch the server's room", cause))?;
     reporter.frozen(frozen.gtid(), frozen.asked());
@@ -221,6 +226,7 @@ fn back_up(
     let limiter = &run.throttle.data;
     let captured = capture::copy_frozen(frozen, &layout.datadir, &list, &mut archive, watch, limiter)?;
     watch.lift_limit();
+    way.end(&mut facts);
     if run.settings.low_priority {
         // Nobody waits for what is left, and the way back is closed.
         priority::lower();

@@ -94,14 +94,14 @@ impl Stage {
         let stats = writer.take_stats();
         let sent: Vec<u64> = self.cluster.nodes().map(Node::flow_control_sent).collect();
         let log = donor.log_since(outcome.donor_mark);
-        let [paused] = &donor.paused_since(outcome.donor_mark)[..] else {
-            panic!("the server did not pause once:\n{log}");
+        let Some(paused) = donor.frozen_since(outcome.donor_mark) else {
+            panic!("the server did not pause:\n{log}");
         };
 
         let manifests = self.program.manifests();
         assert_eq!(manifests.len(), number + 1, "{log}");
         let manifest = manifests.into_iter().next_back().unwrap();
-        self.assert_exact(&manifest, paused);
+        self.assert_exact(&manifest, &paused);
         assert_eq!(text(&manifest, "/request"), request);
         assert_eq!(text(&manifest, "/archive/compression"), compression(number));
         self.assert_binlog_agrees(&manifest);

@@ -78,8 +78,8 @@ impl Stage {
             (text(&manifest, "/archive/compression"), text(&manifest, "/archive/encryption")),
             (compression, "age")
         );
-        let paused = donor.paused_since(outcome.donor_mark);
-        assert_eq!(paused, [support::program::gtid(&manifest)]);
+        let frozen = donor.frozen_since(outcome.donor_mark);
+        assert_eq!(frozen, Some(support::program::gtid(&manifest)));
         let verified = self.command(&["verify", "latest"]);
         assert!(verified.contains("is intact"), "{verified}");
         assert_eq!(self.storage.unfinished(), Vec::<String>::new());

@@ -40,7 +40,10 @@ fn timers_on_every_node_give_one_backup() {
     fill_bulk(cluster.n(1), "orders", 4);
     let administrator = Administrator::new(&cluster, BINARY);
     let program = Program::of(&cluster);
-    let frozen = || cluster.nodes().map(|node| node.paused_positions().len()).sum::<usize>();
+    let frozen = || {
+        let of = |node: &support::Node| node.log().matches("the server is frozen at").count();
+        cluster.nodes().map(of).sum::<usize>()
+    };
     let before = frozen();
 
     let told = all_at_once(&administrator, &cluster, "20h");

@@ -138,8 +138,8 @@ impl Series {
         promises.check(WRITES, writes, || format!("backup {turn}: {stats:?}"));
 
         let manifest = self.newest(turn, promises, &donor.log_since(mark))?;
-        let paused = donor.paused_since(mark);
-        let exact = paused == [gtid(&manifest)];
+        let paused = donor.frozen_since(mark);
+        let exact = paused == Some(gtid(&manifest));
         promises.check(EXACT, exact, || format!("{} is not {paused:?}", gtid(&manifest)));
         let verify = self.command(&["verify", text(&manifest, "/id")])?;
         let intact = verify.0.status == Some(0);

@@ -45,8 +45,8 @@ struct Shared {
     first_signal: OnceLock<&'static str>,
     mysqld: Option<Mysqld>,
     abort: OnceLock<Abort>,
-    /// What another thread has found.
-    no_room: OnceLock<Abort>,
+    /// What another thread has seen while the server is frozen.
+    reason: OnceLock<Abort>,
     thawed: AtomicBool,
     given_up: Arc<AtomicBool>,
     deadline: Mutex<Option<(Instant, Duration)>>,
@@ -137,7 +137,7 @@ impl Watch {
         let look = move || {
             while !is_over(&shared) {
                 if let Some(abort) = room.lacks() {
-                    let _ = shared.no_room.set(abort);
+                    let _ = shared.reason.set(abort);
                     return;
                 }
                 std::thread::sleep(LOOK);
@@ -166,6 +166,14 @@ impl Watch {
     /// too. It ends waits that a disk or a storage does not cause ([`crate::throttle`]).
     pub fn given_up(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.shared.given_up)
+    }
+
+    /// For a thread that sees why the backup is to be given up: the server is thawed at once, and the copy ends.
+    pub fn give_up(&self) -> impl Fn(Abort) + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |reason| {
+            let _ = shared.reason.set(reason);
+        }
     }
 
     /// Lets `wait` take as long as it wants: it hangs in nothing, and looks for signals itself.
@@ -265,7 +273,7 @@ fn look(shared: &Shared) -> Option<Abort> {
         return Some(Abort::MysqldGone(pid));
     }
     // It may have been found in the moment in which the freeze ended.
-    if let Some(abort) = shared.no_room.get().filter(|_| !shared.thawed.load(Ordering::Relaxed)) {
+    if let Some(abort) = shared.reason.get().filter(|_| !shared.thawed.load(Ordering::Relaxed)) {
         return Some(abort.clone());
     }
     let deadline = *shared.deadline.lock().unwrap_or_else(PoisonError::into_inner);

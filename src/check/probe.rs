@@ -81,6 +81,8 @@ pub(super) struct DonorSettings {
     pub(super) compressed: bool,
     pub(super) limit_rate: Option<NonZeroU64>,
     pub(super) freeze_timeout: Duration,
+    pub(super) flush_timeout: Duration,
+    pub(super) allow_sync_donor: bool,
     /// Option files that were passed over, and the like.
     pub(super) warnings: Vec<String>,
 }

@@ -12,7 +12,8 @@ use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
 use super::{
-    Options, bucket, data, freeze, garbd, network, node, overflow, program, service, settings, space, sql,
+    Options, bucket, data, flow_control, freeze, garbd, lock, network, node, overflow, program, service, settings,
+    space, sql,
 };
 use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
@@ -181,16 +182,19 @@ impl<'a> Scene<'a> {
         space::judge(repository, place, data, ratio, settings.compressed)
     }
 
-    /// How long `limit-rate` makes the freeze.
+    /// What the freeze does to the server and to its cluster, and who does something to the freeze.
     pub(super) fn freeze(&self) -> Vec<Finding> {
-        let Ok(Answer { data: Some(data), settings: Some(Ok(settings)), .. }) = &self.answer else {
+        let Ok(Answer { data, settings: Some(Ok(settings)), login, .. }) = &self.answer else {
             return Vec::new();
         };
-        settings
-            .limit_rate
-            .map(|rate| freeze::judge(data, rate, settings.freeze_timeout))
-            .into_iter()
-            .collect()
+        let mut findings = Vec::new();
+        if let Some(report) = self.local.node() {
+            findings.push(flow_control::judge(report, settings.allow_sync_donor));
+            findings.extend(lock::judge(report, settings.flush_timeout, login.as_ref()));
+        }
+        let limited = data.as_ref().zip(settings.limit_rate);
+        findings.extend(limited.map(|(data, rate)| freeze::judge(data, rate, settings.freeze_timeout)));
+        findings
     }
 
     /// The backups that there are.

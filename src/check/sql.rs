@@ -30,6 +30,8 @@ pub(super) struct Login {
     pub(super) refused: Vec<(String, String)>,
     /// Type and name of the plugins among [`ENGINES`] and of those that encrypt; none where they are not told.
     pub(super) plugins: Option<Vec<(String, String)>>,
+    /// Who holds up a freeze now, where that is certain.
+    pub(super) holders: String,
     /// The server's variables and status, where it answered.
     pub(super) variables: HashMap<String, String>,
     pub(super) status: HashMap<String, String>,
@@ -63,6 +65,8 @@ pub(super) fn try_donor(settings: &Settings, socket: &Path) -> Login {
     };
     ask("the positions that a replica needs", session.mariadb_gtid().map(drop));
     ask("waiting for the Primary component", session.cluster_status().map(drop));
+    ask("seeing who holds up the freeze", session.may_lock());
+    login.holders = session.lock_holders();
     match session.plugins(&ENGINES) {
         Ok(plugins) => login.plugins = Some(plugins),
         Err(why) => login.refused.push(("warnings about engines and encryption".into(), why)),
@@ -75,7 +79,7 @@ pub(super) fn try_donor(settings: &Settings, socket: &Path) -> Login {
 }
 
 /// What is lost without SQL to the donor's own server.
-const LOST: &str = "backups lack the binlog position that a replica needs, directories are guessed from the option \
+const LOST: &str = "somebody's lock is not seen before mysqld waits for it, backups lack the binlog position that a replica needs, directories are guessed from the option \
                     files, and a node that is cut off at the wrong moment stays Donor/Desynced";
 
 /// What is to be told of the donor's login. `passes_account`: mysqld gives the program an account of its own.
@@ -88,7 +92,11 @@ pub(super) fn judge_donor(login: &Login, passes_account: bool) -> Finding {
             let refused: Vec<String> =
                 login.refused.iter().map(|(what, why)| format!("{what} ({why})")).collect();
             let text = format!("{who}, and is refused: {}", refused.join("; "));
-            Finding::warning(TOPIC, text, format!("GRANT what is missing to '{}'@localhost", login.user))
+            let cure = format!(
+                "GRANT what is missing to '{user}'@localhost (GRANT RELOAD, PROCESS ON *.* TO '{user}'@localhost)",
+                user = login.user
+            );
+            Finding::warning(TOPIC, text, cure)
         }
         Some(_) if passes_account && !login.configured => {
             let text = "mysqld gives the donor an account for each backup; it cannot be tried from here";
@@ -98,7 +106,10 @@ pub(super) fn judge_donor(login: &Login, passes_account: bool) -> Finding {
             let cure = if login.configured {
                 "correct 'user' and 'password' in the group [wsrep_sst_backup]".to_owned()
             } else {
-                format!("CREATE USER '{}'@localhost IDENTIFIED VIA unix_socket", login.user)
+                format!(
+                    "CREATE USER '{user}'@localhost IDENTIFIED VIA unix_socket; GRANT RELOAD, PROCESS ON *.* TO '{user}'@localhost",
+                    user = login.user
+                )
             };
             Finding::warning(TOPIC, format!("the donor has no SQL: {why}. Without it {LOST}"), cure)
         }

@@ -62,6 +62,8 @@ pub fn look(request: &Request) -> Answer {
         allow_rocksdb: settings.allow_rocksdb,
         limit_rate: settings.limit_rate,
         freeze_timeout: settings.freeze_timeout,
+        flush_timeout: settings.flush_timeout,
+        allow_sync_donor: settings.allow_sync_donor,
     }));
     answer
 }

@@ -7,7 +7,7 @@
 //! with `--no-wait` a request that a donor has taken.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -20,7 +20,7 @@ use crate::members::{Access, Coordinates, Survey};
 use crate::model::{HostPort, safe_component};
 use crate::trigger::{
     AskError, Flushes, Follower, Invitation, InvitationArgs, Outcome, Pace, Plan, Queue, Refusal, RequestId,
-    Traffic, Turn, Watching, Wish, ask, blocked, desyncs, plan, watch,
+    Traffic, Turn, Vacancy, Watching, Wish, ask, blocked, desyncs, plan, watch,
 };
 
 /// How long a member that is a donor may take until the repository shows what for.
@@ -44,7 +44,8 @@ pub struct BackupArgs {
     /// Follow an earlier request instead of asking
     #[arg(long, value_name = "REQUEST", conflicts_with_all = ["donor", "force", "address", "provider_options", "garbd", "listen"])]
     follow: Option<String>,
-    /// Ask although another member is desynced, the cluster is not Primary, or no other Synced node is left for clients
+    /// Ask although another member is desynced, the cluster is not Primary, no other Synced node is left for clients, or the
+    /// donor stops the writes of the cluster (gcs.sync_donor)
     #[arg(long)]
     force: bool,
     /// Print JSON for programs
@@ -75,6 +76,16 @@ struct Prepared {
     files: OptionFiles,
     deadline: Option<Instant>,
     interrupted: std::sync::Arc<AtomicBool>,
+}
+
+impl Prepared {
+    /// Why nobody waits any more.
+    fn is_over(&self) -> Option<&'static str> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Some("interrupted");
+        }
+        self.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| "--timeout is over")
+    }
 }
 
 /// Runs `backup`.
@@ -225,15 +236,23 @@ fn ask_and_follow(
     let invitation = invite(args, listen, prepared, &survey)?;
     let traffic =
         if survey.reports.is_empty() { Traffic::default() } else { Traffic::sample(&access, &survey) };
-    let causes = desyncs(&access, &survey);
-    let wish = Wish { donors: args.donor.clone(), force: args.force, causes };
+    let settings = &prepared.context.settings;
+    let wish = Wish {
+        donors: args.donor.clone(),
+        force: args.force,
+        causes: desyncs(&access, &survey),
+        allow_sync_donor: settings.allow_sync_donor,
+    };
     let mut made = plan(&survey, &traffic, &wish).map_err(AskError::Refused)?;
     pass_over_blocked(&access, &survey, &wish, &mut made).map_err(AskError::Refused)?;
+    let vacancy = Vacancy { access: &access, survey: &survey, settings, is_over: &|| prepared.is_over() };
+    vacancy.find(&mut made, &mut |event| shown.teller.tell(event))?;
     let Plan { donors, reason, warnings } = made;
     shown.planned(&invitation, &survey, &traffic, &donors, &reason, warnings);
 
     let flushes = Flushes::look(&access, &survey);
     let request = RequestId::new(Timestamp::now());
+    let request = if args.force { request.forced() } else { request };
     shown.request = Some(request.clone());
     let storage = &prepared.context.storage;
     let mut follower = Follower::new(storage.as_ref(), request.as_str());

@@ -18,7 +18,7 @@ const GROUP: &str = "wsrep_sst_backup";
 const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
 /// Every setting there is. Their order is that of [`Gathered`]'s slots.
-pub(super) const NAMES: [&str; 45] = [
+pub(super) const NAMES: [&str; 47] = [
     "repository",
     "cluster",
     "method",
@@ -29,12 +29,14 @@ pub(super) const NAMES: [&str; 45] = [
     "identity-file",
     "freeze-timeout",
     "flush-timeout",
+    "lock-timeout",
     "primary-timeout",
     "stall-timeout",
     "limit-rate",
     "low-priority",
     "binlogs",
     "allow-rocksdb",
+    "allow-sync-donor",
     "user",
     "password",
     "socket",
@@ -66,8 +68,14 @@ pub(super) const NAMES: [&str; 45] = [
     "metrics-file",
 ];
 /// The settings that are switches: `skip-`, `disable-` and `enable-` apply to them, and a bare name is on.
-const SWITCHES: [&str; 5] =
-    ["low-priority", "allow-rocksdb", "ssl-verify-server-cert", "prune-after-backup", "s3-path-style"];
+const SWITCHES: [&str; 6] = [
+    "low-priority",
+    "allow-rocksdb",
+    "allow-sync-donor",
+    "ssl-verify-server-cert",
+    "prune-after-backup",
+    "s3-path-style",
+];
 
 /// The settings of which each line of the option files adds to the lines before it. Another layer replaces them all.
 const LISTS: [&str; 1] = ["encrypt-to"];
@@ -86,12 +94,14 @@ pub struct SettingsOverrides {
     pub identity_file: Option<String>,
     pub freeze_timeout: Option<String>,
     pub flush_timeout: Option<String>,
+    pub lock_timeout: Option<String>,
     pub primary_timeout: Option<String>,
     pub stall_timeout: Option<String>,
     pub limit_rate: Option<String>,
     pub low_priority: Option<String>,
     pub binlogs: Option<String>,
     pub allow_rocksdb: Option<String>,
+    pub allow_sync_donor: Option<String>,
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub socket: Option<String>,
@@ -137,12 +147,14 @@ impl SettingsOverrides {
             self.identity_file.as_deref(),
             self.freeze_timeout.as_deref(),
             self.flush_timeout.as_deref(),
+            self.lock_timeout.as_deref(),
             self.primary_timeout.as_deref(),
             self.stall_timeout.as_deref(),
             self.limit_rate.as_deref(),
             self.low_priority.as_deref(),
             self.binlogs.as_deref(),
             self.allow_rocksdb.as_deref(),
+            self.allow_sync_donor.as_deref(),
             self.user.as_deref(),
             self.password.as_ref().map(Secret::expose),
             self.socket.as_deref(),

@@ -92,6 +92,12 @@ pub const REFERENCE: &[Chapter] = &[
                 "off",
                 "Back up a server with MyRocks tables, without those tables.",
             ),
+            is(
+                "allow-sync-donor",
+                "on | off",
+                "off",
+                "Freeze a donor with gcs.sync_donor=yes: nobody in the whole cluster can write until it is thawed.",
+            ),
         ],
     },
     Chapter {
@@ -137,7 +143,20 @@ pub const REFERENCE: &[Chapter] = &[
         title: "Time limits",
         text: "Seconds, or numbers with d, h, m, s: 90, 90s, 15m, 1h30m, 2d.",
         settings: &[
-            is("flush-timeout", "TIME", "60s", "How long to wait for FLUSH TABLES WITH READ LOCK."),
+            is(
+                "flush-timeout",
+                "TIME",
+                "60s",
+                "How long to wait until FLUSH TABLES WITH READ LOCK is to be had, before mysqld is asked for it, and then how long for \
+                 mysqld's answer.",
+            ),
+            is(
+                "lock-timeout",
+                "TIME",
+                "2s",
+                "How long one try for that lock may hold up the writes of the server, in whole seconds; made every 10 seconds while \
+                 somebody is in the way.",
+            ),
             is(
                 "freeze-timeout",
                 "TIME",

@@ -27,6 +27,8 @@ pub const PRIMARY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const STALL_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The longest wait for the flush unless told otherwise.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+/// `lock-timeout` where nobody sets it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// More threads than this bring nothing but memory.
 const MAX_THREADS: usize = 256;
 
@@ -54,6 +56,8 @@ pub struct Settings {
     pub freeze_timeout: Duration,
     /// How long to wait for `FLUSH TABLES WITH READ LOCK`.
     pub flush_timeout: Duration,
+    /// The longest that one try for that lock holds up the server's writes.
+    pub lock_timeout: Duration,
     /// How long to wait, at the end, for a node that is cut off to be in the Primary component again.
     pub primary_timeout: Duration,
     /// How long one operation of the repository may take: a write, or the sync of a whole object.
@@ -66,6 +70,8 @@ pub struct Settings {
     pub binlogs: BinlogChoice,
     /// Back up although `#rocksdb` is not frozen.
     pub allow_rocksdb: bool,
+    /// Freeze a donor that stops the writes of its whole cluster (`gcs.sync_donor`).
+    pub allow_sync_donor: bool,
     /// The SQL user; without it the user of the operating system.
     pub user: Option<String>,
     /// The SQL password.
@@ -174,6 +180,7 @@ impl Settings {
             freeze_timeout: value_of(&mut given, "freeze-timeout", duration::parse)?
                 .unwrap_or(FREEZE_TIMEOUT),
             flush_timeout: value_of(&mut given, "flush-timeout", duration::parse)?.unwrap_or(FLUSH_TIMEOUT),
+            lock_timeout: value_of(&mut given, "lock-timeout", duration::parse)?.unwrap_or(LOCK_TIMEOUT),
             primary_timeout: value_of(&mut given, "primary-timeout", duration::parse)?
                 .unwrap_or(PRIMARY_TIMEOUT),
             stall_timeout: value_of(&mut given, "stall-timeout", duration::parse)?.unwrap_or(STALL_TIMEOUT),
@@ -181,6 +188,7 @@ impl Settings {
             low_priority: switch(&mut given, "low-priority", true)?,
             binlogs: value_of(&mut given, "binlogs", str::parse)?.unwrap_or_default(),
             allow_rocksdb: switch(&mut given, "allow-rocksdb", false)?,
+            allow_sync_donor: switch(&mut given, "allow-sync-donor", false)?,
             user: value_of(&mut given, "user", string)?,
             password: secret(&mut given, "password")?,
             socket: value_of(&mut given, "socket", path)?,

@@ -49,12 +49,14 @@ fn without_a_word_the_documented_defaults_hold() {
         identity_file: None,
         freeze_timeout: Duration::from_secs(3600),
         flush_timeout: Duration::from_secs(60),
+        lock_timeout: Duration::from_secs(2),
         primary_timeout: Duration::from_secs(1800),
         stall_timeout: Duration::from_secs(300),
         limit_rate: None,
         low_priority: true,
         binlogs: BinlogChoice::Newest,
         allow_rocksdb: false,
+        allow_sync_donor: false,
         user: None,
         password: None,
         socket: None,
@@ -77,7 +79,7 @@ fn every_setting_can_come_from_a_file() {
     let settings = from_file(
         &format!("encrypt-to={SSH_KEY}\nidentity_file=/id\n\
          repository=s3://bucket/p\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
-         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nprimary-timeout=6\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nuser=u\npassword=p\nsocket=/s\n\
+         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nlock_timeout=1\nprimary-timeout=6\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nallow-sync-donor\nuser=u\npassword=p\nsocket=/s\n\
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
          s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
@@ -96,12 +98,14 @@ fn every_setting_can_come_from_a_file() {
         identity_file: Some(PathBuf::from("/id")),
         freeze_timeout: Duration::from_secs(5400),
         flush_timeout: Duration::from_secs(5),
+        lock_timeout: Duration::from_secs(1),
         primary_timeout: Duration::from_secs(6),
         stall_timeout: Duration::from_secs(7),
         limit_rate: NonZeroU64::new(200 << 20),
         low_priority: false,
         binlogs: BinlogChoice::All,
         allow_rocksdb: true,
+        allow_sync_donor: true,
         user: Some("u".to_owned()),
         password: Some(Secret::from("p".to_owned())),
         socket: Some(PathBuf::from("/s")),
@@ -140,62 +144,67 @@ fn every_setting_can_come_from_a_file() {
     assert_eq!(settings, expected);
 }
 
+/// A text for each setting.
+const TEXTS: [(&str, &str); 46] = [
+    ("repository", "/r"),
+    ("cluster", "c"),
+    ("method", "freeze"),
+    ("compression", "bzip2"),
+    ("compression-level", "9"),
+    ("threads", "3"),
+    ("freeze-timeout", "1h30m"),
+    ("flush-timeout", "5"),
+    ("primary-timeout", "6"),
+    ("stall-timeout", "7"),
+    ("limit-rate", "1G"),
+    ("low-priority", "off"),
+    ("binlogs", "all"),
+    ("allow-rocksdb", "on"),
+    ("user", "u"),
+    ("password", "p"),
+    ("socket", "/s"),
+    ("members", "db1,[::1]:3307"),
+    ("ssl-ca", "/ca"),
+    ("ssl-cert", "/c"),
+    ("ssl-key", "/k"),
+    ("ssl-verify-server-cert", "off"),
+    ("keep-within", "2d"),
+    ("keep-last", "3"),
+    ("keep-daily", "4"),
+    ("keep-weekly", "5"),
+    ("keep-monthly", "6"),
+    ("keep-yearly", "7"),
+    ("prune-after-backup", "on"),
+    ("s3-endpoint", "https://h"),
+    ("s3-region", "r"),
+    ("s3-access-key-id", "i"),
+    ("s3-secret-access-key", "k"),
+    ("s3-session-token", "t"),
+    ("s3-profile", "p"),
+    ("s3-ca-file", "/s3ca"),
+    ("s3-sse", "aws:kms"),
+    ("s3-sse-kms-key", "n"),
+    ("s3-max-parts", "99"),
+    ("s3-path-style", "on"),
+    ("s3-proxy", "none"),
+    ("encrypt-to", SSH_KEY),
+    ("identity-file", "/id"),
+    ("metrics-file", "/m.prom"),
+    ("lock-timeout", "3"),
+    ("allow-sync-donor", "on"),
+];
+
 #[test]
 fn every_setting_can_come_from_the_environment_and_from_a_flag() {
-    let texts = [
-        ("repository", "/r"),
-        ("cluster", "c"),
-        ("method", "freeze"),
-        ("compression", "bzip2"),
-        ("compression-level", "9"),
-        ("threads", "3"),
-        ("freeze-timeout", "1h30m"),
-        ("flush-timeout", "5"),
-        ("primary-timeout", "6"),
-        ("stall-timeout", "7"),
-        ("limit-rate", "1G"),
-        ("low-priority", "off"),
-        ("binlogs", "all"),
-        ("allow-rocksdb", "on"),
-        ("user", "u"),
-        ("password", "p"),
-        ("socket", "/s"),
-        ("members", "db1,[::1]:3307"),
-        ("ssl-ca", "/ca"),
-        ("ssl-cert", "/c"),
-        ("ssl-key", "/k"),
-        ("ssl-verify-server-cert", "off"),
-        ("keep-within", "2d"),
-        ("keep-last", "3"),
-        ("keep-daily", "4"),
-        ("keep-weekly", "5"),
-        ("keep-monthly", "6"),
-        ("keep-yearly", "7"),
-        ("prune-after-backup", "on"),
-        ("s3-endpoint", "https://h"),
-        ("s3-region", "r"),
-        ("s3-access-key-id", "i"),
-        ("s3-secret-access-key", "k"),
-        ("s3-session-token", "t"),
-        ("s3-profile", "p"),
-        ("s3-ca-file", "/s3ca"),
-        ("s3-sse", "aws:kms"),
-        ("s3-sse-kms-key", "n"),
-        ("s3-max-parts", "99"),
-        ("s3-path-style", "on"),
-        ("s3-proxy", "none"),
-        ("encrypt-to", SSH_KEY),
-        ("identity-file", "/id"),
-        ("metrics-file", "/m.prom"),
-    ];
-    let by_file = from_file(&texts.map(|(name, text)| format!("{name}={text}")).join("\n")).unwrap();
+    let lines: Vec<String> = TEXTS.iter().map(|(name, text)| format!("{name}={text}")).collect();
+    let by_file = from_file(&lines.join("\n")).unwrap();
 
     let upper = |name: &str| format!("WSREP_SST_BACKUP_{}", name.to_uppercase().replace('-', "_"));
-    let env: Vec<(String, &str)> = texts.iter().map(|(name, text)| (upper(name), *text)).collect();
+    let env: Vec<(String, &str)> = TEXTS.iter().map(|(name, text)| (upper(name), *text)).collect();
     let env: Vec<(&str, &str)> = env.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     assert_eq!(resolve("", &env, &SettingsOverrides::default()).unwrap(), by_file);
 
-    let text = |index: usize| Some(texts[index].1.to_owned());
+    let text = |index: usize| Some(TEXTS[index].1.to_owned());
     let flags = SettingsOverrides {
         repository: text(0),
         cluster: text(1),
@@ -205,12 +214,14 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
         threads: text(5),
         freeze_timeout: text(6),
         flush_timeout: text(7),
+        lock_timeout: text(44),
         primary_timeout: text(8),
         stall_timeout: text(9),
         limit_rate: text(10),
         low_priority: text(11),
         binlogs: text(12),
         allow_rocksdb: text(13),
+        allow_sync_donor: text(45),
         user: text(14),
         password: text(15).map(Secret::from),
         socket: text(16),

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use thiserror::Error as ThisError;
 
@@ -45,6 +46,27 @@ pub enum DonateError {
     /// Given up from outside.
     #[error(transparent)]
     Aborted(#[from] Abort),
+    /// Somebody holds the lock that the freeze needs: mysqld was not asked for it.
+    #[error(
+        "the server was not frozen, because FLUSH TABLES WITH READ LOCK was not to be had for {} s (flush-timeout): {who}; end what \
+         holds it (KILL its thread), or back up at another hour; mysqld was not asked, and the server runs on",
+        waited.as_secs()
+    )]
+    Blocked {
+        /// As far as that is known.
+        who: String,
+        /// `flush-timeout`.
+        waited: Duration,
+    },
+    /// Somebody holds that lock, and mysqld waits for it.
+    #[error("{0}; seen just now: {1}")]
+    StillBlocked(FreezeError, String),
+    /// The whole cluster would stand still.
+    #[error(
+        "gcs.sync_donor is on in wsrep_provider_options: a freeze of this node would stop the writes of the whole cluster; set it \
+         to 'no', or allow it with allow-sync-donor or 'backup --force'"
+    )]
+    SyncDonor,
     /// A freeze that would be given up for certain.
     #[error("{0}")]
     TooSlow(String),
@@ -72,8 +94,11 @@ impl DonateError {
             | Self::Config(_)
             | Self::Layout(_)
             | Self::TooSlow(_)
+            | Self::SyncDonor
             | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
-            Self::Freeze(FreezeError::Timeout(_)) => exit::ETIMEDOUT,
+            Self::Freeze(FreezeError::Timeout(_)) | Self::Blocked { .. } | Self::StillBlocked(..) => {
+                exit::ETIMEDOUT
+            }
             Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => {
                 abort_status(abort)
             }
@@ -121,6 +146,7 @@ pub(super) fn abort_status(abort: &Abort) -> u8 {
         Abort::Signal(_) => exit::EINTR,
         Abort::FreezeTimeout(_) | Abort::Stalled { .. } => exit::ETIMEDOUT,
         Abort::NoRoom { .. } => exit::ENOSPC,
+        Abort::FlowControl => exit::EINVAL,
         Abort::MysqldGone(_) => exit::EPIPE,
     }
 }

@@ -58,7 +58,7 @@ pub struct MemberReport {
 }
 
 /// What is asked of a member.
-const VARIABLES: [&str; 24] = [
+const VARIABLES: [&str; 25] = [
     "basedir",
     "datadir",
     "file_key_management_filename",
@@ -67,6 +67,7 @@ const VARIABLES: [&str; 24] = [
     "innodb_encrypt_tables",
     "innodb_log_group_home_dir",
     "innodb_undo_directory",
+    "lock_wait_timeout",
     "log_bin_basename",
     "pid_file",
     "port",

@@ -32,7 +32,7 @@ pub use manifest::{
     ArchiveObject, FORMAT, IndexObject, Manifest, ManifestError, MariadbGtid, ServerIdentity, ToolIdentity,
 };
 pub use path::ArchivePath;
-pub use provider::{provider_option, provider_size};
+pub use provider::{provider_option, provider_size, syncs_donor};
 pub use replication::{Connection, ConnectionSource};
 pub use status::{State, Status};
 pub use verification::{Outcome, Verification};

@@ -20,6 +20,12 @@ pub fn provider_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << unit)
 }
 
+/// Whether a donor takes part in flow control (`gcs.sync_donor`; Galera's words for yes are in `gu_str2bool`).
+pub fn syncs_donor(options: &str) -> bool {
+    let value = provider_option(options, "gcs.sync_donor").unwrap_or_default();
+    ["yes", "on", "true", "1", "y", "t"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +36,7 @@ mod tests {
         assert_eq!(provider_option(options, "gcache.size"), Some("1G"));
         assert_eq!(provider_option(options, "socket.ssl"), Some("yes"));
         assert_eq!(provider_option(options, "size"), None);
+        assert!(syncs_donor("gcs.sync_donor = YES; gmcast.x = 1") && syncs_donor("gcs.sync_donor=1"));
+        assert!(!syncs_donor("gcs.sync_donor = no;") && !syncs_donor("gcs.max_throttle = 1"));
     }
 }

@@ -59,6 +59,13 @@ pub enum Abort {
         /// Bytes of one file.
         page: u64,
     },
+    /// `gcs.sync_donor`, set at run time.
+    #[error(
+        "this donor holds up the writes of its whole cluster (wsrep_flow_control_requested): gcs.sync_donor was switched on at run \
+         time, where @@wsrep_provider_options may still say 'no'; set it to 'no', or allow it with allow-sync-donor or 'backup \
+         --force'"
+    )]
+    FlowControl,
     /// The server has ended.
     #[error("mysqld (pid {0}) has gone away")]
     MysqldGone(i32),
@@ -71,7 +78,12 @@ pub enum FreezeError {
     #[error("mysqld could not flush its tables (it wrote sst_error; its error log says why)")]
     Failed,
     /// No answer.
-    #[error("mysqld did not flush its tables within {} s (flush-timeout); a long query or an open transaction may block FLUSH TABLES WITH READ LOCK: see SHOW PROCESSLIST", .0.as_secs())]
+    #[error(
+        "mysqld did not flush its tables within {} s (flush-timeout); it goes on waiting for its lock, and every write on this node with it, \
+         until whoever holds the lock (LOCK TABLES … WRITE, a long statement that writes) gives it back or lock_wait_timeout is over: \
+         KILL that thread, see SHOW PROCESSLIST and SHOW OPEN TABLES WHERE In_use > 0",
+        .0.as_secs()
+    )]
     Timeout(Duration),
     /// The answer cannot be trusted.
     #[error("mysqld paused at a position that cannot be backed up: {0}")]

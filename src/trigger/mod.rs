@@ -24,6 +24,7 @@ mod plan;
 mod request;
 mod traffic;
 mod turn;
+mod vacancy;
 mod watch;
 
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use plan::{Plan, Refusal, Wish, plan};
 pub use request::RequestId;
 pub use traffic::Traffic;
 pub use turn::{Held, Pace, Queue, Turn};
+pub use vacancy::Vacancy;
 pub use watch::{Watching, watch};
 
 use crate::model::{State, Status};

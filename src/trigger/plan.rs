@@ -4,10 +4,12 @@
 //! Synced node for them. Galera itself takes only Synced donors, whatever is asked.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::backlog::Desync;
 use super::traffic::Traffic;
 use crate::members::{MemberReport, NodeState, Survey};
+use crate::model::syncs_donor;
 
 /// Members in the order in which Galera is to try them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,17 @@ pub enum Refusal {
     NotPrimary(Vec<String>),
     /// No other Synced node is left for clients.
     LastSynced(String),
+    /// Frozen, these would stop the writes of the whole cluster.
+    SyncDonor(Vec<String>),
+    /// Its tables cannot be locked.
+    Locked {
+        /// The donor.
+        donor: String,
+        /// Who holds a lock.
+        who: String,
+        /// How long that was waited for.
+        waited: Duration,
+    },
     /// The group has another name.
     OtherGroup {
         /// The name that was given.
@@ -64,7 +77,11 @@ impl Refusal {
     pub fn can_be_forced(&self) -> bool {
         matches!(
             self,
-            Self::Desynced { .. } | Self::Blocked { .. } | Self::NotPrimary(_) | Self::LastSynced(_)
+            Self::Desynced { .. }
+                | Self::Blocked { .. }
+                | Self::NotPrimary(_)
+                | Self::LastSynced(_)
+                | Self::SyncDonor(_)
         )
     }
 
@@ -112,6 +129,18 @@ impl fmt::Display for Refusal {
                 "'{name}' is the only Synced node: frozen as a donor it would leave none for the clients; --force takes \
                  the backup all the same"
             ),
+            Self::SyncDonor(names) => write!(
+                f,
+                "gcs.sync_donor is on on {}: frozen as a donor it would stop the writes of the whole cluster; set it to 'no' in \
+                 wsrep_provider_options; allow-sync-donor or --force takes the backup all the same",
+                names.join(", ")
+            ),
+            Self::Locked { donor, who, waited } => write!(
+                f,
+                "the tables of '{donor}' could not be locked for {} s (flush-timeout): {who}; end what holds them (KILL its thread \
+                 there), or back up at another hour; nobody was asked",
+                waited.as_secs()
+            ),
             Self::OtherGroup { wanted, found } => write!(
                 f,
                 "the cluster is called '{found}' by its members, not '{wanted}' (--cluster or the setting 'cluster')"
@@ -129,6 +158,8 @@ pub struct Wish {
     pub force: bool,
     /// Why members are desynced, as far as it can be seen.
     pub causes: Vec<(String, Desync)>,
+    /// Also a donor that stops the writes of its cluster (`allow-sync-donor`).
+    pub allow_sync_donor: bool,
 }
 
 /// Decides.
@@ -159,6 +190,15 @@ pub fn plan(survey: &Survey, traffic: &Traffic, wish: &Wish) -> Result<Plan, Ref
         && is_last_synced(survey, donor)
     {
         object(Refusal::LastSynced(donor.clone()))?;
+    }
+    let syncing: Vec<String> = donors
+        .iter()
+        .filter_map(|name| survey.report(name))
+        .filter(|report| report.variable("wsrep_provider_options").is_some_and(syncs_donor))
+        .map(|report| format!("'{}'", report.name()))
+        .collect();
+    if !syncing.is_empty() && !wish.allow_sync_donor {
+        object(Refusal::SyncDonor(syncing))?;
     }
     let reason = reason(survey, traffic, wish, &donors);
     warnings.extend(strangers(survey, wish));

@@ -28,7 +28,8 @@ fn survey(members: &str) -> Survey {
 }
 
 fn wish(donors: &[&str], force: bool) -> Wish {
-    Wish { donors: donors.iter().map(ToString::to_string).collect(), force, causes: Vec::new() }
+    let donors = donors.iter().map(ToString::to_string).collect();
+    Wish { donors, force, causes: Vec::new(), allow_sync_donor: false }
 }
 
 fn donors(members: &str, traffic: &[(&str, u64)], donors: &[&str]) -> Result<String, Refusal> {
@@ -102,4 +103,28 @@ fn a_desync_is_named_where_its_cause_is_seen() {
     );
     assert!(!said.contains("another backup"), "{said}");
     assert!(refused.is_by_hand() && refused.can_be_forced());
+}
+
+#[test]
+fn a_donor_that_would_stop_its_cluster_is_for_force_or_a_setting() {
+    let mut survey = survey("n1=4");
+    survey.reports.push(MemberReport::of(
+        Endpoint::Tcp("n2".parse().unwrap()),
+        &[
+            ("wsrep_node_name", "n2"),
+            ("wsrep_provider_options", "gcs.max_throttle = 0.25; gcs.sync_donor = yes; "),
+        ],
+        &[("wsrep_local_state", "4"), ("wsrep_cluster_status", "Primary")],
+    ));
+    let ask = |wish: Wish| plan(&survey, &Traffic::default(), &wish);
+    let refused = ask(wish(&["n2"], false)).unwrap_err();
+    assert_eq!(refused, Refusal::SyncDonor(vec!["'n2'".into()]));
+    assert!(refused.to_string().contains("would stop the writes of the whole cluster"), "{refused}");
+    assert!(
+        ask(wish(&["n2"], true)).unwrap().warnings[0].starts_with("forced: gcs.sync_donor is on on 'n2'")
+    );
+    assert_eq!(ask(Wish { allow_sync_donor: true, ..wish(&["n2"], false) }).unwrap().donors, ["n2"]);
+    assert!(ask(wish(&["n1"], false)).is_ok());
+    // Also where it is only what Galera may take instead.
+    assert!(ask(wish(&[], false)).is_err());
 }

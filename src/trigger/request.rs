@@ -21,6 +21,13 @@ impl RequestId {
         Self(format!("req-{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), random_word()))
     }
 
+    /// The same, with the word for the donor's program that it was asked with `--force`: it freezes a node that holds up
+    /// its cluster (`gcs.sync_donor`) too.
+    #[must_use]
+    pub fn forced(self) -> Self {
+        Self(format!("{}.force", self.0))
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

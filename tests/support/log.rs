@@ -3,7 +3,8 @@
 //! Lines seen in MariaDB 10.11.19 with Galera 26.4.23:
 //!
 //! - the freeze: `WSREP: Provider paused at <uuid>:<seqno> (<local seqno>)`, once for every pause, whether for a
-//!   backup or for an SST that the node donates;
+//!   backup or for an SST that the node donates. Where our program has SQL it takes mysqld's lock for a moment before it asks
+//!   for the freeze, and a donor is paused for that, too: of two pauses the last is the freeze;
 //! - a node that lacks anything: `WSREP: State transfer required:`, then `Group state: <uuid>:<n>` and
 //!   `Local state: <uuid>:<n>`. The server starts the SST script of `wsrep_sst_method` **in either case**;
 //! - pure IST: the script says `rsync IST completed on joiner` (it got the donor's `--bypass`), the server

@@ -124,6 +124,11 @@ impl Node {
         log::paused_in(&self.log_since(mark))
     }
 
+    /// Where the server itself says it was paused last, after the mark: the freeze of one backup.
+    pub fn frozen_since(&self, mark: LogMark) -> Option<Position> {
+        self.paused_since(mark).pop()
+    }
+
     /// The lines of the SST scripts (`WSREP_SST: …`), ours among them, after the mark.
     pub fn script_lines(&self, mark: LogMark) -> Vec<String> {
         log::script_lines(&self.log_since(mark))

@@ -124,7 +124,7 @@ impl Program {
         let mut manifests = self.manifests();
         assert_eq!(manifests.len(), before + 1, "{}", donor.log_since(outcome.donor_mark));
         let manifest = manifests.pop().expect("just counted");
-        assert_eq!(vec![gtid(&manifest)], donor.paused_since(outcome.donor_mark));
+        assert_eq!(Some(gtid(&manifest)), donor.frozen_since(outcome.donor_mark));
         let flush = number(&manifest, "/flush_ms");
         eprintln!("{}: frozen {} ms, flush {flush} ms", text(&manifest, "/id"), manifest["frozen_ms"]);
         manifest

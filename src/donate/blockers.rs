@@ -1,0 +1,94 @@
+//! Nobody may stand in the way of the freeze when it is asked for: a `flush tables` that waits cannot be taken back.
+//!
+//! See [`crate::sql::look_for_lock`]. Between that look and mysqld's own request lie milliseconds in which somebody may still
+//! take a lock; what is said then is the truth: mysqld waits on, and only the end of that session, or
+//! `lock_wait_timeout`, ends it.
+
+use std::time::Duration;
+
+use super::Run;
+use super::error::DonateError;
+use super::flow_control::FlowControl;
+use crate::capture::{Facts, Login, Watch};
+use crate::sql::{Availability, Patience, SqlSession, look_for_lock};
+use crate::sst::FreezeError;
+
+/// A look at who is in the way.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A way that is clear: the lock was to be had a moment ago, and the cluster is watched.
+#[derive(Debug)]
+pub(super) struct Way {
+    login: Login,
+    /// The server's numbers of our own sessions, which are in nobody's way.
+    own: Vec<u32>,
+    flow_control: Option<FlowControl>,
+}
+
+impl Way {
+    /// Waits until it is clear, up to `flush-timeout`; the server runs meanwhile, and was not asked for anything.
+    pub(super) fn clear(run: &Run, facts: &Facts, login: Login, watch: &Watch) -> Result<Self, DonateError> {
+        let mut way = Self { login, own: facts.sql.iter().map(SqlSession::id).collect(), flow_control: None };
+        if facts.sql.is_none() {
+            // A server that has not answered is not waited for here.
+            log::info!(
+                "without SQL nobody can see who might hold up the freeze, and whether it holds up the cluster"
+            );
+            return Ok(way);
+        }
+        way.wait(run, watch)?;
+        way.flow_control = FlowControl::watch(run, &way.login, watch);
+        way.own.extend(way.flow_control.as_ref().map(FlowControl::session));
+        Ok(way)
+    }
+
+    fn wait(&self, run: &Run, watch: &Watch) -> Result<(), DonateError> {
+        let settings = &run.settings;
+        let limit = settings.flush_timeout.as_secs();
+        let patience = Patience {
+            one_try: settings.lock_timeout,
+            all: settings.flush_timeout,
+            own: &self.own,
+            is_over: &|| watch.aborted().is_some(),
+        };
+        let connect = |limit| self.login.connect_within(limit);
+        let mut tell = |who: &str| {
+            log::warn!(
+                "the lock of FLUSH TABLES WITH READ LOCK is not to be had: {who}; waiting up to {limit} s (flush-timeout) before mysqld is \
+                 asked for it, so that it does not hold up everybody's writes"
+            );
+        };
+        let mut looked = Availability::GivenUp;
+        watch.patiently(|_| looked = look_for_lock(&connect, false, &patience, &mut tell));
+        match looked {
+            Availability::Free => Ok(()),
+            Availability::Blocked(who) => Err(DonateError::Blocked { who, waited: settings.flush_timeout }),
+            Availability::Unknown(why) => {
+                log::info!("who might hold up the freeze was not looked for: {why}");
+                Ok(())
+            }
+            Availability::GivenUp => watch.aborted().map_or(Ok(()), |abort| Err(abort.into())),
+        }
+    }
+
+    /// A freeze that did not come: with what can be seen of the reason.
+    pub(super) fn explain(&self, error: FreezeError) -> DonateError {
+        if !matches!(error, FreezeError::Timeout(_)) {
+            return error.into();
+        }
+        let seen = self.login.connect_within(LOOK).and_then(|mut session| {
+            let waits = session.variables(&["lock_wait_timeout"])?.remove("lock_wait_timeout");
+            let waits =
+                waits.map_or_else(String::new, |seconds| format!("; lock_wait_timeout is {seconds} s"));
+            Ok(format!("{}{waits}", session.who_blocks(&self.own)))
+        });
+        DonateError::StillBlocked(error, seen.unwrap_or_else(|why| format!("who it is is not known: {why}")))
+    }
+
+    /// The freeze is over; what is to be told of it.
+    pub(super) fn end(self, facts: &mut Facts) {
+        if let Some(flow_control) = self.flow_control {
+            flow_control.end(facts);
+        }
+    }
+}

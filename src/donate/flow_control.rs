@@ -1,0 +1,118 @@
+//! A donor must not hold up its cluster.
+//!
+//! With `gcs.sync_donor=yes` a donor takes part in flow control: as soon as some write sets wait on it, and under the freeze
+//! all of them do, every node of the cluster stops writing (seen: from 700 writes a second to none, until the end of the freeze). Where
+//! the provider's options say so, there is no freeze. Set at run time they do not say it (seen on Galera 26.4.23);
+//! then the donor's own status does: `wsrep_flow_control_requested`, which answers under the freeze too. A backup that
+//! sees it is given up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Run;
+use super::error::DonateError;
+use crate::capture::{Facts, Login, Watch};
+use crate::model::syncs_donor;
+use crate::sst::Abort;
+
+/// How often a frozen server is asked.
+const POLL: Duration = Duration::from_millis(250);
+/// Longest wait for its answer.
+const LIMIT: Duration = Duration::from_secs(2);
+/// What `backup --force` puts behind its request.
+const FORCED: &str = ".force";
+
+/// What is in the log and the manifest of a backup that was taken all the same.
+const ALLOWED: &str = "gcs.sync_donor is on: while this node was frozen, nobody in the cluster could write";
+
+fn is_allowed(run: &Run) -> bool {
+    run.settings.allow_sync_donor
+        || run.request.request.as_ref().is_some_and(|request| request.ends_with(FORCED))
+}
+
+/// Refuses a freeze that would stop the cluster, unless somebody wants it.
+pub(super) fn check(run: &Run, facts: &mut Facts) -> Result<(), DonateError> {
+    if !facts.get("wsrep_provider_options").is_some_and(syncs_donor) {
+        return Ok(());
+    }
+    if !is_allowed(run) {
+        return Err(DonateError::SyncDonor);
+    }
+    log::warn!("{ALLOWED}");
+    facts.warnings.push(ALLOWED.into());
+    Ok(())
+}
+
+/// Looks, until it is dropped, whether the frozen server asks its cluster to wait.
+#[derive(Debug)]
+pub(super) struct FlowControl {
+    stop: Arc<AtomicBool>,
+    seen: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    session: u32,
+}
+
+impl FlowControl {
+    /// Before the freeze: nobody may be able to log in afterwards. None where nobody can now.
+    pub(super) fn watch(run: &Run, login: &Login, watch: &Watch) -> Option<Self> {
+        let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let mut session = match login.connect_within(LIMIT) {
+            Ok(session) => session,
+            Err(why) => {
+                log::info!("whether this donor holds up its cluster cannot be seen: {why}");
+                return None;
+            }
+        };
+        let id = session.id();
+        let give_up = (!is_allowed(run)).then(|| watch.give_up());
+        let (over, found) = (Arc::clone(&stop), Arc::clone(&seen));
+        let look = move || {
+            let mut before = false;
+            while !over.load(Ordering::Relaxed) {
+                let Ok(status) = session.status("wsrep_flow_control_requested") else { return };
+                let requested = status.values().any(|value| value.eq_ignore_ascii_case("true"));
+                // Twice: what was asked for just before this node became a donor is over by then.
+                if requested
+                    && before
+                    && !found.swap(true, Ordering::Relaxed)
+                    && let Some(give_up) = &give_up
+                {
+                    return give_up(Abort::FlowControl);
+                }
+                before = requested;
+                std::thread::sleep(POLL);
+            }
+        };
+        let thread = std::thread::Builder::new().name("flow control".into()).spawn(look);
+        Some(Self { stop, seen, thread: thread.ok(), session: id })
+    }
+
+    /// The server's number of its session.
+    pub(super) fn session(&self) -> u32 {
+        self.session
+    }
+
+    /// The freeze is over; what is to be told of it.
+    pub(super) fn end(mut self, facts: &mut Facts) {
+        self.join();
+        if self.seen.load(Ordering::Relaxed) && !facts.warnings.iter().any(|known| known == ALLOWED) {
+            log::warn!("{ALLOWED}");
+            facts.warnings.push(ALLOWED.into());
+        }
+    }
+
+    fn join(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for FlowControl {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
