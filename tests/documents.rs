@@ -133,6 +133,32 @@ fn every_message_of_troubleshooting_is_one_of_the_program() {
     assert!(servers.contains("not from this program"));
 }
 
+/// The names of the findings that `check` can print.
+fn findings() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(root().join("src/check")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let starts = ["TOPIC: &str =", "Finding::ok(", "Finding::warning(", "Finding::error("];
+        let after = starts.iter().flat_map(|start| text.split(start).skip(1));
+        let names = after.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'));
+        found.extend(names.map(|(name, _)| name.to_owned()));
+    }
+    found
+}
+
+#[test]
+fn the_table_of_check_has_every_finding_and_no_other() {
+    let text = fs::read_to_string(root().join("doc/check.md")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: Vec<&str> = rows.filter_map(|row| Some(row.split_once('`')?.0)).collect();
+    let names: BTreeSet<String> = listed.iter().map(ToString::to_string).collect();
+    assert_eq!(names, findings());
+    assert_eq!(listed.len(), names.len(), "a name stands twice: {listed:?}");
+    assert!(names.len() >= 18, "{names:?}");
+    let columns = text.lines().filter(|line| line.starts_with("| ")).map(|line| line.matches(" |").count());
+    assert!(columns.into_iter().all(|count| count == 6), "a row has not six columns");
+}
+
 #[test]
 fn the_configuration_reference_is_that_of_the_program() {
     let path = root().join("doc/configuration.md");
