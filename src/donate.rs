@@ -30,7 +30,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capture::{
-    self, CaptureError, Facts, FileList, Login, NodeNames, Outlook, Room, ServerLayout, Tablespaces, Watch,
+    self, CaptureError, Demands, Engines, Facts, ListOptions, Login, NodeNames, Outlook, Room, ServerLayout,
+    Tablespaces, Watch,
 };
 use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
@@ -46,7 +47,7 @@ use blockers::Way;
 use ending::Ending;
 pub use error::DonateError;
 use folder::claim_folder;
-use members::{create_objects, finish_members, start_archive};
+use members::{Objects, create_objects, finish_members, start_archive};
 use metrics::Metrics;
 use pace::LiftAtEnd;
 use publish::{Identity, Taken, discard, publish};
@@ -184,16 +185,12 @@ fn back_up(
     let layout = ServerLayout::new(&run.request, &facts)?;
     ending.one_at_a_time(&layout.datadir, watch)?;
     layout.external_roots().for_each(|(variable, root)| log::info!("{variable} is '{}'", root.display()));
-    // Once before the freeze: what is wrong with the files is better known while the server runs.
-    let expected = list_files(run, &layout)?;
-    log_expected(&expected);
-    pace::announce(run, &layout.datadir, &expected)?;
     let room = Room::new(&facts, &layout);
     if let Some(abort) = room.lacks() {
         return Err(abort.into());
     }
     flow_control::check(run, &mut facts)?;
-    let objects = create_objects(run, &expected)?;
+    let Prepared { objects, options, demands } = prepare(run, &layout, &mut facts)?;
     let tablespaces = ask_for_tablespaces(&mut facts);
     let way = Way::clear(run, &facts, ending.gate.login(), watch)?;
 
@@ -218,7 +215,7 @@ fn back_up(
         identity.gtid,
         identity.flush_time.as_millis()
     );
-    let mut list = list_files(run, &layout)?;
+    let mut list = capture::list_frozen(&layout, &mut facts, &options, &demands, watch)?;
     list.tablespaces = tablespaces;
     reporter.total(list.bytes);
     let mut archive = start_archive(run, &identity, objects)?;
@@ -241,7 +238,8 @@ fn back_up(
     if let Some(abort) = watch.aborted() {
         return Err(abort.into());
     }
-    let (warnings, about_files) = (facts.warnings, list.warnings);
+    let warnings = facts.warnings;
+    let about_files = [list.warnings, captured.warnings].concat();
     let taken = Taken { frozen_time, vanished: captured.vanished, warnings, about_files };
     let manifest = publish(run, identity, taken, summary, watch)?;
     watch.patiently(|outlook| ending.gate.wait(outlook));
@@ -259,12 +257,33 @@ fn back_up(
     Ok(manifest)
 }
 
-fn log_expected(list: &FileList) {
-    log::info!("{} files and directories, {} MiB", list.entries.len(), list.bytes >> 20);
+/// What is known and made before the freeze.
+struct Prepared {
+    objects: Objects,
+    options: ListOptions,
+    demands: Demands,
 }
 
-fn list_files(run: &Run, layout: &ServerLayout) -> Result<FileList, CaptureError> {
-    capture::list_files(layout, run.settings.binlogs, run.settings.allow_rocksdb)
+/// Everything that can be wrong with the files is better known while the server runs. The list of them is not kept: it
+/// is made anew under the freeze.
+fn prepare(run: &Run, layout: &ServerLayout, facts: &mut Facts) -> Result<Prepared, DonateError> {
+    let engines = Engines::ask(facts, &layout.datadir);
+    let allow_unfrozen = run.settings.allow_rocksdb;
+    facts.warnings.extend(engines.admit(allow_unfrozen, &layout.datadir)?);
+    let options = ListOptions {
+        binlogs: run.settings.binlogs,
+        allow_unfrozen,
+        unfrozen: engines.unfrozen,
+        ..ListOptions::default()
+    };
+    let (mut expected, demands) = capture::look_ahead(layout, facts, &options)?;
+    expected.refuse()?;
+    log::info!("{} files and directories, {} MiB", expected.entries.len(), expected.bytes >> 20);
+    if let Some(named) = demands.tablespaces() {
+        log::info!("all {named} tablespaces that the server names are among them");
+    }
+    pace::announce(run, &expected)?;
+    Ok(Prepared { objects: create_objects(run, &expected)?, options, demands })
 }
 
 fn server(layout: &ServerLayout, facts: &Facts) -> ServerIdentity {

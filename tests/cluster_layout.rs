@@ -13,6 +13,8 @@ mod behind_a_link;
 mod changing;
 #[path = "cluster_layout/cut_off.rs"]
 mod cut_off;
+#[path = "cluster_layout/missing.rs"]
+mod missing;
 mod support;
 
 use std::collections::BTreeSet;

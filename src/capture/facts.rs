@@ -13,7 +13,7 @@ use crate::sql::SqlSession;
 use crate::sst::DonorRequest;
 
 /// What is needed to find the files and to name the backup.
-const VARIABLES: [&str; 35] = [
+const VARIABLES: [&str; 39] = [
     "aria_log_dir_path",
     "datadir",
     "file_key_management_filekey",
@@ -39,10 +39,14 @@ const VARIABLES: [&str; 35] = [
     "relay_log_basename",
     "relay_log_index",
     "relay_log_info_file",
+    "rocksdb_datadir",
+    "rocksdb_wal_dir",
     "slave_load_tmpdir",
     "slow_query_log_file",
     "socket",
     "tmpdir",
+    "tokudb_data_dir",
+    "tokudb_log_dir",
     "version",
     "wsrep_cluster_name",
     "wsrep_data_home_dir",
@@ -58,9 +62,6 @@ const OPTIONS: [&str; 3] =
 fn variables() -> Vec<&'static str> {
     VARIABLES.into_iter().chain(ServerIdentity::OPTIONS).collect()
 }
-
-/// Engines whose tables keep their data where no backup of this node finds it.
-const ELSEWHERE: [&str; 5] = ["S3", "SPIDER", "CONNECT", "COLUMNSTORE", "FEDERATED"];
 
 /// How long a server that refuses an answer, but not the account, is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -183,13 +184,11 @@ fn ask(login: &Login) -> Result<Facts, String> {
 fn read_server(mut session: SqlSession) -> Result<Facts, String> {
     let variables = session.variables(&variables())?;
     let mut facts = Facts::from_variables(variables);
-    match session.plugins(&ELSEWHERE) {
-        Ok(plugins) => facts.warnings.extend(plugins.iter().map(|(kind, name)| {
-            if kind == "ENCRYPTION" {
-                format!("the encryption plugin {name} is active: its keys are not in the backup; a restore needs them")
-            } else {
-                format!("the engine {name} is active: what its tables keep outside this node is not in the backup")
-            }
+    match session.encryption_plugins() {
+        Ok(plugins) => facts.warnings.extend(plugins.iter().map(|name| {
+            format!(
+                "the encryption plugin {name} is active: its keys are not in the backup; a restore needs them"
+            )
         })),
         Err(why) => log::info!("cannot ask for the server's plugins: {why}"),
     }

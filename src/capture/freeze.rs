@@ -6,13 +6,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::files::{Entry, EntryKind, FileList};
+use super::class::FileClass;
+use super::error::CaptureError;
+use super::files::{Entry, EntryKind, FileList, Look, left_out, shown};
 use super::names::{group_name, user_name};
 use super::source::FileSource;
+use super::still;
 use super::tablespaces::Tablespaces;
-use super::walk::CaptureError;
 use super::watch::Watch;
-use crate::archive::{ArchiveError, ArchiveWriter, NewMember};
+use crate::archive::{ArchiveError, ArchiveWriter, NewMember, Source};
 use crate::sst::{Frozen, Thawed};
 use crate::throttle::Limiter;
 
@@ -26,10 +28,12 @@ pub struct Captured {
     pub thawed: Thawed,
     /// Files that were there when the list was made and gone when they were to be read.
     pub vanished: u64,
+    /// Files that are not the server's data and changed, or could not be read.
+    pub warnings: Vec<String>,
 }
 
-/// Writes every listed file to the archive, read no faster than the limit, then thaws. On an error the server is thawed as well,
-/// because the [`Frozen`] is dropped.
+/// Writes every listed file to the archive, read no faster than the limit, sees whether the server's own have stood still,
+/// then thaws. On an error the server is thawed as well, because the [`Frozen`] is dropped.
 pub fn copy_frozen<W, I>(
     frozen: Frozen,
     datadir: &Path,
@@ -43,6 +47,7 @@ where
     I: Write + Send + 'static,
 {
     let mut vanished = 0;
+    let mut warnings = Vec::new();
     let told = Cell::new(0);
     // Also within a file: a server may have its data in one.
     let count = |bytes| {
@@ -61,18 +66,30 @@ where
             return Err(abort.into());
         }
         match append(entry, datadir, archive, &count, &mut names, list.tablespaces.as_ref()) {
-            Ok(()) => {}
+            Ok(Fate::Stored) => {}
+            Ok(Fate::Changed) => warnings.push(format!(
+                "'{}' changed while it was read; it is no file of the server's, and stored as it was read",
+                shown(entry.path.as_path())
+            )),
             Err(CaptureError::Read { path, cause }) if cause.kind() == io::ErrorKind::NotFound => {
-                log::info!("'{}' is gone since the files were listed; it is left out", path.display());
+                if entry.class == FileClass::Data {
+                    return Err(still::vanished(entry, datadir));
+                }
+                log::info!("'{}' is gone since the files were listed; it is left out", shown(&path));
                 vanished += 1;
+            }
+            Err(CaptureError::Unopened { path, cause }) => {
+                warnings.push(left_out(&path, &cause));
             }
             // A read that the watch has stopped is no error of the file.
             Err(error) => return Err(watch.aborted().map_or(error, CaptureError::from)),
         }
     }
+    // Also those that were read early: only now it is certain that nothing has written to them meanwhile.
+    still::stood_still(list, datadir, watch)?;
     frozen.complete(list.bytes);
     match frozen.thaw() {
-        Ok(thawed) => Ok(Captured { thawed, vanished }),
+        Ok(thawed) => Ok(Captured { thawed, vanished, warnings }),
         // Only the watch can have been first, and it says why.
         Err(frozen) => {
             let reason = watch.aborted();
@@ -89,6 +106,13 @@ where
     }
 }
 
+/// What came of an entry.
+enum Fate {
+    Stored,
+    /// It changed while it was read, and may.
+    Changed,
+}
+
 fn append<W, I>(
     entry: &Entry,
     datadir: &Path,
@@ -96,7 +120,7 @@ fn append<W, I>(
     count: &dyn Fn(u64) -> io::Result<()>,
     names: &mut OwnerNames,
     tablespaces: Option<&Tablespaces>,
-) -> Result<(), CaptureError>
+) -> Result<Fate, CaptureError>
 where
     W: Write + Send + 'static,
     I: Write + Send + 'static,
@@ -104,12 +128,27 @@ where
     let disk = entry.disk(datadir);
     let fail = |cause| CaptureError::Read { path: disk.clone(), cause };
     match &entry.kind {
-        EntryKind::File(_) => {
-            let mut source = FileSource::open(&disk, count).map_err(fail)?;
+        EntryKind::File(seen) => {
+            let mut source = FileSource::open(&disk, count).map_err(|cause| match cause.kind() {
+                io::ErrorKind::NotFound => fail(cause),
+                _ if entry.class.is_needed() => fail(cause),
+                _ => CaptureError::Unopened { path: disk.clone(), cause },
+            })?;
+            still::compare(entry, seen, &Look::of(source.metadata()), datadir)?;
             let mut member = member(entry, source.metadata(), names);
             member.listed = tablespaces.and_then(|known| known.lists(entry, &disk, source.metadata()));
             let (size, segments) = (source.metadata().len(), source.segments());
             archive.append_file(member, size, segments.as_deref(), &mut source)?;
+            if source.changed() {
+                match entry.class {
+                    FileClass::Data => {
+                        still::compare(entry, seen, &still::look(&disk).map_err(fail)?, datadir)?;
+                        return Err(CaptureError::NotStill { path: disk, how: "was replaced" });
+                    }
+                    FileClass::Other => return Ok(Fate::Changed),
+                    FileClass::Moving | FileClass::Log => {}
+                }
+            }
         }
         EntryKind::Directory => {
             let metadata = std::fs::metadata(&disk).map_err(fail)?;
@@ -125,7 +164,7 @@ where
             archive.append_generated(member(entry, &metadata, names), content)?;
         }
     }
-    Ok(())
+    Ok(Fate::Stored)
 }
 
 fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMember {

@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -32,6 +33,12 @@ pub enum LayoutError {
         "the data directory '{0}' holds no InnoDB system tablespace ({1}); mysqld passed the wrong --datadir, or innodb_data_home_dir is not known here"
     )]
     NoTablespace(PathBuf, PathBuf),
+    /// A disk without a file system.
+    #[error(
+        "innodb_data_file_path names the raw device '{0}', which cannot be backed up: only files can. Use mariadb-backup or \
+         mariadb-dump, or move the system tablespace into a file"
+    )]
+    RawDevice(PathBuf),
 }
 
 /// Files of one variable outside the data directory.
@@ -85,7 +92,7 @@ impl ServerLayout {
         let datadir = Datadir::find(&request.datadir)
             .and_then(|found| fs::read_dir(found.path()).map(|_| found))
             .map_err(|cause| LayoutError::Datadir { path: request.datadir.clone(), cause })?;
-        let system_tablespaces = system_tablespaces(facts, &datadir);
+        let system_tablespaces = system_tablespaces(facts, &datadir)?;
         if let Some(missing) = system_tablespaces.iter().find(|path| !path.exists()) {
             return Err(LayoutError::NoTablespace(datadir.path().to_path_buf(), missing.clone()));
         }
@@ -159,16 +166,26 @@ fn page_size(text: &str) -> Option<u32> {
 
 /// The files of `innodb_data_file_path` (`name:size[:autoextend[:max:size]]`, separated by `;`) in
 /// `innodb_data_home_dir`. An empty home directory means that the names are paths of their own.
-fn system_tablespaces(facts: &Facts, datadir: &Datadir) -> Vec<PathBuf> {
+///
+/// A raw device has `raw` or `newraw` behind its size, and is a device.
+fn system_tablespaces(facts: &Facts, datadir: &Datadir) -> Result<Vec<PathBuf>, LayoutError> {
     let home = Path::new(facts.get_raw("innodb_data_home_dir").unwrap_or_default());
     facts
         .get("innodb_data_file_path")
         .unwrap_or("ibdata1:12M:autoextend")
         .split(';')
-        .filter_map(|file| file.split(':').next())
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(|name| datadir.entry(home.join(name)))
+        .filter_map(|file| file.trim().split_once(':').or(Some((file.trim(), ""))))
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, size)| {
+            let path = datadir.entry(home.join(name));
+            let is_device = |kind: fs::FileType| kind.is_block_device() || kind.is_char_device();
+            if size.trim().ends_with("raw")
+                || fs::metadata(&path).is_ok_and(|data| is_device(data.file_type()))
+            {
+                return Err(LayoutError::RawDevice(path));
+            }
+            Ok(path)
+        })
         .collect()
 }
 

@@ -41,8 +41,8 @@ pub(super) enum Verdict {
     Take,
     /// Not data.
     Leave,
-    /// MyRocks: not frozen by anything that mysqld does for a state transfer.
-    Rocksdb,
+    /// Of an engine that nothing freezes that mysqld does for a state transfer.
+    Unfrozen(&'static str),
 }
 
 /// Judges a path; `relative` counts from the data directory.
@@ -69,11 +69,11 @@ pub(super) fn judge(
             return Verdict::Leave;
         }
     }
+    if let Some(engine) = unfrozen(&name, is_top) {
+        return Verdict::Unfrozen(engine);
+    }
     if !is_top {
         return Verdict::Take;
-    }
-    if name == "#rocksdb" {
-        return Verdict::Rocksdb;
     }
     let of_one_run = if is_directory {
         TOP_DIRECTORIES.contains(&name.as_str())
@@ -83,10 +83,26 @@ pub(super) fn judge(
     if of_one_run || OURS.contains(&name.as_str()) { Verdict::Leave } else { Verdict::Take }
 }
 
+/// MyRocks keeps all in one folder (MariaDB's name, and that of others); TokuDB has `*.tokudb` in the data
+/// directory or in those of the databases, and its logs beside.
+fn unfrozen(name: &str, is_top: bool) -> Option<&'static str> {
+    let is_toku = suffix(name, "tokudb")
+        || is_top
+            && (["tokudb.", "__tokudb_lock"].iter().any(|start| name.starts_with(start))
+                || name.contains(".tokulog"));
+    if is_toku {
+        Some("TokuDB")
+    } else {
+        (is_top && ["#rocksdb", ".rocksdb"].contains(&name)).then_some("MyRocks")
+    }
+}
+
 /// Names with a number or a suffix in them.
 fn is_run_file(name: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     name.starts_with("ibtmp")
+        // Temporary tables on the disk, where tmpdir is the data directory; tables lie in databases.
+        || name.starts_with("#sql")
         || name.starts_with("gcache.page.")
         || name.starts_with("tables_flushed")
         || name.strip_prefix("core.").is_some_and(digits)
@@ -165,6 +181,7 @@ mod tests {
             "auto.cnf",
             "core",
             "core.123",
+            "#sql-temptable-9dd-3-1.MAI",
             "master.info",
             "master-a.info",
             "relay-log-a.info",
@@ -220,6 +237,22 @@ mod tests {
     fn all_binary_logs_only_when_asked() {
         assert_eq!(verdict("mysql-bin.000007", false, BinlogChoice::All), Verdict::Take);
         assert_eq!(verdict("relay-bin.000001", false, BinlogChoice::All), Verdict::Leave);
-        assert_eq!(verdict("#rocksdb", true, BinlogChoice::All), Verdict::Rocksdb);
+    }
+
+    #[test]
+    fn engines_that_are_not_frozen_are_known_by_their_files() {
+        for (name, wanted) in [
+            ("#rocksdb", Verdict::Unfrozen("MyRocks")),
+            (".rocksdb", Verdict::Unfrozen("MyRocks")),
+            ("db/#rocksdb", Verdict::Take),
+            ("tokudb.environment", Verdict::Unfrozen("TokuDB")),
+            ("log000000000000.tokulog29", Verdict::Unfrozen("TokuDB")),
+            ("__tokudb_lock_dont_delete_me_data", Verdict::Unfrozen("TokuDB")),
+            ("_db_t_main_3_1_1d.tokudb", Verdict::Unfrozen("TokuDB")),
+            ("db/t_main_3_1_1d.tokudb", Verdict::Unfrozen("TokuDB")),
+            ("db/tokudb.frm", Verdict::Take),
+        ] {
+            assert_eq!(verdict(name, false, BinlogChoice::Newest), wanted, "{name}");
+        }
     }
 }

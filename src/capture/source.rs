@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Whence, lseek};
 
+use super::files::Look;
 use crate::archive::{Segment, Source};
 
 /// Segments of one file that are kept: 24 bytes each in the header, and as much in memory. A file with
@@ -30,6 +31,9 @@ impl<'a> FileSource<'a> {
     pub(super) fn open(path: &Path, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
         let file = File::open(path)?;
         let opened = file.metadata()?;
+        if !opened.is_file() {
+            return Err(io::Error::other("it was a file when the files were listed, and is none now"));
+        }
         let has_holes = opened.blocks().saturating_mul(512) < opened.len();
         let segments = if has_holes { find_segments(&file, opened.len())? } else { None };
         let mut source = Self { file, opened, segments, place: (0, 0), position: 0, watch };
@@ -80,10 +84,7 @@ impl Read for FileSource<'_> {
 
 impl Source for FileSource<'_> {
     fn changed(&mut self) -> bool {
-        self.file.metadata().map_or(true, |now| {
-            now.len() != self.opened.len()
-                || (now.mtime(), now.mtime_nsec()) != (self.opened.mtime(), self.opened.mtime_nsec())
-        })
+        self.file.metadata().map_or(true, |now| Look::of(&now) != Look::of(&self.opened))
     }
 }
 

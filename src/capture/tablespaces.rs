@@ -60,7 +60,8 @@ fn has_definition(disk: &Path, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::EntryKind;
+    use super::super::class::FileClass;
+    use super::super::files::{EntryKind, Look};
     use super::*;
     use crate::model::{ArchivePath, Origin};
 
@@ -75,12 +76,13 @@ mod tests {
         let later = Tablespaces { names: names(), asked: metadata.ctime() + 100 };
         let entry = |path: &str, elsewhere: bool| Entry {
             path: ArchivePath::new(path),
-            kind: EntryKind::File(0),
+            kind: EntryKind::File(Look::of(&metadata)),
             origin: elsewhere.then(|| {
                 let path = ArchivePath::new("/x");
                 Box::new(Origin { variable: "symlink".into(), root: path.clone(), path })
             }),
             system_tablespace: false,
+            class: FileClass::Data,
         };
         let lists = |known: &Tablespaces, path: &str, elsewhere| {
             let disk = folder.path().join(Path::new(path).file_name().unwrap());

@@ -2,59 +2,48 @@
 //! directories of variables elsewhere.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use thiserror::Error;
+use nix::fcntl::OFlag;
 
-use super::binlog;
-use super::files::{Entry, EntryKind, FileList};
+use super::class::FileClass;
+use super::demand::{Listed, Required};
+use super::error::CaptureError;
+use super::files::{Entry, EntryKind, FileList, Look, Objection, left_out, shown};
 use super::layout::ServerLayout;
 use super::place::Place;
 use super::rules::{Verdict, judge, numbered};
 use crate::config::BinlogChoice;
 use crate::model::ArchivePath;
 
-/// Why the files could not be listed or copied.
-#[derive(Debug, Error)]
-pub enum CaptureError {
-    /// A directory or link of the server.
-    #[error("cannot read '{path}': {cause}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// MyRocks.
-    #[error(
-        "'{0}' holds MyRocks tables, which a state transfer does not freeze: their copy would be torn. Back them up \
-         with mariadb-backup, or set allow-rocksdb to leave them out knowingly"
-    )]
-    Rocksdb(PathBuf),
-    /// The archive.
-    #[error(transparent)]
-    Archive(#[from] crate::archive::ArchiveError),
-    /// From outside.
-    #[error(transparent)]
-    Aborted(#[from] crate::sst::Abort),
+/// How files are listed.
+#[derive(Debug, Clone, Default)]
+pub struct ListOptions {
+    /// Which binary logs belong to the backup.
+    pub binlogs: BinlogChoice,
+    /// Tables of engines that are not frozen are left out (`allow-rocksdb`).
+    pub allow_unfrozen: bool,
+    /// Directories of such engines, with the engine's name.
+    pub unfrozen: Vec<(PathBuf, &'static str)>,
+    /// Opens every file, to see whether this process may read it. That is for a server that runs.
+    pub try_reading: bool,
+    /// When to stop, with what there is then.
+    pub until: Option<Instant>,
 }
 
 /// Lists everything that belongs to the backup.
-pub fn list_files(
-    layout: &ServerLayout,
-    binlogs: BinlogChoice,
-    allow_rocksdb: bool,
-) -> Result<FileList, CaptureError> {
+pub fn list_files(layout: &ServerLayout, options: &ListOptions) -> Result<FileList, CaptureError> {
     let mut walk = Walk {
         layout,
-        binlogs,
-        allow_rocksdb,
+        options,
         list: FileList::default(),
         directories: Vec::new(),
         files: Vec::new(),
+        required: Vec::new(),
         walked: BTreeSet::new(),
         listed: BTreeSet::new(),
     };
@@ -62,29 +51,32 @@ pub fn list_files(
     for external in &layout.externals {
         let many = layout.externals.iter().filter(|other| other.variable == external.variable).count() > 1;
         let place = Place::new(external.variable, &external.root, many);
-        walk.add_root(&place)?;
+        walk.add_root(&place);
         for file in &external.files {
             walk.entry(file, Some(&place))?;
         }
     }
     walk.binlogs()?;
     walk.links()?;
-    let system: BTreeSet<&PathBuf> = layout.system_tablespaces.iter().collect();
-    for entry in &mut walk.list.entries {
-        entry.system_tablespace = system.contains(&entry.disk(&layout.datadir));
-    }
-    Ok(walk.list)
+    walk.system_tablespaces();
+    let Walk { mut list, required, .. } = walk;
+    let listed = Listed::of(&list, &layout.datadir);
+    let unlisted: Vec<Objection> =
+        required.iter().filter(|required| !listed.has(&required.path)).map(Required::objection).collect();
+    list.objections.extend(unlisted);
+    Ok(list)
 }
 
-struct Walk<'a> {
-    layout: &'a ServerLayout,
-    binlogs: BinlogChoice,
-    allow_rocksdb: bool,
-    list: FileList,
+pub(super) struct Walk<'a> {
+    pub(super) layout: &'a ServerLayout,
+    pub(super) options: &'a ListOptions,
+    pub(super) list: FileList,
     /// Directories that links point to, still to be walked.
-    directories: Vec<Place>,
+    pub(super) directories: Vec<Place>,
     /// Files that links point to, still to be listed.
-    files: Vec<(Place, PathBuf)>,
+    pub(super) files: Vec<(Place, PathBuf)>,
+    /// What must be in the list in the end.
+    pub(super) required: Vec<Required>,
     /// Directories outside the data directory whose whole content is listed.
     walked: BTreeSet<PathBuf>,
     /// What is listed outside the data directory: files by where they really are, directories by their
@@ -93,18 +85,42 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    pub(super) fn object(&mut self, path: &Path, text: String) {
+        self.list.objections.push(Objection { path: path.to_path_buf(), text });
+    }
+
     /// The entries of a directory, by name.
     fn directory(&mut self, directory: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
-        let fail = |cause| CaptureError::Read { path: directory.to_path_buf(), cause };
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(directory).map_err(fail)? {
-            paths.push(entry.map_err(fail)?.path());
-        }
-        paths.sort();
+        let paths = names_in(directory)
+            .map_err(|cause| CaptureError::Read { path: directory.to_path_buf(), cause })?;
+        paths.iter().try_for_each(|path| self.entry(path, place))
+    }
+
+    /// A directory below another one. One that nobody may enter is no database that the server could use; but it may
+    /// have been one, so that it is left out only where it cannot be.
+    fn folder(&mut self, path: &Path, place: Option<&Place>, relative: &Path) -> Result<(), CaptureError> {
+        let paths = match names_in(path) {
+            Ok(paths) => paths,
+            // Databases are dropped.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(cause) if relative.components().count() > 1 || is_hidden(path) => {
+                self.list.warnings.push(left_out(path, &cause));
+                return Ok(());
+            }
+            Err(cause) => {
+                self.object(path, unreadable(path, &cause));
+                return Ok(());
+            }
+        };
+        self.push(path, place, EntryKind::Directory);
         paths.iter().try_for_each(|path| self.entry(path, place))
     }
 
     fn entry(&mut self, path: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
+        if self.options.until.is_some_and(|until| Instant::now() >= until) {
+            self.list.is_cut = true;
+            return Ok(());
+        }
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             // Log files come and go in a frozen server too.
@@ -115,87 +131,84 @@ impl Walk<'_> {
         let relative = path.strip_prefix(root).unwrap_or(path);
         // Elsewhere only the general rules hold: the special names are those of the data directory.
         let judged = if place.is_some() { Path::new("x").join(relative) } else { relative.to_path_buf() };
-        match judge(self.layout, self.binlogs, path, &judged, metadata.is_dir()) {
+        let verdict = judge(self.layout, self.options.binlogs, path, &judged, metadata.is_dir());
+        let unfrozen = self.options.unfrozen.iter().find(|(folder, _)| folder == path);
+        match unfrozen.map_or(verdict, |(_, engine)| Verdict::Unfrozen(engine)) {
             Verdict::Leave => return Ok(()),
-            Verdict::Rocksdb if self.allow_rocksdb => {
-                self.list
-                    .warnings
-                    .push(format!("'{}' is left out: MyRocks tables are not in this backup", path.display()));
+            Verdict::Unfrozen(engine) if self.options.allow_unfrozen => {
+                let text = format!("'{}' is left out: {engine} tables are not in this backup", shown(path));
+                self.list.warnings.push(text);
                 return Ok(());
             }
-            Verdict::Rocksdb => return Err(CaptureError::Rocksdb(path.to_path_buf())),
+            Verdict::Unfrozen(engine) => {
+                return Err(CaptureError::Unfrozen { path: path.to_path_buf(), engine });
+            }
             Verdict::Take => {}
         }
         if metadata.is_dir() {
-            self.push(path, place, EntryKind::Directory);
-            self.directory(path, place)
+            self.folder(path, place, relative)
         } else if metadata.is_symlink() {
             self.link(path, place)
         } else if metadata.is_file() {
-            if path.extension().is_some_and(|extension| extension == "isl") {
-                self.isl(path);
-            }
-            self.push(path, place, EntryKind::File(metadata.len()));
+            self.file(path, place, &metadata);
             Ok(())
         } else {
-            // Sockets, pipes and devices are not data.
+            self.special(path, &metadata);
             Ok(())
         }
     }
 
-    /// What a link points to outside the data directory is stored as well, and the link names that place without
-    /// further links on the way, so that a restore can move both. One that stays inside is made relative: with the old
-    /// absolute path it would lead from a restored data directory into the one of the donor.
-    fn link(&mut self, path: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
-        let target =
-            fs::read_link(path).map_err(|cause| CaptureError::Read { path: path.to_path_buf(), cause })?;
-        let Ok(resolved) = fs::canonicalize(path) else {
-            let text = format!("'{}' points to '{}', which is not there", path.display(), target.display());
-            self.list.warnings.push(text);
-            self.push(path, place, EntryKind::Symlink(target.into()));
-            return Ok(());
-        };
-        if let Ok(inside) = resolved.strip_prefix(&self.layout.datadir) {
-            let text = match path.parent().and_then(|parent| parent.strip_prefix(&self.layout.datadir).ok()) {
-                Some(folder) if target.is_absolute() => {
-                    let up: PathBuf = folder.components().map(|_| "..").collect();
-                    up.join(inside)
-                }
-                _ => target,
-            };
-            self.push(path, place, EntryKind::Symlink(text.into()));
-            return Ok(());
+    fn file(&mut self, path: &Path, place: Option<&Place>, metadata: &Metadata) {
+        let class = self.class(path);
+        if !self.is_readable(path, class) {
+            return;
         }
-        self.push(path, place, EntryKind::Symlink(resolved.clone().into()));
-        if resolved.is_dir() {
-            self.directories.push(Place::new("symlink", &resolved, true));
-        } else if let Some(parent) = resolved.parent() {
-            self.files.push((Place::new("symlink", parent, true), resolved.clone()));
+        if path.extension().is_some_and(|extension| extension == "isl") {
+            self.isl(path);
         }
-        Ok(())
+        self.push_file(path, place, metadata, class);
     }
 
-    /// An InnoDB link file: its text is the path of a tablespace (`DATA DIRECTORY`). The part of the
-    /// path that both share, `<database>/<table>.ibd`, lies below the directory of the clause.
-    fn isl(&mut self, path: &Path) {
-        let Ok(text) = fs::read(path) else { return };
-        let target = PathBuf::from(std::ffi::OsStr::from_bytes(text.trim_ascii()));
-        let target = self.layout.entry(target);
-        if target.starts_with(&self.layout.datadir) {
-            return;
+    /// Binary logs are known by their variable.
+    fn class(&self, path: &Path) -> FileClass {
+        let mut log = self.layout.binlog.iter();
+        if log.any(|log| numbered(&log.base, path)) { FileClass::Data } else { FileClass::of(path) }
+    }
+
+    /// Tries to open a file, where that is wanted. One that cannot be read is left out where it is none of the server's.
+    pub(super) fn is_readable(&mut self, path: &Path, class: FileClass) -> bool {
+        if !self.options.try_reading {
+            return true;
         }
-        if !target.is_file() {
-            self.list.warnings.push(format!(
-                "'{}' names '{}', which is not there",
-                path.display(),
-                target.display()
-            ));
-            return;
+        // No pipe that takes the file's place meanwhile holds us up.
+        let opened = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        match opened {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(cause) if class.is_needed() => {
+                self.object(path, unreadable(path, &cause));
+                true
+            }
+            Err(cause) => {
+                self.list.warnings.push(left_out(path, &cause));
+                false
+            }
         }
-        let database = path.parent().and_then(Path::file_name);
-        let above = target.parent().filter(|parent| parent.file_name() == database).and_then(Path::parent);
-        let root = above.or_else(|| target.parent()).unwrap_or(Path::new("/"));
-        self.files.push((Place::new("data_directory", root, true), target.clone()));
+    }
+
+    /// Sockets, pipes and devices are not data, whatever they are called; under the name of a table they stand for one.
+    pub(super) fn special(&mut self, path: &Path, metadata: &Metadata) {
+        let class = FileClass::of(path);
+        let what = if metadata.file_type().is_socket() { "socket" } else { "pipe or a device" };
+        if class.is_needed() {
+            let text = format!(
+                "'{}' is a {what} under the name of a table's file, and cannot be backed up: move it away",
+                shown(path)
+            );
+            self.object(path, text);
+        } else if class == FileClass::Other && !metadata.file_type().is_socket() {
+            self.list.warnings.push(format!("'{}' is a {what} and no file: it is left out", shown(path)));
+        }
     }
 
     /// Follows the links, which may lead to further ones. Whole directories first: a file in one of them
@@ -203,8 +216,7 @@ impl Walk<'_> {
     fn links(&mut self) -> Result<(), CaptureError> {
         loop {
             if let Some(place) = self.directories.pop() {
-                if self.walked.insert(place.root.clone()) {
-                    self.add_root(&place)?;
+                if self.walked.insert(place.root.clone()) && self.add_root(&place) {
                     self.directory(&place.root, Some(&place))?;
                 }
             } else if let Some((place, file)) = self.files.pop() {
@@ -241,53 +253,51 @@ impl Walk<'_> {
         self.listed.contains(&Self::real(file))
     }
 
-    fn add_root(&mut self, place: &Place) -> Result<(), CaptureError> {
-        fs::read_dir(&place.root).map_err(|cause| CaptureError::Read { path: place.root.clone(), cause })?;
+    /// False where nobody may read it.
+    pub(super) fn add_root(&mut self, place: &Place) -> bool {
+        if let Err(cause) = fs::read_dir(&place.root) {
+            self.object(&place.root.clone(), unreadable(&place.root, &cause));
+            return false;
+        }
         self.push(&place.root.clone(), Some(place), EntryKind::Directory);
-        Ok(())
+        true
     }
 
-    fn binlogs(&mut self) -> Result<(), CaptureError> {
-        let Some(files) = &self.layout.binlog else { return Ok(()) };
-        let place = self.place_of("log_bin", &files.base);
-        // The index may be kept elsewhere.
-        let together = files.index.parent() == files.base.parent();
-        let index_place = if together { place.clone() } else { self.place_of("log_bin_index", &files.index) };
-        let fail = |cause| CaptureError::Read { path: files.index.clone(), cause };
-        let (logs, index) = match self.binlogs {
-            BinlogChoice::None => return Ok(()),
-            BinlogChoice::Newest => match binlog::newest(files, self.layout).map_err(fail)? {
-                Some((newest, index)) => (vec![newest], index),
-                None => return Ok(()),
-            },
-            BinlogChoice::All => {
-                let index = binlog::whole_index(files, self.layout).map_err(fail)?;
-                // Those in the data directory are listed with everything else there.
-                let logs =
-                    place.as_ref().map_or_else(Vec::new, |place| numbered_in(&place.root, &files.base));
-                (logs, index)
-            }
-        };
-        let second = index_place.as_ref().filter(|_| !together);
-        for place in place.iter().chain(second) {
-            self.add_root(place)?;
-        }
-        for log in logs {
-            if let Ok(metadata) = fs::metadata(&log) {
-                self.push(&log, place.as_ref(), EntryKind::File(metadata.len()));
+    /// Marks the files of `innodb_data_file_path`, also those behind a link, which is none itself.
+    fn system_tablespaces(&mut self) {
+        let named = &self.layout.system_tablespaces;
+        let real = named.iter().filter_map(|path| fs::canonicalize(path).ok());
+        let wanted: BTreeSet<PathBuf> = named.iter().cloned().chain(real).collect();
+        for entry in &mut self.list.entries {
+            entry.system_tablespace = matches!(entry.kind, EntryKind::File(_))
+                && wanted.contains(&entry.disk(&self.layout.datadir));
+            if entry.system_tablespace {
+                entry.class = FileClass::Data;
             }
         }
-        self.push(&files.index, index_place.as_ref(), EntryKind::Generated(index.into()));
-        Ok(())
+        let required = named.iter().map(|path| Required::new(path.clone(), "innodb_data_file_path"));
+        self.required.extend(required);
     }
 
-    /// Where the folder of a log is stored; none inside the data directory.
-    fn place_of(&self, variable: &'static str, file: &Path) -> Option<Place> {
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        (!folder.starts_with(&self.layout.datadir)).then(|| Place::new(variable, folder, false))
+    pub(super) fn push_file(
+        &mut self,
+        disk: &Path,
+        place: Option<&Place>,
+        metadata: &Metadata,
+        class: FileClass,
+    ) {
+        if self.push_as(disk, place, EntryKind::File(Look::of(metadata)), class) {
+            self.list.bytes += metadata.len();
+            self.list.stored += metadata.len().min(metadata.blocks().saturating_mul(512));
+        }
     }
 
-    fn push(&mut self, disk: &Path, place: Option<&Place>, kind: EntryKind) {
+    pub(super) fn push(&mut self, disk: &Path, place: Option<&Place>, kind: EntryKind) {
+        self.push_as(disk, place, kind, FileClass::Other);
+    }
+
+    /// False for what is listed already.
+    fn push_as(&mut self, disk: &Path, place: Option<&Place>, kind: EntryKind, class: FileClass) -> bool {
         let (path, origin) = match place {
             Some(place) => {
                 let (path, origin) = place.path_and_origin(disk);
@@ -296,25 +306,36 @@ impl Walk<'_> {
                     _ => Self::real(disk),
                 };
                 if !self.listed.insert(key) {
-                    return;
+                    return false;
                 }
                 (path, Some(Box::new(origin)))
             }
             None => (ArchivePath::new(disk.strip_prefix(&self.layout.datadir).unwrap_or(disk)), None),
         };
-        if let EntryKind::File(bytes) = kind {
-            self.list.bytes += bytes;
-        }
-        self.list.entries.push(Entry { path, kind, origin, system_tablespace: false });
+        self.list.entries.push(Entry { path, kind, origin, system_tablespace: false, class });
+        true
     }
 }
 
-fn numbered_in(directory: &Path, base: &Path) -> Vec<PathBuf> {
-    let Ok(listing) = fs::read_dir(directory) else { return Vec::new() };
-    let mut logs: Vec<PathBuf> =
-        listing.flatten().map(|entry| entry.path()).filter(|path| numbered(base, path)).collect();
-    logs.sort();
-    logs
+/// A hidden directory at the top is no database: mysqld encodes a dot.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn names_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = fs::read_dir(directory)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn unreadable(path: &Path, cause: &io::Error) -> String {
+    format!(
+        "'{}' cannot be read ({cause}): give it to the server's user, mount what belongs there, or move it away if it is \
+         none of the server's",
+        shown(path)
+    )
 }
 
 #[cfg(test)]

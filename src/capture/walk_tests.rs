@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::capture::demand::Demands;
+use crate::capture::facts::Facts;
 
 /// A data directory `data` beside `far`, both with these files.
 fn tree(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
@@ -16,10 +18,14 @@ fn tree(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
     (folder, root)
 }
 
-fn list(root: &Path) -> FileList {
+fn layout(root: &Path) -> ServerLayout {
     let mut layout = ServerLayout::bare(root.join("data"));
     layout.system_tablespaces = vec![root.join("data/ibdata1")];
-    list_files(&layout, BinlogChoice::Newest, false).unwrap()
+    layout
+}
+
+fn list(root: &Path) -> FileList {
+    list_files(&layout(root), &ListOptions { try_reading: true, ..ListOptions::default() }).unwrap()
 }
 
 /// Files by where they are, below `root`, in order; panics where a member path comes twice.
@@ -92,14 +98,117 @@ fn a_chain_of_links_is_stored_as_one() {
     assert_eq!(link.kind, EntryKind::Symlink(root.join("far/real/t.MYD").into()));
 }
 
+/// Names of what is objected to, below the data directory.
+fn objections(root: &Path, list: &FileList) -> Vec<String> {
+    let below = |path: &Path| path.strip_prefix(root.join("data")).unwrap_or(path).display().to_string();
+    let mut names: Vec<String> = list.objections.iter().map(|objection| below(&objection.path)).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn a_link_that_leads_nowhere_is_kept_and_named() {
-    let (_folder, root) = tree(&[]);
-    symlink("/nowhere/t.MYD", root.join("data/t.MYD")).unwrap();
-    fs::write(root.join("data/u.isl"), "/nowhere/u.ibd").unwrap();
+fn a_link_of_the_server_that_leads_nowhere_is_refused_and_others_are_kept_and_named() {
+    let (_folder, root) = tree(&["data/db/w.frm"]);
+    for name in ["db/t.MYD", "database", "notes.txt"] {
+        symlink("/nowhere/x", root.join("data").join(name)).unwrap();
+    }
+    symlink("circle", root.join("data/circle")).unwrap();
+    for name in ["db/u.isl", "db/w#P#p0.isl"] {
+        fs::write(root.join("data").join(name), "/nowhere/u.ibd").unwrap();
+    }
     let list = list(&root);
-    assert!(list.entries.iter().any(|entry| entry.path == ArchivePath::new("t.MYD")));
+    assert_eq!(objections(&root, &list), ["circle", "database", "db/t.MYD", "db/w#P#p0.isl"]);
+    // No table has the other .isl file.
     assert_eq!(list.warnings.len(), 2, "{:?}", list.warnings);
+    assert!(list.entries.iter().any(|entry| entry.path == ArchivePath::new("notes.txt")));
+}
+
+#[test]
+fn what_links_lead_to_is_in_the_list_or_refused() {
+    let ours = "data/.wsrep_sst_backup";
+    let (_folder, root) = tree(&[
+        "data/db/in.frm",
+        &format!("{ours}/data_directory/db/in.ibd"),
+        &format!("{ours}/symlink/far/t.MYD"),
+        "data/db/t.ibd",
+    ]);
+    fs::write(
+        root.join("data/db/in.isl"),
+        root.join(ours).join("data_directory/db/in.ibd").to_str().unwrap(),
+    )
+    .unwrap();
+    symlink(root.join(ours).join("symlink/far"), root.join("data/far")).unwrap();
+    symlink("t.ibd", root.join("data/db/same.ibd")).unwrap();
+    let list = list(&root);
+    let unlisted = [".wsrep_sst_backup/data_directory/db/in.ibd", ".wsrep_sst_backup/symlink/far"];
+    assert_eq!(objections(&root, &list), unlisted);
+    assert!(list.objections[0].text.contains("after an unpacking by hand"), "{:?}", list.objections);
+}
+
+#[test]
+fn a_system_tablespace_behind_a_link_is_the_file_and_not_the_link() {
+    for inside in [false, true] {
+        let (_folder, root) = tree(&[]);
+        let real = root.join(if inside { "data/real" } else { "far/real" });
+        fs::rename(root.join("data/ibdata1"), &real).unwrap();
+        symlink(&real, root.join("data/ibdata1")).unwrap();
+        let list = list(&root);
+        assert_eq!(list.objections, []);
+        let marked: Vec<&Entry> = list.entries.iter().filter(|entry| entry.system_tablespace).collect();
+        assert_eq!(marked.len(), 1, "{marked:?}");
+        assert_eq!(marked[0].disk(&root.join("data")), real);
+        assert_eq!(marked[0].class, FileClass::Data);
+    }
+    let (_folder, root) = tree(&[]);
+    fs::remove_file(root.join("data/ibdata1")).unwrap();
+    assert_eq!(objections(&root, &list(&root)), ["ibdata1"]);
+}
+
+#[test]
+fn what_is_no_file_is_refused_under_the_name_of_a_table_only() {
+    use nix::sys::stat::Mode;
+    let (_folder, root) = tree(&["data/db/t.frm"]);
+    for name in ["db/t.MYD", "db/pipe"] {
+        nix::unistd::mkfifo(&root.join("data").join(name), Mode::S_IRWXU).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("data/db/socket")).unwrap();
+    symlink("/dev/null", root.join("data/db/u.MYD")).unwrap();
+    let list = list(&root);
+    assert_eq!(objections(&root, &list), ["db/t.MYD", "db/u.MYD"]);
+    assert_eq!(list.warnings.len(), 1, "{:?}", list.warnings);
+    assert!(list.warnings[0].contains("db/pipe' is a pipe"), "{:?}", list.warnings);
+}
+
+#[test]
+fn what_the_server_and_its_variables_name_is_in_the_list_or_missed() {
+    let (_folder, root) = tree(&["data/db/t.ibd", "far/db/u.ibd", "data/.wsrep_sst_backup/undo/undo001"]);
+    let data = root.join("data");
+    fs::write(data.join("db/u.isl"), root.join("far/db/u.ibd").to_str().unwrap()).unwrap();
+    symlink(root.join("far/db"), data.join("linked")).unwrap();
+    let layout = layout(&root);
+    let list = list_files(&layout, &ListOptions::default()).unwrap();
+    let variables = [("innodb_undo_directory", "./.wsrep_sst_backup/undo")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut facts = Facts::from_variables(variables.into());
+    let demands = Demands::of(&layout, &mut facts);
+    let missed = |demands: &Demands| -> Vec<String> {
+        let missed = demands.unmet(&list, &data);
+        missed.iter().map(|o| o.path.strip_prefix(&root).unwrap().display().to_string()).collect()
+    };
+    let of_variables = ["data/ib_logfile0", "data/.wsrep_sst_backup/undo/undo001"];
+    assert_eq!(missed(&demands), of_variables);
+    let far = root.join("far/db/u.ibd").display().to_string();
+    let named = ["./ibdata1", ".//db/t.ibd", &far, "./linked/u.ibd", "./db/lost.ibd"];
+    let demands = demands.with_tablespaces(&named);
+    assert_eq!(missed(&demands), [&of_variables[..], &["data/db/lost.ibd"]].concat());
+}
+
+#[test]
+fn a_look_that_takes_too_long_ends_with_what_there_is() {
+    let (_folder, root) = tree(&["data/db/t.ibd"]);
+    let options = ListOptions { until: Some(Instant::now()), ..ListOptions::default() };
+    let list = list_files(&layout(&root), &options).unwrap();
+    assert!(list.is_cut && list.entries.is_empty());
 }
 
 fn links(list: &FileList) -> Vec<(String, String)> {

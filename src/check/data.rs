@@ -1,52 +1,66 @@
 //! Data that no backup has: tables of engines that are not frozen or not here, and the keys of encrypted ones.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
+use crate::capture::{EngineData, Engines};
 use crate::members::MemberReport;
 
 const TOPIC: &str = "data";
-/// Engines that keep their data elsewhere, and MyRocks.
-pub(super) const ENGINES: [&str; 6] = ["S3", "SPIDER", "CONNECT", "COLUMNSTORE", "FEDERATED", "ROCKSDB"];
 
-/// What is to be told. `plugins` are pairs of type and name, where they are known; `rocksdb` is MyRocks' folder.
-pub(super) fn judge(
-    report: &MemberReport,
-    plugins: Option<&[(String, String)]>,
-    rocksdb: Option<&Path>,
-    allow_rocksdb: bool,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if let Some(folder) = rocksdb {
-        findings.push(myrocks(folder, allow_rocksdb));
-    }
-    let Some(plugins) = plugins else {
+/// What the server and its directories tell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    /// Names of the plugins that encrypt, where they are known.
+    pub(super) encryption: Option<Vec<String>>,
+    /// Names of the engines, where they are known.
+    pub(super) engines: Option<Vec<String>>,
+    /// Directories of engines that are not frozen, and whose.
+    pub(super) unfrozen: Vec<(PathBuf, String)>,
+}
+
+/// What is to be told.
+pub(super) fn judge(report: &MemberReport, asked: &Asked, allow_unfrozen: bool) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        asked.unfrozen.iter().map(|(folder, engine)| unfrozen(folder, engine, allow_unfrozen)).collect();
+    let (Some(encryption), Some(names)) = (&asked.encryption, &asked.engines) else {
         let text =
             "whether engines keep data elsewhere, and whether data is encrypted, is not known without SQL";
         findings.push(Finding::warning(TOPIC, text, "see SQL above".to_owned()));
         return findings;
     };
-    let engines: Vec<&str> = plugins
-        .iter()
-        .filter(|(kind, name)| kind == "STORAGE ENGINE" && !name.eq_ignore_ascii_case("rocksdb"))
-        .map(|(_, name)| name.as_str())
-        .collect();
-    if !engines.is_empty() {
+    let engines = Engines { names: Some(names.clone()), unfrozen: Vec::new() };
+    for (engine, _) in engines.not_frozen() {
+        if !asked.unfrozen.iter().any(|(_, of)| of == engine) {
+            findings.push(unfrozen(Path::new("the data directory"), engine, allow_unfrozen));
+        }
+    }
+    let of = |wanted: EngineData| -> Vec<&str> {
+        names.iter().map(String::as_str).filter(|name| EngineData::of(name) == wanted).collect()
+    };
+    let tables = "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES names the tables";
+    let elsewhere = of(EngineData::Elsewhere);
+    if !elsewhere.is_empty() {
         let text = format!(
             "active engines that keep data elsewhere: {}; that data is not in a backup",
-            engines.join(", ")
+            elsewhere.join(", ")
         );
-        let cure = "back it up where it is: SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES \
-                    names the tables";
-        findings.push(Finding::warning(TOPIC, text, cure.to_owned()));
+        findings.push(Finding::warning(TOPIC, text, format!("back it up where it is: {tables}")));
     }
-    let keys: Vec<&str> =
-        plugins.iter().filter(|(kind, _)| kind == "ENCRYPTION").map(|(_, name)| name.as_str()).collect();
+    let unknown = of(EngineData::Unknown);
+    if !unknown.is_empty() {
+        let text = format!(
+            "active engines that this program does not know: {}; whether their files stand still under the freeze, and \
+             are all here, is not known",
+            unknown.join(", ")
+        );
+        findings.push(Finding::warning(TOPIC, text, format!("see whether they are in use: {tables}")));
+    }
     let is_on = |name| report.variable(name).is_some_and(|value| !value.eq_ignore_ascii_case("off"));
-    if !keys.is_empty() {
+    if !encryption.is_empty() {
         let text = format!(
             "encryption plugin {}: its keys are not in a backup, and a restore needs them",
-            keys.join(", ")
+            encryption.join(", ")
         );
         findings.push(Finding::warning(
             TOPIC,
@@ -65,22 +79,26 @@ pub(super) fn judge(
     if findings.is_empty() {
         findings.push(Finding::ok(
             TOPIC,
-            "nothing is left out: no MyRocks, no engine with data elsewhere, no encryption keys",
+            "nothing is left out: no engine that is not frozen or has data elsewhere, no encryption keys",
         ));
     }
     findings
 }
 
-fn myrocks(folder: &Path, allowed: bool) -> Finding {
+fn unfrozen(folder: &Path, engine: &str, allowed: bool) -> Finding {
     let folder = folder.display();
     if allowed {
-        let text = format!("{folder} is left out of backups (allow-rocksdb)");
-        return Finding::warning(TOPIC, text, "back its tables up with mariadb-backup".to_owned());
+        let text = format!("{folder}: {engine} tables are left out of backups (allow-rocksdb)");
+        return Finding::warning(
+            TOPIC,
+            text,
+            "back its tables up apart, for example by mariadb-dump".to_owned(),
+        );
     }
     Finding::error(
         TOPIC,
-        format!("{folder} holds MyRocks tables, which a state transfer does not freeze: the donor refuses"),
-        "allow-rocksdb in [wsrep_sst_backup] to leave them out knowingly; back them up with mariadb-backup",
+        format!("{folder} holds {engine} tables, which a state transfer does not freeze: the donor refuses"),
+        "allow-rocksdb in [wsrep_sst_backup] to leave them out knowingly; back them up apart",
     )
 }
 
@@ -92,23 +110,27 @@ mod tests {
 
     #[test]
     fn what_a_backup_lacks_is_told() {
-        let pair = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
-        let rocks = Some(Path::new("/d/#rocksdb"));
-        for (variable, plugins, rocksdb, allow, wanted) in [
-            ("OFF", vec![], None, false, vec![(Level::Ok, "nothing is left out")]),
+        let rocks = Some(("/d/#rocksdb", "MyRocks"));
+        for (variable, encryption, engines, folder, allow, wanted) in [
+            ("OFF", None, "InnoDB", None, false, vec![(Level::Ok, "nothing is left out")]),
+            ("OFF", None, "ROCKSDB", None, false, vec![(Level::Error, "MyRocks tables")]),
+            ("OFF", None, "ROCKSDB", rocks, false, vec![(Level::Error, "/d/#rocksdb holds")]),
+            ("OFF", None, "InnoDB", rocks, true, vec![(Level::Warning, "left out")]),
+            ("OFF", None, "TokuDB", None, true, vec![(Level::Warning, "TokuDB tables are left out")]),
             (
                 "OFF",
-                vec![pair("STORAGE ENGINE", "ROCKSDB")],
+                None,
+                "Columnstore",
                 None,
                 false,
-                vec![(Level::Ok, "nothing is left out")],
+                vec![(Level::Warning, "Columnstore; that data is not")],
             ),
-            ("OFF", vec![], rocks, false, vec![(Level::Error, "/d/#rocksdb holds")]),
-            ("OFF", vec![], rocks, true, vec![(Level::Warning, "left out")]),
-            ("ON", vec![], None, false, vec![(Level::Warning, "InnoDB encrypts")]),
+            ("OFF", None, "Quantum", None, false, vec![(Level::Warning, "does not know: Quantum")]),
+            ("ON", None, "InnoDB", None, false, vec![(Level::Warning, "InnoDB encrypts")]),
             (
                 "ON",
-                vec![pair("ENCRYPTION", "file_key_management"), pair("STORAGE ENGINE", "SPIDER")],
+                Some("file_key_management"),
+                "SPIDER",
                 None,
                 false,
                 vec![(Level::Warning, "SPIDER"), (Level::Warning, "file_key_management")],
@@ -116,9 +138,14 @@ mod tests {
         ] {
             let report =
                 MemberReport::of(Endpoint::Socket("/s".into()), &[("innodb_encrypt_tables", variable)], &[]);
-            let findings = judge(&report, Some(&plugins), rocksdb, allow);
+            let asked = Asked {
+                encryption: Some(encryption.into_iter().map(str::to_owned).collect()),
+                engines: Some(vec!["Aria".into(), engines.into()]),
+                unfrozen: folder.into_iter().map(|(path, of)| (path.into(), of.into())).collect(),
+            };
+            let findings = judge(&report, &asked, allow);
             assert_eq!(findings.len(), wanted.len(), "{findings:?}");
-            assert_eq!(judge(&report, None, None, false)[0].level, Level::Warning);
+            assert_eq!(judge(&report, &Asked::default(), false)[0].level, Level::Warning);
             for (finding, (level, text)) in findings.iter().zip(wanted) {
                 assert!(finding.level == level && finding.text.contains(text), "{finding:?}");
             }

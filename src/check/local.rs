@@ -104,6 +104,7 @@ impl Local {
             defaults_file: defaults.defaults_file,
             defaults_extra_file: defaults.defaults_extra_file,
             group_suffix: defaults.group_suffix,
+            arguments: process.args.clone(),
             path: self.program_folders(process),
             datadir: Some(self.datadir.clone()),
             elsewhere: elsewhere.map(|folder| self.datadir.join(folder).components().collect()).collect(),

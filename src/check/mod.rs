@@ -8,6 +8,7 @@ mod aside;
 mod backups;
 mod bucket;
 mod data;
+mod files;
 mod finding;
 mod flow_control;
 mod freeze;
@@ -89,6 +90,7 @@ pub fn check(options: &Options<'_>) -> Outcome {
         scene.sql(),
         scene.group(),
         scene.data(),
+        scene.files(),
         scene.ist(),
     ]
     .concat();

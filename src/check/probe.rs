@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::Seen;
 use super::program::Candidate;
 use super::repository::Place;
 use super::space::DataSize;
@@ -47,6 +48,8 @@ pub struct Request {
     pub(super) defaults_file: Option<PathBuf>,
     pub(super) defaults_extra_file: Option<PathBuf>,
     pub(super) group_suffix: Option<String>,
+    /// Its other arguments.
+    pub(super) arguments: Vec<String>,
     /// Folders that are searched for the program, in order.
     pub(super) path: Vec<PathBuf>,
     pub(super) datadir: Option<PathBuf>,
@@ -99,12 +102,14 @@ pub struct Answer {
     pub(super) repository: Place,
     pub(super) data: Option<DataSize>,
     pub(super) login: Option<Login>,
-    /// MyRocks' folder.
-    pub(super) rocksdb: Option<PathBuf>,
     /// Bytes that are free for page files.
     pub(super) gcache_free: Option<u64>,
     /// The data directory has files of a server that replicates from another one.
     pub(super) is_replica: bool,
+    /// Directories of engines that are not frozen: where they are, and whose.
+    pub(super) unfrozen: Vec<(PathBuf, String)>,
+    /// What became of a look at all files; none where this process is not the server's user.
+    pub(super) files: Option<Seen>,
 }
 
 /// Starts the child and waits for its answer; the text says why there is none.

@@ -12,8 +12,8 @@ use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
 use super::{
-    Options, bucket, data, flow_control, freeze, garbd, lock, network, node, overflow, program, service, settings,
-    space, sql,
+    Options, bucket, data, files, flow_control, freeze, garbd, lock, network, node, overflow, program, service,
+    settings, space, sql,
 };
 use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
@@ -289,19 +289,35 @@ impl<'a> Scene<'a> {
         let Some(report) = self.local.node() else { return Vec::new() };
         let session = self.access.local().and_then(|endpoint| self.access.connect(&endpoint).ok());
         let answer = self.answer.as_ref().ok();
-        let told = || answer.and_then(|answer| answer.login.as_ref()?.plugins.clone());
-        let plugins = session.and_then(|mut session| session.plugins(&data::ENGINES).ok()).or_else(told);
+        let login = answer.and_then(|answer| answer.login.as_ref());
+        let (encryption, engines) = match session {
+            Some(mut session) => (session.encryption_plugins().ok(), session.engines().ok()),
+            None => (None, None),
+        };
+        let asked = data::Asked {
+            encryption: encryption.or_else(|| login?.encryption.clone()),
+            engines: engines.or_else(|| login?.engines.clone()),
+            unfrozen: answer.map(|answer| answer.unfrozen.clone()).unwrap_or_default(),
+        };
         let settings = answer.and_then(|answer| answer.settings.as_ref()?.as_ref().ok());
-        let rocksdb = answer.and_then(|answer| answer.rocksdb.as_deref());
-        let mut findings = data::judge(
-            report,
-            plugins.as_deref(),
-            rocksdb,
-            settings.is_some_and(|settings| settings.allow_rocksdb),
-        );
+        let mut findings = data::judge(report, &asked, settings.is_some_and(|settings| settings.allow_rocksdb));
         findings.extend(aside::judge_places(report, &self.local.datadir));
         findings.extend(aside::judge_replication(&self.masters(), self.access.user()));
         findings
+    }
+
+    /// The files that a backup would read.
+    pub(super) fn files(&self) -> Vec<Finding> {
+        let Ok(answer) = &self.answer else { return Vec::new() };
+        match (&answer.files, &self.local.process) {
+            (Some(seen), _) => files::judge(seen),
+            (None, Some(_)) => {
+                let text = "whether every file of the server can be read, and whether all that it names are there, cannot \
+                            be told: only root or the server's user can try it";
+                vec![Finding::warning(files::TOPIC, text, "run this check as root".to_owned())]
+            }
+            (None, None) => Vec::new(),
+        }
     }
 
     /// From whom this node replicates.

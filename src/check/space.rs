@@ -17,9 +17,10 @@ use crate::ui::{bytes, grouped};
 
 const TOPIC: &str = "space";
 /// Longest walk; a size that is too small is better than no answer.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(20);
 /// Names in a data directory that no backup has, as far as they can be large.
-const LEFT_OUT: [&str; 6] = ["#innodb_temp", ".snapshot", ".zfs", "galera.cache", "lost+found", "#rocksdb"];
+const LEFT_OUT: [&str; 7] =
+    ["#innodb_temp", ".snapshot", ".zfs", "galera.cache", "lost+found", "#rocksdb", ".rocksdb"];
 /// Compression without a backup to learn from: data rarely shrinks to less than this fraction.
 const BEST_FRACTION: u64 = 4;
 

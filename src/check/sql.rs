@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::data::ENGINES;
 use super::finding::Finding;
 use crate::capture::user_name;
 use crate::config::Settings;
@@ -28,10 +27,12 @@ pub(super) struct Login {
     pub(super) failure: Option<String>,
     /// What is refused: what it is for, and the server's words.
     pub(super) refused: Vec<(String, String)>,
-    /// Type and name of the plugins among [`ENGINES`] and of those that encrypt; none where they are not told.
-    pub(super) plugins: Option<Vec<(String, String)>>,
     /// Who holds up a freeze now, where that is certain.
     pub(super) holders: String,
+    /// Names of the plugins that encrypt; none where they are not told.
+    pub(super) encryption: Option<Vec<String>>,
+    /// Names of the engines; none where they are not told.
+    pub(super) engines: Option<Vec<String>>,
     /// The server's variables and status, where it answered.
     pub(super) variables: HashMap<String, String>,
     pub(super) status: HashMap<String, String>,
@@ -67,9 +68,16 @@ pub(super) fn try_donor(settings: &Settings, socket: &Path) -> Login {
     ask("waiting for the Primary component", session.cluster_status().map(drop));
     ask("seeing who holds up the freeze", session.may_lock());
     login.holders = session.lock_holders();
-    match session.plugins(&ENGINES) {
-        Ok(plugins) => login.plugins = Some(plugins),
-        Err(why) => login.refused.push(("warnings about engines and encryption".into(), why)),
+    match session.encryption_plugins() {
+        Ok(plugins) => login.encryption = Some(plugins),
+        Err(why) => login.refused.push(("warnings about encryption".into(), why)),
+    }
+    match session.engines() {
+        Ok(engines) => login.engines = Some(engines),
+        Err(why) => login.refused.push(("warnings about engines".into(), why)),
+    }
+    if let Err(why) = session.tablespace_files() {
+        login.refused.push(("comparing the files with the tablespaces that the server names".into(), why));
     }
     match MemberReport::ask(endpoint, &mut session) {
         Ok(report) => (login.variables, login.status) = report.into_parts(),

@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 use super::probe::{Answer, DonorSettings, Identity, Request};
 use super::repository::Place;
-use super::{bucket, program, repository, space, sql};
+use super::{bucket, files, program, repository, space, sql};
 use crate::capture::{free_space, is_replication_state};
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides};
 use crate::model::Compression;
@@ -33,16 +33,20 @@ pub fn look(request: &Request) -> Answer {
     let mut answer = Answer {
         programs: program::with_permissions(found),
         astray,
-        data: request.datadir.as_ref().map(|datadir| space::measure(datadir, request)),
-        rocksdb: request
-            .datadir
-            .as_ref()
-            .map(|datadir| datadir.join("#rocksdb"))
-            .filter(|path| path.is_dir()),
         gcache_free: request.gcache.as_deref().and_then(free_space),
         is_replica: request.datadir.as_deref().is_some_and(is_replica),
         ..Answer::default()
     };
+    if let (Ok((settings, _)), Some(datadir)) = (&settings, &request.datadir) {
+        let look = files::Look::prepare(request, datadir, settings);
+        answer.unfrozen = look.unfrozen();
+        // Others may not read what the donor may.
+        answer.files = as_server.then(|| look.take());
+    }
+    answer.data = answer.files.as_ref().and_then(|seen| seen.size(request.datadir.as_deref()));
+    if answer.data.is_none() {
+        answer.data = request.datadir.as_ref().map(|datadir| space::measure(datadir, request));
+    }
     if let Ok((settings, _)) = &settings {
         let cluster = settings.cluster.as_deref().or(request.cluster.as_deref());
         answer.repository = match &settings.repository {

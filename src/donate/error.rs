@@ -95,7 +95,7 @@ impl DonateError {
             | Self::Layout(_)
             | Self::TooSlow(_)
             | Self::SyncDonor
-            | Self::Capture(CaptureError::Rocksdb(_)) => exit::EINVAL,
+            | Self::Capture(CaptureError::Unfrozen { .. } | CaptureError::Incomplete(_)) => exit::EINVAL,
             Self::Freeze(FreezeError::Timeout(_)) | Self::Blocked { .. } | Self::StillBlocked(..) => {
                 exit::ETIMEDOUT
             }

@@ -1,28 +1,22 @@
 //! `limit-rate` on the donor: what it costs is told before the server is frozen, and what cannot end well is refused.
 
-use std::fs;
 use std::num::NonZeroU64;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{DonateError, Run};
-use crate::capture::{EntryKind, FileList};
+use crate::capture::FileList;
 use crate::throttle::millis;
 use crate::ui::{bytes, duration_ms};
 
 /// Says how long the freeze will be; an error where it is certain to reach `freeze-timeout`: then the server would stand
 /// still all that time for nothing.
-pub(super) fn announce(run: &Run, datadir: &Path, list: &FileList) -> Result<(), DonateError> {
+pub(super) fn announce(run: &Run, list: &FileList) -> Result<(), DonateError> {
     let Some(rate) = run.settings.limit_rate else { return Ok(()) };
     let limit = u64::try_from(run.settings.freeze_timeout.as_millis()).unwrap_or(u64::MAX);
     // What was listed counts holes, which nobody reads.
-    if millis(list.bytes, rate) > limit {
-        let least = stored_on_disk(list, datadir);
-        if millis(least, rate) > limit {
-            return Err(DonateError::TooSlow(too_slow(least, rate, limit)));
-        }
+    if millis(list.stored, rate) > limit {
+        return Err(DonateError::TooSlow(too_slow(list.stored, rate, limit)));
     }
     log::info!(
         "limit-rate is {} a second: the server will be frozen for up to {}, while {} are read",
@@ -42,16 +36,6 @@ fn too_slow(least: u64, rate: NonZeroU64, limit: u64) -> String {
         duration_ms(limit),
         duration_ms(millis(least, rate))
     )
-}
-
-/// Bytes that are certain to be read: files without their holes. One that cannot be looked at has none.
-fn stored_on_disk(list: &FileList, datadir: &Path) -> u64 {
-    let files = list.entries.iter().filter(|entry| matches!(entry.kind, EntryKind::File(_)));
-    let stored = files.filter_map(|entry| {
-        let data = fs::metadata(entry.disk(datadir)).ok()?;
-        Some(data.len().min(data.blocks().saturating_mul(512)))
-    });
-    stored.sum()
 }
 
 /// Lifts the limits when it goes: threads that still store what nobody wants any more do not take their time.

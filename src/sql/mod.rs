@@ -36,6 +36,18 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
 /// `ER_NO_SUCH_TABLE`.
 const NO_SUCH_TABLE: u16 = 1146;
+/// `ER_BAD_FIELD_ERROR`.
+const NO_SUCH_COLUMN: u16 = 1054;
+
+/// The files of InnoDB's tablespaces as the server spells them, relative to its data directory or absolute.
+#[derive(Debug, Default)]
+pub struct TablespaceFiles {
+    /// Without that for temporary tables.
+    pub paths: Vec<String>,
+    /// From the dictionary of an older server (MariaDB before 10.6), which may name files that are not there: those of
+    /// discarded tablespaces. Newer ones name what they have open or know to be there.
+    pub of_dictionary: bool,
+}
 
 /// What the driver takes for the longest packet, as every client of MariaDB does unless it is told otherwise.
 const LARGEST_PACKET: usize = 16 << 20;
@@ -187,15 +199,40 @@ impl SqlSession {
         Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
     }
 
-    /// Names of the active plugins of these types, and of the engines among `engines`.
-    pub fn plugins(&mut self, engines: &[&str]) -> Result<Vec<(String, String)>, String> {
-        let list: Vec<String> = engines.iter().map(|name| format!("'{name}'")).collect();
-        let statement = format!(
-            "SELECT PLUGIN_TYPE, PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE' AND \
-             (PLUGIN_TYPE = 'ENCRYPTION' OR (PLUGIN_TYPE = 'STORAGE ENGINE' AND UPPER(PLUGIN_NAME) IN ({})))",
-            list.join(",")
-        );
-        self.rows(&statement)
+    /// Names of the active plugins that encrypt.
+    pub fn encryption_plugins(&mut self) -> Result<Vec<String>, String> {
+        self.connection
+            .query(
+                "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE' AND PLUGIN_TYPE = \
+                 'ENCRYPTION'",
+            )
+            .map_err(plain)
+    }
+
+    /// The engines that this server has, names as it spells them.
+    pub fn engines(&mut self) -> Result<Vec<String>, String> {
+        self.connection
+            .query("SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT') ORDER BY 1")
+            .map_err(plain)
+    }
+
+    /// The files of InnoDB's tablespaces (MariaDB `storage/innobase/handler/i_s.cc`). Needs the right PROCESS.
+    pub fn tablespace_files(&mut self) -> Result<TablespaceFiles, String> {
+        let open =
+            "SELECT FILENAME FROM information_schema.INNODB_SYS_TABLESPACES WHERE NAME <> 'innodb_temporary'";
+        match self.connection.query(open) {
+            Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_COLUMN => {}
+            answer => {
+                let answer: Vec<Option<String>> = answer.map_err(plain)?;
+                return Ok(TablespaceFiles {
+                    paths: answer.into_iter().flatten().collect(),
+                    of_dictionary: false,
+                });
+            }
+        }
+        let known = "SELECT PATH FROM information_schema.INNODB_SYS_DATAFILES";
+        let paths: Vec<Option<String>> = self.connection.query(known).map_err(plain)?;
+        Ok(TablespaceFiles { paths: paths.into_iter().flatten().collect(), of_dictionary: true })
     }
 
     /// The InnoDB tablespaces that the server has, as `database/table` in the form of file names. Needs the right PROCESS.

@@ -51,8 +51,35 @@ fn what_mysqlds_user_may_not_do_is_told() {
     let secret = server.write("db/unreadable.ibd", vec![0; 65536]);
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let outcome = asks.run();
-    assert_eq!(outcome.stdout, ASKED_AND_RELEASED);
-    outcome.assert_refused(&server, 5, &format!("cannot read '{}': Permission denied", secret.display()));
+    assert_eq!(outcome.stdout, "", "the server was frozen");
+    let message = format!("'{}' cannot be read (Permission denied (os error 13)): give it", secret.display());
+    outcome.assert_refused(&server, 22, &message);
+
+    // What is none of the server's is left out, and named.
+    let server = ScriptedMysqld::new();
+    let asks = server.asks().run_as(&user);
+    let secrets = ["db/notes.sql", ".cache/x", "db/old/t.ibd"];
+    for (secret, closed) in secrets.iter().zip(["db/notes.sql", ".cache", "db/old"]) {
+        server.write(secret, "of the administrator");
+        fs::set_permissions(server.datadir().join(closed), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let outcome = asks.run();
+    outcome.assert_backed_up(&server);
+    let backup = server.backup();
+    let warnings = backup.manifest["warnings"].to_string();
+    for closed in ["data/db/notes.sql", "data/.cache", "data/db/old"] {
+        assert!(warnings.contains(&format!("{closed}' cannot be read")), "{closed}: {warnings}");
+    }
+    assert!(!backup.members().iter().any(|name| secrets.contains(&name.as_str())), "{:?}", backup.members());
+
+    // A directory that may be a database is not left out.
+    let server = ScriptedMysqld::new();
+    let asks = server.asks().run_as(&user);
+    server.write("closed/t.frm", "of a table");
+    fs::set_permissions(server.datadir().join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    let outcome = asks.run();
+    assert_eq!(outcome.stdout, "");
+    outcome.assert_refused(&server, 22, "data/closed' cannot be read");
 }
 
 /// A file system of this many MiB, taken away again when the test ends.

@@ -2,24 +2,49 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::time::Duration;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
-use crate::support::ScriptedMysqld;
-use crate::support::scripted_mysqld::{Backup, names_in};
+use crate::support::scripted_mysqld::{Backup, Run, names_in};
+use crate::support::{PATIENCE, ScriptedMysqld, wait_until};
+
+/// Something that is done to a file.
+type Act<'a> = &'a dyn Fn(&Path);
+
+/// Bytes that take half a second.
+const NOISE: usize = 2 << 20;
+
+/// A server that takes a while to read a file of noise, which is none of its own; what sorts before `mm` is read by then.
+fn slow_server() -> ScriptedMysqld {
+    let server = ScriptedMysqld::new();
+    server.configure("wsrep_sst_backup", "limit-rate=4M");
+    server.write("mm/noise.txt", vec![b'n'; NOISE]);
+    server
+}
+
+fn noise(server: &ScriptedMysqld) -> PathBuf {
+    server.datadir().join("mm/noise.txt")
+}
+
+/// Waits until the program has the noise open.
+fn wait_reading(server: &ScriptedMysqld, run: &Run) {
+    let noise = noise(server);
+    let is_open = || run.descriptors().iter().any(|(_, target)| Path::new(target) == noise);
+    assert!(wait_until(PATIENCE, is_open), "'{}' is not read", noise.display());
+}
 
 #[test]
-fn files_that_change_while_they_are_read_break_nothing() {
-    let server = ScriptedMysqld::new();
-    // Three seconds of other data first, so that all of this happens between the listing and the copy.
-    server.make_slow(20);
+fn logs_the_redo_log_and_other_peoples_files_may_change_under_the_freeze() {
+    let server = slow_server();
     let log = server.write("mysql/general_log.CSV", vec![b'g'; 100_000]);
     let shrinking = server.write("mysql/slow_log.CSV", vec![b's'; 3_000_000]);
-    let vanishing = server.write("zz/vanishing.MYD", "soon gone");
-    server.write("zz/staying.MYD", "stays");
-    let run = server.asks().progress().start();
-    run.wait_for("total ");
-    // Shrinks and grows while it is open is played below; here before it is opened.
-    File::options().append(true).open(&log).unwrap().write_all(b"one line more").unwrap();
+    let vanishing = server.write("zz/vanishing.txt", "soon gone");
+    let redo = server.datadir().join("ib_logfile0");
+    let run = server.asks().start();
+    wait_reading(&server, &run);
+    for (file, bytes) in [(&log, 30), (&noise(&server), 700), (&redo, 512)] {
+        File::options().append(true).open(file).unwrap().write_all(&vec![b'x'; bytes]).unwrap();
+    }
     File::options().write(true).open(&shrinking).unwrap().set_len(10).unwrap();
     fs::remove_file(&vanishing).unwrap();
     let outcome = run.finish();
@@ -28,38 +53,55 @@ fn files_that_change_while_they_are_read_break_nothing() {
     let unpacked = backup.unpack(&server.path("unpacked"));
     assert_eq!(fs::read(unpacked.join("mysql/general_log.CSV")).unwrap(), fs::read(&log).unwrap());
     assert_eq!(fs::read(unpacked.join("mysql/slow_log.CSV")).unwrap(), b"ssssssssss");
-    assert!(!unpacked.join("zz/vanishing.MYD").exists() && unpacked.join("zz/staying.MYD").exists());
-    assert!(
-        backup.manifest["warnings"].to_string().contains("1 files vanished"),
-        "{}",
-        backup.manifest["warnings"]
-    );
+    assert!(fs::read(unpacked.join("mm/noise.txt")).unwrap() == fs::read(noise(&server)).unwrap()[..NOISE]);
+    assert!(!unpacked.join("zz/vanishing.txt").exists());
+    assert_eq!(backup.member("mm/noise.txt").unwrap()["changed"], true);
+    assert!(backup.member("db/t.ibd").unwrap()["changed"].is_null());
+    let warnings = backup.manifest["warnings"].to_string();
+    assert!(warnings.contains("1 files vanished"), "{warnings}");
+    assert!(warnings.contains("'mm/noise.txt' changed while it was read"), "{warnings}");
+    assert!(!warnings.contains("_log") && !warnings.contains("ib_logfile0"), "{warnings}");
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_open_is_marked() {
-    for grows in [true, false] {
-        let server = ScriptedMysqld::new();
-        server.make_slow(40);
-        let noise = server.datadir().join("db/noise.MYD");
-        let before = fs::read(&noise).unwrap();
-        let run = server.asks().start();
-        run.wait_for("flush tables");
-        std::thread::sleep(Duration::from_millis(300));
-        let file = File::options().write(true).open(&noise).unwrap();
-        file.set_len(if grows { 50 << 20 } else { 39 << 20 }).unwrap();
-        let outcome = run.finish();
-        outcome.assert_backed_up(&server);
-        let backup = server.backup();
-        let copy = fs::read(backup.unpack(&server.path("unpacked")).join("db/noise.MYD")).unwrap();
-        let mut wanted = before;
-        if !grows {
-            wanted[39 << 20..].fill(0);
+fn data_that_changes_under_the_freeze_fails_the_backup() {
+    let grow = |path: &Path| File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
+    let shrink = |path: &Path| File::options().write(true).open(path).unwrap().set_len(16384).unwrap();
+    let write = |path: &Path| {
+        let file = File::options().write(true).open(path).unwrap();
+        file.write_all_at(b"a page", 8).unwrap();
+    };
+    let remove = |path: &Path| fs::remove_file(path).unwrap();
+    let acts: [(Act<'_>, &str); 4] = [
+        (&grow, "has grown"),
+        (&shrink, "has become shorter"),
+        (&write, "was written to"),
+        (&remove, "has vanished"),
+    ];
+    for (act, how) in acts {
+        // What was read before and what will be read later; files of tables, of InnoDB, of Aria, and the binary log.
+        for name in ["aa/early.ibd", "zz/late.MYD", "undo001", "aria_log_control", "binlog.000007"] {
+            if how != "was written to" && !name.contains('/') {
+                continue;
+            }
+            let server = slow_server();
+            server.configure("mysqld", "log_bin=binlog");
+            server.write("binlog.index", "./binlog.000007\n");
+            for name in ["aa/early.ibd", "zz/late.MYD", "binlog.000007"] {
+                server.write(name, vec![0; 65536]);
+            }
+            let path = server.datadir().join(name);
+            let run = server.asks().options("--binlog 'binlog'").start();
+            wait_reading(&server, &run);
+            act(&path);
+            let outcome = run.finish();
+            assert_eq!(outcome.stdout, "flush tables\ncontinue\n", "{name} {how}");
+            outcome.assert_refused(
+                &server,
+                5,
+                &format!("'{}' {how} while the server was frozen", path.display()),
+            );
         }
-        assert!(copy == wanted, "grows: {grows}, {} bytes", copy.len());
-        let member = backup.member("db/noise.MYD").unwrap();
-        assert_eq!(member["changed"], true, "{member}");
-        assert!(backup.member("db/t.ibd").unwrap()["changed"].is_null());
     }
 }
 

@@ -10,6 +10,9 @@ use crate::assert_whole;
 use crate::support::ScriptedMysqld;
 use crate::support::scripted_mysqld::Backup;
 
+/// Something that is done to a server.
+type Damage<'a> = &'a dyn Fn(&ScriptedMysqld);
+
 /// The stored path and the origin of a file outside the data directory.
 fn stored(backup: &Backup, variable: &str, original: &Path) -> PathBuf {
     let members: Vec<Value> = backup.index().into_iter().map(|mut line| line["member"].take()).collect();
@@ -188,7 +191,7 @@ fn tables_elsewhere_are_copied_with_the_links_to_them() {
     server.write_outside("bigdisk/linked/db.opt", "default-character-set=utf8mb4");
     symlink(server.path("bigdisk/linked"), server.datadir().join("linked")).unwrap();
     symlink("db", server.datadir().join("alias")).unwrap();
-    symlink("/nowhere/at/all", server.datadir().join("db/broken.MYI")).unwrap();
+    symlink("/nowhere/at/all", server.datadir().join("db/broken.txt")).unwrap();
     let (backup, unpacked) = assert_whole(&server, &[]);
     assert_stored(&backup, &unpacked, "data_directory", &elsewhere);
     assert_stored(&backup, &unpacked, "data_directory", &part);
@@ -201,9 +204,90 @@ fn tables_elsewhere_are_copied_with_the_links_to_them() {
         "{members:?}"
     );
     let warnings = backup.manifest["warnings"].to_string();
-    assert!(warnings.contains("gone.isl' names") && warnings.contains("broken.MYI' points to"), "{warnings}");
+    assert!(warnings.contains("gone.isl' names") && warnings.contains("broken.txt' points to"), "{warnings}");
     let mut unique = members.clone();
     unique.sort();
     unique.dedup();
     assert_eq!(unique.len(), members.len(), "each file once: {members:?}");
+}
+
+#[test]
+fn a_system_tablespace_behind_a_link_is_restored_where_the_link_leads() {
+    let server = ScriptedMysqld::new();
+    let real = server.path("disk/system");
+    fs::create_dir(server.path("disk")).unwrap();
+    fs::rename(server.datadir().join("ibdata1"), &real).unwrap();
+    symlink(&real, server.datadir().join("ibdata1")).unwrap();
+    let (backup, unpacked) = assert_whole(&server, &[]);
+    assert_stored(&backup, &unpacked, "symlink", &real);
+    let content = fs::read(&real).unwrap();
+    let tool = |words: &[&str]| {
+        let repository = format!("--repository={}", server.repository().display());
+        let program = env!("CARGO_BIN_EXE_wsrep_sst_backup");
+        let ran = std::process::Command::new(program).args(words).arg(repository).output().unwrap();
+        assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    tool(&["verify", "latest"]);
+    fs::remove_file(&real).unwrap();
+    let target = server.path("restored");
+    tool(&["restore", "latest", "--to", target.to_str().unwrap()]);
+    assert_eq!(fs::read_link(target.join("ibdata1")).unwrap(), real);
+    assert!(fs::read(target.join("ibdata1")).unwrap() == content);
+}
+
+#[test]
+fn what_is_not_there_is_refused_before_the_freeze() {
+    let damage: [(&str, Damage<'_>, &str); 6] = [
+        (
+            "a raw device",
+            &|server| {
+                server.configure("mysqld", "innodb_data_file_path=ibdata1:1M;/dev/loop0:1Gnewraw");
+            },
+            "names the raw device '/dev/loop0'",
+        ),
+        (
+            "a device",
+            &|server| {
+                server.configure("mysqld", "innodb_data_home_dir=\ninnodb_data_file_path=/dev/zero:1G");
+            },
+            "names the raw device '/dev/zero'",
+        ),
+        (
+            "a DATA DIRECTORY that is not mounted",
+            &|server| {
+                server.write("db/t.isl", server.path("gone/db/t.ibd").to_str().unwrap());
+            },
+            "db/t.isl' names",
+        ),
+        (
+            "a database that is not mounted",
+            &|server| {
+                symlink(server.path("gone"), server.datadir().join("other")).unwrap();
+            },
+            "data/other' points to",
+        ),
+        (
+            "no redo log",
+            &|server| {
+                fs::remove_file(server.datadir().join("ib_logfile0")).unwrap();
+            },
+            "ib_logfile0', which innodb_log_group_home_dir names, is not there",
+        ),
+        (
+            "an archive unpacked by hand",
+            &|server| {
+                let undo = ".wsrep_sst_backup/innodb_undo_directory/undo001";
+                server.write(undo, vec![0; 65536]);
+                server.configure("mysqld", "innodb_undo_directory=.wsrep_sst_backup/innodb_undo_directory");
+            },
+            "undo001', which innodb_undo_directory names, lies in '.wsrep_sst_backup'",
+        ),
+    ];
+    for (what, damage, message) in damage {
+        let server = ScriptedMysqld::new();
+        damage(&server);
+        let outcome = server.asks().run();
+        assert_eq!(outcome.stdout, "", "{what}");
+        outcome.assert_refused(&server, 22, message);
+    }
 }

@@ -109,6 +109,13 @@ impl DonorProgram {
         begun.elapsed()
     }
 
+    /// Whether it has a file with this name open.
+    pub fn reads(self, name: &str) -> bool {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.0)).into_iter().flatten().flatten();
+        let mut targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        targets.any(|target| target.file_name().is_some_and(|found| found == name))
+    }
+
     /// Processes that any of its threads has started.
     pub fn children(self) -> Vec<String> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.0)).expect("the program runs").flatten();

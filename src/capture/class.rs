@@ -1,0 +1,115 @@
+//! What a file is to the server: whether it must stand still under the freeze, and whether a backup is one without it.
+//!
+//! Under the freeze InnoDB, Aria and the tables of all engines stand still, and so does the binary log. What may move:
+//! the redo log, to which temporary tables of InnoDB write (per-record checksums end a recovery cleanly), and
+//! the CSV tables to which the server logs.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Extensions of the files of tables, of definitions and of link files.
+const TABLE: [&str; 20] = [
+    "ARM", "ARZ", "CSM", "CSV", "MAD", "MAI", "MRG", "MYD", "MYI", "TRG", "TRN", "frm", "ibd", "ibu", "isl",
+    "mrn", "opt", "par", "sdi", "ibz",
+];
+
+/// What a file is to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileClass {
+    /// Data that stands still while the server is frozen; without it the backup is none.
+    Data,
+    /// Data that may change under the freeze without harm: the redo log, and tables to which the server logs.
+    Moving,
+    /// A log: it changes at any time.
+    Log,
+    /// Anything else.
+    Other,
+}
+
+impl FileClass {
+    /// By the name of the file and of the folder around it.
+    pub fn of(path: &Path) -> Self {
+        let part = |part: Option<&std::ffi::OsStr>| {
+            part.map(|part| String::from_utf8_lossy(part.as_bytes()).into_owned()).unwrap_or_default()
+        };
+        let (name, folder) = (part(path.file_name()), part(path.parent().and_then(Path::file_name)));
+        let to_tables = ["general_log.", "slow_log."];
+        if name.starts_with("ib_logfile") || folder == "#innodb_redo" {
+            return Self::Moving;
+        }
+        if folder == "mysql" && to_tables.iter().any(|start| name.starts_with(start)) {
+            return Self::Moving;
+        }
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        if TABLE.contains(&extension) || is_system(&name) || name.contains(".mrn.") {
+            Self::Data
+        } else if is_log(&name) {
+            Self::Log
+        } else {
+            Self::Other
+        }
+    }
+
+    /// A backup without it would be none.
+    pub fn is_needed(self) -> bool {
+        matches!(self, Self::Data | Self::Moving)
+    }
+}
+
+/// InnoDB's and Aria's own files by their default names; others are known by their variables.
+fn is_system(name: &str) -> bool {
+    let is_undo = name.strip_prefix("undo").is_some_and(|rest| {
+        let digits = rest.strip_prefix('_').unwrap_or(rest);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    is_undo || name.starts_with("ibdata") || name.starts_with("aria_log")
+}
+
+/// `x.log`, `x.err`, and what rotation makes of them: `x.log.1`, `x.log-20261120.gz`.
+fn is_log(name: &str) -> bool {
+    [".log", ".err"].iter().any(|end| {
+        name.find(end)
+            .is_some_and(|at| name[at + end.len()..].chars().next().is_none_or(|c| ".-_".contains(c)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_by_their_names() {
+        use FileClass::{Data, Log, Moving, Other};
+        for (path, class) in [
+            ("ibdata1", Data),
+            ("undo001", Data),
+            ("undo_002", Data),
+            ("aria_log_control", Data),
+            ("aria_log.00000001", Data),
+            ("db/t.ibd", Data),
+            ("db/#sql-ib12.ibd", Data),
+            ("db/t.isl", Data),
+            ("db/t.MYI", Data),
+            ("db/t.frm", Data),
+            ("db/db.opt", Data),
+            ("db.mrn", Data),
+            ("db.mrn.0000100", Data),
+            ("mysql/general_logs.MAD", Data),
+            ("db/general_log.CSV", Data),
+            ("ib_logfile0", Moving),
+            ("#innodb_redo/#ib_redo7", Moving),
+            ("mysql/general_log.CSV", Moving),
+            ("mysql/slow_log.CSM", Moving),
+            ("server_audit.log", Log),
+            ("server_audit.log.3", Log),
+            ("host.err-20261120", Log),
+            ("db/notes.sql", Other),
+            ("ib_buffer_pool", Other),
+            ("db/out.txt", Other),
+            ("catalogue.logic", Other),
+            ("undoing", Other),
+        ] {
+            assert_eq!(FileClass::of(Path::new(path)), class, "{path}");
+        }
+    }
+}

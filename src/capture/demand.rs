@@ -1,0 +1,175 @@
+//! What must be in the list of files: what variables, links and the server itself name.
+//!
+//! The server is asked for its tablespaces before they are listed: what DDL makes after the question is in the list
+//! all the same, and what it has dropped is neither on the disk nor named when the server is asked again. A discarded
+//! tablespace is not named (seen with 10.11: neither it nor its `.isl` file is there any more).
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::facts::Facts;
+use super::files::{FileList, Objection, shown};
+use super::layout::ServerLayout;
+use super::resolve::Datadir;
+use crate::archive::EXTERNAL_PREFIX;
+use crate::sql::{SqlSession, TablespaceFiles};
+
+/// Something that must be in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Required {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Who names it.
+    by: String,
+}
+
+impl Required {
+    pub(super) fn new(path: PathBuf, by: impl Into<String>) -> Self {
+        Self { path, by: by.into() }
+    }
+
+    /// It is not in the list.
+    pub(super) fn objection(&self) -> Objection {
+        let (path, by) = (shown(&self.path), &self.by);
+        let ours = |part: Component<'_>| part.as_os_str() == EXTERNAL_PREFIX;
+        let text = if fs::symlink_metadata(&self.path).is_err() {
+            format!("'{path}', which {by} names, is not there")
+        } else if fs::metadata(&self.path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+            format!("'{path}', which {by} names, is a device or a pipe: only files can be backed up")
+        } else if self.path.components().any(ours) {
+            format!(
+                "'{path}', which {by} names, lies in '{EXTERNAL_PREFIX}', where an archive keeps files from elsewhere: \
+                 after an unpacking by hand they belong in directories of their own; move it, and change what names it"
+            )
+        } else {
+            format!(
+                "'{path}', which {by} names, is not among the files to back up: give it another name or place"
+            )
+        };
+        Objection { path: self.path.clone(), text }
+    }
+}
+
+/// The paths in a list, for questions. What lies in the data directory stands here relative to it.
+pub(super) struct Listed<'a> {
+    datadir: &'a Path,
+    paths: HashSet<&'a [u8]>,
+}
+
+impl<'a> Listed<'a> {
+    pub(super) fn of(list: &'a FileList, datadir: &'a Path) -> Self {
+        let paths = list.entries.iter().map(|entry| match &entry.origin {
+            Some(origin) => origin.path.as_bytes(),
+            None => entry.path.as_bytes(),
+        });
+        Self { datadir, paths: paths.collect() }
+    }
+
+    /// Whether this is in the list, as it is spelt or as it really is.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        let spelt = |path: &Path| {
+            let below = path.strip_prefix(self.datadir).unwrap_or(path);
+            self.paths.contains(below.as_os_str().as_bytes())
+        };
+        spelt(path)
+            || fs::canonicalize(path).is_ok_and(|real| spelt(&real))
+            // A bind mount is a name that no link tells.
+            || spelt(&Datadir::at(self.datadir).entry(path))
+    }
+}
+
+/// What the server and its variables name. Kept until the freeze, so it is as small as it can be.
+#[derive(Debug, Default)]
+pub struct Demands {
+    required: Vec<Required>,
+    /// Paths of tablespaces as the server tells them; none where it was not asked.
+    tablespaces: Option<Vec<Box<str>>>,
+}
+
+impl Demands {
+    /// Asks the server, where it answers.
+    pub fn of(layout: &ServerLayout, facts: &mut Facts) -> Self {
+        let mut required = Vec::new();
+        let variable = |name: &str| facts.get(name).map(|value| layout.entry(value));
+        let redo = variable("innodb_log_group_home_dir").unwrap_or_else(|| layout.datadir.clone());
+        let folder = redo.join("#innodb_redo");
+        let first = if folder.is_dir() { folder } else { redo.join("ib_logfile0") };
+        required.push(Required::new(plain(&first), "innodb_log_group_home_dir"));
+        if let Some(aria) = variable("aria_log_dir_path") {
+            required.push(Required::new(plain(&aria.join("aria_log_control")), "aria_log_dir_path"));
+        }
+        // What is found there by its name.
+        if let Some(undo) = variable("innodb_undo_directory").map(|folder| plain(&folder)) {
+            let files = fs::read_dir(&undo).into_iter().flatten().flatten().map(|entry| entry.path());
+            let of_undo =
+                |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"undo0"));
+            required.extend(files.filter(of_undo).map(|path| Required::new(path, "innodb_undo_directory")));
+        }
+        let tablespaces = facts.sql.as_mut().and_then(|sql| ask(sql, &layout.datadir));
+        Self { required, tablespaces }
+    }
+
+    /// The same, where the server has named these.
+    #[cfg(test)]
+    pub(super) fn with_tablespaces(self, paths: &[&str]) -> Self {
+        Self { tablespaces: Some(paths.iter().map(|path| (*path).into()).collect()), ..self }
+    }
+
+    /// How many files the server has named.
+    pub fn tablespaces(&self) -> Option<usize> {
+        self.tablespaces.as_ref().map(Vec::len)
+    }
+
+    /// What is not in the list, and whether it is on the disk.
+    pub(super) fn unmet(&self, list: &FileList, datadir: &Path) -> Vec<Objection> {
+        let listed = Listed::of(list, datadir);
+        let named = self.tablespaces.iter().flatten().map(|path| plain(&datadir.join(&**path)));
+        let named = named.map(|path| Required::new(path, "the server"));
+        let required = self.required.iter().cloned().chain(named);
+        required.filter(|required| !listed.has(&required.path)).map(|required| required.objection()).collect()
+    }
+
+    /// The same under the freeze. What the server named before and does not name any more was dropped meanwhile; where it
+    /// does not answer any more, what is not on the disk counts as dropped.
+    pub(super) fn unmet_now(&self, list: &FileList, datadir: &Path, facts: &mut Facts) -> Vec<Objection> {
+        let mut unmet = self.unmet(list, datadir);
+        if unmet.is_empty() {
+            return unmet;
+        }
+        let now = Self {
+            required: self.required.clone(),
+            tablespaces: facts.sql.as_mut().and_then(|sql| ask(sql, datadir)),
+        };
+        let still: HashSet<PathBuf> =
+            now.unmet(list, datadir).into_iter().map(|objection| objection.path).collect();
+        let is_silent = now.tablespaces.is_none();
+        unmet.retain(|Objection { path, .. }| still.contains(path) || is_silent && path.exists());
+        unmet
+    }
+}
+
+/// The server's words, where they can be trusted: a path that its character set cannot tell is not compared.
+fn ask(session: &mut SqlSession, datadir: &Path) -> Option<Vec<Box<str>>> {
+    match session.tablespace_files() {
+        Ok(TablespaceFiles { paths, of_dictionary }) => {
+            let is_whole = |path: &String| !path.contains(['?', '\u{fffd}', '\0']) && !path.is_empty();
+            // InnoDB's dictionary knows discarded ones as well.
+            let counts = |path: &String| !of_dictionary || datadir.join(path).exists();
+            let paths = paths.into_iter().filter(|path| is_whole(path) && counts(path));
+            Some(paths.map(String::into_boxed_str).collect())
+        }
+        Err(why) => {
+            log::info!(
+                "the server does not tell its tablespaces, so that they are not compared with its files: {why}"
+            );
+            None
+        }
+    }
+}
+
+/// Without `.` and doubled slashes: InnoDB says `.//undo001`.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
+}

@@ -1,0 +1,73 @@
+//! Why files could not be listed or copied.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::files::{Objection, shown};
+
+/// Objections that are told; one is enough to go on with.
+const TOLD: usize = 5;
+
+/// Why the files could not be listed or copied.
+#[derive(Debug, Error)]
+pub enum CaptureError {
+    /// A directory, link or file of the server.
+    #[error("cannot read '{path}': {cause}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A file that is none of the server's; it can be left out.
+    #[error("cannot open '{path}': {cause}")]
+    Unopened {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A file of the server under the freeze.
+    #[error(
+        "'{}' {how} while the server was frozen: the copy would not be of one moment. Nothing may write to a frozen \
+         server's data; look for another program in its directories, or for a second server",
+        shown(.path)
+    )]
+    NotStill {
+        /// Which.
+        path: PathBuf,
+        /// Completes the sentence.
+        how: &'static str,
+    },
+    /// What belongs to the server and is not there, or cannot be read.
+    #[error("{}", told(.0))]
+    Incomplete(Vec<Objection>),
+    /// Engines that a state transfer does not freeze.
+    #[error(
+        "'{path}' holds {engine} tables, which a state transfer does not freeze: their copy would be torn. Back them up \
+         apart (mariadb-backup can copy MyRocks), or set allow-rocksdb to leave them out knowingly"
+    )]
+    Unfrozen {
+        /// Its directory or file.
+        path: PathBuf,
+        /// MyRocks or TokuDB.
+        engine: &'static str,
+    },
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] crate::archive::ArchiveError),
+    /// From outside.
+    #[error(transparent)]
+    Aborted(#[from] crate::sst::Abort),
+}
+
+fn told(objections: &[Objection]) -> String {
+    let texts: Vec<&str> = objections.iter().take(TOLD).map(|objection| objection.text.as_str()).collect();
+    let more = match objections.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    format!("the backup would not be complete: {}{more}", texts.join("; "))
+}

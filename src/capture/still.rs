@@ -1,0 +1,198 @@
+//! Whether the files of a frozen server stand still: looked at before the first is read and after the last.
+//!
+//! A file that is written to between these looks is not of the moment that the manifest names, and the backup is given
+//! up. MariaDB 10.5 and older say that they are frozen before InnoDB has come to rest: a freeze begins when
+//! two looks agree. A look costs one `stat` for each file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::class::FileClass;
+use super::error::CaptureError;
+use super::files::{Entry, EntryKind, FileList, Look, shown};
+use super::layout::ServerLayout;
+use super::watch::Watch;
+
+/// Between two looks; longer than the clock of file times is coarse (a tick of the kernel, at most 10 ms).
+const BETWEEN: Duration = Duration::from_millis(20);
+/// The same for a server that says too early that it is frozen, or may be one: its flushing may pause for a moment.
+const BETWEEN_OLD: Duration = Duration::from_millis(200);
+/// The first release of MariaDB that is known to say it in time.
+const IN_TIME: (u32, u32) = (10, 6);
+/// How long a server may take until it has come to rest.
+const REST_LIMIT: Duration = Duration::from_secs(30);
+
+/// What is seen of a file.
+pub(super) fn look(path: &Path) -> io::Result<Look> {
+    fs::symlink_metadata(path).map(|metadata| Look::of(&metadata))
+}
+
+/// Waits until two looks at the server's files agree; the list then says what the last one saw. What DDL dropped in its
+/// last moments is taken from the list.
+pub(super) fn come_to_rest(
+    list: &mut FileList,
+    layout: &ServerLayout,
+    watch: &Watch,
+) -> Result<(), CaptureError> {
+    let is_old = layout.version.as_deref().and_then(release).is_none_or(|release| release < IN_TIME);
+    let pause = || {
+        std::thread::sleep(if is_old { BETWEEN_OLD } else { BETWEEN });
+        watch.aborted().map_or(Ok(()), |abort| Err(abort.into()))
+    };
+    until_two_looks_agree(list, &layout.datadir, &pause)
+}
+
+fn until_two_looks_agree(
+    list: &mut FileList,
+    datadir: &Path,
+    pause: &dyn Fn() -> Result<(), CaptureError>,
+) -> Result<(), CaptureError> {
+    let begun = Instant::now();
+    loop {
+        pause()?;
+        let Some(moved) = look_again(list, datadir)? else { return Ok(()) };
+        log::info!("'{}' was still written to when the server said that it is frozen", shown(&moved));
+        if begun.elapsed() >= REST_LIMIT {
+            return Err(CaptureError::NotStill { path: moved, how: "was written to again and again" });
+        }
+    }
+}
+
+/// The first two numbers of a version.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// One look; the first file that differs from the last one.
+fn look_again(list: &mut FileList, datadir: &Path) -> Result<Option<PathBuf>, CaptureError> {
+    let mut moved = None;
+    let mut gone = Vec::new();
+    for (number, entry) in list.entries.iter_mut().enumerate() {
+        let disk = entry.disk(datadir);
+        let EntryKind::File(seen) = &mut entry.kind else { continue };
+        if entry.class != FileClass::Data {
+            continue;
+        }
+        match look(&disk) {
+            Ok(now) if now == *seen => continue,
+            Ok(now) => {
+                list.bytes = list.bytes.saturating_sub(seen.bytes).saturating_add(now.bytes);
+                *seen = now;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => gone.push(number),
+            Err(cause) => return Err(CaptureError::Read { path: disk, cause }),
+        }
+        moved.get_or_insert(disk);
+    }
+    for number in gone.into_iter().rev() {
+        let entry = list.entries.remove(number);
+        if let EntryKind::File(seen) = entry.kind {
+            log::info!("'{}' was dropped while the server came to rest", shown(entry.path.as_path()));
+            list.bytes = list.bytes.saturating_sub(seen.bytes);
+        }
+    }
+    Ok(moved)
+}
+
+/// An error where a file of the server is not what the list says. Asked before the server runs again.
+pub(super) fn stood_still(list: &FileList, datadir: &Path, watch: &Watch) -> Result<(), CaptureError> {
+    for entry in &list.entries {
+        let EntryKind::File(seen) = &entry.kind else { continue };
+        if entry.class != FileClass::Data {
+            continue;
+        }
+        if let Some(abort) = watch.aborted() {
+            return Err(abort.into());
+        }
+        let disk = entry.disk(datadir);
+        match look(&disk) {
+            Ok(now) => compare(entry, seen, &now, datadir)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(vanished(entry, datadir)),
+            Err(cause) => return Err(CaptureError::Read { path: disk, cause }),
+        }
+    }
+    Ok(())
+}
+
+/// An error where a file that must stand still does not look as before.
+pub(super) fn compare(entry: &Entry, before: &Look, now: &Look, datadir: &Path) -> Result<(), CaptureError> {
+    if entry.class != FileClass::Data || before == now {
+        return Ok(());
+    }
+    let how = match now.bytes.cmp(&before.bytes) {
+        std::cmp::Ordering::Less => "has become shorter",
+        std::cmp::Ordering::Greater => "has grown",
+        std::cmp::Ordering::Equal => "was written to",
+    };
+    Err(CaptureError::NotStill { path: entry.disk(datadir), how })
+}
+
+/// A file that must be there is gone.
+pub(super) fn vanished(entry: &Entry, datadir: &Path) -> CaptureError {
+    CaptureError::NotStill { path: entry.disk(datadir), how: "has vanished" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::model::ArchivePath;
+
+    /// Two tables, as they were listed.
+    fn list(datadir: &Path) -> FileList {
+        let mut list = FileList::default();
+        for name in ["late.ibd", "dropped.ibd", "note.txt"] {
+            fs::write(datadir.join(name), "x").unwrap();
+            list.bytes += 1;
+            list.entries.push(Entry {
+                path: ArchivePath::new(name),
+                kind: EntryKind::File(look(&datadir.join(name)).unwrap()),
+                origin: None,
+                system_tablespace: false,
+                class: FileClass::of(Path::new(name)),
+            });
+        }
+        list
+    }
+
+    #[test]
+    fn a_server_that_comes_to_rest_late_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let datadir = folder.path();
+        let mut list = list(datadir);
+        let pauses = Cell::new(0_u8);
+        let pause = || {
+            pauses.set(pauses.get() + 1);
+            match pauses.get() {
+                1 => fs::write(datadir.join("late.ibd"), "longer").unwrap(),
+                2 => {
+                    // As long as before, at another time.
+                    let file = File::options().write(true).open(datadir.join("late.ibd")).unwrap();
+                    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+                }
+                3 => fs::remove_file(datadir.join("dropped.ibd")).unwrap(),
+                _ => fs::write(datadir.join("note.txt"), "of somebody else").unwrap(),
+            }
+            Ok(())
+        };
+        until_two_looks_agree(&mut list, datadir, &pause).unwrap();
+        assert_eq!((pauses.get(), list.entries.len(), list.bytes), (4, 2, 7));
+        let late = look(&datadir.join("late.ibd")).unwrap();
+        assert_eq!(list.entries[0].kind, EntryKind::File(late));
+    }
+
+    #[test]
+    fn releases_are_told_apart() {
+        for (version, wanted) in [("10.11.19-MariaDB", Some((10, 11))), ("5.7.44", Some((5, 7))), ("x", None)]
+        {
+            assert_eq!(release(version), wanted, "{version}");
+        }
+        assert!(release("10.5.23-MariaDB").unwrap() < IN_TIME && release("11.4.2").unwrap() > IN_TIME);
+    }
+}

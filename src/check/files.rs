@@ -1,0 +1,225 @@
+//! The files that a backup would read: the look that the donor takes before it freezes its server, taken beforehand.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::finding::Finding;
+use super::probe::Request;
+use super::space::DataSize;
+use crate::capture::{self, Engines, Facts, ListOptions, Login, ServerLayout};
+use crate::config::{OptionFiles, Settings};
+use crate::sst::{Credentials, DonorRequest};
+use crate::ui::grouped;
+
+pub(super) const TOPIC: &str = "files";
+/// Longest look; the child that takes it has other things to do.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Of each kind of finding; the others are counted.
+const TOLD: usize = 5;
+
+/// What the look has seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    /// Why there is no list.
+    pub(super) failure: Option<String>,
+    /// Files, directories and links.
+    pub(super) entries: u64,
+    /// Bytes with and without holes.
+    pub(super) bytes: u64,
+    pub(super) stored: u64,
+    /// Tablespaces that the server names, where it was asked.
+    pub(super) tablespaces: Option<u64>,
+    /// The time was over before all was seen.
+    pub(super) is_cut: bool,
+    /// The first of what a donor refuses, and how much there is.
+    pub(super) objections: (Vec<String>, u64),
+    /// The first of what a backup warns of, and how much there is.
+    pub(super) warnings: (Vec<String>, u64),
+}
+
+impl Seen {
+    /// The size of the data, if all of it was seen.
+    pub(super) fn size(&self, datadir: Option<&Path>) -> Option<DataSize> {
+        let device = datadir.and_then(|datadir| fs::metadata(datadir).ok()).map(|data| data.dev());
+        let size = DataSize {
+            apparent: self.bytes,
+            allocated: self.stored,
+            files: self.entries,
+            complete: true,
+            device,
+        };
+        (self.failure.is_none() && !self.is_cut).then_some(size)
+    }
+}
+
+/// Everything that the donor knows when it looks at its files.
+pub(super) struct Look {
+    /// The text says why there can be no look.
+    server: Result<(ServerLayout, Facts), String>,
+    engines: Engines,
+    binlogs: crate::config::BinlogChoice,
+}
+
+impl Look {
+    /// Asks the server as the donor does.
+    pub(super) fn prepare(request: &Request, datadir: &Path, settings: &Settings) -> Self {
+        let mut server = donor_request(request, datadir).and_then(|donor| {
+            let files = OptionFiles::read(&donor.defaults).map_err(|error| error.to_string())?;
+            let login = Login::new(datadir, donor.socket.as_deref(), Some(settings), &Credentials::default());
+            let facts = capture::gather(&donor, &files, &login);
+            let layout = ServerLayout::new(&donor, &facts).map_err(|error| error.to_string())?;
+            Ok((layout, facts))
+        });
+        let engines = match &mut server {
+            Ok((layout, facts)) => Engines::ask(facts, &layout.datadir.clone()),
+            Err(_) => Engines::default(),
+        };
+        Self { server, engines, binlogs: settings.binlogs }
+    }
+
+    /// The directories of engines that are not frozen, as far as they are there.
+    pub(super) fn unfrozen(&self) -> Vec<(PathBuf, String)> {
+        let Ok((layout, _)) = &self.server else { return Vec::new() };
+        let usual = ["#rocksdb", ".rocksdb"].map(|name| (layout.datadir.join(name), "MyRocks"));
+        let mut all: Vec<(PathBuf, String)> = usual
+            .into_iter()
+            .chain(self.engines.unfrozen.iter().cloned())
+            .filter(|(folder, _)| folder.is_dir())
+            .map(|(folder, engine)| (folder, engine.to_owned()))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Looks at all files, and opens them.
+    pub(super) fn take(self) -> Seen {
+        let outcome = self.server.and_then(|(layout, mut facts)| {
+            let options = ListOptions {
+                binlogs: self.binlogs,
+                // What is refused for its engine is a topic of its own.
+                allow_unfrozen: true,
+                unfrozen: self.engines.unfrozen,
+                until: Some(Instant::now() + LIMIT),
+                ..ListOptions::default()
+            };
+            capture::look_ahead(&layout, &mut facts, &options).map_err(|error| error.to_string())
+        });
+        let (list, demands) = match outcome {
+            Ok(found) => found,
+            Err(failure) => return Seen { failure: Some(failure), ..Seen::default() },
+        };
+        let objections = list.objections.into_iter().map(|objection| objection.text).collect();
+        // The topic `data` tells of engines.
+        let warnings =
+            list.warnings.into_iter().filter(|text| !text.contains("tables are not in this backup"));
+        Seen {
+            failure: None,
+            entries: list.entries.len() as u64,
+            bytes: list.bytes,
+            stored: list.stored,
+            tablespaces: demands.tablespaces().map(|count| count as u64),
+            is_cut: list.is_cut,
+            objections: first(objections),
+            warnings: first(warnings.collect()),
+        }
+    }
+}
+
+fn first(mut texts: Vec<String>) -> (Vec<String>, u64) {
+    let count = texts.len() as u64;
+    texts.truncate(TOLD);
+    (texts, count)
+}
+
+/// What mysqld would pass.
+fn donor_request(request: &Request, datadir: &Path) -> Result<DonorRequest, String> {
+    let mut words = vec!["--role".to_owned(), "donor".into(), "--datadir".into()];
+    words.push(datadir.to_string_lossy().into_owned());
+    words.extend(["--gtid".into(), "00000000-0000-0000-0000-000000000001:1".into()]);
+    if let Some(socket) = &request.socket {
+        words.extend(["--socket".into(), socket.to_string_lossy().into_owned()]);
+    }
+    let mut donor = DonorRequest::parse(&words).map_err(|error| error.to_string())?;
+    donor.defaults = request.defaults();
+    donor.mysqld_args.clone_from(&request.arguments);
+    if let Some(base) = &request.binlog_base {
+        donor.binlog = Some(base.to_string_lossy().into_owned());
+    }
+    Ok(donor)
+}
+
+/// What is to be told.
+pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
+    if let Some(failure) = &seen.failure {
+        let cure = "correct it: the donor refuses for the same reason";
+        return vec![Finding::error(TOPIC, failure.clone(), cure)];
+    }
+    let mut findings = Vec::new();
+    let more = |count: u64| match count.saturating_sub(TOLD as u64) {
+        0 => String::new(),
+        more => format!("; and {} more", grouped(more)),
+    };
+    let (texts, count) = &seen.objections;
+    if !texts.is_empty() {
+        let text = format!(
+            "the donor refuses, because a backup would not be complete: {}{}",
+            texts.join("; "),
+            more(*count)
+        );
+        findings.push(Finding::error(TOPIC, text, "do what stands there; then check again"));
+    }
+    let (texts, count) = &seen.warnings;
+    if !texts.is_empty() {
+        let text = format!("{}{}", texts.join("; "), more(*count));
+        let cure = "nothing, if that is no data; else give it to the server's user".to_owned();
+        findings.push(Finding::warning(TOPIC, text, cure));
+    }
+    if seen.is_cut {
+        let text = format!("there are more files than could be looked at in {} s", LIMIT.as_secs());
+        findings.push(Finding::warning(TOPIC, text, "a donor looks at all of them".to_owned()));
+    }
+    if findings.is_empty() {
+        let named = match seen.tablespaces {
+            Some(count) => format!("the {} tablespaces that the server names are among them", grouped(count)),
+            None => "the server was not asked which tablespaces it has".to_owned(),
+        };
+        let text = format!("{} files and directories can be read; {named}", grouped(seen.entries));
+        findings.push(Finding::ok(TOPIC, text));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Level;
+
+    #[test]
+    fn what_a_donor_refuses_and_what_it_leaves_out_is_told_and_counted() {
+        let seen = |objections: usize, warnings: usize| Seen {
+            entries: 1200,
+            tablespaces: Some(300),
+            objections: first((0..objections).map(|n| format!("objection {n}")).collect()),
+            warnings: first((0..warnings).map(|n| format!("warning {n}")).collect()),
+            ..Seen::default()
+        };
+        let told = |seen: &Seen| -> Vec<(Level, String)> {
+            judge(seen).into_iter().map(|finding| (finding.level, finding.text)).collect()
+        };
+        let fine = "1,200 files and directories can be read; the 300 tablespaces that the server names are among them";
+        assert_eq!(told(&seen(0, 0)), [(Level::Ok, fine.to_owned())]);
+        let both = told(&seen(7, 1));
+        assert_eq!((both[0].0, both[1].0, both.len()), (Level::Error, Level::Warning, 2));
+        assert!(both[0].1.contains("objection 4; and 2 more") && !both[0].1.contains("objection 5"));
+        assert_eq!(both[1].1, "warning 0");
+        let cut = told(&Seen { is_cut: true, ..seen(0, 0) });
+        assert_eq!(cut[0].0, Level::Warning);
+        let failed = told(&Seen { failure: Some("raw".into()), ..Seen::default() });
+        assert_eq!(failed, [(Level::Error, "raw".to_owned())]);
+    }
+}
