@@ -1,6 +1,8 @@
 //! The folder of a run in the repository.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,6 +13,11 @@ use crate::model::BackupId;
 use crate::sst::DonorRequest;
 use crate::storage::{self, Limited, Storage, Watched};
 use crate::throttle::Throttle;
+
+/// Between two attempts to take a folder.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often it is tried: for ten seconds, in which several donors of one name may each have taken one.
+const ATTEMPTS: u32 = 50;
 
 /// A folder for this run, and the repository that it is in, which nobody watches for stalls.
 pub(super) fn claim_folder(
@@ -28,20 +35,59 @@ pub(super) fn claim_folder(
     // The limit stands outside: a wait of ours is no operation that hangs.
     let storage: Arc<dyn Storage> =
         Arc::new(Limited::new(Arc::new(watched), Arc::clone(&throttle.repository)));
-    let id = claim(storage.as_ref(), &folder, &names.node, watch)?;
+    let take = |id: &BackupId| {
+        let is_ours = storage.claim(&format!("{folder}/{id}"))?;
+        watch.aborted().filter(|_| !is_ours).map_or(Ok(is_ours), |abort| Err(abort.into()))
+    };
+    let id = claim(&take, &names.node, PAUSE)?;
     Ok((Run { request, settings, names, storage, throttle, id, folder, started }, repository))
 }
 
 /// Takes a folder of our own. Two backups of a node in one second get different seconds.
-fn claim(storage: &dyn Storage, folder: &str, node: &str, watch: &Watch) -> Result<BackupId, DonateError> {
+fn claim(
+    take: &dyn Fn(&BackupId) -> Result<bool, DonateError>,
+    node: &str,
+    pause: Duration,
+) -> Result<BackupId, DonateError> {
+    let mut attempts = 0;
     loop {
         let id = BackupId::new(Timestamp::now(), node);
-        if storage.claim(&format!("{folder}/{id}"))? {
+        if take(&id)? {
             return Ok(id);
         }
-        if let Some(abort) = watch.aborted() {
-            return Err(abort.into());
+        attempts += 1;
+        if attempts == ATTEMPTS {
+            let why = format!(
+                "each name that was tried is taken, the last one is '{id}': does the clock stand still, or does the \
+                 repository say so of every name?"
+            );
+            let cause = io::Error::new(io::ErrorKind::AlreadyExists, why);
+            return Err(DonateError::System("cannot take a folder in the repository", cause));
         }
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_repository_in_which_every_name_is_taken_is_given_up() {
+        let asked = Cell::new(0);
+        let take_at = |number| {
+            asked.set(0);
+            let take = |_: &BackupId| {
+                asked.set(asked.get() + 1);
+                Ok(asked.get() == number)
+            };
+            claim(&take, "n1", Duration::ZERO)
+        };
+        assert!(take_at(3).unwrap().as_str().ends_with("_n1"));
+        assert_eq!(asked.get(), 3);
+        let why = take_at(0).unwrap_err().to_string();
+        assert!(why.contains("each name that was tried is taken") && asked.get() == ATTEMPTS, "{why}");
     }
 }
