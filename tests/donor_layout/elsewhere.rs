@@ -230,7 +230,8 @@ fn a_system_tablespace_behind_a_link_is_restored_where_the_link_leads() {
     tool(&["verify", "latest"]);
     fs::remove_file(&real).unwrap();
     let target = server.path("restored");
-    tool(&["restore", "latest", "--to", target.to_str().unwrap()]);
+    let disk = real.parent().unwrap().to_str().unwrap();
+    tool(&["restore", "latest", "--to", target.to_str().unwrap(), "--external", disk]);
     assert_eq!(fs::read_link(target.join("ibdata1")).unwrap(), real);
     assert!(fs::read(target.join("ibdata1")).unwrap() == content);
 }
