@@ -90,7 +90,7 @@ pub const REFERENCE: &[Chapter] = &[
                 "allow-rocksdb",
                 "on | off",
                 "off",
-                "Back up a server with MyRocks tables, without those tables.",
+                "Back up a server with MyRocks or TokuDB tables, without those tables.",
             ),
             is(
                 "allow-sync-donor",
