@@ -12,8 +12,8 @@ use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
 use super::{
-    Options, bucket, data, files, flow_control, freeze, garbd, lock, network, node, overflow, program, service,
-    settings, space, sql,
+    Options, bucket, data, files, flow_control, freeze, garbd, lock, network, node, overflow, program,
+    service, settings, space, sql,
 };
 use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
@@ -300,7 +300,8 @@ impl<'a> Scene<'a> {
             unfrozen: answer.map(|answer| answer.unfrozen.clone()).unwrap_or_default(),
         };
         let settings = answer.and_then(|answer| answer.settings.as_ref()?.as_ref().ok());
-        let mut findings = data::judge(report, &asked, settings.is_some_and(|settings| settings.allow_rocksdb));
+        let mut findings =
+            data::judge(report, &asked, settings.is_some_and(|settings| settings.allow_rocksdb));
         findings.extend(aside::judge_places(report, &self.local.datadir));
         findings.extend(aside::judge_replication(&self.masters(), self.access.user()));
         findings

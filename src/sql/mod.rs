@@ -201,19 +201,17 @@ impl SqlSession {
 
     /// Names of the active plugins that encrypt.
     pub fn encryption_plugins(&mut self) -> Result<Vec<String>, String> {
-        self.connection
-            .query(
-                "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE' AND PLUGIN_TYPE = \
-                 'ENCRYPTION'",
-            )
-            .map_err(plain)
+        self.rows(
+            "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE' AND PLUGIN_TYPE = \
+             'ENCRYPTION'",
+        )
     }
 
     /// The engines that this server has, names as it spells them.
     pub fn engines(&mut self) -> Result<Vec<String>, String> {
-        self.connection
-            .query("SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT') ORDER BY 1")
-            .map_err(plain)
+        self.rows(
+            "SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT') ORDER BY 1",
+        )
     }
 
     /// The files of InnoDB's tablespaces (MariaDB `storage/innobase/handler/i_s.cc`). Needs the right PROCESS.
@@ -223,7 +221,7 @@ impl SqlSession {
         match self.connection.query(open) {
             Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_COLUMN => {}
             answer => {
-                let answer: Vec<Option<String>> = answer.map_err(plain)?;
+                let answer: Vec<Option<String>> = answer.map_err(|error| self.plain(error))?;
                 return Ok(TablespaceFiles {
                     paths: answer.into_iter().flatten().collect(),
                     of_dictionary: false,
@@ -231,7 +229,7 @@ impl SqlSession {
             }
         }
         let known = "SELECT PATH FROM information_schema.INNODB_SYS_DATAFILES";
-        let paths: Vec<Option<String>> = self.connection.query(known).map_err(plain)?;
+        let paths: Vec<Option<String>> = self.rows(known)?;
         Ok(TablespaceFiles { paths: paths.into_iter().flatten().collect(), of_dictionary: true })
     }
 
