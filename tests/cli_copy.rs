@@ -140,7 +140,7 @@ fn what_cannot_be_done_is_refused_and_nothing_is_written() {
     let here = two.here();
     assert_eq!(cli("copy latest").on(&here).run().status, Some(2));
     for (to, status, words) in [
-        ("relative", 2, "--to: 'relative' is not an absolute path"),
+        ("s3:/relative", 2, "--to: 's3:/relative'"),
         ("gs://bucket", 2, "--to: 'gs://bucket': this version stores into"),
         ("/nonexistent/copies", 1, "(--to names it; a directory must be there before)"),
     ] {

@@ -58,6 +58,7 @@ Archive SHA-256   {}
 Hold              none
 Verified          never
 Damaged pages     1,234
+Missing pages     0
 Made by           wsrep_sst_backup 0.1.0, method freeze, format 1
 Warning           'db/t.ibd' has InnoDB pages with a wrong checksum
 Warning           another

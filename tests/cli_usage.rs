@@ -97,7 +97,7 @@ fn wrong_values_are_refused_before_anything_is_looked_at() {
         cli(line).on(Path::new("/no/such/repository")).run().fails_with(2, message);
     }
     for (value, message) in [
-        ("backups", "'backups' is not an absolute path"),
+        ("s3:/b", "'s3:/b'"),
         ("", "'' is not an absolute path"),
         ("az://container/prefix", "into directories and s3://, not into az://"),
         ("s3://b/prefix", "'b' is not the name of a bucket"),

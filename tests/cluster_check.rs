@@ -153,7 +153,7 @@ fn healthy(cluster: &Cluster, repository: &str) {
     let (findings, rest) = lines.split_at(lines.len() - 2);
     assert!(findings.iter().all(|line| states.iter().any(|state| line.starts_with(state))), "{findings:#?}");
     assert!(
-        findings.iter().all(|line| line.as_bytes()[19] == b' ' && line.as_bytes()[21] != b' '),
+        findings.iter().all(|line| line.as_bytes()[21] == b' ' && line.as_bytes()[23] != b' '),
         "{findings:#?}"
     );
     assert!(rest[0].is_empty() && rest[1].starts_with("0 errors, ") && rest[1].ends_with(" ok"), "{rest:?}");

@@ -232,7 +232,7 @@ fn a_backup_that_should_be_encrypted_and_cannot_is_none() {
 fn a_manifest_that_is_not_encrypted_names_no_file() {
     let key = KeyPair::age();
     let server = server(&[&key.public], "");
-    std::os::unix::fs::symlink("/nowhere/hidden_name.MYD", server.datadir().join("salaries/hidden_name.MYD"))
+    std::os::unix::fs::symlink("/nowhere/hidden_name.txt", server.datadir().join("salaries/hidden_name.txt"))
         .unwrap();
     let outcome = server.asks().run();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);

@@ -66,7 +66,7 @@ fn a_flush_that_fails_is_told() {
 #[test]
 fn a_flush_that_does_not_end_is_given_up_in_time() {
     let part = format!("{UUID}:6");
-    for reply in [Reply::never(), Reply::growing(&[&part]), Reply::growing(&["x:y z\n"])] {
+    for reply in [Reply::never(), Reply::growing(&[&part])] {
         let server = ScriptedMysqld::new();
         server.configure("wsrep_sst_backup", "flush-timeout=1s");
         let outcome = server.asks().reply(reply).run();

@@ -34,7 +34,7 @@ impl FileClass {
         };
         let (name, folder) = (part(path.file_name()), part(path.parent().and_then(Path::file_name)));
         let to_tables = ["general_log.", "slow_log."];
-        if name.starts_with("ib_logfile") || folder == "#innodb_redo" {
+        if is_redo_log(path) {
             return Self::Moving;
         }
         if folder == "mysql" && to_tables.iter().any(|start| name.starts_with(start)) {
@@ -54,6 +54,15 @@ impl FileClass {
     pub fn is_needed(self) -> bool {
         matches!(self, Self::Data | Self::Moving)
     }
+}
+
+/// A file of InnoDB's redo log, by its name and the folder around it.
+pub(super) fn is_redo_log(path: &Path) -> bool {
+    let is = |part: Option<&std::ffi::OsStr>, fits: fn(&[u8]) -> bool| {
+        part.is_some_and(|part| fits(part.as_bytes()))
+    };
+    is(path.file_name(), |name| name.starts_with(b"ib_logfile"))
+        || is(path.parent().and_then(Path::file_name), |folder| folder == b"#innodb_redo")
 }
 
 /// InnoDB's and Aria's own files by their default names; others are known by their variables.

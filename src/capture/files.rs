@@ -5,8 +5,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::class::FileClass;
+use super::class::{self, FileClass};
 use super::error::CaptureError;
+use super::page_lsns::PageLsns;
 use super::tablespaces::Tablespaces;
 use crate::model::{ArchivePath, Origin};
 
@@ -32,6 +33,11 @@ impl Entry {
             Some(origin) => origin.path.as_path().to_path_buf(),
             None => self.path.below(datadir),
         }
+    }
+
+    /// A file of InnoDB's redo log.
+    pub(super) fn is_redo_log(&self) -> bool {
+        matches!(self.kind, EntryKind::File(_)) && class::is_redo_log(self.path.as_path())
     }
 }
 
@@ -82,6 +88,8 @@ pub struct FileList {
     pub objections: Vec<Objection>,
     /// The time was over before everything was seen.
     pub is_cut: bool,
+    /// The first file of the system tablespace, when the server had come to rest.
+    pub(super) at_rest: Option<(ArchivePath, PageLsns)>,
 }
 
 impl FileList {

@@ -12,7 +12,6 @@ use super::files::{Entry, EntryKind, FileList, Look, left_out, shown};
 use super::names::{group_name, user_name};
 use super::source::FileSource;
 use super::still;
-use super::tablespaces::Tablespaces;
 use super::watch::Watch;
 use crate::archive::{ArchiveError, ArchiveWriter, NewMember, Source};
 use crate::sst::{Frozen, Thawed};
@@ -65,7 +64,7 @@ where
         if let Some(abort) = watch.aborted() {
             return Err(abort.into());
         }
-        match append(entry, datadir, archive, &count, &mut names, list.tablespaces.as_ref()) {
+        match append(entry, list, datadir, archive, &count, &mut names) {
             Ok(Fate::Stored) => {}
             Ok(Fate::Changed) => warnings.push(format!(
                 "'{}' changed while it was read; it is no file of the server's, and stored as it was read",
@@ -115,11 +114,11 @@ enum Fate {
 
 fn append<W, I>(
     entry: &Entry,
+    list: &FileList,
     datadir: &Path,
     archive: &mut ArchiveWriter<W, I>,
     count: &dyn Fn(u64) -> io::Result<()>,
     names: &mut OwnerNames,
-    tablespaces: Option<&Tablespaces>,
 ) -> Result<Fate, CaptureError>
 where
     W: Write + Send + 'static,
@@ -134,16 +133,20 @@ where
                 _ if entry.class.is_needed() => fail(cause),
                 _ => CaptureError::Unopened { path: disk.clone(), cause },
             })?;
-            still::compare(entry, seen, &Look::of(source.metadata()), datadir)?;
+            still::compare(entry, seen, &Look::of(source.metadata()), list, datadir)?;
             let mut member = member(entry, source.metadata(), names);
-            member.listed = tablespaces.and_then(|known| known.lists(entry, &disk, source.metadata()));
+            member.listed =
+                list.tablespaces.as_ref().and_then(|known| known.lists(entry, &disk, source.metadata()));
             let (size, segments) = (source.metadata().len(), source.segments());
             archive.append_file(member, size, segments.as_deref(), &mut source)?;
             if source.changed() {
                 match entry.class {
                     FileClass::Data => {
-                        still::compare(entry, seen, &still::look(&disk).map_err(fail)?, datadir)?;
-                        return Err(CaptureError::NotStill { path: disk, how: "was replaced" });
+                        let now = still::look(&disk).map_err(fail)?;
+                        still::compare(entry, seen, &now, list, datadir)?;
+                        if now == *seen {
+                            return Err(CaptureError::NotStill { path: disk, how: "was replaced" });
+                        }
                     }
                     FileClass::Other => return Ok(Fate::Changed),
                     FileClass::Moving | FileClass::Log => {}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::demand::Demands;
 use super::error::CaptureError;
 use super::facts::Facts;
-use super::files::FileList;
+use super::files::{Entry, FileList};
 use super::layout::ServerLayout;
 use super::still;
 use super::walk::{ListOptions, list_files};
@@ -65,8 +65,11 @@ pub fn list_frozen(
 ) -> Result<FileList, CaptureError> {
     let mut list = list_files(layout, options)?;
     still::come_to_rest(&mut list, layout, watch)?;
+    still::note_pages(&mut list, layout);
     let unmet = demands.unmet_now(&list, &layout.datadir, facts);
     list.objections.extend(unmet);
     list.refuse()?;
+    // The redo log is read behind every page, so that no page in the archive is newer than the end of the log there.
+    list.entries.sort_by_key(Entry::is_redo_log);
     Ok(list)
 }

@@ -23,6 +23,7 @@ mod login;
 mod logs;
 mod look;
 mod names;
+mod page_lsns;
 mod place;
 mod relay;
 mod resolve;

@@ -13,6 +13,8 @@ use super::class::FileClass;
 use super::error::CaptureError;
 use super::files::{Entry, EntryKind, FileList, Look, shown};
 use super::layout::ServerLayout;
+use super::page_lsns::PageLsns;
+use super::resolve::is_same_entry;
 use super::watch::Watch;
 
 /// Between two looks; longer than the clock of file times is coarse (a tick of the kernel, at most 10 ms).
@@ -58,6 +60,20 @@ fn until_two_looks_agree(
             return Err(CaptureError::NotStill { path: moved, how: "was written to again and again" });
         }
     }
+}
+
+/// Notes what the pages of the first system tablespace file are like. Where that cannot be read, the copy says so.
+pub(super) fn note_pages(list: &mut FileList, layout: &ServerLayout) {
+    let Some(page_size) = layout.page_size else { return };
+    let first = layout.system_tablespaces.first();
+    let entry = list.entries.iter().find(|entry| {
+        let disk = entry.disk(&layout.datadir);
+        entry.system_tablespace && first.is_some_and(|first| is_same_entry(first, &disk))
+    });
+    list.at_rest = entry.and_then(|entry| {
+        let pages = PageLsns::read(&entry.disk(&layout.datadir), page_size).ok()??;
+        Some((entry.path.clone(), pages))
+    });
 }
 
 /// The first two numbers of a version.
@@ -109,7 +125,7 @@ pub(super) fn stood_still(list: &FileList, datadir: &Path, watch: &Watch) -> Res
         }
         let disk = entry.disk(datadir);
         match look(&disk) {
-            Ok(now) => compare(entry, seen, &now, datadir)?,
+            Ok(now) => compare(entry, seen, &now, list, datadir)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(vanished(entry, datadir)),
             Err(cause) => return Err(CaptureError::Read { path: disk, cause }),
         }
@@ -118,8 +134,15 @@ pub(super) fn stood_still(list: &FileList, datadir: &Path, watch: &Watch) -> Res
 }
 
 /// An error where a file that must stand still does not look as before.
-pub(super) fn compare(entry: &Entry, before: &Look, now: &Look, datadir: &Path) -> Result<(), CaptureError> {
-    if entry.class != FileClass::Data || before == now {
+pub(super) fn compare(
+    entry: &Entry,
+    before: &Look,
+    now: &Look,
+    list: &FileList,
+    datadir: &Path,
+) -> Result<(), CaptureError> {
+    if entry.class != FileClass::Data || before == now || only_header_moved(entry, before, now, list, datadir)
+    {
         return Ok(());
     }
     let how = match now.bytes.cmp(&before.bytes) {
@@ -128,6 +151,21 @@ pub(super) fn compare(entry: &Entry, before: &Look, now: &Look, datadir: &Path) 
         std::cmp::Ordering::Equal => "was written to",
     };
     Err(CaptureError::NotStill { path: entry.disk(datadir), how })
+}
+
+/// What temporary tables do to the system tablespace of a frozen server: see [`super::page_lsns`].
+fn only_header_moved(entry: &Entry, before: &Look, now: &Look, list: &FileList, datadir: &Path) -> bool {
+    let Some((path, pages)) = &list.at_rest else { return false };
+    let moved = path == &entry.path
+        && before.bytes == now.bytes
+        && pages.only_header_moved(&entry.disk(datadir)).is_ok_and(|moved| moved);
+    if moved {
+        log::info!(
+            "'{}': the next table id was written under the freeze: a client makes temporary tables",
+            entry.path
+        );
+    }
+    moved
 }
 
 /// A file that must be there is gone.

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::{Pid, close, getppid};
 
 /// Closes every inherited descriptor above stderr.
@@ -60,15 +61,26 @@ impl Mysqld {
         None
     }
 
-    /// Whether it still runs (a zombie does not).
+    /// Whether it still runs (a zombie does not). A look that fails for a reason of this program (no descriptor is free,
+    /// say) is no sign of its death.
     pub fn is_alive(&self) -> bool {
-        stat(Pid::from_raw(self.pid)).is_some_and(|(_, _, started)| started == self.started)
+        match fs::read_to_string(stat_file(Pid::from_raw(self.pid))) {
+            Ok(text) => read_stat(&text).is_some_and(|(_, _, started)| started == self.started),
+            Err(error) => !matches!(Errno::try_from(error), Ok(Errno::ENOENT | Errno::ESRCH)),
+        }
     }
 }
 
 /// Name, parent and start time of a process that runs (`man 5 proc`, `/proc/pid/stat`).
 fn stat(pid: Pid) -> Option<(String, Pid, String)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    read_stat(&fs::read_to_string(stat_file(pid)).ok()?)
+}
+
+fn stat_file(pid: Pid) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/stat"))
+}
+
+fn read_stat(text: &str) -> Option<(String, Pid, String)> {
     let (head, tail) = text.rsplit_once(')')?;
     let comm = head.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = tail.split_ascii_whitespace().collect();

@@ -234,8 +234,8 @@ impl<'a> Donor<'a> {
         let endpoint = self.endpoint.as_ref();
         let who = match endpoint.and_then(|endpoint| flushes.have_grown(self.access, name, endpoint)) {
             Some(true) => format!(
-                "The server was frozen and thawed, so a program did answer: the stock wsrep_sst_backup script, which copies \
-                 nothing and which mysqld on {name} finds before ours, or ours with another repository"
+                "Its tables were flushed meanwhile, so it seems that a program did answer: the stock wsrep_sst_backup script, \
+                 which copies nothing and which mysqld on {name} finds before ours, or ours with another repository"
             ),
             Some(false) => format!(
                 "The server was never frozen: mysqld on {name} finds no wsrep_sst_backup, or it failed before it could write \

@@ -3,7 +3,8 @@
 //! A program that answers mysqld asks for `flush tables`, which mysqld runs as a statement of its own
 //! (`sql/wsrep_sst.cc`, `sst_flush_tables`): `Com_flush` grows by one (seen on 10.11.19 with the stock script and with ours,
 //! and that it does not grow where the program fails at once or is not there). So a grown count without a backup in
-//! this repository tells that another program has answered, or that ours writes elsewhere.
+//! this repository hints that another program has answered, or that ours writes elsewhere. It is a hint only: whoever flushes
+//! tables there counts too, such as another `backup` that looks whether the lock is to be had.
 
 use std::collections::HashMap;
 

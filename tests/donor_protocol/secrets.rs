@@ -59,10 +59,18 @@ fn no_secret_is_in_the_status_of_a_failure() {
 #[test]
 fn stdin_of_an_older_server_is_left_alone() {
     for stdin in [Stdin::Endless("sst_user=mine\n".into()), Stdin::Terminal] {
-        let server = ScriptedMysqld::new();
-        let outcome = server.asks().stdin(stdin).run();
-        outcome.assert_backed_up(&server);
-        assert!(outcome.took < Duration::from_millis(1900), "it waited for stdin: {:?}", outcome.took);
+        // On a busy machine a backup may take as long by itself; who waits takes that long each time.
+        let took = (0..5).map(|_| {
+            let server = ScriptedMysqld::new();
+            let outcome = server.asks().stdin(stdin.clone()).run();
+            outcome.assert_backed_up(&server);
+            outcome.took
+        });
+        let times: Vec<Duration> = took.collect();
+        assert!(
+            times.iter().any(|took| *took < Duration::from_millis(1900)),
+            "it waited for stdin: {times:?}"
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use super::{ASKED, PAUSED, ScriptedMysqld};
 use crate::support::scratch::ServerUser;
 
 /// What the program finds on stdin.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Stdin {
     /// `/dev/null`, as under systemd.
     Null,
