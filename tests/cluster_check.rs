@@ -275,10 +275,12 @@ fn backups_that_are_too_old(cluster: &Cluster, program: &Program) {
     aged("1h").errors(0);
     wait_until(PATIENCE, || aged("1s").level("error").len() == 1);
     aged("1s").has("error", "backups", &["older than 1.0 s (--max-age)"]);
-    let id = "20991231T000000Z_n2";
+    // Within the tolerance for clocks: what is further ahead is no newest backup.
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(120);
+    let id = &soon.strftime("%Y%m%dT%H%M%SZ_n2").to_string();
     let mut stranger = manifest(id);
     stranger["cluster"] = CLUSTER_NAME.into();
-    stranger["frozen_at"] = "2099-12-31T00:00:00Z".into();
+    stranger["frozen_at"] = soon.to_string().into();
     let folder = put_manifest(program.repository(), CLUSTER_NAME, &stranger);
     found(cluster).has("warning", "IST", &[id, "full SST", "another history"]);
     fs::write(folder.join("manifest.json"), "x").unwrap();

@@ -138,7 +138,8 @@ fn findings() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(root().join("src/check")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        let starts = ["TOPIC: &str =", "Finding::ok(", "Finding::warning(", "Finding::error("];
+        let starts =
+            ["TOPIC: &str =", "REPLICATION: &str =", "Finding::ok(", "Finding::warning(", "Finding::error("];
         let after = starts.iter().flat_map(|start| text.split(start).skip(1));
         let names = after.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'));
         found.extend(names.map(|(name, _)| name.to_owned()));

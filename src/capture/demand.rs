@@ -5,13 +5,14 @@
 //! tablespace is not named (seen with 10.11: neither it nor its `.isl` file is there any more).
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::facts::Facts;
 use super::files::{FileList, Objection, shown};
-use super::layout::ServerLayout;
+use super::layout::{ServerLayout, is_undo};
 use super::resolve::Datadir;
 use crate::archive::EXTERNAL_PREFIX;
 use crate::sql::{SqlSession, TablespaceFiles};
@@ -103,8 +104,7 @@ impl Demands {
         // What is found there by its name.
         if let Some(undo) = variable("innodb_undo_directory").map(|folder| plain(&folder)) {
             let files = fs::read_dir(&undo).into_iter().flatten().flatten().map(|entry| entry.path());
-            let of_undo =
-                |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"undo0"));
+            let of_undo = |path: &PathBuf| path.file_name().and_then(OsStr::to_str).is_some_and(is_undo);
             required.extend(files.filter(of_undo).map(|path| Required::new(path, "innodb_undo_directory")));
         }
         let tablespaces = facts.sql.as_mut().and_then(|sql| ask(sql, &layout.datadir));

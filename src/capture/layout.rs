@@ -189,7 +189,8 @@ fn system_tablespaces(facts: &Facts, datadir: &Datadir) -> Result<Vec<PathBuf>, 
         .collect()
 }
 
-fn is_undo(name: &str) -> bool {
+/// The name of an undo tablespace.
+pub(super) fn is_undo(name: &str) -> bool {
     name.strip_prefix("undo").is_some_and(|rest| {
         let digits = rest.strip_prefix('_').unwrap_or(rest);
         !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit())

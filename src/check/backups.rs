@@ -1,6 +1,7 @@
 //! The backups that there are: how old the newest is, and what became of those that are none.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::finding::Finding;
 use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Record};
 use crate::model::{BackupId, Manifest, State};
-use crate::ui::{duration_ms, grouped};
+use crate::ui::{duration_ms, grouped, shell_word};
 
 const TOPIC: &str = "backups";
 /// Older than this is worth a word: a backup a day, and half a day of grace.
@@ -197,7 +198,7 @@ fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, location: &str, now
             }
             // Its backup was removed on purpose, manifest first.
             Some(status) if status.state == State::Done => {
-                dead.push(format!("{location}/{}/{}", attempt.cluster, attempt.id));
+                dead.push(shell_word(Path::new(&format!("{location}/{}/{}", attempt.cluster, attempt.id))));
                 continue;
             }
             Some(status) => status.updated,
@@ -205,7 +206,7 @@ fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, location: &str, now
         };
         let silence = attempt.status.as_ref().map_or(SILENCE, |status| status.patience(SILENCE));
         if age(heard, now) > silence {
-            dead.push(format!("{location}/{}/{}", attempt.cluster, attempt.id));
+            dead.push(shell_word(Path::new(&format!("{location}/{}/{}", attempt.cluster, attempt.id))));
             if newest.is_none_or(|newest| *newest < attempt.id) {
                 failed = Some((&attempt.id, "its program has died without a word".into()));
             }

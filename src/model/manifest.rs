@@ -230,8 +230,9 @@ impl Manifest {
         if let Some(method) = manifest.archive.encryption.as_ref().filter(|method| *method != seal::AGE) {
             return Err(ManifestError::Encrypted(method.clone()));
         }
-        for name in [&manifest.archive.name, &manifest.index.name] {
-            if super::safe_component(name) != *name {
+        // Other names belong to other objects (holds, records), and a copy must not write just any file.
+        for (name, kind) in [(&manifest.archive.name, "backup."), (&manifest.index.name, "index.json")] {
+            if super::safe_component(name) != *name || !name.starts_with(kind) {
                 return Err(ManifestError::Damaged(format!(
                     "'{name}' is not a file name beside the manifest"
                 )));

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::places::replica_position;
 use super::{Purpose, Request, Restored, replication, scratch, wsrep_home};
 use crate::model::Manifest;
+use crate::ui::shell_word;
 
 /// The statements for a replica, in the data directory.
 pub(super) const REPLICA_FILE: &str = "wsrep_sst_backup_replica.sql";
@@ -154,14 +155,6 @@ fn chown(owner: &str, restored: &Restored) -> String {
     let directories = std::iter::once(&restored.datadir).chain(&restored.external);
     let list: Vec<String> = directories.map(|directory| shell_word(directory)).collect();
     format!("chown -R {}: {}", shell_word(Path::new(owner)), list.join(" "))
-}
-
-/// A path, or what else a backup names, as a word of the shell.
-pub(super) fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain =
-        |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '@' | '#' | '=');
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Text inside quotes and comments of SQL, where a node may have any name.

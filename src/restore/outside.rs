@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::advice::shell_word;
 use super::places::Roots;
 use super::{External, Request, RestoreError, steps};
 use crate::archive::Index;
 use crate::model::{Member, MemberKind, Origin};
+use crate::ui::shell_word;
 
 /// What lies below one root.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::advice::shell_word;
 use super::companions::Chosen;
 use super::definition::Definition;
 use super::tables::TableFile;
 use crate::archive::Index;
 use crate::model::{Manifest, Member};
+use crate::ui::shell_word;
 
 /// The option file in the target.
 pub(super) const OPTIONS_FILE: &str = "wsrep_sst_backup.cnf";

@@ -137,6 +137,9 @@ fn stopped(who: &str) -> String {
     )
 }
 
+/// How long the server keeps the lock for a session from which nothing comes, seconds.
+const IDLE_S: u32 = 5;
+
 impl SqlSession {
     /// Takes this session out of the cluster: what it locks pauses no provider. Needs SUPER.
     fn leave_cluster(&mut self) -> Result<(), String> {
@@ -154,9 +157,12 @@ impl SqlSession {
                 other => return other,
             }
         }
-        // Without these limits it is not asked at all.
-        let limits =
-            format!("SET SESSION lock_wait_timeout={seconds}, SESSION max_statement_time={}", seconds + 4);
+        // Without these limits it is not asked at all. The last one counts where this machine or the line to it dies with the
+        // lock in hand: the server then gives it back by itself.
+        let limits = format!(
+            "SET SESSION lock_wait_timeout={seconds}, SESSION max_statement_time={}, SESSION wait_timeout={IDLE_S}",
+            seconds + 4
+        );
         self.run(&[&limits, "FLUSH TABLES WITH READ LOCK", "UNLOCK TABLES"])
     }
 

@@ -4,13 +4,14 @@
 //! fsync of the folder. A crash before the rename leaves a hidden temporary file, which no listing
 //! shows; after it the object is whole. Folders are made durable the same way, from the root down.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 use super::local_writer::{LocalWriter, named_by, sync_folder};
 use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
@@ -35,17 +36,45 @@ impl LocalStorage {
         if name.is_empty() { self.root.clone() } else { self.root.join(name) }
     }
 
+    /// The place of an object, of which no folder below the root is a symbolic link: whoever may write to the
+    /// repository could lead what root does here to any place of the machine.
+    fn place(&self, name: &str) -> Result<PathBuf, StorageError> {
+        let path = self.path(name);
+        let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root));
+        folders.filter(|folder| *folder != self.root).try_for_each(refuse_link)?;
+        Ok(path)
+    }
+
+    /// The place of a folder, which is no link either.
+    fn folder(&self, name: &str) -> Result<PathBuf, StorageError> {
+        let path = self.place(name)?;
+        if path != self.root {
+            refuse_link(&path)?;
+        }
+        Ok(path)
+    }
+
     /// Creates a folder and those above it up to the root, each durable before the next. The place of
     /// the root must be there: a mistyped path or a missing mount is not filled with backups.
     fn create_folders(&self, folder: &Path) -> Result<(), StorageError> {
         if folder.is_dir() {
-            return Ok(());
+            return if folder == self.root { Ok(()) } else { refuse_link(folder) };
         }
         let parent = folder.parent().unwrap_or(Path::new("/"));
         if folder != self.root {
             self.create_folders(parent)?;
         }
         make_folder(folder).map(|_| ())
+    }
+}
+
+fn refuse_link(path: &Path) -> Result<(), StorageError> {
+    match fs::symlink_metadata(path) {
+        Ok(data) if data.is_symlink() => {
+            let cause = io::Error::other("it is a symbolic link, and nothing in a repository is one");
+            Err(StorageError::new("use", path.display().to_string(), cause))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -57,7 +86,9 @@ fn make_folder(folder: &Path) -> Result<bool, StorageError> {
             sync_folder(folder.parent().unwrap_or(Path::new("/")))?;
             Ok(true)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {
+            refuse_link(folder).map(|()| false)
+        }
         Err(error) => Err(fail(error)),
     }
 }
@@ -66,7 +97,8 @@ fn make_folder(folder: &Path) -> Result<bool, StorageError> {
 /// commands of an administrator leave beside its backups. Where that is refused (NFS) it stays as it is.
 fn give_to_owner(file: &File, folder: &Path) {
     if nix::unistd::geteuid().is_root()
-        && let Ok(owner) = fs::metadata(folder)
+        && let Ok(owner) = fs::symlink_metadata(folder)
+        && owner.is_dir()
     {
         let _ = std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()));
     }
@@ -84,13 +116,13 @@ impl Storage for LocalStorage {
     }
 
     fn claim(&self, folder: &str) -> Result<bool, StorageError> {
-        let folder = self.path(folder);
+        let folder = self.place(folder)?;
         self.create_folders(folder.parent().unwrap_or(&self.root))?;
         make_folder(&folder)
     }
 
     fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
-        Ok(entries(&self.path(folder))?
+        Ok(entries(&self.folder(folder)?)?
             .into_iter()
             .filter(|(_, data)| data.is_dir())
             .map(|(name, _)| name)
@@ -98,7 +130,7 @@ impl Storage for LocalStorage {
     }
 
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-        Ok(entries(&self.path(folder))?
+        Ok(entries(&self.folder(folder)?)?
             .into_iter()
             .filter(|(_, data)| data.is_file())
             .map(|(name, data)| ObjectInfo { name, bytes: data.len(), modified: time_of(&data) })
@@ -106,16 +138,25 @@ impl Storage for LocalStorage {
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
-        let path = self.path(name);
-        let file = File::open(&path)
-            .map_err(|cause| StorageError::new("open", path.display().to_string(), cause))?;
+        let path = self.place(name)?;
+        let fail = |cause| StorageError::new("open", path.display().to_string(), cause);
+        // A pipe would be waited for, and a device may do anything when it is opened.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+            .open(&path)
+            .map_err(fail)?;
+        let data = file.metadata().map_err(fail)?;
+        if !data.is_file() && !data.is_dir() {
+            return Err(fail(io::Error::other("it is not a file")));
+        }
         Ok(Box::new(file))
     }
 
     fn size(&self, name: &str) -> Result<Option<u64>, StorageError> {
-        let path = self.path(name);
+        let path = self.place(name)?;
         let fail = |cause| StorageError::new("read", path.display().to_string(), cause);
-        let data = fs::metadata(&path).map_err(fail)?;
+        let data = fs::symlink_metadata(&path).map_err(fail)?;
         if data.is_dir() {
             return Err(fail(Errno::EISDIR.into()));
         }
@@ -124,13 +165,13 @@ impl Storage for LocalStorage {
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
-        let writer = LocalWriter::begin(&self.path(name), FILE_MODE)?;
+        let writer = LocalWriter::begin(&self.place(name)?, FILE_MODE)?;
         give_to_owner(&writer.file, &writer.folder);
         Ok(Box::new(writer))
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
-        let path = self.path(name);
+        let path = self.place(name)?;
         match fs::remove_file(&path) {
             // Somebody else may remove the folder itself meanwhile.
             Ok(()) => match sync_folder(path.parent().unwrap_or(&self.root)) {
@@ -143,7 +184,7 @@ impl Storage for LocalStorage {
     }
 
     fn remove_folder(&self, folder: &str) -> Result<(), StorageError> {
-        let path = self.path(folder);
+        let path = self.folder(folder)?;
         match fs::remove_dir(&path) {
             Ok(()) => sync_folder(path.parent().unwrap_or(&self.root)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -153,7 +194,7 @@ impl Storage for LocalStorage {
 
     fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
         let mut found = Vec::new();
-        for (name, data) in all_entries(&self.path(folder))? {
+        for (name, data) in all_entries(&self.folder(folder)?)? {
             if data.is_file() && named_by(&name).is_some() {
                 found.push(Unfinished { name, upload: None, bytes: data.len(), modified: modified(&data) });
             }
@@ -162,7 +203,7 @@ impl Storage for LocalStorage {
     }
 
     fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
-        let entries = all_entries(&self.path(folder))?;
+        let entries = all_entries(&self.folder(folder)?)?;
         Ok(entries.iter().filter(|(_, data)| data.is_file()).map(|(_, data)| modified(data)).max())
     }
 
@@ -191,7 +232,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, fs::Metadata)>, StorageError> {
     Ok(found)
 }
 
-/// The same with hidden ones.
+/// The same with hidden ones. A link is neither file nor folder.
 fn all_entries(folder: &Path) -> Result<Vec<(String, fs::Metadata)>, StorageError> {
     let fail = |cause| StorageError::new("list", folder.display().to_string(), cause);
     let listing = match fs::read_dir(folder) {
@@ -204,7 +245,7 @@ fn all_entries(folder: &Path) -> Result<Vec<(String, fs::Metadata)>, StorageErro
         let entry = entry.map_err(fail)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         // Another process may remove it between the two calls.
-        if let Ok(data) = fs::metadata(entry.path()) {
+        if let Ok(data) = entry.metadata() {
             found.push((name, data));
         }
     }
@@ -287,6 +328,33 @@ mod tests {
         assert!(!storage.claim("c/one").unwrap());
         assert!(storage.claim("c/two").unwrap());
         assert_eq!(storage.folders("c").unwrap(), ["one", "two"]);
+    }
+
+    #[test]
+    fn nothing_is_read_written_or_removed_through_a_link_and_no_pipe_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, other) = (folder.path().join("repository"), folder.path().join("other"));
+        for place in [&root, &other, &root.join("c"), &root.join("c/id")] {
+            fs::create_dir(place).unwrap();
+        }
+        fs::write(other.join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink(&other, root.join("link")).unwrap();
+        std::os::unix::fs::symlink(&other, root.join("c/link")).unwrap();
+        std::os::unix::fs::symlink(other.join("secret"), root.join("c/id/status.json")).unwrap();
+        nix::unistd::mkfifo(&root.join("c/id/hold.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let storage = LocalStorage::new(&root);
+        assert_eq!(storage.folders("").unwrap(), ["c"]);
+        assert_eq!(storage.folders("c").unwrap(), ["id"]);
+        assert_eq!(storage.objects("c/id").unwrap(), []);
+        for name in ["link/secret", "c/link/secret", "c/id/status.json", "c/id/hold.json"] {
+            assert!(storage.read_small(name, 10).is_err(), "{name}");
+        }
+        assert!(storage.put("c/link/new", b"x").is_err() && storage.put("link/new", b"x").is_err());
+        assert!(storage.claim("c/link").is_err() && storage.claim("link/id").is_err());
+        assert!(storage.remove("c/link/secret").is_err() && storage.remove("link/secret").is_err());
+        assert!(storage.remove_folder("c/link").is_err() && storage.objects("c/link").is_err());
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 1);
+        assert_eq!(fs::read(other.join("secret")).unwrap(), b"x");
     }
 
     #[test]
