@@ -185,6 +185,10 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// What lies beside archive and index and speaks of the backup: none of them is its archive or its index, so that a copy of
+/// one never passes for a hold or a verification.
+const RECORDS: [&str; 5] = ["drill.json", "hold.json", "manifest.json", "status.json", "verify.json"];
+
 impl Manifest {
     /// How many things an administrator should know about this backup.
     pub fn warning_count(&self) -> u64 {
@@ -230,9 +234,8 @@ impl Manifest {
         if let Some(method) = manifest.archive.encryption.as_ref().filter(|method| *method != seal::AGE) {
             return Err(ManifestError::Encrypted(method.clone()));
         }
-        // Other names belong to other objects (holds, records), and a copy must not write just any file.
-        for (name, kind) in [(&manifest.archive.name, "backup."), (&manifest.index.name, "index.json")] {
-            if super::safe_component(name) != *name || !name.starts_with(kind) {
+        for name in [&manifest.archive.name, &manifest.index.name] {
+            if super::safe_component(name) != *name || RECORDS.contains(&name.as_str()) {
                 return Err(ManifestError::Damaged(format!(
                     "'{name}' is not a file name beside the manifest"
                 )));
