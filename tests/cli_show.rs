@@ -263,6 +263,11 @@ fn a_manifest_that_cannot_be_used_is_told_by_its_status() {
             "the manifest is damaged: '../x' is not a file name beside the manifest",
         ),
         (
+            manifest_with(&|m| m["index"]["name"] = "hold.json".into()),
+            4,
+            "the manifest is damaged: 'hold.json' is not a file name beside the manifest",
+        ),
+        (
             manifest_with(&|m| m["id"] = ID.into()),
             4,
             "its manifest is that of '20261120T113452Z_n1'; a folder was renamed, or a file copied",
