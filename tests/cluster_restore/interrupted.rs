@@ -21,8 +21,9 @@ struct Moment {
 const MOMENTS: [Moment; 4] = [
     Moment { what: "at the beginning", there: &["ibdata1"], not_there: &["ib_logfile0"] },
     Moment { what: "in bulk data", there: &["bulk/t.ibd"], not_there: &["ib_logfile0"] },
-    Moment { what: "after the redo log", there: &["ib_logfile0", "mysql"], not_there: &["zoo"] },
-    Moment { what: "near the end", there: &["ib_logfile0", "zoo/plain.ibd"], not_there: &["grastate.dat"] },
+    Moment { what: "in the server's own tables", there: &["mysql"], not_there: &["zoo"] },
+    // The redo log comes behind all tables.
+    Moment { what: "near the end", there: &["zoo/plain.ibd"], not_there: &["grastate.dat"] },
 ];
 
 /// kill -9 leaves a directory that no server starts on and no restore writes to; SIGTERM leaves nothing.
