@@ -186,14 +186,14 @@ fn what_is_shipped_names_metrics_that_exist() {
     assert_eq!(all.len(), FAMILIES.len());
     let rules = fs::read_to_string(shipped("prometheus/wsrep_sst_backup.rules.yml")).unwrap();
     let dashboard = fs::read_to_string(shipped("grafana/wsrep_sst_backup.json")).unwrap();
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("doc/monitoring.md")).unwrap();
     for (what, least, text) in [("rules", 10, &rules), ("dashboard", 15, &dashboard)] {
         let named = named(text);
         assert!(named.len() >= least, "{what}: {named:?}");
         assert_eq!(named.difference(&all).collect::<Vec<_>>(), Vec::<&String>::new(), "{what}");
     }
     for family in &FAMILIES {
-        assert!(readme.contains(&format!("`{}`", family.name)), "README: {}", family.name);
+        assert!(page.contains(&format!("`{}`", family.name)), "doc/monitoring.md: {}", family.name);
     }
     let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
     assert!(expressions(&dashboard).len() >= 15);

@@ -78,15 +78,17 @@ fn every_link_leads_to_a_file_and_a_heading() {
 }
 
 #[test]
-fn the_readme_names_every_document() {
+fn the_readme_and_the_index_name_every_document() {
     let documents = documents();
-    let readme = links(&documents[&root().join("README.md")]);
-    for path in documents.keys().filter(|path| path.parent().unwrap().ends_with("doc")) {
-        let name = format!("doc/{}", path.file_name().unwrap().display());
-        assert!(
-            readme.iter().any(|link| link.split('#').next() == Some(&name)),
-            "the README does not link to {name}"
-        );
+    for (index, folder) in [("README.md", "doc/"), ("doc/README.md", "")] {
+        let listed = links(&documents[&root().join(index)]);
+        for path in documents.keys().filter(|path| path.parent().unwrap().ends_with("doc")) {
+            let name = format!("{folder}{}", path.file_name().unwrap().display());
+            assert!(
+                name == "README.md" || listed.iter().any(|link| link.split('#').next() == Some(&name)),
+                "{index} does not link to {name}"
+            );
+        }
     }
 }
 

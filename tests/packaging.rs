@@ -1,4 +1,4 @@
-//! The option file that is shipped, and the README's table: what they say about the settings is true and complete.
+//! The option file that is shipped, and the reference in `doc/`: what they say about the settings is true and complete.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -69,11 +69,9 @@ fn the_option_file_has_every_setting() {
 }
 
 #[test]
-fn the_readme_has_every_setting() {
-    let readme = include_str!("../README.md");
-    let (_, chapter) = readme.split_once("\n## Settings\n").expect("the chapter on settings");
-    let (chapter, _) = chapter.split_once("\n## ").expect("a chapter behind it");
-    let rows = chapter.lines().filter(|line| line.starts_with("| `"));
+fn the_reference_has_every_setting() {
+    let reference = include_str!("../doc/configuration.md");
+    let rows = reference.lines().filter(|line| line.starts_with("| `"));
     let first = rows.filter_map(|row| row.split('|').nth(1));
     let names = first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned);
     assert_eq!(names.collect::<BTreeSet<_>>(), known());

@@ -1,6 +1,6 @@
 //! Every setting in words: the one table behind the manual `wsrep_sst_backup.cnf(5)`.
 //!
-//! Tests hold it, the README's table and the option file that is shipped to the names that the program knows.
+//! Tests hold it, `doc/configuration.md` and the option file that is shipped to the names that the program knows.
 
 /// A setting, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
