@@ -1,4 +1,4 @@
-//! The runbooks of `doc/runbooks.md`, and `doc/getting-started.md`, as they are printed, on a real cluster of three nodes.
+//! The runbooks of `doc/runbooks.md`, and the first backup of `README.md`, as they are printed, on a real cluster of three nodes.
 //!
 //! Only their environment is the test's: a folder in PATH with the commands of a machine (`systemctl`, `journalctl`,
 //! `galera_new_cluster`), the program with the machine's option file, a `~/.my.cnf`, and values for what a block assigns
@@ -49,7 +49,7 @@ fn the_five_runbooks_do_what_they_say() {
     fill_bulk(cluster.n(1), "t", 16);
     let writer = Writer::start(cluster.n(1), 100);
     std::thread::sleep(Duration::from_millis(500));
-    getting_started(&cluster, &program);
+    the_first_backup(&cluster, &program);
     let manifest = program.back_up(&cluster, 2);
     a_new_replica(&cluster);
     one_node_lost(&cluster, &manifest);
@@ -62,8 +62,8 @@ fn the_five_runbooks_do_what_they_say() {
     whole_cluster_lost(&cluster, &manifest);
 }
 
-fn getting_started(cluster: &Cluster, program: &Program) {
-    let said = Machine::of(cluster, Host::Node(cluster.n(3))).run("getting-started", &[]);
+fn the_first_backup(cluster: &Cluster, program: &Program) {
+    let said = Machine::of(cluster, Host::Node(cluster.n(3))).run("first-backup", &[]);
     let manifest = program.newest();
     let id = text(&manifest, "/id");
     assert!(said.contains("0 errors") && said.contains(&format!("Backup {id} is complete at ")), "{said}");

@@ -25,6 +25,9 @@ keep-weekly = 5
   environment is that of mysqld.
 - A name that does not exist is an error, unless it begins with `loose-`.
 - With `--defaults-group-suffix=X` the group `[wsrep_sst_backupX]` is read too.
+
+What they are for: [storage](storage.md), [speed and priority](backup.md#speed-and-priority), [encryption](encryption.md),
+[retention](retention.md), [monitoring](monitoring.md), [an account for SQL](install.md#an-account-for-sql).
 ";
 
 /// The page.

@@ -109,13 +109,13 @@ pub const REFERENCE: &[Chapter] = &[
                 "RATE",
                 "none",
                 "Bytes a second, such as 200M (256K to 1T): the data directory is read, and the repository written, no faster. \
-                 This makes the freeze longer. verify and restore keep to it as well.",
+                 This makes the freeze longer. verify, copy and restore keep to it as well.",
             ),
             is(
                 "low-priority",
                 "on | off",
                 "on",
-                "The donor makes way for the server from continue on (nice 15), verify always.",
+                "The donor makes way for the server from continue on (nice 15), verify and copy always.",
             ),
         ],
     },
@@ -226,8 +226,8 @@ pub const REFERENCE: &[Chapter] = &[
                 "members",
                 "HOST:PORT,...",
                 "none",
-                "Members that answer SQL over TCP, for the commands backup, check and restore. One is enough, it names the \
-                 others.",
+                "Members that answer SQL over TCP, with the same user and password, for the commands backup, check and \
+                 restore. One is enough, it names the others.",
             ),
             is(
                 "ssl-ca",

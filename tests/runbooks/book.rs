@@ -1,9 +1,8 @@
-//! The marked blocks of `doc/runbooks.md` and `doc/getting-started.md`.
+//! The marked blocks of `doc/runbooks.md` and `README.md`.
 
 use std::collections::BTreeSet;
 
-const TEXT: &str =
-    concat!(include_str!("../../doc/runbooks.md"), include_str!("../../doc/getting-started.md"));
+const TEXT: &str = concat!(include_str!("../../doc/runbooks.md"), include_str!("../../README.md"));
 const MARK: &str = "<!-- step: ";
 
 /// The names of all steps.
