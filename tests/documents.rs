@@ -14,11 +14,11 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `README.md`, `CHANGELOG.md` and `doc/*.md` with their texts.
+/// `README.md`, `CONTRIBUTING.md`, `CHANGELOG.md` and `doc/*.md` with their texts.
 fn documents() -> BTreeMap<PathBuf, String> {
     let listed = fs::read_dir(root().join("doc")).unwrap().map(|entry| entry.unwrap().path());
     let doc = listed.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    let all = doc.chain(["README.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    let all = doc.chain(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
     all.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
@@ -88,6 +88,41 @@ fn the_readme_and_the_index_name_every_document() {
                 name == "README.md" || listed.iter().any(|link| link.split('#').next() == Some(&name)),
                 "{index} does not link to {name}"
             );
+        }
+    }
+}
+
+/// Where the packages put documents, and what of the source they put there, by its path below that.
+fn shipped() -> BTreeMap<String, String> {
+    let layout = fs::read_to_string(root().join("packaging/layout")).unwrap();
+    let lines = layout.lines().filter(|line| !line.starts_with('#'));
+    let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let fields =
+        fields.filter(|fields| fields.len() == 4 && fields[0] == "all" && !fields[3].starts_with('@'));
+    let below = |place: &str| place.strip_prefix("/usr/share/doc/wsrep-sst-backup/").map(ToOwned::to_owned);
+    fields.filter_map(|fields| Some((below(fields[2])?, fields[3].to_owned()))).collect()
+}
+
+#[test]
+fn the_packages_have_every_document_and_what_it_links_to() {
+    let shipped = shipped();
+    for (place, source) in &shipped {
+        assert_eq!(place, source, "links between documents hold where they lie as in the source");
+    }
+    // The licence has a place of its own in each format; who changes the program has its source.
+    let elsewhere = ["LICENSE", "CONTRIBUTING.md"];
+    for (path, text) in documents() {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        if elsewhere.contains(&name.as_str()) {
+            continue;
+        }
+        assert!(shipped.contains_key(&name), "no package has {name}");
+        for link in links(&text).iter().filter(|link| !link.contains("://") && !link.starts_with('#')) {
+            let file = link.split('#').next().unwrap_or_default();
+            let target = path.parent().unwrap().join(file).canonicalize().unwrap();
+            let target = target.strip_prefix(root().canonicalize().unwrap()).unwrap().display().to_string();
+            let known = shipped.contains_key(&target) || elsewhere.contains(&target.as_str());
+            assert!(known, "{name} links to {target}, which no package has");
         }
     }
 }
