@@ -106,7 +106,7 @@ fn donate(
 
 fn read_request(args: &[String]) -> Result<DonorRequest, DonateError> {
     let mut request = DonorRequest::parse(args)?;
-    request.data_home = std::env::var("INNODB_DATA_HOME_DIR").ok().filter(|value| !value.is_empty());
+    request.server.data_home = std::env::var("INNODB_DATA_HOME_DIR").ok().filter(|value| !value.is_empty());
     match request.role {
         Role::Joiner => Err(DonateError::Joiner),
         Role::Donor => Ok(request),
@@ -127,7 +127,8 @@ fn transfer(
     }
     let configuration = configure(&request);
     if let Ok((_, settings)) = &configuration {
-        let login = Login::new(&request.datadir, request.socket.as_deref(), Some(settings), passed);
+        let login =
+            Login::new(&request.server.datadir, request.server.socket.as_deref(), Some(settings), passed);
         ending.gate.configure(login, settings.primary_timeout);
     }
     if request.bypass {
@@ -139,7 +140,7 @@ fn transfer(
     }
     let (files, settings) = configuration?;
     files.warnings().iter().chain(&settings.warnings).for_each(|warning| log::warn!("{warning}"));
-    let facts = capture::gather(&request, &files, &ending.gate.login());
+    let facts = capture::gather(&request.server, &files, &ending.gate.login());
     if facts.sql.is_some() {
         ending.gate.has_answered();
     }
@@ -168,7 +169,7 @@ fn transfer(
 }
 
 fn configure(request: &DonorRequest) -> Result<(OptionFiles, Settings), DonateError> {
-    let files = OptionFiles::read(&request.defaults)?;
+    let files = OptionFiles::read(&request.server.defaults)?;
     let settings = Settings::resolve(&files, environment(), &SettingsOverrides::default())?;
     Ok((files, settings))
 }
@@ -182,7 +183,7 @@ fn back_up(
     reporter: &Reporter,
 ) -> Result<Manifest, DonateError> {
     log::info!("backup {} of node '{}' to '{}'", run.id, run.names.node, run.storage.location());
-    let layout = ServerLayout::new(&run.request, &facts)?;
+    let layout = ServerLayout::new(&run.request.server, &facts)?;
     ending.one_at_a_time(&layout.datadir, watch)?;
     layout.external_roots().for_each(|(variable, root)| log::info!("{variable} is '{}'", root.display()));
     let room = Room::new(&facts, &layout);

@@ -2,7 +2,7 @@
 //!
 //! Imports point one way:
 //! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, members →
-//! sst, archive, storage, sql → config, hosts, innodb, model, priority → seal, throttle`.
+//! sst, archive, storage, sql → server → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -27,6 +27,7 @@ pub mod prune;
 pub mod report;
 pub mod restore;
 pub mod seal;
+pub mod server;
 pub mod sql;
 pub mod sst;
 pub mod storage;

@@ -9,8 +9,8 @@ use super::layout::ServerLayout;
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
 use crate::model::{Connection, ServerIdentity};
+use crate::server::Server;
 use crate::sql::SqlSession;
-use crate::sst::DonorRequest;
 
 /// What is needed to find the files and to name the backup.
 const VARIABLES: [&str; 39] = [
@@ -138,27 +138,27 @@ impl Facts {
 }
 
 /// Asks the server; where it does not answer, the option files and mysqld's own arguments.
-pub fn gather(request: &DonorRequest, files: &OptionFiles, login: &Login) -> Facts {
+pub fn gather(server: &Server, files: &OptionFiles, login: &Login) -> Facts {
     let mut facts = match ask(login) {
         Ok(mut facts) => {
-            add_options(&mut facts, request, files);
+            add_options(&mut facts, server, files);
             facts
         }
         Err(why) => {
             log::info!("{why}; the option files and mysqld's arguments say where its files are");
-            from_options(request, files)
+            from_options(server, files)
         }
     };
     // What mysqld said on the command line of this very transfer wins over every file.
-    for (variable, value) in &request.directories {
+    for (variable, value) in &server.directories {
         facts.variables.insert((*variable).to_owned(), value.clone());
     }
     facts
 }
 
 /// What a server that answers does not tell.
-fn add_options(facts: &mut Facts, request: &DonorRequest, files: &OptionFiles) {
-    let options = ServerOptions::from(files, &request.mysqld_args, facts.get("version"));
+fn add_options(facts: &mut Facts, server: &Server, files: &OptionFiles) {
+    let options = ServerOptions::from(files, &server.arguments, facts.get("version"));
     for name in OPTIONS {
         if let (None, Some(value)) = (facts.get(name), options.get(name)) {
             facts.variables.insert(name.to_owned(), value.to_owned());
@@ -203,32 +203,32 @@ fn read_server(mut session: SqlSession) -> Result<Facts, String> {
     Ok(facts)
 }
 
-fn from_options(request: &DonorRequest, files: &OptionFiles) -> Facts {
-    let version = upgrade_info_version(&request.datadir);
-    let options = ServerOptions::from(files, &request.mysqld_args, version.as_deref());
+fn from_options(server: &Server, files: &OptionFiles) -> Facts {
+    let version = upgrade_info_version(&server.datadir);
+    let options = ServerOptions::from(files, &server.arguments, version.as_deref());
     let mut variables: HashMap<String, String> = variables()
         .into_iter()
         .chain(OPTIONS)
         .filter_map(|name| Some((name.to_owned(), options.get(name)?.to_owned())))
         .collect();
-    variables.insert("datadir".into(), request.datadir.to_string_lossy().into_owned());
+    variables.insert("datadir".into(), server.datadir.to_string_lossy().into_owned());
     if let Some(version) = version {
         variables.insert("version".into(), version);
     }
     // An option file names the base; the variables of a running server are complete paths.
     variables.remove("log_bin");
-    if let Some(base) = &request.binlog {
+    if let Some(base) = &server.binlog {
         variables.insert("log_bin".into(), "ON".into());
         variables.insert("log_bin_basename".into(), base.clone());
     }
-    if let Some(index) = &request.binlog_index {
+    if let Some(index) = &server.binlog_index {
         variables.insert("log_bin_index".into(), index.clone());
     }
     if let Some(base) = options.get("relay_log") {
         variables.insert("relay_log_basename".into(), base.to_owned());
     }
     if !variables.contains_key("innodb_data_home_dir")
-        && let Some(directory) = &request.data_home
+        && let Some(directory) = &server.data_home
     {
         variables.insert("innodb_data_home_dir".into(), directory.clone());
     }

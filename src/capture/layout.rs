@@ -15,7 +15,7 @@ use super::excluded::{Excluded, gcache_directory};
 use super::facts::Facts;
 use super::relay::RelayFiles;
 use super::resolve::Datadir;
-use crate::sst::DonorRequest;
+use crate::server::Server;
 
 /// A data directory that cannot be backed up.
 #[derive(Debug, Error)]
@@ -88,10 +88,10 @@ pub struct ServerLayout {
 
 impl ServerLayout {
     /// Reads the facts; the directories are looked at, the files inside not yet.
-    pub fn new(request: &DonorRequest, facts: &Facts) -> Result<Self, LayoutError> {
-        let datadir = Datadir::find(&request.datadir)
+    pub fn new(server: &Server, facts: &Facts) -> Result<Self, LayoutError> {
+        let datadir = Datadir::find(&server.datadir)
             .and_then(|found| fs::read_dir(found.path()).map(|_| found))
-            .map_err(|cause| LayoutError::Datadir { path: request.datadir.clone(), cause })?;
+            .map_err(|cause| LayoutError::Datadir { path: server.datadir.clone(), cause })?;
         let system_tablespaces = system_tablespaces(facts, &datadir)?;
         if let Some(missing) = system_tablespaces.iter().find(|path| !path.exists()) {
             return Err(LayoutError::NoTablespace(datadir.path().to_path_buf(), missing.clone()));
@@ -250,15 +250,11 @@ mod tests {
 
     use super::*;
 
-    const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
-
     fn layout(datadir: &Path, pairs: &[(&str, &str)]) -> Result<ServerLayout, LayoutError> {
-        let args =
-            ["--role", "donor", "--datadir", &datadir.to_string_lossy(), "--gtid", &format!("{UUID}:1")];
-        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let variables: HashMap<String, String> =
             pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        ServerLayout::new(&DonorRequest::parse(&args).unwrap(), &Facts::from_variables(variables))
+        let server = Server { datadir: datadir.into(), ..Server::default() };
+        ServerLayout::new(&server, &Facts::from_variables(variables))
     }
 
     #[test]

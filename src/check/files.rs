@@ -12,7 +12,8 @@ use super::probe::Request;
 use super::space::DataSize;
 use crate::capture::{self, Engines, Facts, ListOptions, Login, ServerLayout};
 use crate::config::{OptionFiles, Settings};
-use crate::sst::{Credentials, DonorRequest};
+use crate::server::Server;
+use crate::sst::Credentials;
 use crate::ui::grouped;
 
 pub(super) const TOPIC: &str = "files";
@@ -67,13 +68,15 @@ pub(super) struct Look {
 impl Look {
     /// Asks the server as the donor does.
     pub(super) fn prepare(request: &Request, datadir: &Path, settings: &Settings) -> Self {
-        let mut server = donor_request(request, datadir).and_then(|donor| {
-            let files = OptionFiles::read(&donor.defaults).map_err(|error| error.to_string())?;
-            let login = Login::new(datadir, donor.socket.as_deref(), Some(settings), &Credentials::default());
-            let facts = capture::gather(&donor, &files, &login);
-            let layout = ServerLayout::new(&donor, &facts).map_err(|error| error.to_string())?;
-            Ok((layout, facts))
-        });
+        let found = server(request, datadir);
+        let mut server =
+            OptionFiles::read(&found.defaults).map_err(|error| error.to_string()).and_then(|files| {
+                let login =
+                    Login::new(datadir, found.socket.as_deref(), Some(settings), &Credentials::default());
+                let facts = capture::gather(&found, &files, &login);
+                let layout = ServerLayout::new(&found, &facts).map_err(|error| error.to_string())?;
+                Ok((layout, facts))
+            });
         let engines = match &mut server {
             Ok((layout, facts)) => Engines::ask(facts, &layout.datadir.clone()),
             Err(_) => Engines::default(),
@@ -136,21 +139,16 @@ fn first(mut texts: Vec<String>) -> (Vec<String>, u64) {
     (texts, count)
 }
 
-/// What mysqld would pass.
-fn donor_request(request: &Request, datadir: &Path) -> Result<DonorRequest, String> {
-    let mut words = vec!["--role".to_owned(), "donor".into(), "--datadir".into()];
-    words.push(datadir.to_string_lossy().into_owned());
-    words.extend(["--gtid".into(), "00000000-0000-0000-0000-000000000001:1".into()]);
-    if let Some(socket) = &request.socket {
-        words.extend(["--socket".into(), socket.to_string_lossy().into_owned()]);
+/// The server as its process names it.
+fn server(request: &Request, datadir: &Path) -> Server {
+    Server {
+        datadir: datadir.to_path_buf(),
+        socket: request.socket.clone(),
+        defaults: request.defaults(),
+        arguments: request.arguments.clone(),
+        binlog: request.binlog_base.as_ref().map(|base| base.to_string_lossy().into_owned()),
+        ..Server::default()
     }
-    let mut donor = DonorRequest::parse(&words).map_err(|error| error.to_string())?;
-    donor.defaults = request.defaults();
-    donor.mysqld_args.clone_from(&request.arguments);
-    if let Some(base) = &request.binlog_base {
-        donor.binlog = Some(base.to_string_lossy().into_owned());
-    }
-    Ok(donor)
 }
 
 /// What is to be told.

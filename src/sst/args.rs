@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::config::DefaultsArgs;
 use crate::model::{GtidError, WsrepGtid, parse_domain_id};
+use crate::server::Server;
 
 /// What mysqld wants to be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,28 +46,14 @@ pub struct DonorRequest {
     pub role: Role,
     /// Request id and labels: what followed the first `:` of `garbd --sst backup:…`.
     pub request: Option<String>,
-    /// The server's data directory.
-    pub datadir: PathBuf,
-    /// The server's unix socket.
-    pub socket: Option<PathBuf>,
+    /// The server that asks.
+    pub server: Server,
     /// mysqld understands `total` and `complete` lines and wants them.
     pub progress: bool,
     /// Position of the state request, with the domain of `--gtid-domain-id`.
     pub gtid: WsrepGtid,
-    /// Where the option files are.
-    pub defaults: DefaultsArgs,
-    /// Base name of the binary logs.
-    pub binlog: Option<String>,
-    /// Index file of the binary logs.
-    pub binlog_index: Option<String>,
     /// No data is wanted.
     pub bypass: bool,
-    /// Directories that mysqld or a wrapper passed as options of ours: (variable, value).
-    pub directories: Vec<(&'static str, String)>,
-    /// `INNODB_DATA_HOME_DIR` of the environment, which mysqld sets where it has the variable.
-    pub data_home: Option<String>,
-    /// mysqld's own arguments.
-    pub mysqld_args: Vec<String>,
     /// Names of options that were not understood, for the log. Never their values: one may be a password.
     pub ignored: Vec<String>,
 }
@@ -161,17 +148,19 @@ impl DonorRequest {
         Ok(Self {
             role,
             request: (!request.is_empty()).then(|| request.to_owned()),
-            datadir,
-            socket: raw.socket.map(PathBuf::from),
+            server: Server {
+                datadir,
+                socket: raw.socket.map(PathBuf::from),
+                defaults: raw.defaults,
+                arguments: raw.mysqld_args,
+                binlog: raw.binlog,
+                binlog_index: raw.binlog_index,
+                directories: raw.directories,
+                data_home: None,
+            },
             progress: raw.progress.is_some_and(|value| value.parse().is_ok_and(|number: i64| number != 0)),
             gtid,
-            defaults: raw.defaults,
-            binlog: raw.binlog,
-            binlog_index: raw.binlog_index,
             bypass: raw.bypass,
-            directories: raw.directories,
-            data_home: None,
-            mysqld_args: raw.mysqld_args,
             ignored: raw.ignored,
         })
     }
@@ -271,11 +260,11 @@ mod tests {
         let request = DonorRequest::parse(&args(&line.replace("                    ", ""))).unwrap();
         assert_eq!(request.role, Role::Donor);
         assert_eq!(request.request.as_deref(), Some("req-7f3a/label.x"));
-        assert_eq!(request.datadir, PathBuf::from("/var/lib/mysql/"));
+        assert_eq!(request.server.datadir, PathBuf::from("/var/lib/mysql/"));
         assert_eq!(request.gtid, WsrepGtid { uuid: UUID.into(), seqno: 5, domain_id: Some(7) });
-        assert_eq!(request.defaults.defaults_file, Some("/etc/my.cnf".into()));
+        assert_eq!(request.server.defaults.defaults_file, Some("/etc/my.cnf".into()));
         assert!(!request.bypass && !request.progress, "mysqld's own arguments are not ours");
-        assert_eq!(request.mysqld_args, ["--datadir=/elsewhere", "--bypass"]);
+        assert_eq!(request.server.arguments, ["--datadir=/elsewhere", "--bypass"]);
         assert_eq!(request.ignored, Vec::<String>::new());
     }
 
@@ -284,7 +273,7 @@ mod tests {
         for line in ["--gtid-domain-id -1 --datadir /d", "--gtid-domain-id=-1 --datadir=/d"] {
             let request = DonorRequest::parse(&args(&format!("--role donor --gtid UUID:5 {line}"))).unwrap();
             assert_eq!(request.gtid.domain_id, Some(u32::MAX), "{line}");
-            assert_eq!(request.datadir, PathBuf::from("/d"), "{line}");
+            assert_eq!(request.server.datadir, PathBuf::from("/d"), "{line}");
         }
     }
 
@@ -294,7 +283,7 @@ mod tests {
                     --mysqld-version '8.0.35' --defaults-group-suffix '' --gtid 'UUID:5' '' --brand-new=1 --other 3";
         let request = DonorRequest::parse(&args(&line.replace("                    ", ""))).unwrap();
         assert_eq!(request.request, None);
-        assert_eq!(request.defaults.group_suffix, None);
+        assert_eq!(request.server.defaults.group_suffix, None);
         assert_eq!(request.gtid.domain_id, None);
         assert_eq!(request.ignored, ["--brand-new", "--other"]);
     }
