@@ -8,6 +8,8 @@ mod binlogs;
 mod changing;
 #[path = "donor_layout/elsewhere.rs"]
 mod elsewhere;
+#[path = "donor_layout/one_name.rs"]
+mod one_name;
 mod support;
 
 use std::collections::BTreeMap;

@@ -114,65 +114,6 @@ fn the_environment_names_the_data_home_where_nothing_else_does() {
 }
 
 #[test]
-fn a_data_directory_has_one_name_however_options_spell_it() {
-    let server = ScriptedMysqld::new();
-    fs::rename(server.datadir(), server.path("real")).unwrap();
-    symlink(server.path("real"), server.datadir()).unwrap();
-    let at = |name: &str| server.datadir().join(name).to_string_lossy().into_owned();
-    for (name, content) in [
-        ("a-bin.000001", "old events"),
-        ("a-bin.000002", "events"),
-        ("general.log", "a server log"),
-        ("keys.enc", "keys"),
-        ("tmp/#sql1.MAD", "temporary"),
-        ("cache/gcache.page.000003", "write sets"),
-        ("cache/galera.cache", "write sets"),
-        ("r.000001", "a relay log"),
-        ("r-src.000001", "a relay log"),
-        ("r-src.index", "./r-src.000001\n./renamed.000001\n"),
-        ("renamed.000001", "a relay log"),
-        ("multi-master.info", "src\n"),
-        ("master-src.info", "33\nm.000009\n900\n10.0.0.1\nrepl\nsecret\n3306\n60\n"),
-        ("relay-log-src.info", "5\n./r-src.000001\n4\nm.000007\n815\n0\n"),
-    ] {
-        server.write(name, content);
-    }
-    server.write("a-bin.index", format!("{}\n{}\n", at("a-bin.000001"), at("a-bin.000002")));
-    let options = [
-        ("innodb_data_home_dir", at("")),
-        ("innodb_log_group_home_dir", at("")),
-        ("innodb_undo_directory", at(".")),
-        ("general_log_file", at("general.log")),
-        ("file_key_management_filename", at("keys.enc")),
-        ("tmpdir", at("tmp")),
-        ("relay_log", at("r")),
-        ("wsrep_provider_options", format!("gcache.dir={}", at("cache"))),
-    ];
-    let lines: Vec<String> = options.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    server.configure("mysqld", &lines.join("\n"));
-    let binlog = format!("--binlog '{}' --binlog-index '{}'", at("a-bin"), at("a-bin.index"));
-    server.asks().options(&binlog).run().assert_backed_up(&server);
-    let backup = server.backup();
-    let unpacked = backup.unpack(&server.path("unpacked"));
-    let members = backup.members();
-    let extra =
-        ["a-bin", "general", "keys", "tmp", "cache", "r.", "r-src", "renamed", ".info", ".wsrep_sst_backup"];
-    let found: Vec<&String> = members
-        .iter()
-        .filter(|path| extra.iter().any(|name| path.starts_with(name) || path.ends_with(name)))
-        .collect();
-    assert_eq!(found, ["cache", "a-bin.000002", "a-bin.index"]);
-    let index = fs::read_to_string(unpacked.join("a-bin.index")).unwrap();
-    assert_eq!(index, format!("{}\n", server.path("real/a-bin.000002").display()));
-    let master = &backup.manifest["replication"][0];
-    assert_eq!(
-        (&master["name"], &master["host"], &master["log_file"], &master["log_pos"], &master["source"]),
-        (&"src".into(), &"10.0.0.1".into(), &"m.000007".into(), &815.into(), &"files".into())
-    );
-    assert!(!backup.manifest.to_string().contains("secret"));
-}
-
-#[test]
 fn tables_elsewhere_are_copied_with_the_links_to_them() {
     let server = ScriptedMysqld::new();
     // DATA DIRECTORY of InnoDB: a text file with the path.
