@@ -17,6 +17,8 @@ mod following;
 mod isolated;
 #[path = "cluster_faults/messages.rs"]
 mod messages;
+#[path = "cluster_faults/page_files.rs"]
+mod page_files;
 #[path = "cluster_faults/program.rs"]
 mod program;
 #[path = "cluster_faults/queue.rs"]
