@@ -14,7 +14,7 @@ use std::process::Command;
 
 use package::{ok, package, run, said};
 use serde_json::Value;
-use wsrep_sst_backup::config::REFERENCE;
+use wsrep_sst_backup::config::SETTINGS;
 
 const UNITS: [&str; 6] = [
     "wsrep-sst-backup.service",
@@ -103,7 +103,7 @@ fn the_manuals_render_and_leave_nothing_out() {
     }
     assert_eq!(man("man1/wsrep_sst_backup.1.gz"), program);
     let settings = man("man5/wsrep_sst_backup.cnf.5.gz");
-    for setting in REFERENCE.iter().flat_map(|chapter| chapter.settings) {
+    for setting in SETTINGS.iter().flat_map(|chapter| chapter.settings) {
         assert!(settings.contains(&format!("\n       {} = ", setting.name)), "no '{}'", setting.name);
     }
 }

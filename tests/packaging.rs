@@ -2,11 +2,14 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "../examples/manual/option_file.rs"]
+mod option_file;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use wsrep_sst_backup::config::REFERENCE;
+use wsrep_sst_backup::config::SETTINGS;
 
 const SHIPPED: &str = include_str!("../packaging/wsrep_sst_backup.cnf");
 
@@ -51,9 +54,18 @@ fn a_wrong_name_in_it_would_be_seen() {
     assert!(message.contains("freeze-timeot") && message.contains("freeze-timeout"), "{message}");
 }
 
-/// Every setting that the manual has, which has those of the program.
+/// Every setting of the program's table.
 fn known() -> BTreeSet<String> {
-    REFERENCE.iter().flat_map(|chapter| chapter.settings).map(|setting| setting.name.to_owned()).collect()
+    SETTINGS.iter().flat_map(|chapter| chapter.settings).map(|setting| setting.name.to_owned()).collect()
+}
+
+#[test]
+fn the_option_file_is_that_of_the_program() {
+    let wanted = option_file::text();
+    assert!(
+        SHIPPED == wanted,
+        "write it anew: cargo run --example manual -- option-file > packaging/wsrep_sst_backup.cnf\n{wanted}"
+    );
 }
 
 #[test]

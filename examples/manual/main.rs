@@ -1,6 +1,7 @@
 //! Writes the manual pages and the completions for shells, from the definitions that the program itself has.
 //!
-//! usage: `cargo run --example manual -- DIRECTORY`, or `… -- configuration` for the text of `doc/configuration.md`
+//! usage: `cargo run --example manual -- DIRECTORY`, or `… -- configuration` for the text of `doc/configuration.md` and
+//! `… -- option-file` for that of `packaging/wsrep_sst_backup.cnf`
 //!
 //! `scripts/package` runs the first. It is no part of the program, which therefore does not carry it along.
 #![forbid(unsafe_code)]
@@ -8,6 +9,7 @@
 mod commands;
 mod completions;
 mod markdown;
+mod option_file;
 mod roff;
 mod settings;
 
@@ -18,9 +20,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 fn main() -> Result<()> {
-    let directory = std::env::args_os().nth(1).context("usage: manual DIRECTORY | configuration")?;
-    if directory == "configuration" {
-        std::io::stdout().write_all(markdown::page().as_bytes())?;
+    let directory =
+        std::env::args_os().nth(1).context("usage: manual DIRECTORY | configuration | option-file")?;
+    let document = match directory.to_str() {
+        Some("configuration") => Some(markdown::page()),
+        Some("option-file") => Some(option_file::text()),
+        _ => None,
+    };
+    if let Some(document) = document {
+        std::io::stdout().write_all(document.as_bytes())?;
         return Ok(());
     }
     let directory = Path::new(&directory);

@@ -1,6 +1,6 @@
-//! `doc/configuration.md`: the settings, from the table that the program's tests hold to its names.
+//! `doc/configuration.md`: the settings, from the table that the program reads them by.
 
-use wsrep_sst_backup::config::{Described, REFERENCE};
+use wsrep_sst_backup::config::{Entry, SETTINGS};
 
 const HEAD: &str = "# Configuration reference
 
@@ -33,7 +33,7 @@ What they are for: [storage](storage.md), [speed and priority](backup.md#speed-a
 /// The page.
 pub(crate) fn page() -> String {
     let mut page = HEAD.to_owned();
-    for chapter in REFERENCE {
+    for chapter in SETTINGS {
         page += &format!("\n## {}\n\n", chapter.title);
         if !chapter.text.is_empty() {
             page += &format!("{}\n\n", chapter.text);
@@ -44,12 +44,12 @@ pub(crate) fn page() -> String {
     page
 }
 
-fn row(setting: &Described) -> String {
+fn row(setting: &Entry) -> String {
     format!(
         "| `{}` | `{}` | {} | {} |\n",
         setting.name,
         cell(setting.value),
-        cell(setting.default),
+        cell(setting.unset.words()),
         cell(setting.meaning)
     )
 }

@@ -1,6 +1,6 @@
-//! `wsrep_sst_backup.cnf(5)`: the settings, from the table that the program's tests hold to its names.
+//! `wsrep_sst_backup.cnf(5)`: the settings, from the table that the program reads them by.
 
-use wsrep_sst_backup::config::{Described, REFERENCE};
+use wsrep_sst_backup::config::{Entry, SETTINGS};
 
 use crate::roff::{bold, example, italic, section, text, title};
 
@@ -13,7 +13,7 @@ pub(crate) fn page() -> String {
     );
     page += &section("SYNOPSIS", &example("[wsrep_sst_backup]\nname = value"));
     page += &section("DESCRIPTION", &description());
-    for chapter in REFERENCE {
+    for chapter in SETTINGS {
         let mut body = text(chapter.text);
         body.extend(chapter.settings.iter().map(entry));
         page += &section(&chapter.title.to_uppercase(), &body);
@@ -40,12 +40,12 @@ fn description() -> String {
     .join("\n.PP\n")
 }
 
-fn entry(setting: &Described) -> String {
+fn entry(setting: &Entry) -> String {
     format!(
         "\n.TP\n{} = {}\n{}\n.br\nDefault: {}",
         bold(setting.name),
         italic(setting.value),
         text(setting.meaning),
-        text(setting.default)
+        text(setting.unset.words())
     )
 }

@@ -94,13 +94,11 @@ mod tests {
 
     #[test]
     fn a_bucket_is_looked_at_with_the_servers_own_variables() {
-        let endpoint = "http://127.0.0.1:1".to_owned();
-        let flags = SettingsOverrides {
-            repository: Some("s3://bucket/p".into()),
-            s3_endpoint: Some(endpoint),
-            stall_timeout: Some("1s".into()),
-            ..SettingsOverrides::default()
-        };
+        let flags = SettingsOverrides::of([
+            ("repository", "s3://bucket/p"),
+            ("s3-endpoint", "http://127.0.0.1:1"),
+            ("stall-timeout", "1s"),
+        ]);
         let settings = Settings::resolve(&OptionFiles::default(), std::iter::empty(), &flags).unwrap();
         let off = |name: &str| (name == "AWS_EC2_METADATA_DISABLED").then(|| "true".to_owned());
         let key =

@@ -6,11 +6,9 @@ use std::path::Path;
 
 use super::finding::Finding;
 use super::probe::DonorSettings;
-use crate::config::{OptionFiles, RepositoryUrl};
+use crate::config::{OptionFiles, RepositoryUrl, is_secret};
 
 const TOPIC: &str = "settings";
-/// Settings that nobody else should read.
-const SECRETS: [&str; 4] = ["password", "s3-secret-access-key", "s3-session-token", "s3-sse-customer-key"];
 /// Everybody may read.
 const WORLD_READABLE: u32 = 0o004;
 
@@ -23,7 +21,7 @@ pub(super) fn judge_files(files: &OptionFiles, warnings: &[String]) -> Vec<Findi
     let mut open: Vec<&Path> = files
         .group_settings(&["wsrep_sst_backup"])
         .into_iter()
-        .filter(|setting| SECRETS.contains(&setting.name.as_str()) && setting.value.is_some())
+        .filter(|setting| is_secret(&setting.name) && setting.value.is_some())
         .map(|setting| setting.file.as_path())
         .filter(|file| fs::metadata(file).is_ok_and(|data| data.permissions().mode() & WORLD_READABLE != 0))
         .collect();

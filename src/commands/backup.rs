@@ -100,7 +100,7 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
         args.listen.as_deref().map(|text| usage("--listen", text.parse::<HostPort>())).transpose()?;
     let follow =
         args.follow.as_deref().map(|text| usage("--follow", text.parse::<RequestId>())).transpose()?;
-    let (context, files) = args.common.context_with(|flags| flags.members.clone_from(&args.members))?;
+    let (context, files) = args.common.context_with(|flags| flags.set("members", args.members.as_deref()))?;
     let prepared = Prepared {
         context,
         files,

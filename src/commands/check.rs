@@ -47,7 +47,7 @@ pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
         "0" => None,
         text => Some(duration("sample", text)?),
     };
-    let findings = match args.common.resolve(|flags| flags.members.clone_from(&args.members)) {
+    let findings = match args.common.resolve(|flags| flags.set("members", args.members.as_deref())) {
         Ok((files, settings)) => {
             let now = Timestamp::now();
             let options = Options { settings: &settings, files: &files, max_age, sample, now };

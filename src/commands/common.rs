@@ -34,10 +34,9 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// Resolves files, environment and flags, and opens the repository. `threads` is the flag of the commands that
-    /// have one.
-    pub fn context(&self, threads: Option<String>) -> Result<Context, CommandError> {
-        self.context_with(|flags| flags.threads = threads).map(|(context, _)| context)
+    /// Resolves files, environment and flags, and opens the repository.
+    pub fn context(&self) -> Result<Context, CommandError> {
+        self.context_with(|_| ()).map(|(context, _)| context)
     }
 
     /// The same with the flags that only one command has, and with the option files themselves, in which the
@@ -103,14 +102,13 @@ impl CommonArgs {
         add: impl FnOnce(&mut SettingsOverrides),
     ) -> Result<(OptionFiles, Settings), Fault> {
         let files = OptionFiles::read(&self.defaults(self.defaults_group_suffix.as_deref()))?;
-        let mut flags = SettingsOverrides {
-            repository: self.repository.as_deref().map(named_here).transpose().map_err(|problem| {
-                ConfigError::Value { name: "repository", origin: Origin::Flag("repository"), problem }
-            })?,
-            cluster: self.cluster.clone(),
-            identity_file: self.identity_file.clone(),
-            ..SettingsOverrides::default()
-        };
+        let repository = self.repository.as_deref().map(named_here).transpose().map_err(|problem| {
+            ConfigError::Value { name: "repository", origin: Origin::Flag("repository"), problem }
+        })?;
+        let mut flags = SettingsOverrides::default();
+        flags.set("repository", repository.as_deref());
+        flags.set("cluster", self.cluster.as_deref());
+        flags.set("identity-file", self.identity_file.as_deref());
         add(&mut flags);
         let settings = Settings::resolve(&files, environment(), &flags)?;
         Ok((files, settings))

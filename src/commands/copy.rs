@@ -100,7 +100,8 @@ fn is_same(here: &Settings, there: &Settings) -> bool {
 /// Runs `copy`.
 pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
     let selector = args.selector()?;
-    let (context, _) = args.common.context_with(|flags| flags.limit_rate.clone_from(&args.limit_rate))?;
+    let (context, _) =
+        args.common.context_with(|flags| flags.set("limit-rate", args.limit_rate.as_deref()))?;
     let target = args.target(&context.settings)?;
     if context.settings.low_priority {
         priority::lower();

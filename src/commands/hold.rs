@@ -31,7 +31,7 @@ pub struct ReleaseArgs {
 /// Runs `hold`.
 pub fn hold(args: &HoldArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let context = args.common.context(None)?;
+    let context = args.common.context()?;
     let source = context.find_intact(&selector)?;
     let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
     // A line each in 'list' and in the plan of 'prune'.
@@ -46,7 +46,7 @@ pub fn hold(args: &HoldArgs) -> Result<(), CommandError> {
 /// Runs `release`.
 pub fn release(args: &ReleaseArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let context = args.common.context(None)?;
+    let context = args.common.context()?;
     let source = context.find(&selector)?;
     let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
     let Some(held) = read_hold(storage, source.cluster(), id) else {

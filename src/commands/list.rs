@@ -29,7 +29,7 @@ pub struct ListArgs {
 
 /// Runs `list`.
 pub fn run(args: &ListArgs) -> Result<(), CommandError> {
-    let context = args.common.context(None)?;
+    let context = args.common.context()?;
     let catalog = Catalog::read(context.storage.as_ref(), context.cluster())?;
     let now = Timestamp::now();
     if args.json {

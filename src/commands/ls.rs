@@ -30,7 +30,7 @@ pub struct LsArgs {
 /// Runs `ls`.
 pub fn run(args: &LsArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let context = args.common.context(None)?;
+    let context = args.common.context()?;
     let source = context.with_keys(context.find(&selector)?)?;
     let index = match source.read_index() {
         Err(_) if source.is_removed() => return Err(removed(&source)),

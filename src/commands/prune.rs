@@ -54,12 +54,12 @@ pub struct PruneArgs {
 /// Runs `prune`.
 pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
     let (context, _) = args.common.context_with(|flags| {
-        flags.keep_within.clone_from(&args.keep_within);
-        flags.keep_last.clone_from(&args.keep_last);
-        flags.keep_daily.clone_from(&args.keep_daily);
-        flags.keep_weekly.clone_from(&args.keep_weekly);
-        flags.keep_monthly.clone_from(&args.keep_monthly);
-        flags.keep_yearly.clone_from(&args.keep_yearly);
+        flags.set("keep-within", args.keep_within.as_deref());
+        flags.set("keep-last", args.keep_last.as_deref());
+        flags.set("keep-daily", args.keep_daily.as_deref());
+        flags.set("keep-weekly", args.keep_weekly.as_deref());
+        flags.set("keep-monthly", args.keep_monthly.as_deref());
+        flags.set("keep-yearly", args.keep_yearly.as_deref());
     })?;
     let policy = context.settings.retention;
     if policy.is_empty() {

@@ -26,7 +26,7 @@ pub struct ReportArgs {
 
 /// Runs `report`.
 pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
-    let context = args.common.context(None)?;
+    let context = args.common.context()?;
     let html = gather(&context, Timestamp::now())?.html();
     if args.html == Path::new("-") {
         return print(&html);

@@ -81,9 +81,9 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let mut request = request(args)?;
     let (context, files) = args.common.context_with(|flags| {
-        flags.threads.clone_from(&args.threads);
-        flags.members.clone_from(&args.members);
-        flags.limit_rate.clone_from(&args.limit_rate);
+        flags.set("threads", args.threads.as_deref());
+        flags.set("members", args.members.as_deref());
+        flags.set("limit-rate", args.limit_rate.as_deref());
     })?;
     request.threads = context.settings.threads;
     request.wsrep_home = wsrep_home(&ServerOptions::from(&files, &[], None), &request.target);

@@ -35,7 +35,7 @@ struct Shown<'a> {
 /// Runs `show`.
 pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let context = args.common.context(None)?;
+    let context = args.common.context()?;
     let source = context.find(&selector)?;
     let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
     let held = read_hold(storage, source.cluster(), id);

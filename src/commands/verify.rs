@@ -44,8 +44,8 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let (context, _) = args.common.context_with(|flags| {
-        flags.threads.clone_from(&args.threads);
-        flags.limit_rate.clone_from(&args.limit_rate);
+        flags.set("threads", args.threads.as_deref());
+        flags.set("limit-rate", args.limit_rate.as_deref());
     })?;
     if context.settings.low_priority {
         priority::lower();

@@ -7,12 +7,14 @@
 //! environment variable to learn a setting.
 
 mod duration;
+mod error;
 mod expand;
-mod layers;
+mod gathered;
 mod names;
 mod option_files;
+mod origin;
+mod overrides;
 mod parse;
-mod reference;
 mod repository;
 mod retention;
 mod s3;
@@ -23,17 +25,22 @@ mod server_groups;
 mod server_options;
 mod settings;
 mod size;
+mod table;
+mod together;
 mod value;
 
 pub use duration::parse as parse_duration;
-pub use layers::{Origin, SettingsOverrides, environment};
+pub use error::ConfigError;
+pub use gathered::environment;
 pub use option_files::{DefaultsArgs, OptionFileError, OptionFiles, Setting};
-pub use reference::{Chapter, Described, REFERENCE};
+pub use origin::Origin;
+pub use overrides::SettingsOverrides;
 pub use repository::{RepositoryUrl, named_here};
 pub use retention::Retention;
 pub use s3::{S3Proxy, S3Settings, ServerEncryption};
 pub use secret::Secret;
 pub use server_groups::server_groups;
 pub use server_options::{Given, ServerOptions};
-pub use settings::{ConfigError, PRIMARY_TIMEOUT, Settings};
+pub use settings::{PRIMARY_TIMEOUT, Settings};
+pub use table::{Chapter, Entry, Example, SETTINGS, Unset, is_secret};
 pub use value::{BinlogChoice, Method, ValueError};

@@ -48,13 +48,13 @@ pub(super) fn bool_value(value: &str) -> Option<bool> {
 
 /// The known name that a mistyped one was probably meant to be: at most two letters wrong, swapped, missing or too
 /// many, or cut short.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let by_distance = known.iter().map(|&candidate| (distance(name, candidate), candidate));
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let by_distance = known.clone().map(|candidate| (distance(name, candidate), candidate));
     let allowed = |far: usize, candidate: &str| far <= 2 && 2 * far < candidate.len();
     let close = by_distance.filter(|&(far, candidate)| allowed(far, candidate)).min();
     close.map(|(_, candidate)| candidate).or_else(|| {
-        let mut longer = known.iter().filter(|candidate| name.len() >= 3 && candidate.starts_with(name));
-        longer.next().copied()
+        let mut longer = known.filter(|candidate| name.len() >= 3 && candidate.starts_with(name));
+        longer.next()
     })
 }
 
@@ -83,14 +83,15 @@ mod tests {
 
     #[test]
     fn near_misses_are_found_and_far_ones_are_not() {
-        let known = ["repository", "compression", "compression-level", "user", "threads"];
-        assert_eq!(nearest("repositroy", &known), Some("repository"));
-        assert_eq!(nearest("compresion", &known), Some("compression"));
-        assert_eq!(nearest("repo", &known), Some("repository"));
-        assert_eq!(nearest("usr", &known), Some("user"));
-        assert_eq!(nearest("thread", &known), Some("threads"));
-        assert_eq!(nearest("encrypt-to", &known), None);
-        assert_eq!(nearest("xy", &known), None);
+        let known = ["repository", "compression", "compression-level", "user", "threads"].into_iter();
+        let nearest = |name| nearest(name, known.clone());
+        assert_eq!(nearest("repositroy"), Some("repository"));
+        assert_eq!(nearest("compresion"), Some("compression"));
+        assert_eq!(nearest("repo"), Some("repository"));
+        assert_eq!(nearest("usr"), Some("user"));
+        assert_eq!(nearest("thread"), Some("threads"));
+        assert_eq!(nearest("encrypt-to"), None);
+        assert_eq!(nearest("xy"), None);
     }
 
     #[test]

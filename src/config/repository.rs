@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::value::{self, ValueError};
 
 /// Where backups go unless told otherwise.
-const DEFAULT: &str = "/var/backups/wsrep_sst_backup";
+pub(super) const DEFAULT: &str = "/var/backups/wsrep_sst_backup";
 
 /// Where backups are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

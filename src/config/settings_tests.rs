@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::config::{S3Proxy, ServerEncryption};
 
@@ -29,10 +31,8 @@ fn from_file(lines: &str) -> Result<Settings, String> {
     resolve(lines, &[], &SettingsOverrides::default())
 }
 
-fn flag(set: impl FnOnce(&mut SettingsOverrides)) -> SettingsOverrides {
-    let mut flags = SettingsOverrides::default();
-    set(&mut flags);
-    flags
+fn flag(name: &'static str, text: &str) -> SettingsOverrides {
+    SettingsOverrides::of([(name, text)])
 }
 
 #[test]
@@ -72,6 +72,13 @@ fn without_a_word_the_documented_defaults_hold() {
         warnings: vec![],
     };
     assert_eq!(settings, expected);
+    assert_eq!(settings.primary_timeout, PRIMARY_TIMEOUT);
+}
+
+#[test]
+fn a_flag_for_a_setting_that_is_not_there_is_refused() {
+    let error = resolve("", &[], &flag("thread", "1")).unwrap_err();
+    assert_eq!(error, "--thread: unknown option 'thread'; did you mean 'threads'?");
 }
 
 #[test]
@@ -196,6 +203,14 @@ const TEXTS: [(&str, &str); 46] = [
 
 #[test]
 fn every_setting_can_come_from_the_environment_and_from_a_flag() {
+    let tried: Vec<&str> = TEXTS.iter().map(|(name, _)| *name).collect();
+    let missing: Vec<&str> = entries().map(|entry| entry.name).filter(|name| !tried.contains(name)).collect();
+    assert_eq!(
+        missing,
+        ["s3-sse-customer-key"],
+        "it cannot stand beside s3-sse; the others have a text above"
+    );
+
     let lines: Vec<String> = TEXTS.iter().map(|(name, text)| format!("{name}={text}")).collect();
     let by_file = from_file(&lines.join("\n")).unwrap();
 
@@ -204,56 +219,7 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
     let env: Vec<(&str, &str)> = env.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     assert_eq!(resolve("", &env, &SettingsOverrides::default()).unwrap(), by_file);
 
-    let text = |index: usize| Some(TEXTS[index].1.to_owned());
-    let flags = SettingsOverrides {
-        repository: text(0),
-        cluster: text(1),
-        method: text(2),
-        compression: text(3),
-        compression_level: text(4),
-        threads: text(5),
-        freeze_timeout: text(6),
-        flush_timeout: text(7),
-        lock_timeout: text(44),
-        primary_timeout: text(8),
-        stall_timeout: text(9),
-        limit_rate: text(10),
-        low_priority: text(11),
-        binlogs: text(12),
-        allow_rocksdb: text(13),
-        allow_sync_donor: text(45),
-        user: text(14),
-        password: text(15).map(Secret::from),
-        socket: text(16),
-        members: text(17),
-        ssl_ca: text(18),
-        ssl_cert: text(19),
-        ssl_key: text(20),
-        ssl_verify_server_cert: text(21),
-        keep_within: text(22),
-        keep_last: text(23),
-        keep_daily: text(24),
-        keep_weekly: text(25),
-        keep_monthly: text(26),
-        keep_yearly: text(27),
-        prune_after_backup: text(28),
-        s3_endpoint: text(29),
-        s3_region: text(30),
-        s3_access_key_id: text(31),
-        s3_secret_access_key: text(32).map(Secret::from),
-        s3_session_token: text(33).map(Secret::from),
-        s3_profile: text(34),
-        s3_ca_file: text(35),
-        s3_sse: text(36),
-        s3_sse_kms_key: text(37),
-        s3_sse_customer_key: None, // It cannot stand beside s3-sse.
-        s3_max_parts: text(38),
-        s3_path_style: text(39),
-        s3_proxy: text(40).map(Secret::from),
-        encrypt_to: text(41),
-        identity_file: text(42),
-        metrics_file: text(43),
-    };
+    let flags = SettingsOverrides::of(TEXTS);
     assert_eq!(resolve("", &[], &flags).unwrap(), by_file);
 }
 
@@ -288,7 +254,7 @@ fn recipients_add_up_in_files_and_are_replaced_by_the_environment() {
 fn flags_override_the_environment_which_overrides_later_lines_and_those_earlier_ones() {
     let lines = "repository=/first\nrepository=/second";
     let env = [("WSREP_SST_BACKUP_REPOSITORY", "/env"), ("PATH", "/bin"), ("WSREP_SST_OPT_AUTH", "x")];
-    let flags = flag(|flags| flags.repository = Some("/flag".to_owned()));
+    let flags = flag("repository", "/flag");
     let of = |settings: Result<Settings, String>| settings.unwrap().repository;
     assert_eq!(of(from_file(lines)), directory("/second"));
     assert_eq!(of(resolve(lines, &env, &SettingsOverrides::default())), directory("/env"));
@@ -367,14 +333,14 @@ fn faults_name_their_place_and_what_would_be_right() {
         "WSREP_SST_BACKUP_REPO: unknown variable 'WSREP_SST_BACKUP_REPO'; did you mean 'WSREP_SST_BACKUP_REPOSITORY'?"
     );
     assert!(env("WSREP_SST_BACKUP_user", "x").ends_with("did you mean 'WSREP_SST_BACKUP_USER'?"));
-    let flags = flag(|flags| flags.compression = Some("lz4".to_owned()));
+    let flags = flag("compression", "lz4");
     assert!(resolve("", &[], &flags).unwrap_err().starts_with("--compression: compression: 'lz4' is not"));
 }
 
 #[test]
 fn the_level_has_to_suit_the_compression_wherever_both_come_from() {
-    let none = flag(|flags| flags.compression = Some("none".to_owned()));
-    let gzip = flag(|flags| flags.compression = Some("gzip".to_owned()));
+    let none = flag("compression", "none");
+    let gzip = flag("compression", "gzip");
     assert_eq!(from_file("compression-level=19").unwrap().compression_level, 19);
     assert_eq!(
         resolve("compression-level=15", &[], &gzip).unwrap_err(),
@@ -410,7 +376,7 @@ fn switches_and_loose_names_work_as_in_mariadb() {
 
 #[test]
 fn a_limit_can_be_taken_back() {
-    let flags = flag(|flags| flags.limit_rate = Some("none".to_owned()));
+    let flags = flag("limit-rate", "none");
     assert_eq!(resolve("limit-rate=1M", &[], &flags).unwrap().limit_rate, None);
     assert!(resolve("limit-rate=1M", &[], &SettingsOverrides::default()).unwrap().limit_rate.is_some());
 }
@@ -428,8 +394,7 @@ fn a_password_shows_nowhere() {
         "password=hunter2\ns3-access-key-id=i\ns3-secret-access-key=hunter2\ns3-session-token=hunter2";
     let files = files(lines);
     let settings = from_file(lines).unwrap();
-    let hidden = || Some(Secret::from("hunter2".to_owned()));
-    let flags = flag(|flags| (flags.password, flags.s3_secret_access_key) = (hidden(), hidden()));
+    let flags = SettingsOverrides::of([("password", "hunter2"), ("s3-secret-access-key", "hunter2")]);
     let gathered = Gathered::from(&files, std::iter::empty(), &flags).unwrap();
     for shown in
         [format!("{files:?}"), format!("{settings:?}"), format!("{flags:?}"), format!("{gathered:?}")]
@@ -445,7 +410,7 @@ fn a_password_shows_nowhere() {
 fn a_customer_key_can_come_from_everywhere_and_shows_nowhere() {
     let line = format!("repository=s3://bucket\ns3-sse-customer-key={KEY}");
     let variable = [("WSREP_SST_BACKUP_S3_SSE_CUSTOMER_KEY", KEY)];
-    let flags = flag(|flags| flags.s3_sse_customer_key = Some(Secret::from(KEY.to_owned())));
+    let flags = flag("s3-sse-customer-key", KEY);
     for settings in
         [from_file(&line), resolve("", &variable, &SettingsOverrides::default()), resolve("", &[], &flags)]
     {

@@ -21,6 +21,30 @@ impl ValueError {
     }
 }
 
+/// More threads than this bring nothing but memory.
+pub(super) const MAX_THREADS: usize = 256;
+
+/// Bytes that are not UTF-8 have become U+FFFD when the text was read, and would name another file or user.
+pub(super) fn utf8(text: &str) -> Result<&str, ValueError> {
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(ValueError::new("has bytes that are not UTF-8"));
+    }
+    Ok(text)
+}
+
+/// A text that says something.
+pub(super) fn string(text: &str) -> Result<String, ValueError> {
+    if text.is_empty() {
+        return Err(ValueError::new("is empty; give it a value or leave it out"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A path, which may count from the working directory.
+pub(super) fn path(text: &str) -> Result<PathBuf, ValueError> {
+    string(text).map(PathBuf::from)
+}
+
 /// A path that means the same in every working directory.
 pub(super) fn absolute_path(text: &str) -> Result<PathBuf, ValueError> {
     let path = PathBuf::from(text);

@@ -1,0 +1,45 @@
+//! Why there are no settings.
+
+use thiserror::Error;
+
+use super::origin::Origin;
+use super::value::ValueError;
+
+/// Why there are no settings.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// A name that does not exist.
+    #[error("{origin}: unknown {kind} '{name}'{}", hint(.meant.as_deref()), kind = kind(.origin))]
+    Unknown {
+        /// The name as written.
+        name: String,
+        /// Where it stands.
+        origin: Origin,
+        /// A name that does exist and looks like it.
+        meant: Option<String>,
+    },
+    /// A value that does not fit.
+    #[error("{origin}: {name}: {problem}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// Where it was set.
+        origin: Origin,
+        /// What is wrong. It never has the text of a password.
+        problem: ValueError,
+    },
+}
+
+fn kind(origin: &Origin) -> &'static str {
+    if matches!(origin, Origin::Environment(_)) { "variable" } else { "option" }
+}
+
+fn hint(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
+}
+
+impl ConfigError {
+    pub(super) fn unknown(name: String, origin: Origin, meant: Option<String>) -> Self {
+        Self::Unknown { name, origin, meant }
+    }
+}

@@ -1,0 +1,74 @@
+//! What goes into a backup, and how it is compressed.
+
+use super::Chapter;
+use super::entry::{Entry, Example, Unset, set, switch, text};
+use crate::config::settings::cores;
+use crate::config::value::{BinlogChoice, MAX_THREADS, Method, ValueError, number};
+use crate::model::Compression;
+
+pub(super) const CHAPTER: Chapter = Chapter {
+    title: "Capture and compression",
+    text: "",
+    settings: &[
+        Entry {
+            name: "method",
+            value: "auto | freeze",
+            unset: Unset::Is("auto"),
+            meaning: "How the data is captured; freeze is what this version has.",
+            note: "How the data is captured: auto takes the best that works; freeze is the one this version has.",
+            ..text(|to, text| set(&mut to.method, text.parse::<Method>()))
+        },
+        Entry {
+            name: "compression",
+            value: "zstd | gzip | bzip2 | none",
+            unset: Unset::Is("zstd"),
+            meaning: "How the archive is compressed. The server is frozen meanwhile.",
+            note: "zstd, gzip, bzip2 or none. The server is frozen while its data is compressed, so the level is low.",
+            ..text(|to, text| set(&mut to.compression, compression(text)))
+        },
+        // Without it, and whether it suits the compression: see `together`.
+        Entry {
+            name: "compression-level",
+            value: "N",
+            unset: Unset::Told("1"),
+            meaning: "1 to 19 for zstd, 1 to 9 for gzip and bzip2. A higher level means a longer freeze.",
+            example: Example::Value("1"),
+            ..text(|to, text| set(&mut to.compression_level, number(text, &(i32::MIN..=i32::MAX))))
+        },
+        Entry {
+            name: "threads",
+            value: "N",
+            unset: Unset::Found("one per core", |to| to.threads = cores()),
+            meaning: "Threads that compress and decompress.",
+            note: "Threads that compress and decompress. Without it: one per core.",
+            example: Example::Value("4"),
+            ..text(|to, text| set(&mut to.threads, number(text, &(1..=MAX_THREADS))))
+        },
+        Entry {
+            name: "binlogs",
+            value: "newest | all | none",
+            unset: Unset::Is("newest"),
+            meaning: "Which binary logs go into the backup; the newest keeps the GTID state.",
+            note: "Binary logs in the backup: newest (keeps the GTID state), all, or none.",
+            ..text(|to, text| set(&mut to.binlogs, text.parse::<BinlogChoice>()))
+        },
+        Entry {
+            name: "allow-rocksdb",
+            unset: Unset::Is("off"),
+            meaning: "Back up a server with MyRocks or TokuDB tables, without those tables.",
+            note: "Back up a server with MyRocks or TokuDB tables, without those tables.",
+            ..switch(|to, on| to.allow_rocksdb = on)
+        },
+        Entry {
+            name: "allow-sync-donor",
+            unset: Unset::Is("off"),
+            meaning: "Freeze a donor with gcs.sync_donor=yes: nobody in the whole cluster can write until it is thawed.",
+            note: "Freeze a donor with gcs.sync_donor=yes: nobody in the whole cluster can write meanwhile.",
+            ..switch(|to, on| to.allow_sync_donor = on)
+        },
+    ],
+};
+
+fn compression(text: &str) -> Result<Compression, ValueError> {
+    text.parse().map_err(|why: String| ValueError::new(why))
+}

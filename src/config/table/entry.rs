@@ -1,0 +1,184 @@
+//! What is known of one setting, and how a text becomes its value.
+
+use crate::config::error::ConfigError;
+use crate::config::gathered::Gathered;
+use crate::config::names::bool_value;
+use crate::config::secret::Secret;
+use crate::config::settings::Settings;
+use crate::config::value::{ValueError, utf8};
+
+/// A setting. Each takes a field of [`Settings`] for its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Its name in option files.
+    pub name: &'static str,
+    /// What its value is, with the unit, such as `TIME`.
+    pub value: &'static str,
+    /// What holds without it.
+    pub unset: Unset,
+    /// What it does. Plain text, whole sentences.
+    pub meaning: &'static str,
+    /// What stands above it in the option file that is shipped; empty where it belongs to the one before it.
+    pub note: &'static str,
+    /// What it is set to there.
+    pub example: Example,
+    /// Whether it is a password or key, which nobody else should read.
+    pub secret: bool,
+    pub(super) read: Read,
+}
+
+/// What holds where nobody says anything.
+#[derive(Debug, Clone, Copy)]
+pub enum Unset {
+    /// This value, read as if it stood in an option file.
+    Is(&'static str),
+    /// What these words say: there is no value, or it depends on others.
+    Told(&'static str),
+    /// What these words say, and the function finds.
+    Found(&'static str, fn(&mut Settings)),
+}
+
+impl Unset {
+    /// In words, for people.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Is(words) | Self::Told(words) | Self::Found(words, _) => words,
+        }
+    }
+}
+
+/// What the option file that is shipped shows, commented out.
+#[derive(Debug, Clone, Copy)]
+pub enum Example {
+    /// The default.
+    Default,
+    /// A value that could be used.
+    Value(&'static str),
+    /// Words in place of a value. The line is commented out twice: it could not be used as it is.
+    Words(&'static str),
+}
+
+/// How what somebody said is put into the settings.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Read {
+    /// `name=text`.
+    Text(fn(&mut Settings, &str) -> Result<(), ValueError>),
+    /// The same; each line of the option files adds to those before it. Another layer replaces them all.
+    List(fn(&mut Settings, &str) -> Result<(), ValueError>),
+    /// `name=on`, `name`, `skip-name`, `disable-name`, `enable-name`.
+    Switch(fn(&mut Settings, bool)),
+}
+
+/// What somebody said about one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum Said {
+    /// `name=text`.
+    Text(Secret),
+    /// `name` alone.
+    Bare,
+    /// `skip-name`, `enable-name` and the like.
+    Switched(bool),
+}
+
+/// A setting that needs a value.
+pub(super) const fn text(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> Entry {
+    entry(Read::Text(read))
+}
+
+/// A setting that needs a value, which is a password or key.
+pub(super) const fn secret(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> Entry {
+    Entry { secret: true, ..entry(Read::Text(read)) }
+}
+
+/// A setting of which each line of the option files adds to those before it.
+pub(super) const fn list(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> Entry {
+    entry(Read::List(read))
+}
+
+/// A setting that is on or off.
+pub(super) const fn switch(put: fn(&mut Settings, bool)) -> Entry {
+    Entry { value: "on | off", ..entry(Read::Switch(put)) }
+}
+
+const fn entry(read: Read) -> Entry {
+    Entry {
+        name: "",
+        value: "",
+        unset: Unset::Told(""),
+        meaning: "",
+        note: "",
+        example: Example::Default,
+        secret: false,
+        read,
+    }
+}
+
+/// Puts a value that was read into its field.
+pub(super) fn set<T, F: From<T>>(field: &mut F, read: Result<T, ValueError>) -> Result<(), ValueError> {
+    *field = read?.into();
+    Ok(())
+}
+
+impl Entry {
+    /// Whether `skip-`, `disable-` and `enable-` apply to it, and a bare name is on.
+    pub(in crate::config) fn is_switch(&self) -> bool {
+        matches!(self.read, Read::Switch(_))
+    }
+
+    /// Whether each line of the option files adds to those before it.
+    pub(in crate::config) fn is_list(&self) -> bool {
+        matches!(self.read, Read::List(_))
+    }
+
+    /// Puts its value into the settings: what was said, else what holds without.
+    pub(in crate::config) fn resolve(
+        &self,
+        into: &mut Settings,
+        given: &Gathered,
+    ) -> Result<(), ConfigError> {
+        let said = given.about(self.name);
+        if said.is_empty() {
+            return match self.unset {
+                Unset::Is(text) => {
+                    self.read_text(into, text).map_err(|problem| given.blame(self.name, problem))
+                }
+                Unset::Told(_) => Ok(()),
+                Unset::Found(_, find) => {
+                    find(into);
+                    Ok(())
+                }
+            };
+        }
+        for (said, origin) in said {
+            self.take(into, said).map_err(|problem| ConfigError::Value {
+                name: self.name,
+                origin: origin.clone(),
+                problem,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn take(&self, into: &mut Settings, said: &Said) -> Result<(), ValueError> {
+        match (self.read, said) {
+            (_, Said::Text(text)) => return self.read_text(into, text.expose()),
+            (Read::Switch(put), Said::Bare) => put(into, true),
+            (Read::Switch(put), Said::Switched(on)) => put(into, *on),
+            (Read::Text(_) | Read::List(_), Said::Bare | Said::Switched(_)) => {
+                return Err(ValueError::new(format!("needs a value: {}=…", self.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_text(&self, into: &mut Settings, text: &str) -> Result<(), ValueError> {
+        match self.read {
+            Read::Text(read) | Read::List(read) => utf8(text).and_then(|text| read(into, text)),
+            Read::Switch(put) => {
+                let wrong = || ValueError::new(format!("'{text}' is not one of 1, on, true, 0, off, false"));
+                put(into, bool_value(text).ok_or_else(wrong)?);
+                Ok(())
+            }
+        }
+    }
+}

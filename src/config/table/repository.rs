@@ -1,0 +1,33 @@
+//! Where backups are kept.
+
+use super::Chapter;
+use super::entry::{Entry, Example, Unset, set, text};
+use crate::config::repository::{DEFAULT, RepositoryUrl};
+use crate::config::value::string;
+
+pub(super) const CHAPTER: Chapter = Chapter {
+    title: "Repository",
+    text: "",
+    settings: &[
+        Entry {
+            name: "repository",
+            value: "DIRECTORY | s3://BUCKET/PREFIX",
+            unset: Unset::Is(DEFAULT),
+            meaning: "Where backups are kept. A directory must be writable for the server's user and lie outside of /home, /usr and \
+                      /etc, which the server's systemd sandbox protects. Its path is absolute; with --repository a relative one counts \
+                      from the working directory.",
+            note: "Where backups go: a directory that the server's user can write to, or s3://bucket/prefix. The directory lies \
+                   outside /home, /usr and /etc, which the server's systemd sandbox protects.",
+            ..text(|to, text| set(&mut to.repository, text.parse::<RepositoryUrl>()))
+        },
+        Entry {
+            name: "cluster",
+            value: "NAME",
+            unset: Unset::Told("the server's wsrep_cluster_name"),
+            meaning: "The folder in the repository; for commands: which cluster is meant.",
+            note: "The folder in the repository. Without it: the server's wsrep_cluster_name.",
+            example: Example::Value("my_cluster"),
+            ..text(|to, text| set(&mut to.cluster, string(text)))
+        },
+    ],
+};

@@ -1,0 +1,74 @@
+//! Which backups are kept.
+
+use super::Chapter;
+use super::entry::{Entry, Example, Unset, set, switch, text};
+use crate::config::duration;
+use crate::config::retention::count;
+
+const NONE: Unset = Unset::Told("none");
+
+pub(super) const CHAPTER: Chapter = Chapter {
+    title: "Retention",
+    text: "What the command prune keeps. A backup stays when one of these keeps it; without any of them nothing is \
+           removed. The newest backup and those that are held always stay.",
+    settings: &[
+        Entry {
+            name: "keep-last",
+            value: "N",
+            unset: NONE,
+            meaning: "The newest N backups.",
+            note: "Which backups 'prune' keeps: the newest ones, those taken within a time before the newest, and the newest of \
+                   each of the last days, weeks, months and years that have one. A backup stays when one of these keeps it. Without \
+                   any of them nothing is removed.",
+            example: Example::Value("3"),
+            ..text(|to, text| set(&mut to.retention.last, count(text)))
+        },
+        Entry {
+            name: "keep-within",
+            value: "TIME",
+            unset: NONE,
+            meaning: "Backups taken within this time before the newest one.",
+            example: Example::Value("2d"),
+            ..text(|to, text| set(&mut to.retention.within, duration::parse_long(text)))
+        },
+        Entry {
+            name: "keep-daily",
+            value: "N",
+            unset: NONE,
+            meaning: "The newest backup of each of the last N days (UTC) that have one.",
+            example: Example::Value("7"),
+            ..text(|to, text| set(&mut to.retention.daily, count(text)))
+        },
+        Entry {
+            name: "keep-weekly",
+            value: "N",
+            unset: NONE,
+            meaning: "The same by weeks, which begin on Monday.",
+            example: Example::Value("5"),
+            ..text(|to, text| set(&mut to.retention.weekly, count(text)))
+        },
+        Entry {
+            name: "keep-monthly",
+            value: "N",
+            unset: NONE,
+            meaning: "The same by months.",
+            example: Example::Value("12"),
+            ..text(|to, text| set(&mut to.retention.monthly, count(text)))
+        },
+        Entry {
+            name: "keep-yearly",
+            value: "N",
+            unset: NONE,
+            meaning: "The same by years.",
+            example: Example::Value("3"),
+            ..text(|to, text| set(&mut to.retention.yearly, count(text)))
+        },
+        Entry {
+            name: "prune-after-backup",
+            unset: Unset::Is("off"),
+            meaning: "The donor prunes its cluster's backups after each backup, for a few seconds at most.",
+            note: "The donor prunes its cluster's backups after each backup, for a few seconds at most.",
+            ..switch(|to, on| to.prune_after_backup = on)
+        },
+    ],
+};

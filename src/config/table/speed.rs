@@ -1,0 +1,32 @@
+//! How fast a backup may be, and who makes way for whom.
+
+use super::Chapter;
+use super::entry::{Entry, Example, Unset, set, switch, text};
+use crate::config::size;
+
+pub(super) const CHAPTER: Chapter = Chapter {
+    title: "Speed and priority",
+    text: "",
+    settings: &[
+        Entry {
+            name: "limit-rate",
+            value: "RATE",
+            unset: Unset::Is("none"),
+            meaning: "Bytes a second, such as 200M (256K to 1T): the data directory is read, and the repository written, no faster. \
+                      This makes the freeze longer. verify, copy and restore keep to it as well.",
+            note: "No more bytes a second, neither from the data directory nor to the repository (256K to 1T). Without it: no \
+                   limit. The server is frozen while its data is read, so a limit makes the freeze longer. It holds for verify and \
+                   restore, too.",
+            example: Example::Value("200M"),
+            ..text(|to, text| set(&mut to.limit_rate, size::rate(text)))
+        },
+        Entry {
+            name: "low-priority",
+            unset: Unset::Is("on"),
+            meaning: "The donor makes way for the server from continue on (nice 15), verify and copy always.",
+            note: "The donor makes way for the server (nice 15, lowest best-effort I/O level) as soon as it runs again, and verify \
+                   always.",
+            ..switch(|to, on| to.low_priority = on)
+        },
+    ],
+};
