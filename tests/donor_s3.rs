@@ -11,7 +11,8 @@ mod server;
 mod support;
 
 use std::process::Command;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use contract::noise;
@@ -242,6 +243,33 @@ fn a_storage_that_falls_silent_is_given_up_and_the_server_thawed() {
     );
     assert_ne!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(listed(&server).0, 0, "{}", outcome.stderr);
+}
+
+/// A server that shuts down waits for the program, and its signal comes to both.
+#[test]
+fn a_stopped_server_is_not_held_up_by_what_is_read_behind_the_backup() {
+    let storage = FileServer::start();
+    let proxy = Proxy::start(storage.address, Way::Up, &[]);
+    let server = donor(&proxy.endpoint(), "");
+    server.configure("wsrep_sst_backup", &format!("metrics-file={}", server.path("metrics.prom").display()));
+    let (line, is_stored) = (Arc::clone(&proxy.line), AtomicBool::new(false));
+    proxy.line.answers(move |head| {
+        is_stored.fetch_or(head.starts_with("put ") && head.contains("manifest.json"), Ordering::Relaxed);
+        let is_list = head.starts_with("get ") && head.contains("list-type");
+        line.stalled.fetch_or(is_list && is_stored.load(Ordering::Relaxed), Ordering::Relaxed);
+        None
+    });
+    let run = server.asks().start();
+    run.wait_for("done ");
+    assert!(support::wait_until(Duration::from_secs(60), || proxy.line.stalled.load(Ordering::Relaxed)));
+    let since = run.signal(Signal::SIGTERM);
+    let outcome = run.finish();
+    // Without the signal it is given ten.
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}: {}", since.elapsed(), outcome.stderr);
+    proxy.line.answers(|_| None);
+    proxy.line.stalled.store(false, Ordering::Relaxed);
+    assert_eq!((outcome.code, listed(&server).0), (Some(0), 1), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("metrics.prom' was not written in time"), "{}", outcome.stderr);
 }
 
 #[test]
