@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
+#[path = "cli_prune/unknown.rs"]
+mod unknown;
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::process::ExitStatusExt;
@@ -375,6 +377,7 @@ fn json_tells_the_same() {
                  "reason": "no manifest and no status: its program has died"},
             ],
         }],
+        "unknown": [],
         "outcome": null,
     });
     let ask = |line: &str| cli(line).on(folder.path()).run().json();

@@ -175,7 +175,8 @@ pub fn object_name(cluster: &str, id: &BackupId, object: &str) -> String {
 pub fn clusters(storage: &dyn Storage, cluster: Option<&str>) -> Result<Vec<String>, CatalogError> {
     match cluster {
         Some(name) => Ok(vec![crate::model::safe_component(name)]),
-        None => Ok(storage.folders("")?),
+        // A file system has a folder of its own at its root, which only root may look into.
+        None => Ok(storage.folders("")?.into_iter().filter(|name| name != "lost+found").collect()),
     }
 }
 
@@ -185,23 +186,40 @@ impl Catalog {
     pub fn read(storage: &dyn Storage, cluster: Option<&str>) -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
         for cluster in clusters(storage, cluster)? {
-            for folder in storage.folders(&cluster)? {
-                let Ok(id) = folder.parse::<BackupId>() else { continue };
-                match read_manifest(storage, &cluster, &id) {
-                    Err(CatalogError::NotFound(_)) => {
-                        let status = read_status(storage, &cluster, &id);
-                        catalog.attempts.push(Attempt { cluster: cluster.clone(), id, status });
-                    }
-                    manifest => {
-                        let evidence = Evidence::look(storage, &cluster, &id, manifest.as_ref().ok());
-                        catalog.records.push(Record { cluster: cluster.clone(), id, manifest, evidence });
-                    }
+            catalog.add(storage, &cluster)?;
+        }
+        catalog.sort();
+        Ok(catalog)
+    }
+
+    /// The same of the folder of one cluster, which is named as [`clusters`] does.
+    pub fn read_folder(storage: &dyn Storage, cluster: &str) -> Result<Self, CatalogError> {
+        let mut catalog = Self::default();
+        catalog.add(storage, cluster)?;
+        catalog.sort();
+        Ok(catalog)
+    }
+
+    fn sort(&mut self) {
+        self.records.sort_by(|a, b| a.id.cmp(&b.id));
+        self.attempts.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+
+    fn add(&mut self, storage: &dyn Storage, cluster: &str) -> Result<(), CatalogError> {
+        for folder in storage.folders(cluster)? {
+            let Ok(id) = folder.parse::<BackupId>() else { continue };
+            match read_manifest(storage, cluster, &id) {
+                Err(CatalogError::NotFound(_)) => {
+                    let status = read_status(storage, cluster, &id);
+                    self.attempts.push(Attempt { cluster: cluster.to_owned(), id, status });
+                }
+                manifest => {
+                    let evidence = Evidence::look(storage, cluster, &id, manifest.as_ref().ok());
+                    self.records.push(Record { cluster: cluster.to_owned(), id, manifest, evidence });
                 }
             }
         }
-        catalog.records.sort_by(|a, b| a.id.cmp(&b.id));
-        catalog.attempts.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(catalog)
+        Ok(())
     }
 
     /// For each record what speaks against it. Each cluster is looked at on its own.

@@ -3,7 +3,8 @@
 //! `--json` gives one object at the end. `clusters` has `cluster_folder`, `backups` (`id`, `taken`, `bytes`, `action`
 //! `keep` or `remove`, `reasons`) and `leftovers` (`id`, `file` or null for the whole folder, `upload` with the id of
 //! one that was begun in a bucket and never completed, or null, `bytes`, `action` `leave` or `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
-//! gone, `spared` and `failed` (texts), and `stopped`. Of a bucket there is `old_versions` too: `count`, `bytes`,
+//! gone, `spared` and `failed` (texts), and `stopped`. `unknown` has in words what could not be looked at; it stays, and
+//! the exit status is 1. Of a bucket there is `old_versions` too: `count`, `bytes`,
 //! `delete_marks` and `more` (there are more than were counted), or an `error` where that cannot be known.
 
 use std::sync::atomic::Ordering;
@@ -91,22 +92,23 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
     } else {
         print(&format!("{}{}", ending(&plan, tally.as_ref()), versions_as_text(&versions)))?;
     }
-    tally.map_or(Ok(()), |tally| complaint(&tally))
+    complaint(&plan, &tally.unwrap_or_default())
 }
 
-fn complaint(tally: &Tally) -> Result<(), CommandError> {
-    for failed in &tally.failed {
-        log::error!("{failed}");
+/// What is left to say of what was not judged or could not be removed.
+fn complaint(plan: &Plan, tally: &Tally) -> Result<(), CommandError> {
+    for text in plan.unknown.iter().chain(&tally.failed) {
+        log::error!("{text}");
     }
     if tally.stopped {
         let text = "interrupted: what is left of the plan is for the next 'prune'";
         return Err(CommandError::Failed(text.into()));
     }
-    if tally.failed.is_empty() { Ok(()) } else { Err(CommandError::Shown) }
+    if tally.failed.is_empty() && plan.unknown.is_empty() { Ok(()) } else { Err(CommandError::Shown) }
 }
 
 fn as_text(plan: &Plan, location: &str) -> String {
-    if plan.clusters.is_empty() {
+    if plan.clusters.is_empty() && plan.unknown.is_empty() {
         return format!("There are no backups in '{location}'.\n");
     }
     plan.clusters.iter().map(cluster_table).collect::<Vec<_>>().join("\n")
@@ -237,5 +239,7 @@ fn as_json(plan: &Plan, tally: Option<&Tally>) -> Value {
             "stopped": tally.stopped,
         })
     });
-    json!({ "dry_run": tally.is_none(), "clusters": clusters, "outcome": outcome })
+    json!({
+        "dry_run": tally.is_none(), "clusters": clusters, "unknown": plan.unknown, "outcome": outcome,
+    })
 }

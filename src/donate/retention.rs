@@ -61,6 +61,9 @@ fn announce(plan: &Plan) {
             }
         }
     }
+    for unknown in &plan.unknown {
+        log::warn!("prune: {unknown}");
+    }
     for leftover in plan.clusters.iter().flat_map(|plan| &plan.leftovers).filter(|leftover| leftover.goes) {
         log::info!("prune: what is left of {} goes: {}", leftover.id, leftover.reason);
     }

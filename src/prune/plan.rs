@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::policy::{Candidate, Verdict, decide};
-use crate::catalog::{Attempt, Catalog, CatalogError, Known, Record, TOLERANCE, read_hold};
+use super::policy::{Candidate, Reason, Verdict, decide};
+use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Known, Record, TOLERANCE, clusters, read_hold};
 use crate::config::Retention;
 use crate::model::{BackupId, Manifest, State, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
@@ -18,6 +18,8 @@ const QUIET: SignedDuration = SignedDuration::from_hours(24);
 pub struct Plan {
     /// Each cluster on its own.
     pub clusters: Vec<ClusterPlan>,
+    /// What could not be looked at, so that nothing of it goes: what was tried, and why it failed.
+    pub unknown: Vec<String>,
     /// When it was made.
     pub now: Timestamp,
 }
@@ -76,21 +78,25 @@ struct Found {
     records: Vec<Record>,
     attempts: Vec<Attempt>,
     unfinished: BTreeMap<BackupId, Vec<Unfinished>>,
+    /// Folders that could not be listed, and why.
+    unseen: BTreeMap<BackupId, String>,
 }
 
 impl Plan {
-    /// Reads the repository and decides; removes nothing.
+    /// Reads the repository and decides; removes nothing. What cannot be looked at stays, and does not keep the rest from
+    /// being judged.
     pub fn make(
         storage: &dyn Storage,
         cluster: Option<&str>,
         policy: &Retention,
         now: Timestamp,
     ) -> Result<Self, CatalogError> {
-        let clusters = find(storage, cluster)?
-            .into_iter()
-            .map(|(cluster, found)| of_cluster(storage, cluster, found, policy, now))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { clusters, now })
+        let mut plan = Self { now, ..Self::default() };
+        for (cluster, found) in find(storage, cluster, &mut plan.unknown)? {
+            let of_it = of_cluster(storage, cluster, found, policy, now, &mut plan.unknown);
+            plan.clusters.push(of_it);
+        }
+        Ok(plan)
     }
 
     /// Whether there is nothing to do.
@@ -103,28 +109,44 @@ impl Plan {
 }
 
 /// Reads the repository, or the folder of one cluster.
-fn find(storage: &dyn Storage, cluster: Option<&str>) -> Result<BTreeMap<String, Found>, CatalogError> {
-    let found = |Catalog { records, attempts }| Found { records, attempts, ..Found::default() };
-    let mut clusters: BTreeMap<String, Found> = Catalog::read(storage, cluster)?
-        .by_cluster()
-        .into_iter()
-        .map(|(cluster, catalog)| (cluster, found(catalog)))
-        .collect();
+fn find(
+    storage: &dyn Storage,
+    cluster: Option<&str>,
+    unknown: &mut Vec<String>,
+) -> Result<BTreeMap<String, Found>, CatalogError> {
+    let mut found = BTreeMap::new();
+    for folder in clusters(storage, cluster)? {
+        match Catalog::read_folder(storage, &folder) {
+            Ok(Catalog { records, attempts }) if records.is_empty() && attempts.is_empty() => {}
+            Ok(Catalog { records, attempts }) => {
+                found.insert(folder, Found { records, attempts, ..Found::default() });
+            }
+            // Where it is the only one, nothing is judged.
+            Err(error) if cluster.is_some() => return Err(error),
+            Err(error) => unknown.push(error.to_string()),
+        }
+    }
     let root = cluster.map(safe_component).unwrap_or_default();
     let Some(unfinished) = storage.unfinished_below(&root)? else {
-        for (cluster, found) in &mut clusters {
+        for (cluster, found) in &mut found {
             let ids = found.records.iter().map(|record| &record.id);
             for id in ids.chain(found.attempts.iter().map(|attempt| &attempt.id)) {
-                found.unfinished.insert(id.clone(), storage.unfinished(&format!("{cluster}/{id}"))?);
+                match storage.unfinished(&format!("{cluster}/{id}")) {
+                    Ok(unfinished) => drop(found.unfinished.insert(id.clone(), unfinished)),
+                    Err(error) => {
+                        unknown.push(format!("{error}; so it stays"));
+                        found.unseen.insert(id.clone(), error.to_string());
+                    }
+                }
             }
         }
-        return Ok(clusters);
+        return Ok(found);
     };
     for (folder, unfinished) in unfinished {
         // What is in no folder of a backup is not ours.
         let Some((cluster, id)) = folder.split_once('/') else { continue };
         let Ok(id) = id.parse::<BackupId>() else { continue };
-        let found = clusters.entry(cluster.to_owned()).or_default();
+        let found = found.entry(cluster.to_owned()).or_default();
         let is_known = found.unfinished.contains_key(&id)
             || found.records.iter().any(|record| record.id == id)
             || found.attempts.iter().any(|attempt| attempt.id == id);
@@ -134,7 +156,7 @@ fn find(storage: &dyn Storage, cluster: Option<&str>) -> Result<BTreeMap<String,
         }
         found.unfinished.entry(id).or_default().push(unfinished);
     }
-    Ok(clusters)
+    Ok(found)
 }
 
 fn of_cluster(
@@ -143,13 +165,20 @@ fn of_cluster(
     found: Found,
     policy: &Retention,
     now: Timestamp,
-) -> Result<ClusterPlan, StorageError> {
-    let Found { records, attempts, mut unfinished } = found;
+    unknown: &mut Vec<String>,
+) -> ClusterPlan {
+    let Found { records, attempts, mut unfinished, unseen } = found;
     let mut leftovers = Vec::new();
     let mut running = Vec::new();
     for attempt in &attempts {
         let unfinished = unfinished.remove(&attempt.id).unwrap_or_default();
-        let judged = judge(storage, attempt, &unfinished, now)?;
+        let judged = match unseen.get(&attempt.id) {
+            Some(why) => Judged::unseen(attempt, why, now),
+            None => judge(storage, attempt, &unfinished, now).unwrap_or_else(|error| {
+                unknown.push(format!("{error}; so it stays"));
+                Judged::unseen(attempt, &error.to_string(), now)
+            }),
+        };
         if judged.may_run {
             running.push(attempt.id.clone());
         }
@@ -167,20 +196,25 @@ fn of_cluster(
         let damaged_pages = manifest.as_ref().map_or(0, Manifest::lost_pages);
         candidates.push(Candidate { known: Known::of(record), damaged_pages, held });
     }
-    let verdicts = decide(&candidates, &running, policy, now);
+    let mut verdicts = decide(&candidates, &running, policy, now);
+    for (candidate, verdict) in candidates.iter().zip(&mut verdicts) {
+        if let (Some(why), Verdict::Remove(_)) = (unseen.get(&candidate.known.id), &*verdict) {
+            *verdict = Verdict::Keep(vec![Reason::Doubt(Doubt::Unknown(why.clone()))]);
+        }
+    }
     let backups = candidates
         .into_iter()
         .zip(sizes)
         .zip(verdicts)
         .map(|((Candidate { known, .. }, bytes), verdict)| Planned {
             id: known.id,
-            taken: known.taken.ok().map(|taken| taken.at),
+            taken: known.taken.as_ref().ok().map(|taken| taken.at),
             bytes,
             verdict,
         })
         .collect();
     leftovers.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(ClusterPlan { cluster, backups, leftovers })
+    ClusterPlan { cluster, backups, leftovers }
 }
 
 /// What is thought of a folder without a manifest.
@@ -188,6 +222,16 @@ pub(super) struct Judged {
     pub(super) leftover: Leftover,
     /// Somebody may still work on it.
     may_run: bool,
+}
+
+impl Judged {
+    /// What is thought of a folder that nobody can look into: it stays. A run of the last day may be at work in it.
+    fn unseen(attempt: &Attempt, why: &str, now: Timestamp) -> Self {
+        let id = attempt.id.clone();
+        let may_run = id.started().is_none_or(|began| now.duration_since(began) <= QUIET);
+        let reason = format!("UNKNOWN: {why}");
+        Self { leftover: Leftover { id, what: Left::Folder, bytes: 0, goes: false, reason }, may_run }
+    }
 }
 
 /// Whether a folder without a manifest is what a run has left, and what is unfinished in it.
