@@ -84,6 +84,7 @@ fn json_has_the_manifests_as_they_are() {
                  "status": status("20261120T130000Z_n1", "failed", Some("No space left on device"))},
                 {"id": "20261120T140000Z_n1", "cluster_folder": "c", "status": null},
             ],
+            "many_histories": [],
         })
     );
 }
@@ -120,7 +121,7 @@ fn an_empty_repository_is_no_error_and_a_missing_one_is() {
     let place = folder.path().display().to_string();
     assert_eq!(cli("list").on(folder.path()).run().done(), format!("There are no backups in '{place}'.\n"));
     let empty = cli("list --json").on(folder.path()).run().json();
-    assert_eq!(empty, json!({"backups": [], "incomplete": []}));
+    assert_eq!(empty, json!({"backups": [], "incomplete": [], "many_histories": []}));
     let hint = "(--repository or the setting 'repository' names it)";
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();

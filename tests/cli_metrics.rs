@@ -110,6 +110,9 @@ fn prune_knows_every_cluster_or_the_one_that_is_named() {
 fn check_refreshes_them_and_says_when_the_repository_cannot_be_read() {
     let stage = Stage::new();
     put_manifest(&stage.repository(), "c", &manifest(&ago(1)));
+    let mut other = manifest(&ago(9));
+    other["gtid"]["uuid"] = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
+    put_manifest(&stage.repository(), "c", &other);
     let cnf = stage.0.path().join("my.cnf");
     let nowhere = stage.0.path().join("nowhere");
     let text = format!(
@@ -126,7 +129,8 @@ fn check_refreshes_them_and_says_when_the_repository_cannot_be_read() {
     let first = check();
     assert_eq!(first.stderr, "", "{}", first.stdout);
     let metrics = stage.metrics();
-    assert_eq!((metrics.of("c", "kept_backups"), metrics.of("c", "repository_readable")), (1.0, 1.0));
+    assert_eq!((metrics.of("c", "kept_backups"), metrics.of("c", "repository_readable")), (2.0, 1.0));
+    assert_eq!(metrics.of("c", "histories"), 2.0);
     // The last run on this node is the donor's word.
     let run = "# HELP wsrep_sst_backup_last_run_success x\n# TYPE wsrep_sst_backup_last_run_success gauge\n\
                wsrep_sst_backup_last_run_success{cluster=\"c\",node=\"n1\"} 0\n";
@@ -136,7 +140,7 @@ fn check_refreshes_them_and_says_when_the_repository_cannot_be_read() {
     fs::rename(stage.repository(), stage.0.path().join("away")).unwrap();
     check();
     let after = stage.metrics();
-    assert_eq!((after.of("c", "kept_backups"), after.of("c", "repository_readable")), (1.0, 0.0));
+    assert_eq!((after.of("c", "kept_backups"), after.of("c", "repository_readable")), (2.0, 0.0));
     let at = |metrics: &Metrics| metrics.of("c", "catalog_timestamp_seconds");
     assert_eq!(at(&after), at(&metrics), "nothing new is known");
     fs::rename(stage.0.path().join("away"), stage.repository()).unwrap();

@@ -1,6 +1,8 @@
 //! `prune`: the plan that is shown, what goes, what stays, and what interruptions leave.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
+#[path = "cli_prune/histories.rs"]
+mod histories;
 mod support;
 #[path = "cli_prune/unknown.rs"]
 mod unknown;
@@ -358,24 +360,27 @@ fn json_tells_the_same() {
         let of = |name: &str| fs::metadata(folder.path().join("c").join(id).join(name)).unwrap().len();
         of("backup.tar.zst") + of("index.json.zst")
     };
-    let taken = |id: &str| -> Value {
+    let manifest = |id: &str| -> Value {
         let text = fs::read(folder.path().join("c").join(id).join("manifest.json")).unwrap();
-        serde_json::from_slice::<Value>(&text).unwrap()["frozen_at"].clone()
+        serde_json::from_slice(&text).unwrap()
     };
+    let taken = |id: &str| manifest(id)["frozen_at"].clone();
+    let uuid = manifest(&ids[0])["gtid"]["uuid"].clone();
     let mut wanted = json!({
         "dry_run": true,
         "clusters": [{
             "cluster_folder": "c",
             "backups": [
                 {"id": ids[0], "taken": taken(&ids[0]), "bytes": bytes(&ids[0]), "action": "remove",
-                 "reasons": ["not among the last 1"]},
+                 "history": uuid, "reasons": ["not among the last 1"]},
                 {"id": ids[1], "taken": taken(&ids[1]), "bytes": bytes(&ids[1]), "action": "keep",
-                 "reasons": ["the newest", "keep-last: number 1"]},
+                 "history": uuid, "reasons": ["the newest", "keep-last: number 1"]},
             ],
             "leftovers": [
                 {"id": dead, "file": null, "upload": null, "bytes": 0, "action": "sweep",
                  "reason": "no manifest and no status: its program has died"},
             ],
+            "histories": [{"uuid": uuid, "backups": 2, "newest": ids[1], "taken": taken(&ids[1]), "first": taken(&ids[0])}],
         }],
         "unknown": [],
         "outcome": null,

@@ -21,6 +21,7 @@
 mod attempt;
 mod doubt;
 mod evidence;
+mod history;
 mod hold;
 mod identity;
 mod pruned;
@@ -37,6 +38,7 @@ use thiserror::Error;
 pub use attempt::{Attempt, SILENCE, Standing};
 pub use doubt::{Doubt, Known, TOLERANCE, Taken, doubts, newest};
 pub use evidence::{Evidence, check_sizes};
+pub use history::{History, further};
 pub use hold::{HOLD, Held, hold, read_hold};
 pub use identity::{Contradiction, Identity};
 pub use pruned::{Pruned, add_pruned, read_pruned};
@@ -241,7 +243,19 @@ impl Catalog {
 
     /// The newest backup that can be relied on: nothing speaks against it but that its objects cannot be looked at now.
     pub fn newest(&self, now: Timestamp) -> Option<&Manifest> {
-        newest_of(&self.records, &self.doubts(now), |_| false)
+        self.newest_in(None, now)
+    }
+
+    /// The same of one history, where one is named.
+    pub fn newest_in(&self, history: Option<&str>, now: Timestamp) -> Option<&Manifest> {
+        let mut doubts = self.doubts(now);
+        for (record, doubt) in self.records.iter().zip(&mut doubts) {
+            let uuid = record.manifest.as_ref().map_or("", |manifest| manifest.gtid.uuid.as_str());
+            if history.is_some_and(|history| history != uuid) {
+                *doubt = Some(Doubt::Unusable("it is of another history".into()));
+            }
+        }
+        newest_of(&self.records, &doubts, |_| false)
             .and_then(|place| self.records[place].manifest.as_ref().ok())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Catalog, CatalogError, Doubt, Record, clusters, read_manifest};
+use super::{Catalog, CatalogError, Doubt, History, Record, clusters, further, read_manifest};
 use crate::model::{BackupId, Manifest, State, Status};
 use crate::storage::Storage;
 
@@ -137,10 +137,41 @@ fn newest(
     if let Some(error) = in_the_way(&records, &doubts, best, wanted) {
         return Err(error);
     }
+    if let Some(best) = best {
+        say_what_else_there_is(&records, best);
+    }
     let found = best.and_then(|best| records.into_iter().nth(best));
     match found.map(|Record { cluster, manifest, .. }| (cluster, manifest)) {
         Some((cluster, Ok(manifest))) => Ok((cluster, manifest)),
         _ => Err(nothing(storage, cluster, at)),
+    }
+}
+
+/// Who asks for the newest may mean that of another history, or the one with the furthest position.
+fn say_what_else_there_is(records: &[Record], best: usize) {
+    let Ok(best) = &records[best].manifest else { return };
+    let histories = History::of_records(records.iter());
+    let others: Vec<String> =
+        histories.iter().filter(|history| history.uuid != best.gtid.uuid).map(History::words).collect();
+    if !others.is_empty() {
+        log::warn!(
+            "the newest backup, {}, is of the history {}, and there are backups of other histories (another cluster of the \
+             same name, or what it was before it was bootstrapped anew): {}; name the ID of the one that you mean",
+            best.id,
+            best.gtid.uuid,
+            others.join("; ")
+        );
+    }
+    if let Some(further) = further(records.iter(), best) {
+        log::warn!(
+            "the newest backup by its time, {} at seqno {}, is not the furthest of its history: that is {} at seqno {}, taken \
+             {}. The cluster went back to an older backup, or a clock was wrong; name the ID of the one that you mean",
+            best.id,
+            best.gtid.seqno,
+            further.id,
+            further.gtid.seqno,
+            further.frozen_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! The backups that there are: how old the newest is, and what became of those that are none.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::finding::Finding;
-use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Record};
+use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, History, Record, further};
 use crate::model::{BackupId, Manifest, State};
 use crate::ui::{duration_ms, grouped, shell_word};
 
@@ -37,6 +38,8 @@ pub(super) struct Terms<'a> {
     /// The repository.
     pub(super) location: &'a str,
     pub(super) cluster: Option<&'a str>,
+    /// State UUID of the members, where they say one.
+    pub(super) history: Option<&'a str>,
     /// Above this age there is an error.
     pub(super) max_age: Option<Duration>,
     pub(super) now: Timestamp,
@@ -47,7 +50,8 @@ pub(super) struct Terms<'a> {
 /// What is to be told.
 pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
     let Terms { location, now, .. } = *terms;
-    let newest = catalog.newest(now);
+    // A backup of another history protects nothing of this cluster.
+    let newest = catalog.newest_in(terms.history, now);
     let denied = catalog.records.iter().filter(|record| is_denied(record)).count();
     let mut findings = Vec::new();
     if denied > 0 {
@@ -71,6 +75,8 @@ pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
         );
         findings.push(Finding::error(TOPIC, text, cure));
     }
+    findings.extend(strangers(catalog, terms));
+    findings.extend(behind(catalog, newest, location));
     findings.extend(doubtful(catalog, newest, terms));
     findings.extend(unusable(&catalog.records, newest.map(|manifest| &manifest.id), location));
     findings.extend(attempts(&catalog.attempts, newest.map(|manifest| &manifest.id), location, now));
@@ -95,7 +101,8 @@ pub(super) fn unreadable(text: String, terms: &Terms<'_>) -> Finding {
 fn nothing(catalog: &Catalog, terms: &Terms<'_>) -> Finding {
     let of = terms.cluster.map_or_else(String::new, |name| format!(" of cluster '{name}'"));
     let is_any = catalog.records.iter().any(|record| record.manifest.is_ok());
-    let which = if is_any { " that can be relied on" } else { "" };
+    let own = terms.history.map_or_else(String::new, |uuid| format!(" of the history {uuid}"));
+    let which = if is_any { format!("{own} that can be relied on") } else { String::new() };
     let text = format!("there is no backup{of}{which} in {}", terms.location);
     if terms.max_age.is_some() {
         Finding::error(TOPIC, text, terms.command)
@@ -119,6 +126,73 @@ fn by_age(manifest: &Manifest, terms: &Terms<'_>) -> Finding {
         }
         _ => Finding::ok(TOPIC, text),
     }
+}
+
+/// Backups of other histories in the same folder. What is newer than the newest of this one, or was taken beside it, comes from
+/// another cluster of the same name, which is taken for this one; or this one was bootstrapped anew and has lost its data.
+fn strangers(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
+    let folders: BTreeSet<&str> = catalog.records.iter().map(|record| record.cluster.as_str()).collect();
+    let of = |folder: &&str| {
+        let histories =
+            History::of_records(catalog.records.iter().filter(|record| record.cluster == *folder));
+        strangers_in(folder, &histories, terms)
+    };
+    folders.iter().filter_map(of).collect()
+}
+
+/// The same in one folder.
+fn strangers_in(folder: &str, histories: &[History], terms: &Terms<'_>) -> Option<Finding> {
+    let words = |histories: &[&History]| -> String {
+        histories.iter().map(|history| history.words()).collect::<Vec<_>>().join("; ")
+    };
+    let apart = "give each cluster a wsrep_cluster_name or a repository of its own, and name an ID in place of 'latest'; for a \
+                 history whose backups nobody wants any more: wsrep_sst_backup prune --forget-history UUID"
+        .to_owned();
+    let last = histories.first()?;
+    let Some(own) = terms.history else {
+        return (histories.len() > 1).then(|| {
+            let text = format!(
+                "backups of {} histories are in the folder of cluster '{folder}', and no member says which is the \
+                 cluster's: {}",
+                histories.len(),
+                words(&histories.iter().collect::<Vec<_>>())
+            );
+            Finding::warning(TOPIC, text, apart)
+        });
+    };
+    let others: Vec<&History> = histories.iter().filter(|history| history.uuid != own).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let told = words(&others);
+    if last.uuid != own {
+        let text = format!("the newest backups are of another history than this cluster's ({own}): {told}");
+        return Some(Finding::error(TOPIC, text, apart));
+    }
+    let first = histories.iter().find(|history| history.uuid == own).map(|history| history.first);
+    if others.iter().any(|other| first.is_some_and(|first| first < other.taken)) {
+        let text =
+            format!("backups of another history than this cluster's ({own}) are mixed with its own: {told}");
+        return Some(Finding::warning(TOPIC, text, apart));
+    }
+    Some(Finding::ok(TOPIC, format!("what an earlier history has left stays until it is forgotten: {told}")))
+}
+
+/// A backup that is older than the newest by its time, and further by its position.
+fn behind(catalog: &Catalog, newest: Option<&Manifest>, location: &str) -> Option<Finding> {
+    let newest = newest?;
+    let further = further(catalog.records.iter(), newest)?;
+    let text = format!(
+        "{} is older than {} by its time, and further by its position (seqno {}, {}): the cluster went back to an older \
+         backup, or a clock was wrong",
+        further.id, newest.id, further.gtid.seqno, newest.gtid.seqno
+    );
+    let cure = format!(
+        "see which one has the newest data before you restore; where the cluster went back on purpose and {} is not wanted \
+         any more, remove its folder in {location}",
+        further.id
+    );
+    Some(Finding::warning(TOPIC, text, cure))
 }
 
 /// Backups that something speaks against: they are not counted, and one that would be the newest otherwise is an error.

@@ -75,10 +75,21 @@ fn attempt(id: &str, state: Option<State>, updated: &str) -> Attempt {
 }
 
 fn told(catalog: &Catalog, max_age: Option<u64>) -> Vec<(Level, String)> {
+    told_in(None, catalog, max_age)
+}
+
+fn told_in(history: Option<&str>, catalog: &Catalog, max_age: Option<u64>) -> Vec<(Level, String)> {
     let max_age = max_age.map(|hours| Duration::from_secs(hours * 3600));
     let findings = judge(
         catalog,
-        &Terms { location: "/r", cluster: Some("c"), max_age, now: NOW.parse().unwrap(), command: "garbd" },
+        &Terms {
+            location: "/r",
+            cluster: Some("c"),
+            history,
+            max_age,
+            now: NOW.parse().unwrap(),
+            command: "garbd",
+        },
     );
     assert!(findings.iter().all(|f| f.cure.is_some() == (f.level != Level::Ok)), "{findings:?}");
     findings.into_iter().map(|f| (f.level, format!("{} | {}", f.text, f.cure.unwrap_or_default()))).collect()
@@ -205,5 +216,93 @@ fn runs_that_are_no_backup_are_told_apart() {
     assert!(
         dead[1].1.contains("2 folders")
             && dead[1].1.contains("rm -r /r/c/20261120T010000Z_n1 /r/c/20261120T110000Z_n1")
+    );
+}
+
+/// History of the members; histories and ids of the backups; what is told.
+type Case<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], &'a [(Level, &'a str)]);
+
+#[test]
+fn a_backup_of_another_history_is_no_backup_of_this_cluster() {
+    const OTHER: &str = "00000000-e4fc-11f1-a7f7-8a19f99d6a1b";
+    let of = |uuid: &str, id: &str| {
+        let mut manifest = manifest(id);
+        manifest.gtid.uuid = uuid.into();
+        record(manifest)
+    };
+    let (night, noon) = ("20261120T010000Z_n1", "20261120T110000Z_n1");
+    let (old, older) = ("20261118T010000Z_n1", "20261117T010000Z_n1");
+    let cases: [Case<'_>; 7] = [
+        (Some(UUID), &[(UUID, night), (UUID, noon)], &[(Level::Ok, "the newest is 20261120T110000Z_n1")]),
+        (
+            Some(UUID),
+            &[(UUID, old), (OTHER, noon)],
+            &[
+                (Level::Error, "the newest is 20261118T010000Z_n1, 2 days old"),
+                (Level::Error, "the newest backups are of another history than this cluster's (64f8fd84-"),
+            ],
+        ),
+        (
+            Some(UUID),
+            &[(OTHER, noon)],
+            &[
+                (Level::Error, "there is no backup of cluster 'c' of the history 64f8fd84-"),
+                (Level::Error, "20261120T110000Z_n1, taken 2026-11-20 11:00:00 UTC"),
+            ],
+        ),
+        (
+            Some(UUID),
+            &[(UUID, old), (OTHER, night), (UUID, noon)],
+            &[
+                (Level::Ok, "the newest is 20261120T110000Z_n1"),
+                (Level::Warning, "mixed with its own: 00000000-e4fc"),
+            ],
+        ),
+        (
+            Some(UUID),
+            &[(OTHER, older), (UUID, night), (UUID, noon)],
+            &[
+                (Level::Ok, "the newest is 20261120T110000Z_n1"),
+                (Level::Ok, "what an earlier history has left stays until it is forgotten: 00000000-e4fc"),
+            ],
+        ),
+        (
+            None,
+            &[(OTHER, older), (UUID, noon)],
+            &[
+                (Level::Ok, "the newest is 20261120T110000Z_n1"),
+                (
+                    Level::Warning,
+                    "backups of 2 histories are in the folder of cluster 'c', and no member says which",
+                ),
+            ],
+        ),
+        (None, &[(UUID, noon)], &[(Level::Ok, "the newest is 20261120T110000Z_n1")]),
+    ];
+    for (history, backups, wanted) in cases {
+        let records = backups.iter().map(|(uuid, id)| of(uuid, id)).collect();
+        let told = told_in(history, &Catalog { records, attempts: vec![] }, Some(26));
+        assert_eq!(told.len(), wanted.len(), "{told:?}");
+        for ((level, text), (wanted_level, words)) in told.iter().zip(wanted) {
+            assert!(level == wanted_level && text.contains(words), "{words}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn one_that_is_further_and_older_is_told() {
+    let mut first = manifest("20261119T010000Z_n1");
+    first.gtid.seqno = 500;
+    let records = || vec![record(first.clone()), record(manifest("20261120T010000Z_n1"))];
+    let mut all = records();
+    // The storage confirms both times: to it the cluster went back.
+    for record in &mut all {
+        record.evidence.written = record.id.started();
+    }
+    let told = told(&Catalog { records: all, attempts: vec![] }, Some(26));
+    assert!(told.len() == 2 && told[1].0 == Level::Warning, "{told:?}");
+    assert!(
+        told[1].1.contains("20261119T010000Z_n1 is older than 20261120T010000Z_n1 by its time, and further"),
+        "{told:?}"
     );
 }

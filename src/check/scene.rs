@@ -68,7 +68,7 @@ impl<'a> Scene<'a> {
 
     /// The newest backup that can be relied on.
     fn newest(&self) -> Option<&Manifest> {
-        self.catalog()?.newest(self.options.now)
+        self.catalog()?.newest_in(self.survey.history(), self.options.now)
     }
 
     /// There is a server here, or there should be one.
@@ -205,6 +205,7 @@ impl<'a> Scene<'a> {
         let terms = Terms {
             location: &location,
             cluster: self.cluster.as_deref(),
+            history: self.survey.history(),
             max_age: self.options.max_age,
             now: self.options.now,
             command: &command,

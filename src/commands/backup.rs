@@ -179,6 +179,7 @@ fn ask_in_turn(
     let queue = Queue {
         storage: &prepared.context.storage,
         cluster: safe_component(invite(args, listen.cloned(), prepared, &survey)?.group()),
+        history: survey.history().map(str::to_owned),
         limit,
         clock: Timestamp::now,
         pace: Pace::default(),

@@ -3,7 +3,8 @@
 //! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `hold` (null, or
 //! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same), `verified` (null, or `verify.json`, or
 //! `error`), `doubt` (null, or in words what speaks against it: it is damaged, or its time cannot be right), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
-//! or null) of runs that are not a backup: they go on, have failed, or were killed.
+//! or null) of runs that are not a backup: they go on, have failed, or were killed. `many_histories` has for each cluster with backups of
+//! several histories (state UUIDs) its `cluster_folder` and its `histories`: `uuid`, `backups`, `newest`, `taken`, `first`.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::list_terminal::{trend, with_notes_below};
 use super::{CommandError, CommonArgs, Context, print, print_json};
-use crate::catalog::{Catalog, Doubt, Held, Record, SILENCE, Verified, read_hold};
+use crate::catalog::{Catalog, Doubt, Held, History, Record, SILENCE, Verified, read_hold};
 use crate::model::{BackupId, Manifest, State, Status};
 use crate::ui::{Align, Screen, Table, bytes, duration_ms, time};
 
@@ -44,6 +45,7 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
         let picture = screen.map(|screen| trend(&catalog, has_many_clusters(&catalog), screen));
         as_table(&catalog, &besides, screen.map(|screen| screen.width)) + &picture.unwrap_or_default()
     };
+    text.push_str(&histories(&catalog));
     if !catalog.attempts.is_empty() {
         text.push_str("\nNot complete:\n");
         text.push_str(&attempts(&catalog, now));
@@ -75,6 +77,29 @@ fn has_many_clusters(catalog: &Catalog) -> bool {
     let records = catalog.records.iter().map(|record| record.cluster.as_str());
     let attempts = catalog.attempts.iter().map(|attempt| attempt.cluster.as_str());
     records.chain(attempts).collect::<BTreeSet<_>>().len() > 1
+}
+
+/// The histories of each cluster that has several.
+fn many_histories(catalog: &Catalog) -> Vec<(&str, Vec<History>)> {
+    let clusters: BTreeSet<&str> = catalog.records.iter().map(|record| record.cluster.as_str()).collect();
+    let of = |cluster: &str| {
+        History::of_records(catalog.records.iter().filter(|record| record.cluster == cluster))
+    };
+    let histories = clusters.into_iter().map(|cluster| (cluster, of(cluster)));
+    histories.filter(|(_, histories)| histories.len() > 1).collect()
+}
+
+/// The same in words.
+fn histories(catalog: &Catalog) -> String {
+    let mut text = String::new();
+    for (cluster, histories) in many_histories(catalog) {
+        text.push_str(&format!(
+            "\nBackups of {} histories (state UUIDs) are in the folder of cluster '{cluster}'; 'latest' is the newest of all:\n",
+            histories.len()
+        ));
+        text.extend(histories.iter().map(|history| format!("  {}\n", history.words())));
+    }
+    text
 }
 
 /// Columns that begin with id and cluster; `many` shows the cluster.
@@ -240,5 +265,9 @@ fn as_json(catalog: &Catalog, besides: &[Beside]) -> serde_json::Value {
         .iter()
         .map(|attempt| json!({ "id": attempt.id, "cluster_folder": attempt.cluster, "status": attempt.status }))
         .collect();
-    json!({ "backups": backups, "incomplete": attempts })
+    let histories: Vec<serde_json::Value> = many_histories(catalog)
+        .into_iter()
+        .map(|(cluster, histories)| json!({ "cluster_folder": cluster, "histories": histories }))
+        .collect();
+    json!({ "backups": backups, "incomplete": attempts, "many_histories": histories })
 }

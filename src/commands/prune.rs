@@ -1,7 +1,8 @@
 //! `prune`: shows what becomes of each backup and why, then removes what is to go.
 //!
 //! `--json` gives one object at the end. `clusters` has `cluster_folder`, `backups` (`id`, `taken`, `bytes`, `action`
-//! `keep` or `remove`, `reasons`) and `leftovers` (`id`, `file` or null for the whole folder, `upload` with the id of
+//! `keep` or `remove`, `reasons`, `history` (state UUID, or null)), `histories` (`uuid`, `backups`, `newest`, `taken`, `first`; the one with the last
+//! backup first) and `leftovers` (`id`, `file` or null for the whole folder, `upload` with the id of
 //! one that was begun in a bucket and never completed, or null, `bytes`, `action` `leave` or `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
 //! gone, `spared` and `failed` (texts), and `stopped`. `unknown` has in words what could not be looked at; it stays, and
 //! the exit status is 1. Of a bucket there is `old_versions` too: `count`, `bytes`,
@@ -17,7 +18,7 @@ use super::{CommandError, CommonArgs, interruption, print, print_json, refresh_m
 use crate::metrics::Scope;
 use crate::model::safe_component;
 use crate::prune::policy::Verdict;
-use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, carry_out};
+use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, Wanted, carry_out};
 use crate::storage::{StorageError, Versions};
 use crate::ui::{Align, Table, bytes, time};
 
@@ -45,6 +46,10 @@ pub struct PruneArgs {
     /// The same by years
     #[arg(long, value_name = "N", help_heading = "Policy")]
     keep_yearly: Option<String>,
+    /// Remove all backups of this history (state UUID), but for those that are held. Each history is counted apart, and one
+    /// that has ended keeps what the policy keeps of it until it is forgotten. That of the newest backup cannot be
+    #[arg(long, value_name = "UUID", help_heading = "Policy")]
+    forget_history: Option<String>,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -63,13 +68,18 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         flags.set("keep-yearly", args.keep_yearly.as_deref());
     })?;
     let policy = context.settings.retention;
-    if policy.is_empty() {
+    let forget = args.forget_history.as_deref().map(str::to_ascii_lowercase);
+    if policy.is_empty() && forget.is_none() {
         let problem = "there is no policy, so nothing is removed: say what to keep with keep-last, keep-daily, \
                        keep-weekly, keep-monthly, keep-yearly or keep-within, as settings or flags";
         return Err(CommandError::Usage(problem.into()));
     }
     let storage = context.storage.as_ref();
-    let plan = Plan::make(storage, context.cluster(), &policy, Timestamp::now())?;
+    let wanted = Wanted { policy: &policy, forget: forget.as_deref() };
+    let plan = Plan::make(storage, context.cluster(), wanted, Timestamp::now())?;
+    if let Some(uuid) = wanted.forget {
+        may_be_forgotten(&plan, uuid)?;
+    }
     if !args.json {
         print(&as_text(&plan, &storage.location()))?;
     }
@@ -93,6 +103,25 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         print(&format!("{}{}", ending(&plan, tally.as_ref()), versions_as_text(&versions)))?;
     }
     complaint(&plan, &tally.unwrap_or_default())
+}
+
+/// Whether there is such a history, and whether it is none that goes on.
+fn may_be_forgotten(plan: &Plan, uuid: &str) -> Result<(), CommandError> {
+    if let Some(of_it) = plan.clusters.iter().find(|plan| plan.current.as_deref() == Some(uuid)) {
+        return Err(CommandError::Failed(format!(
+            "--forget-history: {uuid} is the history of the newest backup of cluster '{}', so nothing was removed; \
+             move these backups out of the repository if they are not wanted",
+            of_it.cluster
+        )));
+    }
+    let mut known = plan.clusters.iter().flat_map(|plan| &plan.histories);
+    if known.any(|history| history.uuid == uuid) {
+        return Ok(());
+    }
+    Err(CommandError::NotFound(format!(
+        "--forget-history: there is no backup of the history {uuid}, so nothing was removed; 'list' names the \
+         histories where there are several"
+    )))
 }
 
 /// What is left to say of what was not judged or could not be removed.
@@ -123,7 +152,7 @@ fn cluster_table(plan: &ClusterPlan) -> String {
         ("REASON", Align::Left),
     ];
     let mut table = Table::new(&columns);
-    for Planned { id, taken, bytes: stored, verdict } in &plan.backups {
+    for Planned { id, taken, bytes: stored, verdict, .. } in &plan.backups {
         let (action, reasons) = told(verdict);
         let (at, size) = match taken {
             Some(at) => (time(*at), bytes(*stored)),
@@ -138,7 +167,20 @@ fn cluster_table(plan: &ClusterPlan) -> String {
         };
         table.row(vec![action_of(*goes).into(), name, "-".into(), bytes(*stored), reason.clone()]);
     }
-    format!("Cluster {}:\n{}", plan.cluster, table.render())
+    format!("Cluster {}:\n{}{}", plan.cluster, table.render(), histories(plan))
+}
+
+/// What is to be known where there are several.
+fn histories(plan: &ClusterPlan) -> String {
+    if plan.histories.len() < 2 {
+        return String::new();
+    }
+    let lines: String = plan.histories.iter().map(|history| format!("  {}\n", history.words())).collect();
+    format!(
+        "These are backups of {} histories (state UUIDs): of several clusters with one name, or of one that was bootstrapped \
+         anew. Each is counted apart, and keeps what the policy keeps of it until 'prune --forget-history UUID':\n{lines}",
+        plan.histories.len()
+    )
 }
 
 /// The verdict as an action, and what speaks for it.
@@ -205,9 +247,11 @@ fn versions_as_json(versions: &Result<Option<Versions>, StorageError>) -> Option
 }
 
 fn as_json(plan: &Plan, tally: Option<&Tally>) -> Value {
-    let backup = |Planned { id, taken, bytes, verdict }: &Planned| {
+    let backup = |Planned { id, taken, bytes, history, verdict }: &Planned| {
         let (action, reasons) = told(verdict);
-        json!({ "id": id, "taken": taken, "bytes": bytes, "action": action, "reasons": reasons })
+        json!({
+            "id": id, "taken": taken, "bytes": bytes, "history": history, "action": action, "reasons": reasons,
+        })
     };
     let leftover = |Leftover { id, what, bytes, goes, reason }: &Leftover| {
         let (file, upload) = match what {
@@ -226,6 +270,7 @@ fn as_json(plan: &Plan, tally: Option<&Tally>) -> Value {
                 "cluster_folder": plan.cluster,
                 "backups": plan.backups.iter().map(backup).collect::<Vec<_>>(),
                 "leftovers": plan.leftovers.iter().map(leftover).collect::<Vec<_>>(),
+                "histories": plan.histories,
             })
         })
         .collect();

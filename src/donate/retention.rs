@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::Run;
 use super::behind::{Limits, bounded};
 use crate::capture::Watch;
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, History};
 use crate::prune::policy::Verdict;
 use crate::prune::{Plan, Tally, carry_out};
 use crate::storage::Storage;
@@ -60,6 +60,14 @@ fn announce(plan: &Plan) {
                 }
             }
         }
+    }
+    for plan in plan.clusters.iter().filter(|plan| plan.histories.len() > 1) {
+        let histories: Vec<String> = plan.histories.iter().map(History::words).collect();
+        log::warn!(
+            "prune: the folder of cluster '{}' has backups of several histories, each of which is counted apart: {}",
+            plan.cluster,
+            histories.join("; ")
+        );
     }
     for unknown in &plan.unknown {
         log::warn!("prune: {unknown}");

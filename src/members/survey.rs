@@ -91,6 +91,15 @@ impl Survey {
         }
     }
 
+    /// State UUID of the group's history, where the members in the Primary component say one and the same.
+    pub fn history(&self) -> Option<&str> {
+        let is_known = |uuid: &&str| uuid.bytes().any(|byte| !matches!(byte, b'0' | b'-'));
+        let primary = self.reports.iter().filter(|report| report.is_primary());
+        let mut told = primary.filter_map(MemberReport::state_uuid).filter(is_known);
+        let first = told.next()?;
+        told.all(|other| other == first).then_some(first)
+    }
+
     fn add(&mut self, report: MemberReport) {
         if self.report(report.name()).is_none() {
             self.reports.push(report);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::exposition::{Exposition, Sample, seconds};
-use crate::catalog::{Catalog, Doubt, Standing, Verified};
+use crate::catalog::{Catalog, Doubt, History, Standing, Verified};
 use crate::model::{Manifest, Outcome, Verification};
 
 /// The numbers of one cluster.
@@ -86,6 +86,7 @@ impl Numbers {
         if let Some(oldest) = usable().map(|manifest| manifest.frozen_at).min() {
             numbers.add_time("oldest_timestamp_seconds", oldest);
         }
+        numbers.add("histories", History::of_records(catalog.records.iter()).len() as u64);
         numbers.add("failed_runs", failed_runs(catalog, now) as u64);
         numbers.verifications(catalog);
         numbers

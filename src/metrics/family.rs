@@ -37,7 +37,7 @@ const fn run(name: &'static str, help: &'static str) -> Family {
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 31] = [
+pub const FAMILIES: [Family; 32] = [
     file("build_info", "The version of wsrep_sst_backup that has written this file."),
     cluster("repository_readable", "Whether the repository could be read when it was last looked at."),
     cluster(
@@ -74,6 +74,10 @@ pub const FAMILIES: [Family; 31] = [
     cluster(
         "doubtful_backups",
         "Backups in the repository whose time cannot be right, or contradicts others: none of them is the newest.",
+    ),
+    cluster(
+        "histories",
+        "Histories (state UUIDs) of the backups: several where clusters have one name, or one was bootstrapped anew.",
     ),
     cluster("failed_runs", "Runs that have failed or died since the newest backup was made, on any node."),
     cluster("last_verify_timestamp_seconds", "When a backup was last verified; it may be gone since."),

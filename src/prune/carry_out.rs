@@ -45,7 +45,7 @@ impl From<StorageError> for Stay {
 /// each removal.
 pub fn carry_out(storage: &dyn Storage, plan: &Plan, stop: &dyn Fn() -> bool) -> Tally {
     let mut tally = Tally::default();
-    for ClusterPlan { cluster, backups, leftovers } in &plan.clusters {
+    for ClusterPlan { cluster, backups, leftovers, .. } in &plan.clusters {
         let going = |backup: &&Planned| matches!(backup.verdict, Verdict::Remove(_));
         let names = || backups.iter().filter(going).map(|backup| backup.id.clone());
         // Where there is no room for the names, there may be some when the backups are gone.

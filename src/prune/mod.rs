@@ -4,10 +4,17 @@
 //!
 //! # What is never removed
 //!
-//! The newest complete backup that can be relied on, whatever the policy says (and the newest without pages that were
-//! damaged on the donor, where that one has some); what is held; what is younger than a backup that runs; and what
+//! Of each history the newest complete backup that can be relied on, whatever the policy says (and the newest without pages
+//! that were damaged on the donor, where that one has some), and the one with the furthest position; what is held; what is younger than a backup that runs; and what
 //! cannot be placed in time: a manifest that cannot be read, a time in the future, a time that contradicts the
 //! positions of other backups ([`crate::catalog::Doubt`]).
+//!
+//! # Histories
+//!
+//! Each history (state UUID) is judged as if it were alone: two clusters of one name share a folder, and a cluster that was
+//! lost and bootstrapped anew goes on in it, and the backups of the one are no copies of the data of the other. A history
+//! that has ended keeps what the policy keeps of it, since rules count from its newest backup. It goes when somebody names
+//! it ([`Wanted::forget`]), and by nothing else.
 //!
 //! # What counts for nothing
 //!
@@ -47,7 +54,7 @@ pub mod policy;
 mod verdict;
 
 pub use carry_out::{Tally, carry_out};
-pub use plan::{ClusterPlan, Left, Leftover, Plan, Planned};
+pub use plan::{ClusterPlan, Left, Leftover, Plan, Planned, Wanted};
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::policy::{Candidate, Reason, Verdict, decide};
-use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Known, Record, TOLERANCE, clusters, read_hold};
+use super::policy::{Candidate, Reason, Verdict, current_history, decide, forget};
+use crate::catalog::{
+    Attempt, Catalog, CatalogError, Doubt, History, Known, Record, TOLERANCE, clusters, read_hold,
+};
 use crate::config::Retention;
 use crate::model::{BackupId, Manifest, State, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
@@ -33,6 +35,25 @@ pub struct ClusterPlan {
     pub backups: Vec<Planned>,
     /// What runs have left, oldest first.
     pub leftovers: Vec<Leftover>,
+    /// The histories of its backups, the one with the last backup first.
+    pub histories: Vec<History>,
+    /// The history of the newest backup that can be relied on.
+    pub current: Option<String>,
+}
+
+/// What is wanted of a plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// How many backups are to stay.
+    pub policy: &'a Retention,
+    /// The state UUID of a history of which none is to stay. That of the newest backup is not forgotten.
+    pub forget: Option<&'a str>,
+}
+
+impl<'a> From<&'a Retention> for Wanted<'a> {
+    fn from(policy: &'a Retention) -> Self {
+        Self { policy, forget: None }
+    }
 }
 
 /// A backup and what becomes of it.
@@ -44,6 +65,8 @@ pub struct Planned {
     pub taken: Option<Timestamp>,
     /// Bytes of archive and index, by the manifest.
     pub bytes: u64,
+    /// The state UUID of its history, where that is known.
+    pub history: Option<String>,
     /// What becomes of it.
     pub verdict: Verdict,
 }
@@ -85,15 +108,16 @@ struct Found {
 impl Plan {
     /// Reads the repository and decides; removes nothing. What cannot be looked at stays, and does not keep the rest from
     /// being judged.
-    pub fn make(
+    pub fn make<'a>(
         storage: &dyn Storage,
         cluster: Option<&str>,
-        policy: &Retention,
+        wanted: impl Into<Wanted<'a>>,
         now: Timestamp,
     ) -> Result<Self, CatalogError> {
+        let wanted = wanted.into();
         let mut plan = Self { now, ..Self::default() };
         for (cluster, found) in find(storage, cluster, &mut plan.unknown)? {
-            let of_it = of_cluster(storage, cluster, found, policy, now, &mut plan.unknown);
+            let of_it = of_cluster(storage, cluster, found, wanted, now, &mut plan.unknown);
             plan.clusters.push(of_it);
         }
         Ok(plan)
@@ -163,7 +187,7 @@ fn of_cluster(
     storage: &dyn Storage,
     cluster: String,
     found: Found,
-    policy: &Retention,
+    wanted: Wanted<'_>,
     now: Timestamp,
     unknown: &mut Vec<String>,
 ) -> ClusterPlan {
@@ -196,7 +220,12 @@ fn of_cluster(
         let damaged_pages = manifest.as_ref().map_or(0, Manifest::lost_pages);
         candidates.push(Candidate { known: Known::of(record), damaged_pages, held });
     }
-    let mut verdicts = decide(&candidates, &running, policy, now);
+    let histories = History::of_known(candidates.iter().map(|candidate| &candidate.known));
+    let current = current_history(&candidates, now);
+    let mut verdicts = decide(&candidates, &running, wanted.policy, now);
+    if let Some(uuid) = wanted.forget.filter(|uuid| current.as_deref() != Some(*uuid)) {
+        forget(&candidates, &mut verdicts, uuid);
+    }
     for (candidate, verdict) in candidates.iter().zip(&mut verdicts) {
         if let (Some(why), Verdict::Remove(_)) = (unseen.get(&candidate.known.id), &*verdict) {
             *verdict = Verdict::Keep(vec![Reason::Doubt(Doubt::Unknown(why.clone()))]);
@@ -210,11 +239,12 @@ fn of_cluster(
             id: known.id,
             taken: known.taken.as_ref().ok().map(|taken| taken.at),
             bytes,
+            history: known.taken.ok().map(|taken| taken.gtid.uuid),
             verdict,
         })
         .collect();
     leftovers.sort_by(|a, b| a.id.cmp(&b.id));
-    ClusterPlan { cluster, backups, leftovers }
+    ClusterPlan { cluster, backups, leftovers, histories, current }
 }
 
 /// What is thought of a folder without a manifest.

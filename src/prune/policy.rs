@@ -1,5 +1,7 @@
 //! The decision, from what is known of the backups of one cluster: pure, so that a table of cases can test it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp};
 
 pub use super::verdict::{Lapse, Period, Reason, Verdict};
@@ -21,65 +23,155 @@ pub struct Candidate {
 /// A backup's place in the order of time: which one, and when it was taken.
 type Ranked = (usize, Timestamp);
 
+/// What is thought of one backup.
+#[derive(Debug, Clone, Default)]
+struct Opinion {
+    reasons: Vec<Reason>,
+    lapses: Vec<Lapse>,
+}
+
+impl Opinion {
+    fn verdict(self) -> Verdict {
+        // Where there is no rule nothing has been said against it.
+        if self.reasons.is_empty() && !self.lapses.is_empty() {
+            Verdict::Remove(self.lapses)
+        } else {
+            Verdict::Keep(self.reasons)
+        }
+    }
+}
+
 /// Decides about the backups of one cluster, in the order in which they are given. `running` are runs that may go on.
-/// An empty policy keeps everything.
+/// An empty policy keeps everything. Each history is judged as if it were alone: a backup of one is no backup of another.
 pub fn decide(
     candidates: &[Candidate],
     running: &[BackupId],
     policy: &Retention,
     now: Timestamp,
 ) -> Vec<Verdict> {
-    let known: Vec<&Known> = candidates.iter().map(|candidate| &candidate.known).collect();
-    let doubts = doubts(&known, now);
-    let sound = known.iter().enumerate().filter(|(place, _)| doubts[*place].is_none());
-    let sound = sound.filter_map(|(place, one)| Some((place, &one.id, one.taken.as_ref().ok()?)));
-    // Those that rules apply to, newest first.
-    let mut ranked: Vec<Ranked> = sound.clone().map(|(place, _, taken)| (place, taken.at)).collect();
-    ranked.sort_by(|a, b| (b.1, &known[b.0].id).cmp(&(a.1, &known[a.0].id)));
+    let doubts = doubts(&candidates.iter().map(|one| &one.known).collect::<Vec<_>>(), now);
+    let mut opinions = vec![Opinion::default(); candidates.len()];
+    for ((candidate, doubt), opinion) in candidates.iter().zip(&doubts).zip(&mut opinions) {
+        opinion.reasons.extend(doubt.clone().map(Reason::Doubt));
+        opinion.reasons.extend(candidate.held.clone().map(Reason::Held));
+        opinion.reasons.extend(younger_than(&candidate.known, running).map(Reason::YoungerThan));
+    }
+    let current = current(candidates, &doubts);
+    for (uuid, places) in histories(candidates) {
+        let history = Judged { candidates, doubts: &doubts, places, is_current: Some(uuid) == current };
+        history.judge(uuid, policy, &mut opinions);
+    }
+    opinions.into_iter().map(Opinion::verdict).collect()
+}
 
-    let mut reasons: Vec<Vec<Reason>> =
-        doubts.iter().map(|doubt| doubt.clone().map(Reason::Doubt).into_iter().collect()).collect();
-    let mut lapses: Vec<Vec<Lapse>> = vec![Vec::new(); candidates.len()];
-    for (place, candidate) in candidates.iter().enumerate() {
-        reasons[place].extend(candidate.held.clone().map(Reason::Held));
-        reasons[place].extend(younger_than(&candidate.known, running).map(Reason::YoungerThan));
-    }
-    if let Some((place, _)) = newest(sound) {
-        reasons[place].insert(0, Reason::Newest);
-        let mut healthy = ranked.iter().filter(|(place, _)| candidates[*place].damaged_pages == 0);
-        if let Some((healthy, _)) = healthy.next().filter(|_| candidates[place].damaged_pages > 0) {
-            reasons[*healthy].push(Reason::NewestSound);
+/// The history of the newest backup that can be relied on.
+pub fn current_history(candidates: &[Candidate], now: Timestamp) -> Option<String> {
+    let doubts = doubts(&candidates.iter().map(|one| &one.known).collect::<Vec<_>>(), now);
+    current(candidates, &doubts).map(str::to_owned)
+}
+
+/// Lets every backup of a history go that nobody holds and that is not younger than a run.
+pub fn forget(candidates: &[Candidate], verdicts: &mut [Verdict], uuid: &str) {
+    for (candidate, verdict) in candidates.iter().zip(verdicts) {
+        let is_of_it = candidate.known.taken.as_ref().is_ok_and(|taken| taken.gtid.uuid == uuid);
+        let stays = |reason: &Reason| matches!(reason, Reason::Held(_) | Reason::YoungerThan(_));
+        if is_of_it && !matches!(verdict, Verdict::Keep(reasons) if reasons.iter().any(stays)) {
+            *verdict = Verdict::Remove(vec![Lapse::Forgotten]);
         }
     }
-    for opinion in opinions(&ranked, policy) {
-        for ((place, _), opinion) in ranked.iter().zip(opinion) {
-            match opinion {
-                Ok(reason) => reasons[*place].push(reason),
-                Err(lapse) => lapses[*place].push(lapse),
+}
+
+fn current<'a>(candidates: &'a [Candidate], doubts: &[Option<Doubt>]) -> Option<&'a str> {
+    let sound: Vec<usize> = (0..candidates.len()).filter(|place| doubts[*place].is_none()).collect();
+    let (place, _) = newest(placed(candidates, &sound))?;
+    candidates[place].known.taken.as_ref().ok().map(|taken| taken.gtid.uuid.as_str())
+}
+
+/// The places of the backups of each history. One whose manifest cannot be used is of none.
+fn histories(candidates: &[Candidate]) -> BTreeMap<&str, Vec<usize>> {
+    let mut histories: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, candidate) in candidates.iter().enumerate() {
+        if let Ok(taken) = &candidate.known.taken {
+            histories.entry(taken.gtid.uuid.as_str()).or_default().push(place);
+        }
+    }
+    histories
+}
+
+fn placed<'a>(
+    candidates: &'a [Candidate],
+    places: &'a [usize],
+) -> impl Iterator<Item = (usize, &'a BackupId, &'a Taken)> + Clone {
+    places.iter().filter_map(|place| {
+        let Known { id, taken, .. } = &candidates[*place].known;
+        Some((*place, id, taken.as_ref().ok()?))
+    })
+}
+
+/// The backups of one history.
+struct Judged<'a> {
+    candidates: &'a [Candidate],
+    doubts: &'a [Option<Doubt>],
+    places: Vec<usize>,
+    is_current: bool,
+}
+
+impl Judged<'_> {
+    fn judge(&self, uuid: &str, policy: &Retention, of_all: &mut [Opinion]) {
+        let sound: Vec<usize> =
+            self.places.iter().copied().filter(|place| self.doubts[*place].is_none()).collect();
+        let sound = placed(self.candidates, &sound);
+        // Those that rules apply to, newest first.
+        let mut ranked: Vec<(Timestamp, &BackupId, usize)> =
+            sound.clone().map(|(place, id, taken)| (taken.at, id, place)).collect();
+        ranked.sort_by(|a, b| b.cmp(a));
+        let ranked: Vec<Ranked> = ranked.into_iter().map(|(at, _, place)| (place, at)).collect();
+
+        let newest = newest(sound).map(|(place, _)| place);
+        if let Some(place) = newest {
+            let reason =
+                if self.is_current { Reason::Newest } else { Reason::NewestOfHistory(uuid.to_owned()) };
+            of_all[place].reasons.insert(0, reason);
+            let mut healthy = ranked.iter().filter(|(place, _)| self.candidates[*place].damaged_pages == 0);
+            if let Some((healthy, _)) = healthy.next().filter(|_| self.candidates[place].damaged_pages > 0) {
+                of_all[*healthy].reasons.push(Reason::NewestSound);
+            }
+        }
+        for place in self.furthest().into_iter().filter(|place| Some(*place) != newest) {
+            of_all[place].reasons.push(Reason::Furthest);
+        }
+        for opinion in opinions(&ranked, policy) {
+            for ((place, _), opinion) in ranked.iter().zip(opinion) {
+                match opinion {
+                    Ok(reason) => of_all[*place].reasons.push(reason),
+                    Err(lapse) => of_all[*place].lapses.push(lapse),
+                }
+            }
+        }
+        for place in self.places.iter().copied() {
+            // What the policy would not keep in any case, a doubt does not keep. A hold, a run and the position do.
+            if of_all[place].reasons.len() == 1
+                && let Some(against) =
+                    passed_over(&self.candidates[place], self.doubts[place].as_ref(), place, &ranked, policy)
+            {
+                of_all[place] = Opinion { reasons: Vec::new(), lapses: against };
             }
         }
     }
-    for (place, candidate) in candidates.iter().enumerate() {
-        // What the policy would not keep in any case, a doubt does not keep. A hold and a run do.
-        if reasons[place].len() == 1
-            && let Some(against) = passed_over(candidate, doubts[place].as_ref(), place, &ranked, policy)
-        {
-            reasons[place].clear();
-            lapses[place] = against;
-        }
+
+    /// Those with the furthest position, whatever their times say: where donor and repository have had one wrong clock,
+    /// nothing else tells that they are the newest. What is known to be damaged is none; where it is not known whether the
+    /// furthest one is whole, the furthest of the others counts too.
+    fn furthest(&self) -> BTreeSet<usize> {
+        let of = |may_count: fn(&Candidate) -> bool| {
+            let those = placed(self.candidates, &self.places);
+            let those = those.filter(|(place, ..)| may_count(&self.candidates[*place]));
+            those.max_by_key(|(_, id, taken)| (taken.gtid.seqno, taken.at, *id)).map(|(place, ..)| place)
+        };
+        let whole = of(|one| one.known.flaw.is_none());
+        let perhaps = of(|one| !one.known.flaw.as_ref().is_some_and(Doubt::is_damage));
+        whole.into_iter().chain(perhaps).collect()
     }
-    reasons
-        .into_iter()
-        .zip(lapses)
-        .map(|(reasons, lapses)| {
-            // Where there is no rule nothing has been said against it.
-            if reasons.is_empty() && !lapses.is_empty() {
-                Verdict::Remove(lapses)
-            } else {
-                Verdict::Keep(reasons)
-            }
-        })
-        .collect()
 }
 
 /// For a damaged backup, for one that cannot be looked at, and for one that is dated later than the storage has had it, what the policy would have against

@@ -1,12 +1,15 @@
-use std::collections::BTreeSet;
-use std::time::Duration;
+#[path = "policy_any_tests.rs"]
+mod any;
+#[path = "policy_histories_tests.rs"]
+mod histories;
 
-use proptest::prelude::*;
+use std::time::Duration;
 
 use super::*;
 use crate::model::WsrepGtid;
 
 const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
+const OTHER: &str = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f";
 const NOW: &str = "2026-11-20T12:00:00Z";
 const DAY: u64 = 86_400;
 
@@ -168,15 +171,16 @@ fn a_backup_dated_back_is_not_mistaken_for_an_old_one() {
     assert_eq!(kept(&all, &[], &last, NOW).len(), 4);
     let verdicts = decide(&all, &[], &last, time(NOW));
     let about = |id: &str| Verdict::Keep(vec![Reason::Doubt(Doubt::Contradicts(id.parse().unwrap()))]);
-    assert_eq!(verdicts[3], about("20261117T010000Z_n1"));
+    let further = Reason::Doubt(Doubt::Contradicts("20261117T010000Z_n1".parse().unwrap()));
+    assert_eq!(verdicts[3], Verdict::Keep(vec![further, Reason::Furthest]));
     assert_eq!(verdicts[1], about("20260101T010000Z_n1"));
     assert_eq!(verdicts[2], about("20260101T010000Z_n1"));
     // The one that is left has nobody to contradict it.
     assert!(matches!(&verdicts[0], Verdict::Keep(reasons) if reasons[0] == Reason::Newest));
 
     // Another history has other positions, and clocks of nodes differ by minutes.
-    all[3].taken().gtid.uuid = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
-    assert_eq!(kept(&all, &[], &last, NOW), ["20261118T010000"]);
+    all[3].taken().gtid.uuid = OTHER.into();
+    assert_eq!(kept(&all, &[], &last, NOW), ["20261118T010000", "20260101T010000"]);
     let near = [backup("20261118T010000", 7), backup("20261118T010500", 6)];
     // The one that is further is the newest, the one that is later is the last.
     assert_eq!(kept(&near, &[], &last, NOW).len(), 2);
@@ -332,130 +336,4 @@ fn pages_that_were_damaged_on_the_donor_do_not_push_out_the_last_good_ones() {
     assert_eq!(verdicts[5], Verdict::Keep(vec![Reason::NewestSound]));
     all[9].damaged_pages = 0;
     assert_eq!(days(&all, &last).0, [10]);
-}
-
-/// Backups before [`NOW`] and some after it; with positions out of order, held, without a usable manifest.
-fn any_backups(odd_positions: bool) -> impl Strategy<Value = Vec<Candidate>> {
-    let one = (0_i64..20_000, 0_u8..20);
-    proptest::collection::btree_map(-20_i64..12_000, one, 0..40).prop_map(move |all| {
-        let candidates = all.into_iter().map(|(hours, (odd, kind))| {
-            let at = time(NOW) - SignedDuration::from_hours(hours);
-            let id = BackupId::new(at, "n1");
-            let seqno = if odd_positions && kind == 0 { odd } else { 20_000 - hours };
-            let taken = if kind == 1 { Err("garbage".to_owned()) } else { Ok(taken(at, seqno)) };
-            let held = (kind == 2).then(|| "held".to_owned());
-            let mut one = Candidate { held, ..candidate(id, taken) };
-            one.known.flaw = match kind {
-                3 => Some(Doubt::Damaged("lost".into())),
-                4 => Some(Doubt::Unknown("away".into())),
-                _ => None,
-            };
-            one
-        });
-        candidates.collect()
-    })
-}
-
-fn any_policy() -> impl Strategy<Value = Retention> {
-    let count = || proptest::option::of(1_u32..12);
-    let within = proptest::option::of((1_u64..400).prop_map(|days| Duration::from_secs(days * DAY)));
-    (within, count(), count(), count(), count(), count()).prop_map(
-        |(within, last, daily, weekly, monthly, yearly)| Retention {
-            within,
-            last,
-            daily,
-            weekly,
-            monthly,
-            yearly,
-        },
-    )
-}
-
-/// What is wanted of backups that are in no doubt, said in another way than the program does: by sets.
-fn wanted(sound: &[&Candidate], policy: &Retention) -> BTreeSet<BackupId> {
-    let mut sorted: Vec<(Timestamp, &BackupId)> =
-        sound.iter().map(|one| (one.known.taken.as_ref().unwrap().at, &one.known.id)).collect();
-    sorted.sort();
-    let mut wanted = BTreeSet::new();
-    let count = |count: u32| usize::try_from(count).unwrap();
-    wanted.extend(sorted.iter().rev().take(count(policy.last.unwrap_or(0))).map(|(_, id)| (*id).clone()));
-    if let (Some(within), Some((newest, _))) = (policy.within, sorted.last()) {
-        let from = *newest - SignedDuration::try_from(within).unwrap();
-        wanted.extend(sorted.iter().filter(|(at, _)| *at >= from).map(|(_, id)| (*id).clone()));
-    }
-    let periods =
-        [("%F", policy.daily), ("%G-%V", policy.weekly), ("%Y-%m", policy.monthly), ("%Y", policy.yearly)];
-    for (format, number) in periods {
-        let name = |at: Timestamp| at.strftime(format).to_string();
-        let names: BTreeSet<String> = sorted.iter().map(|(at, _)| name(*at)).collect();
-        for period in names.iter().rev().take(count(number.unwrap_or(0))) {
-            wanted.extend(sorted.iter().rfind(|(at, _)| name(*at) == *period).map(|(_, id)| (*id).clone()));
-        }
-    }
-    wanted.extend(sorted.last().map(|(_, id)| (*id).clone()));
-    wanted
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn what_is_kept_satisfies_the_policy_and_once_is_enough(
-        all in any_backups(true),
-        policy in any_policy(),
-        running in proptest::option::weighted(0.2, 0_i64..12_000),
-    ) {
-        let now = time(NOW);
-        let running: Vec<BackupId> =
-            running.map(|hours| BackupId::new(now - SignedDuration::from_hours(hours), "n0")).into_iter().collect();
-        let verdicts = decide(&all, &running, &policy, now);
-        let known: Vec<&Known> = all.iter().map(|one| &one.known).collect();
-        let doubts = doubts(&known, now);
-        let sound: Vec<&Candidate> =
-            all.iter().zip(&doubts).filter(|(_, doubt)| doubt.is_none()).map(|(one, _)| one).collect();
-        let chosen = wanted(&sound, &policy);
-        let newest = sound.iter().map(|one| one.known.taken.as_ref().unwrap().at).max();
-        for ((one, verdict), doubt) in all.iter().zip(&verdicts).zip(&doubts) {
-            let id = &one.known.id;
-            // A damaged one counts for itself alone, and stays until a newer one is whole.
-            let stays_damaged = || {
-                let with: Vec<&Candidate> = sound.iter().copied().chain([one]).collect();
-                let at = one.known.taken.as_ref().unwrap().at;
-                newest.is_none_or(|newest| newest < at) || wanted(&with, &policy).contains(id)
-            };
-            let doubt_keeps = match doubt {
-                Some(Doubt::Damaged(_) | Doubt::Unknown(_)) => stays_damaged(),
-                doubt => doubt.is_some(),
-            };
-            let must_stay = policy.is_empty()
-                || doubt_keeps
-                || one.held.is_some()
-                || running.iter().any(|run| id > run)
-                || chosen.contains(id);
-            prop_assert_eq!(matches!(verdict, Verdict::Keep(_)), must_stay, "{}", id);
-        }
-        let left: Vec<Candidate> = all
-            .iter()
-            .zip(&verdicts)
-            .filter(|(_, verdict)| matches!(verdict, Verdict::Keep(_)))
-            .map(|(one, _)| one.clone())
-            .collect();
-        prop_assert!(all.is_empty() || !left.is_empty());
-        let second = decide(&left, &running, &policy, now);
-        prop_assert!(second.iter().all(|verdict| matches!(verdict, Verdict::Keep(_))));
-    }
-
-    #[test]
-    fn a_clock_that_is_back_removes_nothing_more(
-        // Positions in doubt are the one thing that a clock set back can hide: the future is not looked at.
-        all in any_backups(false),
-        policy in any_policy(),
-        back in 0_i64..20_000,
-    ) {
-        let right = decide(&all, &[], &policy, time(NOW));
-        let wrong = decide(&all, &[], &policy, time(NOW) - SignedDuration::from_hours(back));
-        for (right, wrong) in right.iter().zip(&wrong) {
-            prop_assert!(matches!(wrong, Verdict::Keep(_)) || matches!(right, Verdict::Remove(_)));
-        }
-    }
 }

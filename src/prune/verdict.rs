@@ -51,6 +51,10 @@ impl Period {
 pub enum Reason {
     /// Of those that can be placed in time.
     Newest,
+    /// The same of this history, which is not that of the newest backup of all.
+    NewestOfHistory(String),
+    /// Its history has come furthest with it, whatever its time says.
+    Furthest,
     /// Somebody wants it.
     Held(String),
     /// Younger than this run, which goes on.
@@ -78,6 +82,8 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Newest => f.write_str("the newest"),
+            Self::NewestOfHistory(uuid) => write!(f, "the newest of history {uuid}"),
+            Self::Furthest => f.write_str("the furthest position of its history"),
             Self::Held(words) => f.write_str(words),
             Self::YoungerThan(id) => write!(f, "younger than {id}, which may still run"),
             Self::Doubt(doubt @ Doubt::Damaged(_)) => write!(f, "{doubt}; no other goes because of it"),
@@ -101,6 +107,8 @@ pub enum Lapse {
     NotNewestOf(Period),
     /// Its period is not among the last ones that have a backup, this many.
     Beyond(Period, u32),
+    /// Somebody has said that its history is not wanted any more.
+    Forgotten,
 }
 
 impl fmt::Display for Lapse {
@@ -110,6 +118,7 @@ impl fmt::Display for Lapse {
             Self::NotLast(count) => write!(f, "not among the last {count}"),
             Self::NotNewestOf(period) => write!(f, "not the newest of its {}", period.word()),
             Self::Beyond(period, count) => write!(f, "beyond the last {count} {}s", period.word()),
+            Self::Forgotten => f.write_str("its history is to be forgotten (--forget-history)"),
         }
     }
 }

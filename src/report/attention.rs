@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::words::{age, counted};
 use super::{Backup, Cluster, Run};
-use crate::catalog::{Doubt, Standing, Verified};
+use crate::catalog::{Doubt, History, Standing, Verified};
 use crate::model::{BackupId, Outcome, Verification};
 
 /// A backup a day, and half a day of grace: as `check` has it.
@@ -41,6 +41,7 @@ pub(super) fn points(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     points.extend(of_newest(cluster, now));
     points.extend(cluster.backups.iter().filter_map(damaged));
     points.extend(cluster.backups.iter().filter_map(|backup| unusable(cluster, backup)));
+    points.extend(of_histories(cluster));
     points.extend(of_runs(cluster));
     points.extend(of_verification(cluster, now));
     points.extend(cluster.backups.iter().filter(|b| b.manifest.is_ok()).filter_map(|b| doubtful(cluster, b)));
@@ -87,6 +88,36 @@ fn unusable(cluster: &Cluster, backup: &Backup) -> Option<Point> {
     let is_newest = cluster.newest().is_none_or(|(newest, _)| newest.id < backup.id);
     let level = if is_newest { Level::Bad } else { Level::Warning };
     Some(point(level, Some(&backup.id), format!("{} cannot be used: {why}.", backup.id)))
+}
+
+/// Backups that 'latest' passes over although somebody may mean them: those of other histories, and one that is further.
+fn of_histories(cluster: &Cluster) -> Vec<Point> {
+    let mut points = Vec::new();
+    let usable = cluster.usable().map(|(_, manifest)| (&manifest.id, manifest.frozen_at, &manifest.gtid));
+    let histories = History::of(usable);
+    if histories.len() > 1 {
+        let words: Vec<String> = histories.iter().map(History::words).collect();
+        let text = format!(
+            "Backups of {} histories (state UUIDs) are in one folder: of several clusters with one name, or of one that was \
+             bootstrapped anew: {}.",
+            histories.len(),
+            words.join("; ")
+        );
+        points.push(point(Level::Warning, None, text));
+    }
+    let Some((_, newest)) = cluster.newest() else { return points };
+    let whole = cluster.usable().filter(|(backup, _)| !backup.doubt.as_ref().is_some_and(Doubt::is_damage));
+    let further =
+        whole.filter(|(_, one)| one.gtid.uuid == newest.gtid.uuid && one.gtid.seqno > newest.gtid.seqno);
+    if let Some((backup, _)) = further.max_by_key(|(_, one)| one.gtid.seqno) {
+        let text = format!(
+            "{} is older than the newest backup by its time, and further by its position: the cluster went back to an older \
+             backup, or a clock was wrong.",
+            backup.id
+        );
+        points.push(point(Level::Warning, Some(&backup.id), text));
+    }
+    points
 }
 
 /// Runs since the newest backup; of older ones a later one has made up for it.

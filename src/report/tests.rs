@@ -235,9 +235,18 @@ fn each_fault_is_told_with_its_weight() {
     // The age is that of one that can be relied on.
     let mut lost = sound(1);
     lost.doubt = Some(Doubt::Damaged("backup.tar.zst: it is missing".into()));
-    let told = told(&cluster(vec![sound(40), lost], vec![]));
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].1.contains("is 40 h old") && told[1].1.ends_with("it is missing."), "{told:?}");
+    let told_of_it = told(&cluster(vec![sound(40), lost], vec![]));
+    assert_eq!(told_of_it.len(), 2, "{told_of_it:?}");
+    assert!(told_of_it[0].1.contains("is 40 h old") && told_of_it[1].1.ends_with("it is missing."));
+    // What 'latest' passes over: another history, and a position that is further.
+    let mut other = sound(50);
+    other.manifest.as_mut().unwrap().gtid.uuid = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
+    let (level, text) = one(&cluster(vec![other, sound(1)], vec![]));
+    assert!(level == Level::Warning && text.starts_with("Backups of 2 histories (state UUIDs) "), "{text}");
+    let mut further = sound(50);
+    further.manifest.as_mut().unwrap().gtid.seqno = 418;
+    let (level, text) = one(&cluster(vec![further, sound(1)], vec![]));
+    assert!(level == Level::Warning && text.contains("further by its position"), "{text}");
 }
 
 #[test]

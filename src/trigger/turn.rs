@@ -13,7 +13,7 @@
 //! This needs a storage that shows at once what has been stored, as directories, NFS (to a client that has just written
 //! into the directory) and S3 do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use super::follow::Place;
 use super::lease::{Lease, Others, holder};
 use super::{AskError, Event};
 use crate::catalog::{CatalogError, Doubt, Evidence, Known, Record, doubts, read_manifest, read_status};
-use crate::model::{BackupId, Manifest, State, Status};
+use crate::model::{BackupId, Manifest, State, Status, WsrepGtid};
 use crate::storage::{Storage, StorageError};
 
 /// How far the clocks of two machines may be apart.
@@ -56,6 +56,8 @@ pub struct Queue<'a> {
     pub storage: &'a Arc<dyn Storage>,
     /// The folder of the cluster.
     pub cluster: String,
+    /// State UUID of the members, where it is known: a backup of another history protects nothing of this cluster.
+    pub history: Option<String>,
     /// A backup whose data is younger than this is recent.
     pub limit: Duration,
     /// The time.
@@ -174,6 +176,11 @@ impl Queue<'_> {
         others.look(self.storage.as_ref(), &self.cluster, own, self.pace.silence).map_err(failed)
     }
 
+    /// Whether a position is known to be of another history than the members'.
+    fn is_foreign(&self, gtid: &WsrepGtid) -> bool {
+        self.history.as_ref().is_some_and(|history| *history != gtid.uuid)
+    }
+
     /// From the newest folder to the first complete backup: what is older does not count.
     fn standing(&self, runs: &mut Runs) -> Result<Standing, AskError> {
         let storage = self.storage.as_ref();
@@ -185,6 +192,10 @@ impl Queue<'_> {
         for id in ids.into_iter().rev() {
             let place = Place { cluster: self.cluster.clone(), id };
             match read_manifest(storage, &place.cluster, &place.id) {
+                Ok(manifest) if self.is_foreign(&manifest.gtid) => {
+                    let (id, uuid) = (&place.id, &manifest.gtid.uuid);
+                    runs.tell(&format!("{id} is of another history ({uuid}) than the members: passed over"));
+                }
                 Ok(manifest) => match now.duration_since(manifest.frozen_at) {
                     age if age < -SKEW => {
                         log::warn!("{} is from the future ({}): passed over", place.id, manifest.frozen_at);
@@ -193,6 +204,14 @@ impl Queue<'_> {
                         let is_young = age.is_negative() || age.unsigned_abs() < self.limit;
                         let is_new = runs.is_new(&place.id);
                         if (is_young || is_new) && !is_passed_over(storage, &place, &manifest) {
+                            if self.history.is_none() {
+                                let uuid = &manifest.gtid.uuid;
+                                runs.tell(&format!(
+                                    "no member has said which history the cluster has, so whether {} (history {uuid}) is \
+                                     a backup of it is not known",
+                                    place.id
+                                ));
+                            }
                             return Ok(Standing::Recent(place, Box::new(manifest)));
                         }
                         if !is_young && !is_new {
@@ -204,6 +223,7 @@ impl Queue<'_> {
                     let status = read_status(storage, &place.cluster, &place.id);
                     if let Some(status) = status
                         && running.is_none()
+                        && !status.gtid.as_ref().is_some_and(|gtid| self.is_foreign(gtid))
                         && runs.is_alive(&place, &status, now, self.pace.silence)
                     {
                         running = Some((place, Box::new(status)));
@@ -250,9 +270,18 @@ struct Runs {
     /// The newest complete backup of the first look.
     old: Option<BackupId>,
     has_begun: bool,
+    /// What was told already.
+    told: HashSet<String>,
 }
 
 impl Runs {
+    /// Says something once.
+    fn tell(&mut self, what: &str) {
+        if self.told.insert(what.to_owned()) {
+            log::warn!("{what}");
+        }
+    }
+
     /// The first look is over.
     fn begin(&mut self) {
         self.has_begun = true;

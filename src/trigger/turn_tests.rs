@@ -14,6 +14,8 @@ const PACE: Pace = Pace {
     silence: Duration::from_millis(600),
 };
 const NODES: usize = 8;
+const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
+const OTHER: &str = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f";
 
 struct Repository {
     _folder: tempfile::TempDir,
@@ -32,6 +34,7 @@ impl Repository {
         Queue {
             storage: &self.storage,
             cluster: "c".into(),
+            history: Some(UUID.into()),
             limit: crate::config::parse_duration(limit).unwrap(),
             clock: Timestamp::now,
             pace: PACE,
@@ -42,12 +45,17 @@ impl Repository {
 
     /// A complete backup from `ago` minutes before now.
     fn back_up(&self, ago: i64) -> BackupId {
+        self.back_up_of(UUID, ago)
+    }
+
+    /// The same of a history.
+    fn back_up_of(&self, uuid: &str, ago: i64) -> BackupId {
         let at = Timestamp::now() - SignedDuration::from_mins(ago);
         let id = BackupId::new(at, "n1");
         let manifest = json!({
             "format": 1, "id": id, "cluster": "c", "node": "n1", "method": "freeze", "started": at,
             "frozen_at": at, "finished": at, "flush_ms": 1, "frozen_ms": 2,
-            "gtid": {"uuid": "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f", "seqno": 7, "domain_id": 0},
+            "gtid": {"uuid": uuid, "seqno": 7, "domain_id": 0},
             "mariadb_gtid": {}, "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
             "archive": {"name": "backup.tar", "bytes": 40, "sha256": "", "compression": "none"},
             "index": {"name": "index.json.zst", "bytes": 2, "sha256": ""},
@@ -118,6 +126,29 @@ fn a_backup_that_is_none_to_rely_on_is_no_reason_to_do_without_another_one() {
     assert_eq!(repository.recent("2h"), Some(id.clone()));
     repository.storage.remove(&format!("c/{id}/backup.tar")).unwrap();
     assert_eq!(repository.recent("2h"), Some(good));
+    assert_eq!(repository.recent("1h"), None);
+}
+
+#[test]
+fn a_backup_of_another_history_is_no_reason_to_do_without_one() {
+    let repository = Repository::new();
+    let foreign = repository.back_up_of(OTHER, 10);
+    assert_eq!(repository.recent("2h"), None);
+    // An older one of this history counts, also behind it.
+    let own = repository.back_up(90);
+    assert_eq!(repository.recent("2h"), Some(own));
+    assert_eq!(repository.recent("1h"), None);
+    // Where no member says what the history is, nobody can tell them apart.
+    let unknown = Queue { history: None, ..repository.queue("1h") };
+    let turn = unknown.take_turn(&mut |_| {}).unwrap();
+    assert!(matches!(turn, Turn::Recent { place, .. } if place.id == foreign));
+    // Nor is a run of it waited for, once its position is known.
+    let id = BackupId::new(Timestamp::now(), "n2");
+    repository.status(&id, "copying", Timestamp::now());
+    let text = repository.storage.read_small(&format!("c/{id}/status.json"), 4096).unwrap();
+    let mut status: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    status["gtid"] = json!({"uuid": OTHER, "seqno": 9, "domain_id": null});
+    repository.put(&id, "status.json", &status.to_string());
     assert_eq!(repository.recent("1h"), None);
 }
 

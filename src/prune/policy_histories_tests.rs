@@ -1,0 +1,112 @@
+//! Several histories in one folder, and the furthest position of one.
+
+use std::ops::RangeInclusive;
+
+use super::*;
+
+/// Days 1 to 10 of the first history, and then these of another one, which has lower positions.
+fn with_another(days: RangeInclusive<i64>, of_first: usize) -> Vec<Candidate> {
+    let mut all = daily(10, |day| 1000 + day);
+    all.truncate(of_first);
+    let mut others: Vec<Candidate> = daily(10, |day| day)
+        .into_iter()
+        .zip(1..)
+        .filter(|(_, day)| days.contains(day))
+        .map(|(one, _)| one)
+        .collect();
+    for other in &mut others {
+        other.taken().gtid.uuid = OTHER.into();
+        // An hour later than the first one's.
+        let at = other.taken().at + SignedDuration::from_hours(1);
+        other.known.id = BackupId::new(at, "m1");
+        *other.taken() = Taken { at, finished: at, written: None, ..other.taken().clone() };
+    }
+    all.extend(others);
+    all
+}
+
+/// What it is; how many of the first history; days of the other; the policy; days of both that stay.
+type Case<'a> = (&'a str, usize, RangeInclusive<i64>, &'a Retention, &'a [i64], &'a [i64]);
+
+#[test]
+fn a_history_keeps_its_own_backups_whatever_becomes_of_another_one() {
+    let last = Retention { last: Some(1), ..none() };
+    let three = Retention { daily: Some(3), ..none() };
+    // Of the first history, of the other one: days that are there, and days that stay.
+    let cases: [Case<'_>; 5] = [
+        ("two clusters of one name", 10, 1..=10, &last, &[10], &[10]),
+        ("each has its own days", 10, 1..=10, &three, &[8, 9, 10], &[8, 9, 10]),
+        ("lost, and bootstrapped anew", 5, 6..=10, &last, &[5], &[10]),
+        ("what has ended is kept by the policy", 5, 6..=10, &three, &[3, 4, 5], &[8, 9, 10]),
+        ("one that is backed up seldom", 1, 2..=10, &three, &[1], &[8, 9, 10]),
+    ];
+    for (what, first, others, policy, wanted_first, wanted_others) in cases {
+        let all = with_another(others.clone(), first);
+        let stays = |all: &[Candidate]| -> Vec<BackupId> {
+            let verdicts = decide(all, &[], policy, time(NOW));
+            let kept = all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
+            kept.map(|(one, _)| one.known.id.clone()).collect()
+        };
+        let place = |day: i64| usize::try_from(day - 1).unwrap();
+        let of_first = wanted_first.iter().map(|day| all[place(*day)].known.id.clone());
+        let of_others = wanted_others
+            .iter()
+            .map(|day| all[first + usize::try_from(day - others.start()).unwrap()].known.id.clone());
+        let wanted: Vec<BackupId> = of_first.chain(of_others).collect();
+        assert_eq!(stays(&all), wanted, "{what}");
+        let left: Vec<Candidate> = all.iter().filter(|one| wanted.contains(&one.known.id)).cloned().collect();
+        assert_eq!(stays(&left), wanted, "{what}: again");
+    }
+}
+
+#[test]
+fn the_newest_of_each_history_is_named_and_one_goes_when_it_is_forgotten() {
+    let last = Retention { last: Some(1), ..none() };
+    let mut all = with_another(6..=10, 5);
+    let verdicts = decide(&all, &[], &last, time(NOW));
+    assert_eq!(verdicts[4], Verdict::Keep(vec![Reason::NewestOfHistory(UUID.into()), Reason::Last(1)]));
+    assert_eq!(verdicts[9], Verdict::Keep(vec![Reason::Newest, Reason::Last(1)]));
+    assert_eq!(current_history(&all, time(NOW)).as_deref(), Some(OTHER));
+
+    // All of it, whatever is thought of it; but not what somebody holds.
+    all[0].held = Some("held".into());
+    all[4].known.flaw = Some(Doubt::Damaged("lost".into()));
+    for policy in [last, none()] {
+        let mut verdicts = decide(&all, &[], &policy, time(NOW));
+        let others = verdicts[5..].to_vec();
+        forget(&all, &mut verdicts, UUID);
+        assert!(matches!(verdicts[0], Verdict::Keep(_)));
+        assert!(verdicts[1..5].iter().all(|verdict| *verdict == Verdict::Remove(vec![Lapse::Forgotten])));
+        assert_eq!(verdicts[5..], others);
+    }
+}
+
+#[test]
+fn the_furthest_position_stays_whatever_its_time_says() {
+    let last = Retention { last: Some(1), ..none() };
+    // Donor and repository had one clock, which was a year behind in the last night.
+    let clock_behind = || {
+        let mut all = daily(5, |day| 100 * day);
+        let at = all[4].taken().at - SignedDuration::from_hours(24 * 365);
+        all[4].known.id = BackupId::new(at, "n1");
+        *all[4].taken() = Taken {
+            at,
+            finished: at,
+            written: Some(at + SignedDuration::from_mins(1)),
+            ..all[4].taken().clone()
+        };
+        all
+    };
+    let all = clock_behind();
+    assert_eq!(days(&all, &last), (vec![4, 5], vec![]));
+    let verdicts = decide(&all, &[], &last, time(NOW));
+    assert_eq!(verdicts[4], Verdict::Keep(vec![Reason::Furthest]));
+    // Damaged it is none; where nobody can look, the furthest that is whole stays too.
+    let flawed = |flaw: Doubt| {
+        let mut all = clock_behind();
+        all[4].known.flaw = Some(flaw);
+        days(&all, &last).0
+    };
+    assert_eq!(flawed(Doubt::Damaged("lost".into())), [4]);
+    assert_eq!(flawed(Doubt::Unknown("away".into())), [4, 5]);
+}
