@@ -96,3 +96,57 @@ pub fn main() -> u8 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::{EVERY_COMMAND, SETTINGS, Told};
+
+    /// The flag of a command, with what its help has for it.
+    type Shown = (String, &'static str, String, String);
+
+    /// What the table of settings says of that command.
+    fn told(command: &str) -> BTreeSet<Shown> {
+        let here =
+            |told: &&Told| told.commands.iter().any(|known| *known == command || *known == EVERY_COMMAND);
+        let entries = SETTINGS.iter().flat_map(|chapter| chapter.settings);
+        let flags = entries.flat_map(|entry| entry.flags.iter().filter(here).map(move |told| (entry, told)));
+        flags
+            .map(|(entry, told)| {
+                let value = told.value.unwrap_or(entry.value);
+                (command.to_owned(), entry.name, value.to_owned(), told.help.to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_flags_that_are_settings_are_those_of_the_table() {
+        let program = command();
+        for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            let arguments =
+                command.get_arguments().filter_map(|argument| Some((argument.get_long()?, argument)));
+            let setting = |long: &str| {
+                SETTINGS.iter().flat_map(|chapter| chapter.settings).find(|entry| entry.name == long)
+            };
+            let shown: BTreeSet<Shown> = arguments
+                .filter_map(|(long, argument)| {
+                    let value = argument.get_value_names().unwrap_or_default().join(" ");
+                    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                    Some((name.to_owned(), setting(long)?.name, value, help))
+                })
+                .collect();
+            assert_eq!(shown, told(name));
+        }
+        let commands: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
+        let named = SETTINGS.iter().flat_map(|chapter| chapter.settings).flat_map(|entry| entry.flags);
+        for command in named.flat_map(|told| told.commands) {
+            assert!(
+                *command == EVERY_COMMAND || commands.contains(command),
+                "there is no command '{command}'"
+            );
+        }
+    }
+}

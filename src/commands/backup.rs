@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::backup_shown::Shown;
 use super::{CommandError, CommonArgs, Context, interruption};
-use crate::config::{OptionFiles, ServerOptions, parse_duration};
+use crate::config::{Flag, OptionFiles, ServerOptions, flag, parse_duration};
 use crate::members::{Access, Coordinates, Survey};
 use crate::model::{HostPort, safe_component};
 use crate::trigger::{
@@ -25,6 +25,8 @@ use crate::trigger::{
 
 /// How long a member that is a donor may take until the repository shows what for.
 const FIRST_SIGN: Duration = Duration::from_secs(15);
+
+const MEMBERS: Flag = flag("members", "backup");
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
@@ -54,8 +56,7 @@ pub struct BackupArgs {
     /// Group address of the cluster [default: the server's wsrep_cluster_address]
     #[arg(long, value_name = "gcomm://...", help_heading = "Cluster")]
     address: Option<String>,
-    /// SQL addresses of members, where they are to be asked for their state
-    #[arg(long, value_name = "HOST:PORT,...", help_heading = "Cluster")]
+    #[arg(long, value_name = MEMBERS.value, help = MEMBERS.help, help_heading = "Cluster")]
     members: Option<String>,
     /// Provider options for garbd, behind those it shares with the members (socket.ssl, evs.suspect_timeout, ...)
     #[arg(long, value_name = "NAME=VALUE;...", help_heading = "Cluster")]
@@ -100,7 +101,7 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
         args.listen.as_deref().map(|text| usage("--listen", text.parse::<HostPort>())).transpose()?;
     let follow =
         args.follow.as_deref().map(|text| usage("--follow", text.parse::<RequestId>())).transpose()?;
-    let (context, files) = args.common.context_with(|flags| flags.set("members", args.members.as_deref()))?;
+    let (context, files) = args.common.context_with(|flags| flags.set(MEMBERS, args.members.as_deref()))?;
     let prepared = Prepared {
         context,
         files,

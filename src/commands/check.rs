@@ -13,9 +13,11 @@ use serde_json::json;
 use super::{CommandError, CommonArgs, print, print_json, write_metrics};
 use crate::catalog::Catalog;
 use crate::check::{self, Finding, Level, Options};
-use crate::config::{Settings, parse_duration};
+use crate::config::{Flag, Settings, flag, parse_duration};
 use crate::metrics::Scope;
 use crate::model::safe_component;
+
+const MEMBERS: Flag = flag("members", "check");
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -26,8 +28,7 @@ pub struct CheckArgs {
     /// How long the write rate is measured; 0 for not at all
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     sample: String,
-    /// SQL addresses of members, who are asked for their state
-    #[arg(long, value_name = "HOST:PORT,...")]
+    #[arg(long, value_name = MEMBERS.value, help = MEMBERS.help)]
     members: Option<String>,
     /// Print JSON for programs
     #[arg(long)]
@@ -47,7 +48,7 @@ pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
         "0" => None,
         text => Some(duration("sample", text)?),
     };
-    let findings = match args.common.resolve(|flags| flags.set("members", args.members.as_deref())) {
+    let findings = match args.common.resolve(|flags| flags.set(MEMBERS, args.members.as_deref())) {
         Ok((files, settings)) => {
             let now = Timestamp::now();
             let options = Options { settings: &settings, files: &files, max_age, sample, now };

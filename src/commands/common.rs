@@ -5,22 +5,23 @@ use thiserror::Error;
 
 use super::{CommandError, Context};
 use crate::config::{
-    ConfigError, DefaultsArgs, OptionFileError, OptionFiles, Origin, RepositoryUrl, Settings,
-    SettingsOverrides, environment, named_here,
+    ConfigError, DefaultsArgs, EVERY_COMMAND, Flag, OptionFileError, OptionFiles, Origin, RepositoryUrl,
+    Settings, SettingsOverrides, environment, flag, named_here,
 };
+
+const REPOSITORY: Flag = flag("repository", EVERY_COMMAND);
+const CLUSTER: Flag = flag("cluster", EVERY_COMMAND);
+const IDENTITY_FILE: Flag = flag("identity-file", EVERY_COMMAND);
 
 /// Where backups are, for every command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Repository and configuration")]
 pub struct CommonArgs {
-    /// Directory that holds the backups [default: /var/backups/wsrep_sst_backup]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = REPOSITORY.value, help = REPOSITORY.help)]
     repository: Option<String>,
-    /// Backups of this cluster only (wsrep_cluster_name)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = CLUSTER.value, help = CLUSTER.help)]
     cluster: Option<String>,
-    /// File of the secret key for encrypted backups, of age or SSH
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = IDENTITY_FILE.value, help = IDENTITY_FILE.help)]
     identity_file: Option<String>,
     /// Read only this option file
     #[arg(long, value_name = "FILE")]
@@ -106,9 +107,9 @@ impl CommonArgs {
             ConfigError::Value { name: "repository", origin: Origin::Flag("repository"), problem }
         })?;
         let mut flags = SettingsOverrides::default();
-        flags.set("repository", repository.as_deref());
-        flags.set("cluster", self.cluster.as_deref());
-        flags.set("identity-file", self.identity_file.as_deref());
+        flags.set(REPOSITORY, repository.as_deref());
+        flags.set(CLUSTER, self.cluster.as_deref());
+        flags.set(IDENTITY_FILE, self.identity_file.as_deref());
         add(&mut flags);
         let settings = Settings::resolve(&files, environment(), &flags)?;
         Ok((files, settings))

@@ -19,13 +19,15 @@ use serde_json::json;
 
 use super::{CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, removed};
 use crate::catalog::{Catalog, CatalogError, Pruned, Record, Selector, Source, read_manifest, read_pruned};
-use crate::config::{RepositoryUrl, Settings};
+use crate::config::{Flag, RepositoryUrl, Settings, flag};
 use crate::copy::{CopyError, Outcome, copy, stored_bytes};
 use crate::model::BackupId;
 use crate::priority;
 use crate::storage::{self, Storage};
 use crate::throttle::Limiter;
 use crate::ui::{Bar, bytes, duration_ms};
+
+const LIMIT_RATE: Flag = flag("limit-rate", "copy");
 
 /// Arguments of `copy`.
 #[derive(Debug, Args)]
@@ -49,8 +51,7 @@ pub struct CopyArgs {
     /// --defaults-group-suffix=SUFFIX. Without it, it has those of this one
     #[arg(long, value_name = "SUFFIX")]
     to_defaults_group_suffix: Option<String>,
-    /// Copy no more bytes a second, e.g. 50M; 'none' is no limit [default: the setting of that name]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
     limit_rate: Option<String>,
     /// Print JSON for programs
     #[arg(long)]
@@ -100,8 +101,7 @@ fn is_same(here: &Settings, there: &Settings) -> bool {
 /// Runs `copy`.
 pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
     let selector = args.selector()?;
-    let (context, _) =
-        args.common.context_with(|flags| flags.set("limit-rate", args.limit_rate.as_deref()))?;
+    let (context, _) = args.common.context_with(|flags| flags.set(LIMIT_RATE, args.limit_rate.as_deref()))?;
     let target = args.target(&context.settings)?;
     if context.settings.low_priority {
         priority::lower();

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{CommandError, CommonArgs, interruption, print, print_json, refresh_metrics};
+use crate::config::{Flag, flag};
 use crate::metrics::Scope;
 use crate::model::safe_component;
 use crate::prune::policy::Verdict;
@@ -22,29 +23,30 @@ use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, Wanted, ca
 use crate::storage::{StorageError, Versions};
 use crate::ui::{Align, Table, bytes, time};
 
+const KEEP_WITHIN: Flag = flag("keep-within", "prune");
+const KEEP_LAST: Flag = flag("keep-last", "prune");
+const KEEP_DAILY: Flag = flag("keep-daily", "prune");
+const KEEP_WEEKLY: Flag = flag("keep-weekly", "prune");
+const KEEP_MONTHLY: Flag = flag("keep-monthly", "prune");
+const KEEP_YEARLY: Flag = flag("keep-yearly", "prune");
+
 /// Arguments of `prune`.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Show the plan and remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// Keep backups taken within this time before the newest one, e.g. 30d
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    #[arg(long, value_name = KEEP_WITHIN.value, help = KEEP_WITHIN.help, help_heading = "Policy")]
     keep_within: Option<String>,
-    /// Keep the newest N
-    #[arg(long, value_name = "N", help_heading = "Policy")]
+    #[arg(long, value_name = KEEP_LAST.value, help = KEEP_LAST.help, help_heading = "Policy")]
     keep_last: Option<String>,
-    /// Keep the newest of each of the last N days (UTC) that have one
-    #[arg(long, value_name = "N", help_heading = "Policy")]
+    #[arg(long, value_name = KEEP_DAILY.value, help = KEEP_DAILY.help, help_heading = "Policy")]
     keep_daily: Option<String>,
-    /// The same by weeks, from Monday
-    #[arg(long, value_name = "N", help_heading = "Policy")]
+    #[arg(long, value_name = KEEP_WEEKLY.value, help = KEEP_WEEKLY.help, help_heading = "Policy")]
     keep_weekly: Option<String>,
-    /// The same by months
-    #[arg(long, value_name = "N", help_heading = "Policy")]
+    #[arg(long, value_name = KEEP_MONTHLY.value, help = KEEP_MONTHLY.help, help_heading = "Policy")]
     keep_monthly: Option<String>,
-    /// The same by years
-    #[arg(long, value_name = "N", help_heading = "Policy")]
+    #[arg(long, value_name = KEEP_YEARLY.value, help = KEEP_YEARLY.help, help_heading = "Policy")]
     keep_yearly: Option<String>,
     /// Remove all backups of this history (state UUID), but for those that are held. Each history is counted apart, and one
     /// that has ended keeps what the policy keeps of it until it is forgotten. That of the newest backup cannot be
@@ -60,12 +62,12 @@ pub struct PruneArgs {
 /// Runs `prune`.
 pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
     let (context, _) = args.common.context_with(|flags| {
-        flags.set("keep-within", args.keep_within.as_deref());
-        flags.set("keep-last", args.keep_last.as_deref());
-        flags.set("keep-daily", args.keep_daily.as_deref());
-        flags.set("keep-weekly", args.keep_weekly.as_deref());
-        flags.set("keep-monthly", args.keep_monthly.as_deref());
-        flags.set("keep-yearly", args.keep_yearly.as_deref());
+        flags.set(KEEP_WITHIN, args.keep_within.as_deref());
+        flags.set(KEEP_LAST, args.keep_last.as_deref());
+        flags.set(KEEP_DAILY, args.keep_daily.as_deref());
+        flags.set(KEEP_WEEKLY, args.keep_weekly.as_deref());
+        flags.set(KEEP_MONTHLY, args.keep_monthly.as_deref());
+        flags.set(KEEP_YEARLY, args.keep_yearly.as_deref());
     })?;
     let policy = context.settings.retention;
     let forget = args.forget_history.as_deref().map(str::to_ascii_lowercase);

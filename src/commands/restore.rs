@@ -10,7 +10,7 @@ use serde_json::json;
 use super::extracted::extract_tables;
 use super::outlook::{self, ist_outlook, sentence};
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
-use crate::config::ServerOptions;
+use crate::config::{Flag, ServerOptions, flag};
 use crate::model::Manifest;
 use crate::restore::{
     Advice, Control, External, Installed, Map, Purpose, Request, RestoreError, Restored, Selection,
@@ -31,6 +31,10 @@ enum As {
     /// An asynchronous replica
     Replica,
 }
+
+const THREADS: Flag = flag("threads", "restore");
+const MEMBERS: Flag = flag("members", "restore");
+const LIMIT_RATE: Flag = flag("limit-rate", "restore");
 
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
@@ -59,15 +63,11 @@ pub struct RestoreArgs {
     /// directory
     #[arg(long)]
     any_server: bool,
-    /// SQL addresses of members, who are asked whether IST will be possible [default: the hosts of wsrep_cluster_address]
-    #[arg(long, value_name = "HOST:PORT,...")]
+    #[arg(long, value_name = MEMBERS.value, help = MEMBERS.help)]
     members: Option<String>,
-    /// Decompress with this many threads [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = THREADS.value, help = THREADS.help)]
     threads: Option<String>,
-    /// Read no more bytes a second from the repository, and write no more, e.g. 50M; 'none' is no limit [default: the
-    /// setting of that name]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
     limit_rate: Option<String>,
     /// Print JSON for programs
     #[arg(long)]
@@ -81,9 +81,9 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let mut request = request(args)?;
     let (context, files) = args.common.context_with(|flags| {
-        flags.set("threads", args.threads.as_deref());
-        flags.set("members", args.members.as_deref());
-        flags.set("limit-rate", args.limit_rate.as_deref());
+        flags.set(THREADS, args.threads.as_deref());
+        flags.set(MEMBERS, args.members.as_deref());
+        flags.set(LIMIT_RATE, args.limit_rate.as_deref());
     })?;
     request.threads = context.settings.threads;
     request.wsrep_home = wsrep_home(&ServerOptions::from(&files, &[], None), &request.target);

@@ -10,11 +10,15 @@ use super::{
     CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, refresh_metrics, removed, who,
 };
 use crate::catalog::{Source, record_verified};
+use crate::config::{Flag, flag};
 use crate::metrics::Scope;
 use crate::model::{Manifest, Outcome, ToolIdentity, Verification};
 use crate::priority;
 use crate::ui::{Bar, bytes, duration_ms, grouped};
 use crate::verify::{Report, VerifyError, verify, verify_stored};
+
+const THREADS: Flag = flag("threads", "verify");
+const LIMIT_RATE: Flag = flag("limit-rate", "verify");
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
@@ -24,14 +28,12 @@ pub struct VerifyArgs {
     /// Compare only the sizes and SHA-256 of the stored objects, and do not look into them: needs no key
     #[arg(long)]
     objects_only: bool,
-    /// Decompress with this many threads [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = THREADS.value, help = THREADS.help)]
     threads: Option<String>,
     /// Do not leave the outcome in the repository
     #[arg(long)]
     no_record: bool,
-    /// Read no more bytes a second from the repository, e.g. 50M; 'none' is no limit [default: the setting of that name]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
     limit_rate: Option<String>,
     /// Print JSON for programs
     #[arg(long)]
@@ -44,8 +46,8 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let (context, _) = args.common.context_with(|flags| {
-        flags.set("threads", args.threads.as_deref());
-        flags.set("limit-rate", args.limit_rate.as_deref());
+        flags.set(THREADS, args.threads.as_deref());
+        flags.set(LIMIT_RATE, args.limit_rate.as_deref());
     })?;
     if context.settings.low_priority {
         priority::lower();

@@ -42,5 +42,5 @@ pub use secret::Secret;
 pub use server_groups::server_groups;
 pub use server_options::{Given, ServerOptions};
 pub use settings::{PRIMARY_TIMEOUT, Settings};
-pub use table::{Chapter, Entry, Example, SETTINGS, Unset, is_secret};
+pub use table::{Chapter, EVERY_COMMAND, Entry, Example, Flag, SETTINGS, Told, Unset, flag, is_secret};
 pub use value::{BinlogChoice, Method, ValueError};

@@ -2,6 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, switch, text};
+use super::flag::told;
 use crate::config::settings::cores;
 use crate::config::value::{BinlogChoice, MAX_THREADS, Method, ValueError, number};
 use crate::model::Compression;
@@ -42,6 +43,10 @@ pub(super) const CHAPTER: Chapter = Chapter {
             meaning: "Threads that compress and decompress.",
             note: "Threads that compress and decompress. Without it: one per core.",
             example: Example::Value("4"),
+            flags: &[told(
+                &["verify", "restore"],
+                "Decompress with this many threads [default: one per core]",
+            )],
             ..text(|to, text| set(&mut to.threads, number(text, &(1..=MAX_THREADS))))
         },
         Entry {

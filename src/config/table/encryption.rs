@@ -2,6 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, list, set, text};
+use super::flag::{EVERY_COMMAND, told};
 use crate::config::value::{ValueError, path, string};
 use crate::seal::Recipient;
 
@@ -28,6 +29,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             unset: Unset::Told("none"),
             meaning: "The file of the secret key, of age or SSH, with which verify, restore and ls read encrypted backups.",
             example: Example::Value("/root/backup-key.txt"),
+            flags: &[told(&[EVERY_COMMAND], "File of the secret key for encrypted backups, of age or SSH")],
             ..text(|to, text| set(&mut to.identity_file, path(text)))
         },
     ],

@@ -1,5 +1,6 @@
 //! What is known of one setting, and how a text becomes its value.
 
+use super::flag::Told;
 use crate::config::error::ConfigError;
 use crate::config::gathered::Gathered;
 use crate::config::names::bool_value;
@@ -24,6 +25,8 @@ pub struct Entry {
     pub example: Example,
     /// Whether it is a password or key, which nobody else should read.
     pub secret: bool,
+    /// The commands that have it as a flag. A flag overrides the environment, which overrides the option files.
+    pub flags: &'static [Told],
     pub(super) read: Read,
 }
 
@@ -109,6 +112,7 @@ const fn entry(read: Read) -> Entry {
         note: "",
         example: Example::Default,
         secret: false,
+        flags: &[],
         read,
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! A new setting is an entry in one of the chapters and the field of [`Settings`](super::Settings) that the entry writes. From
 //! the entry come its name in option files, its variable `WSREP_SST_BACKUP_<NAME>`, its value, `wsrep_sst_backup.cnf(5)`,
-//! `doc/configuration.md` and the option file in `packaging/`.
+//! `doc/configuration.md`, the option file in `packaging/`, and the help of commands that have it as a flag ([`flag`]).
 
 mod capture;
 mod encryption;
 mod entry;
+mod flag;
 mod monitoring;
 mod repository;
 mod retention;
@@ -17,6 +18,7 @@ mod time_limits;
 
 pub(super) use entry::Said;
 pub use entry::{Entry, Example, Unset};
+pub use flag::{EVERY_COMMAND, Flag, Told, flag};
 
 /// Settings that belong together.
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, text};
+use super::flag::{EVERY_COMMAND, Told, told};
 use crate::config::repository::{DEFAULT, RepositoryUrl};
 use crate::config::value::string;
 
@@ -18,6 +19,13 @@ pub(super) const CHAPTER: Chapter = Chapter {
                       from the working directory.",
             note: "Where backups go: a directory that the server's user can write to, or s3://bucket/prefix. The directory lies \
                    outside /home, /usr and /etc, which the server's systemd sandbox protects.",
+            flags: &[Told {
+                value: Some("DIR"),
+                ..told(
+                    &[EVERY_COMMAND],
+                    "Directory that holds the backups [default: /var/backups/wsrep_sst_backup]",
+                )
+            }],
             ..text(|to, text| set(&mut to.repository, text.parse::<RepositoryUrl>()))
         },
         Entry {
@@ -27,6 +35,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             meaning: "The folder in the repository; for commands: which cluster is meant.",
             note: "The folder in the repository. Without it: the server's wsrep_cluster_name.",
             example: Example::Value("my_cluster"),
+            flags: &[told(&[EVERY_COMMAND], "Backups of this cluster only (wsrep_cluster_name)")],
             ..text(|to, text| set(&mut to.cluster, string(text)))
         },
     ],

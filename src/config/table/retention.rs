@@ -2,6 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, switch, text};
+use super::flag::told;
 use crate::config::duration;
 use crate::config::retention::count;
 
@@ -21,6 +22,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    each of the last days, weeks, months and years that have one. A backup stays when one of these keeps it. Without \
                    any of them nothing is removed.",
             example: Example::Value("3"),
+            flags: &[told(&["prune"], "Keep the newest N")],
             ..text(|to, text| set(&mut to.retention.last, count(text)))
         },
         Entry {
@@ -29,6 +31,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             unset: NONE,
             meaning: "Backups taken within this time before the newest one.",
             example: Example::Value("2d"),
+            flags: &[told(&["prune"], "Keep backups taken within this time before the newest one, e.g. 30d")],
             ..text(|to, text| set(&mut to.retention.within, duration::parse_long(text)))
         },
         Entry {
@@ -37,6 +40,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             unset: NONE,
             meaning: "The newest backup of each of the last N days (UTC) that have one.",
             example: Example::Value("7"),
+            flags: &[told(&["prune"], "Keep the newest of each of the last N days (UTC) that have one")],
             ..text(|to, text| set(&mut to.retention.daily, count(text)))
         },
         Entry {
@@ -45,6 +49,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             unset: NONE,
             meaning: "The same by weeks, which begin on Monday.",
             example: Example::Value("5"),
+            flags: &[told(&["prune"], "The same by weeks, from Monday")],
             ..text(|to, text| set(&mut to.retention.weekly, count(text)))
         },
         Entry {
@@ -53,6 +58,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             unset: NONE,
             meaning: "The same by months.",
             example: Example::Value("12"),
+            flags: &[told(&["prune"], "The same by months")],
             ..text(|to, text| set(&mut to.retention.monthly, count(text)))
         },
         Entry {
@@ -61,6 +67,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             unset: NONE,
             meaning: "The same by years.",
             example: Example::Value("3"),
+            flags: &[told(&["prune"], "The same by years")],
             ..text(|to, text| set(&mut to.retention.yearly, count(text)))
         },
         Entry {

@@ -2,6 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, switch, text};
+use super::flag::told;
 use crate::config::size;
 
 pub(super) const CHAPTER: Chapter = Chapter {
@@ -18,6 +19,22 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    limit. The server is frozen while its data is read, so a limit makes the freeze longer. It holds for verify and \
                    restore, too.",
             example: Example::Value("200M"),
+            flags: &[
+                told(
+                    &["verify"],
+                    "Read no more bytes a second from the repository, e.g. 50M; 'none' is no limit [default: the setting of that \
+                     name]",
+                ),
+                told(
+                    &["restore"],
+                    "Read no more bytes a second from the repository, and write no more, e.g. 50M; 'none' is no limit [default: \
+                     the setting of that name]",
+                ),
+                told(
+                    &["copy"],
+                    "Copy no more bytes a second, e.g. 50M; 'none' is no limit [default: the setting of that name]",
+                ),
+            ],
             ..text(|to, text| set(&mut to.limit_rate, size::rate(text)))
         },
         Entry {

@@ -2,6 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, secret, set, switch, text};
+use super::flag::told;
 use crate::config::secret::Secret;
 use crate::config::value::{members, path, string};
 
@@ -45,6 +46,15 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "SQL to the other members, over TCP, for the commands backup, check and restore: they learn from it which members \
                    are Synced and whether IST will be possible. One member is enough, it names the others.",
             example: Example::Value("db1:3306,db2:3306"),
+            flags: &[
+                told(&["backup"], "SQL addresses of members, where they are to be asked for their state"),
+                told(&["check"], "SQL addresses of members, who are asked for their state"),
+                told(
+                    &["restore"],
+                    "SQL addresses of members, who are asked whether IST will be possible [default: the hosts of \
+                     wsrep_cluster_address]",
+                ),
+            ],
             ..text(|to, text| set(&mut to.members, members(text)))
         },
         Entry {
