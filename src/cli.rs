@@ -89,8 +89,12 @@ pub fn main() -> u8 {
     match outcome {
         Ok(()) => exit::DONE,
         Err(error) => {
-            if let Some(text) = error.text() {
-                log::error!("{text}");
+            let lines = error.lines();
+            if let Some((first, more)) = lines.split_first() {
+                log::error!("{first}");
+                for line in more {
+                    ui::Live::new().line(line);
+                }
             }
             error.exit_status()
         }

@@ -162,7 +162,7 @@ pub(super) fn judge(candidates: &[Candidate], path: &[PathBuf], own: &Path, unit
     for (candidate, why) in
         candidates.iter().take_while(refused).filter_map(|c| Some((c, c.executable.as_ref().err()?)))
     {
-        let file = candidate.path.display();
+        let file = shell_word(&candidate.path);
         let text = format!("{file} comes first and cannot be executed by the server's user: {why}");
         findings.push(Finding::warning(
             TOPIC,
@@ -178,6 +178,7 @@ pub(super) fn judge(candidates: &[Candidate], path: &[PathBuf], own: &Path, unit
         }
         Some(Candidate { path: file, kind, .. }) => {
             let install = || install(Some(file), own, path, unit);
+            let word = shell_word(file);
             let file = file.display();
             match kind {
                 Kind::Ours(version) if version == env!("CARGO_PKG_VERSION") => {
@@ -189,7 +190,7 @@ pub(super) fn judge(candidates: &[Candidate], path: &[PathBuf], own: &Path, unit
                         "mysqld would start {file}, version {version}; this program has version {}",
                         env!("CARGO_PKG_VERSION")
                     ),
-                    format!("install -m 0755 {} {file}", own.display()),
+                    format!("install -m 0755 {} {word}", shell_word(own)),
                 ),
                 Kind::Stock => Finding::error(
                     TOPIC,
@@ -212,10 +213,10 @@ fn install(found: Option<&Path>, own: &Path, path: &[PathBuf], unit: &str) -> St
             "systemctl restart {unit}: the PATH of {DROP_IN} holds from the server's next start on"
         );
     }
-    let own = own.display();
+    let own = shell_word(own);
     let Some(found) = found else {
         let first = path.first().map_or_else(|| PathBuf::from("/usr/bin"), PathBuf::clone);
-        return format!("install -m 0755 {own} {}", first.join(NAME).display());
+        return format!("install -m 0755 {own} {}", shell_word(&first.join(NAME)));
     };
     if found.components().eq(Path::new(DEBIANS).components()) && Path::new(DIVERT).exists() {
         return format!("dpkg-divert --local --rename --add {DEBIANS} && install -m 0755 {own} {DEBIANS}");

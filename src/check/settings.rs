@@ -7,6 +7,7 @@ use std::path::Path;
 use super::finding::Finding;
 use super::probe::DonorSettings;
 use crate::config::{OptionFiles, RepositoryUrl, is_secret};
+use crate::ui::shell_word;
 
 const TOPIC: &str = "settings";
 /// Everybody may read.
@@ -28,12 +29,12 @@ pub(super) fn judge_files(files: &OptionFiles, warnings: &[String]) -> Vec<Findi
     open.sort();
     open.dedup();
     findings.extend(open.into_iter().map(|file| {
-        let file = file.display();
+        let (word, file) = (shell_word(file), file.display());
         // A key is a password too.
         Finding::warning(
             TOPIC,
             format!("{file} holds a password and can be read by everybody"),
-            format!("chgrp mysql {file} && chmod 0640 {file}"),
+            format!("chgrp mysql {word} && chmod 0640 {word}"),
         )
     }));
     findings

@@ -11,7 +11,7 @@ use crate::model::{Manifest, State};
 use crate::trigger::{
     AskError, Event, Invitation, Outcome, Place, RequestId, SyncedAgain, Traffic, describe,
 };
-use crate::ui::{Align, Live, Table, bytes, duration_ms, grouped};
+use crate::ui::{Align, Live, Page, Table, bytes, duration_ms, grouped};
 
 /// Tells what happens while it happens, on stderr.
 pub(super) struct Teller {
@@ -40,7 +40,7 @@ impl Teller {
                     (Some(time), _) => format!("was frozen for {}", shown(*time)),
                     (None, state) => describe(state).to_owned(),
                 };
-                self.live.bar(status.bytes_done, status.bytes_total, words);
+                self.live.bar(status.bytes_done, status.bytes_total, &words);
             }
             Event::Behind(donor, why) => {
                 self.live.line(&format!(
@@ -102,7 +102,7 @@ impl Shown {
         reason: &str,
         warnings: Vec<String>,
     ) {
-        self.teller.live.line(members(invitation, survey, traffic).trim_end());
+        self.teller.live.page(&members(invitation, survey, traffic));
         for warning in &warnings {
             log::warn!("{warning}");
         }
@@ -136,9 +136,9 @@ impl Shown {
                 return Ok(());
             }
             let donor = self.donor.as_deref().unwrap_or_default();
-            return print(&format!(
-                "{donor} has taken the request; whether a backup comes of it: wsrep_sst_backup backup --follow {request}\n"
-            ));
+            return print(&Page::of(format!(
+                "{donor} has taken the request; whether a backup comes of it: wsrep_sst_backup backup --follow {request}"
+            )));
         };
         match outcome {
             Outcome::Complete { manifest, synced, untold, .. } => {
@@ -222,7 +222,7 @@ fn synced_json(synced: &SyncedAgain) -> (Option<bool>, Option<u64>) {
     }
 }
 
-fn members(invitation: &Invitation, survey: &Survey, traffic: &Traffic) -> String {
+fn members(invitation: &Invitation, survey: &Survey, traffic: &Traffic) -> Page {
     let mut table =
         Table::new(&[("MEMBER", Align::Left), ("STATE", Align::Left), ("WRITES/s", Align::Right)]);
     let mut reports: Vec<_> = survey.reports.iter().collect();
@@ -238,55 +238,52 @@ fn members(invitation: &Invitation, survey: &Survey, traffic: &Traffic) -> Strin
     for arbitrator in &survey.arbitrators {
         table.row(vec![arbitrator.clone(), "arbitrator".into(), "-".into()]);
     }
-    let heading = format!("cluster {}", invitation.group());
-    if survey.reports.is_empty() && survey.silent.is_empty() {
-        return heading;
+    let mut page = Page::of(format!("cluster {}", invitation.group()));
+    if !survey.reports.is_empty() || !survey.silent.is_empty() {
+        page.table(&table);
     }
-    format!("{heading}\n{}", table.render())
+    page
 }
 
-fn recent(manifest: &Manifest) -> String {
+fn recent(manifest: &Manifest) -> Page {
     let age = Timestamp::now().duration_since(manifest.frozen_at).as_millis();
-    format!(
-        "Nothing to do: backup {} is {} old.\n",
+    Page::of(format!(
+        "Nothing to do: backup {} is {} old.",
         manifest.id,
         duration_ms(u64::try_from(age).unwrap_or(0))
-    )
+    ))
 }
 
-fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> String {
+fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> Page {
     let took = u64::try_from(manifest.finished.duration_since(manifest.started).as_millis()).unwrap_or(0);
-    let mut text = format!(
-        "Backup {} is complete at {}.\n{} files, {} stored in {}; {} was frozen for {}; it took {}.\n",
-        manifest.id,
-        manifest.gtid.position(),
+    let mut page = Page::of(format!("Backup {} is complete at {}.", manifest.id, manifest.gtid.position()));
+    page.line(format!(
+        "{} files, {} stored in {}; {} was frozen for {}; it took {}.",
         grouped(manifest.files),
         bytes(manifest.data_bytes),
         bytes(manifest.archive.bytes),
         manifest.node,
         duration_ms(manifest.frozen_ms),
         duration_ms(took),
-    );
-    text.push_str(&match synced {
+    ));
+    page.line(match synced {
         SyncedAgain::After(time) => {
-            format!("{} is Synced again, {} after that.\n", manifest.node, shown(*time))
+            format!("{} is Synced again, {} after that.", manifest.node, shown(*time))
         }
         SyncedAgain::NotYet(state) => {
-            format!("Warning: {} is still {state}: look at its error log.\n", manifest.node)
+            format!("Warning: {} is still {state}: look at its error log.", manifest.node)
         }
         SyncedAgain::Unknown(why) => {
-            format!("Whether {} is Synced again is not known: {why}.\n", manifest.node)
+            format!("Whether {} is Synced again is not known: {why}.", manifest.node)
         }
     });
     if let Some(why) = untold {
-        text.push_str(&format!(
-            "Warning: mysqld takes the transfer for failed, the backup is complete: {why}\n"
-        ));
+        page.line(format!("Warning: mysqld takes the transfer for failed, the backup is complete: {why}"));
     }
     for warning in manifest.warning_lines() {
-        text.push_str(&format!("Warning: {warning}\n"));
+        page.line(format!("Warning: {warning}"));
     }
-    text
+    page
 }
 
 /// What became of the donor of a failed backup.

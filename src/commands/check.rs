@@ -90,23 +90,23 @@ fn as_json(findings: &[Finding]) -> serde_json::Value {
 }
 
 /// One line a finding, the cure below it; what is wrong is in capitals.
-fn as_text(findings: &[Finding]) -> String {
+fn as_text(findings: &[Finding]) -> Page {
     let width = findings.iter().map(|finding| finding.topic.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
+    let mut page = Page::new();
     for finding in findings {
         let state = match finding.level {
             Level::Ok => "ok",
             Level::Warning => "WARNING",
             Level::Error => "ERROR",
         };
-        text.push_str(&format!("{state:<7}  {:<width$}  {}\n", finding.topic, finding.text));
+        page.line(format!("{state:<7}  {:<width$}  {}", finding.topic, finding.text));
         if let Some(cure) = &finding.cure {
-            text.push_str(&format!("{:<7}  {:<width$}  -> {cure}\n", "", ""));
+            page.line(format!("{:<7}  {:<width$}  -> {cure}", "", ""));
         }
     }
-    text.push('\n');
-    text.push_str(&summary(findings));
-    text
+    page.blank();
+    page.line(summary(findings));
+    page
 }
 
 /// `2 errors, 1 warning, 14 ok`.
@@ -114,7 +114,7 @@ fn summary(findings: &[Finding]) -> String {
     let of = |level| count(findings, level);
     let many = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!(
-        "{}, {}, {} ok\n",
+        "{}, {}, {} ok",
         many(of(Level::Error), "error"),
         many(of(Level::Warning), "warning"),
         of(Level::Ok)

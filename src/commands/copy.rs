@@ -25,7 +25,7 @@ use crate::model::BackupId;
 use crate::priority;
 use crate::storage::{self, Storage};
 use crate::throttle::Limiter;
-use crate::ui::{Bar, bytes, duration_ms};
+use crate::ui::{Bar, Page, bytes, duration_ms};
 
 const LIMIT_RATE: Flag = flag("limit-rate", "copy");
 
@@ -164,12 +164,12 @@ impl Row {
         Self { id, cluster_folder, bytes: 0, ms: 0, outcome, error: error.map(Words), is_of_all: false }
     }
 
-    fn as_text(&self, to: &str) -> String {
+    fn as_text(&self, to: &str) -> Page {
         let Self { id, bytes: size, ms, .. } = self;
         if self.outcome == "already_there" {
-            return format!("Backup {id} is in '{to}' already.\n");
+            return Page::of(format!("Backup {id} is in '{to}' already."));
         }
-        format!("Backup {id} is copied to '{to}': {} in {}.\n", bytes(*size), duration_ms(*ms))
+        Page::of(format!("Backup {id} is copied to '{to}': {} in {}.", bytes(*size), duration_ms(*ms)))
     }
 }
 
@@ -235,7 +235,7 @@ impl Work {
                 (Some(Words(error)), _) => log::error!("{error}"),
                 (None, "copied") if !args.json => {
                     let Row { id, bytes: size, ms, .. } = &row;
-                    print(&format!("copied  {id}  {} in {}\n", bytes(*size), duration_ms(*ms)))?;
+                    print(&Page::of(format!("copied  {id}  {} in {}", bytes(*size), duration_ms(*ms))))?;
                 }
                 (None, _) => {}
             }
@@ -273,9 +273,9 @@ fn counted(rows: &[Row], outcome: &str) -> usize {
 }
 
 /// One line for all of them.
-fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> String {
+fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> Page {
     if rows.is_empty() {
-        return format!("There are no backups in '{from}'.\n");
+        return Page::of(format!("There are no backups in '{from}'."));
     }
     let copied = rows.iter().filter(|row| row.outcome == "copied");
     let size = copied.fold(0, |sum, row| row.bytes.saturating_add(sum));
@@ -294,7 +294,7 @@ fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> String {
             parts.push(format!("{count} {words}"));
         }
     }
-    format!("Backups: {}.\n", parts.join(", "))
+    Page::of(format!("Backups: {}.", parts.join(", ")))
 }
 
 fn verdict(rows: &[Row], not_tried: usize) -> Result<(), CommandError> {

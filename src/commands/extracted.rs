@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{CommandError, Context, interruption, print, print_json, removed};
 use crate::catalog::Source;
 use crate::restore::{Control, Extract, Extracted, Request, RestoreError, Selection, extract};
-use crate::ui::{Bar, bytes, duration_ms, grouped};
+use crate::ui::{Bar, Page, bytes, duration_ms, grouped};
 
 /// Extracts the tables and says what can be done with their files.
 pub(super) fn extract_tables(
@@ -45,42 +45,54 @@ pub(super) fn extract_tables(
     print(&as_text(&source, &wanted, &extracted, took))
 }
 
-fn as_text(source: &Source, wanted: &Extract, extracted: &Extracted, took: u64) -> String {
+fn as_text(source: &Source, wanted: &Extract, extracted: &Extracted, took: u64) -> Page {
     let id = &source.manifest().id;
     let files: usize = extracted.tables.values().map(Vec::len).sum();
-    let mut text = format!(
-        "Extracted from backup {id} to {}: tables {}, files {}, {} in {}; every SHA-256 was compared.\n\n",
+    let mut page = Page::of(format!(
+        "Extracted from backup {id} to {}: tables {}, files {}, {} in {}; every SHA-256 was compared.",
         wanted.target.display(),
         grouped(extracted.tables.len() as u64),
         grouped(files as u64),
         bytes(extracted.bytes),
         duration_ms(took)
-    );
+    ));
+    page.blank();
     for (table, files) in &extracted.tables {
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-        text.push_str(&format!("  {table}: {}\n", files.join(" ")));
+        page.line(format!("  {table}: {}", files.join(" ")));
     }
     for table in &extracted.without_rows {
-        text.push_str(&format!(
-            "\nNote: {table} has no file of its own for rows: it is a view, keeps them elsewhere, or has them in the system \
-             tablespace. '--as standalone' has what the backup has.\n"
+        page.blank();
+        page.line(format!(
+            "Note: {table} has no file of its own for rows: it is a view, keeps them elsewhere, or has them in the system \
+             tablespace. '--as standalone' has what the backup has."
         ));
     }
     for note in &extracted.notes {
-        text.push_str(&format!("\nNote: {note}\n"));
+        page.blank();
+        page.line(format!("Note: {note}"));
     }
     if let Some(owner) = &extracted.owner_kept {
-        text.push_str(&format!("\nNote: The files belong to you, not to '{owner}'.\n"));
+        page.blank();
+        page.line(format!("Note: The files belong to you, not to '{owner}'."));
     }
-    text.push_str(&format!(
-        "\nNext:\n  \
-         To read the rows, a server of their own is simplest:  wsrep_sst_backup restore {id} --only … --as standalone --to DIR\n  \
-         then  mariadb-dump  what is needed, and load it into the cluster.\n  \
-         To use the .ibd file of an InnoDB table: on a server outside the cluster, of the same series, create the table as it\n  \
-         was but with its primary key alone (with any other key, FULLTEXT too, the import ends with error 1815, because the\n  \
-         backup has no .cfg file); then ALTER TABLE … DISCARD TABLESPACE, copy the file and give it to mysql,\n  \
-         ALTER TABLE … IMPORT TABLESPACE, CHECK TABLE … EXTENDED, and add the other keys. Never on a node: the other\n  \
-         nodes would not get the rows.\n"
+    page.blank();
+    page.line("Next:");
+    page.line(format!(
+        "  To read the rows, a server of their own is simplest:  wsrep_sst_backup restore {id} --only … --as standalone --to DIR"
     ));
-    text
+    for line in NEXT {
+        page.line(line);
+    }
+    page
 }
+
+/// What else can be done with the files of tables.
+const NEXT: [&str; 6] = [
+    "  then  mariadb-dump  what is needed, and load it into the cluster.",
+    "  To use the .ibd file of an InnoDB table: on a server outside the cluster, of the same series, create the table as it",
+    "  was but with its primary key alone (with any other key, FULLTEXT too, the import ends with error 1815, because the",
+    "  backup has no .cfg file); then ALTER TABLE … DISCARD TABLESPACE, copy the file and give it to mysql,",
+    "  ALTER TABLE … IMPORT TABLESPACE, CHECK TABLE … EXTENDED, and add the other keys. Never on a node: the other",
+    "  nodes would not get the rows.",
+];

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{CommandError, CommonArgs, IdArgs, print, who};
 use crate::catalog::{self, HOLD, Held, object_name, read_hold};
 use crate::model::Hold;
+use crate::ui::Page;
 
 /// Arguments of `hold`.
 #[derive(Debug, Args)]
@@ -39,8 +40,11 @@ pub fn hold(args: &HoldArgs) -> Result<(), CommandError> {
     let hold = Hold { held: Timestamp::now(), by: who(), note: note.filter(|note| !note.is_empty()) };
     let before = read_hold(storage, source.cluster(), id);
     catalog::hold(storage, source.cluster(), id, &hold)?;
-    let before = before.map_or_else(String::new, |before| format!("Before, it was {}.\n", before.words()));
-    print(&format!("Backup {id} is {}.\n{before}", Held::By(hold).words()))
+    let mut page = Page::of(format!("Backup {id} is {}.", Held::By(hold).words()));
+    if let Some(before) = before {
+        page.line(format!("Before, it was {}.", before.words()));
+    }
+    print(&page)
 }
 
 /// Runs `release`.
@@ -50,8 +54,8 @@ pub fn release(args: &ReleaseArgs) -> Result<(), CommandError> {
     let source = context.find(&selector)?;
     let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
     let Some(held) = read_hold(storage, source.cluster(), id) else {
-        return print(&format!("Backup {id} is not held.\n"));
+        return print(&Page::of(format!("Backup {id} is not held.")));
     };
     storage.remove(&object_name(source.cluster(), id, HOLD))?;
-    print(&format!("Backup {id} is released; it was {}.\n", held.words()))
+    print(&Page::of(format!("Backup {id} is released; it was {}.", held.words())))
 }

@@ -16,7 +16,7 @@ use super::list_terminal::{trend, with_notes_below};
 use super::{CommandError, CommonArgs, Context, print, print_json};
 use crate::catalog::{Catalog, Doubt, Held, History, Record, SILENCE, Verified, read_hold};
 use crate::model::{BackupId, Manifest, State, Status};
-use crate::ui::{Align, Screen, Table, bytes, duration_ms, time};
+use crate::ui::{Align, Page, Screen, Table, bytes, duration_ms, time};
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -37,20 +37,23 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
         return print_json(&as_json(&catalog, &besides(&context, &catalog, now)));
     }
     let screen = Screen::of_stdout();
-    let mut text = if catalog.records.is_empty() {
+    let mut page = if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
-        format!("There are no backups{which} in '{}'.\n", context.storage.location())
+        Page::of(format!("There are no backups{which} in '{}'.", context.storage.location()))
     } else {
         let besides = besides(&context, &catalog, now);
         let picture = screen.map(|screen| trend(&catalog, has_many_clusters(&catalog), screen));
-        as_table(&catalog, &besides, screen.map(|screen| screen.width)) + &picture.unwrap_or_default()
+        let mut page = as_table(&catalog, &besides, screen.map(|screen| screen.width));
+        page.append(&picture.unwrap_or_default());
+        page
     };
-    text.push_str(&histories(&catalog));
+    page.append(&histories(&catalog));
     if !catalog.attempts.is_empty() {
-        text.push_str("\nNot complete:\n");
-        text.push_str(&attempts(&catalog, now));
+        page.blank();
+        page.line("Not complete:");
+        page.table(&attempts(&catalog, now));
     }
-    print(&text)
+    print(&page)
 }
 
 /// What lies beside a manifest.
@@ -90,16 +93,19 @@ fn many_histories(catalog: &Catalog) -> Vec<(&str, Vec<History>)> {
 }
 
 /// The same in words.
-fn histories(catalog: &Catalog) -> String {
-    let mut text = String::new();
+fn histories(catalog: &Catalog) -> Page {
+    let mut page = Page::new();
     for (cluster, histories) in many_histories(catalog) {
-        text.push_str(&format!(
-            "\nBackups of {} histories (state UUIDs) are in the folder of cluster '{cluster}'; 'latest' is the newest of all:\n",
+        page.blank();
+        page.line(format!(
+            "Backups of {} histories (state UUIDs) are in the folder of cluster '{cluster}'; 'latest' is the newest of all:",
             histories.len()
         ));
-        text.extend(histories.iter().map(|history| format!("  {}\n", history.words())));
+        for history in histories {
+            page.line(format!("  {}", history.words()));
+        }
     }
-    text
+    page
 }
 
 /// Columns that begin with id and cluster; `many` shows the cluster.
@@ -127,7 +133,7 @@ const COLUMNS: [(&str, Align); 7] = [
 
 /// A line for each backup. Where that is too wide for the screen, notes go below their line, and where that does not
 /// help, the time goes, of which the ID has most.
-fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> String {
+fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> Page {
     let many = has_many_clusters(catalog);
     let lines: Vec<(&Record, Vec<String>)> = catalog
         .records
@@ -140,19 +146,24 @@ fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> Stri
         for (record, cells) in &lines {
             table.row(row(many, &record.id, &record.cluster, cells[shown.clone()].iter().cloned()));
         }
-        table.render()
+        table
     };
-    let all = render(0..COLUMNS.len());
+    let whole = |table: &Table| {
+        let mut page = Page::new();
+        page.table(table);
+        page
+    };
+    let all = whole(&render(0..COLUMNS.len()));
     let Some(width) = width else { return all };
-    let fits = |text: &str| text.lines().all(|line| line.chars().count() <= width);
+    let fits = |page: &Page| page.as_str().lines().all(|line| line.chars().count() <= width);
     if fits(&all) {
         return all;
     }
     let last = COLUMNS.len() - 1;
     let notes = lines.iter().map(|(_, cells)| cells[last].as_str());
-    let with_time = render(0..last);
-    let shown = if fits(&with_time) { with_time } else { render(1..last) };
-    with_notes_below(&shown, notes, width)
+    let with_time = whole(&render(0..last));
+    let shown = if fits(&with_time) { with_time } else { whole(&render(1..last)) };
+    with_notes_below(shown.as_str(), notes, width)
 }
 
 /// Everything that is known of a backup, in the order of the columns.
@@ -199,7 +210,7 @@ fn cells(manifest: &Manifest) -> Vec<String> {
 }
 
 /// What is not a backup (yet): one line each, so that nobody mistakes it for one.
-fn attempts(catalog: &Catalog, now: Timestamp) -> String {
+fn attempts(catalog: &Catalog, now: Timestamp) -> Table {
     let many = has_many_clusters(catalog);
     let mut table = columns(many, &[("STATE", Align::Left)]);
     for attempt in &catalog.attempts {
@@ -216,7 +227,7 @@ fn attempts(catalog: &Catalog, now: Timestamp) -> String {
         };
         table.row(row(many, &attempt.id, &attempt.cluster, [what]));
     }
-    table.render()
+    table
 }
 
 /// A program that runs writes its status every two seconds, or as often as it says.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Record};
 use crate::model::Manifest;
-use crate::ui::{Screen, bytes, duration_ms, spark};
+use crate::ui::{Page, Screen, bytes, duration_ms, spark, visible};
 
 /// Fewer backups than this have no trend.
 const FEWEST: usize = 3;
@@ -18,40 +18,44 @@ pub(super) fn with_notes_below<'a>(
     table: &str,
     mut notes: impl Iterator<Item = &'a str>,
     width: usize,
-) -> String {
-    let mut text = String::new();
+) -> Page {
+    let mut page = Page::new();
     for (nth, line) in table.lines().enumerate() {
-        let note = if nth == 0 { "" } else { notes.next().unwrap_or("") };
-        text.push_str(line);
-        if !note.is_empty() {
-            let fits = line.chars().count() + 2 + note.chars().count() <= width;
-            text.push_str(if fits { "  " } else { "\n    " });
-            text.push_str(note);
+        let note = visible(if nth == 0 { "" } else { notes.next().unwrap_or("") });
+        if note.is_empty() {
+            page.line(line);
+        } else if line.chars().count() + 2 + note.chars().count() <= width {
+            page.line(format!("{line}  {note}"));
+        } else {
+            page.line(line);
+            page.line(format!("    {note}"));
         }
-        text.push('\n');
     }
-    text
+    page
 }
 
 /// Sizes and times of the last backups of each cluster as bars, as many as fit into a line; nothing where the letters
 /// for it are missing.
-pub(super) fn trend(catalog: &Catalog, many: bool, screen: Screen) -> String {
+pub(super) fn trend(catalog: &Catalog, many: bool, screen: Screen) -> Page {
     if !screen.is_utf8 {
-        return String::new();
+        return Page::new();
     }
     let mut clusters: BTreeMap<&str, Vec<&Manifest>> = BTreeMap::new();
     for Record { cluster, manifest, .. } in &catalog.records {
         clusters.entry(cluster).or_default().extend(manifest.as_ref().ok());
     }
     let room = screen.width.saturating_sub(ROOM_FOR_WORDS).clamp(1, MOST_BARS);
-    let mut text = String::new();
+    let mut page = Page::new();
     for (cluster, manifests) in clusters.iter().filter(|(_, manifests)| manifests.len() >= FEWEST) {
-        text.push_str(&if many { format!("\nCluster {cluster}:\n") } else { "\n".to_owned() });
+        page.blank();
+        if many {
+            page.line(format!("Cluster {cluster}:"));
+        }
         let last = &manifests[manifests.len().saturating_sub(room)..];
-        text.push_str(&bars("Stored", last.iter().map(|manifest| manifest.archive.bytes), bytes));
-        text.push_str(&bars("Frozen", last.iter().map(|manifest| manifest.frozen_ms), duration_ms));
+        page.line(bars("Stored", last.iter().map(|manifest| manifest.archive.bytes), bytes));
+        page.line(bars("Frozen", last.iter().map(|manifest| manifest.frozen_ms), duration_ms));
     }
-    text
+    page
 }
 
 /// `Stored  ▇▇▇█  52.1 MiB to 53.0 MiB`.
@@ -60,7 +64,7 @@ fn bars(name: &str, numbers: impl Iterator<Item = u64>, words: fn(u64) -> String
     let [least, most] =
         [numbers.iter().min(), numbers.iter().max()].map(|number| words(number.copied().unwrap_or(0)));
     let range = if least == most { most } else { format!("{least} to {most}") };
-    format!("{name}  {}  {range}\n", spark(&numbers))
+    format!("{name}  {}  {range}", spark(&numbers))
 }
 
 #[cfg(test)]
@@ -71,15 +75,15 @@ mod tests {
     fn a_note_stands_behind_its_line_or_below_it() {
         let table = "ID  SIZE\na      1\nb      2\nc      3\n";
         let shown = with_notes_below(table, ["ab", "", "abc"].into_iter(), 12);
-        assert_eq!(shown, "ID  SIZE\na      1  ab\nb      2\nc      3\n    abc\n");
+        assert_eq!(shown.as_str(), "ID  SIZE\na      1  ab\nb      2\nc      3\n    abc\n");
     }
 
     #[test]
     fn the_words_beside_the_bars_fit() {
         let text = bars("Frozen", [u64::from(u32::MAX), 3_599_999, 1].into_iter(), duration_ms);
-        assert_eq!(text, "Frozen  █▁▁  1 ms to 1193 h 02 min\n");
+        assert_eq!(text, "Frozen  █▁▁  1 ms to 1193 h 02 min");
         let widest = bars("Frozen", [3_599_000, 86_340_000].into_iter(), duration_ms);
         assert!(widest.trim_end().chars().count() - 2 <= ROOM_FOR_WORDS, "{widest}");
-        assert_eq!(bars("Stored", [2048; 3].into_iter(), bytes), "Stored  ███  2.00 KiB\n");
+        assert_eq!(bars("Stored", [2048; 3].into_iter(), bytes), "Stored  ███  2.00 KiB");
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{CommandError, CommonArgs, IdArgs, print, print_json, removed};
 use crate::model::{BackupId, Member, MemberKind, matches};
-use crate::ui::{Align, Table, bytes, grouped, time};
+use crate::ui::{Align, Page, Table, bytes, grouped, time};
 
 /// Arguments of `ls`.
 #[derive(Debug, Args)]
@@ -46,21 +46,21 @@ pub fn run(args: &LsArgs) -> Result<(), CommandError> {
     if args.json { print_json(&as_json(id, &members)) } else { print(&as_text(id, &members)) }
 }
 
-fn as_text(id: &BackupId, members: &[&Member]) -> String {
+fn as_text(id: &BackupId, members: &[&Member]) -> Page {
     if members.is_empty() {
-        return format!("Nothing in backup {id} matches.\n");
+        return Page::of(format!("Nothing in backup {id} matches."));
     }
     let columns =
         [("TYPE", Align::Left), ("SIZE", Align::Right), ("MODIFIED", Align::Left), ("PATH", Align::Left)];
     let mut table = Table::new(&columns);
     for member in members {
         let size = if has_content(member) { bytes(member.size) } else { "-".into() };
-        let mut path = shown(&member.path);
+        let mut path = member.path.to_string();
         if let Some(target) = &member.target {
-            path.push_str(&format!(" -> {}", shown(target)));
+            path.push_str(&format!(" -> {target}"));
         }
         if let Some(origin) = &member.origin {
-            path.push_str(&format!(" (from {}, {})", shown(&origin.path), origin.variable));
+            path.push_str(&format!(" (from {}, {})", origin.path, origin.variable));
         }
         let modified = modified(member).map_or_else(|| "-".into(), time);
         table.row(vec![kind(member.kind).into(), size, modified, path]);
@@ -68,16 +68,11 @@ fn as_text(id: &BackupId, members: &[&Member]) -> String {
     let files = members.iter().filter(|member| has_content(member));
     let (count, size) =
         files.fold((0_u64, 0_u64), |(count, size), file| (count + 1, size.saturating_add(file.size)));
-    format!("{}\n{} files, {}\n", table.render(), grouped(count), bytes(size))
-}
-
-/// A path that can neither break a line nor move a terminal's cursor.
-fn shown(path: &impl ToString) -> String {
-    let mut text = String::new();
-    for c in path.to_string().chars() {
-        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
-    }
-    text
+    let mut page = Page::new();
+    page.table(&table);
+    page.blank();
+    page.line(format!("{} files, {}", grouped(count), bytes(size)));
+    page
 }
 
 fn has_content(member: &Member) -> bool {

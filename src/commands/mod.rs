@@ -39,6 +39,7 @@ use crate::restore::RestoreError;
 use crate::seal::Identities;
 use crate::storage::{self, Storage, StorageError};
 use crate::throttle::Throttle;
+use crate::ui::{Page, visible_json};
 
 /// What a command works with.
 pub struct Context {
@@ -98,6 +99,9 @@ pub enum CommandError {
     /// Exit status 2.
     #[error("{0}")]
     Usage(String),
+    /// Exit status 2, in several lines.
+    #[error("{}", .0.join("\n"))]
+    Question(Vec<String>),
     /// Exit status 3.
     #[error("{0}")]
     NotFound(String),
@@ -119,16 +123,22 @@ impl CommandError {
     /// See [`exit`].
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Usage(_) => exit::USAGE,
+            Self::Usage(_) | Self::Question(_) => exit::USAGE,
             Self::NotFound(_) => exit::NOT_FOUND,
             Self::Damaged(_) | Self::DamageShown => exit::DAMAGED,
             Self::Failed(_) | Self::Shown => exit::FAILED,
         }
     }
 
-    /// What is left to say.
-    pub fn text(&self) -> Option<String> {
-        (!matches!(self, Self::DamageShown | Self::Shown)).then(|| self.to_string())
+    /// What is left to say, in lines.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::DamageShown | Self::Shown => Vec::new(),
+            Self::Question(lines) => lines.clone(),
+            Self::Usage(text) | Self::NotFound(text) | Self::Damaged(text) | Self::Failed(text) => {
+                vec![text.clone()]
+            }
+        }
     }
 }
 
@@ -179,6 +189,7 @@ impl From<RestoreError> for CommandError {
             RestoreError::Source(error) => error.into(),
             RestoreError::Damaged { .. } => Self::Damaged(text),
             RestoreError::Usage(_) => Self::Usage(text),
+            RestoreError::Unnamed(lines) => Self::Question(lines),
             _ => Self::Failed(text),
         }
     }
@@ -225,8 +236,13 @@ impl IdArgs {
     }
 }
 
-/// Prints text on stdout. A reader that has gone (`| head`) is no error.
-fn print(text: &str) -> Result<(), CommandError> {
+/// Prints lines for a person on stdout.
+fn print(page: &Page) -> Result<(), CommandError> {
+    write(page.as_str())
+}
+
+/// Writes text that is harmless already. A reader that has gone (`| head`) is no error.
+fn write(text: &str) -> Result<(), CommandError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -241,7 +257,7 @@ fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     let mut text =
         serde_json::to_string_pretty(value).map_err(|error| CommandError::Failed(error.to_string()))?;
     text.push('\n');
-    print(&text)
+    write(&visible_json(&text))
 }
 
 /// A flag that Ctrl-C and SIGTERM set, so that a long command ends in good order.

@@ -21,7 +21,7 @@ use crate::model::safe_component;
 use crate::prune::policy::Verdict;
 use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, Wanted, carry_out};
 use crate::storage::{StorageError, Versions};
-use crate::ui::{Align, Table, bytes, time};
+use crate::ui::{Align, Page, Table, bytes, time};
 
 const KEEP_WITHIN: Flag = flag("keep-within", "prune");
 const KEEP_LAST: Flag = flag("keep-last", "prune");
@@ -102,7 +102,9 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         }
         print_json(&told)?;
     } else {
-        print(&format!("{}{}", ending(&plan, tally.as_ref()), versions_as_text(&versions)))?;
+        let mut page = ending(&plan, tally.as_ref());
+        page.append(&versions_as_text(&versions));
+        print(&page)?;
     }
     complaint(&plan, &tally.unwrap_or_default())
 }
@@ -138,14 +140,23 @@ fn complaint(plan: &Plan, tally: &Tally) -> Result<(), CommandError> {
     if tally.failed.is_empty() && plan.unknown.is_empty() { Ok(()) } else { Err(CommandError::Shown) }
 }
 
-fn as_text(plan: &Plan, location: &str) -> String {
+fn as_text(plan: &Plan, location: &str) -> Page {
     if plan.clusters.is_empty() && plan.unknown.is_empty() {
-        return format!("There are no backups in '{location}'.\n");
+        return Page::of(format!("There are no backups in '{location}'."));
     }
-    plan.clusters.iter().map(cluster_table).collect::<Vec<_>>().join("\n")
+    let mut page = Page::new();
+    for (nth, plan) in plan.clusters.iter().enumerate() {
+        if nth > 0 {
+            page.blank();
+        }
+        page.line(format!("Cluster {}:", plan.cluster));
+        page.table(&cluster_table(plan));
+        page.append(&histories(plan));
+    }
+    page
 }
 
-fn cluster_table(plan: &ClusterPlan) -> String {
+fn cluster_table(plan: &ClusterPlan) -> Table {
     let columns = [
         ("ACTION", Align::Left),
         ("ID", Align::Left),
@@ -169,20 +180,24 @@ fn cluster_table(plan: &ClusterPlan) -> String {
         };
         table.row(vec![action_of(*goes).into(), name, "-".into(), bytes(*stored), reason.clone()]);
     }
-    format!("Cluster {}:\n{}{}", plan.cluster, table.render(), histories(plan))
+    table
 }
 
 /// What is to be known where there are several.
-fn histories(plan: &ClusterPlan) -> String {
+fn histories(plan: &ClusterPlan) -> Page {
+    let mut page = Page::new();
     if plan.histories.len() < 2 {
-        return String::new();
+        return page;
     }
-    let lines: String = plan.histories.iter().map(|history| format!("  {}\n", history.words())).collect();
-    format!(
+    page.line(format!(
         "These are backups of {} histories (state UUIDs): of several clusters with one name, or of one that was bootstrapped \
-         anew. Each is counted apart, and keeps what the policy keeps of it until 'prune --forget-history UUID':\n{lines}",
+         anew. Each is counted apart, and keeps what the policy keeps of it until 'prune --forget-history UUID':",
         plan.histories.len()
-    )
+    ));
+    for history in &plan.histories {
+        page.line(format!("  {}", history.words()));
+    }
+    page
 }
 
 /// The verdict as an action, and what speaks for it.
@@ -202,40 +217,50 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 /// What has become of the plan, in one paragraph.
-fn ending(plan: &Plan, tally: Option<&Tally>) -> String {
+fn ending(plan: &Plan, tally: Option<&Tally>) -> Page {
+    let mut page = Page::new();
     if plan.clusters.is_empty() {
-        return String::new();
+        return page;
     }
+    page.blank();
     if plan.is_idle() {
-        return "\nThere is nothing to remove.\n".into();
+        page.line("There is nothing to remove.");
+        return page;
     }
-    let Some(tally) = tally else { return "\nA dry run: nothing was removed.\n".into() };
-    let mut text = format!(
-        "\nRemoved {} and {}: {}.\n",
+    let Some(tally) = tally else {
+        page.line("A dry run: nothing was removed.");
+        return page;
+    };
+    page.line(format!(
+        "Removed {} and {}: {}.",
         counted(tally.backups, "backup", "backups"),
         counted(tally.leftovers, "leftover", "leftovers"),
         bytes(tally.bytes)
-    );
-    text.extend(tally.spared.iter().map(|spared| format!("{spared}\n")));
-    text
+    ));
+    tally.spared.iter().for_each(|spared| page.line(spared));
+    page
 }
 
 /// What the bucket still has of what was overwritten or removed, now or ever before.
-fn versions_as_text(versions: &Result<Option<Versions>, StorageError>) -> String {
-    match versions {
-        Ok(None | Some(Versions { count: 0, marks: 0, .. })) => String::new(),
+fn versions_as_text(versions: &Result<Option<Versions>, StorageError>) -> Page {
+    let text = match versions {
+        Ok(None | Some(Versions { count: 0, marks: 0, .. })) => return Page::new(),
         Ok(Some(Versions { count, bytes: stored, marks, more })) => format!(
-            "\n{}{} of objects that were overwritten or removed ({}) and {} remain in the bucket, which keeps versions: no 'prune' \
-             removes them, but a lifecycle rule (NoncurrentVersionExpiration) when their lock is over.\n",
+            "{}{} of objects that were overwritten or removed ({}) and {} remain in the bucket, which keeps versions: no 'prune' \
+             removes them, but a lifecycle rule (NoncurrentVersionExpiration) when their lock is over.",
             if *more { "More than " } else { "" },
             counted(*count, "old version", "old versions"),
             bytes(*stored),
             counted(*marks, "delete marker", "delete markers"),
         ),
         Err(error) => format!(
-            "\nWhether the bucket keeps old versions of what was removed cannot be known: {error} (s3:ListBucketVersions).\n"
+            "Whether the bucket keeps old versions of what was removed cannot be known: {error} (s3:ListBucketVersions)."
         ),
-    }
+    };
+    let mut page = Page::new();
+    page.blank();
+    page.line(text);
+    page
 }
 
 fn versions_as_json(versions: &Result<Option<Versions>, StorageError>) -> Option<Value> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CommandError, CommonArgs, Context, print};
+use super::{CommandError, CommonArgs, Context, write};
 use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Held, Record, read_hold};
 use crate::model::BackupId;
 use crate::prune::policy::{Reason, Verdict};
@@ -29,7 +29,8 @@ pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let context = args.common.context()?;
     let html = gather(&context, Timestamp::now())?.html();
     if args.html == Path::new("-") {
-        return print(&html);
+        // Its markup is harmless already.
+        return write(&html);
     }
     Ok(replace_file(&args.html, html.as_bytes(), Mode::Usual)?)
 }

@@ -17,7 +17,7 @@ use crate::restore::{
     TablePattern, advice, missing_options, restore, wsrep_home,
 };
 use crate::throttle::millis;
-use crate::ui::{Bar, Live, bytes, duration_ms, grouped};
+use crate::ui::{Bar, Live, Page, bytes, duration_ms, grouped};
 
 /// What the data directory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -143,7 +143,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "sst_accounts": restored.sst_accounts,
             "options": options,
             "ist": ist.as_ref().map(|outlook| outlook::as_json(outlook, &manifest.gtid)),
-            "notes": advice.notes,
+            "notes": advice.all_notes(),
             "steps": advice.steps,
         }));
     }
@@ -214,31 +214,39 @@ fn as_text(
     restored: &Restored,
     (advice, options): (&Advice, &[String]),
     took: u64,
-) -> String {
-    let mut text = format!(
-        "Restored backup {} to {}: {} files, {} in {}; every SHA-256 was compared.\nPosition: {}\n",
+) -> Page {
+    let mut page = Page::of(format!(
+        "Restored backup {} to {}: {} files, {} in {}; every SHA-256 was compared.",
         manifest.id,
         request.target.display(),
         grouped(restored.files),
         bytes(restored.bytes),
-        duration_ms(took),
-        manifest.gtid.position()
-    );
+        duration_ms(took)
+    ));
+    page.line(format!("Position: {}", manifest.gtid.position()));
     for note in &advice.notes {
-        text.push_str(&format!("\nNote: {note}\n"));
+        page.blank();
+        page.line(format!("Note: {note}"));
+    }
+    if let Some(needed) = &advice.options {
+        page.blank();
+        page.line(format!("Note: {}", needed.note));
+        needed.lines.iter().for_each(|line| page.line(line));
     }
     if !options.is_empty() {
-        text.push_str(
-            "\nThe files were made with these options, which the option files here do not have. Look at them, then add them \
-             to the group [mysqld]:\n",
+        page.blank();
+        page.line(
+            "The files were made with these options, which the option files here do not have. Look at them, then add them \
+             to the group [mysqld]:",
         );
         for line in options {
-            text.push_str(&format!("  {line}\n"));
+            page.line(format!("  {line}"));
         }
     }
-    text.push_str("\nNext:\n");
+    page.blank();
+    page.line("Next:");
     for (number, step) in (1..).zip(&advice.steps) {
-        text.push_str(&format!("  {number}. {step}\n"));
+        page.line(format!("  {number}. {step}"));
     }
-    text
+    page
 }

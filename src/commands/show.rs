@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{CommandError, CommonArgs, IdArgs, print, print_json};
 use crate::catalog::{Held, Verified, read_hold, read_verified};
 use crate::model::{Manifest, Outcome};
-use crate::ui::{bytes, duration_ms, grouped, time};
+use crate::ui::{Page, bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ fn verified_line(verified: Option<&Verified>) -> String {
     }
 }
 
-fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> String {
+fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Page {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
     let unknown = || "unknown".to_owned();
     // An empty position is known: the server has written, or replicated, nothing.
@@ -116,7 +116,11 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> St
     for warning in manifest.warning_lines() {
         lines.push(("Warning", warning));
     }
-    lines.into_iter().map(|(name, value)| format!("{name:<17} {value}\n")).collect()
+    let mut page = Page::new();
+    for (name, value) in lines {
+        page.line(format!("{name:<17} {value}"));
+    }
+    page
 }
 
 fn encrypted(manifest: &Manifest) -> String {

@@ -14,7 +14,7 @@ use crate::config::{Flag, flag};
 use crate::metrics::Scope;
 use crate::model::{Manifest, Outcome, ToolIdentity, Verification};
 use crate::priority;
-use crate::ui::{Bar, bytes, duration_ms, grouped};
+use crate::ui::{Bar, Page, bytes, duration_ms, grouped};
 use crate::verify::{Report, VerifyError, verify, verify_stored};
 
 const THREADS: Flag = flag("threads", "verify");
@@ -127,12 +127,11 @@ fn record(context: &Context, source: &Source, report: &Report, took_ms: u64) {
     refresh_metrics(context, Scope::Cluster(source.cluster()));
 }
 
-fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) -> String {
-    let mut text: String = report
-        .findings
-        .iter()
-        .map(|finding| format!("DAMAGED  {}: {}\n", finding.file, finding.what))
-        .collect();
+fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) -> Page {
+    let mut page = Page::new();
+    for finding in &report.findings {
+        page.line(format!("DAMAGED  {}: {}", finding.file, finding.what));
+    }
     let read = format!(
         "{} files, {}, {} InnoDB pages in {}",
         grouped(report.files),
@@ -149,18 +148,20 @@ fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) 
     } else {
         (read, skipped)
     };
-    text.extend(report.notes.iter().map(|note| format!("Note: {note}\n")));
+    for note in &report.notes {
+        page.line(format!("Note: {note}"));
+    }
     let verdict = match report.findings.len() {
         0 if objects_only => {
             format!(
-                "The objects of backup {} are intact: {read}; what is in them was not looked at.\n",
+                "The objects of backup {} are intact: {read}; what is in them was not looked at.",
                 manifest.id
             )
         }
-        0 => format!("Backup {} is intact: {read}{skipped}.\n", manifest.id),
-        1 => format!("Backup {} is DAMAGED: 1 finding; intact: {read}{skipped}.\n", manifest.id),
-        many => format!("Backup {} is DAMAGED: {many} findings; intact: {read}{skipped}.\n", manifest.id),
+        0 => format!("Backup {} is intact: {read}{skipped}.", manifest.id),
+        1 => format!("Backup {} is DAMAGED: 1 finding; intact: {read}{skipped}.", manifest.id),
+        many => format!("Backup {} is DAMAGED: {many} findings; intact: {read}{skipped}.", manifest.id),
     };
-    text.push_str(&verdict);
-    text
+    page.line(verdict);
+    page
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use crate::ui::is_harmless;
+
 /// A document that grows.
 #[derive(Debug, Default)]
 pub(super) struct Markup(String);
@@ -63,18 +65,11 @@ impl Markup {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
-                '\n' | '\t' => self.0.push(letter),
-                // XML has no way to write the first of these; the others turn round what stands behind them.
-                letter
-                    if letter.is_control()
-                        || matches!(
-                            letter,
-                            '\u{fffe}' | '\u{ffff}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
-                        )
-                        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-                {
-                    self.0.push(char::REPLACEMENT_CHARACTER);
-                }
+                // The same to a browser; a terminal that the page is printed on gets no line of somebody else's.
+                '\n' => self.0.push_str("&#10;"),
+                '\t' => self.0.push_str("&#9;"),
+                // XML has no way to write the first of these; others turn round what stands behind them, or are not seen.
+                letter if !is_harmless(letter) => self.0.push(char::REPLACEMENT_CHARACTER),
                 letter => self.0.push(letter),
             }
         }
@@ -89,12 +84,12 @@ mod tests {
     fn no_text_becomes_markup() {
         let mut markup = Markup::default();
         markup.element("p", &[("title", "\"><script>")], |p| {
-            p.text("</p><script>alert('1')</script> & \u{1b}[31m\0\r\u{202e}");
+            p.text("</p><script>alert('1')</script> &\n\u{1b}[31m\0\r\u{202e}");
             p.void("br", &[]);
         });
         assert_eq!(
             markup.finish(),
-            "<p title=\"&quot;&gt;&lt;script&gt;\">&lt;/p&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; \
+            "<p title=\"&quot;&gt;&lt;script&gt;\">&lt;/p&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp;&#10;\
              \u{fffd}[31m\u{fffd}\u{fffd}\u{fffd}<br/></p>"
         );
     }

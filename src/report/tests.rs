@@ -143,6 +143,8 @@ fn text_of(html: &str) -> String {
                     b"amp" => '&',
                     b"quot" => '"',
                     b"#39" => '\'',
+                    b"#10" => '\n',
+                    b"#9" => '\t',
                     other => panic!("{other:?}"),
                 };
                 text.pop();

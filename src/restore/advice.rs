@@ -18,8 +18,28 @@ const WARNINGS: usize = 20;
 pub struct Advice {
     /// What to know before the server is started.
     pub notes: Vec<String>,
+    /// The options of a server with some tables.
+    pub options: Option<Listing>,
     /// Numbered steps.
     pub steps: Vec<String>,
+}
+
+/// A note with lines below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// What they are.
+    pub note: String,
+    /// The lines, indented.
+    pub lines: Vec<String>,
+}
+
+impl Advice {
+    /// The notes for programs, with the lines of the one that has some.
+    pub fn all_notes(&self) -> Vec<String> {
+        let listing =
+            self.options.iter().map(|Listing { note, lines }| format!("{note}\n{}", lines.join("\n")));
+        self.notes.iter().cloned().chain(listing).collect()
+    }
 }
 
 /// The advice for what was restored.
@@ -48,15 +68,14 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
         ));
     }
     let warnings = manifest.warnings.iter().take(WARNINGS);
-    notes.extend(warnings.map(|text| format!("A warning of the backup: {}", text.escape_debug())));
+    notes.extend(warnings.map(|text| format!("A warning of the backup: {text}")));
     if let Some(more) = manifest.warnings.len().checked_sub(WARNINGS).filter(|more| *more > 0) {
         notes.push(format!("The backup has {more} more warnings: wsrep_sst_backup show {}", manifest.id));
     }
     for link in &restored.links_left {
         notes.push(format!(
-            "The link '{}' was not made: it leads to a place outside of the data directory that you have not named. \
-             --external DIR names one.",
-            link.to_string().escape_debug()
+            "The link '{link}' was not made: it leads to a place outside of the data directory that you have not named. \
+             --external DIR names one."
         ));
     }
     notes.extend(wsrep_home::note(manifest, request));
@@ -72,12 +91,12 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
     };
     if let Some(tables) = &restored.tables {
         notes.extend(tables.notes.iter().cloned());
-        notes.push(format!(
-            "The server needs these options, which are in '{}' (add those of the key plugin where tables are encrypted):\n{}",
-            restored.datadir.join(scratch::OPTIONS_FILE).display(),
-            indented(&tables.options)
-        ));
-        return Advice { notes, steps };
+        let note = format!(
+            "The server needs these options, which are in '{}' (add those of the key plugin where tables are encrypted):",
+            restored.datadir.join(scratch::OPTIONS_FILE).display()
+        );
+        let options = Some(Listing { note, lines: indented(&tables.options) });
+        return Advice { notes, options, steps };
     }
     for account in &restored.sst_accounts {
         notes.push(format!(
@@ -86,14 +105,12 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
         ));
         steps.push(format!("Drop that account:  mariadb -e \"DROP USER IF EXISTS '{account}'@'localhost'\""));
     }
-    Advice { notes, steps }
+    Advice { notes, options: None, steps }
 }
 
 /// The lines behind the comments, for a terminal.
-fn indented(options: &str) -> String {
-    let lines: Vec<String> =
-        options.lines().filter(|line| !line.starts_with('#')).map(|line| format!("  {line}")).collect();
-    lines.join("\n")
+fn indented(options: &str) -> Vec<String> {
+    options.lines().filter(|line| !line.starts_with('#')).map(|line| format!("  {line}")).collect()
 }
 
 fn point_to(target: &Path) -> String {

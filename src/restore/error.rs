@@ -32,6 +32,9 @@ pub enum RestoreError {
     /// A request that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// Places outside of the data directory that the operator has to name; in lines.
+    #[error("{}", .0.join("\n"))]
+    Unnamed(Vec<String>),
     /// Writing failed.
     #[error("cannot {action} '{path}': {cause}{undone}")]
     Write {
@@ -81,7 +84,7 @@ impl RestoreError {
             | Self::Write { undone, .. }
             | Self::Read(_, undone)
             | Self::Interrupted(undone) => *undone = removed,
-            Self::Source(_) | Self::Refused(_) | Self::Usage(_) => {}
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => {}
         }
         self
     }

@@ -57,7 +57,7 @@ use crate::archive::{
 use crate::catalog::{Source, SourceError};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind};
 use crate::throttle::Limiter;
-pub use advice::{Advice, advice};
+pub use advice::{Advice, Listing, advice};
 pub use companions::Selection;
 use created::Created;
 pub use error::{RestoreError, Undone};

@@ -11,7 +11,7 @@ use super::places::Roots;
 use super::{External, Request, RestoreError, steps};
 use crate::archive::Index;
 use crate::model::{Member, MemberKind, Origin};
-use crate::ui::shell_word;
+use crate::ui::{is_harmless, shell_word};
 
 /// What lies below one root.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,7 +59,7 @@ pub(super) fn roots(index: &Index, request: &Request, target: &Path) -> Result<R
             unnamed.insert((variable.clone(), root.clone()), *size);
         }
     }
-    if unnamed.is_empty() { Ok(roots) } else { Err(RestoreError::Usage(question(index, &unnamed))) }
+    if unnamed.is_empty() { Ok(roots) } else { Err(RestoreError::Unnamed(question(index, &unnamed))) }
 }
 
 /// The directories of `--external`, without links.
@@ -96,8 +96,8 @@ fn objection(origin: &Origin) -> Option<String> {
         ));
     }
     // Such a name would show another list on a terminal than the one that is meant.
-    let hides = |path: &Path| path.to_string_lossy().chars().any(char::is_control);
-    hides(origin.root.as_path()).then(|| "with control characters in its name".into())
+    let hides = |path: &Path| path.to_string_lossy().chars().any(|letter| !is_harmless(letter));
+    hides(origin.root.as_path()).then(|| "with letters in its name that a terminal does not show".into())
 }
 
 fn add(size: &mut Size, member: &Member) {
@@ -108,19 +108,16 @@ fn add(size: &mut Size, member: &Member) {
 }
 
 /// What is asked of the operator, with the flags to paste.
-fn question(index: &Index, unnamed: &Found) -> String {
-    let mut text = format!(
+fn question(index: &Index, unnamed: &Found) -> Vec<String> {
+    let mut lines = vec![format!(
         "backup '{}' holds files that were outside of the donor's data directory. They go only to places that you name; \
-         nothing was written:\n",
+         nothing was written:",
         index.header.id
-    );
+    )];
     let width = unnamed.keys().map(|(variable, _)| variable.len()).max().unwrap_or(0);
     for ((variable, root), Size { files, bytes }) in unnamed {
         let mebibytes = bytes.div_ceil(1 << 20);
-        text.push_str(&format!(
-            "  {variable:width$}  {}  ({files} files, {mebibytes} MiB)\n",
-            root.display()
-        ));
+        lines.push(format!("  {variable:width$}  {}  ({files} files, {mebibytes} MiB)", root.display()));
     }
     let mut back: Vec<&Path> = unnamed.keys().map(|(_, root)| root.as_path()).collect();
     back.sort_unstable();
@@ -130,11 +127,9 @@ fn question(index: &Index, unnamed: &Found) -> String {
     let mut variables: Vec<&str> = unnamed.keys().map(|(variable, _)| variable.as_str()).collect();
     variables.dedup();
     let maps: Vec<String> = variables.into_iter().map(|variable| format!("--map {variable}=DIR")).collect();
-    text.push_str(&format!(
-        "Where these are the places that you expect, this puts them back there:\n  {}\nOr into directories of your \
-         choice:\n  {}",
-        back.join(" "),
-        maps.join(" ")
-    ));
-    text
+    lines.push("Where these are the places that you expect, this puts them back there:".into());
+    lines.push(format!("  {}", back.join(" ")));
+    lines.push("Or into directories of your choice:".into());
+    lines.push(format!("  {}", maps.join(" ")));
+    lines
 }

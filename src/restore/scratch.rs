@@ -9,7 +9,7 @@ use super::definition::Definition;
 use super::tables::TableFile;
 use crate::archive::Index;
 use crate::model::{Manifest, Member};
-use crate::ui::shell_word;
+use crate::ui::{shell_word, visible};
 
 /// The option file in the target.
 pub(super) const OPTIONS_FILE: &str = "wsrep_sst_backup.cnf";
@@ -140,10 +140,15 @@ fn how_files_are_made(manifest: &Manifest, index: &Index) -> Vec<String> {
         |file: &Member| file.path.as_bytes() == DEFAULT_FILE.0.as_bytes() && file.size >= DEFAULT_FILE.1;
     if !matches!(files[..], [file] if is_default(file)) {
         let sizes: Vec<String> =
-            files.iter().map(|file| format!("{}:{}M", file.path, (file.size >> 20).max(1))).collect();
+            files.iter().map(|file| format!("{}:{}M", in_one_line(file), (file.size >> 20).max(1))).collect();
         lines.push(format!("innodb_data_file_path = {}:autoextend", sizes.join(";")));
     }
     lines
+}
+
+/// A name that an index gives must not become another option. The server does not find a file of the name that is written.
+fn in_one_line(file: &Member) -> String {
+    visible(&file.path.to_string()).into_owned()
 }
 
 /// A path as a value of an option file.

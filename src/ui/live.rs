@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::{Page, visible};
+
 /// Lines and a bar.
 #[derive(Debug)]
 pub struct Live {
@@ -24,8 +26,13 @@ impl Live {
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
+        self.page(&Page::of(text));
+    }
+
+    /// Lines that stay.
+    pub fn page(&self, page: &Page) {
         let print = || {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = write!(std::io::stderr(), "{}", page.as_str());
         };
         match &self.bar {
             Some(bar) => bar.suspend(print),
@@ -34,7 +41,7 @@ impl Live {
     }
 
     /// The bar: bytes done, and words behind them. Nothing where stderr is no terminal.
-    pub fn bar(&mut self, done: u64, total: Option<u64>, words: String) {
+    pub fn bar(&mut self, done: u64, total: Option<u64>, words: &str) {
         if !std::io::stderr().is_terminal() {
             return;
         }
@@ -59,7 +66,7 @@ impl Live {
             }
         }
         bar.set_position(done);
-        bar.set_message(words);
+        bar.set_message(visible(words).into_owned());
     }
 
     /// Takes the bar away.

@@ -9,6 +9,8 @@ use std::io::Write;
 use jiff::Zoned;
 use log::{Level, LevelFilter};
 
+use super::visible;
+
 /// A library that logs the error that it returns.
 const TOLD_TWICE: &str = "rustls_platform_verifier";
 
@@ -31,7 +33,7 @@ pub fn init_donor() {
             let now = Zoned::now().strftime("%Y%m%d %H:%M:%S.%3f");
             // One line each, whatever a library or a file name puts into a message.
             let message = record.args().to_string().replace(['\n', '\r'], " ");
-            writeln!(out, "WSREP_SST: [{}] {message} ({now})", level_name(record.level()))
+            writeln!(out, "WSREP_SST: [{}] {} ({now})", level_name(record.level()), visible(&message))
         })
         .target(env_logger::Target::Stderr)
         .try_init();
@@ -43,7 +45,8 @@ pub fn init_operator() {
         .filter(None, LevelFilter::Warn)
         .filter(Some(TOLD_TWICE), LevelFilter::Off)
         .format(|out, record| {
-            writeln!(out, "{}: {}", level_name(record.level()).to_lowercase(), record.args())
+            let message = record.args().to_string();
+            writeln!(out, "{}: {}", level_name(record.level()).to_lowercase(), visible(&message))
         })
         .target(env_logger::Target::Stderr)
         .try_init();

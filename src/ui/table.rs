@@ -1,5 +1,7 @@
 //! Aligned columns.
 
+use super::visible;
+
 /// Which side of its column a cell keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -24,7 +26,8 @@ impl Table {
 
     /// One more row; missing cells are empty.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        // What is shown in place of a letter counts for the width of the column.
+        self.rows.push(cells.into_iter().map(|cell| visible(&cell).into_owned()).collect());
     }
 
     /// The text, one line a row, without trailing blanks.

@@ -95,7 +95,7 @@ fn the_warnings_of_a_backup_are_repeated() {
     let answer = restore(&repository, &target, "");
     for text in [
         "Note: A warning of the backup: its keys are not in the backup; a restore needs them\n".to_owned(),
-        "Note: A warning of the backup: odd\\u{1b}[2K\n".into(),
+        "Note: A warning of the backup: odd\\x1b[2K\n".into(),
         "Note: A warning of the backup: warning 20\n".into(),
         format!("Note: The backup has 3 more warnings: wsrep_sst_backup show {ID}\n"),
     ] {

@@ -1,0 +1,163 @@
+//! A repository of somebody who means harm: what its names and texts do to a terminal, and files that never answer.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use support::cli::forge::{
+    Forge, ID, edit_manifest, edit_member, manifest, put_manifest, put_object, status,
+};
+use support::cli::tree::{paths, tree};
+use support::cli::{Answer, Running, cli, open_folder};
+use support::wait_until;
+use wsrep_sst_backup::model::Compression;
+
+/// A forged line at column 0, a title for the window, colours, a return to the beginning of the line, a turn of direction.
+const EVIL: &str = "x\nok       all is well\u{1b}]0;title\u{7}\u{1b}[31m\r\u{9b}2J\u{202e}fdp\u{2066}\u{200b}\u{feff}\u{7f}\u{e9}";
+/// The same for a file's name.
+const EVIL_NAME: &str = "d\nok       all is well\u{1b}[31m\r\u{9b}2J\u{202e}fdp\u{e9}";
+
+/// Nothing that a terminal obeys, and no line that the program has not begun.
+#[track_caller]
+fn is_tame(what: &str, answer: &Answer) {
+    let both = format!("{}{}", answer.stdout, answer.stderr);
+    for letter in both.chars() {
+        let hidden = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        assert!(letter == '\n' || !(letter.is_control() || hidden), "{what}: {letter:?} in {both:?}");
+    }
+    assert!(!both.lines().any(|line| line.starts_with("ok       all is well")), "{what}: {both}");
+}
+
+/// Lies wherever a text may stand: manifests, holds, outcomes, states, names of folders.
+fn write(repository: &Path) {
+    for cluster in ["c", EVIL_NAME] {
+        let backup = Forge::new(ID)
+            .compression(Compression::None)
+            .file(&format!("db/{EVIL_NAME}.MYD"), "rows")
+            .link("db/link", EVIL_NAME)
+            .manifest(|m| {
+                for field in ["cluster", "node", "method", "request", "donor_gtid"] {
+                    m[field] = EVIL.into();
+                }
+                m["server"]["version"] = format!("10.11.19-MariaDB{EVIL}").into();
+                m["server"]["datadir"] = format!("/{EVIL}").into();
+                m["mariadb_gtid"] = json!({"binlog_pos": EVIL, "current_pos": EVIL, "slave_pos": EVIL});
+                m["warnings"] = json!([EVIL, EVIL]);
+                m["tool"]["version"] = EVIL.into();
+            })
+            .write(&repository.join("one"));
+        let home = repository.join(cluster).join(ID);
+        fs::create_dir_all(repository.join(cluster)).unwrap();
+        fs::rename(backup, &home).unwrap();
+        let by = json!({"held": "2026-11-21T00:00:00Z", "by": EVIL, "note": EVIL});
+        fs::write(home.join("hold.json"), by.to_string()).unwrap();
+        let found = json!({
+            "verified": "2026-11-21T00:00:00Z", "by": EVIL, "command": EVIL, "outcome": "damaged", "findings": 2,
+            "first_finding": EVIL, "files": 1, "bytes": 1, "pages_checked": 0, "pages_skipped": 0, "took_ms": 1,
+            "tool": {"version": EVIL},
+        });
+        fs::write(home.join("verify.json"), found.to_string()).unwrap();
+        let failed = "20261120T113453Z_n1";
+        put_object(
+            repository,
+            &format!("{cluster}/{failed}/status.json"),
+            status(failed, "failed", Some(EVIL)).to_string(),
+        );
+        let odd = "20261120T113454Z_n1";
+        put_object(repository, &format!("{cluster}/{odd}/manifest.json"), format!("{{\"id\": \"{EVIL}\"}}"));
+        put_object(repository, &format!("{cluster}/{odd}/hold.json"), json!({"held": EVIL}).to_string());
+        let mut lying = manifest("20261120T113455Z_n1");
+        lying["archive"]["name"] = EVIL.into();
+        lying["archive"]["encryption"] = EVIL.into();
+        lying["archive"]["recipients"] = json!([EVIL]);
+        lying["gtid"]["uuid"] = EVIL.into();
+        put_manifest(repository, cluster, &lying);
+    }
+}
+
+#[test]
+fn nothing_from_a_repository_moves_a_terminal_or_forges_a_line() {
+    let folder = open_folder();
+    let repository = folder.path().join("r");
+    write(&repository);
+    let target = |name: &str| folder.path().join(name);
+    fs::create_dir(target("other")).unwrap();
+    let run = |line: &str| {
+        let answer = cli(line).on(&repository).run();
+        is_tame(line, &answer);
+        answer
+    };
+    let listed = run("list");
+    assert!(
+        listed.stdout.contains("x\\nok       all is well\\x1b]0;title\\x07\\x1b[31m\\r\\u{9b}2J\\u{202e}fdp")
+    );
+    assert!(listed.stdout.contains("\\u{feff}\\x7f\u{e9}"), "{}", listed.stdout);
+    let (one, odd, lying) = (ID, "20261120T113454Z_n1", "20261120T113455Z_n1");
+    for line in [
+        "prune --dry-run --keep-last 1",
+        "prune --dry-run --keep-last 1 --cluster c",
+        "report --html -",
+        "check --sample 0",
+        "list --cluster c",
+        "show latest",
+        "verify latest",
+        "ls latest",
+    ] {
+        run(line);
+    }
+    for id in [one, odd, lying] {
+        for verb in
+            ["show", "ls", "verify --no-record", "verify --objects-only --no-record", "hold", "release"]
+        {
+            run(&format!("{verb} {id}"));
+            run(&format!("{verb} {id} --cluster c"));
+        }
+        for purpose in ["node", "replica", "standalone"] {
+            let line = format!("restore {id} --cluster c --as {purpose}");
+            let to = target(&format!("{id}-{purpose}"));
+            is_tame(&line, &cli(&line).on(&repository).to(&to).run());
+        }
+        let to = target(&format!("{id}-only"));
+        is_tame(
+            "--only",
+            &cli(&format!("restore {id} --cluster c --only db.*")).on(&repository).to(&to).run(),
+        );
+        let line = format!("copy {id} --cluster c");
+        is_tame(&line, &cli(&line).on(&repository).to(&target("other")).run());
+    }
+    is_tame("copy --all", &cli("copy --all").on(&repository).to(&target("other")).run());
+    // One was made in spite of all that.
+    let shown = cli(&format!("show {ID} --cluster c")).on(&repository).run();
+    assert!(shown.done().contains("Donor             x\\nok       all is well\\x1b]0;"), "{}", shown.stdout);
+    assert!(target(&format!("{ID}-node")).join("ibdata1").exists());
+    // A program gets the very text.
+    let listed = cli("list --json").on(&repository).run();
+    is_tame("list --json", &listed);
+    let value: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let mine =
+        value["backups"].as_array().unwrap().iter().find(|backup| backup["cluster_folder"] == EVIL_NAME);
+    assert_eq!(mine.unwrap()["manifest"]["node"], EVIL);
+    assert_eq!(mine.unwrap()["hold"]["note"], EVIL);
+}
+
+#[test]
+fn a_place_outside_and_an_option_are_shown_as_they_are_written() {
+    let folder = open_folder();
+    let (repository, target) = (folder.path().join("r"), folder.path().join("data"));
+    // In a name of a file that the option file of a server with some tables gives.
+    let backup = Forge::new(ID).write(&repository);
+    edit_member(&backup, "ibdata1", |member| member["path"] = "ibdata1\nplugin_load_add=evil".into());
+    edit_manifest(&backup, |_| {});
+    let answer = cli("restore latest --only db.* --as standalone").on(&repository).to(&target).run();
+    is_tame("--only", &answer);
+    if let Ok(options) = fs::read_to_string(target.join("wsrep_sst_backup.cnf")) {
+        assert!(!options.lines().any(|line| line.starts_with("plugin_load_add")), "{options}");
+    }
+}
+
