@@ -161,3 +161,79 @@ fn a_place_outside_and_an_option_are_shown_as_they_are_written() {
     }
 }
 
+/// A file of a file system whose server never answers: each call waits, until a signal that kills comes. Needs root.
+struct DeafFile {
+    at: PathBuf,
+    server: Child,
+}
+
+impl DeafFile {
+    fn mount(at: &Path) -> Self {
+        let script = "exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=100644,user_id=0,group_id=0 deaf \"$0\" && exec sleep 600";
+        let server = Command::new("sh").args(["-c", script]).arg(at).stdout(Stdio::null()).spawn().unwrap();
+        let deaf = Self { at: at.to_owned(), server };
+        let is_there = || fs::read_to_string("/proc/self/mounts").unwrap().contains(at.to_str().unwrap());
+        assert!(
+            wait_until(Duration::from_secs(30), is_there),
+            "cannot mount a file of FUSE: this test needs root"
+        );
+        deaf
+    }
+}
+
+impl Drop for DeafFile {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Whether a thread of it waits for the file system.
+fn hangs(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut stacks =
+        threads.map(|thread| fs::read_to_string(thread.path().join("wchan")).unwrap_or_default());
+    stacks.any(|stack| stack.contains("fuse"))
+}
+
+/// Sends a signal to what hangs, and waits for its end, which comes soon.
+#[track_caller]
+fn ends_soon(mut running: Running, signals: &[Signal]) -> Answer {
+    let pid = running.pid();
+    running.wait_for("a thread that waits for the file system", || hangs(pid));
+    let begun = Instant::now();
+    for signal in signals {
+        running.signal(*signal);
+    }
+    let answer = running.finish();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}: {answer:?}", begun.elapsed());
+    answer
+}
+
+#[test]
+fn a_command_whose_repository_hangs_ends_by_a_signal() {
+    let folder = open_folder();
+    let (repository, other) = (folder.path().join("r"), folder.path().join("other"));
+    let backup = Forge::new(ID).compression(Compression::None).write(&repository);
+    fs::create_dir(&other).unwrap();
+    let deaf = DeafFile::mount(&backup.join("backup.tar"));
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        for line in [format!("verify {ID}"), format!("verify {ID} --objects-only")] {
+            let answer = ends_soon(cli(&line).on(&repository).start(), &[signal]);
+            assert!(answer.stderr.contains("interrupted") || answer.status.is_none(), "{answer:?}");
+            assert!(!backup.join("verify.json").exists());
+        }
+        ends_soon(cli(&format!("copy {ID}")).on(&repository).to(&other).start(), &[signal]);
+        assert!(!paths(&tree(&other)).iter().any(|path| path.contains("manifest")));
+        let target = folder.path().join("data");
+        ends_soon(cli(&format!("restore {ID}")).on(&repository).to(&target).start(), &[signal]);
+        assert!(!target.exists());
+    }
+    // The second one does not wait for anything. Which of two comes first is not said.
+    let answer =
+        ends_soon(cli(&format!("verify {ID}")).on(&repository).start(), &[Signal::SIGTERM, Signal::SIGINT]);
+    assert_eq!(answer.status, None, "{answer:?}");
+    assert_eq!(answer.stderr, "");
+    drop(deaf);
+}

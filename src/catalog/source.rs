@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use thiserror::Error;
 
@@ -9,7 +10,7 @@ use super::{CatalogError, MANIFEST, STATUS, check_sizes, object_name, read_manif
 use crate::archive::{Index, IndexError, ReaderOptions};
 use crate::model::{Manifest, MemberKind};
 use crate::seal::{self, Identities};
-use crate::storage::{Limited, ObjectReader, Storage, StorageError};
+use crate::storage::{Interruptible, Limited, ObjectReader, Storage, StorageError};
 use crate::throttle::Limiter;
 
 /// An object of a backup that is not what was written.
@@ -113,6 +114,12 @@ impl Source {
     /// How its archive is read.
     pub fn reader_options(&self, index: &Index, threads: usize) -> Result<ReaderOptions, SourceError> {
         Ok(ReaderOptions { compression: index.header.compression, threads, keys: self.keys()? })
+    }
+
+    /// The same, which nobody waits for once the flag is set.
+    #[must_use]
+    pub fn interruptible(self, interrupted: &Arc<AtomicBool>) -> Self {
+        Self { storage: Arc::new(Interruptible::new(self.storage, Arc::clone(interrupted))), ..self }
     }
 
     /// The same, read no faster than the limit.

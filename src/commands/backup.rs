@@ -7,6 +7,7 @@
 //! with `--no-wait` a request that a donor has taken.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,7 @@ struct Prepared {
     context: Context,
     files: OptionFiles,
     deadline: Option<Instant>,
-    interrupted: std::sync::Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Prepared {
@@ -101,12 +102,14 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
         args.listen.as_deref().map(|text| usage("--listen", text.parse::<HostPort>())).transpose()?;
     let follow =
         args.follow.as_deref().map(|text| usage("--follow", text.parse::<RequestId>())).transpose()?;
-    let (context, files) = args.common.context_with(|flags| flags.set(MEMBERS, args.members.as_deref()))?;
+    let (mut context, files) = args.common.context_with(|flags| flags.set(MEMBERS, args.members.as_deref()))?;
+    let interrupted = interruption();
+    context.interruptible(&interrupted);
     let prepared = Prepared {
         context,
         files,
         deadline: timeout.map(|timeout: Duration| Instant::now() + timeout),
-        interrupted: interruption(),
+        interrupted,
     };
     let mut shown = Shown::new(args.json);
     let done = match follow {

@@ -23,7 +23,7 @@ use crate::config::{Flag, RepositoryUrl, Settings, flag};
 use crate::copy::{CopyError, Outcome, copy, stored_bytes};
 use crate::model::BackupId;
 use crate::priority;
-use crate::storage::{self, Storage};
+use crate::storage::{self, Interruptible, Storage};
 use crate::throttle::Limiter;
 use crate::ui::{Bar, Page, bytes, duration_ms};
 
@@ -101,13 +101,15 @@ fn is_same(here: &Settings, there: &Settings) -> bool {
 /// Runs `copy`.
 pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
     let selector = args.selector()?;
-    let (context, _) = args.common.context_with(|flags| flags.set(LIMIT_RATE, args.limit_rate.as_deref()))?;
+    let (mut context, _) = args.common.context_with(|flags| flags.set(LIMIT_RATE, args.limit_rate.as_deref()))?;
     let target = args.target(&context.settings)?;
     if context.settings.low_priority {
         priority::lower();
     }
     let interrupted = interruption();
     let limiter = context.throttle(&interrupted).repository;
+    context.interruptible(&interrupted);
+    let target: Arc<dyn Storage> = Arc::new(Interruptible::new(target, Arc::clone(&interrupted)));
     let work = Work { target, limiter, interrupted };
     let (from, to) = (context.storage.location(), work.target.location());
     if let Some(selector) = selector {

@@ -20,7 +20,7 @@ pub(super) fn extract_tables(
     let started = Instant::now();
     let interrupted = interruption();
     let throttle = context.throttle(&interrupted);
-    let source = source.limited(throttle.repository);
+    let source = source.interruptible(&interrupted).limited(throttle.repository);
     let bar = Bar::new("extracting", source.manifest().data_bytes);
     let control =
         Control { progress: &|done| bar.set(done), interrupted: &interrupted, limiter: &throttle.data };

@@ -37,7 +37,7 @@ use crate::metrics::{self, News, Scope};
 use crate::model::ManifestError;
 use crate::restore::RestoreError;
 use crate::seal::Identities;
-use crate::storage::{self, Storage, StorageError};
+use crate::storage::{self, Interruptible, Storage, StorageError};
 use crate::throttle::Throttle;
 use crate::ui::{Page, visible_json};
 
@@ -57,6 +57,11 @@ impl Context {
             CommandError::Failed(format!("{error} (--repository or the setting 'repository' names it)"))
         })?;
         Ok(Self { settings, storage })
+    }
+
+    /// Nobody waits for the repository any more once the flag is set.
+    fn interruptible(&mut self, interrupted: &Arc<AtomicBool>) {
+        self.storage = Arc::new(Interruptible::new(Arc::clone(&self.storage), Arc::clone(interrupted)));
     }
 
     /// Finds the backup.
@@ -260,10 +265,13 @@ fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     write(&visible_json(&text))
 }
 
-/// A flag that Ctrl-C and SIGTERM set, so that a long command ends in good order.
+/// A flag that Ctrl-C, SIGTERM and SIGHUP set, so that a long command ends in good order. The second of them ends the process
+/// as if nobody had caught it, whatever it does: a call that writes may hang, and cannot be cut off.
 fn interruption() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        // In this order: the first signal finds the flag not set yet.
+        let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag));
         let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
     }
     flag

@@ -61,7 +61,7 @@ pub struct PruneArgs {
 
 /// Runs `prune`.
 pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
-    let (context, _) = args.common.context_with(|flags| {
+    let (mut context, _) = args.common.context_with(|flags| {
         flags.set(KEEP_WITHIN, args.keep_within.as_deref());
         flags.set(KEEP_LAST, args.keep_last.as_deref());
         flags.set(KEEP_DAILY, args.keep_daily.as_deref());
@@ -89,12 +89,13 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         None
     } else {
         let interrupted = interruption();
-        let tally = carry_out(storage, &plan, &|| interrupted.load(Ordering::Relaxed));
+        context.interruptible(&interrupted);
+        let tally = carry_out(context.storage.as_ref(), &plan, &|| interrupted.load(Ordering::Relaxed));
         let cluster = context.cluster().map(safe_component);
         refresh_metrics(&context, cluster.as_deref().map_or(Scope::All, Scope::Cluster));
         Some(tally)
     };
-    let versions = storage.old_versions();
+    let versions = context.storage.old_versions();
     if args.json {
         let mut told = as_json(&plan, tally.as_ref());
         if let Some(versions) = versions_as_json(&versions) {

@@ -113,7 +113,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let started = Instant::now();
     let interrupted = interruption();
     let throttle = context.throttle(&interrupted);
-    let source = source.limited(throttle.repository);
+    let source = source.interruptible(&interrupted).limited(throttle.repository);
     if let (Some(rate), false) = (context.settings.limit_rate, args.json) {
         Live::new().line(&slowed(source.manifest(), rate));
     }

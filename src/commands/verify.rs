@@ -1,5 +1,6 @@
 //! `verify`: reads the whole archive back, and leaves the outcome beside the backup for `list`, `report` and metrics.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::Args;
@@ -45,7 +46,7 @@ pub struct VerifyArgs {
 /// Runs `verify`.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let (context, _) = args.common.context_with(|flags| {
+    let (mut context, _) = args.common.context_with(|flags| {
         flags.set(THREADS, args.threads.as_deref());
         flags.set(LIMIT_RATE, args.limit_rate.as_deref());
     })?;
@@ -60,7 +61,8 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let started = Instant::now();
     let interrupted = interruption();
     let throttle = context.throttle(&interrupted);
-    let source = source.limited(throttle.repository);
+    context.interruptible(&interrupted);
+    let source = source.interruptible(&interrupted).limited(throttle.repository);
     let manifest = source.manifest();
     let bytes = if args.objects_only { manifest.archive.bytes } else { manifest.data_bytes };
     let bar = Bar::new("verifying", bytes);
@@ -76,6 +78,13 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     {
         return Err(removed(&source));
     }
+    // What could not be read any more is no damage.
+    let outcome = match outcome {
+        Ok(report) if interrupted.load(Ordering::Relaxed) && !report.findings.is_empty() => {
+            Err(VerifyError::Interrupted)
+        }
+        outcome => outcome,
+    };
     let report = outcome.map_err(|error| match error {
         VerifyError::Source(error) => error.into(),
         VerifyError::Start(_) | VerifyError::Interrupted => CommandError::Failed(error.to_string()),

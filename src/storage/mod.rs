@@ -4,6 +4,7 @@
 //! has returned for survives a power cut.
 
 mod error;
+mod interruptible;
 mod limited;
 mod local;
 mod local_writer;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use error::StorageError;
+pub use interruptible::Interruptible;
 pub use limited::Limited;
 pub use local::LocalStorage;
 pub use pulse::Pulse;
