@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod model;
 pub mod priority;
 pub mod prune;
+pub mod regular;
 pub mod report;
 pub mod restore;
 pub mod seal;

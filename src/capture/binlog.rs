@@ -6,19 +6,22 @@
 //! `MYSQL_BIN_LOG::open`, reads the last name).
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::{BinlogFiles, ServerLayout};
 use super::rules::numbered;
+use crate::regular;
+
+/// More bytes than an index of logs has.
+const LARGEST: u64 = 16 << 20;
 
 /// The newest log and the text of an index that names it alone; none where there is no log yet.
 pub(super) fn newest(
     files: &BinlogFiles,
     layout: &ServerLayout,
 ) -> std::io::Result<Option<(PathBuf, Vec<u8>)>> {
-    let text = match fs::read(&files.index) {
+    let text = match regular::read(&files.index, LARGEST) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -33,7 +36,7 @@ pub(super) fn newest(
 
 /// The index as it is, of all logs.
 pub(super) fn whole_index(files: &BinlogFiles, layout: &ServerLayout) -> std::io::Result<Vec<u8>> {
-    let text = fs::read(&files.index)?;
+    let text = regular::read(&files.index, LARGEST)?;
     let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     Ok(lines.flat_map(|line| one_spelling(line, layout)).collect())
 }

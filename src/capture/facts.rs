@@ -9,9 +9,12 @@ use super::layout::ServerLayout;
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
 use crate::model::{Connection, ServerIdentity};
+use crate::regular;
 use crate::server::Server;
 use crate::sql::SqlSession;
 
+/// More bytes than `mysql_upgrade_info` has.
+const LONGEST_VERSION: u64 = 4 << 10;
 /// What is needed to find the files and to name the backup.
 const VARIABLES: [&str; 39] = [
     "aria_log_dir_path",
@@ -239,8 +242,10 @@ fn from_options(server: &Server, files: &OptionFiles) -> Facts {
 fn upgrade_info_version(datadir: &Path) -> Option<String> {
     ["mariadb_upgrade_info", "mysql_upgrade_info"]
         .iter()
-        .find_map(|name| std::fs::read_to_string(datadir.join(name)).ok())
-        .map(|text| text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
+        .find_map(|name| regular::read(&datadir.join(name), LONGEST_VERSION).ok())
+        .map(|text| {
+            String::from_utf8_lossy(&text).trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
+        })
         .filter(|version| !version.is_empty())
 }
 

@@ -10,11 +10,12 @@
 //! The redo log must be read behind the page: with a log that ends before the page's LSN and has older records of it, a restored server
 //! refuses to start ("Unable to apply log to corrupted page 7 in file ./ibdata1", seen). InnoDB writes no page before its records.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use crate::regular;
 
 /// `DICT_HDR_PAGE_NO`.
 const DICTIONARY_HEADER: usize = 7;
@@ -33,7 +34,7 @@ pub(super) struct PageLsns {
 impl PageLsns {
     /// None for a file that is too large.
     pub(super) fn read(path: &Path, page_size: u32) -> io::Result<Option<Self>> {
-        let file = File::open(path)?;
+        let file = regular::open(path)?;
         let bytes = file.metadata()?.len();
         if bytes > LARGEST || page_size == 0 {
             return Ok(None);

@@ -1,6 +1,5 @@
 //! What garbd meets on its way into the group: TLS, and the list of those who may join.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use super::finding::Finding;
 use crate::hosts;
 use crate::members::{Coordinates, MemberReport};
 use crate::model::provider_option;
+use crate::regular;
 
 /// Files that TLS of the group needs, by the provider's options.
 const TLS_FILES: [&str; 3] = ["socket.ssl_cert", "socket.ssl_key", "socket.ssl_ca"];
@@ -25,7 +25,7 @@ pub(super) fn judge_tls(options: &str, datadir: &Path) -> Finding {
         TLS_FILES.iter().filter_map(|name| Some((*name, datadir.join(of(name)?)))).collect();
     let faults: Vec<String> = files
         .iter()
-        .filter_map(|(name, path)| Some(format!("{name} {}: {}", path.display(), File::open(path).err()?)))
+        .filter_map(|(name, path)| Some(format!("{name} {}: {}", path.display(), regular::open(path).err()?)))
         .collect();
     let names: Vec<String> = files.iter().map(|(_, path)| path.display().to_string()).collect();
     if faults.is_empty() {

@@ -7,9 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::DefaultsArgs;
+use crate::regular;
 
 /// Names of a server's process.
 const SERVERS: [&str; 2] = ["mariadbd", "mysqld"];
+/// More bytes than a pid file has.
+const LONGEST_PID: u64 = 32;
 /// What a systemd unit of a database has in its name. Others are those of a shell or a supervisor.
 const UNITS: [&str; 4] = ["maria", "mysql", "percona", "galera"];
 
@@ -36,9 +39,7 @@ pub(super) struct ServerProcess {
 impl ServerProcess {
     /// The server with this pid file, else the one that works in this data directory, else the only one there is.
     pub(super) fn find(pid_file: Option<&Path>, datadir: &Path) -> Option<Self> {
-        let written = pid_file.and_then(|file| fs::read_to_string(file).ok());
-        let written = written.and_then(|text| text.trim().parse::<i32>().ok());
-        if let Some(pid) = written.filter(|pid| is_server(*pid)) {
+        if let Some(pid) = pid_file.and_then(written_pid).filter(|pid| is_server(*pid)) {
             return Self::read(pid);
         }
         let pids: Vec<i32> = fs::read_dir("/proc")
@@ -95,6 +96,12 @@ impl ServerProcess {
     pub(super) fn unit_name(&self) -> &str {
         self.unit.as_deref().unwrap_or("mariadb")
     }
+}
+
+/// What a pid file says. It lies in a directory of the server's user.
+fn written_pid(file: &Path) -> Option<i32> {
+    let text = regular::read(file, LONGEST_PID).ok()?;
+    std::str::from_utf8(&text).ok()?.trim().parse().ok()
 }
 
 fn proc_file(pid: i32, name: &str) -> PathBuf {
@@ -170,6 +177,21 @@ fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pid_file_is_a_file_with_a_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("pid"), "4711\n").unwrap();
+        fs::write(at("long"), format!("{}1\n", " ".repeat(100))).unwrap();
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("zeros")).unwrap();
+        std::os::unix::fs::symlink("pid", at("link")).unwrap();
+        assert_eq!((written_pid(&at("pid")), written_pid(&at("link"))), (Some(4711), Some(4711)));
+        for name in ["long", "pipe", "zeros", ".", "none"] {
+            assert_eq!(written_pid(&at(name)), None, "{name}");
+        }
+    }
 
     #[test]
     fn who_a_process_is() {

@@ -8,7 +8,7 @@
 //!
 //! A program is known by its content and never run: this command may be root's.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use crate::regular;
+use crate::ui::shell_word;
 
 /// What mysqld looks for.
 const NAME: &str = "wsrep_sst_backup";
@@ -97,7 +99,7 @@ pub(super) fn with_permissions(mut found: Vec<Candidate>) -> Vec<Candidate> {
 }
 
 fn identify(path: &Path) -> std::io::Result<Kind> {
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     let (here, there) = (fs::metadata("/proc/self/exe"), file.metadata()?);
     if here.is_ok_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino())) {
         return Ok(Kind::Ours(env!("CARGO_PKG_VERSION").to_owned()));

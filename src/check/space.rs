@@ -1,6 +1,7 @@
 //! Whether a backup will fit: the size of the data against the free space of the repository.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -13,11 +14,14 @@ use super::finding::Finding;
 use super::probe::Request;
 use super::repository::Place;
 use crate::model::Manifest;
+use crate::regular;
 use crate::ui::{bytes, grouped};
 
 const TOPIC: &str = "space";
 /// Longest walk; a size that is too small is better than no answer.
 const LIMIT: Duration = Duration::from_secs(20);
+/// More bytes than a link file of InnoDB has: one path.
+const LONGEST_PATH: u64 = 64 << 10;
 /// Names in a data directory that no backup has, as far as they can be large.
 const LEFT_OUT: [&str; 7] =
     ["#innodb_temp", ".snapshot", ".zfs", "galera.cache", "lost+found", "#rocksdb", ".rocksdb"];
@@ -91,8 +95,8 @@ impl DataSize {
 
 /// The tablespace of a `DATA DIRECTORY` table, to which its `.isl` file points.
 fn linked(isl: &Path) -> Option<Metadata> {
-    let target = fs::read_to_string(isl).ok()?;
-    fs::metadata(isl.parent()?.join(target.trim())).ok()
+    let target = regular::read(isl, LONGEST_PATH).ok()?;
+    fs::metadata(isl.parent()?.join(OsStr::from_bytes(target.trim_ascii()))).ok()
 }
 
 fn is_left_out(path: &Path, binlog_base: Option<&Path>) -> bool {

@@ -34,7 +34,8 @@ pub fn update(path: &Path, change: impl FnOnce(&mut Exposition)) -> Result<(), M
 /// Nobody else of ours changes a file in this folder. Nothing where the file system has no locks.
 fn lock(folder: &Path, path: &Path) -> Result<Option<Flock<File>>, MetricsError> {
     let failed = |cause| StorageError::new("open", folder.display().to_string(), cause);
-    let mut handle = File::open(folder).map_err(failed)?;
+    let mut handle =
+        OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(folder).map_err(failed)?;
     let begun = Instant::now();
     loop {
         match Flock::lock(handle, FlockArg::LockExclusiveNonblock) {

@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mysql::prelude::Queryable;
-
 use super::SqlSession;
 
 /// Sessions that are named at most.
@@ -93,7 +91,7 @@ impl SqlSession {
     }
 
     fn process_list(&mut self, own: &[u32]) -> Vec<Thread> {
-        let rows: Result<Vec<Line>, _> = self.connection.query(
+        let rows: Result<Vec<Line>, String> = self.rows(
             "SELECT ID, USER, HOST, COMMAND, CAST(IFNULL(TIME, 0) AS SIGNED), IFNULL(STATE, ''), LEFT(IFNULL(INFO, ''), 1000) \
              FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' ORDER BY TIME DESC, ID",
         );
@@ -116,13 +114,13 @@ impl SqlSession {
     fn held_locks(&mut self) -> Option<Vec<Lock>> {
         let statement = "SELECT THREAD_ID, LOCK_MODE, TABLE_SCHEMA, TABLE_NAME FROM information_schema.METADATA_LOCK_INFO \
                          WHERE THREAD_ID <> CONNECTION_ID()";
-        self.connection.query(statement).ok()
+        self.rows(statement).ok()
     }
 
     /// Names of tables that are locked, or worked on.
     fn tables_in_use(&mut self) -> Vec<String> {
-        let rows: Result<Vec<(String, String, u64, u64)>, _> =
-            self.connection.query("SHOW OPEN TABLES WHERE In_use > 0");
+        let rows: Result<Vec<(String, String, u64, u64)>, String> =
+            self.rows("SHOW OPEN TABLES WHERE In_use > 0");
         rows.map(|rows| rows.into_iter().map(|(database, table, ..)| format!("{database}.{table}")).collect())
             .unwrap_or_default()
     }

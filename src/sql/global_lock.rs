@@ -20,8 +20,6 @@
 
 use std::time::{Duration, Instant};
 
-use mysql::prelude::Queryable;
-
 use super::SqlSession;
 use super::words;
 
@@ -143,7 +141,7 @@ const IDLE_S: u32 = 5;
 impl SqlSession {
     /// Takes this session out of the cluster: what it locks pauses no provider. Needs SUPER.
     fn leave_cluster(&mut self) -> Result<(), String> {
-        self.connection.query_drop("SET SESSION wsrep_on=OFF").map_err(|error| self.plain(error))
+        self.run_one("SET SESSION wsrep_on=OFF").map_err(|error| self.plain(error))
     }
 
     fn try_global_lock(&mut self, wait: Duration, outside: bool) -> Tried {
@@ -167,7 +165,7 @@ impl SqlSession {
     }
 
     fn run(&mut self, statements: &[&str]) -> Tried {
-        let done = statements.iter().try_for_each(|statement| self.connection.query_drop(statement));
+        let done = statements.iter().try_for_each(|statement| self.run_one(statement));
         match done {
             Ok(()) => Tried::Had,
             Err(mysql::Error::MySqlError(error)) if LATE.contains(&error.code) => Tried::Late,

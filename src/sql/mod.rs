@@ -7,8 +7,11 @@
 //! With a global `wsrep_sync_wait` every SELECT and SHOW of a new session waits until its node has applied what the
 //! cluster has written, 5 s in vain where it is frozen. So the first statement of each session takes that back, and the
 //! driver, which would ask for `max_allowed_packet` before, is told it.
+//!
+//! An answer has limits as a whole too, of bytes and of time (`bounded`).
 
 mod blockers;
+mod bounded;
 mod endpoint;
 mod global_lock;
 mod replication;
@@ -16,11 +19,13 @@ mod threads;
 mod words;
 
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use mysql::prelude::{FromRow, Queryable};
+use mysql::prelude::FromRow;
 use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
+use bounded::Bounds;
 pub use endpoint::{Account, Endpoint, Tls};
 pub use global_lock::{Availability, Patience, look_for_lock};
 pub use replication::ReplicaStatus;
@@ -59,7 +64,9 @@ const BEGIN: [&str; 3] =
 
 /// A connection to one server.
 pub struct SqlSession {
-    connection: Conn,
+    /// None after an answer that did not come to its end.
+    connection: Option<Conn>,
+    id: u32,
     limit: Duration,
 }
 
@@ -106,6 +113,11 @@ fn options(endpoint: &Endpoint, account: &Account, limit: Duration) -> Result<Ve
     })
 }
 
+/// The driver's own word for what has not come in time is the better one.
+fn with_margin(limit: Duration) -> Duration {
+    limit + limit / 5
+}
+
 /// A host may have several addresses, of which the server listens at one.
 fn first_that_answers(options: Vec<OptsBuilder>, limit: Duration) -> Result<Conn, String> {
     let mut outcome = Err("it has no address".to_owned());
@@ -150,25 +162,56 @@ impl SqlSession {
             let user = account.user.as_deref().unwrap_or_default();
             format!("no SQL as '{user}' over '{endpoint}': {why}")
         };
-        let mut connection = options(endpoint, account, limit)
-            .and_then(|options| first_that_answers(options, limit))
+        let ways = options(endpoint, account, limit).map_err(no_sql)?;
+        let count = u32::try_from(ways.len()).unwrap_or(u32::MAX);
+        let time = with_margin((CONNECT_LIMIT + limit).saturating_mul(count));
+        let connection = bounded::within(time, move || first_that_answers(ways, limit))
+            .unwrap_or_else(|error| Err(words::plain(error, limit)))
             .map_err(no_sql)?;
+        let mut session = Self { id: connection.connection_id(), connection: Some(connection), limit };
         for statement in BEGIN {
-            match connection.query_drop(statement) {
+            match session.run_one(statement) {
                 Ok(()) | Err(mysql::Error::MySqlError(_)) => {}
                 Err(error) => return Err(no_sql(words::plain(error, limit))),
             }
         }
-        Ok(Self { connection, limit })
+        Ok(session)
     }
 
     /// The server's number of it.
     pub fn id(&self) -> u32 {
-        self.connection.connection_id()
+        self.id
     }
 
-    fn rows<T: FromRow>(&mut self, statement: &str) -> Result<Vec<T>, String> {
-        self.connection.query(statement).map_err(|error| self.plain(error))
+    fn rows<T: FromRow + Send + 'static>(&mut self, statement: &str) -> Result<Vec<T>, String> {
+        self.answer(statement, bounded::USUAL).map_err(|error| self.plain(error))
+    }
+
+    /// A statement without an answer.
+    fn run_one(&mut self, statement: &str) -> Result<(), mysql::Error> {
+        self.answer::<mysql::Row>(statement, bounded::USUAL).map(drop)
+    }
+
+    /// The rows of an answer, which takes no more bytes than these, and no more time than a single read may.
+    fn answer<T: FromRow + Send + 'static>(
+        &mut self,
+        statement: &str,
+        bytes: usize,
+    ) -> Result<Vec<T>, mysql::Error> {
+        let Some(mut connection) = self.connection.take() else {
+            let text = "the server has not come to the end of an earlier answer";
+            return Err(mysql::Error::IoError(io::Error::new(ErrorKind::NotConnected, text)));
+        };
+        let (statement, bounds) = (statement.to_owned(), Bounds { bytes, time: self.limit });
+        let (answer, connection) = bounded::within(with_margin(self.limit), move || {
+            match bounded::rows(&mut connection, &statement, bounds) {
+                Ok(rows) => (Ok(rows), Some(connection)),
+                Err((error, bounded::Usable::Yes)) => (Err(error), Some(connection)),
+                Err((error, bounded::Usable::No)) => (Err(error), None),
+            }
+        })?;
+        self.connection = connection;
+        answer
     }
 
     fn plain(&self, error: mysql::Error) -> String {
@@ -218,7 +261,7 @@ impl SqlSession {
     pub fn tablespace_files(&mut self) -> Result<TablespaceFiles, String> {
         let open =
             "SELECT FILENAME FROM information_schema.INNODB_SYS_TABLESPACES WHERE NAME <> 'innodb_temporary'";
-        match self.connection.query(open) {
+        match self.answer(open, bounded::NAMES) {
             Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_COLUMN => {}
             answer => {
                 let answer: Vec<Option<String>> = answer.map_err(|error| self.plain(error))?;
@@ -229,19 +272,21 @@ impl SqlSession {
             }
         }
         let known = "SELECT PATH FROM information_schema.INNODB_SYS_DATAFILES";
-        let paths: Vec<Option<String>> = self.rows(known)?;
+        let paths: Vec<Option<String>> =
+            self.answer(known, bounded::NAMES).map_err(|error| self.plain(error))?;
         Ok(TablespaceFiles { paths: paths.into_iter().flatten().collect(), of_dictionary: true })
     }
 
     /// The InnoDB tablespaces that the server has, as `database/table` in the form of file names. Needs the right PROCESS.
     pub fn innodb_tablespaces(&mut self) -> Result<Vec<String>, String> {
-        self.rows("SELECT NAME FROM information_schema.INNODB_SYS_TABLESPACES")
+        self.answer("SELECT NAME FROM information_schema.INNODB_SYS_TABLESPACES", bounded::NAMES)
+            .map_err(|error| self.plain(error))
     }
 
     /// Addresses in `mysql.wsrep_allowlist` (MariaDB 10.10 and later): others cannot join the group unless it is
     /// empty. Also empty where there is no such table (error 1146).
     pub fn allowlist(&mut self) -> Result<Vec<String>, String> {
-        match self.connection.query("SELECT ip FROM mysql.wsrep_allowlist ORDER BY ip") {
+        match self.answer("SELECT ip FROM mysql.wsrep_allowlist ORDER BY ip", bounded::USUAL) {
             Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_TABLE => Ok(Vec::new()),
             answer => answer.map_err(|error| self.plain(error)),
         }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use mysql::prelude::Queryable;
-
 use super::SqlSession;
 
 /// Characters of a statement that are shown.
@@ -64,13 +62,10 @@ pub struct MetadataLock {
 impl SqlSession {
     /// All threads but this session's own; without the PROCESS privilege only those of the account.
     pub fn threads(&mut self) -> Result<Vec<Thread>, String> {
-        let rows: Vec<(u64, String, i64, String, String)> = self
-            .connection
-            .query(
-                "SELECT ID, USER, IFNULL(TIME, 0), IFNULL(STATE, ''), IFNULL(LEFT(INFO, 400), '') \
+        let rows: Vec<(u64, String, i64, String, String)> = self.rows(
+            "SELECT ID, USER, IFNULL(TIME, 0), IFNULL(STATE, ''), IFNULL(LEFT(INFO, 400), '') \
                  FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() ORDER BY TIME DESC",
-            )
-            .map_err(|error| self.plain(error))?;
+        )?;
         let thread = |(id, user, seconds, state, statement): (_, _, i64, _, String)| Thread {
             id,
             user,
@@ -84,12 +79,10 @@ impl SqlSession {
     /// The metadata locks that are held; an error where the plugin is not loaded.
     pub fn metadata_locks(&mut self) -> Result<Vec<MetadataLock>, String> {
         let rows: Vec<(u64, String, String)> = self
-            .connection
-            .query(
+            .rows(
                 "SELECT THREAD_ID, IFNULL(LOCK_MODE, ''), IF(IFNULL(TABLE_NAME, '') = '', '', CONCAT_WS('.', TABLE_SCHEMA, \
                  TABLE_NAME)) FROM information_schema.METADATA_LOCK_INFO WHERE THREAD_ID <> CONNECTION_ID()",
-            )
-            .map_err(|error| self.plain(error))?;
+            )?;
         Ok(rows.into_iter().map(|(thread, mode, table)| MetadataLock { thread, mode, table }).collect())
     }
 }

@@ -15,12 +15,15 @@ use thiserror::Error;
 
 use super::protocol::{self, Reply};
 use crate::model::WsrepGtid;
+use crate::regular;
 
 /// Each poll is freeze time: the stock scripts' 200 ms would be most of it on a small server.
 const POLL: Duration = Duration::from_millis(2);
 /// How long the reply must stay the same. 10.11 writes it twice; older servers write it before
 /// InnoDB has come to rest.
 const SETTLE: Duration = Duration::from_millis(20);
+/// More bytes than mysqld's answer has.
+const LONGEST_REPLY: u64 = 64 << 10;
 
 /// Why a freeze was given up from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -258,7 +261,7 @@ fn wait_for_reply(pipe: &Pipe, asked: Instant, limits: &FreezeLimits<'_>) -> Res
             return Err(FreezeError::Failed);
         }
         // While the file is missing or replaced, the last answer stands but must settle anew.
-        let reply = match fs::read(pipe.reply_file()) {
+        let reply = match regular::read(&pipe.reply_file(), LONGEST_REPLY) {
             Ok(text) => protocol::read_reply(&String::from_utf8_lossy(&text), limits.asked),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Reply::Incomplete,
             Err(error) => {

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use thiserror::Error;
 
 use super::conversation::Abort;
@@ -116,8 +116,15 @@ impl TransferLock {
     }
 
     fn attempt(path: &Path, datadir: &Path) -> io::Result<Attempt> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o660).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o660)
+            // A pipe in its place would be read for ever.
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path)?;
         let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => Held::Locked(file),
             Err((mut file, Errno::EWOULDBLOCK)) => return Ok(Attempt::Busy(number_in(&mut file))),
