@@ -243,7 +243,7 @@ impl Guard {
             .map_err(|errno| failed(errno.into()))?;
         created.files.retain(|file| file != hidden);
         let folder = start.parent().unwrap_or(Path::new("/"));
-        let synced = File::open(folder).and_then(|handle| handle.sync_all());
+        let synced = steps::readable_directory(folder).and_then(|handle| handle.sync_all());
         synced.map_err(SystemError::of("sync the folder of", start))
     }
 }
@@ -262,15 +262,16 @@ pub(super) fn is_unfinished(start: &Path) -> bool {
 /// The placeholder is there before anything hidden is. It is cut short where the restore ended within its first
 /// write.
 fn is_placeholder(start: &Path) -> bool {
-    let short =
-        fs::metadata(start).is_ok_and(|data| data.is_file() && data.len() <= PLACEHOLDER.len() as u64);
-    short && fs::read(start).is_ok_and(|content| PLACEHOLDER.as_bytes().starts_with(&content))
+    // One byte more than it has, so that what is longer is seen to be.
+    let read = steps::read_file(start, PLACEHOLDER.len() as u64 + 1);
+    read.is_ok_and(|content| PLACEHOLDER.as_bytes().starts_with(&content))
 }
 
 /// Everything on the file systems involved is durable after this.
 pub(super) fn sync(external: &BTreeSet<PathBuf>, target: &Path) -> Result<(), SystemError> {
     for directory in external.iter().map(PathBuf::as_path).chain([target]) {
-        let synced = File::open(directory).and_then(|handle| Ok(nix::unistd::syncfs(&handle)?));
+        let synced =
+            steps::readable_directory(directory).and_then(|handle| Ok(nix::unistd::syncfs(&handle)?));
         synced.map_err(SystemError::of("sync", directory))?;
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! The options of a server that has some tables only, and what to know of these tables.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::companions::Chosen;
 use super::definition::Definition;
+use super::steps::read_file;
 use super::tables::TableFile;
 use crate::archive::Index;
 use crate::model::{Manifest, Member};
@@ -58,7 +58,7 @@ impl Wanted {
     pub(super) fn look(&self, target: &Path) -> Found {
         let mut found = Found { notes: self.notes.clone(), ..Found::default() };
         for (name, path) in &self.definitions {
-            let Ok(content) = fs::read(target.join(path)) else { continue };
+            let Ok(content) = read_file(&target.join(path), LARGEST) else { continue };
             match Definition::of(&content) {
                 Definition::Table => {}
                 Definition::View(tables) => found.notes.push(self.view(name, &tables)),

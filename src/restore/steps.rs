@@ -6,8 +6,8 @@
 //! one above it, and a link on the way ends the restore.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
@@ -46,6 +46,26 @@ pub(super) fn directory(path: &Path) -> io::Result<OwnedFd> {
 pub(super) fn parent(path: &Path) -> io::Result<(OwnedFd, &OsStr)> {
     let name = path.file_name().ok_or(Errno::EINVAL)?;
     Ok((directory(path.parent().unwrap_or(Path::new("/")))?, name))
+}
+
+/// A directory to list or to sync.
+pub(super) fn readable_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(openat(&directory(path)?, ".", flags, Mode::empty())?.into())
+}
+
+/// The first `limit` bytes of a regular file. Who owns its directory may have put anything into its place: a pipe is not waited
+/// for, a link is not followed, a device is not read.
+pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let (folder, name) = parent(path)?;
+    let file = File::from(openat(&folder, name, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("'{}' is no file", path.display())));
+    }
+    let mut content = Vec::new();
+    file.take(limit).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn is_link(folder: &OwnedFd, name: &OsStr) -> bool {
@@ -102,6 +122,24 @@ mod tests {
         assert!(error.to_string().contains("/link' is a symbolic link"), "{error}");
         assert_eq!(directory(&root.join("real/none")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(directory(&root.join("real/../real")).is_err());
+    }
+
+    #[test]
+    fn only_a_file_is_read_and_no_more_of_it_than_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        let at = |name: &str| root.join(name);
+        fs::write(at("file"), "content").unwrap();
+        nix::unistd::mkfifo(&at("pipe"), Mode::S_IRWXU).unwrap();
+        symlink("/dev/zero", at("link")).unwrap();
+        assert_eq!(read_file(&at("file"), 3).unwrap(), b"con");
+        for name in ["pipe", "link", ".", "none"] {
+            assert!(read_file(&at(name), 3).is_err(), "{name}");
+        }
+        // A device is opened and not read.
+        assert!(read_file(Path::new("/dev/zero"), 3).unwrap_err().to_string().ends_with("is no file"));
+        assert!(readable_directory(&root).is_ok());
+        assert!(readable_directory(&at("pipe")).is_err() && readable_directory(&at("link")).is_err());
     }
 
     #[test]
