@@ -161,6 +161,58 @@ fn a_place_outside_and_an_option_are_shown_as_they_are_written() {
     }
 }
 
+/// What stands in the place of a record may be a secret that root alone can read.
+#[test]
+fn no_command_quotes_what_stands_in_the_place_of_a_record() {
+    const SECRET: &str = "7261470815";
+    let folder = open_folder();
+    let repository = folder.path().join("r");
+    let backup = Forge::new(ID).write(&repository);
+    let texts = [
+        format!("\"{SECRET}, expected {SECRET}\""),
+        SECRET.to_owned(),
+        format!(
+            "{{\"by\": {SECRET}, \"verified\": \"{SECRET}\", \"held\": \"{SECRET}\", \"format\": \"{SECRET}\"}}"
+        ),
+        format!("{{\"format\": 1, \"id\": \"{SECRET}\", \"state\": \"{SECRET}\"}}"),
+    ];
+    let lines = [
+        "list",
+        "list --json",
+        "report --html -",
+        "prune --dry-run --keep-last 1",
+        "check --sample 0",
+        "show latest",
+    ];
+    let run_all = |what: &str| {
+        for line in lines.iter().chain(&[
+            "show 20261120T113452Z_n1",
+            "verify 20261120T113452Z_n1",
+            "ls 20261120T113452Z_n1",
+        ]) {
+            let answer = cli(line).on(&repository).run();
+            let both = format!("{}{}", answer.stdout, answer.stderr);
+            assert!(!both.contains(SECRET), "{what}, {line}: {both}");
+        }
+    };
+    for text in &texts {
+        for name in ["hold.json", "verify.json", "status.json"] {
+            fs::write(backup.join(name), text).unwrap();
+        }
+        run_all(text);
+    }
+    let listed = cli("list").on(&repository).run();
+    assert!(
+        listed.stdout.contains("its hold.json cannot be read: missing field `held`"),
+        "{}",
+        listed.stdout
+    );
+    for text in &texts {
+        fs::write(backup.join("manifest.json"), text).unwrap();
+        run_all(text);
+    }
+}
+
 /// A file of a file system whose server never answers: each call waits, until a signal that kills comes. Needs root.
 struct DeafFile {
     at: PathBuf,

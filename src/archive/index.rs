@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::block_reader::{PlannedBlock, ReadPlan};
 use super::digest::{Hashing, hex};
 use super::validator::Validator;
-use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member};
+use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member, not_understood};
 use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_stream};
 
 /// Bytes that an index may unpack to, whatever its own size: an index is small.
@@ -166,7 +166,7 @@ impl Index {
             if length == 0 {
                 Ok(None)
             } else {
-                serde_json::from_slice(&line).map(Some).map_err(|e| damaged(&e))
+                serde_json::from_slice(&line).map(Some).map_err(|e| damaged(&not_understood(&e)))
             }
         };
         let Some(IndexLine::Index(header)) = next()? else {

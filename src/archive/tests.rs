@@ -393,7 +393,10 @@ fn an_index_that_lies_is_refused() {
         (r#"{"block":{"offset":0,"bytes":1,"raw":1}}"#, "first line is not its header"),
         (&format!("{0}\n{0}", json(&header)), "a second header"),
         (&format!("{}\n{END}\n{END}", json(&header)), "goes on behind its end line"),
-        (&format!("{}\n{{\"other\":{{}}}}\n{END}", json(&header)), "unknown variant"),
+        (
+            &format!("{}\n{{\"other\":{{}}}}\n{END}", json(&header)),
+            "a value is not what it must be, which is one of",
+        ),
     ] {
         let object = zstd::encode_all(lines.as_bytes(), 1).unwrap();
         let error = Index::read(&object[..], &hex_of(&object), None).unwrap_err().to_string();

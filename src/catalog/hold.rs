@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::{CatalogError, SMALL, object_name};
-use crate::model::{BackupId, Hold};
+use crate::model::{BackupId, Hold, not_understood};
 use crate::storage::Storage;
 
 /// Keeps a backup from being removed by `prune`.
@@ -44,7 +44,7 @@ pub fn read_hold(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<
         Err(error) => Some(Held::Unreadable { error: error.to_string() }),
         Ok(bytes) => Some(match serde_json::from_slice(&bytes) {
             Ok(hold) => Held::By(hold),
-            Err(error) => Held::Unreadable { error: error.to_string() },
+            Err(error) => Held::Unreadable { error: not_understood(&error) },
         }),
     }
 }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::model::{Manifest, MariadbGtid, ServerIdentity, WsrepGtid};
+use crate::model::{Manifest, MariadbGtid, ServerIdentity, WsrepGtid, not_understood};
 
 /// The member's content. Its fields have the same types and values in the manifest (doc/format.md).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,8 +41,8 @@ impl Contradiction {
 
 impl Identity {
     /// Reads the member's content.
-    pub fn parse(content: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(content)
+    pub fn parse(content: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(content).map_err(|error| not_understood(&error))
     }
 
     /// The data directory on the donor. A restore takes it from here: paths are rewritten by it.

@@ -4,10 +4,12 @@
 //! It is written before the backups go: who is stopped in between leaves names of backups that are still there, which
 //! mean nothing. Two at once may lose names of each other; such a backup comes back once, and goes again.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use super::SMALL;
-use crate::model::BackupId;
+use crate::model::{BackupId, not_understood};
 use crate::storage::{Storage, StorageError};
 
 /// Names take up to so many bytes, far below what is read; the oldest make room.
@@ -57,7 +59,8 @@ pub fn read_pruned(storage: &dyn Storage, cluster: &str) -> Result<Pruned, Stora
         bytes => bytes?,
     };
     let mut pruned: Pruned = serde_json::from_slice(&bytes).map_err(|error| {
-        StorageError::new("understand", format!("{}/{name}", storage.location()), error.into())
+        let cause = io::Error::new(io::ErrorKind::InvalidData, not_understood(&error));
+        StorageError::new("understand", format!("{}/{name}", storage.location()), cause)
     })?;
     pruned.ids.sort();
     Ok(pruned)

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{CatalogError, SMALL, object_name, put_beside};
-use crate::model::{BackupId, Outcome, Verification};
+use crate::model::{BackupId, Outcome, Verification, not_understood};
 use crate::storage::Storage;
 
 /// The outcome of the last `verify`.
@@ -52,7 +52,8 @@ pub fn read_verified(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Opt
         Err(error) if error.is_not_found() => None,
         Err(error) => Some(unreadable(error.to_string())),
         Ok(bytes) => Some(
-            serde_json::from_slice(&bytes).map_or_else(|error| unreadable(error.to_string()), Verified::By),
+            serde_json::from_slice(&bytes)
+                .map_or_else(|error| unreadable(not_understood(&error)), Verified::By),
         ),
     }
 }

@@ -21,6 +21,7 @@ use super::repository::Place;
 use super::space::DataSize;
 use super::sql::Login;
 use crate::config::{DefaultsArgs, RepositoryUrl};
+use crate::model::not_understood;
 
 /// The command that the child runs; nobody else needs it.
 pub const COMMAND: &str = "check-from-server";
@@ -128,7 +129,8 @@ pub(super) fn ask(request: &Request) -> Result<Answer, String> {
         stdin.write_all(&bytes).map_err(system)?;
     }
     let text = read_within(&mut child, LIMIT)?;
-    serde_json::from_str(&text).map_err(|error| format!("'{COMMAND}' has ended without an answer: {error}"))
+    serde_json::from_str(&text)
+        .map_err(|error| format!("'{COMMAND}' has ended without an answer: {}", not_understood(&error)))
 }
 
 /// What a child writes until its end. At the limit it is killed, and not waited for: a process that hangs in a disk

@@ -15,7 +15,8 @@ use crate::catalog::Catalog;
 use crate::check::{self, Finding, Level, Options};
 use crate::config::{Flag, Settings, flag, parse_duration};
 use crate::metrics::Scope;
-use crate::model::safe_component;
+use crate::model::{not_understood, safe_component};
+use crate::ui::Page;
 
 const MEMBERS: Flag = flag("members", "check");
 
@@ -128,7 +129,11 @@ pub fn look_from_server() -> Result<(), CommandError> {
         .read_to_end(&mut bytes)
         .map_err(|error| CommandError::Failed(format!("cannot read stdin: {error}")))?;
     let request = serde_json::from_slice(&bytes).map_err(|error| {
-        CommandError::Usage(format!("'{}' is started by 'check' only: {error}", check::PROBE_COMMAND))
+        CommandError::Usage(format!(
+            "'{}' is started by 'check' only: {}",
+            check::PROBE_COMMAND,
+            not_understood(&error)
+        ))
     })?;
     print_json(&check::look(&request))
 }

@@ -222,7 +222,7 @@ impl Manifest {
         struct Probe {
             format: u64,
         }
-        let damaged = |error: serde_json::Error| ManifestError::Damaged(error.to_string());
+        let damaged = |error: serde_json::Error| ManifestError::Damaged(super::not_understood(&error));
         let probe: Probe = serde_json::from_slice(bytes).map_err(damaged)?;
         if probe.format > u64::from(FORMAT) {
             return Err(ManifestError::Newer { found: probe.format });

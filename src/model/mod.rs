@@ -18,6 +18,7 @@ mod path;
 mod provider;
 mod replication;
 mod status;
+mod unread;
 mod verification;
 
 pub use address::HostPort;
@@ -35,4 +36,5 @@ pub use path::ArchivePath;
 pub use provider::{provider_option, provider_size, syncs_donor};
 pub use replication::{Connection, ConnectionSource};
 pub use status::{State, Status};
+pub use unread::not_understood;
 pub use verification::{Outcome, Verification};
