@@ -17,6 +17,9 @@ use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_strea
 const MOST_UNPACKED: u64 = 16 << 20;
 /// Bytes that may come out for each byte of the object beyond that: ten to thirty do.
 const EXPANSION: u64 = 200;
+/// Bytes that an index has at most, whatever else speaks for it: the lines of six million files with usual names, of 350 bytes each.
+/// No server that is known has a third of them, and what reads an index keeps about as much memory as its lines have bytes.
+const LARGEST: u64 = 2 << 30;
 /// Longest line that is believed, in bytes; a path has at most 4096, and %XX triples it.
 const MAX_LINE: u64 = 1 << 20;
 
@@ -24,6 +27,8 @@ const MAX_LINE: u64 = 1 << 20;
 pub struct IndexWriter<I: Write> {
     stream: zstd::stream::write::Encoder<'static, SealedWriter<Hashing<I>>>,
     end: IndexEnd,
+    /// Bytes of its lines.
+    written: u64,
 }
 
 impl<I: Write> IndexWriter<I> {
@@ -32,12 +37,12 @@ impl<I: Write> IndexWriter<I> {
         let sealed = SealedWriter::create(Hashing::new(sink), recipients)?;
         let mut stream = zstd::stream::write::Encoder::new(sealed, 3)?;
         stream.include_checksum(true)?;
-        let mut writer = Self { stream, end: IndexEnd { members: 0, blocks: 0, raw: 0 } };
+        let mut writer = Self { stream, end: IndexEnd { members: 0, blocks: 0, raw: 0 }, written: 0 };
         writer.append(&IndexLine::Index(header))?;
         Ok(writer)
     }
 
-    /// Appends one line.
+    /// Appends one line. An error where the index would become one that nobody reads.
     pub fn append(&mut self, line: &IndexLine) -> io::Result<()> {
         match line {
             IndexLine::Member(_) => self.end.members += 1,
@@ -47,8 +52,17 @@ impl<I: Write> IndexWriter<I> {
             }
             IndexLine::Index(_) | IndexLine::End(_) => {}
         }
-        serde_json::to_writer(&mut self.stream, line)?;
-        self.stream.write_all(b"\n")
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.written += text.len() as u64;
+        if self.written > LARGEST {
+            let text = format!(
+                "an index holds {} GiB of lines, which is about six million files; the archive has more",
+                LARGEST >> 30
+            );
+            return Err(io::Error::other(text));
+        }
+        self.stream.write_all(&text)
     }
 
     /// Writes the end mark; the sink, the object's size and its SHA-256.
@@ -106,6 +120,15 @@ impl<R: Read> Read for Object<R> {
     }
 }
 
+/// What speaks against so many bytes from so many of the object.
+fn objection(unpacked: u64, taken: u64) -> Option<&'static str> {
+    if unpacked > LARGEST {
+        return Some("no index is as large");
+    }
+    let believed = MOST_UNPACKED.saturating_add(EXPANSION.saturating_mul(taken));
+    (unpacked > believed).then_some("no index compresses so well")
+}
+
 /// A whole index in memory: about 200 bytes a file and 24 bytes a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
@@ -158,10 +181,8 @@ impl Index {
             line.clear();
             let length = (&mut lines).take(MAX_LINE).read_until(b'\n', &mut line).map_err(|e| damaged(&e))?;
             unpacked += length as u64;
-            if unpacked > MOST_UNPACKED + EXPANSION * taken.load(Ordering::Relaxed) {
-                return Err(damaged(&format!(
-                    "{unpacked} bytes come out of it and no end: no index compresses so well"
-                )));
+            if let Some(why) = objection(unpacked, taken.load(Ordering::Relaxed)) {
+                return Err(damaged(&format!("{unpacked} bytes come out of it and no end: {why}")));
             }
             if length == 0 {
                 Ok(None)
@@ -228,5 +249,35 @@ impl Index {
     /// Bytes that a restore writes: data without holes.
     pub fn stored_bytes(&self) -> u64 {
         self.members.iter().map(|member| member.stored).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_has_an_end_whatever_its_object_has() {
+        assert_eq!(objection(MOST_UNPACKED, 0), None);
+        assert_eq!(objection(MOST_UNPACKED + 1, 0), Some("no index compresses so well"));
+        assert_eq!(objection(LARGEST, LARGEST / EXPANSION), None);
+        for taken in [LARGEST / EXPANSION, LARGEST, u64::MAX] {
+            assert_eq!(objection(LARGEST + 1, taken), Some("no index is as large"));
+        }
+    }
+
+    #[test]
+    fn no_index_is_written_that_is_not_read() {
+        let header = r#"{"format":1,"id":"20261120T113452Z_n1","compression":"zstd",
+            "gtid":{"uuid":"4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f","seqno":6,"domain_id":0}}"#;
+        let mut writer = IndexWriter::create(Vec::new(), serde_json::from_str(header).unwrap(), &[]).unwrap();
+        let block = IndexLine::Block(Block { offset: 0, bytes: 1, raw: 1 });
+        writer.append(&block).unwrap();
+        writer.written = LARGEST - 10;
+        let error = writer.append(&block).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "an index holds 2 GiB of lines, which is about six million files; the archive has more"
+        );
     }
 }
