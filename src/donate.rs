@@ -22,6 +22,7 @@ mod primary;
 mod publish;
 mod report;
 mod retention;
+mod turn;
 mod warnings;
 
 use std::path::Path;
@@ -53,6 +54,7 @@ use pace::LiftAtEnd;
 use publish::{Identity, Taken, discard, publish};
 use report::Reporter;
 use retention::prune_after_backup;
+use turn::Turn;
 
 /// Everything about one run that is known when its folder is claimed.
 struct Run {
@@ -152,7 +154,7 @@ fn transfer(
         .inspect_err(|error| metrics.record(error.exit_status(), None, None))?;
     // A status that cannot be stored is no reason to give up a backup: that storage is not watched.
     let reporter = ending.report(Reporter::start(&run, Arc::clone(&repository), watch.counter()));
-    let outcome = back_up(&run, conversation, facts, watch, ending, reporter);
+    let outcome = back_up(&run, &repository, conversation, facts, watch, ending, reporter);
     let (error, frozen_ms) = (outcome.as_ref().err(), reporter.frozen_ms());
     if error.is_some_and(DonateError::leaves_no_backup) {
         discard(&run);
@@ -176,6 +178,7 @@ fn configure(request: &DonorRequest) -> Result<(OptionFiles, Settings), DonateEr
 
 fn back_up(
     run: &Run,
+    repository: &Arc<dyn Storage>,
     conversation: Conversation,
     mut facts: Facts,
     watch: &Watch,
@@ -193,7 +196,9 @@ fn back_up(
     flow_control::check(run, &mut facts)?;
     let Prepared { objects, options, demands } = prepare(run, &layout, &mut facts)?;
     let tablespaces = ask_for_tablespaces(&mut facts);
+    let mut turn = Turn::take(run, repository, ending.gate.login(), watch)?;
     let way = Way::clear(run, &facts, ending.gate.login(), watch)?;
+    turn.is_still_ours(watch)?;
 
     reporter.state(State::Freezing);
     let abort = || watch.aborted();
@@ -225,6 +230,7 @@ fn back_up(
     let captured = capture::copy_frozen(frozen, &layout.datadir, &list, &mut archive, watch, limiter)?;
     watch.lift_limit();
     way.end(&mut facts);
+    drop(turn);
     if run.settings.low_priority {
         // Nobody waits for what is left, and the way back is closed.
         priority::lower();

@@ -26,7 +26,8 @@ pub const ENOSPC: u8 = 28;
 pub const EPIPE: u8 = 32;
 /// Donor role: a time limit (ETIMEDOUT).
 pub const ETIMEDOUT: u8 = 110;
-/// Donor role: another state transfer of the same data directory runs (EALREADY).
+/// Donor role: another state transfer of the same data directory runs, or no other member of the cluster would be left for
+/// the clients (EALREADY).
 pub const EALREADY: u8 = 114;
 /// Donor role: the server could not be frozen; the stock script's own number.
 pub const NOT_FROZEN: u8 = 255;

@@ -1,7 +1,7 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, members →
+//! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, lease, members →
 //! sst, archive, storage, sql → server → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
@@ -19,6 +19,7 @@ pub mod donate;
 pub mod exit;
 pub mod hosts;
 pub mod innodb;
+pub mod lease;
 pub mod members;
 pub mod metrics;
 pub mod model;

@@ -39,6 +39,11 @@ impl Login {
         Self { socket, candidates: passed.into_iter().chain([own]).collect() }
     }
 
+    /// The server's socket; empty where it has none.
+    pub fn socket(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_default()
+    }
+
     /// Connects; the text says why not.
     pub fn connect(&self) -> Result<SqlSession, String> {
         self.connect_within(LIMIT)

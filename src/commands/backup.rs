@@ -263,7 +263,10 @@ fn ask_and_follow(
     let mut follower = Follower::new(storage.as_ref(), request.as_str());
     follower.pass_over_present().map_err(|error| AskError::Failed(error.to_string()))?;
     let invitation = invitation.for_donors(donors);
-    let asked = ask(&invitation, &request, &prepared.interrupted, prepared.deadline, &mut |event| {
+    // What was seen above is some seconds old, and somebody else may have asked since.
+    let look = || plan(&survey.again(&access), &traffic, &wish).map(drop);
+    let (interrupted, deadline) = (&prepared.interrupted, prepared.deadline);
+    let asked = ask(&invitation, &request, interrupted, deadline, &look, &mut |event| {
         shown.teller.tell(event);
     })?;
     shown.donor = Some(asked.donor.clone());

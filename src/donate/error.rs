@@ -67,6 +67,28 @@ pub enum DonateError {
          to 'no', or allow it with allow-sync-donor or 'backup --force'"
     )]
     SyncDonor,
+    /// Two members would stand still.
+    #[error(
+        "another donor of this cluster stands still, or is about to ({who}), and has not ended within {} s; whether a third member is \
+         there for the clients is not known, so this server was not frozen and runs on. Take this backup behind that one \
+         ('backup --unless-newer-than' waits for its turn), or with 'backup --force' (garbd: '--sst backup:NAME.force'); the other \
+         one's sign is '{lease}' in the repository, which counts for nothing when its owner has been silent for a minute",
+        waited.as_secs()
+    )]
+    OtherDonor {
+        /// As far as that is known.
+        who: String,
+        /// The object's name.
+        lease: String,
+        /// How long that was waited for.
+        waited: Duration,
+    },
+    /// Nobody would be left for the clients.
+    #[error(
+        "no other member is Synced ({0}): frozen, this node would leave none for the clients, so it was not frozen and runs on. Take the \
+         backup when another member is Synced, or with 'backup --force' (garbd: '--sst backup:NAME.force')"
+    )]
+    LastSynced(String),
     /// A freeze that would be given up for certain.
     #[error("{0}")]
     TooSlow(String),
@@ -103,7 +125,9 @@ impl DonateError {
                 abort_status(abort)
             }
             Self::Aborted(abort) | Self::Lock(LockError::Aborted(abort)) => abort_status(abort),
-            Self::Lock(LockError::Busy { .. }) => exit::EALREADY,
+            Self::Lock(LockError::Busy { .. }) | Self::OtherDonor { .. } | Self::LastSynced(_) => {
+                exit::EALREADY
+            }
             Self::Untold(..) => exit::EPIPE,
             Self::Freeze(_) => exit::NOT_FROZEN,
             Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) if self.is_full() => {

@@ -27,9 +27,13 @@ const FORCED: &str = ".force";
 /// What is in the log and the manifest of a backup that was taken all the same.
 const ALLOWED: &str = "gcs.sync_donor is on: while this node was frozen, nobody in the cluster could write";
 
+/// Whether whoever has asked wants the freeze whatever it does to the cluster.
+pub(super) fn is_forced(run: &Run) -> bool {
+    run.request.request.as_ref().is_some_and(|request| request.ends_with(FORCED))
+}
+
 fn is_allowed(run: &Run) -> bool {
-    run.settings.allow_sync_donor
-        || run.request.request.as_ref().is_some_and(|request| request.ends_with(FORCED))
+    run.settings.allow_sync_donor || is_forced(run)
 }
 
 /// Refuses a freeze that would stop the cluster, unless somebody wants it.

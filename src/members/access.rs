@@ -24,6 +24,16 @@ impl Access {
     /// By our own settings; the socket by `socket`, else by the server's own option, else at its usual places.
     /// `user` is the user of the operating system.
     pub fn new(settings: &Settings, server: &ServerOptions, user: Option<String>) -> Self {
+        let configured = settings.socket.clone().or_else(|| {
+            let datadir = Path::new(server.get("datadir").unwrap_or("/var/lib/mysql"));
+            server.get("socket").map(|socket| datadir.join(socket))
+        });
+        let usual = || SOCKETS.iter().map(PathBuf::from).find(|socket| socket.exists());
+        Self { socket: configured.or_else(usual), ..Self::to_members(settings, user) }
+    }
+
+    /// To members over TCP alone.
+    pub fn to_members(settings: &Settings, user: Option<String>) -> Self {
         let tls = settings.ssl_ca.clone().map(|ca| Tls {
             ca,
             identity: settings.ssl_cert.clone().zip(settings.ssl_key.clone()),
@@ -31,12 +41,7 @@ impl Access {
         });
         let account =
             Account { user: settings.user.clone().or(user), password: settings.password.clone(), tls };
-        let configured = settings.socket.clone().or_else(|| {
-            let datadir = Path::new(server.get("datadir").unwrap_or("/var/lib/mysql"));
-            server.get("socket").map(|socket| datadir.join(socket))
-        });
-        let usual = || SOCKETS.iter().map(PathBuf::from).find(|socket| socket.exists());
-        Self { account, socket: configured.or_else(usual), members: settings.members.clone() }
+        Self { account, socket: None, members: settings.members.clone() }
     }
 
     /// The user that asks.

@@ -17,4 +17,4 @@ pub use address::{ClusterAddress, GROUP_PORT};
 pub use coordinates::Coordinates;
 pub use ist::IstOutlook;
 pub use report::{MemberReport, NodeState};
-pub use survey::{Silent, Survey};
+pub use survey::{Silent, Standby, Survey};

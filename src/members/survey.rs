@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::access::Access;
-use super::report::MemberReport;
+use super::report::{MemberReport, NodeState};
 use crate::model::HostPort;
-use crate::sql::Endpoint;
+use crate::sql::{Endpoint, SqlSession};
 
 /// A member that the group knows and that has not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,19 @@ pub struct Silent {
     pub address: String,
     /// Why it has not answered.
     pub why: String,
+}
+
+/// Who is there for the clients while one member stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standby {
+    /// This one.
+    Synced(String),
+    /// There is no other member.
+    Alone,
+    /// None of the others is Synced: their names and states.
+    Nobody(Vec<(String, NodeState)>),
+    /// None that has answered is, and some have not; why.
+    Unknown(String),
 }
 
 /// Everything that the members say.
@@ -64,6 +77,60 @@ impl Survey {
             survey.silent.insert(0, Silent { name: String::new(), address, why });
         }
         survey
+    }
+
+    /// What the server of this session says, and those that it knows or that are named. It is the local one.
+    pub fn around(access: &Access, local: Endpoint, session: &mut SqlSession) -> Result<Self, String> {
+        let (report, known) = ask_in(local, session)?;
+        let mut survey = Self { has_local: true, ..Self::default() };
+        survey.add(report);
+        for endpoint in access.members.iter().cloned().map(Endpoint::Tcp) {
+            match ask(access, endpoint.clone()) {
+                Ok((report, _)) => survey.add(report),
+                Err(why) => {
+                    survey.silent.push(Silent { name: String::new(), address: endpoint.to_string(), why });
+                }
+            }
+        }
+        for (name, address) in known.into_iter().rev() {
+            survey.meet(access, name, address);
+        }
+        Ok(survey)
+    }
+
+    /// The same members once more: those that have answered before. The others would keep everybody waiting again.
+    #[must_use]
+    pub fn again(&self, access: &Access) -> Self {
+        let mut survey = Self { reports: Vec::new(), ..self.clone() };
+        for before in &self.reports {
+            match ask(access, before.endpoint.clone()) {
+                Ok((report, _)) => survey.add(report),
+                Err(why) => survey.silent.push(Silent {
+                    name: before.name().to_owned(),
+                    address: before.endpoint.to_string(),
+                    why,
+                }),
+            }
+        }
+        survey.has_local &=
+            survey.reports.first().map(MemberReport::name) == self.local().map(MemberReport::name);
+        survey
+    }
+
+    /// Who is there for the clients while the member of this name stands still.
+    pub fn standby(&self, name: &str) -> Standby {
+        let others = || self.reports.iter().filter(|report| report.name() != name);
+        if let Some(synced) = others().find(|report| report.is_synced()) {
+            return Standby::Synced(synced.name().to_owned());
+        }
+        let silent: Vec<&Silent> = self.silent.iter().filter(|silent| silent.name != name).collect();
+        if self.reports.is_empty() || !silent.is_empty() {
+            let why = silent.iter().map(|silent| silent.why.as_str()).collect::<Vec<_>>().join("; ");
+            return Standby::Unknown(why);
+        }
+        let others: Vec<(String, NodeState)> =
+            others().map(|report| (report.name().to_owned(), report.state())).collect();
+        if others.is_empty() { Standby::Alone } else { Standby::Nobody(others) }
     }
 
     /// Asks a member that the group knows, unless it has answered already. The name may be unknown.
@@ -123,7 +190,12 @@ type Known = (String, String);
 /// One member's answer, and whom it knows.
 fn ask(access: &Access, endpoint: Endpoint) -> Result<(MemberReport, Vec<Known>), String> {
     let mut session = access.connect(&endpoint)?;
-    let report = MemberReport::ask(endpoint, &mut session)?;
+    ask_in(endpoint, &mut session)
+}
+
+/// The same in a session that is open.
+fn ask_in(endpoint: Endpoint, session: &mut SqlSession) -> Result<(MemberReport, Vec<Known>), String> {
+    let report = MemberReport::ask(endpoint, session)?;
     let members = match session.cluster_members() {
         Ok(members) if !members.is_empty() => members,
         told => {
@@ -155,5 +227,32 @@ mod tests {
         assert_eq!(addresses, ["a:1", "", "AUTO"]);
         let alone = [("wsrep_incoming_addresses", "a:1"), ("wsrep_local_index", "0")];
         assert!(others_by_address(&MemberReport::of(endpoint, &[], &alone)).is_empty());
+    }
+
+    #[test]
+    fn a_member_stands_still_only_while_another_is_synced() {
+        let member = |name: &str, state: &str| {
+            MemberReport::of(
+                Endpoint::Tcp(name.parse().unwrap()),
+                &[("wsrep_node_name", name)],
+                &[("wsrep_local_state", state), ("wsrep_cluster_status", "Primary")],
+            )
+        };
+        let silent = |name: &str| Silent { name: name.into(), address: "a:1".into(), why: "refused".into() };
+        let standby = |reports: Vec<MemberReport>, silent: Vec<Silent>| {
+            Survey { reports, silent, ..Survey::default() }.standby("n1")
+        };
+        let (own, donor) = (|| member("n1", "2"), || member("n2", "2"));
+        assert_eq!(standby(vec![own(), donor(), member("n3", "4")], vec![]), Standby::Synced("n3".into()));
+        assert_eq!(standby(vec![own()], vec![]), Standby::Alone);
+        assert_eq!(standby(vec![own()], vec![silent("n1")]), Standby::Alone);
+        assert_eq!(
+            standby(vec![own(), donor()], vec![]),
+            Standby::Nobody(vec![("n2".into(), NodeState::Donor)])
+        );
+        let unknown = Standby::Unknown("refused".into());
+        assert_eq!(standby(vec![own(), donor()], vec![silent("n3")]), unknown);
+        assert_eq!(standby(vec![own()], vec![silent("")]), unknown);
+        assert_eq!(standby(vec![], vec![]), Standby::Unknown(String::new()));
     }
 }

@@ -20,6 +20,7 @@ mod replication;
 mod status;
 mod unread;
 mod verification;
+mod word;
 
 pub use address::HostPort;
 pub use compression::Compression;
@@ -38,3 +39,4 @@ pub use replication::{Connection, ConnectionSource};
 pub use status::{State, Status};
 pub use unread::not_understood;
 pub use verification::{Outcome, Verification};
+pub use word::random_word;

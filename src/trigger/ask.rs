@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::garbd::{Call, Garbd, Next};
 use super::garbd_log::Said;
 use super::invitation::Invitation;
+use super::plan::Refusal;
 use super::request::RequestId;
 use super::{AskError, Event};
 
@@ -41,12 +42,14 @@ enum Visit {
     PortTaken,
 }
 
-/// Sends the request until the group has selected a donor, has refused, or `interrupted` or `deadline` end it.
+/// Sends the request until the group has selected a donor, has refused, or `interrupted` or `deadline` end it. `look` is
+/// called right before each visit: what was planned may be refused by then.
 pub fn ask(
     invitation: &Invitation,
     request: &RequestId,
     interrupted: &AtomicBool,
     deadline: Option<Instant>,
+    look: &dyn Fn() -> Result<(), Refusal>,
     tell: &mut dyn FnMut(&Event<'_>),
 ) -> Result<Asked, AskError> {
     let is_over = || {
@@ -60,6 +63,7 @@ pub fn ask(
     };
     let mut last_words = Vec::new();
     for attempt in 1..=ATTEMPTS {
+        look().map_err(AskError::Refused)?;
         let call = invitation.call(request)?;
         let listen = call.listen.to_string();
         tell(&Event::Asking { garbd: &call.name, listen: &listen, attempt });

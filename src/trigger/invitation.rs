@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::AskError;
 use super::garbd::{Call, listen_address};
 use super::plan::Refusal;
-use super::request::{RequestId, random_word};
+use super::request::RequestId;
 use crate::members::{ClusterAddress, Coordinates, MemberReport, Survey};
-use crate::model::{HostPort, provider_option};
+use crate::model::{HostPort, provider_option, random_word};
 
 /// Provider options that garbd must share with the members: how they talk, and when they take each other for dead.
 const SHARED: [&str; 15] = [

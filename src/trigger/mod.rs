@@ -18,7 +18,6 @@ mod follow;
 mod garbd;
 mod garbd_log;
 mod invitation;
-mod lease;
 mod outcome;
 mod plan;
 mod request;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::backlog::Desync;
 use super::traffic::Traffic;
-use crate::members::{MemberReport, NodeState, Survey};
+use crate::members::{MemberReport, NodeState, Standby, Survey};
 use crate::model::syncs_donor;
 
 /// Members in the order in which Galera is to try them.
@@ -239,9 +239,7 @@ fn state(report: &MemberReport) -> String {
 
 /// Whether nobody else is Synced. A member that does not answer may be.
 fn is_last_synced(survey: &Survey, donor: &str) -> bool {
-    let other = |name: &str| name != donor;
-    let unknown = survey.reports.is_empty() || survey.silent.iter().any(|silent| other(&silent.name));
-    !unknown && !survey.reports.iter().any(|report| other(report.name()) && report.is_synced())
+    matches!(survey.standby(donor), Standby::Alone | Standby::Nobody(_))
 }
 
 /// The donors that are asked for, checked as far as the members have answered.

@@ -1,10 +1,11 @@
 //! The request id: what travels to the donor in the SST address, and comes back in the repository.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::str::FromStr;
 
 use jiff::Timestamp;
+
+use crate::model::random_word;
 
 /// MariaDB passes more (`sql/wsrep_sst.cc`, `address_filter`), but this is enough for an id.
 fn fits(c: char) -> bool {
@@ -22,7 +23,7 @@ impl RequestId {
     }
 
     /// The same, with the word for the donor's program that it was asked with `--force`: it freezes a node that holds up
-    /// its cluster (`gcs.sync_donor`) too.
+    /// its cluster (`gcs.sync_donor`), or leaves no other one for the clients, too.
     #[must_use]
     pub fn forced(self) -> Self {
         Self(format!("{}.force", self.0))
@@ -32,13 +33,6 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Six hexadecimal digits that nobody else has just now.
-pub(super) fn random_word() -> String {
-    // Its keys are the system's random numbers.
-    let number = RandomState::new().build_hasher().finish();
-    format!("{:06x}", number & 0xff_ffff)
 }
 
 impl FromStr for RequestId {

@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::follow::Place;
-use super::lease::{Lease, Others, holder};
 use super::{AskError, Event};
 use crate::catalog::{CatalogError, Doubt, Evidence, Known, Record, doubts, read_manifest, read_status};
+use crate::lease::{self, Lease, Others, holder};
 use crate::model::{BackupId, Manifest, State, Status, WsrepGtid};
 use crate::storage::{Storage, StorageError};
 
@@ -128,7 +128,13 @@ impl Queue<'_> {
                 std::thread::sleep(self.pace.poll);
                 continue;
             }
-            let lease = match Lease::take(self.storage, &self.cluster, self.pace.beat) {
+            let lease = match Lease::take(
+                self.storage,
+                lease::Kind::Asking,
+                &self.cluster,
+                &lease::host(),
+                self.pace.beat,
+            ) {
                 Ok(lease) => lease,
                 Err(error) => {
                     log::warn!(
@@ -173,7 +179,9 @@ impl Queue<'_> {
     }
 
     fn others(&self, others: &mut Others, own: Option<&str>) -> Result<Vec<String>, AskError> {
-        others.look(self.storage.as_ref(), &self.cluster, own, self.pace.silence).map_err(failed)
+        others
+            .look(self.storage.as_ref(), lease::Kind::Asking, &self.cluster, own, self.pace.silence)
+            .map_err(failed)
     }
 
     /// Whether a position is known to be of another history than the members'.

@@ -233,7 +233,7 @@ fn of_many_at_once_one_asks_and_the_others_find_its_backup() {
 fn what_has_come_since_counts_however_old_it_is() {
     let repository = Repository::new();
     let old = repository.back_up(180);
-    let lease = Lease::take(&repository.storage, "c", PACE.beat).unwrap();
+    let lease = Lease::take(&repository.storage, lease::Kind::Asking, "c", "db1", PACE.beat).unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| repository.recent("1h"));
         std::thread::sleep(4 * PACE.poll);
@@ -265,7 +265,7 @@ fn whoever_asks_and_dies_holds_the_others_up_for_a_while_only() {
 #[test]
 fn waiting_ends_with_ctrl_c_and_with_the_time() {
     let repository = Repository::new();
-    let lease = Lease::take(&repository.storage, "c", PACE.beat).unwrap();
+    let lease = Lease::take(&repository.storage, lease::Kind::Asking, "c", "db1", PACE.beat).unwrap();
     let mut queue = repository.queue("1h");
     queue.deadline = Some(Instant::now() + PACE.poll);
     let error = queue.take_turn(&mut |_| {}).err().unwrap();

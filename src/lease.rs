@@ -1,0 +1,341 @@
+//! A word in the repository that somebody does, or is about to do, what only one should do at a time in a cluster.
+//!
+//! It is an object `<kind>.<cluster>.<word>` beside the clusters' folders: no folder has to be made for it, which root
+//! would own and the donor could not write to. While its owner lives it grows by a byte every few seconds, so that whoever
+//! can list the repository can tell whether the owner is alive: by the own clock, or at once, by the storage's clock, which
+//! has dated an own lease as well. Where each growth leaves an old version of it (a bucket with versions), it grows every few
+//! minutes only, and its name says so: `<kind>.<cluster>.<word>-rare`.
+//!
+//! Whoever puts a lease looks for others only then: of two that do this at once at least one sees the other.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+
+use crate::model::{Status, random_word};
+use crate::storage::{Storage, StorageError};
+
+/// What the names of those end with that grow rarely.
+const RARE: &str = "-rare";
+/// Longest description of an owner that is shown, in characters.
+const SHOWN: usize = 120;
+
+/// What is done alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Asking for a backup and following it.
+    Asking,
+    /// Standing still as a donor, from shortly before the freeze to its end.
+    Freezing,
+}
+
+impl Kind {
+    /// What the objects' names begin with. Neither a cluster's folder nor a temporary file.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Asking => "asking",
+            Self::Freezing => "freezing",
+        }
+    }
+}
+
+/// A lease that is held. Dropping it takes it back.
+pub struct Lease {
+    storage: Arc<dyn Storage>,
+    name: String,
+    is_over: Arc<Mutex<bool>>,
+    /// Its end ends the thread that shows life.
+    _life: Sender<()>,
+}
+
+impl Lease {
+    /// Says that this process is about to do it, and goes on saying so. `cluster` is the folder of a cluster, `owner` what
+    /// others are to read of whoever does it ([`holder`]).
+    pub fn take(
+        storage: &Arc<dyn Storage>,
+        kind: Kind,
+        cluster: &str,
+        owner: &str,
+        beat: Duration,
+    ) -> Result<Self, StorageError> {
+        let prefix = kind.prefix();
+        let mut name = format!("{prefix}.{cluster}.{}", random_word());
+        let mut text = format!("{owner} pid {} ", std::process::id());
+        storage.put(&name, text.as_bytes())?;
+        let mut beat = beat;
+        if storage.keeps_versions() {
+            // Known by the first one that was stored. There is no moment without any.
+            let plain = std::mem::replace(&mut name, format!("{prefix}.{cluster}.{}{RARE}", random_word()));
+            let is_put = storage.put(&name, text.as_bytes());
+            take_away(storage.as_ref(), &plain);
+            is_put?;
+            beat = Status::RARE;
+        }
+        let is_over = Arc::new(Mutex::new(false));
+        let (life, death) = channel::<()>();
+        let lease = Self { storage: Arc::clone(storage), name, is_over, _life: life };
+        let (storage, name, is_over) =
+            (Arc::clone(&lease.storage), lease.name.clone(), Arc::clone(&lease.is_over));
+        std::thread::spawn(move || {
+            while death.recv_timeout(beat) == Err(RecvTimeoutError::Timeout) {
+                // Held while it is written, so that nothing is written behind the removal.
+                let over = is_over.lock().unwrap_or_else(PoisonError::into_inner);
+                if *over {
+                    return;
+                }
+                text.push('.');
+                if let Err(error) = storage.put(&name, text.as_bytes()) {
+                    log::debug!("{error}");
+                }
+            }
+        });
+        Ok(lease)
+    }
+
+    /// The object's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        *over = true;
+        take_away(self.storage.as_ref(), &self.name);
+    }
+}
+
+/// Removes a lease. A key that may write and not remove leaves it empty: that is the sign of one that is over.
+pub fn take_away(storage: &dyn Storage, name: &str) {
+    let Err(error) = storage.remove(name) else { return };
+    match storage.put(name, b"") {
+        Ok(()) => log::debug!("{error}; it is left empty"),
+        Err(_) => log::warn!("{error}; nobody minds it when it has been silent for a minute"),
+    }
+}
+
+/// The leases of others, and since when each has not grown.
+#[derive(Debug, Default)]
+pub struct Others(HashMap<String, (u64, Instant)>);
+
+impl Others {
+    /// Whose leases there are now, but for `own`. One that has been silent for `silence` is dead and is taken away: whoever
+    /// holds it in truth has been stopped for so long that what it stands for is in nobody's hands. An empty one is over.
+    pub fn look(
+        &mut self,
+        storage: &dyn Storage,
+        kind: Kind,
+        cluster: &str,
+        own: Option<&str>,
+        silence: Duration,
+    ) -> Result<Vec<String>, StorageError> {
+        let mut alive = Vec::new();
+        let objects = storage.objects("")?;
+        // The own one has just been written: that is the time of the storage.
+        let now = objects.iter().find(|object| own == Some(&object.name)).and_then(|object| object.modified);
+        for object in objects {
+            let is_over = object.bytes == 0;
+            if is_over || !is_of(&object.name, kind, cluster) || own == Some(&object.name) {
+                continue;
+            }
+            let (bytes, since) =
+                self.0.entry(object.name.clone()).or_insert_with(|| (object.bytes, Instant::now()));
+            if *bytes != object.bytes {
+                (*bytes, *since) = (object.bytes, Instant::now());
+            }
+            let is_rare = object.name.ends_with(RARE);
+            let silence = if is_rare { silence.max(Status::RARE * 5 / 2) } else { silence };
+            let long_ago = now.zip(object.modified).map(|(now, written)| now.duration_since(written));
+            let is_old =
+                long_ago.is_some_and(|age| SignedDuration::try_from(silence).is_ok_and(|limit| age > limit));
+            if since.elapsed() < silence && !is_old {
+                alive.push(object.name);
+            } else {
+                log::warn!("'{}' has been silent for {} s: taken away", object.name, silence.as_secs());
+                take_away(storage, &object.name);
+            }
+        }
+        Ok(alive)
+    }
+}
+
+/// Who holds a lease, in a few words.
+pub fn holder(storage: &dyn Storage, name: &str) -> String {
+    let text = storage.read_small(name, 1 << 16).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let told = text.trim_end_matches('.').trim().chars().filter(|c| !c.is_control()).take(SHOWN);
+    let told: String = told.collect();
+    if told.is_empty() { "somebody".into() } else { told }
+}
+
+/// Whether an object is a lease for this cluster: the word at its end has no dot, the cluster may have some.
+fn is_of(name: &str, kind: Kind, cluster: &str) -> bool {
+    let inner =
+        name.rsplit_once('.').and_then(|(front, _)| front.strip_prefix(kind.prefix())?.strip_prefix('.'));
+    inner == Some(cluster)
+}
+
+/// The machine's own name for itself.
+pub fn host() -> String {
+    nix::unistd::gethostname()
+        .map_or_else(|_| "a machine without a name".into(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{LocalStorage, ObjectInfo, ObjectReader, ObjectWriter};
+
+    #[test]
+    fn a_lease_belongs_to_one_cluster() {
+        assert!(is_of("asking.a.b.012345", Kind::Asking, "a.b"));
+        for name in ["asking.a.b.012345", "asking.a", "asking", "other.a.012345", "freezing.a.012345"] {
+            assert!(!is_of(name, Kind::Asking, "a"), "{name}");
+        }
+    }
+
+    /// A directory that says of itself that it keeps old versions.
+    struct Keeping {
+        inner: LocalStorage,
+        keeps_versions: bool,
+        may_remove: bool,
+    }
+
+    impl Storage for Keeping {
+        fn location(&self) -> String {
+            self.inner.location()
+        }
+
+        fn probe(&self) -> Result<(), StorageError> {
+            self.inner.probe()
+        }
+
+        fn claim(&self, folder: &str) -> Result<bool, StorageError> {
+            self.inner.claim(folder)
+        }
+
+        fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
+            self.inner.folders(folder)
+        }
+
+        fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
+            self.inner.objects(folder)
+        }
+
+        fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
+            self.inner.open(name)
+        }
+
+        fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
+            self.inner.create(name)
+        }
+
+        fn remove(&self, name: &str) -> Result<(), StorageError> {
+            if self.may_remove {
+                return self.inner.remove(name);
+            }
+            Err(StorageError::new("remove", name, std::io::Error::other("AccessDenied")))
+        }
+
+        fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
+            self.inner.free_bytes()
+        }
+
+        fn keeps_versions(&self) -> bool {
+            self.keeps_versions
+        }
+    }
+
+    #[test]
+    fn where_old_versions_are_kept_it_grows_rarely_and_is_taken_for_alive_between() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = LocalStorage::new(folder.path());
+        let storage: Arc<dyn Storage> = Arc::new(Keeping { inner, keeps_versions: true, may_remove: true });
+        let (beat, silence) = (Duration::from_millis(20), Duration::from_millis(100));
+        let lease = Lease::take(&storage, Kind::Asking, "c", "db1", beat).unwrap();
+        let there = storage.objects("").unwrap();
+        assert_eq!(there.len(), 1);
+        assert!(there[0].name == lease.name() && is_of(lease.name(), Kind::Asking, "c"), "{there:?}");
+        let mut others = Others::default();
+        assert_eq!(others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap(), [lease.name()]);
+        std::thread::sleep(3 * silence);
+        assert_eq!(storage.objects("").unwrap(), there, "it has grown");
+        assert_eq!(others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap(), [lease.name()]);
+        drop(lease);
+        assert!(storage.objects("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn it_is_seen_alive_and_gone_and_a_dead_one_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(folder.path()));
+        let (beat, silence) = (Duration::from_millis(20), Duration::from_millis(400));
+        let lease = Lease::take(&storage, Kind::Asking, "c", "db1", beat).unwrap();
+        let mut others = Others::default();
+        let start = Instant::now();
+        while start.elapsed() < 2 * silence {
+            let seen = others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap();
+            assert_eq!(seen, [lease.name()]);
+            std::thread::sleep(beat);
+        }
+        assert!(
+            others.look(storage.as_ref(), Kind::Asking, "c", Some(lease.name()), silence).unwrap().is_empty()
+        );
+        assert!(others.look(storage.as_ref(), Kind::Asking, "other", None, silence).unwrap().is_empty());
+        let said = holder(storage.as_ref(), lease.name());
+        assert!(said.contains(&format!("pid {}", std::process::id())) && !said.contains(".."), "{said}");
+        drop(lease);
+        assert!(storage.objects("").unwrap().is_empty());
+
+        storage.put("asking.c.dead00", b"db1 pid 7 ").unwrap();
+        let mut others = Others::default();
+        assert_eq!(
+            others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap(),
+            ["asking.c.dead00"]
+        );
+        std::thread::sleep(silence);
+        assert!(others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap().is_empty());
+        assert!(storage.objects("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_that_cannot_be_removed_is_over_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        for keeps_versions in [false, true] {
+            let inner = LocalStorage::new(folder.path());
+            let storage: Arc<dyn Storage> = Arc::new(Keeping { inner, keeps_versions, may_remove: false });
+            let silence = Duration::from_secs(60);
+            let take = || Lease::take(&storage, Kind::Freezing, "c", "db1", silence).unwrap();
+            let look = |own: &Lease| {
+                let own = Some(own.name());
+                Others::default().look(storage.as_ref(), Kind::Freezing, "c", own, silence).unwrap()
+            };
+            let (one, two) = (take(), take());
+            assert_eq!(look(&two), [one.name()]);
+            drop(one);
+            assert!(look(&two).is_empty());
+        }
+    }
+
+    #[test]
+    fn who_has_a_lease_of_the_own_sees_at_once_that_another_is_dead() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(folder.path()));
+        let silence = Duration::from_secs(60);
+        for (name, age) in [("freezing.c.dead00", 61), ("freezing.c.alive0", 30)] {
+            storage.put(name, b"db1 pid 7 ").unwrap();
+            let written = std::time::SystemTime::now() - Duration::from_secs(age);
+            let file = std::fs::File::options().write(true).open(folder.path().join(name)).unwrap();
+            file.set_modified(written).unwrap();
+        }
+        let lease = Lease::take(&storage, Kind::Freezing, "c", "db2", silence).unwrap();
+        let look = |own| Others::default().look(storage.as_ref(), Kind::Freezing, "c", own, silence).unwrap();
+        assert_eq!(look(None).len(), 3);
+        assert_eq!(look(Some(lease.name())), ["freezing.c.alive0"]);
+        assert!(!folder.path().join("freezing.c.dead00").exists());
+    }
+}
