@@ -22,6 +22,7 @@ mod primary;
 mod publish;
 mod report;
 mod retention;
+mod room;
 mod turn;
 mod warnings;
 
@@ -31,10 +32,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capture::{
-    self, CaptureError, Demands, Engines, Facts, ListOptions, Login, NodeNames, Outlook, Room, ServerLayout,
-    Tablespaces, Watch,
+    self, CaptureError, Demands, Engines, Facts, ListOptions, Login, NodeNames, Outlook, Overlap, Room,
+    ServerLayout, Tablespaces, Watch,
 };
-use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
+use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides, environment};
 use crate::exit;
 use crate::model::{BackupId, Manifest, MariadbGtid, ServerIdentity, State, WsrepGtid, safe_component};
 use crate::priority;
@@ -285,11 +286,17 @@ fn prepare(run: &Run, layout: &ServerLayout, facts: &mut Facts) -> Result<Prepar
     };
     let (mut expected, demands) = capture::look_ahead(layout, facts, &options)?;
     expected.refuse()?;
+    if let RepositoryUrl::Directory(path) = &run.settings.repository
+        && let Some(overlap) = Overlap::find(path, layout, &expected.entries)
+    {
+        return Err(DonateError::Overlap(overlap.text(path)));
+    }
     log::info!("{} files and directories, {} MiB", expected.entries.len(), expected.bytes >> 20);
     if let Some(named) = demands.tablespaces() {
         log::info!("all {named} tablespaces that the server names are among them");
     }
     pace::announce(run, &expected)?;
+    room::check(run, &expected)?;
     Ok(Prepared { objects: create_objects(run, &expected)?, options, demands })
 }
 

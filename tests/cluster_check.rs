@@ -183,6 +183,9 @@ fn faults_of_the_repository(cluster: &Cluster, program: &Program) {
     let new = format!("{}/n1/tmp/new", cluster.dir().display());
     elsewhere(&new).errors(0).has("ok", "repository", &[&new, "can make it"]);
     assert!(!Path::new(&new).exists());
+    let among = format!("{}/backups", cluster.n(1).datadir().display());
+    let words = ["lies in", "which is backed up", "set 'repository' to a directory outside of the server's"];
+    elsewhere(&among).errors(1).has("error", "repository", &[&[among.as_str()], &words[..]].concat());
 
     let small = cluster.dir().join("small");
     let disk = SmallDisk::mount(&small, 1);

@@ -36,7 +36,7 @@ impl Entry {
     }
 
     /// A file of InnoDB's redo log.
-    pub(super) fn is_redo_log(&self) -> bool {
+    pub fn is_redo_log(&self) -> bool {
         matches!(self.kind, EntryKind::File(_)) && class::is_redo_log(self.path.as_path())
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::probe::Request;
 use super::space::DataSize;
-use crate::capture::{self, Engines, Facts, ListOptions, Login, ServerLayout};
-use crate::config::{OptionFiles, Settings};
+use crate::capture::{self, Engines, Entry, Facts, ListOptions, Login, Overlap, ServerLayout};
+use crate::config::{OptionFiles, RepositoryUrl, Settings};
 use crate::server::Server;
 use crate::sst::Credentials;
 use crate::ui::grouped;
@@ -38,6 +38,8 @@ pub(super) struct Seen {
     pub(super) is_cut: bool,
     /// The first of what a donor refuses, and how much there is.
     pub(super) objections: (Vec<String>, u64),
+    /// How the repository and the server's files lie in each other, if they do.
+    pub(super) overlap: Option<String>,
     /// The first of what a backup warns of, and how much there is.
     pub(super) warnings: (Vec<String>, u64),
 }
@@ -63,6 +65,8 @@ pub(super) struct Look {
     server: Result<(ServerLayout, Facts), String>,
     engines: Engines,
     binlogs: crate::config::BinlogChoice,
+    /// Where it is a directory.
+    repository: Option<PathBuf>,
 }
 
 impl Look {
@@ -81,7 +85,16 @@ impl Look {
             Ok((layout, facts)) => Engines::ask(facts, &layout.datadir.clone()),
             Err(_) => Engines::default(),
         };
-        Self { server, engines, binlogs: settings.binlogs }
+        let repository = match &settings.repository {
+            RepositoryUrl::Directory(path) => Some(path.clone()),
+            RepositoryUrl::S3 { .. } => None,
+        };
+        Self { server, engines, binlogs: settings.binlogs, repository }
+    }
+
+    /// How the repository and the directories that the server names lie in each other, if they do.
+    pub(super) fn overlap(&self) -> Option<String> {
+        overlap(self.repository.as_deref()?, &self.server.as_ref().ok()?.0, &[])
     }
 
     /// The directories of engines that are not frozen, as far as they are there.
@@ -101,6 +114,7 @@ impl Look {
 
     /// Looks at all files, and opens them.
     pub(super) fn take(self) -> Seen {
+        let mut overlaps = None;
         let outcome = self.server.and_then(|(layout, mut facts)| {
             let options = ListOptions {
                 binlogs: self.binlogs,
@@ -110,7 +124,10 @@ impl Look {
                 until: Some(Instant::now() + LIMIT),
                 ..ListOptions::default()
             };
-            capture::look_ahead(&layout, &mut facts, &options).map_err(|error| error.to_string())
+            let found =
+                capture::look_ahead(&layout, &mut facts, &options).map_err(|error| error.to_string())?;
+            overlaps = self.repository.and_then(|path| overlap(&path, &layout, &found.0.entries));
+            Ok(found)
         });
         let (list, demands) = match outcome {
             Ok(found) => found,
@@ -127,10 +144,15 @@ impl Look {
             stored: list.stored,
             tablespaces: demands.tablespaces().map(|count| count as u64),
             is_cut: list.is_cut,
+            overlap: overlaps,
             objections: first(objections),
             warnings: first(warnings.collect()),
         }
     }
+}
+
+fn overlap(repository: &Path, layout: &ServerLayout, entries: &[Entry]) -> Option<String> {
+    Overlap::find(repository, layout, entries).map(|overlap| overlap.text(repository))
 }
 
 fn first(mut texts: Vec<String>) -> (Vec<String>, u64) {

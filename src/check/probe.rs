@@ -109,6 +109,8 @@ pub struct Answer {
     pub(super) is_replica: bool,
     /// Directories of engines that are not frozen: where they are, and whose.
     pub(super) unfrozen: Vec<(PathBuf, String)>,
+    /// How the repository and the server's files lie in each other, if they do.
+    pub(super) overlap: Option<String>,
     /// What became of a look at all files; none where this process is not the server's user.
     pub(super) files: Option<Seen>,
 }

@@ -139,6 +139,12 @@ impl Donor<'_> {
     }
 }
 
+/// A repository that the donor refuses for where it is.
+pub(super) fn among_the_data(text: &str) -> Finding {
+    let cure = "set 'repository' to a directory outside of the server's, better on another file system, and move the backups there";
+    Finding::error(TOPIC, text, cure)
+}
+
 /// What is to be told. `is_here` says whether the repository is a directory for `check` itself.
 pub(super) fn judge(path: &Path, place: &Place, donor: &Donor<'_>, is_here: bool) -> Vec<Finding> {
     let (shown, user) = (path.display(), donor.user);

@@ -135,6 +135,7 @@ impl<'a> Scene<'a> {
             if let Ok(settings) = settings {
                 let (url, place) = (&settings.repository, &answer.repository);
                 let donor = Donor { user: &user, server: Some(process) };
+                findings.extend(answer.overlap.as_deref().map(repository::among_the_data));
                 findings.extend(match url {
                     RepositoryUrl::Directory(path) => repository::judge(path, place, &donor, path.is_dir()),
                     RepositoryUrl::S3 { .. } => bucket::judge(url, place, &user),

@@ -41,7 +41,10 @@ pub fn look(request: &Request) -> Answer {
         let look = files::Look::prepare(request, datadir, settings);
         answer.unfrozen = look.unfrozen();
         // Others may not read what the donor may.
+        answer.overlap = look.overlap();
         answer.files = as_server.then(|| look.take());
+        let seen = answer.files.as_mut().and_then(|seen| seen.overlap.take());
+        answer.overlap = answer.overlap.take().or(seen);
     }
     answer.data = answer.files.as_ref().and_then(|seen| seen.size(request.datadir.as_deref()));
     if answer.data.is_none() {

@@ -67,6 +67,12 @@ pub enum DonateError {
          to 'no', or allow it with allow-sync-donor or 'backup --force'"
     )]
     SyncDonor,
+    /// The repository among the server's files.
+    #[error(
+        "{0}. Set 'repository' to a directory of its own outside of the server's, better on another file system, and move the backups that are \
+         there; the server was not frozen"
+    )]
+    Overlap(String),
     /// Two members would stand still.
     #[error(
         "another donor of this cluster stands still, or is about to ({who}), and has not ended within {} s; whether a third member is \
@@ -92,6 +98,12 @@ pub enum DonateError {
     /// A freeze that would be given up for certain.
     #[error("{0}")]
     TooSlow(String),
+    /// A repository that is full for certain before the backup is complete.
+    #[error(
+        "{0}. Free space there ('wsrep_sst_backup prune', 'list'), or set 'repository' to a larger file system; the server was not frozen \
+         ('backup --force' tries it all the same)"
+    )]
+    NoRoom(String),
     /// The backup is there, and mysqld takes it for a failure.
     #[error("backup {0} is complete, but mysqld could not be told: {1}")]
     Untold(BackupId, io::Error),
@@ -117,6 +129,7 @@ impl DonateError {
             | Self::Layout(_)
             | Self::TooSlow(_)
             | Self::SyncDonor
+            | Self::Overlap(_)
             | Self::Capture(CaptureError::Unfrozen { .. } | CaptureError::Incomplete(_)) => exit::EINVAL,
             Self::Freeze(FreezeError::Timeout(_)) | Self::Blocked { .. } | Self::StillBlocked(..) => {
                 exit::ETIMEDOUT
@@ -128,6 +141,7 @@ impl DonateError {
             Self::Lock(LockError::Busy { .. }) | Self::OtherDonor { .. } | Self::LastSynced(_) => {
                 exit::EALREADY
             }
+            Self::NoRoom(_) => exit::ENOSPC,
             Self::Untold(..) => exit::EPIPE,
             Self::Freeze(_) => exit::NOT_FROZEN,
             Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) if self.is_full() => {

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Event;
 use super::backlog::{Backlog, Desync};
-use super::flushes::Flushes;
 use super::outcome::SyncedAgain;
+use super::silent::{Signs, Trace};
 use super::watch::{FIRST_SIGN, SILENT, Watching};
 use crate::members::{Access, MemberReport, NodeState, Survey};
 use crate::model::Status;
@@ -186,7 +186,7 @@ impl<'a> Donor<'a> {
     }
 
     /// Whether anything will come of a request that the repository does not know.
-    pub(super) fn has_begun(&mut self, elapsed: Duration, storage: &dyn Storage, flushes: &Flushes) -> Begun {
+    pub(super) fn has_begun(&mut self, elapsed: Duration, storage: &dyn Storage, signs: &Signs<'_>) -> Begun {
         if elapsed < FIRST_LOOK || self.name.is_none() {
             return Begun::Perhaps;
         }
@@ -218,38 +218,31 @@ impl<'a> Donor<'a> {
         };
         match (elapsed >= limit, is_blind) {
             (false, _) => Begun::Perhaps,
-            (true, false) => Begun::Never(self.why_nothing(elapsed, storage, flushes)),
+            (true, false) => Begun::Never(self.why_nothing(elapsed, storage, signs)),
             // It does not answer SQL: nobody can tell whether it has come to the request.
             (true, true) => Begun::Unknown(format!(
                 "{}. Or the request waits in the queue of {} behind a lock or an ALTER, and the backup is still to come",
-                self.why_nothing(elapsed, storage, flushes),
+                self.why_nothing(elapsed, storage, signs),
                 self.name()
             )),
         }
     }
 
     /// What may have happened to a request that a donor has taken and the repository does not know.
-    fn why_nothing(&self, elapsed: Duration, storage: &dyn Storage, flushes: &Flushes) -> String {
+    fn why_nothing(&self, elapsed: Duration, storage: &dyn Storage, signs: &Signs<'_>) -> String {
         let name = self.name();
         let endpoint = self.endpoint.as_ref();
-        let who = match endpoint.and_then(|endpoint| flushes.have_grown(self.access, name, endpoint)) {
-            Some(true) => format!(
-                "Its tables were flushed meanwhile, so it seems that a program did answer: the stock wsrep_sst_backup script, \
-                 which copies nothing and which mysqld on {name} finds before ours, or ours with another repository"
-            ),
-            Some(false) => format!(
-                "The server was never frozen: mysqld on {name} finds no wsrep_sst_backup, or it failed before it could write \
-                 to the repository"
-            ),
-            None => "Either another program answered (the stock wsrep_sst_backup script copies nothing), or ours is not \
-                     installed there, could not write there, or writes to another repository"
-                .into(),
+        let trace = Trace {
+            flushed: endpoint.and_then(|endpoint| signs.flushes.have_grown(self.access, name, endpoint)),
+            free: storage.free_bytes().ok().flatten(),
+            folder: (signs.folder)(name),
         };
         format!(
             "{name} took the request, and nothing of it is in the repository '{place}' after {seconds} s. {who}: look for \
              WSREP_SST in the error log of {name}, and run 'wsrep_sst_backup check' there",
             place = storage.location(),
-            seconds = elapsed.as_secs()
+            seconds = elapsed.as_secs(),
+            who = trace.who(name),
         )
     }
 

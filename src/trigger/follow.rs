@@ -71,6 +71,17 @@ impl<'a> Follower<'a> {
         Ok(Sight::Nothing)
     }
 
+    /// A folder that this node's program has made since, and that has neither status nor manifest.
+    pub fn claimed_by(&self, node: &str) -> Option<String> {
+        let places = places(self.storage).ok()?;
+        let mut unseen = places.iter().filter(|place| {
+            !self.others.contains(place)
+                && place.id == BackupId::new(place.id.started().unwrap_or_default(), node)
+                && matches!(self.owner(place), Owner::Unknown)
+        });
+        unseen.next().map(|place| format!("{}/{}", place.cluster, place.id))
+    }
+
     /// The status, which may be missing for a moment or be of an older program.
     pub fn status(&mut self, place: &Place) -> Option<Status> {
         let status = catalog::read_status(self.storage, &place.cluster, &place.id)?;

@@ -13,6 +13,7 @@ use super::donor::{Begun, Donor};
 use super::flushes::Flushes;
 use super::follow::{Follower, Place, Sight};
 use super::outcome::Outcome;
+use super::silent::Signs;
 use super::{AskError, Event};
 use crate::catalog::{CatalogError, Source};
 use crate::members::{Access, Survey};
@@ -95,7 +96,9 @@ pub fn watch(
                 if is_late && !donor.is_known() && !donor.guess(watching.survey) {
                     return Err(AskError::NoSuchRequest(watching.storage.location()));
                 }
-                match donor.has_begun(started.elapsed(), watching.storage.as_ref(), &watching.flushes) {
+                let claimed = |name: &str| follower.claimed_by(name);
+                let signs = Signs { flushes: &watching.flushes, folder: &claimed };
+                match donor.has_begun(started.elapsed(), watching.storage.as_ref(), &signs) {
                     Begun::Perhaps => {}
                     Begun::Behind(why) => tell(&Event::Behind(donor.name(), &why)),
                     Begun::Unknown(why) => return Ok(Outcome::LeftAlone(why)),

@@ -58,6 +58,14 @@ fn a_repository_that_becomes_full(stage: &Stage) {
     assert!(said("the server is frozen at") < said("no backup was made"), "{log}");
     let left = files_below(&place);
     assert_eq!(left, ["status.json"], "{log}");
+
+    // Not even a status fits.
+    let mut fill = Command::new("dd");
+    fill.args(["if=/dev/zero", "bs=4k", &format!("of={}", place.join("x").display())]);
+    assert!(!fill.output().expect("cannot run dd").status.success(), "the disk is not full");
+    let told = stage.ask(&[]).finish();
+    told.ended("failed", "The repository is full (0 B are free)");
+    assert!(!told.text("error").contains("stock"), "{told}");
     drop(disk);
     stage.configure("");
     stage.back_up();

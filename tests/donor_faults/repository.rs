@@ -32,6 +32,29 @@ fn a_repository_that_cannot_be_is_refused_without_a_word_to_mysqld() {
 }
 
 #[test]
+fn a_repository_among_the_servers_files_is_refused_before_the_freeze() {
+    for place in ["inside", "around", "behind a link"] {
+        let server = ScriptedMysqld::new();
+        server.configure("wsrep_sst_backup", "cluster=scripted");
+        std::os::unix::fs::symlink(server.datadir(), server.path("link")).unwrap();
+        let repository = match place {
+            "inside" => server.datadir().join("backups"),
+            "around" => server.path(""),
+            _ => server.path("link/backups"),
+        };
+        server.configure("wsrep_sst_backup", &format!("repository={}", repository.display()));
+        let outcome = server.asks().run();
+        assert_eq!(outcome.stdout, "", "{place}: the server was frozen");
+        let message = if place == "around" { "lies in the repository '" } else { "which is backed up" };
+        outcome.assert_refused_early(22, message);
+        // Whoever has asked reads the reason.
+        let run = names_in(&repository.join("scripted")).pop().unwrap();
+        let status = fs::read_to_string(repository.join("scripted").join(run).join("status.json")).unwrap();
+        assert!(status.contains(message) && status.contains("failed"), "{status}");
+    }
+}
+
+#[test]
 fn what_mysqlds_user_may_not_do_is_told() {
     let user = ServerUser::current();
     let server = ScriptedMysqld::new();
@@ -104,7 +127,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_repository_releases_the_server_and_is_cleaned_up() {
-    for compression in ["none", "zstd"] {
+    for compression in ["gzip", "zstd"] {
         let server = ScriptedMysqld::new();
         let _disk = SmallDisk::mount(server.repository(), 6);
         server.make_slow(40);
@@ -113,7 +136,38 @@ fn a_full_repository_releases_the_server_and_is_cleaned_up() {
         assert_released(&outcome);
         outcome.assert_refused(&server, 28, "No space left on device");
         assert!(outcome.stderr.contains("/backup.tar"), "the object is named: {}", outcome.stderr);
+        let told = outcome.messages("WARNING").concat();
+        assert!(told.contains("free; the data is") && told.contains("it may not fit"), "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn a_repository_that_is_too_small_for_certain_is_refused_before_the_freeze() {
+    let server = ScriptedMysqld::new();
+    let _disk = SmallDisk::mount(server.repository(), 6);
+    server.make_slow(40);
+    server.configure("wsrep_sst_backup", "compression=none");
+    let outcome = server.asks().run();
+    assert_eq!(outcome.stdout, "", "the server was frozen");
+    outcome.assert_refused(&server, 28, "as it is not compressed: it does not fit");
+    let outcome = server.asks().address("by-hand.force").run();
+    assert_released(&outcome);
+    assert!(outcome.messages("ERROR")[0].contains("No space left on device"), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_last_backup_tells_how_much_room_the_next_one_needs() {
+    let server = ScriptedMysqld::new();
+    let _disk = SmallDisk::mount(server.repository(), 16);
+    server.make_slow(10);
+    server.configure("wsrep_sst_backup", "compression=zstd");
+    server.asks().run().assert_backed_up(&server);
+    server.write("db/more.MYD", fs::read(server.datadir().join("db/noise.MYD")).unwrap());
+    let outcome = server.asks().run();
+    assert_eq!(outcome.stdout, "", "the server was frozen");
+    outcome.assert_refused_early(28, "it does not fit");
+    let error = outcome.messages("ERROR")[0];
+    assert!(error.contains("takes about 19.") && error.contains(" took 10."), "{error}");
 }
 
 #[test]
