@@ -5,6 +5,12 @@
 //! the provider's options say so, there is no freeze. Set at run time they do not say it (seen on Galera 26.4.23);
 //! then the donor's own status does: `wsrep_flow_control_requested`, which answers under the freeze too. A backup that
 //! sees it is given up.
+//!
+//! The same look shows a mysqld that somebody shuts down while it stands still: it leaves its cluster at once, and never ends
+//! (seen on 10.11.19: `wsrep_provider::disconnect` waits for an applier that waits for a provider which is paused, and which nobody
+//! lets run again, because a server that is disconnecting is no donor any more; to write `continue` 4 ms behind "Normal shutdown" was too
+//! late). New sessions get no answer then; one that is open does, and is told that the node is not Primary, which a frozen node that
+//! is merely cut off is not told (seen). All that can be done about it is to say so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +32,15 @@ const FORCED: &str = ".force";
 
 /// What is in the log and the manifest of a backup that was taken all the same.
 const ALLOWED: &str = "gcs.sync_donor is on: while this node was frozen, nobody in the cluster could write";
+
+/// The same for a server that is shut down.
+const SHUT_DOWN: &str =
+    "mysqld was shut down while it stood still for this backup: it does not end by itself";
+
+/// What to do about that.
+const WAY_OUT: &str = "MariaDB does not come to the end of such a shutdown, whatever this program does. Kill its process (kill -9) and start \
+                       it again: nothing that was committed is lost, and this backup is complete only if it is before that. Next time run \
+                       'release-donor' before the stop";
 
 /// Whether whoever has asked wants the freeze whatever it does to the cluster.
 pub(super) fn is_forced(run: &Run) -> bool {
@@ -49,11 +64,12 @@ pub(super) fn check(run: &Run, facts: &mut Facts) -> Result<(), DonateError> {
     Ok(())
 }
 
-/// Looks, until it is dropped, whether the frozen server asks its cluster to wait.
+/// Looks, until it is dropped, whether the frozen server asks its cluster to wait, or has begun to shut down.
 #[derive(Debug)]
 pub(super) struct FlowControl {
     stop: Arc<AtomicBool>,
     seen: Arc<AtomicBool>,
+    is_leaving: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     session: u32,
 }
@@ -71,10 +87,18 @@ impl FlowControl {
         };
         let id = session.id();
         let give_up = (!is_allowed(run)).then(|| watch.give_up());
-        let (over, found) = (Arc::clone(&stop), Arc::clone(&seen));
+        let is_leaving = Arc::new(AtomicBool::new(false));
+        let (over, found, leaves) = (Arc::clone(&stop), Arc::clone(&seen), Arc::clone(&is_leaving));
         let look = move || {
             let mut before = false;
+            let mut was_out = false;
             while !over.load(Ordering::Relaxed) {
+                let Ok(status) = session.status("wsrep_cluster_status") else { return };
+                let is_out = status.values().any(|value| !value.eq_ignore_ascii_case("primary"));
+                if is_out && was_out && !leaves.swap(true, Ordering::Relaxed) {
+                    log::error!("{SHUT_DOWN}. {WAY_OUT}");
+                }
+                was_out = is_out;
                 let Ok(status) = session.status("wsrep_flow_control_requested") else { return };
                 let requested = status.values().any(|value| value.eq_ignore_ascii_case("true"));
                 // Twice: what was asked for just before this node became a donor is over by then.
@@ -90,7 +114,7 @@ impl FlowControl {
             }
         };
         let thread = std::thread::Builder::new().name("flow control".into()).spawn(look);
-        Some(Self { stop, seen, thread: thread.ok(), session: id })
+        Some(Self { stop, seen, is_leaving, thread: thread.ok(), session: id })
     }
 
     /// The server's number of its session.
@@ -104,6 +128,9 @@ impl FlowControl {
         if self.seen.load(Ordering::Relaxed) && !facts.warnings.iter().any(|known| known == ALLOWED) {
             log::warn!("{ALLOWED}");
             facts.warnings.push(ALLOWED.into());
+        }
+        if self.is_leaving.load(Ordering::Relaxed) {
+            facts.warnings.push(SHUT_DOWN.into());
         }
     }
 

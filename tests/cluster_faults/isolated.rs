@@ -28,6 +28,8 @@ pub(crate) fn while_it_copies(stage: &Stage) {
     program.go_on();
     let donor = stage.donor();
     donor.wait_log(mark, "cut off from its cluster", LONG);
+    let log = donor.log_since(mark);
+    assert!(!log.contains("was shut down while it stood still"), "{log}");
     assert!(!asking.has_ended(), "{}", asking.said());
     reconnect(stage);
     let told = asking.finish();

@@ -26,6 +26,8 @@ fn a_donor_whose_server_dies_or_stops_or_is_cut_off_comes_back() {
     a_server_that_is_killed(&stage);
     a_service_that_is_stopped_in_order(&stage);
     a_service_that_is_stopped_at_once(&stage);
+    a_server_that_is_shut_down_alone(&stage);
+    a_server_that_is_shut_down_behind_the_hook(&stage);
     isolated::while_the_program_stands_still(&stage);
     isolated::while_it_copies(&stage);
     isolated::just_before_it_is_done(&stage);
@@ -83,6 +85,37 @@ fn a_service_that_is_stopped_at_once(stage: &Stage) {
         println!("stopped at once: the program was gone after {gone:?}, mysqld hangs in its own shutdown");
         stage.donor().kill9();
     }
+    assert_stopped(stage, asking, program);
+}
+
+/// SQL's SHUTDOWN, `docker stop`, a kubelet without a hook. It hangs whatever the program does; it is told, and the way out is true.
+fn a_server_that_is_shut_down_alone(stage: &Stage) {
+    let (asking, program, mark) = stage.ask_and_hold("copying");
+    program.go_on();
+    stage.donor().signal(Signal::SIGTERM);
+    let said = "mysqld was shut down while it stood still for this backup: it does not end by itself";
+    let told = stage.donor().wait_log(mark, said, STOPPED);
+    assert!(told.contains("Kill its process (kill -9) and start it again"), "{told}");
+    // The end of the freeze does not help.
+    program.signal(Signal::SIGTERM);
+    program.wait_gone(GONE);
+    assert!(stage.donor().is_running(), "it has ended: then say so, and do that");
+    stage.donor().kill9();
+    restart(stage);
+    asking.finish().ended("failed", "");
+}
+
+/// As the example for Kubernetes does it.
+fn a_server_that_is_shut_down_behind_the_hook(stage: &Stage) {
+    let (asking, program, mark) = stage.ask_and_hold("copying");
+    program.go_on();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/release-donor");
+    let hook = Command::new("sh").args([script, "all"]).env_remove("MAINPID").output().unwrap();
+    assert!(hook.status.success() && hook.stderr.is_empty(), "{hook:?}");
+    assert!(!program.runs() && stage.donor().log_since(mark).contains("Provider resumed"));
+    stage.donor().signal(Signal::SIGTERM);
+    let status = stage.donor().wait_ended(STOPPED);
+    assert!(status.success(), "{status}: {}", stage.donor().log_since(mark));
     assert_stopped(stage, asking, program);
 }
 
