@@ -3,44 +3,27 @@
 //! Two things are configured in the files that every MariaDB program reads: we ourselves (group
 //! `[wsrep_sst_backup]`, see [`Settings`]) and the server whose data we copy (its own groups, see
 //! [`ServerOptions`]). Both start from [`OptionFiles`], which finds and parses the files as `mysys/my_default.c`
-//! does. This layer depends on nothing else in the crate, and nothing above it reads a file, a flag or an
-//! environment variable to learn a setting.
+//! does. This layer depends on nothing else in the crate but `model` and the keys of `seal`, and nothing above it reads
+//! a file, a flag or an environment variable to learn a setting.
+//!
+//! `files` finds and reads option files; `server` has what stands in them for the server; `table` has all settings of
+//! ours, `values` the kinds of values they take, and `settings` puts both together.
 
-mod duration;
-mod error;
-mod expand;
-mod gathered;
+mod files;
 mod names;
-mod option_files;
-mod origin;
-mod overrides;
-mod parse;
-mod repository;
-mod retention;
-mod s3;
-mod search;
-mod secret;
-mod server_args;
-mod server_groups;
-mod server_options;
+mod server;
 mod settings;
-mod size;
 mod table;
-mod together;
-mod value;
+mod values;
 
-pub use duration::parse as parse_duration;
-pub use error::ConfigError;
-pub use gathered::environment;
-pub use option_files::{DefaultsArgs, OptionFileError, OptionFiles, Setting};
-pub use origin::Origin;
-pub use overrides::SettingsOverrides;
-pub use repository::{RepositoryUrl, named_here};
-pub use retention::Retention;
-pub use s3::{S3Proxy, S3Settings, ServerEncryption};
-pub use secret::Secret;
-pub use server_groups::server_groups;
-pub use server_options::{Given, ServerOptions};
-pub use settings::{PRIMARY_TIMEOUT, Settings};
+pub use files::{DefaultsArgs, OptionFileError, OptionFiles, Setting};
+pub use server::{Given, ServerOptions, server_groups};
+pub use settings::{ConfigError, Origin, PRIMARY_TIMEOUT, Settings, SettingsOverrides, environment};
 pub use table::{Chapter, EVERY_COMMAND, Entry, Example, Flag, SETTINGS, Told, Unset, flag, is_secret};
-pub use value::{BinlogChoice, Method, ValueError};
+pub use values::ValueError;
+pub use values::choice::{BinlogChoice, Method};
+pub use values::duration::parse as parse_duration;
+pub use values::repository::{RepositoryUrl, named_here};
+pub use values::retention::Retention;
+pub use values::s3::{S3Proxy, S3Settings, ServerEncryption};
+pub use values::secret::Secret;

@@ -1,11 +1,16 @@
 //! What goes into a backup, and how it is compressed.
 
+use std::num::NonZero;
+
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, switch, text};
 use super::flag::told;
-use crate::config::settings::cores;
-use crate::config::value::{BinlogChoice, MAX_THREADS, Method, ValueError, number};
+use crate::config::values::choice::{BinlogChoice, Method};
+use crate::config::values::{ValueError, number};
 use crate::model::Compression;
+
+/// More threads than this bring nothing but memory.
+const MAX_THREADS: usize = 256;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Capture and compression",
@@ -27,7 +32,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "zstd, gzip, bzip2 or none. The server is frozen while its data is compressed, so the level is low.",
             ..text(|to, text| set(&mut to.compression, compression(text)))
         },
-        // Without it, and whether it suits the compression: see `together`.
+        // Without it, and whether it suits the compression: see `settings::together`.
         Entry {
             name: "compression-level",
             value: "N",
@@ -76,4 +81,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
 
 fn compression(text: &str) -> Result<Compression, ValueError> {
     text.parse().map_err(|why: String| ValueError::new(why))
+}
+
+/// The cores that this process may use; 1 where the system does not tell.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
 }

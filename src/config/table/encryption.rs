@@ -3,7 +3,7 @@
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, list, set, text};
 use super::flag::{EVERY_COMMAND, told};
-use crate::config::value::{ValueError, path, string};
+use crate::config::values::{ValueError, path, string};
 use crate::seal::Recipient;
 
 pub(super) const CHAPTER: Chapter = Chapter {

@@ -1,12 +1,12 @@
 //! What is known of one setting, and how a text becomes its value.
 
 use super::flag::Told;
-use crate::config::error::ConfigError;
-use crate::config::gathered::Gathered;
 use crate::config::names::bool_value;
-use crate::config::secret::Secret;
+use crate::config::settings::ConfigError;
+use crate::config::settings::Gathered;
 use crate::config::settings::Settings;
-use crate::config::value::{ValueError, utf8};
+use crate::config::values::secret::Secret;
+use crate::config::values::{ValueError, utf8};
 
 /// A setting. Each takes a field of [`Settings`] for its own.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, text};
-use crate::config::value::absolute_path;
+use crate::config::values::absolute_path;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Monitoring",

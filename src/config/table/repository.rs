@@ -3,8 +3,8 @@
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, text};
 use super::flag::{EVERY_COMMAND, Told, told};
-use crate::config::repository::{DEFAULT, RepositoryUrl};
-use crate::config::value::string;
+use crate::config::values::repository::{DEFAULT, RepositoryUrl};
+use crate::config::values::string;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Repository",

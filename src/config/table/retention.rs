@@ -3,8 +3,8 @@
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, switch, text};
 use super::flag::told;
-use crate::config::duration;
-use crate::config::retention::count;
+use crate::config::values::duration;
+use crate::config::values::retention::count;
 
 const NONE: Unset = Unset::Told("none");
 

@@ -2,9 +2,9 @@
 
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, secret, set, switch, text};
-use crate::config::s3::{ServerEncryption, customer_key, endpoint, proxy};
-use crate::config::secret::Secret;
-use crate::config::value::{number, path, string};
+use crate::config::values::s3::{ServerEncryption, customer_key, endpoint, proxy};
+use crate::config::values::secret::Secret;
+use crate::config::values::{number, path, string};
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "S3",

@@ -3,7 +3,7 @@
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, set, switch, text};
 use super::flag::told;
-use crate::config::size;
+use crate::config::values::size;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Speed and priority",

@@ -3,8 +3,8 @@
 use super::Chapter;
 use super::entry::{Entry, Example, Unset, secret, set, switch, text};
 use super::flag::told;
-use crate::config::secret::Secret;
-use crate::config::value::{members, path, string};
+use crate::config::values::secret::Secret;
+use crate::config::values::{members, path, string};
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "SQL",

@@ -2,7 +2,7 @@
 
 use super::Chapter;
 use super::entry::{Entry, Unset, set, text};
-use crate::config::duration::parse;
+use crate::config::values::duration::parse;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Time limits",

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::ValueError;
 use super::repository::RepositoryUrl;
 use super::secret::Secret;
-use super::value::ValueError;
 
 /// Most parts of one upload unless told otherwise: what AWS takes.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
@@ -64,7 +64,7 @@ impl Default for S3Settings {
 
 impl S3Settings {
     /// What does not go together, as the setting that is to blame and what is wrong with it.
-    pub(super) fn contradiction(&self) -> Option<(&'static str, String)> {
+    pub(in crate::config) fn contradiction(&self) -> Option<(&'static str, String)> {
         let missing = |name| format!("needs {name} beside it");
         if self.access_key_id.is_some() && self.secret_access_key.is_none() {
             return Some(("s3-access-key-id", missing("s3-secret-access-key")));
@@ -85,7 +85,7 @@ impl S3Settings {
     }
 
     /// What a person should know about these settings for that repository.
-    pub(super) fn warning(&self, repository: &RepositoryUrl) -> Option<String> {
+    pub(in crate::config) fn warning(&self, repository: &RepositoryUrl) -> Option<String> {
         let plain = self.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
         let s3 = matches!(repository, RepositoryUrl::S3 { .. });
         (s3 && plain && self.sse_customer_key.is_some()).then(|| {
@@ -125,7 +125,7 @@ impl FromStr for ServerEncryption {
 }
 
 /// `http[s]://host[:port]`, without a slash at its end.
-pub(super) fn endpoint(text: &str) -> Result<String, ValueError> {
+pub(in crate::config) fn endpoint(text: &str) -> Result<String, ValueError> {
     let wrong =
         |why: &str| Err(ValueError::new(format!("'{text}' {why}: https://host or https://host:port")));
     let Some((scheme, host)) = text.split_once("://") else {
@@ -143,7 +143,7 @@ pub(super) fn endpoint(text: &str) -> Result<String, ValueError> {
 }
 
 /// `none`, or `http[s]://[user:password@]host:port`, which is never shown: it may hold a password.
-pub(super) fn proxy(text: &str) -> Result<S3Proxy, ValueError> {
+pub(in crate::config) fn proxy(text: &str) -> Result<S3Proxy, ValueError> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(S3Proxy::No);
     }
@@ -169,7 +169,7 @@ pub(super) fn proxy(text: &str) -> Result<S3Proxy, ValueError> {
 }
 
 /// 32 bytes in base64, which are 43 characters and a `=`. The text is never shown.
-pub(super) fn customer_key(text: &str) -> Result<Secret, ValueError> {
+pub(in crate::config) fn customer_key(text: &str) -> Result<Secret, ValueError> {
     let digit = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
     let is_key = text.len() == 44 && text.strip_suffix('=').is_some_and(|rest| rest.chars().all(digit));
     if !is_key {

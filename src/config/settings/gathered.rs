@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 
 use super::error::ConfigError;
-use super::names::{Prefix, nearest, normalise, split_prefix};
-use super::option_files::{OptionFiles, Setting};
 use super::origin::Origin;
 use super::overrides::SettingsOverrides;
-use super::secret::Secret;
-use super::table::{Entry, Said, entries, find};
-use super::value::ValueError;
+use crate::config::files::{OptionFiles, Setting};
+use crate::config::names::{Prefix, nearest, normalise, split_prefix};
+use crate::config::table::{Entry, Said, entries, find};
+use crate::config::values::ValueError;
+use crate::config::values::secret::Secret;
 
 /// Our group in the option files.
 const GROUP: &str = "wsrep_sst_backup";
@@ -21,7 +21,7 @@ const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
 /// What counts of what was said about every setting.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(in crate::config) struct Gathered {
     /// One word, the last; of a list all that add up, in their order.
     said: HashMap<&'static str, Vec<(Said, Origin)>>,
     pub(super) warnings: Vec<String>,
@@ -53,7 +53,7 @@ impl Gathered {
     }
 
     /// What was said about a setting, and where.
-    pub(super) fn about(&self, name: &str) -> &[(Said, Origin)] {
+    pub(in crate::config) fn about(&self, name: &str) -> &[(Said, Origin)] {
         self.said.get(name).map_or(&[], Vec::as_slice)
     }
 
@@ -63,7 +63,7 @@ impl Gathered {
     }
 
     /// The error that the value of a setting is wrong, with the place it comes from.
-    pub(super) fn blame(&self, name: &'static str, problem: ValueError) -> ConfigError {
+    pub(in crate::config) fn blame(&self, name: &'static str, problem: ValueError) -> ConfigError {
         ConfigError::Value { name, origin: self.origin(name), problem }
     }
 

@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{self, ValueError};
+use super::{ValueError, absolute_path};
 
 /// Where backups go unless told otherwise.
-pub(super) const DEFAULT: &str = "/var/backups/wsrep_sst_backup";
+pub(in crate::config) const DEFAULT: &str = "/var/backups/wsrep_sst_backup";
 
 /// Where backups are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ impl FromStr for RepositoryUrl {
                 ))),
             };
         }
-        value::absolute_path(text).map(Self::Directory)
+        absolute_path(text).map(Self::Directory)
     }
 }
 

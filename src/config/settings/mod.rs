@@ -1,20 +1,30 @@
 //! Our own settings, resolved once; nothing later reads a file, a flag or the environment.
 
-use std::num::{NonZero, NonZeroU64};
+mod error;
+mod gathered;
+mod origin;
+mod overrides;
+#[cfg(test)]
+mod tests;
+mod together;
+
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::ConfigError;
-use super::gathered::Gathered;
-use super::option_files::OptionFiles;
-use super::overrides::SettingsOverrides;
-use super::repository::RepositoryUrl;
-use super::retention::Retention;
-use super::s3::S3Settings;
-use super::secret::Secret;
-use super::table::entries;
-use super::together;
-use super::value::{BinlogChoice, MAX_THREADS, Method};
+pub use error::ConfigError;
+pub(in crate::config) use gathered::Gathered;
+pub use gathered::environment;
+pub use origin::Origin;
+pub use overrides::SettingsOverrides;
+
+use crate::config::files::OptionFiles;
+use crate::config::table::entries;
+use crate::config::values::choice::{BinlogChoice, Method};
+use crate::config::values::repository::RepositoryUrl;
+use crate::config::values::retention::Retention;
+use crate::config::values::s3::S3Settings;
+use crate::config::values::secret::Secret;
 use crate::model::{Compression, HostPort};
 use crate::seal::Recipient;
 
@@ -22,7 +32,7 @@ use crate::seal::Recipient;
 pub const PRIMARY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// Everything that can be set, checked. Each field is the setting of that name, `-` for `_`, and is read by its entry in
-/// [`SETTINGS`](super::SETTINGS).
+/// [`SETTINGS`](crate::config::SETTINGS).
 ///
 /// What holds where nobody says anything stands there too: [`Settings::default`] is only what reading begins with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +104,7 @@ pub struct Settings {
 
 impl Settings {
     /// Resolves the layers: option files (group `[wsrep_sst_backup]`), then variables `WSREP_SST_BACKUP_<NAME>` out
-    /// of `env` (others are passed over; see [`super::environment`]), then flags.
+    /// of `env` (others are passed over; see [`environment`]), then flags.
     pub fn resolve(
         files: &OptionFiles,
         env: impl Iterator<Item = (String, String)>,
@@ -109,12 +119,3 @@ impl Settings {
         Ok(settings)
     }
 }
-
-/// The cores that this process may use; 1 where the system does not tell.
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
-}
-
-#[cfg(test)]
-#[path = "settings_tests.rs"]
-mod tests;

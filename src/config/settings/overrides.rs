@@ -1,7 +1,7 @@
 //! What the command line says about settings.
 
-use super::secret::Secret;
-use super::table::Flag;
+use crate::config::table::Flag;
+use crate::config::values::secret::Secret;
 
 /// Flags of the command line, as text, each for the setting of its name; they override everything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

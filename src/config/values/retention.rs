@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::value::{ValueError, number};
+use super::{ValueError, number};
 
 /// More than this is a slip.
 const MOST: u32 = 100_000;
@@ -32,6 +32,6 @@ impl Retention {
 }
 
 /// Reads the number of a rule; at least 1.
-pub(super) fn count(text: &str) -> Result<u32, ValueError> {
+pub(in crate::config) fn count(text: &str) -> Result<u32, ValueError> {
     number(text, &(1..=MOST))
 }

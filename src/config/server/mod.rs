@@ -5,12 +5,15 @@
 //! `loose-`, `skip-`, `disable-`, `enable-` and `plugin-`, and cut short (`--innodb-undo-dir`), all of which was
 //! tried with mariadbd 10.11. Of several settings the last counts, and the argument list comes after the files.
 
+mod args;
+mod groups;
+
 use std::fmt;
 
-use super::names::{Prefix, bool_value, normalise, split_prefix};
-use super::option_files::OptionFiles;
-use super::server_args;
-use super::server_groups::server_groups;
+pub use groups::server_groups;
+
+use crate::config::files::OptionFiles;
+use crate::config::names::{Prefix, bool_value, normalise, split_prefix};
 
 /// Options whose whole name is the beginning of another one's, from `mariadbd --help --verbose` of 10.11: they are
 /// never that other option cut short.
@@ -74,7 +77,7 @@ impl ServerOptions {
         for setting in files.group_settings(&groups) {
             options.add(&setting.name, setting.value.as_deref());
         }
-        for argument in server_args::options(mysqld_args) {
+        for argument in args::options(mysqld_args) {
             options.add(&normalise(argument.name), argument.value);
         }
         options

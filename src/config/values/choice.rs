@@ -1,58 +1,11 @@
-//! The values that settings can take, each read from text by one function.
+//! Settings that are one word of a few.
 
 use std::fmt;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::model::HostPort;
-
-/// Why a text is not a value, in words that follow the name of the setting.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct ValueError(String);
-
-impl ValueError {
-    pub(super) fn new(problem: impl Into<String>) -> Self {
-        Self(problem.into())
-    }
-}
-
-/// More threads than this bring nothing but memory.
-pub(super) const MAX_THREADS: usize = 256;
-
-/// Bytes that are not UTF-8 have become U+FFFD when the text was read, and would name another file or user.
-pub(super) fn utf8(text: &str) -> Result<&str, ValueError> {
-    if text.contains(char::REPLACEMENT_CHARACTER) {
-        return Err(ValueError::new("has bytes that are not UTF-8"));
-    }
-    Ok(text)
-}
-
-/// A text that says something.
-pub(super) fn string(text: &str) -> Result<String, ValueError> {
-    if text.is_empty() {
-        return Err(ValueError::new("is empty; give it a value or leave it out"));
-    }
-    Ok(text.to_owned())
-}
-
-/// A path, which may count from the working directory.
-pub(super) fn path(text: &str) -> Result<PathBuf, ValueError> {
-    string(text).map(PathBuf::from)
-}
-
-/// A path that means the same in every working directory.
-pub(super) fn absolute_path(text: &str) -> Result<PathBuf, ValueError> {
-    let path = PathBuf::from(text);
-    if !path.is_absolute() {
-        return Err(ValueError::new(format!("'{text}' is not an absolute path; it must begin with /")));
-    }
-    Ok(path)
-}
+use super::ValueError;
 
 /// Which binary logs go into the backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -131,23 +84,6 @@ fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, ValueError> {
 
 fn name_of<T: PartialEq + Copy>(value: T, all: &[(&'static str, T)]) -> &'static str {
     all.iter().find(|(_, other)| *other == value).map_or("", |(name, _)| name)
-}
-
-/// A whole number within `range`.
-pub(super) fn number<T>(text: &str, range: &RangeInclusive<T>) -> Result<T, ValueError>
-where
-    T: FromStr + PartialOrd + fmt::Display,
-{
-    let within = |value: &T| range.contains(value);
-    text.parse().ok().filter(within).ok_or_else(|| {
-        let problem = format!("'{text}' is not a whole number from {} to {}", range.start(), range.end());
-        ValueError::new(problem)
-    })
-}
-
-/// Addresses, separated by commas.
-pub(super) fn members(text: &str) -> Result<Vec<HostPort>, ValueError> {
-    text.split(',').map(|address| address.parse().map_err(|why: String| ValueError::new(why))).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::value::ValueError;
+use super::ValueError;
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 /// Days of a wait. Anything longer is a slip, and adding it to a clock must not overflow.
@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Result<Duration, ValueError> {
 }
 
 /// The same for the age of backups, which may be many years.
-pub(super) fn parse_long(text: &str) -> Result<Duration, ValueError> {
+pub(in crate::config) fn parse_long(text: &str) -> Result<Duration, ValueError> {
     parse_up_to(text, LONGEST_KEPT)
 }
 

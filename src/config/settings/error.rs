@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::origin::Origin;
-use super::value::ValueError;
+use crate::config::values::ValueError;
 
 /// Why there are no settings.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU64;
 
-use super::value::ValueError;
+use super::ValueError;
 
 const UNITS: &str = "KMGTPE";
 /// Bytes a second. Less is a slip: somebody meant `M`. (One that reads or writes 256 KiB at once takes a second for it.)
@@ -28,7 +28,7 @@ fn parse(text: &str) -> Option<u64> {
 }
 
 /// Reads a limit in bytes a second; `none` is none, which overrides an earlier one.
-pub(super) fn rate(text: &str) -> Result<Option<NonZeroU64>, ValueError> {
+pub(in crate::config) fn rate(text: &str) -> Result<Option<NonZeroU64>, ValueError> {
     if text == "none" {
         return Ok(None);
     }

@@ -4,6 +4,10 @@
 //! `mysys/my_default.c` as of MariaDB 10.11, and `tests/config_oracle.rs` compares the outcome with the real
 //! `my_print_defaults`.
 
+mod expand;
+mod parse;
+mod search;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -11,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::names::normalise;
-use super::search::Search;
+use crate::config::names::normalise;
+use search::Search;
 
 /// The options by which a program is told where to look, as every MariaDB program has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,10 +132,10 @@ pub enum OptionFileError {
 /// All settings of all option files that were found, in the order in which they take effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OptionFiles {
-    pub(super) settings: Vec<Setting>,
-    pub(super) warnings: Vec<String>,
-    pub(super) files: Vec<PathBuf>,
-    pub(super) suffix: Option<String>,
+    settings: Vec<Setting>,
+    warnings: Vec<String>,
+    files: Vec<PathBuf>,
+    suffix: Option<String>,
 }
 
 impl OptionFiles {
@@ -189,7 +193,14 @@ impl OptionFiles {
         &self.files
     }
 
-    pub(super) fn add(&mut self, group: &str, name: &[u8], value: Option<&[u8]>, file: &Path, line: u32) {
+    pub(in crate::config) fn add(
+        &mut self,
+        group: &str,
+        name: &[u8],
+        value: Option<&[u8]>,
+        file: &Path,
+        line: u32,
+    ) {
         let written = String::from_utf8_lossy(name).into_owned();
         self.settings.push(Setting {
             group: group.to_owned(),

@@ -18,8 +18,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::expand::expand;
-use super::option_files::{DefaultsArgs, OptionFileError, OptionFiles};
 use super::parse::{self, Line, LineError};
+use super::{DefaultsArgs, OptionFileError, OptionFiles};
 
 /// `!include` deeper than this is skipped (`max_recursion_level`).
 const MAX_DEPTH: u32 = 10;

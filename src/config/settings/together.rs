@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use super::Settings;
 use super::error::ConfigError;
 use super::gathered::Gathered;
 use super::origin::Origin;
-use super::settings::Settings;
-use super::value::ValueError;
+use crate::config::values::ValueError;
 
 /// Looks at all settings when each has its value, and adds what a person should know.
 pub(super) fn check(settings: &mut Settings, given: &Gathered) -> Result<(), ConfigError> {
