@@ -4,6 +4,8 @@
 
 #[path = "storage/contract.rs"]
 mod contract;
+#[path = "storage/donor.rs"]
+mod donor;
 #[path = "storage/proxy.rs"]
 mod proxy;
 #[path = "storage/server.rs"]
@@ -16,34 +18,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use contract::noise;
+use donor::{command, donor};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::Signal;
 use proxy::{Fault, Proxy, Way};
-use server::{FileServer, KEY_ID, SECRET, settings};
+use server::{FileServer, SECRET, settings};
 use support::ScriptedMysqld;
-use support::cli::{Cli, cli, open_folder};
+use support::cli::open_folder;
 use support::scripted_mysqld::Outcome;
 use support::trees::assert_same_files;
 use wsrep_sst_backup::config::Retention;
 use wsrep_sst_backup::prune::{Plan, Tally, carry_out};
 
 const MIB: u64 = 1 << 20;
-
-/// A server whose donors write into the bucket.
-fn donor(endpoint: &str, more: &str) -> ScriptedMysqld {
-    let server = ScriptedMysqld::new();
-    let settings = format!(
-        "repository=s3://bucket/backups\ns3-endpoint={endpoint}\ns3-access-key-id={KEY_ID}\n\
-         s3-secret-access-key={SECRET}\n{more}"
-    );
-    server.configure("wsrep_sst_backup", &settings);
-    server
-}
-
-/// An operator's command with the donor's option file.
-fn command(line: &str, server: &ScriptedMysqld) -> Cli {
-    cli(line).own_defaults().arg("--defaults-file").arg(server.cnf())
-}
 
 /// The complete backups, and the attempts that are none.
 fn listed(server: &ScriptedMysqld) -> (usize, Vec<serde_json::Value>) {

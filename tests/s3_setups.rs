@@ -4,6 +4,8 @@
 
 #[path = "storage/contract.rs"]
 mod contract;
+#[path = "storage/donor.rs"]
+mod donor;
 #[path = "s3_setups/donors.rs"]
 mod donors;
 #[path = "s3_setups/lines.rs"]

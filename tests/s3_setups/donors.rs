@@ -6,28 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use wsrep_sst_backup::storage::Storage;
 
 use crate::contract::noise;
+use crate::donor::{command_by, donor};
 use crate::proxy::{Proxy, Said, Way};
 use crate::refusal;
-use crate::server::{FileServer, KEY_ID, SECRET, settings, storage};
-use crate::support::ScriptedMysqld;
-use crate::support::cli::{Cli, cli};
-
-/// A server whose donors write into the bucket.
-pub fn donor(endpoint: &str, more: &str) -> ScriptedMysqld {
-    let server = ScriptedMysqld::new();
-    let settings = format!(
-        "repository=s3://bucket/backups\ns3-endpoint={endpoint}\ns3-access-key-id={KEY_ID}\n\
-         s3-secret-access-key={SECRET}\n{more}"
-    );
-    server.configure("wsrep_sst_backup", &settings);
-    server
-}
-
-/// An operator's command with the donor's option file, by a line of its own.
-pub fn command(line: &str, server: &ScriptedMysqld, endpoint: &str) -> Cli {
-    let command = cli(line).own_defaults().arg("--defaults-file").arg(server.cnf());
-    command.env("WSREP_SST_BACKUP_S3_ENDPOINT", endpoint)
-}
+use crate::server::{FileServer, settings, storage};
 
 fn is_manifest(head: &str) -> bool {
     head.starts_with("put ") && head.lines().next().is_some_and(|line| line.contains("manifest.json"))
@@ -86,7 +68,7 @@ fn a_manifest_whose_answer_was_lost_for_good_is_found() {
         outcome.stderr
     );
     assert!(outcome.stdout.contains("\ndone "), "{}", outcome.stdout);
-    command("verify latest", &donor, &server.endpoint()).run().done();
+    command_by(&server.endpoint(), "verify latest", &donor).run().done();
     drop(direct);
 }
 
@@ -113,7 +95,7 @@ fn a_key_that_may_only_put_is_enough_for_a_donor() {
     let told = outcome.stderr.matches("the key may put objects and not read them").count();
     assert_eq!(told, 1, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("the backups were not pruned: cannot list"), "{}", outcome.stderr);
-    command("verify latest", &donor, &server.endpoint()).run().done();
+    command_by(&server.endpoint(), "verify latest", &donor).run().done();
 
     // What has failed cannot be taken back, and that is said once.
     fails.store(true, Ordering::Relaxed);
@@ -121,7 +103,7 @@ fn a_key_that_may_only_put_is_enough_for_a_donor() {
     assert!(outcome.code != Some(0) && !outcome.stdout.contains("\ndone "), "{}", outcome.stderr);
     let left = outcome.stderr.matches("what is left of this run stays until 'prune' removes it").count();
     assert_eq!(left, 1, "{}", outcome.stderr);
-    let listed = command("list --json", &donor, &server.endpoint()).run().json();
+    let listed = command_by(&server.endpoint(), "list --json", &donor).run().json();
     assert_eq!(listed["backups"].as_array().unwrap().len(), 1, "{listed}");
     assert_eq!(listed["incomplete"][0]["status"]["state"], "failed", "{listed}");
 }

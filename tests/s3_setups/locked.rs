@@ -6,7 +6,7 @@ use std::time::Duration;
 use wsrep_sst_backup::storage::{S3Storage, Storage};
 
 use crate::contract::noise;
-use crate::donors::{command, donor};
+use crate::donor::{command_by, donor};
 use crate::proxy::{Proxy, Way};
 use crate::refusal;
 use crate::server::{FileServer, Moto, STALL, settings, storage};
@@ -65,11 +65,11 @@ fn a_backup_in_a_locked_bucket_leaves_few_versions_and_they_are_told() {
     let status = locked.read_small(&format!("{cluster}/{id}/status.json"), 1 << 16).unwrap();
     let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
     assert_eq!((&status["state"], &status["beat_s"]), (&"done".into(), &300.into()));
-    command("verify latest", &donor, &server.endpoint).run().done();
+    command_by(&server.endpoint, "verify latest", &donor).run().done();
 
-    let pruned = command("prune --dry-run --keep-last 1 --json", &donor, &server.endpoint).run().json();
+    let pruned = command_by(&server.endpoint, "prune --dry-run --keep-last 1 --json", &donor).run().json();
     assert_eq!(pruned["old_versions"]["count"].as_u64(), Some(written as u64 - 1), "{pruned}");
-    let shown = command("prune --dry-run --keep-last 1", &donor, &server.endpoint).run();
+    let shown = command_by(&server.endpoint, "prune --dry-run --keep-last 1", &donor).run();
     assert!(shown.done().contains("remain in the bucket, which keeps versions"), "{}", shown.stdout);
     proxy.line.answers(|head| {
         if head.starts_with("get ") && head.contains("versions=") {
@@ -78,7 +78,7 @@ fn a_backup_in_a_locked_bucket_leaves_few_versions_and_they_are_told() {
             None
         }
     });
-    let shown = command("prune --dry-run --keep-last 1", &donor, &proxy.endpoint()).run();
+    let shown = command_by(&proxy.endpoint(), "prune --dry-run --keep-last 1", &donor).run();
     assert!(
         shown.done().contains("what was removed cannot be known: cannot list old versions in"),
         "{}",
