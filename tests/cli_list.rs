@@ -303,16 +303,20 @@ fn real_backups_and_failures_are_listed() {
 fn opened(repository: &Path, line: &str) -> Option<Vec<String>> {
     let asked = cli(line).on(repository).command();
     let output = Command::new("strace")
-        .args(["-f", "-q", "-e", "trace=open,openat", "-e", "signal=none"])
+        .args(["-f", "-q", "-y", "-e", "trace=open,openat", "-e", "signal=none"])
         .arg(asked.get_program())
         .args(asked.get_args())
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let start = format!("\"{}/", repository.display());
-    let paths =
-        text.lines().filter_map(|line| line.split_once(&start)?.1.split_once('"').map(|(path, _)| path));
-    Some(paths.map(str::to_owned).collect())
+    // `openat(5</repository/c>, "ID", O_RDONLY…`; what is opened to go on from is not read.
+    let below = format!("<{}/", fs::canonicalize(repository).ok()?.display());
+    let paths = text.lines().filter(|line| !line.contains("O_PATH")).filter_map(|line| {
+        let (folder, rest) = line.split_once("openat(")?.1.split_once(&below)?.1.split_once(">, \"")?;
+        let (name, _) = rest.split_once('"')?;
+        Some(if name == "." { folder.to_owned() } else { format!("{folder}/{name}") })
+    });
+    Some(paths.collect())
 }
 
 #[test]

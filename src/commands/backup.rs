@@ -102,7 +102,8 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
         args.listen.as_deref().map(|text| usage("--listen", text.parse::<HostPort>())).transpose()?;
     let follow =
         args.follow.as_deref().map(|text| usage("--follow", text.parse::<RequestId>())).transpose()?;
-    let (mut context, files) = args.common.context_with(|flags| flags.set(MEMBERS, args.members.as_deref()))?;
+    let (mut context, files) =
+        args.common.context_with(|flags| flags.set(MEMBERS, args.members.as_deref()))?;
     let interrupted = interruption();
     context.interruptible(&interrupted);
     let prepared = Prepared {

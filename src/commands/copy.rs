@@ -101,7 +101,8 @@ fn is_same(here: &Settings, there: &Settings) -> bool {
 /// Runs `copy`.
 pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
     let selector = args.selector()?;
-    let (mut context, _) = args.common.context_with(|flags| flags.set(LIMIT_RATE, args.limit_rate.as_deref()))?;
+    let (mut context, _) =
+        args.common.context_with(|flags| flags.set(LIMIT_RATE, args.limit_rate.as_deref()))?;
     let target = args.target(&context.settings)?;
     if context.settings.low_priority {
         priority::lower();

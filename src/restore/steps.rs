@@ -12,11 +12,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat};
-use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
 
-/// To go on from only: needs no right to read.
-const STEP: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+use crate::storage::{STEP, Stumble, step};
 
 /// A directory, to go on from. No name in `path` may be a link.
 pub(super) fn directory(path: &Path) -> io::Result<OwnedFd> {
@@ -29,15 +28,14 @@ pub(super) fn directory(path: &Path) -> io::Result<OwnedFd> {
             Component::ParentDir | Component::Prefix(_) => return Err(Errno::EINVAL.into()),
         };
         so_far.push(name);
-        folder = match openat(&folder, name, STEP, Mode::empty()) {
-            Ok(next) => next,
-            Err(errno) if is_link(&folder, name) => {
-                let text =
-                    format!("'{}' is a symbolic link, through which nothing is written", so_far.display());
-                return Err(io::Error::new(io::Error::from(errno).kind(), text));
+        folder = step(&folder, name).map_err(|Stumble { errno, is_link }| {
+            let error = io::Error::from(errno);
+            if !is_link {
+                return error;
             }
-            Err(errno) => return Err(errno.into()),
-        };
+            let text = format!("'{}' is a symbolic link, through which nothing is written", so_far.display());
+            io::Error::new(error.kind(), text)
+        })?;
     }
     Ok(folder)
 }
@@ -66,11 +64,6 @@ pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     file.take(limit).read_to_end(&mut content)?;
     Ok(content)
-}
-
-fn is_link(folder: &OwnedFd, name: &OsStr) -> bool {
-    fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-        .is_ok_and(|data| SFlag::from_bits_truncate(data.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK)
 }
 
 /// A path without links, whose end need not be there yet; or why it leads nowhere, in words that follow its name.

@@ -1,11 +1,11 @@
 //! One file that appears whole or not at all: temporary name, fsync, rename, fsync of the folder.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
 
+use super::steps::Folder;
 use super::{ObjectWriter, StorageError};
 
 /// Names that are tried before a folder is taken to be odd.
@@ -13,10 +13,10 @@ const TRIES: usize = 8;
 
 /// A hidden name for what will be `name`: `.<name>.<pid>.<random>.tmp`. The process id is for people. In containers it is
 /// that of many processes, one after the other and at once, so what tells names apart is the random number.
-pub(super) fn temporary_name(name: &str) -> String {
+pub(super) fn temporary_name(name: &OsStr) -> OsString {
     // The keys of a new state are the system's random numbers.
     let random = RandomState::new().build_hasher().finish();
-    format!(".{name}.{}.{random}.tmp", std::process::id())
+    format!(".{}.{}.{random}.tmp", name.to_string_lossy(), std::process::id()).into()
 }
 
 /// The name that a temporary file would have got; none for a file that is none of ours.
@@ -28,45 +28,78 @@ pub(super) fn named_by(temporary: &str) -> Option<&str> {
     (is_number(random) && is_number(pid) && !name.is_empty()).then_some(name)
 }
 
+/// Whose the file is when it is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belongs {
+    /// To whoever writes it.
+    ToWriter,
+    /// Where root writes it, to the owner of the folder: nobody else has it in hand before it is whole.
+    ToFolder,
+}
+
 /// A file under its temporary name; dropped without commit it is removed.
 pub(super) struct LocalWriter {
     pub(super) file: File,
-    pub(super) folder: PathBuf,
+    folder: Folder,
     /// None once it is renamed.
-    temporary: Option<PathBuf>,
-    path: PathBuf,
+    temporary: Option<OsString>,
+    name: OsString,
+    belongs: Belongs,
 }
 
 impl LocalWriter {
-    /// Begins a file beside `path`; the umask takes its bits from `mode`.
-    pub(super) fn begin(path: &Path, mode: u32) -> Result<Self, StorageError> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) => Path::new("."),
-            None => Path::new("/"),
-        };
-        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    /// Begins a file that will have this name in the folder; the umask takes its bits from `mode`.
+    pub(super) fn begin(
+        folder: Folder,
+        name: &OsStr,
+        mode: u32,
+        belongs: Belongs,
+    ) -> Result<Self, StorageError> {
         let mut tries = 0;
         let (file, temporary) = loop {
             tries += 1;
-            let temporary = folder.join(temporary_name(&file_name));
-            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary) {
+            let temporary = temporary_name(name);
+            match folder.new_file(&temporary, mode) {
                 Ok(file) => break (file, temporary),
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && tries < TRIES => {}
                 Err(cause) => {
-                    return Err(StorageError::new("create", temporary.display().to_string(), cause));
+                    let place = folder.path_of(&temporary).display().to_string();
+                    return Err(StorageError::new("create", place, cause));
                 }
             }
         };
-        Ok(Self { file, folder: folder.to_owned(), temporary: Some(temporary), path: path.to_owned() })
+        Ok(Self { file, folder, temporary: Some(temporary), name: name.to_owned(), belongs })
+    }
+
+    /// The folder in which it is.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    fn place(&self) -> String {
+        self.folder.path_of(&self.name).display().to_string()
+    }
+
+    /// Lets it have its name, durably.
+    pub(super) fn publish(&mut self) -> Result<(), StorageError> {
+        let failed = |action, cause| StorageError::new(action, self.place(), cause);
+        if self.belongs == Belongs::ToFolder {
+            self.folder.give_to_owner(&self.file);
+        }
+        self.file.sync_all().map_err(|cause| failed("fsync", cause))?;
+        if let Some(temporary) = &self.temporary {
+            self.folder.rename(temporary, &self.name).map_err(|cause| failed("rename to", cause))?;
+        }
+        self.temporary = None;
+        self.folder.sync()
     }
 }
 
 impl Write for LocalWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.file.write(buffer).map_err(|cause| {
-            io::Error::new(cause.kind(), StorageError::new("write", self.path.display().to_string(), cause))
-        })
+        self.file
+            .write(buffer)
+            .map_err(|cause| io::Error::new(cause.kind(), StorageError::new("write", self.place(), cause)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -76,30 +109,16 @@ impl Write for LocalWriter {
 
 impl ObjectWriter for LocalWriter {
     fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
-        let name = self.path.display().to_string();
-        self.file.sync_all().map_err(|cause| StorageError::new("fsync", &name, cause))?;
-        if let Some(temporary) = &self.temporary {
-            fs::rename(temporary, &self.path)
-                .map_err(|cause| StorageError::new("rename to", &name, cause))?;
-        }
-        self.temporary = None;
-        sync_folder(&self.folder)
+        self.publish()
     }
 }
 
 impl Drop for LocalWriter {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary
-            && let Err(error) = fs::remove_file(temporary)
+            && let Err(error) = self.folder.remove(temporary)
         {
-            log::warn!("cannot remove '{}': {error}", temporary.display());
+            log::warn!("cannot remove '{}': {error}", self.folder.path_of(temporary).display());
         }
     }
-}
-
-/// Makes the names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
-    File::open(folder)
-        .and_then(|handle| handle.sync_all())
-        .map_err(|cause| StorageError::new("fsync", folder.display().to_string(), cause))
 }

@@ -11,6 +11,7 @@ mod local_writer;
 mod pulse;
 mod replace;
 mod s3;
+mod steps;
 mod watched;
 
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -25,6 +26,7 @@ pub use local::LocalStorage;
 pub use pulse::Pulse;
 pub use replace::{Mode, replace_file};
 pub use s3::{S3Storage, Trial};
+pub(crate) use steps::{STEP, Stumble, step};
 pub use watched::{Activity, InFlight, Watched};
 
 use crate::config::{RepositoryUrl, Settings};

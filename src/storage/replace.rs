@@ -1,16 +1,19 @@
 //! One file outside of any repository, replaced in one step: who reads it sees the old one or the new one.
 
-use std::fs::{self, Permissions};
+use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
 
-use super::local_writer::{LocalWriter, named_by};
-use super::{ObjectWriter, StorageError};
+use jiff::{SignedDuration, Timestamp};
+
+use super::StorageError;
+use super::local_writer::{Belongs, LocalWriter, named_by, temporary_name};
+use super::steps::{Entry, Folder};
 
 /// A temporary file that has not changed for so long is nobody's work in progress.
-const STALE: Duration = Duration::from_secs(24 * 3600);
+const STALE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Who may read the new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,46 +27,52 @@ pub enum Mode {
 /// Writes a temporary file beside `path`, makes it durable, and renames it. What stands there and is no regular file
 /// (a device, a pipe, a symbolic link) is refused. The folder must be there.
 pub fn replace_file(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), StorageError> {
-    let name = path.display().to_string();
-    match fs::symlink_metadata(path) {
-        Ok(data) if !data.is_file() => {
-            let cause = io::Error::other("it is not a regular file");
-            return Err(StorageError::new("replace", name, cause));
-        }
-        _ => {}
+    let place = path.display().to_string();
+    let failed = |action| move |cause| StorageError::new(action, path.display().to_string(), cause);
+    let Some(name) = path.file_name() else {
+        return Err(StorageError::new("replace", place, io::Error::other("it is not a regular file")));
+    };
+    let above = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let folder = Folder::open(above).map_err(|cause| {
+        StorageError::new("create", above.join(temporary_name(name)).display().to_string(), cause)
+    })?;
+    if folder.look(name).is_ok_and(|entry| !entry.is_file) {
+        return Err(StorageError::new("replace", place, io::Error::other("it is not a regular file")));
     }
-    let mut writer = LocalWriter::begin(path, 0o666)?;
-    writer.write_all(bytes).map_err(|cause| StorageError::new("write", &name, cause))?;
+    let mut writer = LocalWriter::begin(folder, name, 0o666, Belongs::ToWriter)?;
+    writer.write_all(bytes).map_err(failed("write"))?;
     if let Mode::Exactly(bits) = mode {
-        let outcome = writer.file.set_permissions(Permissions::from_mode(bits));
-        outcome.map_err(|cause| StorageError::new("set the mode of", &name, cause))?;
+        writer.file.set_permissions(Permissions::from_mode(bits)).map_err(failed("set the mode of"))?;
     }
-    Box::new(writer).commit()?;
-    sweep(path);
+    writer.publish()?;
+    sweep(writer.folder(), name);
     Ok(())
 }
 
 /// Removes what writers of this file that were killed have left beside it, when it is a day old: no `prune` looks here.
-fn sweep(path: &Path) {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-        return;
+fn sweep(folder: &Folder, name: &OsStr) {
+    let now = Timestamp::now();
+    let is_stale = |(temporary, entry): &(String, Entry)| {
+        let is_ours = named_by(temporary).is_some_and(|named| OsStr::new(named) == name);
+        let age = entry.written.map(|written| now.duration_since(written));
+        is_ours && entry.is_file && age.is_some_and(|age| age > STALE)
     };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let is_stale = |entry: &fs::DirEntry| {
-        let is_ours = entry.file_name().to_str().and_then(named_by) == Some(name);
-        let data = entry.metadata().ok().filter(|data| is_ours && data.is_file());
-        let age = data.and_then(|data| data.modified().ok()?.elapsed().ok());
-        age.is_some_and(|age| age > STALE)
-    };
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(is_stale) {
-        if let Err(error) = fs::remove_file(entry.path()) {
-            log::debug!("cannot remove '{}': {error}", entry.path().display());
+    for (temporary, _) in folder.entries().unwrap_or_default().into_iter().filter(is_stale) {
+        let temporary = OsStr::new(&temporary);
+        if let Err(error) = folder.remove(temporary) {
+            log::debug!("cannot remove '{}': {error}", folder.path_of(temporary).display());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -78,7 +87,7 @@ mod tests {
         // What the killed have left goes when it is old, whatever process ids they had; what is none of ours stays.
         let left = ["1.0", "1.17446744073709551615", "4711.3"].map(|tail| format!(".page.html.{tail}.tmp"));
         let others = [".other.html.1.0.tmp", ".page.html.tmp", ".page.html.1.x.tmp"].map(str::to_owned);
-        let old = std::time::SystemTime::now() - STALE - Duration::from_secs(60);
+        let old = std::time::SystemTime::now() - STALE.unsigned_abs() - Duration::from_secs(60);
         for name in left.iter().chain(&others) {
             let file = fs::File::create(folder.path().join(name)).unwrap();
             file.set_times(fs::FileTimes::new().set_modified(old)).unwrap();

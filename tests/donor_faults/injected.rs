@@ -57,7 +57,7 @@ fn verify(repository: &Path, all: &str) {
 fn assert_thawed_first(what: &str, outcome: &Outcome, trace: &str) {
     let position = |part: &str| trace.lines().position(|line| line.contains(part));
     let cleaned = trace.lines().position(|line| {
-        line.contains("unlink(") && (line.contains("/.backup.tar") || line.contains("/backup.tar"))
+        line.contains("unlinkat(") && (line.contains("\".backup.tar") || line.contains("\"backup.tar"))
     });
     if let Some(cleaned) = cleaned.filter(|_| outcome.stdout.contains("flush tables")) {
         let thawed = position("\"continue\\n\"");
@@ -70,7 +70,7 @@ fn sweep(call: &str, error: &str) {
     for number in 1..ENOUGH {
         let server = ScriptedMysqld::new();
         let inject =
-            format!("-s 400 -e trace={call},write,unlink -e inject={call}:error={error}:when={number}");
+            format!("-s 400 -e trace={call},write,unlinkat -e inject={call}:error={error}:when={number}");
         let outcome = server.asks().progress().strace(&inject).run();
         let trace = fs::read_to_string(server.trace()).unwrap_or_default();
         assert_thawed_first(&format!("{call} {number}"), &outcome, &trace);
@@ -88,14 +88,14 @@ fn sweep(call: &str, error: &str) {
 #[ignore = "needs strace"]
 fn every_sync_and_every_folder_that_fails() {
     sweep("fsync", "EIO");
-    sweep("mkdir", "ENOSPC");
+    sweep("mkdir,mkdirat", "ENOSPC");
 }
 
 #[test]
 #[ignore = "needs strace"]
 fn every_rename_and_every_removal_that_fails() {
-    sweep("rename", "EIO");
-    sweep("unlink", "EACCES");
+    sweep("rename,renameat", "EIO");
+    sweep("unlink,unlinkat", "EACCES");
 }
 
 #[test]
