@@ -18,7 +18,7 @@ const MOST_UNPACKED: u64 = 16 << 20;
 /// Bytes that may come out for each byte of the object beyond that: ten to thirty do.
 const EXPANSION: u64 = 200;
 /// Bytes that an index has at most, whatever else speaks for it: the lines of six million files with usual names, of 350 bytes each.
-/// No server that is known has a third of them, and what reads an index keeps about as much memory as its lines have bytes.
+/// No server that is known has a third of them. An index is held in memory as a whole while it is used.
 const LARGEST: u64 = 2 << 30;
 /// Longest line that is believed, in bytes; a path has at most 4096, and %XX triples it.
 const MAX_LINE: u64 = 1 << 20;
