@@ -279,7 +279,9 @@ impl Queue {
         let known = seen.into_iter().map(|lease| Other { who: holder(storage, &lease), lease });
         let is_own = |other: &Other| other.who.starts_with(&format!("{} pid ", self.owner));
         let (dead, alive): (Vec<Other>, Vec<Other>) = known.partition(is_own);
-        dead.iter().for_each(|other| take_away(storage, &other.lease));
+        for other in &dead {
+            take_away(storage, &other.lease);
+        }
         Ok(alive.into_iter().next())
     }
 }
