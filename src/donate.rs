@@ -32,16 +32,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capture::{
-    self, CaptureError, Demands, Engines, Facts, ListOptions, Login, NodeNames, Outlook, Overlap, Room,
-    ServerLayout, Tablespaces, Watch,
+    self, Abort, CaptureError, Demands, Engines, Facts, ListOptions, Login, NodeNames, Outlook, Overlap,
+    Room, ServerLayout, Tablespaces, Watch,
 };
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides, environment};
 use crate::exit;
 use crate::model::{BackupId, Manifest, MariadbGtid, ServerIdentity, State, WsrepGtid, safe_component};
 use crate::priority;
-use crate::sst::{
-    self, Abort, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, FreezeLimits, Mysqld, Role,
-};
+use crate::quiesce::{Limits, Quiescer};
+use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
 use crate::storage::Storage;
 use crate::throttle::Throttle;
 use crate::ui;
@@ -87,8 +86,7 @@ fn donate(
     let (datadir, socket) = DonorRequest::places(args);
     // mysqld starts its scripts there.
     let datadir = datadir.unwrap_or_else(|| ".".into());
-    let progress = request.as_ref().is_ok_and(|request| request.progress);
-    let conversation = Conversation::new(pipe, &datadir, progress);
+    let conversation = Conversation::new(pipe, &datadir);
     let ending = Arc::new(Ending::new(Login::new(&datadir, socket.as_deref(), None, passed), log));
     let last = Arc::clone(&ending);
     let last_resort =
@@ -155,7 +153,8 @@ fn transfer(
         .inspect_err(|error| metrics.record(error.exit_status(), None, None))?;
     // A status that cannot be stored is no reason to give up a backup: that storage is not watched.
     let reporter = ending.report(Reporter::start(&run, Arc::clone(&repository), watch.counter()));
-    let outcome = back_up(&run, &repository, conversation, facts, watch, ending, reporter);
+    let quiescer = Box::new(conversation.for_backup(&run.request.gtid, run.request.progress));
+    let outcome = back_up(&run, &repository, quiescer, facts, watch, ending, reporter);
     let (error, frozen_ms) = (outcome.as_ref().err(), reporter.frozen_ms());
     if error.is_some_and(DonateError::leaves_no_backup) {
         discard(&run);
@@ -180,7 +179,7 @@ fn configure(request: &DonorRequest) -> Result<(OptionFiles, Settings), DonateEr
 fn back_up(
     run: &Run,
     repository: &Arc<dyn Storage>,
-    conversation: Conversation,
+    quiescer: Box<dyn Quiescer>,
     mut facts: Facts,
     watch: &Watch,
     ending: &Ending,
@@ -202,16 +201,14 @@ fn back_up(
     turn.is_still_ours(watch)?;
 
     reporter.state(State::Freezing);
-    let abort = || watch.aborted();
-    let limits =
-        FreezeLimits { timeout: run.settings.flush_timeout, asked: &run.request.gtid, abort: &abort };
-    let frozen = conversation.flush_tables(&limits).map_err(|error| way.explain(error))?;
+    let limits = Limits { timeout: run.settings.flush_timeout, wanted: &|| watch.wanted() };
+    let frozen = quiescer.quiesce(&limits).map_err(|error| way.explain(error, watch))?;
     watch.limit_freeze(frozen.asked(), run.settings.freeze_timeout);
     watch.limit_room(room).map_err(|cause| DonateError::System("cannot watch the server's room", cause))?;
-    reporter.frozen(frozen.gtid(), frozen.asked());
+    reporter.frozen(frozen.position(), frozen.asked());
     let identity = Identity {
-        gtid: frozen.gtid().clone(),
-        frozen_at: frozen.at(),
+        gtid: frozen.position().clone(),
+        frozen_at: frozen.since(),
         flush_time: frozen.flush_time(),
         mariadb_gtid: mariadb_gtid(&mut facts),
         replication: facts.replication(&layout),
@@ -236,7 +233,7 @@ fn back_up(
         // Nobody waits for what is left, and the way back is closed.
         priority::lower();
     }
-    let frozen_time = captured.thawed.frozen_time();
+    let frozen_time = captured.resumed.frozen;
     log::info!("the server runs again: it was frozen for {} ms", frozen_time.as_millis());
 
     reporter.thawed(frozen_time);
@@ -252,7 +249,7 @@ fn back_up(
     let manifest = publish(run, identity, taken, summary, watch)?;
     watch.patiently(|outlook| ending.gate.wait(outlook));
     tell_scripts(&layout.datadir, &manifest.gtid);
-    captured.thawed.done().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
+    captured.resumed.complete().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
     log::info!(
         "backup {} is complete at {}: {} files, {} MiB stored in {} MiB, frozen for {} ms",
         manifest.id,

@@ -2,7 +2,7 @@
 //!
 //! Imports point one way:
 //! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, lease, members →
-//! sst, archive, storage, sql → server → config, hosts, innodb, model, priority → seal, throttle`.
+//! sst, archive, storage, sql → server, quiesce → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod model;
 pub mod priority;
 pub mod prune;
+pub mod quiesce;
 pub mod regular;
 pub mod report;
 pub mod restore;

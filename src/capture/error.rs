@@ -60,7 +60,7 @@ pub enum CaptureError {
     Archive(#[from] crate::archive::ArchiveError),
     /// From outside.
     #[error(transparent)]
-    Aborted(#[from] crate::sst::Abort),
+    Aborted(#[from] super::abort::Abort),
 }
 
 fn told(objections: &[Objection]) -> String {

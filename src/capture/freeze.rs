@@ -14,7 +14,7 @@ use super::source::FileSource;
 use super::still;
 use super::watch::Watch;
 use crate::archive::{ArchiveError, ArchiveWriter, NewMember, Source};
-use crate::sst::{Frozen, Thawed};
+use crate::quiesce::{Quiet, Resumed};
 use crate::throttle::Limiter;
 
 /// Bytes between two `complete` lines, where mysqld wants them.
@@ -24,7 +24,7 @@ const COMPLETE_EVERY: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Captured {
     /// The server, which runs again.
-    pub thawed: Thawed,
+    pub resumed: Resumed,
     /// Files that were there when the list was made and gone when they were to be read.
     pub vanished: u64,
     /// Files that are not the server's data and changed, or could not be read.
@@ -32,9 +32,9 @@ pub struct Captured {
 }
 
 /// Writes every listed file to the archive, read no faster than the limit, sees whether the server's own have stood still,
-/// then thaws. On an error the server is thawed as well, because the [`Frozen`] is dropped.
+/// then lets the server run. On an error it runs as well, because the [`Quiet`] is dropped.
 pub fn copy_frozen<W, I>(
-    frozen: Frozen,
+    frozen: Box<dyn Quiet>,
     datadir: &Path,
     list: &FileList,
     archive: &mut ArchiveWriter<W, I>,
@@ -87,8 +87,8 @@ where
     // Also those that were read early: only now it is certain that nothing has written to them meanwhile.
     still::stood_still(list, datadir, watch)?;
     frozen.complete(list.bytes);
-    match frozen.thaw() {
-        Ok(thawed) => Ok(Captured { thawed, vanished, warnings }),
+    match frozen.resume() {
+        Ok(resumed) => Ok(Captured { resumed, vanished, warnings }),
         // Only the watch can have been first, and it says why.
         Err(frozen) => {
             let reason = watch.aborted();

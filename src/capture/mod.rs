@@ -7,6 +7,7 @@
 //!
 //! Only this layer decides when the server is thawed.
 
+mod abort;
 mod binlog;
 mod class;
 mod connections;
@@ -36,6 +37,7 @@ mod tablespaces;
 mod walk;
 mod watch;
 
+pub use abort::Abort;
 pub use class::FileClass;
 pub use connections::connections_in_files;
 pub use demand::Demands;

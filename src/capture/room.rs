@@ -7,10 +7,10 @@
 
 use std::path::PathBuf;
 
+use super::abort::Abort;
 use super::facts::Facts;
 use super::layout::ServerLayout;
 use crate::model::{provider_option, provider_size};
-use crate::sst::Abort;
 
 /// `gcache.page_size` where nobody sets it.
 pub const DEFAULT_PAGE: u64 = 128 << 20;

@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::abort::Abort;
 use super::room::Room;
-use crate::sst::{Abort, Mysqld, Release};
+use crate::quiesce::{Release, Wanted};
+use crate::sst::Mysqld;
 use crate::storage::{Activity, InFlight};
 
 /// How often it looks.
@@ -105,7 +107,7 @@ impl Watch {
     /// Starts watching; from here on signals no longer end the process by themselves. `last_resort` ends
     /// the process when the main thread does not.
     pub fn start(
-        release: Release,
+        release: Arc<dyn Release>,
         mysqld: Option<Mysqld>,
         last_resort: impl FnOnce(&Abort, &Outlook) + Send + 'static,
     ) -> io::Result<Self> {
@@ -118,7 +120,7 @@ impl Watch {
         let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("watch".into())
-            .spawn(move || run(&watched, &bell, &release, last_resort))?;
+            .spawn(move || run(&watched, &bell, release.as_ref(), last_resort))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -160,6 +162,15 @@ impl Watch {
     /// Why the backup is to be given up, if it is.
     pub fn aborted(&self) -> Option<Abort> {
         self.shared.abort.get().cloned()
+    }
+
+    /// Whether the server is still to stand still. Whoever ends this program by a signal may stop the server next.
+    pub fn wanted(&self) -> Wanted {
+        match self.shared.abort.get() {
+            None => Wanted::Yes,
+            Some(Abort::Signal(_)) => Wanted::ServerMayStop,
+            Some(_) => Wanted::No,
+        }
     }
 
     /// True from the moment on in which the backup is given up; whoever gives it up for a reason of his own may set it,
@@ -237,7 +248,7 @@ impl Bell {
     }
 }
 
-fn run(shared: &Arc<Shared>, bell: &Bell, release: &Release, last_resort: impl FnOnce(&Abort, &Outlook)) {
+fn run(shared: &Arc<Shared>, bell: &Bell, release: &dyn Release, last_resort: impl FnOnce(&Abort, &Outlook)) {
     let is_over = || shared.stop.load(Ordering::Relaxed);
     let reason = loop {
         if is_over() {
@@ -250,7 +261,7 @@ fn run(shared: &Arc<Shared>, bell: &Bell, release: &Release, last_resort: impl F
     };
     let _ = shared.abort.set(reason.clone());
     shared.given_up.store(true, Ordering::Relaxed);
-    if release.thaw() {
+    if release.release() {
         log::warn!("{reason}: the server is told to continue");
     }
     let mut end = Instant::now() + GRACE;

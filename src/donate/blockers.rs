@@ -10,8 +10,8 @@ use super::Run;
 use super::error::DonateError;
 use super::flow_control::FlowControl;
 use crate::capture::{Facts, Login, Watch};
+use crate::quiesce::QuiesceError;
 use crate::sql::{Availability, Patience, SqlSession, look_for_lock};
-use crate::sst::FreezeError;
 
 /// A look at who is in the way.
 const LOOK: Duration = Duration::from_secs(2);
@@ -72,9 +72,11 @@ impl Way {
     }
 
     /// A freeze that did not come: with what can be seen of the reason.
-    pub(super) fn explain(&self, error: FreezeError) -> DonateError {
-        if !matches!(error, FreezeError::Timeout(_)) {
-            return error.into();
+    pub(super) fn explain(&self, error: QuiesceError, watch: &Watch) -> DonateError {
+        match (&error, watch.aborted()) {
+            (QuiesceError::Timeout(_), _) => {}
+            (QuiesceError::GivenUp, Some(abort)) => return abort.into(),
+            _ => return error.into(),
         }
         let seen = self.login.connect_within(LOOK).and_then(|mut session| {
             let waits = session.variables(&["lock_wait_timeout"])?.remove("lock_wait_timeout");

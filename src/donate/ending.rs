@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::error::abort_status;
+use super::error::{DonateError, abort_status};
 use super::metrics::Metrics;
 use super::primary::PrimaryGate;
 use super::report::Reporter;
-use crate::capture::{Login, Outlook, Watch};
+use crate::capture::{Abort, Login, Outlook, Watch};
 use crate::model::State;
-use crate::sst::{Abort, ErrorLog, LockError, TransferLock};
+use crate::sst::{ErrorLog, LockError, TransferLock};
 
 /// The ways out of one run.
 pub(super) struct Ending {
@@ -39,8 +39,12 @@ impl Ending {
     }
 
     /// Waits until no other transfer of the data directory runs; from here to the end none begins.
-    pub(super) fn one_at_a_time(&self, datadir: &Path, watch: &Watch) -> Result<(), LockError> {
-        let lock = TransferLock::acquire(datadir, &|| watch.aborted())?;
+    pub(super) fn one_at_a_time(&self, datadir: &Path, watch: &Watch) -> Result<(), DonateError> {
+        let lock = TransferLock::acquire(datadir, &|| watch.aborted().is_some());
+        let lock = lock.map_err(|error| match (error, watch.aborted()) {
+            (LockError::GivenUp, Some(abort)) => abort.into(),
+            (error, _) => DonateError::from(error),
+        })?;
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
         Ok(())
     }

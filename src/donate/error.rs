@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use thiserror::Error as ThisError;
 
-use crate::capture::{CaptureError, LayoutError};
+use crate::capture::{Abort, CaptureError, LayoutError};
 use crate::config::{ConfigError, OptionFileError};
 use crate::exit;
 use crate::model::BackupId;
-use crate::sst::{Abort, ArgsError, FreezeError, LockError};
+use crate::quiesce::QuiesceError;
+use crate::sst::{ArgsError, LockError};
 use crate::storage::StorageError;
 
 /// Why a run has failed.
@@ -36,7 +37,7 @@ pub enum DonateError {
     Lock(#[from] LockError),
     /// The freeze.
     #[error(transparent)]
-    Freeze(#[from] FreezeError),
+    Freeze(#[from] QuiesceError),
     /// The copy.
     #[error(transparent)]
     Capture(#[from] CaptureError),
@@ -60,7 +61,7 @@ pub enum DonateError {
     },
     /// Somebody holds that lock, and mysqld waits for it.
     #[error("{0}; seen just now: {1}")]
-    StillBlocked(FreezeError, String),
+    StillBlocked(QuiesceError, String),
     /// The whole cluster would stand still.
     #[error(
         "gcs.sync_donor is on in wsrep_provider_options: a freeze of this node would stop the writes of the whole cluster; set it \
@@ -131,13 +132,10 @@ impl DonateError {
             | Self::SyncDonor
             | Self::Overlap(_)
             | Self::Capture(CaptureError::Unfrozen { .. } | CaptureError::Incomplete(_)) => exit::EINVAL,
-            Self::Freeze(FreezeError::Timeout(_)) | Self::Blocked { .. } | Self::StillBlocked(..) => {
+            Self::Freeze(QuiesceError::Timeout(_)) | Self::Blocked { .. } | Self::StillBlocked(..) => {
                 exit::ETIMEDOUT
             }
-            Self::Freeze(FreezeError::Aborted(abort)) | Self::Capture(CaptureError::Aborted(abort)) => {
-                abort_status(abort)
-            }
-            Self::Aborted(abort) | Self::Lock(LockError::Aborted(abort)) => abort_status(abort),
+            Self::Aborted(abort) | Self::Capture(CaptureError::Aborted(abort)) => abort_status(abort),
             Self::Lock(LockError::Busy { .. }) | Self::OtherDonor { .. } | Self::LastSynced(_) => {
                 exit::EALREADY
             }

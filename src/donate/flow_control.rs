@@ -19,9 +19,8 @@ use std::time::Duration;
 
 use super::Run;
 use super::error::DonateError;
-use crate::capture::{Facts, Login, Watch};
+use crate::capture::{Abort, Facts, Login, Watch};
 use crate::model::syncs_donor;
-use crate::sst::Abort;
 
 /// How often a frozen server is asked.
 const POLL: Duration = Duration::from_millis(250);

@@ -24,8 +24,6 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use thiserror::Error;
 
-use super::conversation::Abort;
-
 /// The name that the stock scripts use.
 const NAME: &str = "wsrep_sst.pid";
 /// How long the stock scripts wait.
@@ -47,9 +45,9 @@ pub enum LockError {
         /// The number in it.
         pid: Option<u32>,
     },
-    /// From outside.
-    #[error(transparent)]
-    Aborted(#[from] Abort),
+    /// Nobody waits for it any more.
+    #[error("the wait for another state transfer was given up")]
+    GivenUp,
     /// The file.
     #[error("cannot lock '{path}': {cause}; if no state transfer runs, remove that file")]
     Io {
@@ -91,8 +89,8 @@ enum Attempt {
 }
 
 impl TransferLock {
-    /// Waits until the data directory is ours; `abort` is asked meanwhile.
-    pub fn acquire(datadir: &Path, abort: &dyn Fn() -> Option<Abort>) -> Result<Self, LockError> {
+    /// Waits until the data directory is ours, or nobody wants it any more.
+    pub fn acquire(datadir: &Path, is_over: &dyn Fn() -> bool) -> Result<Self, LockError> {
         let path = datadir.join(NAME);
         let begun = Instant::now();
         let mut told = false;
@@ -108,8 +106,8 @@ impl TransferLock {
                 }
                 Attempt::Again => {}
             }
-            if let Some(abort) = abort() {
-                return Err(abort.into());
+            if is_over() {
+                return Err(LockError::GivenUp);
             }
             std::thread::sleep(POLL);
         }
