@@ -7,7 +7,9 @@ use std::process::Child;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::ear::{Ear, Heard, Reply};
@@ -108,6 +110,14 @@ impl Run {
     pub fn signal(&self, signal: Signal) -> Instant {
         kill(Pid::from_raw(i32::try_from(self.pid()).expect("a pid")), signal).expect("cannot send a signal");
         Instant::now()
+    }
+
+    /// From here on the program's main thread stands still, as in a system call of a dead disk; its other threads do not.
+    pub fn hang(&self) {
+        let main = Pid::from_raw(i32::try_from(self.pid()).expect("a pid"));
+        ptrace::seize(main, ptrace::Options::empty()).expect("cannot seize the program");
+        ptrace::interrupt(main).expect("cannot interrupt the program");
+        waitpid(main, Some(WaitPidFlag::__WALL)).expect("cannot wait for the program");
     }
 
     /// The targets of the program's open descriptors.
