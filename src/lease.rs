@@ -62,17 +62,21 @@ impl Lease {
         beat: Duration,
     ) -> Result<Self, StorageError> {
         let prefix = kind.prefix();
-        let mut name = format!("{prefix}.{cluster}.{}", random_word());
+        let word = |end: &str| format!("{prefix}.{cluster}.{}{end}", random_word());
         let mut text = format!("{owner} pid {} ", std::process::id());
+        let knows = storage.keeps_versions();
+        let mut name = word(if knows { RARE } else { "" });
         storage.put(&name, text.as_bytes())?;
         let mut beat = beat;
         if storage.keeps_versions() {
-            // Known by the first one that was stored. There is no moment without any.
-            let plain = std::mem::replace(&mut name, format!("{prefix}.{cluster}.{}{RARE}", random_word()));
-            let is_put = storage.put(&name, text.as_bytes());
-            take_away(storage.as_ref(), &plain);
-            is_put?;
             beat = Status::RARE;
+            if !knows {
+                // Known by the first one that was stored. There is no moment without any.
+                let plain = std::mem::replace(&mut name, word(RARE));
+                let is_put = storage.put(&name, text.as_bytes());
+                take_away(storage.as_ref(), &plain);
+                is_put?;
+            }
         }
         let is_over = Arc::new(Mutex::new(false));
         let (life, death) = channel::<()>();

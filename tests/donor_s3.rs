@@ -110,6 +110,9 @@ fn assert_no_orphan_after_prune(server: &FileServer, complete: usize, what: &str
     let found = String::from_utf8(find.unwrap().stdout).unwrap();
     let mut files: Vec<&str> = found.lines().collect();
     files.sort_unstable();
+    // A sign of the donor that could not be removed is left empty, and nobody minds it.
+    let is_refused = |file: &str| what.contains(&format!("DELETE /bucket/backups/{file} "));
+    files.retain(|file| !(file.starts_with("freezing.") && is_refused(file)));
     let expected: &[&str] = match complete {
         0 => &[],
         _ => &[".claim", "backup.tar.", "index.json.zst", "manifest.json", "status.json", "verify.json"],
