@@ -285,7 +285,7 @@ fn backups_that_are_too_old(cluster: &Cluster, program: &Program) {
     stranger["cluster"] = CLUSTER_NAME.into();
     stranger["frozen_at"] = soon.to_string().into();
     let folder = put_manifest(program.repository(), CLUSTER_NAME, &stranger);
-    found(cluster).has("warning", "IST", &[id, "full SST", "another history"]);
+    found(cluster).errors(1).has("error", "backups", &["another history than this cluster's", id]);
     fs::write(folder.join("manifest.json"), "x").unwrap();
     found(cluster).errors(1).has("error", "backups", &[id, "cannot be used", "the manifest is damaged"]);
     fs::remove_file(folder.join("manifest.json")).unwrap();
