@@ -5,6 +5,7 @@
 //! Nothing is changed anywhere, but for a file that is written into the repository and removed.
 
 mod aside;
+mod asked;
 mod backups;
 mod bucket;
 mod data;
