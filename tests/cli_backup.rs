@@ -327,8 +327,10 @@ fn a_backup_that_is_young_enough_is_not_taken_again() {
     assert_eq!((&told["request"], &told["manifest"]["request"]), (&Value::Null, &"req-1".into()));
     assert_eq!((stage.calls().len(), answer.status), (0, Some(0)));
 
-    let running = stage.backup("--unless-newer-than 1h").start();
+    let mut running = stage.backup("--unless-newer-than 1h").start();
     let request = stage.request();
+    // What comes before is nobody's request yet.
+    running.wait_said(" is the donor");
     assert_eq!(leases(&stage).len(), 1, "nobody can see that it asks");
     running.signal(Signal::SIGTERM);
     let answer = running.finish();

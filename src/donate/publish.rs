@@ -124,7 +124,7 @@ pub(super) fn publish(
         cluster: run.names.cluster.clone(),
         node: run.names.node.clone(),
         request: run.request.request.clone(),
-        method: "freeze".into(),
+        method: run.settings.method.chosen().to_string(),
         started: run.started,
         frozen_at: identity.frozen_at,
         finished: Timestamp::now(),

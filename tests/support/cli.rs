@@ -16,6 +16,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -117,8 +118,8 @@ impl Cli {
     /// Starts it.
     pub fn start(&self) -> Running {
         let mut child = self.command().spawn().expect("cannot start the program");
-        let stdout = child.stdout.take().map(collect);
-        let stderr = child.stderr.take().map(collect);
+        let stdout = child.stdout.take().map(Collected::from);
+        let stderr = child.stderr.take().map(Collected::from);
         Running { child, stdout, stderr, peak_kib: 0 }
     }
 
@@ -128,20 +129,43 @@ impl Cli {
     }
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+/// What comes out of a pipe, while it comes.
+#[derive(Debug)]
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Collected {
+    fn from(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&bytes);
+        let thread = std::thread::spawn(move || {
+            let mut piece = [0; 1 << 14];
+            while let Ok(count @ 1..) = pipe.read(&mut piece) {
+                all.lock().expect("nobody panics with it").extend_from_slice(&piece[..count]);
+            }
+        });
+        Self { bytes, thread }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect("nobody panics with it")).into_owned()
+    }
+
+    fn all(self) -> String {
+        let Self { bytes, thread } = self;
+        let _ = thread.join();
+        String::from_utf8_lossy(&bytes.lock().expect("nobody panics with it")).into_owned()
+    }
 }
 
 /// A command that runs; it is killed when the test gives up.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    stdout: Option<Collected>,
+    stderr: Option<Collected>,
     peak_kib: u64,
 }
 
@@ -162,6 +186,13 @@ impl Running {
         }
     }
 
+    /// Waits until it says this on stderr; it must not end before.
+    pub fn wait_said(&mut self, text: &str) {
+        let Some(stderr) = self.stderr.take() else { panic!("its stderr is taken") };
+        self.wait_for(text, || stderr.so_far().contains(text));
+        self.stderr = Some(stderr);
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a pid"));
@@ -179,9 +210,7 @@ impl Running {
             assert!(begun.elapsed() < LIMIT, "the program has not ended within {} s", LIMIT.as_secs());
             std::thread::sleep(Duration::from_millis(1));
         };
-        let text = |thread: Option<JoinHandle<String>>| {
-            thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
-        };
+        let text = |pipe: Option<Collected>| pipe.map(Collected::all).unwrap_or_default();
         let (stdout, stderr) = (text(self.stdout.take()), text(self.stderr.take()));
         assert!(!stderr.contains("panicked"), "{stderr}");
         Answer { status: status.code(), stdout, stderr, peak_kib: self.peak_kib }

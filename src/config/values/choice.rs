@@ -52,6 +52,14 @@ pub enum Method {
 
 impl Method {
     const ALL: [(&'static str, Self); 2] = [("auto", Self::Auto), ("freeze", Self::Freeze)];
+    /// The method that is taken.
+    #[must_use]
+    pub fn chosen(self) -> Self {
+        match self {
+            Self::Auto | Self::Freeze => Self::Freeze,
+        }
+    }
+
     /// Methods that are designed and not in this version.
     const LATER: [&'static str; 4] = ["snapshot", "precopy", "mariadb-backup", "logical"];
 }
