@@ -37,4 +37,5 @@ pub mod storage;
 pub mod throttle;
 pub mod trigger;
 pub mod ui;
+pub mod users;
 pub mod verify;

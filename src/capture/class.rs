@@ -7,6 +7,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::innodb::is_numbered_undo;
+
 /// Extensions of the files of tables, of definitions and of link files.
 const TABLE: [&str; 20] = [
     "ARM", "ARZ", "CSM", "CSV", "MAD", "MAI", "MRG", "MYD", "MYI", "TRG", "TRN", "frm", "ibd", "ibu", "isl",
@@ -67,11 +69,7 @@ pub(super) fn is_redo_log(path: &Path) -> bool {
 
 /// InnoDB's and Aria's own files by their default names; others are known by their variables.
 fn is_system(name: &str) -> bool {
-    let is_undo = name.strip_prefix("undo").is_some_and(|rest| {
-        let digits = rest.strip_prefix('_').unwrap_or(rest);
-        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    is_undo || name.starts_with("ibdata") || name.starts_with("aria_log")
+    is_numbered_undo(name) || name.starts_with("ibdata") || name.starts_with("aria_log")
 }
 
 /// `x.log`, `x.err`, and what rotation makes of them: `x.log.1`, `x.log-20261120.gz`.

@@ -9,13 +9,13 @@ use std::path::Path;
 use super::class::FileClass;
 use super::error::CaptureError;
 use super::files::{Entry, EntryKind, FileList, Look, left_out, shown};
-use super::names::{group_name, user_name};
 use super::source::FileSource;
 use super::still;
 use super::watch::Watch;
 use crate::archive::{ArchiveError, ArchiveWriter, NewMember, Source};
 use crate::quiesce::{Quiet, Resumed};
 use crate::throttle::Limiter;
+use crate::users::{group_name, user_name};
 
 /// Bytes between two `complete` lines, where mysqld wants them.
 const COMPLETE_EVERY: u64 = 64 << 20;

@@ -15,6 +15,7 @@ use super::excluded::{Excluded, gcache_directory};
 use super::facts::Facts;
 use super::relay::RelayFiles;
 use super::resolve::Datadir;
+use crate::innodb::is_numbered_undo;
 use crate::server::Server;
 
 /// A data directory that cannot be backed up.
@@ -191,10 +192,7 @@ fn system_tablespaces(facts: &Facts, datadir: &Datadir) -> Result<Vec<PathBuf>, 
 
 /// The name of an undo tablespace.
 pub(super) fn is_undo(name: &str) -> bool {
-    name.strip_prefix("undo").is_some_and(|rest| {
-        let digits = rest.strip_prefix('_').unwrap_or(rest);
-        !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit())
-    }) || Path::new(name).extension().is_some_and(|extension| extension == "ibu")
+    is_numbered_undo(name) || Path::new(name).extension().is_some_and(|extension| extension == "ibu")
 }
 
 /// Files in `root` whose name fits, sorted. A directory that cannot be read has none: the walk will say so.

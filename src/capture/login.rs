@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::names::user_name;
 use crate::config::{Secret, Settings};
 use crate::sql::{Account, Endpoint, LIMIT, SqlSession};
 use crate::sst::Credentials;
+use crate::users::user_name;
 
 /// The socket and the accounts. Connecting can be tried again at any time.
 #[derive(Debug, Clone)]

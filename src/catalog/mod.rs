@@ -46,7 +46,7 @@ pub use select::Selector;
 pub use source::{Damage, Source, SourceError};
 pub use verified::{VERIFY, Verified, read_verified, record_verified};
 
-use crate::model::{BackupId, Manifest, ManifestError, Status};
+use crate::model::{BackupId, Manifest, ManifestError, Status, to_record};
 use crate::storage::{Storage, StorageError};
 
 /// The commit mark.
@@ -155,9 +155,7 @@ fn put_beside(
     record: &impl Serialize,
 ) -> Result<(), CatalogError> {
     let name = object_name(cluster, id, object);
-    let mut bytes =
-        serde_json::to_vec_pretty(record).map_err(|error| StorageError::new("write", &name, error.into()))?;
-    bytes.push(b'\n');
+    let bytes = to_record(record).map_err(|error| StorageError::new("write", &name, error.into()))?;
     storage.put(&name, &bytes)?;
     match read_manifest(storage, cluster, id) {
         Err(error @ CatalogError::NotFound(_)) => {

@@ -9,7 +9,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::SMALL;
-use crate::model::{BackupId, not_understood};
+use crate::model::{BackupId, not_understood, to_record};
 use crate::storage::{Storage, StorageError};
 
 /// Names take up to so many bytes, far below what is read; the oldest make room.
@@ -78,9 +78,7 @@ pub fn add_pruned(
     });
     pruned.add(ids, LARGEST);
     let name = name(cluster);
-    let mut bytes = serde_json::to_vec_pretty(&pruned)
-        .map_err(|error| StorageError::new("write", &name, error.into()))?;
-    bytes.push(b'\n');
+    let bytes = to_record(&pruned).map_err(|error| StorageError::new("write", &name, error.into()))?;
     storage.put(&name, &bytes)
 }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::probe::{Answer, Identity, Request};
 use super::process::ServerProcess;
 use super::program;
-use crate::capture::{gcache_option, user_name};
+use crate::capture::gcache_option;
 use crate::config::{ServerOptions, Settings};
 use crate::members::{Access, MemberReport, Survey};
 use crate::sql::Endpoint;
+use crate::users::user_name;
 
 /// Where MariaDB's packages install it; `basedir` of a server that does not answer.
 const BASEDIR: &str = "/usr/";

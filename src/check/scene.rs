@@ -10,12 +10,12 @@ use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
 use super::{Options, bucket, files, flow_control, freeze, lock, node, program, service, settings, space};
-use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError};
 use crate::config::{RepositoryUrl, ServerOptions};
 use crate::members::{Access, Survey};
 use crate::model::Manifest;
 use crate::storage;
+use crate::users::user_name;
 
 /// The machine, the cluster, the repository.
 pub(super) struct Scene<'a> {

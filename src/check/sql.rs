@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use crate::capture::user_name;
 use crate::config::Settings;
 use crate::members::{Access, MemberReport, Survey};
 use crate::sql::{Account, Endpoint, SqlSession};
+use crate::users::user_name;
 
 const TOPIC: &str = "SQL";
 

@@ -148,7 +148,7 @@ fn follow_earlier(prepared: &Prepared, request: &RequestId, shown: &mut Shown) -
 /// Who is in the cluster, and how to ask them.
 fn look_around(prepared: &Prepared) -> (Access, Survey) {
     let server = ServerOptions::from(&prepared.files, &[], None);
-    let user = crate::capture::user_name(nix::unistd::geteuid().as_raw());
+    let user = crate::users::user_name(nix::unistd::geteuid().as_raw());
     let access = Access::new(&prepared.context.settings, &server, user);
     let survey = Survey::take(&access);
     (access, survey)

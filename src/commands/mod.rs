@@ -28,7 +28,6 @@ use thiserror::Error;
 
 pub use common::CommonArgs;
 
-use crate::capture::user_name;
 use crate::catalog::{Catalog, CatalogError, Selector, Source, SourceError};
 use crate::config::Settings;
 use crate::copy::CopyError;
@@ -40,6 +39,7 @@ use crate::seal::Identities;
 use crate::storage::{self, Interruptible, Storage, StorageError};
 use crate::throttle::Throttle;
 use crate::ui::{Page, visible_json};
+use crate::users::user_name;
 
 /// What a command works with.
 pub struct Context {

@@ -11,7 +11,7 @@ use crate::ui::grouped;
 /// the usual port. Nothing where nobody is known who could be asked.
 pub(super) fn ist_outlook(settings: &Settings, files: &OptionFiles, gtid: &WsrepGtid) -> Option<IstOutlook> {
     let server = ServerOptions::from(files, &[], None);
-    let user = crate::capture::user_name(nix::unistd::geteuid().as_raw());
+    let user = crate::users::user_name(nix::unistd::geteuid().as_raw());
     let mut access = Access::new(settings, &server, user);
     if access.members.is_empty() {
         let address = Coordinates::from_options(&server).cluster_address().unwrap_or_default();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::stored_bytes;
 use crate::catalog::{STATUS, Source};
-use crate::model::{Manifest, State, Status};
+use crate::model::{Manifest, State, Status, to_record};
 use crate::storage::{Storage, StorageError};
 
 /// How often it is written: far below the silence after which somebody is taken for dead ([`crate::catalog::SILENCE`]).
@@ -96,8 +96,6 @@ fn status(target: &dyn Storage, manifest: &Manifest, copied: u64) -> Status {
 }
 
 fn put(target: &dyn Storage, name: &str, status: &Status) -> Result<(), StorageError> {
-    let mut bytes =
-        serde_json::to_vec_pretty(status).map_err(|error| StorageError::new("write", name, error.into()))?;
-    bytes.push(b'\n');
+    let bytes = to_record(status).map_err(|error| StorageError::new("write", name, error.into()))?;
     target.put(name, &bytes)
 }

@@ -5,11 +5,12 @@ use super::{DonateError, Run};
 use crate::archive::{
     ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions,
 };
-use crate::capture::{self, CaptureError, FileList};
+use crate::capture::{CaptureError, FileList};
 use crate::catalog::{INDEX, SEALED, object_name};
 use crate::config::Settings;
 use crate::model::{ArchivePath, FORMAT, IndexHeader, WsrepGtid};
 use crate::storage::{ObjectWriter, StorageError};
+use crate::users;
 
 pub(super) type Writer = ArchiveWriter<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>;
 
@@ -74,8 +75,8 @@ fn own_member(run: &Run, name: &str) -> NewMember {
         mode: 0o640,
         uid,
         gid,
-        user: capture::user_name(uid),
-        group: capture::group_name(gid),
+        user: users::user_name(uid),
+        group: users::group_name(gid),
         mtime: run.started.as_second(),
         mtime_nsec: 0,
         system_tablespace: false,

@@ -14,7 +14,7 @@ use crate::capture::Watch;
 use crate::catalog::{MANIFEST, Source, object_name};
 use crate::model::{
     ArchiveObject, Connection, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity,
-    WsrepGtid,
+    WsrepGtid, to_record,
 };
 use crate::seal::AGE;
 use crate::storage::{ObjectWriter, StorageError};
@@ -51,7 +51,7 @@ impl Identity {
             server: &'a ServerIdentity,
             tool: ToolIdentity,
         }
-        let mut bytes = serde_json::to_vec_pretty(&Document {
+        to_record(&Document {
             format: FORMAT,
             id: run.id.as_str(),
             cluster: &run.names.cluster,
@@ -64,9 +64,7 @@ impl Identity {
             replication: self.replication.as_deref(),
             server: &self.server,
             tool: tool(),
-        })?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::Run;
 use super::publish::millis;
 use crate::catalog::{STATUS, object_name};
-use crate::model::{State, Status, WsrepGtid};
+use crate::model::{State, Status, WsrepGtid, to_record};
 use crate::storage::{Storage, StorageError};
 
 /// How often the bytes are told while nothing else changes.
@@ -197,9 +197,8 @@ impl Writer {
             status.beat_s = self.storage.keeps_versions().then_some(Status::RARE.as_secs());
             status.clone()
         };
-        let mut bytes = serde_json::to_vec_pretty(&status)
-            .map_err(|error| StorageError::new("write", &self.name, error.into()))?;
-        bytes.push(b'\n');
+        let bytes =
+            to_record(&status).map_err(|error| StorageError::new("write", &self.name, error.into()))?;
         self.storage.put(&self.name, &bytes)
     }
 }

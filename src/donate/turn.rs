@@ -24,11 +24,12 @@ use super::Run;
 use super::behind::{Limits, bounded};
 use super::error::DonateError;
 use super::flow_control::is_forced;
-use crate::capture::{Login, Watch, user_name};
+use crate::capture::{Login, Watch};
 use crate::lease::{Kind, Lease, Others, holder, host, take_away};
 use crate::members::{Access, NodeState, Standby, Survey};
 use crate::sql::Endpoint;
 use crate::storage::{Storage, StorageError};
+use crate::users::user_name;
 
 /// How long another donor's freeze is waited for.
 const FOR_LEASE: Duration = Duration::from_secs(5);

@@ -38,18 +38,22 @@ enum Stage {
     Hopeless(Learning),
 }
 
+/// Whether this is the default name of an undo tablespace: `undo001` (MariaDB) or `undo_001` (MySQL).
+pub fn is_numbered_undo(name: &str) -> bool {
+    name.strip_prefix("undo").is_some_and(|rest| {
+        let digits = rest.strip_prefix('_').unwrap_or(rest);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 impl PageChecker {
     /// Whether a file of this name is an InnoDB tablespace by the rules of its default names: `*.ibd`, `ibdata*`,
     /// `undo001` (MariaDB) or `undo_001` (MySQL), `*.ibu` (MySQL undo tablespaces). Folders before the name do
     /// not matter. Names from `innodb_data_file_path` are known to the caller only.
     pub fn is_tablespace(path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let is_undo = name.strip_prefix("undo").is_some_and(|rest| {
-            let digits = rest.strip_prefix('_').unwrap_or(rest);
-            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-        });
         let suffixed = |suffix| name.strip_suffix(suffix).is_some_and(|stem: &str| !stem.is_empty());
-        suffixed(".ibd") || suffixed(".ibu") || name.starts_with("ibdata") || is_undo
+        suffixed(".ibd") || suffixed(".ibu") || name.starts_with("ibdata") || is_numbered_undo(name)
     }
 
     /// A checker for one file, before its first byte.

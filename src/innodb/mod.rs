@@ -40,7 +40,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use checker::PageChecker;
+pub use checker::{PageChecker, is_numbered_undo};
 pub use fsp::PageFormat;
 pub use report::{Damage, DamagedPage, DamagedPages, PageReport, SkipReason, SkippedPages};
 pub use system::SystemTablespace;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Compression;
-use super::{BackupId, Connection, WsrepGtid};
+use super::{BackupId, Connection, WsrepGtid, to_record};
 use crate::seal;
 
 /// The newest format that this program writes and reads.
@@ -244,10 +244,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The manifest as it is stored: indented, so that `cat` is enough at 3 a.m.
+    /// The manifest as it is stored.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut bytes = serde_json::to_vec_pretty(self)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        to_record(self)
     }
 }

@@ -16,6 +16,7 @@ mod index;
 mod manifest;
 mod path;
 mod provider;
+mod record;
 mod replication;
 mod status;
 mod unread;
@@ -35,6 +36,7 @@ pub use manifest::{
 };
 pub use path::ArchivePath;
 pub use provider::{provider_option, provider_size, syncs_donor};
+pub use record::to_record;
 pub use replication::{Connection, ConnectionSource};
 pub use status::{State, Status};
 pub use unread::not_understood;

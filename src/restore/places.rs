@@ -8,8 +8,8 @@ use nix::unistd::geteuid;
 use super::advice::REPLICA_FILE;
 use super::{Request, RestoreError, outside, replication, steps};
 use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER};
-use crate::capture::{group_id, user_id, user_name};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind, Origin};
+use crate::users::{group_id, user_id, user_name};
 
 /// Numeric owner of a file on this machine.
 pub(super) type Owner = (u32, u32);

@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
+use crate::users;
+
 /// Replaces a leading `~/` by `$HOME` (given as `home`) and `~user/` by that user's home, and collapses `x/..`
 /// textually, without looking at symbolic links, as `cleanup_dirname()` does.
 pub(super) fn expand(name: &[u8], home: Option<&OsStr>) -> PathBuf {
@@ -36,18 +38,9 @@ fn unpack_home(name: &[u8], home: Option<&OsStr>) -> PathBuf {
     let folder = if user.is_empty() {
         home.filter(|home| !home.is_empty()).map(PathBuf::from)
     } else {
-        std::str::from_utf8(user).ok().and_then(home_of)
+        std::str::from_utf8(user).ok().and_then(users::home)
     };
     folder.map_or_else(literal, |folder| folder.join(Path::new(OsStr::from_bytes(&tail[1..]))))
-}
-
-/// The home folder from `/etc/passwd`. `getpwnam` would need glibc's loadable modules, which a static binary lacks.
-fn home_of(user: &str) -> Option<PathBuf> {
-    let table = std::fs::read("/etc/passwd").ok()?;
-    String::from_utf8_lossy(&table).lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(user)).then(|| fields.nth(4).map(PathBuf::from)).flatten()
-    })
 }
 
 #[cfg(test)]

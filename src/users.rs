@@ -5,10 +5,11 @@
 //! that matter (mysql, root) are local ones; one of LDAP or SSSD, or a container's uid without an entry, is its number.
 
 use std::fs;
+use std::path::PathBuf;
 
 /// The field `wanted` of the line in which field `key` is `value`.
 fn look_up(file: &str, key: usize, value: &str, wanted: usize) -> Option<String> {
-    find(&fs::read_to_string(file).ok()?, key, value, wanted)
+    find(&String::from_utf8_lossy(&fs::read(file).ok()?), key, value, wanted)
 }
 
 fn find(text: &str, key: usize, value: &str, wanted: usize) -> Option<String> {
@@ -36,6 +37,11 @@ pub fn user_id(name: &str) -> Option<u32> {
 /// Number of a group.
 pub fn group_id(name: &str) -> Option<u32> {
     look_up("/etc/group", 0, name, 2)?.parse().ok()
+}
+
+/// Home folder of a user.
+pub fn home(name: &str) -> Option<PathBuf> {
+    look_up("/etc/passwd", 0, name, 5).map(PathBuf::from)
 }
 
 #[cfg(test)]
