@@ -15,6 +15,7 @@ mod ending;
 mod error;
 mod flow_control;
 mod folder;
+mod identity;
 mod members;
 mod metrics;
 mod pace;
@@ -37,7 +38,7 @@ use crate::capture::{
 };
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides, environment};
 use crate::exit;
-use crate::model::{BackupId, Manifest, MariadbGtid, ServerIdentity, State, WsrepGtid, safe_component};
+use crate::model::{BackupId, Manifest, State, WsrepGtid, safe_component};
 use crate::priority;
 use crate::quiesce::{Limits, Quiescer};
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
@@ -48,10 +49,11 @@ use blockers::Way;
 use ending::Ending;
 pub use error::DonateError;
 use folder::claim_folder;
+use identity::Identity;
 use members::{Objects, create_objects, finish_members, start_archive};
 use metrics::Metrics;
 use pace::LiftAtEnd;
-use publish::{Identity, Taken, discard, publish};
+use publish::{Taken, discard, publish};
 use report::Reporter;
 use retention::prune_after_backup;
 use turn::Turn;
@@ -206,14 +208,7 @@ fn back_up(
     watch.limit_freeze(frozen.asked(), run.settings.freeze_timeout);
     watch.limit_room(room).map_err(|cause| DonateError::System("cannot watch the server's room", cause))?;
     reporter.frozen(frozen.position(), frozen.asked());
-    let identity = Identity {
-        gtid: frozen.position().clone(),
-        frozen_at: frozen.since(),
-        flush_time: frozen.flush_time(),
-        mariadb_gtid: mariadb_gtid(&mut facts),
-        replication: facts.replication(&layout),
-        server: server(&layout, &facts),
-    };
+    let identity = Identity::of(frozen.as_ref(), &mut facts, &layout);
     log::info!(
         "the server is frozen at {} (flush took {} ms)",
         identity.gtid,
@@ -297,17 +292,6 @@ fn prepare(run: &Run, layout: &ServerLayout, facts: &mut Facts) -> Result<Prepar
     Ok(Prepared { objects: create_objects(run, &expected)?, options, demands })
 }
 
-fn server(layout: &ServerLayout, facts: &Facts) -> ServerIdentity {
-    let known = ServerIdentity::OPTIONS.into_iter();
-    ServerIdentity {
-        options: known.filter_map(|name| Some((name.to_owned(), facts.get(name)?.to_owned()))).collect(),
-        version: layout.version.clone(),
-        datadir: layout.datadir.to_string_lossy().into_owned(),
-        innodb_page_size: layout.page_size,
-        wsrep_data_home_dir: layout.wsrep_home.as_ref().map(|home| home.to_string_lossy().into_owned()),
-    }
-}
-
 /// Tells a table whose file is damaged from a file that no table uses.
 fn ask_for_tablespaces(facts: &mut Facts) -> Option<Tablespaces> {
     match Tablespaces::ask(facts.sql.as_mut()?) {
@@ -317,20 +301,6 @@ fn ask_for_tablespaces(facts: &mut Facts) -> Option<Tablespaces> {
             None
         }
     }
-}
-
-/// The positions for replicas; a server without SQL has none to tell.
-fn mariadb_gtid(facts: &mut Facts) -> MariadbGtid {
-    let Some(sql) = &mut facts.sql else {
-        facts.warnings.push("SQL did not answer: the binlog position is not known, a replica cannot be built from this backup".into());
-        return MariadbGtid::default();
-    };
-    sql.mariadb_gtid().unwrap_or_else(|why| {
-        facts.warnings.push(format!(
-            "the binlog position is not known ({why}): a replica cannot be built from this backup"
-        ));
-        MariadbGtid::default()
-    })
 }
 
 /// The file that the stock script leaves: wrappers of garbd wait for it.

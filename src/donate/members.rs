@@ -1,6 +1,6 @@
 //! The members that this program writes itself, before and behind the server's files.
 
-use super::publish::Identity;
+use super::identity::Identity;
 use super::{DonateError, Run};
 use crate::archive::{
     ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, WriterOptions,

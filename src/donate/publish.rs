@@ -4,69 +4,21 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::Serialize;
 
+use super::identity::Identity;
 use super::members::object_names;
 use super::warnings::bounded;
 use super::{DonateError, Run};
 use crate::archive::ArchiveSummary;
 use crate::capture::Watch;
 use crate::catalog::{MANIFEST, Source, object_name};
-use crate::model::{
-    ArchiveObject, Connection, FORMAT, IndexObject, Manifest, MariadbGtid, ServerIdentity, ToolIdentity,
-    WsrepGtid, to_record,
-};
+use crate::model::{ArchiveObject, FORMAT, IndexObject, Manifest, ToolIdentity};
 use crate::seal::AGE;
 use crate::storage::{ObjectWriter, StorageError};
 
 /// How long a manifest is looked for whose storing was not answered, at most: no longer than one operation may take in any
 /// case.
 const LOOK_FOR: Duration = Duration::from_secs(60);
-
-/// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
-pub(super) struct Identity {
-    pub(super) gtid: WsrepGtid,
-    pub(super) frozen_at: Timestamp,
-    pub(super) flush_time: Duration,
-    pub(super) mariadb_gtid: MariadbGtid,
-    pub(super) replication: Option<Vec<Connection>>,
-    pub(super) server: ServerIdentity,
-}
-
-impl Identity {
-    pub(super) fn to_bytes(&self, run: &Run) -> serde_json::Result<Vec<u8>> {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            format: u32,
-            id: &'a str,
-            cluster: &'a str,
-            node: &'a str,
-            request: Option<&'a str>,
-            started: Timestamp,
-            frozen_at: Timestamp,
-            gtid: &'a WsrepGtid,
-            mariadb_gtid: &'a MariadbGtid,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            replication: Option<&'a [Connection]>,
-            server: &'a ServerIdentity,
-            tool: ToolIdentity,
-        }
-        to_record(&Document {
-            format: FORMAT,
-            id: run.id.as_str(),
-            cluster: &run.names.cluster,
-            node: &run.names.node,
-            request: run.request.request.as_deref(),
-            started: run.started,
-            frozen_at: self.frozen_at,
-            gtid: &self.gtid,
-            mariadb_gtid: &self.mariadb_gtid,
-            replication: self.replication.as_deref(),
-            server: &self.server,
-            tool: tool(),
-        })
-    }
-}
 
 /// What the copy brought.
 pub(super) struct Taken {
@@ -217,6 +169,6 @@ pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn tool() -> ToolIdentity {
+pub(super) fn tool() -> ToolIdentity {
     ToolIdentity { version: env!("CARGO_PKG_VERSION").into() }
 }
