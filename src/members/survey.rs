@@ -135,13 +135,21 @@ impl Survey {
 
     /// Asks a member that the group knows, unless it has answered already. The name may be unknown.
     fn meet(&mut self, access: &Access, name: String, address: String) {
-        let is_met = |known: &str| !known.is_empty() && known == address;
+        // AUTO is the address of every node that has not found out its own.
+        let is_auto = address.eq_ignore_ascii_case("AUTO");
+        let is_met = |known: &str| !known.is_empty() && !is_auto && known == address;
         if self.report(&name).is_some() || self.silent.iter().any(|silent| is_met(&silent.address)) {
             return;
         }
         if address.is_empty() {
             // mysqld always tells an address, AUTO or not; garbd has none.
             self.arbitrators.push(if name.is_empty() { "garbd".into() } else { name });
+            return;
+        }
+        if is_auto {
+            let why = "it does not tell its address for SQL (wsrep_node_incoming_address is AUTO there); set it there, or name the member \
+                       with the setting 'members' or --members";
+            self.silent.push(Silent { name, address, why: why.to_owned() });
             return;
         }
         let answer = address
@@ -217,6 +225,7 @@ fn others_by_address(report: &MemberReport) -> Vec<Known> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Settings;
 
     #[test]
     fn without_the_names_the_addresses_tell_who_else_is_there() {
@@ -227,6 +236,18 @@ mod tests {
         assert_eq!(addresses, ["a:1", "", "AUTO"]);
         let alone = [("wsrep_incoming_addresses", "a:1"), ("wsrep_local_index", "0")];
         assert!(others_by_address(&MemberReport::of(endpoint, &[], &alone)).is_empty());
+    }
+
+    #[test]
+    fn members_that_tell_no_address_are_each_silent() {
+        let access = Access::to_members(&Settings::default(), None);
+        let mut survey = Survey::default();
+        for name in ["n2", "n3"] {
+            survey.meet(&access, name.into(), "AUTO".into());
+        }
+        let silent: Vec<&str> = survey.silent.iter().map(|silent| silent.name.as_str()).collect();
+        assert_eq!((silent, survey.arbitrators.len()), (vec!["n2", "n3"], 0));
+        assert!(survey.silent[0].why.contains("wsrep_node_incoming_address is AUTO"), "{:?}", survey.silent);
     }
 
     #[test]
