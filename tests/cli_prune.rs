@@ -118,6 +118,7 @@ fn without_a_policy_nothing_is_done() {
     for (flag, message) in [
         ("--keep-last 0", "--keep-last: keep-last: '0' is not a whole number from 1 to 100000"),
         ("--keep-within soon", "--keep-within: keep-within: 'soon' is not a duration"),
+        ("--keep-within 30", "--keep-within: keep-within: '30' says no unit; write 30d for days"),
     ] {
         cli(&format!("prune {flag}")).on(folder.path()).run().fails_with(2, message);
     }
@@ -139,7 +140,18 @@ fn the_policy_comes_from_the_option_file_and_holds_for_each_cluster() {
     };
     let plan = with("prune --cluster d --dry-run").run();
     assert!(!plan.done().contains("Cluster c:") && plan.stdout.contains("Cluster d:"), "{}", plan.stdout);
+    // On a node of c the policy is not meant for d.
+    fs::write(&cnf, "[mysqld]\nwsrep_cluster_name=c\n[wsrep_sst_backup]\nkeep-daily=1\n").unwrap();
+    let of_node = with("prune --dry-run").run();
+    assert!(
+        of_node.done().starts_with("Only cluster 'c' is judged, whose node this is; "),
+        "{}",
+        of_node.stdout
+    );
+    assert!(!of_node.stdout.contains("Cluster d:"), "{}", of_node.stdout);
     with("prune").run().done();
+    assert!(ids[..2].iter().all(|id| folder.path().join("d").join(id).exists()));
+    with("prune --all-clusters").run().done();
     assert_eq!(folders(folder.path()), ids[3..]);
     assert!(
         folder.path().join("d").join(&ids[1]).exists() && !folder.path().join("d").join(&ids[0]).exists()

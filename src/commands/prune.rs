@@ -14,8 +14,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CommandError, CommonArgs, interruption, print, print_json, refresh_metrics};
-use crate::config::{Flag, flag};
+use super::{CommandError, CommonArgs, Context, interruption, print, print_json, refresh_metrics};
+use crate::config::{Flag, OptionFiles, ServerOptions, flag};
 use crate::metrics::Scope;
 use crate::model::safe_component;
 use crate::prune::policy::Verdict;
@@ -52,6 +52,10 @@ pub struct PruneArgs {
     /// that has ended keeps what the policy keeps of it until it is forgotten. That of the newest backup cannot be
     #[arg(long, value_name = "UUID", help_heading = "Policy")]
     forget_history: Option<String>,
+    /// Judge every cluster in the repository by this policy, also where the option files here are those of a node, whose own
+    /// cluster alone is judged otherwise
+    #[arg(long, conflicts_with = "cluster", help_heading = "Policy")]
+    all_clusters: bool,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -61,7 +65,7 @@ pub struct PruneArgs {
 
 /// Runs `prune`.
 pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
-    let (mut context, _) = args.common.context_with(|flags| {
+    let (mut context, files) = args.common.context_with(|flags| {
         flags.set(KEEP_WITHIN, args.keep_within.as_deref());
         flags.set(KEEP_LAST, args.keep_last.as_deref());
         flags.set(KEEP_DAILY, args.keep_daily.as_deref());
@@ -78,11 +82,18 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
     }
     let storage = context.storage.as_ref();
     let wanted = Wanted { policy: &policy, forget: forget.as_deref() };
-    let plan = Plan::make(storage, context.cluster(), wanted, Timestamp::now())?;
+    let own = (!args.all_clusters).then(|| own_cluster(&context, &files)).flatten();
+    let cluster = context.cluster().map(str::to_owned).or_else(|| own.clone());
+    let plan = Plan::make(storage, cluster.as_deref(), wanted, Timestamp::now())?;
     if let Some(uuid) = wanted.forget {
         may_be_forgotten(&plan, uuid)?;
     }
     if !args.json {
+        if let Some(own) = own {
+            print(&Page::of(format!(
+                "Only cluster '{own}' is judged, whose node this is; --all-clusters judges every one in the repository."
+            )))?;
+        }
         print(&as_text(&plan, &storage.location()))?;
     }
     let tally = if args.dry_run {
@@ -91,7 +102,7 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         let interrupted = interruption();
         context.interruptible(&interrupted);
         let tally = carry_out(context.storage.as_ref(), &plan, &|| interrupted.load(Ordering::Relaxed));
-        let cluster = context.cluster().map(safe_component);
+        let cluster = cluster.as_deref().map(safe_component);
         refresh_metrics(&context, cluster.as_deref().map_or(Scope::All, Scope::Cluster));
         Some(tally)
     };
@@ -108,6 +119,14 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         print(&page)?;
     }
     complaint(&plan, &tally.unwrap_or_default())
+}
+
+/// The cluster of the node whose option files these are, where no other is named: the policy of a node is not meant for others,
+/// whose only copies may be here, too.
+fn own_cluster(context: &Context, files: &OptionFiles) -> Option<String> {
+    let options = ServerOptions::from(files, &[], None);
+    let name = options.get("wsrep-cluster-name").filter(|name| !name.is_empty());
+    name.filter(|_| context.cluster().is_none()).map(str::to_owned)
 }
 
 /// Whether there is such a history, and whether it is none that goes on.

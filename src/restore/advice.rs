@@ -156,7 +156,8 @@ fn standalone_steps(target: &Path) -> Vec<String> {
 fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
     let mut steps = standalone_steps(target);
     steps.push(format!(
-        "Edit host, user and password in {}, then run it:  mariadb < {0}",
+        "Copy {} to a place that only you can write to, edit host, user and password in the copy, then run it:  \
+         mariadb --sandbox < COPY",
         shell_word(&target.join(REPLICA_FILE))
     ));
     steps.push(format!(

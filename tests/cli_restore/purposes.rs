@@ -120,8 +120,8 @@ fn a_replica_gets_its_position_and_the_statements() {
              2. See that the option files say  wsrep_on = OFF  (or have no wsrep_cluster_address), and a server_id of its \
              own\n  \
              3. Start the server:  systemctl start mariadb\n  \
-             4. Edit host, user and password in '{place}/wsrep_sst_backup_replica.sql', then run it:  mariadb < \
-             '{place}/wsrep_sst_backup_replica.sql'\n  \
+             4. Copy '{place}/wsrep_sst_backup_replica.sql' to a place that only you can write to, edit host, user and \
+             password in the copy, then run it:  mariadb --sandbox < COPY\n  \
              5. The master must be the donor 'n1' itself, unless the cluster runs with wsrep_gtid_mode = ON: only then \
              have all nodes the same GTIDs\n  \
              6. See that it follows:  mariadb -e 'SHOW REPLICA STATUS\\G'\n"

@@ -29,7 +29,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             name: "keep-within",
             value: "TIME",
             unset: NONE,
-            meaning: "Backups taken within this time before the newest one.",
+            meaning: "Backups taken within this time before the newest one. A number needs its unit: 30d.",
             example: Example::Value("2d"),
             flags: &[told(&["prune"], "Keep backups taken within this time before the newest one, e.g. 30d")],
             ..text(|to, text| set(&mut to.retention.within, duration::parse_long(text)))

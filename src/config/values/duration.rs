@@ -17,6 +17,12 @@ pub fn parse(text: &str) -> Result<Duration, ValueError> {
 
 /// The same for the age of backups, which may be many years.
 pub(in crate::config) fn parse_long(text: &str) -> Result<Duration, ValueError> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Whoever writes 30 there means days, and would lose everything but the newest.
+        return Err(ValueError::new(format!(
+            "'{text}' says no unit; write {text}d for days, or {text}h, {text}m, {text}s"
+        )));
+    }
     parse_up_to(text, LONGEST_KEPT)
 }
 
