@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fstat, futimens, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
@@ -133,7 +134,7 @@ impl Created {
         if self.directories.contains(path) {
             return Ok(());
         }
-        if let (Some(before), Some(owner)) = (owner_of_empty(path).filter(is_foreign), owner) {
+        if let (Some(before), Some(owner)) = (owner_of_empty(folder).filter(is_foreign), owner) {
             self.given.push((path.to_path_buf(), before));
             give_step(folder, owner).map_err(SystemError::of("change the owner of", path))?;
         }
@@ -277,10 +278,14 @@ pub(super) fn sync(external: &BTreeSet<PathBuf>, target: &Path) -> Result<(), Sy
     Ok(())
 }
 
-/// The owner of a directory in which there is nothing.
-fn owner_of_empty(path: &Path) -> Option<Owner> {
-    let data = fs::metadata(path).ok()?;
-    super::is_empty(path).unwrap_or(false).then(|| (data.uid(), data.gid()))
+/// The owner of a directory in which there is nothing: of the one that is open, whatever has its name meanwhile.
+fn owner_of_empty(folder: &OwnedFd) -> Option<Owner> {
+    let data = fstat(folder).ok()?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut names = Dir::openat(folder, ".", flags, Mode::empty()).ok()?;
+    let is_free = |name: &[u8]| matches!(name, b"." | b".." | b"lost+found");
+    let is_empty = names.iter().all(|entry| entry.is_ok_and(|entry| is_free(entry.file_name().to_bytes())));
+    is_empty.then_some((data.st_uid, data.st_gid))
 }
 
 /// Mode, owner and time of a file or directory that this restore has made and holds open. The bits that lend rights

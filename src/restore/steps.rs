@@ -5,17 +5,20 @@
 //! writes. So every path is resolved once, before anything is written; from then on each directory is opened from the
 //! one above it, and a link on the way ends the restore.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, open, openat, readlinkat};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::geteuid;
 
 use crate::storage::{STEP, Stumble, step};
+use crate::ui::shell_word;
+use crate::users::user_name;
 
 /// A directory, to go on from. No name in `path` may be a link.
 pub(super) fn directory(path: &Path) -> io::Result<OwnedFd> {
@@ -67,42 +70,131 @@ pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// A path without links, whose end need not be there yet; or why it leads nowhere, in words that follow its name.
+///
+/// Links are followed where they are root's, as an administrator makes them. Whoever owns a directory above the target could lead
+/// root to any place by a link of their own, and the empty directory there would be given to the server's user.
 pub(super) fn resolve(path: &Path) -> Result<PathBuf, String> {
-    for above in path.ancestors() {
-        let data = match fs::symlink_metadata(above) {
-            Ok(data) => data,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                continue;
-            }
-            Err(error) => return Err(format!("cannot be looked at: {error}")),
-        };
-        let real = fs::canonicalize(above).map_err(|error| {
-            if data.is_symlink() && error.kind() == io::ErrorKind::NotFound {
-                let leads = fs::read_link(above).unwrap_or_default();
-                format!(
-                    "leads nowhere: '{}' is a symbolic link to '{}', which is not there. Make that directory, or mount \
-                     its file system, and restore again",
-                    above.display(),
-                    leads.display()
-                )
-            } else {
-                format!("cannot be looked at: {error}")
-            }
-        })?;
-        let rest = path.strip_prefix(above).unwrap_or(Path::new(""));
-        return if rest.components().all(|part| matches!(part, Component::Normal(_))) {
-            Ok(real.join(rest).components().collect())
-        } else {
-            Err("has '..' behind a directory that is not there".into())
-        };
+    let is_root = geteuid().is_root();
+    resolve_links_of(path, |owner| !is_root || owner == 0)
+}
+
+/// Links on the way that are followed before it is known that they lead nowhere, or in a circle.
+const MOST_LINKS: usize = 40;
+
+/// A link that is being followed.
+struct Link {
+    place: PathBuf,
+    leads: PathBuf,
+    /// How many names are left to go when all of its own are gone.
+    rest: usize,
+}
+
+/// Each name is opened from the directory before it, so that nobody can put another link there once its owner is known.
+fn resolve_links_of(path: &Path, is_trusted: impl Fn(u32) -> bool) -> Result<PathBuf, String> {
+    let failed = |error: Errno| format!("cannot be looked at: {}", io::Error::from(error));
+    if !path.is_absolute() {
+        return Err("is no absolute path".into());
     }
-    Err("is no absolute path".into())
+    let root = open("/", STEP, Mode::empty()).map_err(failed)?;
+    let (mut real, mut above) = (PathBuf::from("/"), Vec::new());
+    let mut left = names_backwards(path);
+    let (mut links, mut followed): (Vec<Link>, usize) = (Vec::new(), 0);
+    while let Some(name) = left.pop() {
+        links.retain(|link| link.rest <= left.len());
+        if name == ".." {
+            real.pop();
+            above.pop();
+            continue;
+        }
+        let here = above.last().unwrap_or(&root);
+        match step(here, &name) {
+            Ok(folder) => {
+                above.push(folder);
+                real.push(name);
+            }
+            Err(Stumble { is_link: true, .. }) => {
+                let place = real.join(&name);
+                let leads = follow(here, &name, &place, &is_trusted)?;
+                followed += 1;
+                if followed > MOST_LINKS {
+                    return Err(failed(Errno::ELOOP));
+                }
+                if leads.is_absolute() {
+                    real = "/".into();
+                    above.clear();
+                }
+                let rest = left.len();
+                left.extend(names_backwards(&leads));
+                links.push(Link { place, leads, rest });
+            }
+            // No directory has this name.
+            Err(Stumble { errno: Errno::ENOENT | Errno::ENOTDIR, .. })
+                if left.iter().any(|name| name == "..") =>
+            {
+                return Err("has '..' behind a directory that is not there".into());
+            }
+            Err(Stumble { errno: Errno::ENOENT, .. }) if !links.is_empty() => {
+                return Err(leads_nowhere(&links));
+            }
+            Err(Stumble { errno: Errno::ENOENT | Errno::ENOTDIR, .. }) => {
+                real.push(name);
+                real.extend(left.into_iter().rev());
+                return Ok(real);
+            }
+            Err(Stumble { errno, .. }) => return Err(failed(errno)),
+        }
+    }
+    Ok(real)
+}
+
+/// The names of a path, the last one first.
+fn names_backwards(path: &Path) -> Vec<OsString> {
+    let names = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    names.collect()
+}
+
+/// Where a link leads, unless its owner is not trusted. Both are of the same link, whatever has its name meanwhile.
+fn follow(
+    folder: &OwnedFd,
+    name: &OsStr,
+    place: &Path,
+    is_trusted: impl Fn(u32) -> bool,
+) -> Result<PathBuf, String> {
+    let failed =
+        |error: Errno| format!("cannot be looked at: '{}': {}", place.display(), io::Error::from(error));
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let link = openat(folder, name, flags, Mode::empty()).map_err(failed)?;
+    let owner = fstat(&link).map_err(failed)?.st_uid;
+    if !is_trusted(owner) {
+        let whose = user_name(owner).map_or_else(|| owner.to_string(), |name| format!("'{name}'"));
+        return Err(format!(
+            "is no place for root to write: '{}' is a symbolic link of user {whose}, which root does not follow. Name the \
+             directory that it leads to, or make the link root's (chown -h root {})",
+            place.display(),
+            shell_word(place)
+        ));
+    }
+    readlinkat(&link, "").map(PathBuf::from).map_err(failed)
+}
+
+fn leads_nowhere(links: &[Link]) -> String {
+    let link = links.last().map(|link| (link.place.display().to_string(), link.leads.display().to_string()));
+    let (place, leads) = link.unwrap_or_default();
+    format!(
+        "leads nowhere: '{place}' is a symbolic link to '{leads}', which is not there. Make that directory, or mount its file \
+         system, and restore again"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     #[test]
     fn a_link_on_the_way_ends_it_and_what_is_missing_is_told_apart() {
@@ -148,6 +240,33 @@ mod tests {
         for path in ["dangling", "dangling/below"] {
             let why = resolve(&root.join(path)).unwrap_err();
             assert!(why.contains("is a symbolic link to 'nowhere', which is not there"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_as_its_owner_is_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir_all(root.join("real/deep")).unwrap();
+        fs::write(root.join("file"), "").unwrap();
+        symlink("../real/./deep", root.join("real/up")).unwrap();
+        symlink(root.join("real/up/.."), root.join("far")).unwrap();
+        symlink("circle", root.join("circle")).unwrap();
+        let me = fs::metadata(&root).unwrap().uid();
+        let of = |path: &str, owner: u32| resolve_links_of(&root.join(path), |uid| uid == owner);
+        assert_eq!(of("far/up/new", me).unwrap(), root.join("real/deep/new"));
+        assert_eq!(of("far/deep/../new", me).unwrap(), root.join("real/new"));
+        assert_eq!(of("file/new", me).unwrap(), root.join("file/new"));
+        assert_eq!(of("real/deep", me + 1).unwrap(), root.join("real/deep"));
+        assert!(of("circle", me).unwrap_err().starts_with("cannot be looked at: "));
+        assert!(resolve(Path::new("real")).is_err());
+        for path in ["far", "far/new", "real/up/new/deep"] {
+            let why = of(path, me + 1).unwrap_err();
+            let link = if path.starts_with("far") { "far" } else { "real/up" };
+            assert!(
+                why.contains(&format!("'{}' is a symbolic link of user ", root.join(link).display())),
+                "{why}"
+            );
         }
     }
 }

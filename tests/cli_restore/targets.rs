@@ -2,7 +2,7 @@
 //! system.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;
 
 use crate::restore;
@@ -78,6 +78,46 @@ fn a_link_to_a_directory_is_given_to_the_server_and_back_where_it_fails() {
     restore(&folder.path().join("r"), &link, "").fails_with(4, "what had been restored is removed");
     assert_eq!((entry(&real).owner, entry(&link)), before);
     assert_eq!(paths(&tree(&real)), Vec::<String>::new());
+}
+
+/// Who owns the folder above a target could lead root to any directory, which the restore would give to them.
+#[test]
+fn root_follows_no_link_of_somebody_else() {
+    let user = ServerUser::current();
+    let folder = open_folder();
+    let (repository, theirs) = (folder.path().join("r"), folder.path().join("theirs"));
+    let (roots, link) = (folder.path().join("roots"), theirs.join("link"));
+    let undo = folder.path().join("undo");
+    let backup = Forge::new(ID)
+        .external("innodb_undo_directory", &undo, &undo.join("undo002"), "x")
+        .write(&repository);
+    for path in ["ibdata1", ".wsrep_sst_backup/innodb_undo_directory/7undo002"] {
+        edit_member(&backup, path, |member| member["user"] = user.name.as_str().into());
+    }
+    fs::create_dir(&theirs).unwrap();
+    fs::create_dir(&roots).unwrap();
+    symlink(&roots, &link).unwrap();
+    lchown(&link, Some(user.uid), Some(user.gid)).unwrap();
+    user.own(&theirs);
+    let place = link.display();
+    let why = format!(
+        "is no place for root to write: '{place}' is a symbolic link of user '{}', which root does not follow. Name the \
+         directory that it leads to, or make the link root's (chown -h root {place})",
+        user.name
+    );
+    let (data, external) = (folder.path().join("data"), format!("--external {}", undo.display()));
+    let map = |directory: &Path| format!("--map innodb_undo_directory={}", directory.display());
+    refused(folder.path(), &link, &external, &format!("'{place}' {why}"));
+    refused(folder.path(), &link.join("new"), &external, &format!("'{place}/new' {why}"));
+    refused(folder.path(), &data, &map(&link), &format!("'{place}' {why}"));
+    refused(folder.path(), &data, &map(&link.join("new")), &format!("'{place}/new' {why}"));
+    refused(folder.path(), &data, &format!("{external} --external {place}"), &format!("'{place}' {why}"));
+    assert_eq!(entry(&roots).owner.0, 0);
+    // One that root has made there is an administrator's decision.
+    lchown(&link, Some(0), Some(0)).unwrap();
+    restore(&repository, &link, &external).done();
+    assert!(roots.join("ibdata1").is_file());
+    assert_eq!(entry(&roots).owner.0, user.uid);
 }
 
 #[test]
