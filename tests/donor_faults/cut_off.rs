@@ -178,6 +178,7 @@ fn the_wait_ends_at_its_limit() {
 fn the_last_resort_of_a_run_that_hangs_waits_too() {
     let server = ScriptedMysqld::new();
     server.make_slow(10);
+    server.configure("wsrep_sst_backup", "compression=none\nlimit-rate=1M");
     let mut run = server.asks().progress().error_log().start();
     run.wait_for("total ");
     run.hang();

@@ -131,6 +131,7 @@ fn a_freeze_ends_at_its_limit() {
 fn a_disk_that_hangs_does_not_keep_the_node_a_donor() {
     let server = ScriptedMysqld::new();
     server.make_slow(10);
+    server.configure("wsrep_sst_backup", "compression=none\nlimit-rate=1M");
     let run = server.asks().progress().start();
     run.wait_for("total ");
     run.hang();

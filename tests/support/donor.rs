@@ -35,13 +35,18 @@ impl DonorProgram {
 
     /// Waits until there is one.
     pub fn wait(cluster: &Cluster) -> Self {
+        Self::wait_while(cluster, || true).expect("no donor has started the program")
+    }
+
+    /// The same, as long as `goes_on`.
+    pub fn wait_while(cluster: &Cluster, mut goes_on: impl FnMut() -> bool) -> Option<Self> {
         let mut found = None;
         let end = Instant::now() + PATIENCE;
         // Without a pause: its first moments are short.
-        while found.is_none() && Instant::now() < end {
+        while found.is_none() && Instant::now() < end && goes_on() {
             found = Self::find(cluster);
         }
-        found.expect("no donor has started the program")
+        found
     }
 
     /// Waits for the next run and lets it go on in small steps until its `status.json` has this state; it stands still

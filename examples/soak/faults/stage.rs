@@ -116,8 +116,9 @@ impl Stage {
 
     /// The same, until the program has been at work for a random part of this time; its state then.
     pub(super) fn ask_and_wait(&self, most: Duration) -> (Asking, DonorProgram, String) {
-        let asking = self.ask();
-        let program = DonorProgram::wait(&self.cluster);
+        let mut asking = self.ask();
+        let found = DonorProgram::wait_while(&self.cluster, || !asking.has_ended());
+        let program = found.unwrap_or_else(|| panic!("no donor has started the program: {}", asking.said()));
         std::thread::sleep(random_part(most));
         let state = program.status(self.repository()).map_or_else(
             || "before its first word".into(),

@@ -7,6 +7,7 @@ use std::process::Child;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -112,12 +113,26 @@ impl Run {
         Instant::now()
     }
 
-    /// From here on the program's main thread stands still, as in a system call of a dead disk; its other threads do not.
+    /// From here on the program's main thread stands still, as in a system call of a dead disk; its other threads do not. The
+    /// program must be one that waits for its limit-rate most of the time: there it is stopped, where it holds no lock.
     pub fn hang(&self) {
         let main = Pid::from_raw(i32::try_from(self.pid()).expect("a pid"));
         ptrace::seize(main, ptrace::Options::empty()).expect("cannot seize the program");
-        ptrace::interrupt(main).expect("cannot interrupt the program");
-        waitpid(main, Some(WaitPidFlag::__WALL)).expect("cannot wait for the program");
+        let in_wait = || {
+            let call = fs::read_to_string(format!("/proc/{main}/syscall")).unwrap_or_default();
+            let number = call.split(' ').next().and_then(|number| number.parse::<i64>().ok());
+            number.is_some_and(|number| number == libc::SYS_clock_nanosleep)
+        };
+        let stopped = wait_until(LIMIT, || {
+            ptrace::interrupt(main).expect("cannot interrupt the program");
+            waitpid(main, Some(WaitPidFlag::__WALL)).expect("cannot wait for the program");
+            let is_there = in_wait();
+            if !is_there {
+                ptrace::cont(main, None).expect("cannot let the program go on");
+            }
+            is_there
+        });
+        assert!(stopped, "the program never waits");
     }
 
     /// The targets of the program's open descriptors.
