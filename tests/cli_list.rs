@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -163,6 +163,34 @@ fn what_may_not_be_read_is_an_error_and_hides_nothing_else() {
     ask("list")
         .fails_with(1, &format!("cannot read the repository '{}': Permission denied", repository.display()));
     fs::set_permissions(&repository, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A backup that was moved to another disk, with a link in its place, is not a backup that is not there.
+#[test]
+fn a_link_in_place_of_a_folder_is_told_and_nothing_older_is_taken_for_the_newest() {
+    let folder = open_folder();
+    let (repository, other) = (folder.path().join("r"), folder.path().join("other"));
+    put_manifest(&repository, "c", &manifest("20261120T113451Z_n1"));
+    let moved = put_manifest(&repository, "c", &manifest(ID));
+    fs::create_dir(&other).unwrap();
+    fs::rename(&moved, other.join(ID)).unwrap();
+    symlink(other.join(ID), &moved).unwrap();
+    let ask = |line: &str| cli(line).on(&repository).run();
+    let why = |place: &Path| {
+        format!("cannot use '{}': it is a symbolic link, and nothing in a repository is one", place.display())
+    };
+    let list = ask("list");
+    let wanted = format!("UNUSABLE: {}", why(&moved));
+    assert_eq!(list.done().lines().filter(|line| line.contains(&wanted)).count(), 1, "{}", list.stdout);
+    assert!(list.stdout.contains("\n20261120T113451Z_n1  2026-"), "{}", list.stdout);
+    let latest = ask("show latest");
+    assert!(latest.status != Some(0) && latest.stderr.contains(&why(&moved)), "{latest:?}");
+    ask(&format!("show {ID}")).fails_with(1, &why(&moved));
+    fs::rename(repository.join("c"), other.join("c")).unwrap();
+    symlink(other.join("c"), repository.join("c")).unwrap();
+    for line in ["list", "show latest", "list --cluster c"] {
+        ask(line).fails_with(1, &why(&repository.join("c")));
+    }
 }
 
 #[test]

@@ -42,6 +42,11 @@ impl StorageError {
         self.cause.kind() == io::ErrorKind::NotFound
     }
 
+    /// What stands in the place of a folder is none: a symbolic link, or a file.
+    pub fn is_no_folder(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::NotADirectory
+    }
+
     /// What the system said.
     pub fn cause(&self) -> &io::Error {
         &self.cause

@@ -153,7 +153,9 @@ impl Storage for LocalStorage {
 
     fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
         let entries = self.entries(folder)?.into_iter();
-        Ok(entries.filter(|(_, entry)| entry.is_folder).map(|(name, _)| name).collect())
+        // A link in place of a folder is one that cannot be read: it is refused by its name where somebody goes on, and is not
+        // a backup that nobody sees.
+        Ok(entries.filter(|(_, entry)| entry.is_folder || entry.is_link).map(|(name, _)| name).collect())
     }
 
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {

@@ -86,8 +86,16 @@ fn nothing_is_read_written_or_removed_through_a_link_and_no_pipe_is_waited_for()
     std::os::unix::fs::symlink(other.join("secret"), root.join("c/id/status.json")).unwrap();
     nix::unistd::mkfifo(&root.join("c/id/hold.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let storage = LocalStorage::new(&root);
-    assert_eq!(storage.folders("").unwrap(), ["c"]);
-    assert_eq!(storage.folders("c").unwrap(), ["id"]);
+    // A link is seen, so that what lies behind it is refused by its name and not taken for absent.
+    assert_eq!(storage.folders("").unwrap(), ["c", "link"]);
+    assert_eq!(storage.folders("c").unwrap(), ["id", "link"]);
+    for error in [storage.folders("link").err(), storage.read_small("c/link/secret", 10).err()] {
+        let error = error.unwrap();
+        assert!(
+            !error.is_not_found() && error.to_string().contains("link': it is a symbolic link"),
+            "{error}"
+        );
+    }
     assert_eq!(storage.objects("c/id").unwrap(), []);
     for name in ["link/secret", "c/link/secret", "c/id/status.json", "c/id/hold.json"] {
         assert!(storage.read_small(name, 10).is_err(), "{name}");

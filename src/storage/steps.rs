@@ -52,6 +52,7 @@ fn kind(data: &FileStat) -> SFlag {
 pub(super) struct Entry {
     pub(super) is_file: bool,
     pub(super) is_folder: bool,
+    pub(super) is_link: bool,
     pub(super) bytes: u64,
     /// When it was last written, where that can be told.
     pub(super) written: Option<Timestamp>,
@@ -63,6 +64,7 @@ impl Entry {
         Self {
             is_file: kind(data) == SFlag::S_IFREG,
             is_folder: kind(data) == SFlag::S_IFDIR,
+            is_link: kind(data) == SFlag::S_IFLNK,
             bytes: u64::try_from(data.st_size).unwrap_or(0),
             written: Timestamp::new(data.st_mtime, nanoseconds).ok(),
         }
@@ -194,6 +196,7 @@ impl Folder {
 }
 
 fn refused(path: &Path) -> StorageError {
-    let cause = io::Error::other("it is a symbolic link, and nothing in a repository is one");
+    let text = "it is a symbolic link, and nothing in a repository is one";
+    let cause = io::Error::new(io::ErrorKind::NotADirectory, text);
     StorageError::new("use", path.display().to_string(), cause)
 }

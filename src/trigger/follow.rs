@@ -139,15 +139,37 @@ enum Owner {
     Unknown,
 }
 
-/// Every folder that has the name of a backup.
+/// Every folder that has the name of a backup. No program has made one behind a link.
 fn places(storage: &dyn Storage) -> Result<Vec<Place>, CatalogError> {
     let mut places = Vec::new();
     for cluster in catalog::clusters(storage, None)? {
-        for folder in storage.folders(&cluster)? {
+        let folders = match storage.folders(&cluster) {
+            Err(error) if error.is_no_folder() => continue,
+            folders => folders?,
+        };
+        for folder in folders {
             if let Ok(id) = folder.parse() {
                 places.push(Place { cluster: cluster.clone(), id });
             }
         }
     }
     Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::LocalStorage;
+
+    #[test]
+    fn a_link_beside_the_clusters_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = LocalStorage::new(folder.path());
+        std::os::unix::fs::symlink("c", folder.path().join("another")).unwrap();
+        let mut follower = Follower::new(&storage, "r");
+        follower.pass_over_present().unwrap();
+        storage.claim("c/20261120T113452Z_n1").unwrap();
+        assert!(matches!(follower.look(), Ok(Sight::Nothing)));
+        assert_eq!(follower.claimed_by("n1").as_deref(), Some("c/20261120T113452Z_n1"));
+    }
 }

@@ -1,6 +1,6 @@
 //! Folders that nobody may look into: they stay, the others are judged, and the exit status says it.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
@@ -56,4 +56,31 @@ fn a_folder_that_cannot_be_looked_at_stays_and_the_others_are_judged() {
     }
     prune("").done();
     assert_eq!(folders(place), ids[4..]);
+}
+
+/// Nothing is removed through it, nor itself, and what it stands for is not taken for absent.
+#[test]
+fn a_link_in_place_of_a_folder_stays_and_is_named() {
+    let ids: Vec<String> = [9, 8, 3, 0].map(ago).into();
+    let folder = repository(&ids);
+    let (place, other) = (folder.path(), tempfile::tempdir().unwrap());
+    let c = |id: &str| place.join("c").join(id);
+    fs::rename(c(&ids[0]), other.path().join(&ids[0])).unwrap();
+    fs::create_dir(other.path().join("d")).unwrap();
+    let links = [(c(&ids[0]), other.path().join(&ids[0])), (place.join("d"), other.path().join("d"))];
+    for (link, leads) in &links {
+        symlink(leads, link).unwrap();
+    }
+    let before = tree(other.path());
+    let pruned = cli("prune --keep-last 1").on(place).run();
+    assert_eq!(pruned.status, Some(1), "{pruned:?}");
+    assert!(line(&pruned.stdout, &ids[0]).starts_with("keep"), "{}", pruned.stdout);
+    for (link, leads) in &links {
+        let said = format!("error: cannot use '{}': it is a symbolic link", link.display());
+        assert!(pruned.stderr.contains(&said), "{said}: {}", pruned.stderr);
+        assert_eq!(&fs::read_link(link).unwrap(), leads);
+    }
+    assert!(pruned.stdout.contains("\nRemoved 2 backups and 0 leftovers: "), "{}", pruned.stdout);
+    assert!(c(&ids[3]).is_dir() && !c(&ids[1]).exists() && !c(&ids[2]).exists());
+    assert_same(&tree(other.path()), &before);
 }
