@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 use super::finding::Finding;
 use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, History, Record, further};
 use crate::model::{BackupId, Manifest, State};
-use crate::ui::{duration_ms, grouped, shell_word};
+use crate::ui::{duration_ms, grouped};
 
 const TOPIC: &str = "backups";
 /// Older than this is worth a word: a backup a day, and half a day of grace.
@@ -79,7 +78,7 @@ pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
     findings.extend(behind(catalog, newest, location));
     findings.extend(doubtful(catalog, newest, terms));
     findings.extend(unusable(&catalog.records, newest.map(|manifest| &manifest.id), location));
-    findings.extend(attempts(&catalog.attempts, newest.map(|manifest| &manifest.id), location, now));
+    findings.extend(attempts(&catalog.attempts, newest.map(|manifest| &manifest.id), now));
     findings
 }
 
@@ -258,10 +257,10 @@ fn unusable(records: &[Record], newest: Option<&BackupId>, location: &str) -> Ve
         .collect()
 }
 
-/// Runs that go on, have failed since the newest backup, or have died.
-fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, location: &str, now: Timestamp) -> Vec<Finding> {
+/// Runs that go on, have failed since the newest backup, or have been silent for too long.
+fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut dead = Vec::new();
+    let mut left = Vec::new();
     let mut failed: Option<(&BackupId, String)> = None;
     for attempt in attempts {
         let heard = match &attempt.status {
@@ -272,17 +271,19 @@ fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, location: &str, now
             }
             // Its backup was removed on purpose, manifest first.
             Some(status) if status.state == State::Done => {
-                dead.push(shell_word(Path::new(&format!("{location}/{}/{}", attempt.cluster, attempt.id))));
+                left.push(format!("{} is what a removed backup has left", attempt.id));
                 continue;
             }
             Some(status) => status.updated,
             None => attempt.id.started().unwrap_or(Timestamp::UNIX_EPOCH),
         };
         let silence = attempt.status.as_ref().map_or(SILENCE, |status| status.patience(SILENCE));
-        if age(heard, now) > silence {
-            dead.push(shell_word(Path::new(&format!("{location}/{}/{}", attempt.cluster, attempt.id))));
+        let silent = age(heard, now);
+        if silent > silence {
+            let told = format!("has been silent for {}", shown(silent));
+            left.push(format!("{} {told}", attempt.id));
             if newest.is_none_or(|newest| *newest < attempt.id) {
-                failed = Some((&attempt.id, "its program has died without a word".into()));
+                failed = Some((&attempt.id, format!("its program {told}, and has probably died")));
             }
         } else {
             findings.push(Finding::ok(TOPIC, format!("{} runs", attempt.id)));
@@ -296,14 +297,23 @@ fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, location: &str, now
             "remove the cause and take a backup; the donor's error log has the whole story",
         ));
     }
-    if !dead.is_empty() {
-        let text = match dead.len() {
-            1 => "a folder of a run that has died, or of a removed backup, takes up space".into(),
-            count => format!("{count} folders of runs that have died, or of removed backups, take up space"),
-        };
-        findings.push(Finding::warning(TOPIC, text, format!("rm -r {}", dead.join(" "))));
-    }
+    findings.extend(left_over(&left));
     findings
+}
+
+/// Folders that are no backup. A program that was stopped, or whose clock is another, is silent as well and may go on: nothing
+/// is to be removed by hand.
+fn left_over(left: &[String]) -> Option<Finding> {
+    let hidden = left.len().saturating_sub(MOST_DOUBTS);
+    let last = left.get(hidden..).filter(|last| !last.is_empty())?.join("; ");
+    let text = match (left.len(), hidden) {
+        (1, _) => format!("a folder is no backup and takes up space: {last}"),
+        (count, 0) => format!("{count} folders are no backups and take up space: {last}"),
+        (count, _) => format!("{count} folders are no backups and take up space; the last ones: {last}"),
+    };
+    let cure = "wsrep_sst_backup prune removes it when it is a day old (prune needs a policy, keep-last for one); do not remove it by \
+                hand: a program that was only stopped goes on";
+    Some(Finding::warning(TOPIC, text, cure.to_owned()))
 }
 
 #[cfg(test)]

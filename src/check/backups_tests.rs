@@ -213,10 +213,26 @@ fn runs_that_are_no_backup_are_told_apart() {
     let removed = of(vec![attempt("20261120T070000Z_n1", Some(State::Done), "2026-11-20T07:00:02Z")]);
     assert!(removed.len() == 1 && removed[0].0 == Level::Warning, "{removed:?}");
     assert_eq!((dead[0].0, dead[1].0, dead.len()), (Level::Error, Level::Warning, 2), "{dead:?}");
+    // A program that was only stopped, or whose clock is another, goes on: nothing is said that removes its folder now.
+    assert!(
+        dead[0].1.contains("its program has been silent for 59 min 58 s, and has probably died"),
+        "{dead:?}"
+    );
     assert!(
         dead[1].1.contains("2 folders")
-            && dead[1].1.contains("rm -r /r/c/20261120T010000Z_n1 /r/c/20261120T110000Z_n1")
+            && dead[1].1.contains("20261120T010000Z_n1 has been silent for 11 h")
+            && dead[1].1.contains("20261120T110000Z_n1 has been silent for 59 min 58 s")
+            && dead[1].1.contains("wsrep_sst_backup prune removes it when it is a day old")
+            && !dead[1].1.contains("rm "),
+        "{dead:?}"
     );
+    assert!(removed[0].1.contains("20261120T070000Z_n1 is what a removed backup has left"), "{removed:?}");
+    let many = of((10..20).map(|minute| attempt(&format!("20261120T05{minute}00Z_n1"), None, NOW)).collect());
+    assert!(
+        many.len() == 1 && many[0].1.contains("10 folders") && many[0].1.contains("last ones"),
+        "{many:?}"
+    );
+    assert!(many[0].1.contains("T051900Z") && !many[0].1.contains("T051400Z"), "{many:?}");
 }
 
 /// History of the members; histories and ids of the backups; what is told.

@@ -109,16 +109,31 @@ fn proc_file(pid: i32, name: &str) -> PathBuf {
 }
 
 fn is_server(pid: i32) -> bool {
-    fs::read_to_string(proc_file(pid, "comm")).is_ok_and(|name| SERVERS.contains(&name.trim()))
+    let text = |name| fs::read_to_string(proc_file(pid, name)).unwrap_or_default();
+    let runs = fs::read_link(proc_file(pid, "exe")).unwrap_or_default();
+    looks_like_server(&text("comm"), &text("status"), &runs)
 }
 
-/// Effective user, effective group, supplementary groups.
+/// Who may start programs may give them any name here: a set-uid program by a link that has a server's name. What becomes root
+/// by that, wholly or in part, is no server; one that root runs as root has the program of a server.
+fn looks_like_server(comm: &str, status: &str, runs: &Path) -> bool {
+    let named = |name: &str| SERVERS.contains(&name.trim().trim_end_matches(" (deleted)"));
+    let is_program = || runs.file_name().and_then(|name| name.to_str()).is_some_and(named);
+    named(comm) && identity(status).is_some_and(|(uid, ..)| uid != 0 || is_program())
+}
+
+/// User, effective group, supplementary groups. None where the real user, the effective one, the saved one and that of the file
+/// system are not the same: a server has given up the others (`my_setuid`), and such a process is on its way from one user to
+/// another.
 fn identity(status: &str) -> Option<(u32, u32, Vec<u32>)> {
     let numbers = |name: &str| -> Option<Vec<u32>> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().map(|number| number.parse().ok()).collect()
     };
-    Some((*numbers("Uid:")?.get(1)?, *numbers("Gid:")?.get(1)?, numbers("Groups:").unwrap_or_default()))
+    let uids = numbers("Uid:")?;
+    let uid = *uids.first()?;
+    let is_one = uids.iter().all(|other| *other == uid);
+    is_one.then_some((uid, *numbers("Gid:")?.get(1)?, numbers("Groups:").unwrap_or_default()))
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = String> {
@@ -195,8 +210,22 @@ mod tests {
 
     #[test]
     fn who_a_process_is() {
-        let status = "Name:\tmariadbd\nUid:\t0\t103\t103\t103\nGid:\t110\t110\t110\t110\nGroups:\t110 4 \n";
-        assert_eq!(identity(status), Some((103, 110, vec![110, 4])));
+        let of = |uids: &str| {
+            let uids = uids.replace(' ', "\t");
+            format!("Name:\tmariadbd\nUid:\t{uids}\nGid:\t110\t110\t110\t110\nGroups:\t110 4 \n")
+        };
+        assert_eq!(identity(&of("103 103 103 103")), Some((103, 110, vec![110, 4])));
+        // A set-uid program, and what others make of themselves.
+        for uids in ["103 0 0 0", "0 103 103 103", "103 103 0 103", "103 103 103 0"] {
+            assert_eq!(identity(&of(uids)), None, "{uids}");
+        }
+        let is_server = |comm, uids, runs| looks_like_server(comm, &of(uids), Path::new(runs));
+        assert!(is_server("mariadbd\n", "103 103 103 103", "/usr/sbin/mariadbd"));
+        assert!(is_server("mysqld\n", "103 103 103 103", "/opt/wrapper"));
+        assert!(is_server("mariadbd\n", "0 0 0 0", "/usr/sbin/mariadbd (deleted)"));
+        assert!(!is_server("mariadbd\n", "103 0 0 0", "/usr/sbin/mariadbd"));
+        assert!(!is_server("mariadbd\n", "0 0 0 0", "/usr/bin/sudo"));
+        assert!(!is_server("bash\n", "103 103 103 103", "/usr/sbin/mariadbd"));
         assert_eq!(identity("Name:\tx\n"), None);
     }
 
