@@ -1,13 +1,16 @@
 //! The option file that is shipped, and the reference in `doc/`: what they say about the settings is true and complete.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../examples/manual/option_file.rs"]
 mod option_file;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use wsrep_sst_backup::config::SETTINGS;
 
@@ -87,4 +90,61 @@ fn the_reference_has_every_setting() {
     let first = rows.filter_map(|row| row.split('|').nth(1));
     let names = first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(ToOwned::to_owned);
     assert_eq!(names.collect::<BTreeSet<_>>(), known());
+}
+
+/// What mysqld is to its donor: a shell that has started it, and ends after it. Both end with this process at the latest.
+fn server_with_donor(program: &Path) -> Child {
+    let shell = Command::new("sh")
+        .args(["-c", r#"exec 3<&0; "$0" -c 'read x' <&3 & wait"#])
+        .arg(program)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", shell.id());
+    let has_donor = || {
+        let child = fs::read_to_string(&children).unwrap();
+        fs::read_link(format!("/proc/{}/exe", child.trim())).is_ok_and(|exe| exe == program)
+    };
+    let begun = Instant::now();
+    while !has_donor() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no donor");
+        sleep(Duration::from_millis(5));
+    }
+    shell
+}
+
+#[test]
+fn the_donors_of_all_servers_that_are_named_are_released_and_what_is_no_pid_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = fs::canonicalize(folder.path()).unwrap().join("wsrep_sst_backup");
+    fs::copy(fs::canonicalize("/bin/sh").unwrap(), &program).unwrap();
+    let release = |args: &[&str]| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/release-donor");
+        Command::new("sh").arg(script).args(args).env_remove("MAINPID").output().unwrap()
+    };
+    let mut servers: Vec<Child> = (0..4).map(|_| server_with_donor(&program)).collect();
+    let pids: Vec<String> = servers.iter().map(|server| server.id().to_string()).collect();
+    for (args, why) in [
+        (&["mariadbd"][..], "'mariadbd' is no pid"),
+        (&[&format!("{} x", pids[0])], "'x' is no pid"),
+        (&[""], "no pid was given"),
+    ] {
+        let refused = release(args);
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && words.contains(why), "{args:?}: {refused:?}");
+    }
+    assert!(release(&[]).status.success());
+    assert!(servers.iter_mut().all(|server| server.try_wait().unwrap().is_none()), "one has ended");
+    // As `pidof` prints them; and each by itself.
+    for args in [&[format!("{} {}", pids[0], pids[1])][..], &pids[2..3]] {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let released = release(&args);
+        assert!(released.status.success() && released.stderr.is_empty(), "{released:?}");
+    }
+    for server in &mut servers[..3] {
+        assert!(server.wait().unwrap().success());
+    }
+    assert!(servers[3].try_wait().unwrap().is_none(), "a server that was not named");
+    assert!(release(&[&pids[2], &pids[3]]).status.success());
+    servers[3].wait().unwrap();
 }
