@@ -18,7 +18,7 @@ use crate::support::copy_program;
 pub(super) const TIDY: &str = "a failed backup leaves no temporary file";
 
 /// What fails.
-const CALLS: [&str; 5] = ["write", "fsync", "rename", "mkdir", "unlink"];
+const CALLS: [&str; 5] = ["write", "fsync", "renameat", "mkdirat", "unlinkat"];
 /// How it fails, in turns.
 const ERRORS: [&str; 2] = ["ENOSPC", "EIO"];
 
