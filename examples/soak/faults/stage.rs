@@ -115,6 +115,7 @@ impl Stage {
     }
 
     /// The same, until the program has been at work for a random part of this time; its state then.
+    #[allow(clippy::panic, reason = "without a donor there is nothing to disturb")]
     pub(super) fn ask_and_wait(&self, most: Duration) -> (Asking, DonorProgram, String) {
         let mut asking = self.ask();
         let found = DonorProgram::wait_while(&self.cluster, || !asking.has_ended());
