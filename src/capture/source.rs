@@ -30,11 +30,13 @@ pub(super) struct FileSource<'a> {
 impl<'a> FileSource<'a> {
     /// `watch` is told how many bytes were read, and can stop the copy.
     pub(super) fn open(path: &Path, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
-        let file = regular::open(path)?;
+        let file = regular::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                io::Error::other("it was a file when the files were listed, and is none now")
+            }
+            _ => error,
+        })?;
         let opened = file.metadata()?;
-        if !opened.is_file() {
-            return Err(io::Error::other("it was a file when the files were listed, and is none now"));
-        }
         let has_holes = opened.blocks().saturating_mul(512) < opened.len();
         let segments = if has_holes { find_segments(&file, opened.len())? } else { None };
         let mut source = Self { file, opened, segments, place: (0, 0), position: 0, watch };

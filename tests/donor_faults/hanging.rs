@@ -58,7 +58,10 @@ fn a_status_that_hangs_keeps_no_backup_from_its_end() {
     // Only the thread of the status renames four times and more before the archive is there.
     server.configure("wsrep_sst_backup", "stall-timeout=1s");
     server.make_slow(40);
-    let outcome = server.asks().strace("-e trace=rename -e inject=rename:delay_enter=20s:when=4+").run();
+    let outcome = server
+        .asks()
+        .strace("-e trace=rename,renameat -e inject=rename,renameat:delay_enter=20s:when=4+")
+        .run();
     assert_eq!((outcome.code, outcome.manifest_at_done), (Some(0), Some(true)), "{}", outcome.stderr);
     assert!(outcome.took < LAST_RESORT, "{:?}", outcome.took);
     let warnings = outcome.messages("WARNING");
