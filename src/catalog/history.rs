@@ -86,6 +86,20 @@ pub fn further<'a>(records: impl Iterator<Item = &'a Record>, than: &Manifest) -
         .max_by_key(|one| one.gtid.seqno)
 }
 
+/// The last backup of the same history that was taken later than this one, at a lower position. Then the cluster went back
+/// to an older backup in between, or a clock was wrong: a node from this one may have rows that the cluster has left behind.
+/// No time is short enough to be let off, and a damaged backup tells it as well.
+pub fn later_but_lower<'a>(
+    records: impl Iterator<Item = &'a Record>,
+    than: &Manifest,
+) -> Option<&'a Manifest> {
+    records
+        .filter_map(|record| record.manifest.as_ref().ok())
+        .filter(|one| one.gtid.uuid == than.gtid.uuid && one.gtid.seqno < than.gtid.seqno)
+        .filter(|one| one.frozen_at > than.frozen_at)
+        .max_by_key(|one| one.frozen_at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +128,36 @@ mod tests {
         assert_eq!(of([&a, &a, &b])[0].uuid, "b");
         assert_eq!(of([&a; 3]).len(), 1);
         assert_eq!(History::of(std::iter::empty()), []);
+    }
+
+    #[test]
+    fn a_later_backup_at_a_lower_position_tells_that_the_cluster_went_back() {
+        let record = |id: &str, uuid: &str, seqno: i64| {
+            let id: BackupId = id.parse().unwrap();
+            let at = id.started().unwrap();
+            let manifest = serde_json::from_value(serde_json::json!({
+                "format": 1, "id": id, "cluster": "c", "node": "n1", "method": "freeze", "started": at,
+                "frozen_at": at, "finished": at, "flush_ms": 1, "frozen_ms": 2,
+                "gtid": {"uuid": uuid, "seqno": seqno, "domain_id": 0},
+                "mariadb_gtid": {}, "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
+                "archive": {"name": "backup.tar", "bytes": 1, "sha256": "", "compression": "none"},
+                "index": {"name": "index.json.zst", "bytes": 1, "sha256": ""},
+                "damaged_pages": 0, "tool": {"version": "0"}
+            }));
+            let evidence = crate::catalog::Evidence::default();
+            Record { cluster: "c".into(), id, manifest: Ok(manifest.unwrap()), evidence }
+        };
+        let all = [
+            record("20261117T000000Z_n1", "a", 50),
+            record("20261118T000000Z_n1", "a", 91),
+            record("20261118T000100Z_n2", "a", 11),
+            record("20261119T000000Z_n1", "a", 95),
+            record("20261120T000000Z_n1", "b", 1),
+        ];
+        let later = |place: usize| {
+            let manifest = all[place].manifest.as_ref().unwrap();
+            later_but_lower(all.iter(), manifest).map(|later| later.gtid.seqno)
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(later), [Some(11), Some(11), None, None, None]);
     }
 }

@@ -38,7 +38,7 @@ use thiserror::Error;
 pub use attempt::{Attempt, SILENCE, Standing};
 pub use doubt::{Doubt, Known, TOLERANCE, Taken, doubts, newest};
 pub use evidence::{Evidence, check_sizes};
-pub use history::{History, further};
+pub use history::{History, further, later_but_lower};
 pub use hold::{HOLD, Held, hold, read_hold};
 pub use identity::{Contradiction, Identity};
 pub use pruned::{Pruned, add_pruned, read_pruned};

@@ -165,7 +165,8 @@ fn say_what_else_there_is(records: &[Record], best: usize) {
     if let Some(further) = further(records.iter(), best) {
         log::warn!(
             "the newest backup by its time, {} at seqno {}, is not the furthest of its history: that is {} at seqno {}, taken \
-             {}. The cluster went back to an older backup, or a clock was wrong; name the ID of the one that you mean",
+             {}. Either the cluster went back to an older backup: then restore no node from what is further, it may join with \
+             rows that the cluster has left behind. Or a clock was wrong: then name the ID of the one that you mean",
             best.id,
             best.gtid.seqno,
             further.id,
@@ -199,13 +200,23 @@ fn in_the_way(
     });
     let (manifest, doubt) = doubtful.max_by_key(|(manifest, _)| order(manifest))?;
     let other = super::newest_of(records, doubts, |_| false);
+    // Where the cluster went back, what it has left behind can be told from nothing but the position.
+    let went_back = match doubt {
+        Doubt::Contradicts(_) => {
+            ". Where the cluster went back, restore no node from a backup of before: it may join with rows that the cluster has \
+             left behind"
+        }
+        _ => "",
+    };
     let cure = match other.and_then(|other| records[other].manifest.as_ref().ok()) {
         Some(other) => format!(
-            "; the newest that can be relied on is '{}', taken {}: name the ID of the one to use",
+            "; the newest that can be relied on is '{}', taken {}: name the ID of the one to use{went_back}",
             other.id,
             other.frozen_at.strftime("%Y-%m-%d %H:%M:%S UTC")
         ),
-        None => "; there is no other that can be relied on: name its ID to use it all the same".into(),
+        None => format!(
+            "; there is no other that can be relied on: name its ID to use it all the same{went_back}"
+        ),
     };
     Some(CatalogError::Doubtful { id: manifest.id.clone(), doubt: doubt.clone(), cure })
 }

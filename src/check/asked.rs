@@ -7,7 +7,9 @@ use super::finding::Finding;
 use super::gcache::{self, Sample};
 use super::scene::Scene;
 use super::{data, garbd, network, node, overflow, sql};
+use crate::catalog::later_but_lower;
 use crate::members::{Coordinates, IstOutlook, MemberReport};
+use crate::model::Manifest;
 
 impl Scene<'_> {
     /// Who may ask the servers, and what.
@@ -113,9 +115,15 @@ impl Scene<'_> {
             let frozen = newest.map(|newest| Duration::from_millis(newest.frozen_ms));
             window.extend(self.overflow(report, gcache::fastest(report, sample), frozen));
         }
-        let outlook = newest
-            .and_then(|newest| gcache::judge_outlook(newest, &IstOutlook::new(&self.survey, &newest.gtid)));
+        let outlook = newest.and_then(|newest| gcache::judge_outlook(newest, &self.outlook(newest)?));
         window.into_iter().chain(outlook).collect()
+    }
+
+    /// For a node that would be restored from this backup.
+    fn outlook(&self, newest: &Manifest) -> Option<IstOutlook> {
+        let records = self.catalog().into_iter().flat_map(|catalog| &catalog.records);
+        let later = later_but_lower(records, newest).map(|later| (later.id.to_string(), later.gtid.seqno));
+        IstOutlook::with_later(Some(IstOutlook::new(&self.survey, &newest.gtid)), later)
     }
 
     fn overflow(

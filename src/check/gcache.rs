@@ -130,6 +130,26 @@ pub(super) fn judge_outlook(newest: &Manifest, outlook: &IstOutlook) -> Option<F
             ),
             cure(),
         ),
+        IstOutlook::Ahead { last, member } => Finding::error(
+            TOPIC,
+            format!(
+                "a node restored from {id} would abort (\"Reversing history\"): the cluster stands at seqno {last} ('{member}'), \
+                 behind the backup at seqno {}: it has gone back to an older backup",
+                newest.gtid.seqno
+            ),
+            format!(
+                "take a backup now; until then restore no node from {id}: with an empty data directory it takes a full SST"
+            ),
+        ),
+        IstOutlook::Abandoned { later, seqno } => Finding::warning(
+            TOPIC,
+            format!(
+                "a node restored from {id} (seqno {}) could join with other rows than the cluster has: the repository has a \
+                 later backup, {later}, at seqno {seqno}, so the cluster has gone back to an older backup, or a clock was wrong",
+                newest.gtid.seqno
+            ),
+            format!("take a backup now; until then restore no node from {id}"),
+        ),
         IstOutlook::OtherHistory { uuid } => Finding::warning(
             TOPIC,
             format!(
@@ -223,6 +243,8 @@ mod tests {
         let newest = manifest("20261120T060000Z_n1");
         let possible = IstOutlook::Possible { donor: "n2".into(), writesets: 1234, spare: 9 };
         let too_old = IstOutlook::TooOld { oldest: 500, member: "n2".into() };
+        let ahead = IstOutlook::Ahead { last: 11, member: "n2".into() };
+        let abandoned = IstOutlook::Abandoned { later: "l".into(), seqno: 11 };
         let other = IstOutlook::OtherHistory { uuid: "u".into() };
         for (outlook, level, text) in [
             (possible, Level::Ok, "'n2' has the 1,234 write sets since, and 9 from before"),
@@ -232,6 +254,8 @@ mod tests {
                 "(seqno 100) would take a full SST: the oldest write set of the cluster is 500, on 'n2'",
             ),
             (other, Level::Warning, "another history now (u)"),
+            (ahead, Level::Error, "the cluster stands at seqno 11 ('n2'), behind the backup at seqno 100"),
+            (abandoned, Level::Warning, "could join with other rows"),
         ] {
             let finding = judge_outlook(&newest, &outlook).unwrap();
             assert!(finding.level == level && finding.text.contains(text), "{finding:?}");

@@ -57,7 +57,7 @@ impl<'a> Scene<'a> {
         (self.cluster, self.catalog.and_then(Result::ok).filter(|_| !repository.is_missing_here()))
     }
 
-    fn catalog(&self) -> Option<&Catalog> {
+    pub(super) fn catalog(&self) -> Option<&Catalog> {
         self.catalog.as_ref()?.as_ref().ok()
     }
 

@@ -185,6 +185,7 @@ fn ask_in_turn(
         storage: &prepared.context.storage,
         cluster: safe_component(invite(args, listen.cloned(), prepared, &survey)?.group()),
         history: survey.history().map(str::to_owned),
+        position: survey.last_committed(),
         limit,
         clock: Timestamp::now,
         pace: Pace::default(),

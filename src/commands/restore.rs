@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::extracted::extract_tables;
-use super::outlook::{self, ist_outlook, sentence};
+use super::outlook::{self, node_outlook, sentence};
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::config::{Flag, ServerOptions, flag};
 use crate::model::Manifest;
@@ -99,7 +99,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     }
     let gtid = &source.manifest().gtid;
     let ist = match request.purpose {
-        Purpose::Node => ist_outlook(&context.settings, &files, gtid),
+        Purpose::Node => node_outlook(&context.settings, &files, context.storage.as_ref(), &source),
         _ => None,
     };
     if let Some(outlook) = &ist {

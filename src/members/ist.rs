@@ -3,6 +3,10 @@
 //! A donor sends the write sets after `seqno` from its gcache, which reaches down to `wsrep_local_cached_downto`:
 //! IST is possible while some member of the same history has `cached_downto` ≤ seqno + 1. Otherwise, and with
 //! another state UUID, the node takes a full SST.
+//!
+//! Within one history a cluster may have gone back to an older backup. A node that is ahead of the group does not join at
+//! all: galera's `ReplicatorSMM::process_conf_change` says "Reversing history" and mysqld ends. Once the group has passed
+//! the node's position again, nothing tells the two apart: the node joins with the rows that were abandoned.
 
 use super::report::MemberReport;
 use super::survey::Survey;
@@ -27,6 +31,20 @@ pub enum IstOutlook {
         oldest: i64,
         /// The member that has it.
         member: String,
+    },
+    /// The position is ahead of the cluster: the cluster went back to an older backup.
+    Ahead {
+        /// The last write set that a member has.
+        last: i64,
+        /// The member that has it.
+        member: String,
+    },
+    /// The position may be of what the cluster has left behind when it went back to an older backup.
+    Abandoned {
+        /// A backup that was taken later, at a lower position.
+        later: String,
+        /// Its position.
+        seqno: i64,
     },
     /// The cluster has another history.
     OtherHistory {
@@ -55,7 +73,17 @@ impl IstOutlook {
             };
         }
         let needed = gtid.seqno.saturating_add(1);
-        let last = same.iter().filter_map(|report| report.last_committed()).max().unwrap_or(gtid.seqno);
+        let told = same.iter().filter_map(|report| Some((report.last_committed()?, report.name()))).max();
+        if let Some((last, member)) = told.filter(|(last, _)| *last < gtid.seqno) {
+            // A member that is not Synced lags behind for as long as that lasts, and is not what the cluster has.
+            if same.iter().any(|report| report.is_synced()) {
+                return Self::Ahead { last, member: member.to_owned() };
+            }
+            return Self::Unknown {
+                why: format!("'{member}' is at seqno {last}, behind the backup, and not Synced"),
+            };
+        }
+        let last = told.map_or(gtid.seqno, |(last, _)| last);
         let writesets = u64::try_from(last.saturating_sub(gtid.seqno)).unwrap_or(0);
         let cached = |report: &&MemberReport| report.cached_downto().filter(|downto| *downto > 0);
         let Some((downto, donor)) =
@@ -69,6 +97,17 @@ impl IstOutlook {
             Self::Possible { donor: donor.to_owned(), writesets, spare }
         } else {
             Self::TooOld { oldest: downto, member: donor.to_owned() }
+        }
+    }
+
+    /// The same where the repository has a later backup of this history at a lower position, at `later`. Who takes a full
+    /// SST, or does not join at all, keeps no rows of before.
+    pub fn with_later(outlook: Option<Self>, later: Option<(String, i64)>) -> Option<Self> {
+        match (outlook, later) {
+            (None | Some(Self::Possible { .. } | Self::Unknown { .. }), Some((later, seqno))) => {
+                Some(Self::Abandoned { later, seqno })
+            }
+            (outlook, _) => outlook,
         }
     }
 }
@@ -97,6 +136,7 @@ mod tests {
             &[("wsrep_node_name", name)],
             &[
                 ("wsrep_cluster_status", "Primary"),
+                ("wsrep_local_state", "4"),
                 ("wsrep_cluster_state_uuid", uuid),
                 ("wsrep_local_cached_downto", downto),
                 ("wsrep_last_committed", last),
@@ -117,6 +157,48 @@ mod tests {
         assert_eq!(outlook(members(), 39), possible(61, 0));
         assert_eq!(outlook(members(), 38), IstOutlook::TooOld { oldest: 40, member: "b".into() });
         assert_eq!(outlook(vec![member("b", UUID, "40", "38")], 38), possible(0, 0));
+    }
+
+    #[test]
+    fn a_position_ahead_of_the_cluster_is_no_ist() {
+        let members = || vec![member("a", UUID, "1", "10"), member("b", UUID, "5", "11")];
+        assert_eq!(outlook(members(), 91), IstOutlook::Ahead { last: 11, member: "b".into() });
+        assert_eq!(outlook(members(), 12), IstOutlook::Ahead { last: 11, member: "b".into() });
+        assert!(matches!(outlook(members(), 11), IstOutlook::Possible { writesets: 0, .. }));
+        // One that lags behind is not the cluster.
+        let lagging = vec![member("a", UUID, "1", "10"), member("b", UUID, "1", "91")];
+        assert!(matches!(outlook(lagging, 91), IstOutlook::Possible { writesets: 0, .. }));
+        let donor = MemberReport::of(
+            Endpoint::Tcp("d".parse().unwrap()),
+            &[],
+            &[
+                ("wsrep_cluster_status", "Primary"),
+                ("wsrep_local_state", "2"),
+                ("wsrep_cluster_state_uuid", UUID),
+                ("wsrep_local_cached_downto", "1"),
+                ("wsrep_last_committed", "90"),
+            ],
+        );
+        assert!(matches!(outlook(vec![donor], 91), IstOutlook::Unknown { .. }));
+    }
+
+    #[test]
+    fn a_later_backup_at_a_lower_position_takes_the_promise_away() {
+        let later = || Some(("l".to_owned(), 11));
+        let abandoned = Some(IstOutlook::Abandoned { later: "l".into(), seqno: 11 });
+        let possible = outlook(vec![member("a", UUID, "1", "200")], 91);
+        assert!(matches!(possible, IstOutlook::Possible { .. }));
+        for outlook in [None, Some(possible), Some(IstOutlook::Unknown { why: "x".into() })] {
+            assert_eq!(IstOutlook::with_later(outlook.clone(), later()), abandoned);
+            assert_eq!(IstOutlook::with_later(outlook.clone(), None), outlook);
+        }
+        for outlook in [
+            IstOutlook::TooOld { oldest: 100, member: "a".into() },
+            IstOutlook::Ahead { last: 20, member: "a".into() },
+            IstOutlook::OtherHistory { uuid: "u".into() },
+        ] {
+            assert_eq!(IstOutlook::with_later(Some(outlook.clone()), later()), Some(outlook));
+        }
     }
 
     #[test]

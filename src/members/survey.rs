@@ -175,6 +175,15 @@ impl Survey {
         told.all(|other| other == first).then_some(first)
     }
 
+    /// The furthest position of the members of that history, where one of them is Synced: others lag behind.
+    pub fn last_committed(&self) -> Option<i64> {
+        let history = self.history()?;
+        let of_it =
+            self.reports.iter().filter(|report| report.is_primary() && report.state_uuid() == Some(history));
+        let is_known = of_it.clone().any(MemberReport::is_synced);
+        of_it.filter_map(MemberReport::last_committed).max().filter(|_| is_known)
+    }
+
     fn add(&mut self, report: MemberReport) {
         if self.report(report.name()).is_none() {
             self.reports.push(report);

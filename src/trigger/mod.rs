@@ -21,6 +21,7 @@ mod invitation;
 mod outcome;
 mod plan;
 mod request;
+mod seen;
 mod silent;
 mod traffic;
 mod turn;

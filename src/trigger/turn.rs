@@ -13,7 +13,6 @@
 //! This needs a storage that shows at once what has been stored, as directories, NFS (to a client that has just written
 //! into the directory) and S3 do.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,16 +21,15 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::follow::Place;
+use super::seen::Runs;
 use super::{AskError, Event};
 use crate::catalog::{CatalogError, Doubt, Evidence, Known, Record, doubts, read_manifest, read_status};
 use crate::lease::{self, Lease, Others, holder};
-use crate::model::{BackupId, Manifest, State, Status, WsrepGtid};
+use crate::model::{BackupId, Manifest, Status, WsrepGtid};
 use crate::storage::{Storage, StorageError};
 
 /// How far the clocks of two machines may be apart.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
-/// A status that is older than this by the machines' clocks is no work in progress, however they differ.
-const LONG_AGO: SignedDuration = SignedDuration::from_hours(1);
 
 /// How fast things go.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +56,9 @@ pub struct Queue<'a> {
     pub cluster: String,
     /// State UUID of the members, where it is known: a backup of another history protects nothing of this cluster.
     pub history: Option<String>,
+    /// The last write set of the members, where it is known: a backup that is ahead of it is of what the cluster has left
+    /// behind when it went back to an older backup.
+    pub position: Option<i64>,
     /// A backup whose data is younger than this is recent.
     pub limit: Duration,
     /// The time.
@@ -157,7 +158,8 @@ impl Queue<'_> {
     /// when there is something to wait for.
     pub fn is_explained(&self, patience: Duration) -> Result<bool, AskError> {
         let end = Instant::now() + patience;
-        let mut runs = Runs::default();
+        // The members were asked long before: what is waited for is ahead of what they said.
+        let mut runs = Runs::of_late();
         while Instant::now() < end {
             self.is_over()?;
             if !matches!(self.standing(&mut runs)?, Standing::Idle) {
@@ -189,6 +191,19 @@ impl Queue<'_> {
         self.history.as_ref().is_some_and(|history| *history != gtid.uuid)
     }
 
+    /// Whether a backup that was there when the members were asked is ahead of what they said.
+    fn is_left_behind(&self, gtid: &WsrepGtid, id: &BackupId, runs: &mut Runs) -> bool {
+        let Some(last) = self.position.filter(|last| *last < gtid.seqno && runs.was_there(id)) else {
+            return false;
+        };
+        runs.tell(&format!(
+            "{id} is at seqno {}, ahead of the cluster, which stands at {last}: the cluster has gone back to an older backup: \
+             passed over",
+            gtid.seqno
+        ));
+        true
+    }
+
     /// From the newest folder to the first complete backup: what is older does not count.
     fn standing(&self, runs: &mut Runs) -> Result<Standing, AskError> {
         let storage = self.storage.as_ref();
@@ -204,6 +219,7 @@ impl Queue<'_> {
                     let (id, uuid) = (&place.id, &manifest.gtid.uuid);
                     runs.tell(&format!("{id} is of another history ({uuid}) than the members: passed over"));
                 }
+                Ok(manifest) if self.is_left_behind(&manifest.gtid, &place.id, runs) => {}
                 Ok(manifest) => match now.duration_since(manifest.frozen_at) {
                     age if age < -SKEW => {
                         log::warn!("{} is from the future ({}): passed over", place.id, manifest.frozen_at);
@@ -268,54 +284,6 @@ fn is_passed_over(storage: &dyn Storage, place: &Place, manifest: &Manifest) -> 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: StorageError) -> AskError {
     AskError::Failed(error.to_string())
-}
-
-/// What was seen at earlier looks.
-#[derive(Default)]
-struct Runs {
-    /// Runs, and since when each has said nothing new.
-    said: HashMap<BackupId, (Status, Instant)>,
-    /// The newest complete backup of the first look.
-    old: Option<BackupId>,
-    has_begun: bool,
-    /// What was told already.
-    told: HashSet<String>,
-}
-
-impl Runs {
-    /// Says something once.
-    fn tell(&mut self, what: &str) {
-        if self.told.insert(what.to_owned()) {
-            log::warn!("{what}");
-        }
-    }
-
-    /// The first look is over.
-    fn begin(&mut self) {
-        self.has_begun = true;
-    }
-
-    /// Whether the newest complete backup was not there at the first look.
-    fn is_new(&mut self, id: &BackupId) -> bool {
-        if !self.has_begun {
-            self.old = Some(id.clone());
-        }
-        self.old.as_ref() != Some(id)
-    }
-
-    fn is_alive(&mut self, place: &Place, status: &Status, now: Timestamp, silence: Duration) -> bool {
-        if matches!(status.state, State::Done | State::Failed)
-            || now.duration_since(status.updated) > LONG_AGO
-        {
-            return false;
-        }
-        let (last, since) =
-            self.said.entry(place.id.clone()).or_insert_with(|| (status.clone(), Instant::now()));
-        if last != status {
-            (*last, *since) = (status.clone(), Instant::now());
-        }
-        since.elapsed() < status.patience(silence)
-    }
 }
 
 /// Between 0.1 and 1.1, another number each time. The keys of a new state are the system's random numbers.

@@ -35,6 +35,7 @@ impl Repository {
             storage: &self.storage,
             cluster: "c".into(),
             history: Some(UUID.into()),
+            position: Some(7),
             limit: crate::config::parse_duration(limit).unwrap(),
             clock: Timestamp::now,
             pace: PACE,
@@ -127,6 +128,31 @@ fn a_backup_that_is_none_to_rely_on_is_no_reason_to_do_without_another_one() {
     repository.storage.remove(&format!("c/{id}/backup.tar")).unwrap();
     assert_eq!(repository.recent("2h"), Some(good));
     assert_eq!(repository.recent("1h"), None);
+}
+
+#[test]
+fn a_backup_that_is_ahead_of_the_cluster_is_no_reason_to_do_without_one() {
+    let repository = Repository::new();
+    let id = repository.back_up(10);
+    let took = |position: Option<i64>| {
+        let queue = Queue { position, ..repository.queue("1h") };
+        match queue.take_turn(&mut |_| {}).unwrap() {
+            Turn::Recent { place, .. } => Some(place.id),
+            Turn::Ours(_) => None,
+        }
+    };
+    // The backup is at 7.
+    assert_eq!(took(Some(6)), None);
+    assert_eq!(took(Some(7)), Some(id.clone()));
+    assert_eq!(took(None), Some(id));
+    // One that has come since the members were asked is ahead of what they said.
+    let queue = Queue { position: Some(6), ..repository.queue("1h") };
+    assert!(queue.is_explained(2 * PACE.poll).unwrap());
+    let mut runs = Runs::default();
+    assert!(matches!(queue.standing(&mut runs).unwrap(), Standing::Idle));
+    let new = repository.back_up(0);
+    let Standing::Recent(place, _) = queue.standing(&mut runs).unwrap() else { panic!("it is passed over") };
+    assert_eq!(place.id, new);
 }
 
 #[test]
