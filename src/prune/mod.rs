@@ -49,6 +49,7 @@
 //! unless its own look at the manifest falls into the same gap.
 
 mod carry_out;
+mod lines;
 mod plan;
 pub mod policy;
 mod verdict;

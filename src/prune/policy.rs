@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::lines::two_lines;
 pub use super::verdict::{Lapse, Period, Reason, Verdict};
 use crate::catalog::{Doubt, Known, Taken, doubts, newest};
 use crate::config::Retention;
@@ -147,6 +148,12 @@ impl Judged<'_> {
                     Err(lapse) => of_all[*place].lapses.push(lapse),
                 }
             }
+        }
+        let taken = |place: usize| Some((place, self.candidates[place].known.taken.as_ref().ok()?));
+        let oldest_first: Vec<(usize, &Taken)> =
+            ranked.iter().rev().filter_map(|(place, _)| taken(*place)).collect();
+        for place in two_lines(&oldest_first) {
+            of_all[place].reasons.push(Reason::TwoLines);
         }
         for place in self.places.iter().copied() {
             // What the policy would not keep in any case, a doubt does not keep. A hold, a run and the position do.

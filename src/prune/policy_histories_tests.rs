@@ -110,3 +110,46 @@ fn the_furthest_position_stays_whatever_its_time_says() {
     assert_eq!(flawed(Doubt::Damaged("lost".into())), [4]);
     assert_eq!(flawed(Doubt::Unknown("away".into())), [4, 5]);
 }
+
+#[test]
+fn two_lines_of_one_history_are_not_a_cluster_that_went_back() {
+    let week = Retention { daily: Some(7), ..none() };
+    // Production every midnight, the cluster that was made of its backup at noon.
+    let lines = |days: i64| -> Vec<Candidate> {
+        let one = |half: i64| {
+            let at = time("2026-11-01T00:00:00Z") + SignedDuration::from_hours(12 * half);
+            let seqno = if half % 2 == 0 { 1000 * (half / 2 + 1) } else { 100 + 10 * (half / 2) };
+            let written = Some(at + SignedDuration::from_mins(1));
+            candidate(BackupId::new(at, "n1"), Ok(Taken { written, ..taken(at, seqno) }))
+        };
+        (0..2 * days).map(one).collect()
+    };
+    let stay = |all: &[Candidate]| -> Vec<Candidate> {
+        let verdicts = decide(all, &[], &week, time(NOW));
+        let kept = all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
+        kept.map(|(one, _)| one.clone()).collect()
+    };
+    let all = lines(9);
+    assert_eq!(stay(&all), all);
+    let verdicts = decide(&all, &[], &week, time(NOW));
+    assert!(matches!(&verdicts[2], Verdict::Keep(reasons) if reasons == &[Reason::TwoLines]), "{verdicts:?}");
+    // Also where prune runs behind each backup, and sees them come one by one.
+    let mut there = Vec::new();
+    for one in all.clone() {
+        there.push(one);
+        there = stay(&there);
+    }
+    assert_eq!(there, all);
+    // One step back, to the last backup but one, is a new epoch.
+    let steps = |seqnos: &[i64]| -> Vec<Candidate> {
+        let mut all = lines(9);
+        all.truncate(seqnos.len());
+        for (one, seqno) in all.iter_mut().zip(seqnos) {
+            one.taken().gtid.seqno = *seqno;
+        }
+        all
+    };
+    let epoch = steps(&[800, 900, 1000, 990, 1090, 1190]);
+    let kept: Vec<i64> = stay(&epoch).iter_mut().map(|one| one.taken().gtid.seqno).collect();
+    assert_eq!(kept, [900, 990, 1190]);
+}

@@ -55,6 +55,8 @@ pub enum Reason {
     NewestOfHistory(String),
     /// Its history has come furthest with it, whatever its time says.
     Furthest,
+    /// Positions go back and forward in turn around it: two clusters of one history are in one folder.
+    TwoLines,
     /// Somebody wants it.
     Held(String),
     /// Younger than this run, which goes on.
@@ -84,6 +86,10 @@ impl fmt::Display for Reason {
             Self::Newest => f.write_str("the newest"),
             Self::NewestOfHistory(uuid) => write!(f, "the newest of history {uuid}"),
             Self::Furthest => f.write_str("the furthest position of its history"),
+            Self::TwoLines => f.write_str(
+                "POSITIONS GO BACK AND FORWARD: two clusters that were made of one backup may share this folder, and no rule \
+                 tells them apart; give one of them another 'cluster' name, then remove the folders of what is not wanted",
+            ),
             Self::Held(words) => f.write_str(words),
             Self::YoungerThan(id) => write!(f, "younger than {id}, which may still run"),
             Self::Doubt(doubt @ Doubt::Damaged(_)) => write!(f, "{doubt}; no other goes because of it"),
