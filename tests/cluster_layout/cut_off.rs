@@ -45,7 +45,7 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     leave("empty.ibd", b"");
     leave("#sql-alter-1-2.ibd", &whole[..20_000]);
     // Pages of another key than any, for all that can be told.
-    leave("discarded.ibd", &[0x5a; 65_536]);
+    leave("discarded.ibd", &vec![0x5a; 65_536]);
     donor.own_datadir();
     // What is as young as the list of tables might be a table that was made since.
     let left = Instant::now();
