@@ -191,8 +191,11 @@ pub fn host() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
-    use crate::storage::{LocalStorage, ObjectInfo, ObjectReader, ObjectWriter};
+    use crate::storage::LocalStorage;
+    use crate::storage::testing::{Operation, Whims, Whimsical};
 
     #[test]
     fn a_lease_belongs_to_one_cluster() {
@@ -204,49 +207,16 @@ mod tests {
 
     /// A directory that says of itself that it keeps old versions.
     struct Keeping {
-        inner: LocalStorage,
         keeps_versions: bool,
         may_remove: bool,
     }
 
-    impl Storage for Keeping {
-        fn location(&self) -> String {
-            self.inner.location()
-        }
-
-        fn probe(&self) -> Result<(), StorageError> {
-            self.inner.probe()
-        }
-
-        fn claim(&self, folder: &str) -> Result<bool, StorageError> {
-            self.inner.claim(folder)
-        }
-
-        fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
-            self.inner.folders(folder)
-        }
-
-        fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-            self.inner.objects(folder)
-        }
-
-        fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
-            self.inner.open(name)
-        }
-
-        fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
-            self.inner.create(name)
-        }
-
-        fn remove(&self, name: &str) -> Result<(), StorageError> {
-            if self.may_remove {
-                return self.inner.remove(name);
+    impl Whims for Keeping {
+        fn before(&self, operation: Operation, _: &str) -> io::Result<()> {
+            if operation == Operation::Remove && !self.may_remove {
+                return Err(io::Error::other("AccessDenied"));
             }
-            Err(StorageError::new("remove", name, std::io::Error::other("AccessDenied")))
-        }
-
-        fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
-            self.inner.free_bytes()
+            Ok(())
         }
 
         fn keeps_versions(&self) -> bool {
@@ -257,8 +227,8 @@ mod tests {
     #[test]
     fn where_old_versions_are_kept_it_grows_rarely_and_is_taken_for_alive_between() {
         let folder = tempfile::tempdir().unwrap();
-        let inner = LocalStorage::new(folder.path());
-        let storage: Arc<dyn Storage> = Arc::new(Keeping { inner, keeps_versions: true, may_remove: true });
+        let keeping = Keeping { keeps_versions: true, may_remove: true };
+        let storage: Arc<dyn Storage> = Arc::new(Whimsical::new(folder.path(), keeping));
         let (beat, silence) = (Duration::from_millis(20), Duration::from_millis(100));
         let lease = Lease::take(&storage, Kind::Asking, "c", "db1", beat).unwrap();
         let there = storage.objects("").unwrap();
@@ -310,8 +280,8 @@ mod tests {
     fn one_that_cannot_be_removed_is_over_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
         for keeps_versions in [false, true] {
-            let inner = LocalStorage::new(folder.path());
-            let storage: Arc<dyn Storage> = Arc::new(Keeping { inner, keeps_versions, may_remove: false });
+            let keeping = Keeping { keeps_versions, may_remove: false };
+            let storage: Arc<dyn Storage> = Arc::new(Whimsical::new(folder.path(), keeping));
             let silence = Duration::from_secs(60);
             let take = || Lease::take(&storage, Kind::Freezing, "c", "db1", silence).unwrap();
             let look = |own: &Lease| {

@@ -1,6 +1,7 @@
 //! The plan and the removal on a directory, with what changes between the two.
 
 use std::fs::{self, FileTimes};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +14,8 @@ use super::policy::Verdict;
 use super::*;
 use crate::config::Retention;
 use crate::model::BackupId;
-use crate::storage::{
-    LocalStorage, ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished,
-};
+use crate::storage::LocalStorage;
+use crate::storage::testing::{Operation, Whims, Whimsical};
 
 const LAST: Retention =
     Retention { within: None, last: Some(1), daily: None, weekly: None, monthly: None, yearly: None };
@@ -35,6 +35,12 @@ impl Repository {
 
     fn storage(&self) -> LocalStorage {
         LocalStorage::new(self.folder.path())
+    }
+
+    /// The same in the hands of a program that dies after so many removals.
+    fn mortal(&self, lives: usize) -> Whimsical<Mortal> {
+        let mortal = Mortal { removed: Mutex::default(), left: AtomicUsize::new(lives) };
+        Whimsical::new(self.folder.path(), mortal)
     }
 
     fn id(&self, days: i64) -> BackupId {
@@ -98,76 +104,18 @@ fn age(path: &Path, days: i64) {
 
 /// Tells what is removed, and fails from one removal on, as if the program had died there.
 struct Mortal {
-    inner: LocalStorage,
     removed: Mutex<Vec<String>>,
     left: AtomicUsize,
 }
 
-impl Mortal {
-    fn new(inner: LocalStorage, lives: usize) -> Self {
-        Self { inner, removed: Mutex::default(), left: AtomicUsize::new(lives) }
-    }
-
-    fn dies(&self, name: &str) -> Result<(), StorageError> {
+impl Whims for Mortal {
+    fn before(&self, operation: Operation, name: &str) -> io::Result<()> {
+        if operation != Operation::Remove {
+            return Ok(());
+        }
         let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         left.map(|_| self.removed.lock().unwrap().push(name.to_owned()))
-            .map_err(|_| StorageError::new("remove", name, std::io::Error::other("it is dead")))
-    }
-}
-
-impl Storage for Mortal {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-
-    fn probe(&self) -> Result<(), StorageError> {
-        self.inner.probe()
-    }
-
-    fn claim(&self, folder: &str) -> Result<bool, StorageError> {
-        self.inner.claim(folder)
-    }
-
-    fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
-        self.inner.folders(folder)
-    }
-
-    fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-        self.inner.objects(folder)
-    }
-
-    fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
-        self.inner.open(name)
-    }
-
-    fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
-        self.inner.create(name)
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StorageError> {
-        self.dies(name)?;
-        self.inner.remove(name)
-    }
-
-    fn remove_folder(&self, folder: &str) -> Result<(), StorageError> {
-        self.dies(folder)?;
-        self.inner.remove_folder(folder)
-    }
-
-    fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
-        self.inner.unfinished(folder)
-    }
-
-    fn unfinished_below(&self, folder: &str) -> Result<Option<Vec<(String, Unfinished)>>, StorageError> {
-        self.inner.unfinished_below(folder)
-    }
-
-    fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
-        self.inner.last_written(folder)
-    }
-
-    fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
-        self.inner.free_bytes()
+            .map_err(|_| io::Error::other("it is dead"))
     }
 }
 
@@ -176,14 +124,14 @@ fn the_manifest_goes_first_and_the_folder_last() {
     let repository = Repository::new([0, 5]);
     repository.put(5, ".backup.tar.1.0.tmp", "half");
     repository.put(5, "verify.json", "anything");
-    let storage = Mortal::new(repository.storage(), usize::MAX);
+    let storage = repository.mortal(usize::MAX);
     let tally = carry_out(&storage, &repository.plan(), &|| false);
     let folder = format!("c/{}", repository.id(5));
     let names = ["manifest.json", "backup.tar", "index.json.zst", "verify.json", "status.json"];
     let mut wanted = names.map(|name| format!("{folder}/{name}")).to_vec();
     wanted.extend([format!("{folder}/.backup.tar.1.0.tmp"), folder]);
     // The temporary file is named in the plan, too, and is gone when its turn comes.
-    assert_eq!(storage.removed.lock().unwrap()[..7], wanted);
+    assert_eq!(storage.whims.removed.lock().unwrap()[..7], wanted);
     assert_eq!((tally.backups, tally.bytes, tally.failed.len()), (1, 46, 0));
     assert_eq!(repository.left(&[0, 5]), [0]);
 }
@@ -195,9 +143,9 @@ fn one_that_dies_anywhere_leaves_no_half_backup_and_the_next_finishes() {
         repository.put(4, ".x.1.0.tmp", "half");
         repository.status(3, "failed");
         repository.put(3, "backup.tar", "a");
-        let storage = Mortal::new(repository.storage(), lives);
+        let storage = repository.mortal(lives);
         // It dies, rather than going on with the next.
-        carry_out(&storage, &repository.plan(), &|| storage.left.load(Ordering::Relaxed) == 0);
+        carry_out(&storage, &repository.plan(), &|| storage.whims.left.load(Ordering::Relaxed) == 0);
         for days in [0, 4, 5] {
             let has = |name: &str| repository.path(days).join(name).exists();
             assert!(!has("manifest.json") || (has("backup.tar") && has("index.json.zst")), "{lives} {days}");

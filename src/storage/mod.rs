@@ -12,6 +12,8 @@ mod pulse;
 mod replace;
 mod s3;
 mod steps;
+#[cfg(test)]
+pub(crate) mod testing;
 mod watched;
 
 use std::io::{Read, Seek, SeekFrom, Write};
