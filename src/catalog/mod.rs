@@ -16,7 +16,9 @@
 //!
 //! `prune` removes the manifest before anything else. So a reader that misses something, or finds it wrong, looks for the
 //! manifest again ([`Source::is_removed`]): without it the backup was removed under the reader, which says that (no such
-//! backup, exit status 3) and never speaks of damage. One that has everything open already may get to its end.
+//! backup, exit status 3) and never speaks of damage. One that has everything open already may get to its end. Who reads
+//! the whole repository ([`Catalog::read`]) takes such a backup for what it is, the rest of one, or for nothing where that has
+//! gone too.
 
 mod attempt;
 mod doubt;
@@ -24,7 +26,9 @@ mod evidence;
 mod history;
 mod hold;
 mod identity;
+mod place;
 mod pruned;
+mod read;
 mod select;
 mod source;
 mod verified;
@@ -41,7 +45,9 @@ pub use evidence::{Evidence, check_sizes};
 pub use history::{History, further, later_but_lower};
 pub use hold::{HOLD, Held, hold, read_hold};
 pub use identity::{Contradiction, Identity};
+pub use place::TooDeep;
 pub use pruned::{Pruned, add_pruned, read_pruned};
+pub use read::clusters;
 pub use select::Selector;
 pub use source::{Damage, Source, SourceError};
 pub use verified::{VERIFY, Verified, read_verified, record_verified};
@@ -96,6 +102,9 @@ pub enum CatalogError {
         /// What to do, in words that follow.
         cure: String,
     },
+    /// A folder that may be that of the cluster cannot be looked into.
+    #[error("{0}")]
+    Unknown(String),
     /// Several clusters, none named.
     #[error("the repository holds backups of the clusters {0}: name one with --cluster")]
     AmbiguousCluster(String),
@@ -143,6 +152,8 @@ pub struct Catalog {
     pub records: Vec<Record>,
     /// Backups that run or have failed, oldest first.
     pub attempts: Vec<Attempt>,
+    /// Folders of clusters that could not be looked into, in words. Nobody knows what is in them.
+    pub unknown: Vec<String>,
 }
 
 /// Puts a record beside a backup; an older one is replaced. A backup that `prune` removes at this moment is reported as
@@ -171,57 +182,7 @@ pub fn object_name(cluster: &str, id: &BackupId, object: &str) -> String {
     format!("{cluster}/{id}/{object}")
 }
 
-/// The clusters to look at: the one that is named, else all.
-pub fn clusters(storage: &dyn Storage, cluster: Option<&str>) -> Result<Vec<String>, CatalogError> {
-    match cluster {
-        Some(name) => Ok(vec![crate::model::safe_component(name)]),
-        // A file system has a folder of its own at its root, which only root may look into.
-        None => Ok(storage.folders("")?.into_iter().filter(|name| name != "lost+found").collect()),
-    }
-}
-
 impl Catalog {
-    /// Reads one manifest (or status) per backup, and looks at what lies beside it. One that cannot be read does not hide the others: it is a
-    /// record with its error.
-    pub fn read(storage: &dyn Storage, cluster: Option<&str>) -> Result<Self, CatalogError> {
-        let mut catalog = Self::default();
-        for cluster in clusters(storage, cluster)? {
-            catalog.add(storage, &cluster)?;
-        }
-        catalog.sort();
-        Ok(catalog)
-    }
-
-    /// The same of the folder of one cluster, which is named as [`clusters`] does.
-    pub fn read_folder(storage: &dyn Storage, cluster: &str) -> Result<Self, CatalogError> {
-        let mut catalog = Self::default();
-        catalog.add(storage, cluster)?;
-        catalog.sort();
-        Ok(catalog)
-    }
-
-    fn sort(&mut self) {
-        self.records.sort_by(|a, b| a.id.cmp(&b.id));
-        self.attempts.sort_by(|a, b| a.id.cmp(&b.id));
-    }
-
-    fn add(&mut self, storage: &dyn Storage, cluster: &str) -> Result<(), CatalogError> {
-        for folder in storage.folders(cluster)? {
-            let Ok(id) = folder.parse::<BackupId>() else { continue };
-            match read_manifest(storage, cluster, &id) {
-                Err(CatalogError::NotFound(_)) => {
-                    let status = read_status(storage, cluster, &id);
-                    self.attempts.push(Attempt { cluster: cluster.to_owned(), id, status });
-                }
-                manifest => {
-                    let evidence = Evidence::look(storage, cluster, &id, manifest.as_ref().ok());
-                    self.records.push(Record { cluster: cluster.to_owned(), id, manifest, evidence });
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// For each record what speaks against it. Each cluster is looked at on its own.
     pub fn doubts(&self, now: Timestamp) -> Vec<Option<Doubt>> {
         let known: Vec<Known> = self.records.iter().map(Known::of).collect();

@@ -66,16 +66,28 @@ fn find_id(
 ) -> Result<(String, Manifest), CatalogError> {
     let mut found = Vec::new();
     let mut attempt = None;
-    for cluster in clusters(storage, cluster)? {
-        match read_manifest(storage, &cluster, id) {
-            Err(CatalogError::NotFound(_)) => {
-                if storage.folders(&cluster)?.contains(&id.to_string()) {
-                    attempt = Some(super::read_status(storage, &cluster, id));
-                }
-            }
-            manifest => found.push((cluster, manifest)),
+    let mut unknown = Vec::new();
+    for folder in clusters(storage, cluster)? {
+        let attempted = |id: &BackupId| Ok(storage.folders(&folder)?.contains(&id.to_string()));
+        match read_manifest(storage, &folder, id) {
+            Err(CatalogError::NotFound(_)) => match attempted(id) {
+                Ok(false) => {}
+                Ok(true) => attempt = Some(super::read_status(storage, &folder, id)),
+                Err(error) if cluster.is_none() => unknown.push(CatalogError::Storage(error)),
+                Err(error) => return Err(error.into()),
+            },
+            // Whether it is there is not known where its cluster's folder cannot be looked into.
+            Err(error @ CatalogError::Storage(_)) if cluster.is_none() => match attempted(id) {
+                Ok(_) => found.push((folder, Err(error))),
+                Err(error) => unknown.push(CatalogError::Storage(error)),
+            },
+            manifest => found.push((folder, manifest)),
         }
     }
+    if found.is_empty() && !unknown.is_empty() {
+        return Err(unknown.swap_remove(0));
+    }
+    say_what_is_unknown(unknown.iter());
     if found.len() > 1 {
         return Err(ambiguous(found.iter().map(|(cluster, _)| cluster.as_str())));
     }
@@ -108,6 +120,10 @@ fn newest(
 ) -> Result<(String, Manifest), CatalogError> {
     let at = wanted.at;
     let catalog = Catalog::read(storage, cluster)?;
+    if let Some(why) = catalog.unknown.first().filter(|_| catalog.records.is_empty()) {
+        return Err(CatalogError::Unknown(why.clone()));
+    }
+    say_what_is_unknown(catalog.unknown.iter());
     let clusters: BTreeSet<&str> = catalog.records.iter().map(|record| record.cluster.as_str()).collect();
     if clusters.len() > 1 {
         return Err(ambiguous(clusters.into_iter()));
@@ -144,6 +160,15 @@ fn newest(
     match found.map(|Record { cluster, manifest, .. }| (cluster, manifest)) {
         Some((cluster, Ok(manifest))) => Ok((cluster, manifest)),
         _ => Err(nothing(storage, cluster, at)),
+    }
+}
+
+/// A folder that nobody can look into may be that of the cluster that is meant.
+fn say_what_is_unknown<'a>(unknown: impl Iterator<Item = &'a (impl std::fmt::Display + 'a)>) {
+    for why in unknown {
+        log::warn!(
+            "{why}; whatever backups are there are not looked at: --cluster names the one that is meant"
+        );
     }
 }
 

@@ -53,6 +53,11 @@ pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
     let newest = catalog.newest_in(terms.history, now);
     let denied = catalog.records.iter().filter(|record| is_denied(record)).count();
     let mut findings = Vec::new();
+    findings.extend(catalog.unknown.iter().map(|why| {
+        let cure = "move what is no folder of a cluster out of the repository, let this user read the others, or name the \
+                    cluster with --cluster";
+        Finding::warning(TOPIC, format!("{why}; whatever backups are there are not counted"), cure.to_owned())
+    }));
     if denied > 0 {
         let text = format!("manifests in {location} that this user may not read: {denied}");
         findings.push(unreadable(text, terms));

@@ -99,7 +99,7 @@ fn told_in(history: Option<&str>, catalog: &Catalog, max_age: Option<u64>) -> Ve
 fn the_age_of_the_newest_decides() {
     let catalog = |ids: &[&str]| Catalog {
         records: ids.iter().map(|id| record(manifest(id))).collect(),
-        attempts: vec![],
+        ..Catalog::default()
     };
     let fresh = &["20261119T000000Z_n1", "20261120T060000Z_n2"][..];
     for (ids, max_age, level, text) in [
@@ -124,7 +124,7 @@ fn what_something_speaks_against_is_no_protection() {
         record.evidence.damage = Some(Damage { object: "a".into(), what: "it is missing".into() });
         record
     };
-    let of = |records: Vec<Record>, max_age| told(&Catalog { records, attempts: vec![] }, max_age);
+    let of = |records: Vec<Record>, max_age| told(&Catalog { records, ..Catalog::default() }, max_age);
     // The age is that of the last good one, whatever came after it.
     for (newest, words) in [
         (damaged("20261120T110000Z_n1"), "DAMAGED: a: it is missing"),
@@ -172,14 +172,14 @@ fn what_is_wrong_with_single_backups_is_told() {
     };
     let catalog = Catalog {
         records: vec![broken("20261119T000000Z_n1"), record(damaged), broken("20261120T070000Z_n1")],
-        attempts: vec![],
+        ..Catalog::default()
     };
     let denied = |id: &str| {
         let cause = std::io::Error::from(ErrorKind::PermissionDenied);
         let manifest = Err(crate::storage::StorageError::new("open", id, cause).into());
         Record { cluster: "c".into(), id: id.parse().unwrap(), manifest, evidence: Evidence::default() }
     };
-    let hidden = Catalog { records: vec![denied("20261119T000000Z_n1")], attempts: vec![] };
+    let hidden = Catalog { records: vec![denied("20261119T000000Z_n1")], ..Catalog::default() };
     for (max_age, level) in [(None, Level::Warning), (Some(1), Level::Error)] {
         let told = told(&hidden, max_age);
         assert!(told.len() == 1 && told[0].0 == level && told[0].1.contains("may not read: 1"), "{told:?}");
@@ -194,7 +194,8 @@ fn what_is_wrong_with_single_backups_is_told() {
 #[test]
 fn runs_that_are_no_backup_are_told_apart() {
     let records = || vec![record(manifest("20261120T060000Z_n1"))];
-    let of = |attempts| told(&Catalog { records: records(), attempts }, None).split_off(1);
+    let of =
+        |attempts| told(&Catalog { records: records(), attempts, ..Catalog::default() }, None).split_off(1);
     // Before the newest backup: history.
     assert_eq!(of(vec![attempt("20261120T050000Z_n1", Some(State::Failed), "2026-11-20T05:00:01Z")]), []);
     let failed = of(vec![attempt("20261120T070000Z_n1", Some(State::Failed), "2026-11-20T07:00:01Z")]);
@@ -297,7 +298,7 @@ fn a_backup_of_another_history_is_no_backup_of_this_cluster() {
     ];
     for (history, backups, wanted) in cases {
         let records = backups.iter().map(|(uuid, id)| of(uuid, id)).collect();
-        let told = told_in(history, &Catalog { records, attempts: vec![] }, Some(26));
+        let told = told_in(history, &Catalog { records, ..Catalog::default() }, Some(26));
         assert_eq!(told.len(), wanted.len(), "{told:?}");
         for ((level, text), (wanted_level, words)) in told.iter().zip(wanted) {
             assert!(level == wanted_level && text.contains(words), "{words}: {told:?}");
@@ -315,7 +316,7 @@ fn one_that_is_further_and_older_is_told() {
     for record in &mut all {
         record.evidence.written = record.id.started();
     }
-    let told = told(&Catalog { records: all, attempts: vec![] }, Some(26));
+    let told = told(&Catalog { records: all, ..Catalog::default() }, Some(26));
     assert!(told.len() == 2 && told[1].0 == Level::Warning, "{told:?}");
     assert!(
         told[1].1.contains("20261119T010000Z_n1 is older than 20261120T010000Z_n1 by its time, and further"),

@@ -10,7 +10,7 @@ use super::probe::{self, Answer};
 use super::process::ServerProcess;
 use super::repository::{self, Donor};
 use super::{Options, bucket, files, flow_control, freeze, lock, node, program, service, settings, space};
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Catalog, CatalogError, TooDeep};
 use crate::config::{RepositoryUrl, ServerOptions};
 use crate::members::{Access, Survey};
 use crate::model::Manifest;
@@ -28,6 +28,7 @@ pub(super) struct Scene<'a> {
     cluster: Option<String>,
     /// None where a file system may hang.
     catalog: Option<Result<Catalog, CatalogError>>,
+    too_deep: Option<TooDeep>,
     pub(super) begun: Instant,
 }
 
@@ -46,9 +47,14 @@ impl<'a> Scene<'a> {
         }
         let configured = || server_options.get("wsrep-cluster-name").map(str::to_owned);
         let cluster = local.cluster(options.settings).or_else(configured);
-        let read = || Catalog::read(storage::open(options.settings)?.as_ref(), cluster.as_deref());
+        let mut too_deep = None;
+        let read = || {
+            let storage = storage::open(options.settings)?;
+            too_deep = TooDeep::find(storage.as_ref());
+            Catalog::read(storage.as_ref(), cluster.as_deref())
+        };
         let catalog = answer.is_ok().then(read);
-        Self { options, server_options, access, survey, local, answer, cluster, catalog, begun }
+        Self { options, server_options, access, survey, local, answer, cluster, catalog, too_deep, begun }
     }
 
     /// The cluster, and what was found in the repository; a directory that is not there is none.
@@ -206,6 +212,11 @@ impl<'a> Scene<'a> {
             now: self.options.now,
             command: &command,
         };
+        if let Some(found) = &self.too_deep {
+            let text = format!("{}{}", found.words(), found.strays());
+            let cure = "correct the setting 'repository', also on the other nodes, or --repository";
+            return vec![Finding::error("repository", text, cure)];
+        }
         match &self.catalog {
             None => Vec::new(),
             // What a donor can do about it is told already.

@@ -2,9 +2,10 @@
 //!
 //! `--json` gives one object at the end: `from`, `to`, and `backups`, in the order in which they were dealt with: `id`,
 //! `cluster_folder`, `bytes` (of archive and index), `ms`, `outcome` (`copied`, `already_there`, `removed` by somebody
-//! meanwhile, `pruned_there`, `damaged`, `failed`) and `error` (why, or null). What is beside `copied` and `already_there` comes with
+//! meanwhile, `pruned_there`, `removed_there` at that moment, `damaged`, `failed`) and `error` (why, or null). What is beside `copied` and `already_there` comes with
 //! `--all` only: with one backup the command ends with the error instead. `not_tried` counts those that are behind an
-//! error that would meet all of them.
+//! error that would meet all of them. `unknown` has in words the folders of clusters that could not be looked into; the exit status
+//! is 1 then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,8 +18,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, removed};
-use crate::catalog::{Catalog, CatalogError, Pruned, Record, Selector, Source, read_manifest, read_pruned};
+use super::{
+    CommandError, CommonArgs, Context, IdArgs, complain_of, interruption, print, print_json, removed,
+};
+use crate::catalog::{
+    Catalog, CatalogError, Pruned, Record, Selector, Source, TooDeep, read_manifest, read_pruned,
+};
 use crate::config::{Flag, RepositoryUrl, Settings, flag};
 use crate::copy::{CopyError, Outcome, copy, stored_bytes};
 use crate::model::BackupId;
@@ -85,6 +90,9 @@ impl CopyArgs {
         storage.probe().map_err(|error| {
             CommandError::Failed(format!("{error} (--to names it; a directory must be there before)"))
         })?;
+        if let Some(found) = TooDeep::find(storage.as_ref()) {
+            return Err(CommandError::Usage(format!("--to: {}{}", found.words(), found.strays())));
+        }
         Ok(storage)
     }
 }
@@ -119,17 +127,23 @@ pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
             return Err(error);
         }
         if args.json {
-            return print_json(&json!({ "from": from, "to": to, "backups": [row], "not_tried": 0 }));
+            return print_json(
+                &json!({ "from": from, "to": to, "backups": [row], "not_tried": 0, "unknown": [] }),
+            );
         }
         return print(&row.as_text(&to));
     }
-    let (rows, not_tried) = work.copy_all(&context, args)?;
+    let Catalog { records, unknown, .. } = Catalog::read(context.storage.as_ref(), context.cluster())?;
+    let (rows, not_tried) = work.copy_all(&context, records, args)?;
     if args.json {
-        print_json(&json!({ "from": from, "to": to, "backups": rows, "not_tried": not_tried }))?;
+        print_json(&json!({
+            "from": from, "to": to, "backups": rows, "not_tried": not_tried, "unknown": unknown,
+        }))?;
     } else {
         print(&ending(&rows, not_tried, &from, &to))?;
     }
-    verdict(&rows, not_tried)
+    let is_all_known = complain_of(&unknown);
+    verdict(&rows, not_tried).and(is_all_known)
 }
 
 /// What has become of one backup.
@@ -198,6 +212,7 @@ impl Work {
             Ok(Outcome::Copied) => ("copied", None),
             Ok(Outcome::AlreadyThere) => ("already_there", None),
             Err(_) if was_removed => ("removed", Some(removed(source))),
+            Err(error) if error.is_removal_there() => ("removed_there", Some(error.into())),
             Err(error) if error.is_damage() => ("damaged", Some(error.into())),
             Err(error) => ("failed", Some(error.into())),
         };
@@ -213,8 +228,12 @@ impl Work {
     }
 
     /// The newest first: where the line is slow, that is the one that is missed most. Each is told when it is done.
-    fn copy_all(&self, context: &Context, args: &CopyArgs) -> Result<(Vec<Row>, usize), CommandError> {
-        let records = Catalog::read(context.storage.as_ref(), context.cluster())?.records;
+    fn copy_all(
+        &self,
+        context: &Context,
+        records: Vec<Record>,
+        args: &CopyArgs,
+    ) -> Result<(Vec<Row>, usize), CommandError> {
         let pruned = if args.with_pruned { BTreeMap::new() } else { self.pruned(&records) };
         let mut rows: Vec<Row> = Vec::new();
         let count = records.len();
@@ -234,7 +253,7 @@ impl Work {
                 }
             };
             match (&row.error, row.outcome) {
-                (Some(Words(error)), "removed") => log::warn!("{error}"),
+                (Some(Words(error)), "removed" | "removed_there") => log::warn!("{error}"),
                 (Some(Words(error)), _) => log::error!("{error}"),
                 (None, "copied") if !args.json => {
                     let Row { id, bytes: size, ms, .. } = &row;
@@ -289,6 +308,7 @@ fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> Page {
     for (count, words) in [
         (counted(rows, "pruned_there"), "pruned there before (--with-pruned copies them again)"),
         (counted(rows, "removed"), "removed meanwhile"),
+        (counted(rows, "removed_there"), "removed there meanwhile"),
         (counted(rows, "damaged"), "DAMAGED"),
         (counted(rows, "failed"), "FAILED"),
         (not_tried, "not tried"),

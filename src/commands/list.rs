@@ -5,6 +5,7 @@
 //! `error`), `doubt` (null, or in words what speaks against it: it is damaged, or its time cannot be right), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
 //! or null) of runs that are not a backup: they go on, have failed, or were killed. `many_histories` has for each cluster with backups of
 //! several histories (state UUIDs) its `cluster_folder` and its `histories`: `uuid`, `backups`, `newest`, `taken`, `first`.
+//! `unknown` has in words the folders of clusters that could not be looked into; the exit status is 1 then.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +14,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::list_terminal::{trend, with_notes_below};
-use super::{CommandError, CommonArgs, Context, print, print_json};
-use crate::catalog::{Catalog, Doubt, Held, History, Record, SILENCE, Verified, read_hold};
+use super::{CommandError, CommonArgs, Context, complain_of, print, print_json};
+use crate::catalog::{Catalog, CatalogError, Doubt, Held, History, Record, SILENCE, Verified, read_hold};
 use crate::model::{BackupId, Manifest, State, Status};
 use crate::ui::{Align, Page, Screen, Table, bytes, duration_ms, time};
 
@@ -34,10 +35,14 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     let catalog = Catalog::read(context.storage.as_ref(), context.cluster())?;
     let now = Timestamp::now();
     if args.json {
-        return print_json(&as_json(&catalog, &besides(&context, &catalog, now)));
+        print_json(&as_json(&catalog, &besides(&context, &catalog, now)))?;
+        return complain_of(&catalog.unknown);
     }
     let screen = Screen::of_stdout();
-    let mut page = if catalog.records.is_empty() {
+    let mut page = if catalog.records.is_empty() && !catalog.unknown.is_empty() {
+        // Nobody knows that there are none.
+        Page::new()
+    } else if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
         Page::of(format!("There are no backups{which} in '{}'.", context.storage.location()))
     } else {
@@ -53,7 +58,8 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
         page.line("Not complete:");
         page.table(&attempts(&catalog, now));
     }
-    print(&page)
+    print(&page)?;
+    complain_of(&catalog.unknown)
 }
 
 /// What lies beside a manifest.
@@ -180,7 +186,10 @@ fn cells_of(record: &Record, beside: &Beside) -> Vec<String> {
     // What 'verify' has found, or an outcome that cannot be read, is told already.
     let is_told = record.evidence.damage.is_none() && record.evidence.unknown.is_none();
     let doubt = beside.doubt.as_ref().filter(|doubt| doubt.is_of_time() || !is_told).map(Doubt::to_string);
-    for words in hold.into_iter().chain(verified).chain(doubt) {
+    // Where a folder cannot be used, nothing in it can: once is enough.
+    let why = record.manifest.as_ref().err().map(CatalogError::of_itself);
+    let is_news = |words: &String| why.as_ref().is_none_or(|why| !words.ends_with(why));
+    for words in hold.into_iter().chain(verified).chain(doubt).filter(is_news) {
         if let Some(note) = cells.last_mut() {
             *note = if note.is_empty() { words } else { format!("{note}; {words}") };
         }
@@ -280,5 +289,7 @@ fn as_json(catalog: &Catalog, besides: &[Beside]) -> serde_json::Value {
         .into_iter()
         .map(|(cluster, histories)| json!({ "cluster_folder": cluster, "histories": histories }))
         .collect();
-    json!({ "backups": backups, "incomplete": attempts, "many_histories": histories })
+    json!({
+        "backups": backups, "incomplete": attempts, "many_histories": histories, "unknown": catalog.unknown,
+    })
 }

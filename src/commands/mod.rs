@@ -28,7 +28,7 @@ use thiserror::Error;
 
 pub use common::CommonArgs;
 
-use crate::catalog::{Catalog, CatalogError, Selector, Source, SourceError};
+use crate::catalog::{Catalog, CatalogError, Selector, Source, SourceError, TooDeep};
 use crate::config::Settings;
 use crate::copy::CopyError;
 use crate::exit;
@@ -56,6 +56,15 @@ impl Context {
         storage.probe().map_err(|error| {
             CommandError::Failed(format!("{error} (--repository or the setting 'repository' names it)"))
         })?;
+        if let Some(found) = TooDeep::find(storage.as_ref()) {
+            let text =
+                format!("{} (--repository or the setting 'repository'){}", found.words(), found.strays());
+            // What was stored there must still be found.
+            if found.others.is_empty() {
+                return Err(CommandError::Usage(text));
+            }
+            log::warn!("{text}");
+        }
         Ok(Self { settings, storage })
     }
 
@@ -183,7 +192,12 @@ impl From<SourceError> for CommandError {
 
 impl From<CopyError> for CommandError {
     fn from(error: CopyError) -> Self {
-        if error.is_damage() { Self::Damaged(error.to_string()) } else { Self::Failed(error.to_string()) }
+        let text = error.to_string();
+        match error {
+            _ if error.is_damage() => Self::Damaged(text),
+            _ if error.is_removal_there() => Self::NotFound(text),
+            _ => Self::Failed(text),
+        }
     }
 }
 
@@ -302,9 +316,23 @@ fn refresh_metrics(context: &Context, scope: Scope<'_>) {
     }
 }
 
+/// Says what could not be looked into; the exit status says it too.
+fn complain_of(unknown: &[String]) -> Result<(), CommandError> {
+    for why in unknown {
+        log::error!("{why}; whatever backups are there are not looked at");
+    }
+    if unknown.is_empty() { Ok(()) } else { Err(CommandError::Shown) }
+}
+
 /// The same with what was found already; nothing where the repository could not be read.
 fn write_metrics(settings: &Settings, scope: Scope<'_>, found: Option<Catalog>) {
     let Some(path) = &settings.metrics_file else { return };
+    // What is there of all clusters is not known where one of them cannot be looked into.
+    let unknown = found.as_ref().and_then(|found| found.unknown.first().cloned());
+    if let Some(why) = &unknown {
+        log::warn!("metrics: {why}");
+    }
+    let found = found.filter(|_| unknown.is_none());
     let news = News::of(scope, found, Timestamp::now());
     if let Err(error) = metrics::update(path, |all| all.tell(&news)) {
         log::warn!("metrics: {error}");

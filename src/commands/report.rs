@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CommandError, CommonArgs, Context, write};
+use super::{CommandError, CommonArgs, Context, complain_of, write};
 use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Held, Record, read_hold};
 use crate::model::BackupId;
 use crate::prune::policy::{Reason, Verdict};
@@ -27,12 +27,15 @@ pub struct ReportArgs {
 /// Runs `report`.
 pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let context = args.common.context()?;
-    let html = gather(&context, Timestamp::now())?.html();
+    let report = gather(&context, Timestamp::now())?;
+    let html = report.html();
     if args.html == Path::new("-") {
         // Its markup is harmless already.
-        return write(&html);
+        write(&html)?;
+    } else {
+        replace_file(&args.html, html.as_bytes(), Mode::Usual)?;
     }
-    Ok(replace_file(&args.html, html.as_bytes(), Mode::Usual)?)
+    complain_of(&report.unknown)
 }
 
 /// Everything that the page tells.
@@ -43,11 +46,12 @@ fn gather(context: &Context, now: Timestamp) -> Result<Report, CommandError> {
     for (record, doubt) in catalog.records.iter().zip(catalog.doubts(now)) {
         doubts.extend(doubt.map(|doubt| ((record.cluster.clone(), record.id.clone()), doubt)));
     }
+    let unknown = catalog.unknown.clone();
     let mut fates = fates(context, now)?;
     let clusters = catalog
         .by_cluster()
         .into_iter()
-        .map(|(folder, Catalog { records, attempts })| {
+        .map(|(folder, Catalog { records, attempts, .. })| {
             let mut fates = fates.remove(&folder).unwrap_or_default();
             let of = |record: Record| {
                 let doubt = doubts.remove(&(record.cluster.clone(), record.id.clone()));
@@ -63,7 +67,7 @@ fn gather(context: &Context, now: Timestamp) -> Result<Report, CommandError> {
             Cluster { folder, backups, runs }
         })
         .collect();
-    Ok(Report { repository: storage.location(), now, version: env!("CARGO_PKG_VERSION"), clusters })
+    Ok(Report { repository: storage.location(), now, version: env!("CARGO_PKG_VERSION"), clusters, unknown })
 }
 
 fn backup(

@@ -39,9 +39,23 @@ impl<'a> Folder<'a> {
             return Err(CopyError::Other { id, place, what: difference(self.source.manifest(), &there) });
         }
         match self.misses().map_err(CopyError::Target)? {
+            // `prune` removes the manifest first.
+            Some(_) if self.has_gone() => Err(CopyError::RemovedThere { id, place }),
             Some(damage) => Err(CopyError::DamagedThere { id, place, damage }),
             None => Ok(true),
         }
+    }
+
+    /// Whether its manifest, which was there, is not there any more.
+    fn has_gone(&self) -> bool {
+        let manifest = self.target.read_small(&self.source.object(MANIFEST), Source::SMALL);
+        manifest.is_err_and(|error| error.is_not_found())
+    }
+
+    /// The error for a copy that is not there any more.
+    fn vanished(&self, what: impl Into<String>) -> CopyError {
+        let (id, place) = (self.source.manifest().id.clone(), self.target.location());
+        CopyError::Vanished { id, place, what: what.into() }
     }
 
     /// The first object that is not there in the size that the manifest says.
@@ -130,15 +144,11 @@ impl Made<'_> {
         };
         // Somebody has removed it meanwhile: what is left is no backup.
         target.remove(&source.object(MANIFEST)).map_err(CopyError::Target)?;
-        Err(CopyError::Vanished {
-            id: source.manifest().id.clone(),
-            place: target.location(),
-            what: format!("{object}: {what}"),
-        })
+        Err(self.folder.vanished(format!("{object}: {what}")))
     }
 
-    /// It is a backup now. What is still to be said of it is no reason to take it back.
-    pub(super) fn keep(mut self) {
+    /// It is a backup now, unless somebody has removed it meanwhile. What is still to be said of it is no reason to take it back.
+    pub(super) fn keep(mut self) -> Result<(), CopyError> {
         self.is_kept = true;
         let Folder { source, target } = self.folder;
         let name = source.object(STATUS);
@@ -146,9 +156,15 @@ impl Made<'_> {
             Some(status) => target.put(&name, &status),
             None => target.remove(&name),
         };
+        if self.folder.has_gone() {
+            // Where folders are only a part of names, the status has made this one anew.
+            target.remove(&name).map_err(CopyError::Target)?;
+            return Err(self.folder.vanished(format!("{MANIFEST}: it is missing")));
+        }
         if let Err(error) = told {
             log::warn!("{error}; the copy is complete all the same");
         }
+        Ok(())
     }
 
     /// Removes the folder where nothing is in it but the status; else that says that nobody is at work any more.

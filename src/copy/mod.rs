@@ -23,6 +23,7 @@
 //! | `prune` removes the backup here | what was read before is whole; else the reading fails, and [`Source::is_removed`] tells why |
 //! | `prune` runs there | leaves the folder alone: `status.json` is never a day old while somebody copies |
 //! | another `copy` of the same backup | refuses while [`Busy`](CopyError::Busy) is true; where one takes the other for dead, both write the same bytes, and neither removes an object that has its name |
+//! | `prune` there removes what is there already | is told to be that ([`RemovedThere`](CopyError::RemovedThere)), and no damage |
 //! | somebody removes what was copied | is seen behind the manifest, which is taken back then |
 
 mod folder;
@@ -90,6 +91,17 @@ pub enum CopyError {
         /// What is wrong.
         damage: Damage,
     },
+    /// It was there already, and was removed while it was looked at.
+    #[error(
+        "backup '{id}' was in '{place}' already, and was removed from there at this moment, so it was not copied; a copy that \
+         is wanted there comes with the next 'copy {id}'"
+    )]
+    RemovedThere {
+        /// The backup.
+        id: BackupId,
+        /// The other repository.
+        place: String,
+    },
     /// Somebody else may be at work on the same folder.
     #[error(
         "somebody is at work on backup '{id}' in '{place}', and was last heard of {ago} s ago; where that program was \
@@ -155,9 +167,16 @@ impl CopyError {
         matches!(self, Self::Source(_))
     }
 
+    /// Whether somebody has removed the backup from the other storage at this moment.
+    pub fn is_removal_there(&self) -> bool {
+        matches!(self, Self::RemovedThere { .. })
+    }
+
     /// Whether the next backup may fare better.
     pub fn is_of_one_backup(&self) -> bool {
-        self.is_damage() || matches!(self, Self::Other { .. } | Self::Busy { .. } | Self::Vanished { .. })
+        self.is_damage()
+            || self.is_removal_there()
+            || matches!(self, Self::Other { .. } | Self::Busy { .. } | Self::Vanished { .. })
     }
 }
 
@@ -203,7 +222,7 @@ pub fn copy(
     let work = Work { source, target, copied: Arc::default(), progress, interrupted };
     match work.all(&mut made, &manifest) {
         Ok(()) => {
-            made.keep();
+            made.keep()?;
             Ok(Outcome::Copied)
         }
         Err(error) => {

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::{DonateError, Run};
 use crate::capture::{NodeNames, Watch};
-use crate::config::Settings;
+use crate::catalog::TooDeep;
+use crate::config::{RepositoryUrl, Settings};
 use crate::model::BackupId;
 use crate::sst::DonorRequest;
 use crate::storage::{self, Limited, Storage, Watched};
@@ -35,6 +36,15 @@ pub(super) fn claim_folder(
     // The limit stands outside: a wait of ours is no operation that hangs.
     let storage: Arc<dyn Storage> =
         Arc::new(Limited::new(Arc::new(watched), Arc::clone(&throttle.repository)));
+    // A backup that few will find is more than none.
+    if let RepositoryUrl::Directory(_) = settings.repository
+        && let Some(found) = TooDeep::find(storage.as_ref())
+    {
+        log::warn!(
+            "{} in the setting 'repository': 'list' of that one does not show this backup",
+            found.words()
+        );
+    }
     let take = |id: &BackupId| {
         let is_ours = storage.claim(&format!("{folder}/{id}"))?;
         watch.aborted().filter(|_| !is_ours).map_or(Ok(is_ours), |abort| Err(abort.into()))

@@ -141,8 +141,8 @@ fn find(
     let mut found = BTreeMap::new();
     for folder in clusters(storage, cluster)? {
         match Catalog::read_folder(storage, &folder) {
-            Ok(Catalog { records, attempts }) if records.is_empty() && attempts.is_empty() => {}
-            Ok(Catalog { records, attempts }) => {
+            Ok(Catalog { records, attempts, .. }) if records.is_empty() && attempts.is_empty() => {}
+            Ok(Catalog { records, attempts, .. }) => {
                 found.insert(folder, Found { records, attempts, ..Found::default() });
             }
             // Where it is the only one, nothing is judged.

@@ -142,7 +142,8 @@ fn of_verification(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
         .backups
         .iter()
         .filter_map(|backup| match &backup.verified {
-            Some(unreadable @ Verified::Unreadable { .. }) => {
+            // Where a folder cannot be used, nothing in it can, and that is told.
+            Some(unreadable @ Verified::Unreadable { .. }) if backup.manifest.is_ok() => {
                 let text = format!("{}: {}.", backup.id, unreadable.words());
                 Some(point(Level::Warning, Some(&backup.id), text))
             }

@@ -31,6 +31,8 @@ pub struct Report {
     pub version: &'static str,
     /// Each cluster that has anything there, by the names of their folders.
     pub clusters: Vec<Cluster>,
+    /// Folders of clusters that could not be looked into, in words.
+    pub unknown: Vec<String>,
 }
 
 /// One cluster.

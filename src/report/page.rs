@@ -50,7 +50,9 @@ fn body(page: &mut Markup, report: &Report) {
         }
     });
     page.element("main", &[], |page| {
-        if report.clusters.is_empty() {
+        if !report.unknown.is_empty() {
+            unknown(page, &report.unknown);
+        } else if report.clusters.is_empty() {
             nothing(page);
         }
         for (nth, cluster) in report.clusters.iter().enumerate() {
@@ -76,6 +78,16 @@ fn contents(page: &mut Markup, report: &Report) {
                 page.leaf("span", &[], &cluster.folder);
                 pill(page, level(&points(cluster, report.now)));
             });
+        }
+    });
+}
+
+/// What is not on this page, although it may be there.
+fn unknown(page: &mut Markup, unknown: &[String]) {
+    page.element("section", &[("class", "nothing")], |page| {
+        page.leaf("h2", &[], "Not everything could be looked into.");
+        for why in unknown {
+            page.leaf("p", &[], &format!("{why}: whatever backups are there are not on this page."));
         }
     });
 }

@@ -99,7 +99,7 @@ fn cluster(backups: Vec<Backup>, runs: Vec<Run>) -> Cluster {
 }
 
 fn report(clusters: Vec<Cluster>) -> Report {
-    Report { repository: "/repo".into(), now: now(), version: "0.1.0", clusters }
+    Report { repository: "/repo".into(), now: now(), version: "0.1.0", clusters, unknown: Vec::new() }
 }
 
 /// All text of a page, which must be well-formed, with ids that occur once and links that lead somewhere.

@@ -214,3 +214,44 @@ fn of_two_at_once_none_takes_away_what_the_other_has() {
     }
     assert!(completed > 20, "{completed}");
 }
+
+/// `prune` of the other repository removes what is there already, or what has just come, manifest first.
+#[test]
+fn what_is_pruned_there_meanwhile_is_no_damage_and_no_copy() {
+    let operations = with_each("there", || Whim::Fails, |_, _, _| {});
+    let mut seen = [0; 3];
+    for is_there in [true, false] {
+        for (at, removed) in (0..operations + 2).flat_map(|at| (1..=4).map(move |removed| (at, removed))) {
+            let two = Two::new();
+            if is_there {
+                two.copy_plain().unwrap();
+            }
+            let paths = [MANIFEST, ARCHIVE, INDEX, STATUS].map(|name| two.there(name));
+            let folder = two.there("");
+            let work = move || {
+                paths.iter().take(removed).for_each(|path| drop(fs::remove_file(path)));
+                let _ = fs::remove_dir(&folder);
+            };
+            let target: Arc<dyn Storage> = odd(&two, "there", at, Whim::Happens(Box::new(work)));
+            match two.copy(two.local("here"), &target, 3) {
+                Ok(_) => {}
+                Err(error) if error.is_removal_there() => {
+                    assert!(is_there && !two.there(MANIFEST).exists(), "{at} {removed}: {error}");
+                    assert!(error.is_of_one_backup() && error.to_string().contains("was removed from there"));
+                    seen[0] += 1;
+                }
+                Err(error @ CopyError::Vanished { .. }) => {
+                    assert!(!two.there(MANIFEST).exists(), "{at} {removed}: {error}");
+                    seen[1] += 1;
+                    seen[2] += usize::from(error.to_string().contains("manifest.json: it is missing"));
+                }
+                // The folder itself has gone before anything was in it.
+                Err(error @ CopyError::Target(_)) => {
+                    assert!(!two.there("").exists(), "{at} {removed}: {error}");
+                }
+                Err(error) => panic!("{at} {removed}: {error}"),
+            }
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}

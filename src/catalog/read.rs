@@ -1,0 +1,90 @@
+//! What a repository holds, read while others write to it and remove from it.
+
+use super::{Attempt, Catalog, CatalogError, Evidence, Record, Verified, read_manifest, read_status};
+use crate::model::{BackupId, safe_component};
+use crate::storage::{Storage, StorageError};
+
+/// The clusters to look at: the one that is named, else all.
+pub fn clusters(storage: &dyn Storage, cluster: Option<&str>) -> Result<Vec<String>, StorageError> {
+    match cluster {
+        Some(name) => Ok(vec![safe_component(name)]),
+        // A file system has a folder of its own at its root, which only root may look into.
+        None => Ok(storage.folders("")?.into_iter().filter(|name| name != "lost+found").collect()),
+    }
+}
+
+impl Catalog {
+    /// Reads one manifest (or status) per backup, and looks at what lies beside it. One that cannot be read does not hide the
+    /// others: it is a record with its error. Where no cluster is named, a folder that cannot be listed does not hide the other
+    /// clusters: it is told in [`Catalog::unknown`].
+    pub fn read(storage: &dyn Storage, cluster: Option<&str>) -> Result<Self, CatalogError> {
+        let mut catalog = Self::default();
+        for folder in clusters(storage, cluster)? {
+            match catalog.add(storage, &folder) {
+                Err(error) if cluster.is_none() => catalog.unknown.push(error.to_string()),
+                outcome => outcome?,
+            }
+        }
+        catalog.sort();
+        Ok(catalog)
+    }
+
+    /// The same of the folder of one cluster, which is named as [`clusters`] does.
+    pub fn read_folder(storage: &dyn Storage, cluster: &str) -> Result<Self, CatalogError> {
+        let mut catalog = Self::default();
+        catalog.add(storage, cluster)?;
+        catalog.sort();
+        Ok(catalog)
+    }
+
+    fn sort(&mut self) {
+        self.records.sort_by(|a, b| a.id.cmp(&b.id));
+        self.attempts.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+
+    fn add(&mut self, storage: &dyn Storage, cluster: &str) -> Result<(), StorageError> {
+        let mut attempts = Vec::new();
+        for folder in storage.folders(cluster)? {
+            let Ok(id) = folder.parse::<BackupId>() else { continue };
+            if let Some(record) = look(storage, cluster, &id) {
+                self.records.push(record);
+            } else {
+                let status = read_status(storage, cluster, &id);
+                attempts.push(Attempt { cluster: cluster.to_owned(), id, status });
+            }
+        }
+        // Of a run that has died at once there is a folder and nothing in it; of a backup that was removed since the folders
+        // were listed there is nothing at all.
+        if attempts.iter().any(|attempt| attempt.status.is_none()) {
+            let there = storage.folders(cluster)?;
+            attempts.retain(|attempt| {
+                attempt.status.is_some() || there.iter().any(|it| it == attempt.id.as_str())
+            });
+        }
+        self.attempts.append(&mut attempts);
+        Ok(())
+    }
+}
+
+/// A backup and what lies beside its manifest; nothing where it has none, or has lost it while it was looked at: `prune` removes
+/// the manifest first, so that what is missed behind it is no damage.
+fn look(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<Record> {
+    let is_gone = |manifest: &Result<_, CatalogError>| matches!(manifest, Err(CatalogError::NotFound(_)));
+    let manifest = read_manifest(storage, cluster, id);
+    if is_gone(&manifest) {
+        return None;
+    }
+    let evidence = Evidence::look(storage, cluster, id, manifest.as_ref().ok());
+    let is_suspect = manifest.is_err()
+        || evidence.damage.is_some()
+        || evidence.unknown.is_some()
+        || matches!(evidence.verified, Some(Verified::Unreadable { .. }));
+    if is_suspect && is_gone(&read_manifest(storage, cluster, id)) {
+        return None;
+    }
+    Some(Record { cluster: cluster.to_owned(), id: id.clone(), manifest, evidence })
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;
