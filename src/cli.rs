@@ -106,15 +106,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::{EVERY_COMMAND, SETTINGS, Told};
+    use crate::config::{EVERY_COMMAND, FlagHelp, SETTINGS};
 
     /// The flag of a command, with what its help has for it.
-    type Shown = (String, &'static str, String, String);
+    type ShownFlag = (String, &'static str, String, String);
 
     /// What the table of settings says of that command.
-    fn told(command: &str) -> BTreeSet<Shown> {
+    fn told(command: &str) -> BTreeSet<ShownFlag> {
         let here =
-            |told: &&Told| told.commands.iter().any(|known| *known == command || *known == EVERY_COMMAND);
+            |told: &&FlagHelp| told.commands.iter().any(|known| *known == command || *known == EVERY_COMMAND);
         let entries = SETTINGS.iter().flat_map(|chapter| chapter.settings);
         let flags = entries.flat_map(|entry| entry.flags.iter().filter(here).map(move |told| (entry, told)));
         flags
@@ -135,7 +135,7 @@ mod tests {
             let setting = |long: &str| {
                 SETTINGS.iter().flat_map(|chapter| chapter.settings).find(|entry| entry.name == long)
             };
-            let shown: BTreeSet<Shown> = arguments
+            let shown: BTreeSet<ShownFlag> = arguments
                 .filter_map(|(long, argument)| {
                     let value = argument.get_value_names().unwrap_or_default().join(" ");
                     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();

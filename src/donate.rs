@@ -38,7 +38,7 @@ use crate::capture::{
 };
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides, environment};
 use crate::exit;
-use crate::model::{BackupId, Manifest, State, WsrepGtid, safe_component};
+use crate::model::{BackupId, BackupState, Manifest, WsrepGtid, safe_component};
 use crate::priority;
 use crate::quiesce::{Limits, Quiescer};
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
@@ -162,7 +162,10 @@ fn transfer(
         discard(&run);
     }
     let has_failed = error.is_some_and(|error| !error.leaves_a_backup());
-    reporter.finish(if has_failed { State::Failed } else { State::Done }, error.map(ToString::to_string));
+    reporter.finish(
+        if has_failed { BackupState::Failed } else { BackupState::Done },
+        error.map(ToString::to_string),
+    );
     let status = error.map_or(exit::DONE, DonateError::exit_status);
     metrics.record(status, frozen_ms, outcome.as_ref().ok());
     if outcome.is_ok() {
@@ -202,7 +205,7 @@ fn back_up(
     let way = Way::clear(run, &facts, ending.gate.login(), watch)?;
     turn.is_still_ours(watch)?;
 
-    reporter.state(State::Freezing);
+    reporter.state(BackupState::Freezing);
     let limits = Limits { timeout: run.settings.flush_timeout, wanted: &|| watch.wanted() };
     let frozen = quiescer.quiesce(&limits).map_err(|error| way.explain(error, watch))?;
     watch.limit_freeze(frozen.asked(), run.settings.freeze_timeout);
@@ -234,7 +237,7 @@ fn back_up(
     reporter.thawed(frozen_time);
     finish_members(run, &identity.gtid, &mut archive)?;
     let summary = archive.finish().map_err(CaptureError::from)?;
-    reporter.state(State::Publishing);
+    reporter.state(BackupState::Publishing);
     if let Some(abort) = watch.aborted() {
         return Err(abort.into());
     }

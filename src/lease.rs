@@ -25,14 +25,14 @@ const SHOWN: usize = 120;
 
 /// What is done alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LeaseKind {
     /// Asking for a backup and following it.
     Asking,
     /// Standing still as a donor, from shortly before the freeze to its end.
     Freezing,
 }
 
-impl Kind {
+impl LeaseKind {
     /// What the objects' names begin with. Neither a cluster's folder nor a temporary file.
     fn prefix(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Lease {
     /// others are to read of whoever does it ([`holder`]).
     pub fn take(
         storage: &Arc<dyn Storage>,
-        kind: Kind,
+        kind: LeaseKind,
         cluster: &str,
         owner: &str,
         beat: Duration,
@@ -132,7 +132,7 @@ impl Others {
     pub fn look(
         &mut self,
         storage: &dyn Storage,
-        kind: Kind,
+        kind: LeaseKind,
         cluster: &str,
         own: Option<&str>,
         silence: Duration,
@@ -177,7 +177,7 @@ pub fn holder(storage: &dyn Storage, name: &str) -> String {
 }
 
 /// Whether an object is a lease for this cluster: the word at its end has no dot, the cluster may have some.
-fn is_of(name: &str, kind: Kind, cluster: &str) -> bool {
+fn is_of(name: &str, kind: LeaseKind, cluster: &str) -> bool {
     let inner =
         name.rsplit_once('.').and_then(|(front, _)| front.strip_prefix(kind.prefix())?.strip_prefix('.'));
     inner == Some(cluster)
@@ -199,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_lease_belongs_to_one_cluster() {
-        assert!(is_of("asking.a.b.012345", Kind::Asking, "a.b"));
+        assert!(is_of("asking.a.b.012345", LeaseKind::Asking, "a.b"));
         for name in ["asking.a.b.012345", "asking.a", "asking", "other.a.012345", "freezing.a.012345"] {
-            assert!(!is_of(name, Kind::Asking, "a"), "{name}");
+            assert!(!is_of(name, LeaseKind::Asking, "a"), "{name}");
         }
     }
 
@@ -230,15 +230,21 @@ mod tests {
         let keeping = Keeping { keeps_versions: true, may_remove: true };
         let storage: Arc<dyn Storage> = Arc::new(Whimsical::new(folder.path(), keeping));
         let (beat, silence) = (Duration::from_millis(20), Duration::from_millis(100));
-        let lease = Lease::take(&storage, Kind::Asking, "c", "db1", beat).unwrap();
+        let lease = Lease::take(&storage, LeaseKind::Asking, "c", "db1", beat).unwrap();
         let there = storage.objects("").unwrap();
         assert_eq!(there.len(), 1);
-        assert!(there[0].name == lease.name() && is_of(lease.name(), Kind::Asking, "c"), "{there:?}");
+        assert!(there[0].name == lease.name() && is_of(lease.name(), LeaseKind::Asking, "c"), "{there:?}");
         let mut others = Others::default();
-        assert_eq!(others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap(), [lease.name()]);
+        assert_eq!(
+            others.look(storage.as_ref(), LeaseKind::Asking, "c", None, silence).unwrap(),
+            [lease.name()]
+        );
         std::thread::sleep(3 * silence);
         assert_eq!(storage.objects("").unwrap(), there, "it has grown");
-        assert_eq!(others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap(), [lease.name()]);
+        assert_eq!(
+            others.look(storage.as_ref(), LeaseKind::Asking, "c", None, silence).unwrap(),
+            [lease.name()]
+        );
         drop(lease);
         assert!(storage.objects("").unwrap().is_empty());
     }
@@ -248,18 +254,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(folder.path()));
         let (beat, silence) = (Duration::from_millis(20), Duration::from_millis(400));
-        let lease = Lease::take(&storage, Kind::Asking, "c", "db1", beat).unwrap();
+        let lease = Lease::take(&storage, LeaseKind::Asking, "c", "db1", beat).unwrap();
         let mut others = Others::default();
         let start = Instant::now();
         while start.elapsed() < 2 * silence {
-            let seen = others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap();
+            let seen = others.look(storage.as_ref(), LeaseKind::Asking, "c", None, silence).unwrap();
             assert_eq!(seen, [lease.name()]);
             std::thread::sleep(beat);
         }
         assert!(
-            others.look(storage.as_ref(), Kind::Asking, "c", Some(lease.name()), silence).unwrap().is_empty()
+            others
+                .look(storage.as_ref(), LeaseKind::Asking, "c", Some(lease.name()), silence)
+                .unwrap()
+                .is_empty()
         );
-        assert!(others.look(storage.as_ref(), Kind::Asking, "other", None, silence).unwrap().is_empty());
+        assert!(others.look(storage.as_ref(), LeaseKind::Asking, "other", None, silence).unwrap().is_empty());
         let said = holder(storage.as_ref(), lease.name());
         assert!(said.contains(&format!("pid {}", std::process::id())) && !said.contains(".."), "{said}");
         drop(lease);
@@ -268,11 +277,11 @@ mod tests {
         storage.put("asking.c.dead00", b"db1 pid 7 ").unwrap();
         let mut others = Others::default();
         assert_eq!(
-            others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap(),
+            others.look(storage.as_ref(), LeaseKind::Asking, "c", None, silence).unwrap(),
             ["asking.c.dead00"]
         );
         std::thread::sleep(silence);
-        assert!(others.look(storage.as_ref(), Kind::Asking, "c", None, silence).unwrap().is_empty());
+        assert!(others.look(storage.as_ref(), LeaseKind::Asking, "c", None, silence).unwrap().is_empty());
         assert!(storage.objects("").unwrap().is_empty());
     }
 
@@ -283,10 +292,10 @@ mod tests {
             let keeping = Keeping { keeps_versions, may_remove: false };
             let storage: Arc<dyn Storage> = Arc::new(Whimsical::new(folder.path(), keeping));
             let silence = Duration::from_secs(60);
-            let take = || Lease::take(&storage, Kind::Freezing, "c", "db1", silence).unwrap();
+            let take = || Lease::take(&storage, LeaseKind::Freezing, "c", "db1", silence).unwrap();
             let look = |own: &Lease| {
                 let own = Some(own.name());
-                Others::default().look(storage.as_ref(), Kind::Freezing, "c", own, silence).unwrap()
+                Others::default().look(storage.as_ref(), LeaseKind::Freezing, "c", own, silence).unwrap()
             };
             let (one, two) = (take(), take());
             assert_eq!(look(&two), [one.name()]);
@@ -306,8 +315,9 @@ mod tests {
             let file = std::fs::File::options().write(true).open(folder.path().join(name)).unwrap();
             file.set_modified(written).unwrap();
         }
-        let lease = Lease::take(&storage, Kind::Freezing, "c", "db2", silence).unwrap();
-        let look = |own| Others::default().look(storage.as_ref(), Kind::Freezing, "c", own, silence).unwrap();
+        let lease = Lease::take(&storage, LeaseKind::Freezing, "c", "db2", silence).unwrap();
+        let look =
+            |own| Others::default().look(storage.as_ref(), LeaseKind::Freezing, "c", own, silence).unwrap();
         assert_eq!(look(None).len(), 3);
         assert_eq!(look(Some(lease.name())), ["freezing.c.alive0"]);
         assert!(!folder.path().join("freezing.c.dead00").exists());

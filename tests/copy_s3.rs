@@ -21,7 +21,7 @@ use server::{FileServer, KEY_ID, SECRET, settings, storage};
 use support::cli::forge::{Forge, adopt_archive};
 use support::cli::{Cli, cli, open_folder};
 use wsrep_sst_backup::config::Retention;
-use wsrep_sst_backup::prune::{Plan, carry_out};
+use wsrep_sst_backup::prune::{PrunePlan, carry_out};
 
 const ID: &str = "20261120T113452Z_n1";
 const MIB: u64 = 1 << 20;
@@ -142,7 +142,7 @@ fn assert_no_orphan_after_prune(server: &FileServer, what: &str) {
     let copies = storage("copies", &settings(&server.endpoint()));
     let tomorrow = Timestamp::now() + SignedDuration::from_hours(25);
     let policy = Retention { last: Some(1), ..Retention::default() };
-    let plan = Plan::make(&copies, None, &policy, tomorrow).unwrap();
+    let plan = PrunePlan::make(&copies, None, &policy, tomorrow).unwrap();
     let tally = carry_out(&copies, &plan, &|| false);
     assert_eq!((tally.failed, tally.spared), (vec![], vec![]), "{what}");
     assert_eq!((server.unfinished(), server.begun.keys()), (vec![], vec![]), "{what}");

@@ -28,7 +28,7 @@ use support::cli::open_folder;
 use support::scripted_mysqld::Outcome;
 use support::trees::assert_same_files;
 use wsrep_sst_backup::config::Retention;
-use wsrep_sst_backup::prune::{Plan, Tally, carry_out};
+use wsrep_sst_backup::prune::{PrunePlan, Tally, carry_out};
 
 const MIB: u64 = 1 << 20;
 
@@ -96,7 +96,7 @@ fn prune_in(hours: i64, server: &FileServer) -> Tally {
     let storage = server::storage("backups", &settings(&server.endpoint()));
     let now = Timestamp::now() + SignedDuration::from_hours(hours);
     let policy = Retention { last: Some(1), ..Retention::default() };
-    let plan = Plan::make(&storage, None, &policy, now).unwrap();
+    let plan = PrunePlan::make(&storage, None, &policy, now).unwrap();
     let tally = carry_out(&storage, &plan, &|| false);
     assert_eq!((&tally.failed, &tally.spared), (&vec![], &vec![]), "{plan:?}");
     tally

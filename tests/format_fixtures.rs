@@ -17,20 +17,20 @@ use damage::{BROKEN, CASES, CLUSTER, Fixture, ID, Outcome, copy_fixture, fixture
 use expected::{Expected, ExpectedMember, ExpectedOrigin};
 use sha2::{Digest, Sha256};
 use wsrep_sst_backup::archive::{BlockReader, StreamReader, hex, read_member};
-use wsrep_sst_backup::catalog::{Catalog, CatalogError, Selector, Source};
+use wsrep_sst_backup::catalog::{BackupReader, Catalog, CatalogError, Selector};
 use wsrep_sst_backup::model::{ArchivePath, ManifestError, Member, MemberKind};
 use wsrep_sst_backup::seal::Identities;
 use wsrep_sst_backup::storage::{LocalStorage, Storage};
-use wsrep_sst_backup::verify::{Report, verify};
+use wsrep_sst_backup::verify::{VerifyReport, verify};
 
 fn storage(repository: &Path) -> Arc<dyn Storage> {
     Arc::new(LocalStorage::new(repository))
 }
 
-fn source(repository: &Path) -> Result<Source, CatalogError> {
+fn source(repository: &Path) -> Result<BackupReader, CatalogError> {
     let storage = storage(repository);
     let (cluster, manifest) = Selector::Latest.find(storage.as_ref(), None, jiff::Timestamp::now())?;
-    Ok(Source::new(storage, cluster, manifest))
+    Ok(BackupReader::new(storage, cluster, manifest))
 }
 
 fn path_text(path: &ArchivePath) -> &str {
@@ -109,7 +109,7 @@ fn the_library_reads_every_fixture() {
     }
 }
 
-fn verified(source: &Source) -> Report {
+fn verified(source: &BackupReader) -> VerifyReport {
     verify(source, 2, &|_| {}, &AtomicBool::new(false)).unwrap()
 }
 

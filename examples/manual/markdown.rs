@@ -1,6 +1,6 @@
 //! `doc/configuration.md`: the settings, from the table that the program reads them by.
 
-use wsrep_sst_backup::config::{Entry, SETTINGS};
+use wsrep_sst_backup::config::{SETTINGS, SettingSpec};
 
 const HEAD: &str = "# Configuration reference
 
@@ -44,7 +44,7 @@ pub(crate) fn page() -> String {
     page
 }
 
-fn row(setting: &Entry) -> String {
+fn row(setting: &SettingSpec) -> String {
     format!(
         "| `{}` | `{}` | {} | {} |\n",
         setting.name,

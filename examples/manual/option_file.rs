@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use wsrep_sst_backup::config::{Entry, Example, SETTINGS};
+use wsrep_sst_backup::config::{Example, SETTINGS, SettingSpec};
 
 const HEAD: &str = "# wsrep_sst_backup: backups of a Galera Cluster, taken by a donor.
 #
@@ -31,7 +31,7 @@ pub(crate) fn text() -> String {
 }
 
 /// What stands above the setting, as comments.
-fn note(entry: &Entry) -> String {
+fn note(entry: &SettingSpec) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in entry.note.split_whitespace() {
         match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= WIDTH) {
@@ -42,7 +42,7 @@ fn note(entry: &Entry) -> String {
     if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
 }
 
-fn line(entry: &Entry) -> String {
+fn line(entry: &SettingSpec) -> String {
     let (mark, value) = match entry.example {
         Example::Default => ("#", entry.unset.words()),
         Example::Value(value) => ("#", value),

@@ -1,6 +1,6 @@
 //! `wsrep_sst_backup.cnf(5)`: the settings, from the table that the program reads them by.
 
-use wsrep_sst_backup::config::{Entry, SETTINGS};
+use wsrep_sst_backup::config::{SETTINGS, SettingSpec};
 
 use crate::roff::{bold, example, italic, section, text, title};
 
@@ -40,7 +40,7 @@ fn description() -> String {
     .join("\n.PP\n")
 }
 
-fn entry(setting: &Entry) -> String {
+fn entry(setting: &SettingSpec) -> String {
     format!(
         "\n.TP\n{} = {}\n{}\n.br\nDefault: {}",
         bold(setting.name),

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{BackupId, State, Status};
+use crate::model::{BackupId, BackupState, Status};
 
 /// A program that runs writes its status every two seconds; one that has been silent for so long has probably died. One that
 /// writes less often says so ([`Status::patience`]).
@@ -21,9 +21,9 @@ pub struct Attempt {
 
 /// What has become of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum AttemptState {
     /// It goes on.
-    Running(State),
+    Running(BackupState),
     /// It has failed; why, where that is known.
     Failed(Option<String>),
     /// Nothing was heard of it since that moment; never, where none is known.
@@ -34,17 +34,19 @@ pub enum Standing {
 
 impl Attempt {
     /// What has become of it, as far as anybody can know now.
-    pub fn standing(&self, now: Timestamp) -> Standing {
+    pub fn standing(&self, now: Timestamp) -> AttemptState {
         let Some(status) = &self.status else {
             // It claims its folder, and then it writes its first status.
             let begun = self.id.started().filter(|begun| now.duration_since(*begun) <= SILENCE);
-            return begun.map_or(Standing::Dead(None), |_| Standing::Running(State::Starting));
+            return begun.map_or(AttemptState::Dead(None), |_| AttemptState::Running(BackupState::Starting));
         };
         match status.state {
-            State::Failed => Standing::Failed(status.error.clone()),
-            State::Done => Standing::Removed,
-            _ if now.duration_since(status.updated) > silence(status) => Standing::Dead(Some(status.updated)),
-            state => Standing::Running(state),
+            BackupState::Failed => AttemptState::Failed(status.error.clone()),
+            BackupState::Done => AttemptState::Removed,
+            _ if now.duration_since(status.updated) > silence(status) => {
+                AttemptState::Dead(Some(status.updated))
+            }
+            state => AttemptState::Running(state),
         }
     }
 }
@@ -58,7 +60,7 @@ fn silence(status: &Status) -> SignedDuration {
 mod tests {
     use super::*;
 
-    fn attempt(status: Option<(State, Option<&str>)>) -> Attempt {
+    fn attempt(status: Option<(BackupState, Option<&str>)>) -> Attempt {
         let id: BackupId = "20261120T113452Z_n1".parse().unwrap();
         let at = id.started().unwrap();
         let status = status.map(|(state, error)| Status {
@@ -84,22 +86,22 @@ mod tests {
     fn who_is_silent_for_a_minute_is_taken_for_dead() {
         let begun = attempt(None).id.started().unwrap();
         let later = |seconds| begun + SignedDuration::from_secs(seconds);
-        let copying = attempt(Some((State::Copying, None)));
-        assert_eq!(copying.standing(later(60)), Standing::Running(State::Copying));
-        assert_eq!(copying.standing(later(61)), Standing::Dead(Some(begun)));
+        let copying = attempt(Some((BackupState::Copying, None)));
+        assert_eq!(copying.standing(later(60)), AttemptState::Running(BackupState::Copying));
+        assert_eq!(copying.standing(later(61)), AttemptState::Dead(Some(begun)));
         // A clock that is behind is no silence.
-        assert_eq!(copying.standing(later(-3600)), Standing::Running(State::Copying));
-        assert_eq!(attempt(None).standing(later(60)), Standing::Running(State::Starting));
-        assert_eq!(attempt(None).standing(later(61)), Standing::Dead(None));
-        let mut rare = attempt(Some((State::Copying, None)));
+        assert_eq!(copying.standing(later(-3600)), AttemptState::Running(BackupState::Copying));
+        assert_eq!(attempt(None).standing(later(60)), AttemptState::Running(BackupState::Starting));
+        assert_eq!(attempt(None).standing(later(61)), AttemptState::Dead(None));
+        let mut rare = attempt(Some((BackupState::Copying, None)));
         rare.status.as_mut().unwrap().beat_s = Some(300);
-        assert_eq!(rare.standing(later(750)), Standing::Running(State::Copying));
-        assert_eq!(rare.standing(later(751)), Standing::Dead(Some(begun)));
+        assert_eq!(rare.standing(later(750)), AttemptState::Running(BackupState::Copying));
+        assert_eq!(rare.standing(later(751)), AttemptState::Dead(Some(begun)));
         // Nobody may live for ever by his own word.
         rare.status.as_mut().unwrap().beat_s = Some(u64::MAX);
-        assert_eq!(rare.standing(later(9001)), Standing::Dead(Some(begun)));
-        let failed = attempt(Some((State::Failed, Some("why"))));
-        assert_eq!(failed.standing(later(9999)), Standing::Failed(Some("why".into())));
-        assert_eq!(attempt(Some((State::Done, None))).standing(later(0)), Standing::Removed);
+        assert_eq!(rare.standing(later(9001)), AttemptState::Dead(Some(begun)));
+        let failed = attempt(Some((BackupState::Failed, Some("why"))));
+        assert_eq!(failed.standing(later(9999)), AttemptState::Failed(Some("why".into())));
+        assert_eq!(attempt(Some((BackupState::Done, None))).standing(later(0)), AttemptState::Removed);
     }
 }

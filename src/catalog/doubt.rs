@@ -19,7 +19,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Record, Verified};
-use crate::model::{BackupId, Outcome, WsrepGtid};
+use crate::model::{BackupId, VerifyOutcome, WsrepGtid};
 
 /// Clocks of different machines may differ by so much without anybody having a doubt.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -90,7 +90,7 @@ impl fmt::Display for Doubt {
 
 /// When and where the data of a backup is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct DataMoment {
     /// `frozen_at`.
     pub at: Timestamp,
     /// `finished`: just before the manifest was written.
@@ -103,21 +103,21 @@ pub struct Taken {
 
 /// What is known of one backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct BackupFacts {
     /// Its name.
     pub id: BackupId,
     /// Time and position, or why its manifest cannot be used.
-    pub taken: Result<Taken, String>,
+    pub taken: Result<DataMoment, String>,
     /// What is known or not known of its objects: [`Doubt::Damaged`] or [`Doubt::Unknown`].
     pub flaw: Option<Doubt>,
 }
 
-impl Known {
+impl BackupFacts {
     /// The same of a record.
     pub fn of(record: &Record) -> Self {
         let Record { id, manifest, evidence, .. } = record;
         let taken = match manifest {
-            Ok(manifest) => Ok(Taken {
+            Ok(manifest) => Ok(DataMoment {
                 at: manifest.frozen_at,
                 finished: manifest.finished,
                 gtid: manifest.gtid.clone(),
@@ -130,7 +130,8 @@ impl Known {
             _ => None,
         };
         let by_verify = evidence.verified.as_ref().and_then(Verified::known);
-        let flaw = match (&evidence.damage, by_verify.filter(|found| found.outcome == Outcome::Damaged)) {
+        let flaw = match (&evidence.damage, by_verify.filter(|found| found.outcome == VerifyOutcome::Damaged))
+        {
             (Some(damage), _) => Some(Doubt::Damaged(format!("{}: {}", damage.object, damage.what))),
             (None, Some(found)) => Some(Doubt::Damaged(found.damage())),
             (None, None) => evidence.unknown.clone().or(unreadable).map(Doubt::Unknown),
@@ -150,7 +151,7 @@ impl Known {
     }
 }
 
-impl Taken {
+impl DataMoment {
     /// Whether the storage confirms its time.
     fn is_confirmed(&self) -> bool {
         self.written.is_some_and(|written| written.duration_since(self.finished) <= SOON)
@@ -164,7 +165,7 @@ impl Taken {
 }
 
 /// For each backup of one cluster what speaks against it.
-pub fn doubts(all: &[&Known], now: Timestamp) -> Vec<Option<Doubt>> {
+pub fn doubts(all: &[&BackupFacts], now: Timestamp) -> Vec<Option<Doubt>> {
     let offsets: Vec<Option<SignedDuration>> = all.iter().map(|one| one.ahead()).collect();
     let mut doubts: Vec<Option<Doubt>> = all
         .iter()
@@ -185,7 +186,7 @@ pub fn doubts(all: &[&Known], now: Timestamp) -> Vec<Option<Doubt>> {
 }
 
 /// What is wrong with a backup by itself. The storage's clock is behind those of all others by so much.
-fn of_itself(one: &Known, behind: SignedDuration, now: Timestamp) -> Option<Doubt> {
+fn of_itself(one: &BackupFacts, behind: SignedDuration, now: Timestamp) -> Option<Doubt> {
     let taken = match &one.taken {
         Ok(taken) => taken,
         Err(why) => return Some(Doubt::Unusable(why.clone())),
@@ -204,8 +205,8 @@ fn of_itself(one: &Known, behind: SignedDuration, now: Timestamp) -> Option<Doub
 }
 
 /// Positions of one history only grow, unless the cluster went back. Where neither times nor the storage tell, nobody knows.
-fn contradictions(all: &[&Known], doubts: &mut [Option<Doubt>]) {
-    let mut sound: Vec<(usize, &Taken)> = all
+fn contradictions(all: &[&BackupFacts], doubts: &mut [Option<Doubt>]) {
+    let mut sound: Vec<(usize, &DataMoment)> = all
         .iter()
         .enumerate()
         .filter(|(place, _)| doubts[*place].is_none())
@@ -236,8 +237,8 @@ fn contradictions(all: &[&Known], doubts: &mut [Option<Doubt>]) {
 /// The place of the newest of those that nothing speaks against: the last by its time. Of those of its history that are
 /// minutes apart, as clocks of nodes are, it is the one that is furthest.
 pub fn newest<'a>(
-    sound: impl Iterator<Item = (usize, &'a BackupId, &'a Taken)> + Clone,
-) -> Option<(usize, &'a Taken)> {
+    sound: impl Iterator<Item = (usize, &'a BackupId, &'a DataMoment)> + Clone,
+) -> Option<(usize, &'a DataMoment)> {
     let (_, _, last) = sound.clone().max_by_key(|(_, id, taken)| (taken.at, *id))?;
     let near = sound.filter(|(_, _, taken)| {
         taken.gtid.uuid == last.gtid.uuid && last.at.duration_since(taken.at) <= TOLERANCE

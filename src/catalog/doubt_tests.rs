@@ -13,11 +13,11 @@ fn ago(minutes: i64) -> Timestamp {
 }
 
 /// A repository with backups from so many minutes ago.
-struct Repository {
+struct AgedBackups {
     folder: tempfile::TempDir,
 }
 
-impl Repository {
+impl AgedBackups {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -68,7 +68,7 @@ impl Repository {
 
 #[test]
 fn a_newest_that_is_known_to_be_damaged_is_refused_and_the_next_one_is_named() {
-    let repository = Repository::new();
+    let repository = AgedBackups::new();
     let good = repository.back_up(3000, 5);
     let bad = repository.back_up(100, 6);
     assert_eq!(repository.latest(), [Ok(bad.clone()), Ok(bad.clone())]);
@@ -107,7 +107,7 @@ fn a_newest_that_is_known_to_be_damaged_is_refused_and_the_next_one_is_named() {
 #[test]
 fn a_newest_whose_time_cannot_be_right_is_refused() {
     let dated = |minutes: i64, written: i64, seqno: i64| {
-        let repository = Repository::new();
+        let repository = AgedBackups::new();
         let good = [repository.back_up(6000, 400), repository.back_up(3000, 500)];
         let odd = repository.back_up(minutes, seqno);
         repository.write_at(&odd, ago(written));
@@ -139,7 +139,7 @@ fn a_newest_whose_time_cannot_be_right_is_refused() {
 
 #[test]
 fn of_two_within_minutes_the_one_that_is_further_is_the_newest() {
-    let repository = Repository::new();
+    let repository = AgedBackups::new();
     let further = repository.back_up(64, 8);
     repository.back_up(60, 7);
     assert_eq!(repository.latest(), [Ok(further.clone()), Ok(further)]);
@@ -147,7 +147,7 @@ fn of_two_within_minutes_the_one_that_is_further_is_the_newest() {
 
 #[test]
 fn times_that_an_unpacking_has_made_up_say_nothing() {
-    let repository = Repository::new();
+    let repository = AgedBackups::new();
     let id = repository.back_up(60, 7);
     repository.write_at(&id, Timestamp::UNIX_EPOCH);
     assert_eq!(repository.latest(), [Ok(id.clone()), Ok(id)]);

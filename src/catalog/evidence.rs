@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Damage, MANIFEST, VERIFY, Verified, read_verified};
+use super::{MANIFEST, ObjectDamage, VERIFY, Verified, read_verified};
 use crate::model::{BackupId, Manifest};
 use crate::storage::{ObjectInfo, Storage, StorageError};
 
@@ -18,7 +18,7 @@ pub struct Evidence {
     /// What the last verification has found.
     pub verified: Option<Verified>,
     /// The first object that is not there in the size that the manifest says.
-    pub damage: Option<Damage>,
+    pub damage: Option<ObjectDamage>,
     /// Why that is not known.
     pub unknown: Option<String>,
 }
@@ -50,7 +50,7 @@ pub fn check_sizes(
     storage: &dyn Storage,
     cluster: &str,
     manifest: &Manifest,
-) -> Result<Vec<Damage>, StorageError> {
+) -> Result<Vec<ObjectDamage>, StorageError> {
     let objects = storage.objects(&format!("{cluster}/{}", manifest.id))?;
     amiss(storage, cluster, manifest, &objects)
 }
@@ -60,7 +60,7 @@ fn amiss(
     cluster: &str,
     manifest: &Manifest,
     objects: &[ObjectInfo],
-) -> Result<Vec<Damage>, StorageError> {
+) -> Result<Vec<ObjectDamage>, StorageError> {
     let (archive, index) = (&manifest.archive, &manifest.index);
     let mut damage = Vec::new();
     for (name, bytes) in [(&archive.name, archive.bytes), (&index.name, index.bytes)] {
@@ -68,7 +68,7 @@ fn amiss(
             None => unlisted(storage, &super::object_name(cluster, &manifest.id, name), bytes)?,
             Some(found) => other_size(found.bytes, bytes),
         };
-        damage.extend(what.map(|what| Damage { object: name.clone(), what }));
+        damage.extend(what.map(|what| ObjectDamage { object: name.clone(), what }));
     }
     Ok(damage)
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Known, Record};
+use super::{BackupFacts, Record};
 use crate::model::{BackupId, Manifest, WsrepGtid};
 
 /// What there is of one history.
@@ -57,7 +57,7 @@ impl History {
     }
 
     /// The same of what is known.
-    pub fn of_known<'a>(known: impl Iterator<Item = &'a Known>) -> Vec<Self> {
+    pub fn of_known<'a>(known: impl Iterator<Item = &'a BackupFacts>) -> Vec<Self> {
         Self::of(known.filter_map(|one| {
             let taken = one.taken.as_ref().ok()?;
             Some((&one.id, taken.at, &taken.gtid))
@@ -79,7 +79,7 @@ impl History {
 /// The backup with the furthest position of the same history, if that is further than this one's; none that is known to be
 /// damaged. Where this one is the newest by its time, the cluster went back to an older backup, or a clock was wrong.
 pub fn further<'a>(records: impl Iterator<Item = &'a Record>, than: &Manifest) -> Option<&'a Manifest> {
-    let whole = records.filter(|record| !Known::of(record).flaw.is_some_and(|flaw| flaw.is_damage()));
+    let whole = records.filter(|record| !BackupFacts::of(record).flaw.is_some_and(|flaw| flaw.is_damage()));
     whole
         .filter_map(|record| record.manifest.as_ref().ok())
         .filter(|one| one.gtid.uuid == than.gtid.uuid && one.gtid.seqno > than.gtid.seqno)

@@ -14,7 +14,7 @@ pub const HOLD: &str = "hold.json";
 /// How a backup is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Held {
+pub enum HoldState {
     /// By whom and why.
     By(Hold),
     /// `hold.json` is there and cannot be understood.
@@ -24,7 +24,7 @@ pub enum Held {
     },
 }
 
-impl Held {
+impl HoldState {
     /// In words that follow the name of the backup.
     pub fn words(&self) -> String {
         match self {
@@ -38,13 +38,13 @@ impl Held {
 }
 
 /// Whether a backup is held. Nothing but a `hold.json` that is not there says no.
-pub fn read_hold(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<Held> {
+pub fn read_hold(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<HoldState> {
     match storage.read_small(&object_name(cluster, id, HOLD), SMALL) {
         Err(error) if error.is_not_found() => None,
-        Err(error) => Some(Held::Unreadable { error: error.to_string() }),
+        Err(error) => Some(HoldState::Unreadable { error: error.to_string() }),
         Ok(bytes) => Some(match serde_json::from_slice(&bytes) {
-            Ok(hold) => Held::By(hold),
-            Err(error) => Held::Unreadable { error: not_understood(&error) },
+            Ok(hold) => HoldState::By(hold),
+            Err(error) => HoldState::Unreadable { error: not_understood(&error) },
         }),
     }
 }
@@ -73,6 +73,6 @@ mod tests {
         assert_eq!(read_hold(&storage, "c", &id), None);
         storage.put(&object_name("c", &id, super::super::MANIFEST), b"garbage").unwrap();
         hold(&storage, "c", &id, &wanted).unwrap();
-        assert_eq!(read_hold(&storage, "c", &id), Some(Held::By(wanted)));
+        assert_eq!(read_hold(&storage, "c", &id), Some(HoldState::By(wanted)));
     }
 }

@@ -15,12 +15,13 @@
 //! `verify` leaves its outcome in `verify.json` when it has read everything; of two at once the later one stays.
 //!
 //! `prune` removes the manifest before anything else. So a reader that misses something, or finds it wrong, looks for the
-//! manifest again ([`Source::is_removed`]): without it the backup was removed under the reader, which says that (no such
+//! manifest again ([`BackupReader::is_removed`]): without it the backup was removed under the reader, which says that (no such
 //! backup, exit status 3) and never speaks of damage. One that has everything open already may get to its end. Who reads
 //! the whole repository ([`Catalog::read`]) takes such a backup for what it is, the rest of one, or for nothing where that has
 //! gone too.
 
 mod attempt;
+mod backup_reader;
 mod doubt;
 mod evidence;
 mod history;
@@ -30,7 +31,6 @@ mod place;
 mod pruned;
 mod read;
 mod select;
-mod source;
 mod verified;
 
 use std::collections::BTreeMap;
@@ -39,17 +39,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use attempt::{Attempt, SILENCE, Standing};
-pub use doubt::{Doubt, Known, TOLERANCE, Taken, doubts, newest};
+pub use attempt::{Attempt, AttemptState, SILENCE};
+pub use backup_reader::{BackupReadError, BackupReader, ObjectDamage};
+pub use doubt::{BackupFacts, DataMoment, Doubt, TOLERANCE, doubts, newest};
 pub use evidence::{Evidence, check_sizes};
 pub use history::{History, further, later_but_lower};
-pub use hold::{HOLD, Held, hold, read_hold};
+pub use hold::{HOLD, HoldState, hold, read_hold};
 pub use identity::{Contradiction, Identity};
 pub use place::TooDeep;
 pub use pruned::{Pruned, add_pruned, read_pruned};
 pub use read::clusters;
 pub use select::Selector;
-pub use source::{Damage, Source, SourceError};
 pub use verified::{VERIFY, Verified, read_verified, record_verified};
 
 use crate::model::{BackupId, Manifest, ManifestError, Status, to_record};
@@ -185,14 +185,14 @@ pub fn object_name(cluster: &str, id: &BackupId, object: &str) -> String {
 impl Catalog {
     /// For each record what speaks against it. Each cluster is looked at on its own.
     pub fn doubts(&self, now: Timestamp) -> Vec<Option<Doubt>> {
-        let known: Vec<Known> = self.records.iter().map(Known::of).collect();
+        let known: Vec<BackupFacts> = self.records.iter().map(BackupFacts::of).collect();
         let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, record) in self.records.iter().enumerate() {
             clusters.entry(&record.cluster).or_default().push(place);
         }
         let mut found = vec![None; known.len()];
         for places in clusters.into_values() {
-            let of_one: Vec<&Known> = places.iter().map(|place| &known[*place]).collect();
+            let of_one: Vec<&BackupFacts> = places.iter().map(|place| &known[*place]).collect();
             for (place, doubt) in places.into_iter().zip(doubts(&of_one, now)) {
                 found[place] = doubt;
             }
@@ -240,12 +240,12 @@ fn newest_of(
     let is_sound = |doubt: &Option<Doubt>| {
         doubt.as_ref().is_none_or(|doubt| matches!(doubt, Doubt::Unknown(_)) || is_passed(doubt))
     };
-    let known: Vec<(usize, Known)> = records
+    let known: Vec<(usize, BackupFacts)> = records
         .iter()
         .zip(doubts)
         .enumerate()
         .filter(|(_, (_, doubt))| is_sound(doubt))
-        .map(|(place, (record, _))| (place, Known::of(record)))
+        .map(|(place, (record, _))| (place, BackupFacts::of(record)))
         .collect();
     let sound = known.iter().filter_map(|(place, one)| Some((*place, &one.id, one.taken.as_ref().ok()?)));
     newest(sound).map(|(place, _)| place)

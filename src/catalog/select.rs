@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Catalog, CatalogError, Doubt, History, Record, clusters, further, read_manifest};
-use crate::model::{BackupId, Manifest, State, Status};
+use crate::model::{BackupId, BackupState, Manifest, Status};
 use crate::storage::Storage;
 
 /// Length of the time in an id: `20261120T113452Z`.
@@ -53,8 +53,8 @@ impl Selector {
     ) -> Result<(String, Manifest), CatalogError> {
         match self {
             Self::Id(id) => find_id(storage, cluster, id),
-            Self::Latest => newest(storage, cluster, Wanted { at: None, is_intact, now }),
-            Self::At(time) => newest(storage, cluster, Wanted { at: Some(*time), is_intact, now }),
+            Self::Latest => newest(storage, cluster, NewestWanted { at: None, is_intact, now }),
+            Self::At(time) => newest(storage, cluster, NewestWanted { at: Some(*time), is_intact, now }),
         }
     }
 }
@@ -95,7 +95,7 @@ fn find_id(
         return manifest.map(|manifest| (cluster, manifest));
     }
     Err(CatalogError::NotFound(match attempt {
-        Some(Some(Status { state: State::Done, .. })) => {
+        Some(Some(Status { state: BackupState::Done, .. })) => {
             format!("backup '{id}' is no more: it was complete, and its manifest was removed")
         }
         Some(Some(Status { error: Some(error), .. })) => format!("backup '{id}' has failed: {error}"),
@@ -107,7 +107,7 @@ fn find_id(
 
 /// What is asked for: the newest, and whether it may be known to be damaged.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct NewestWanted {
     at: Option<Timestamp>,
     is_intact: bool,
     now: Timestamp,
@@ -116,7 +116,7 @@ struct Wanted {
 fn newest(
     storage: &dyn Storage,
     cluster: Option<&str>,
-    wanted: Wanted,
+    wanted: NewestWanted,
 ) -> Result<(String, Manifest), CatalogError> {
     let at = wanted.at;
     let catalog = Catalog::read(storage, cluster)?;
@@ -207,7 +207,7 @@ fn in_the_way(
     records: &[Record],
     doubts: &[Option<Doubt>],
     best: Option<usize>,
-    wanted: Wanted,
+    wanted: NewestWanted,
 ) -> Option<CatalogError> {
     let order = |manifest: &Manifest| (manifest.frozen_at, manifest.id.clone());
     let best = best.and_then(|best| records[best].manifest.as_ref().ok());

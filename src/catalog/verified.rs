@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{CatalogError, SMALL, object_name, put_beside};
-use crate::model::{BackupId, Outcome, Verification, not_understood};
+use crate::model::{BackupId, Verification, VerifyOutcome, not_understood};
 use crate::storage::Storage;
 
 /// The outcome of the last `verify`.
@@ -34,10 +34,10 @@ impl Verified {
     /// In words that follow the name of the backup.
     pub fn words(&self) -> String {
         match self {
-            Self::By(Verification { outcome: Outcome::Intact, verified, .. }) => {
+            Self::By(Verification { outcome: VerifyOutcome::Intact, verified, .. }) => {
                 format!("verified {}", verified.strftime("%Y-%m-%d"))
             }
-            Self::By(found @ Verification { outcome: Outcome::Damaged, .. }) => {
+            Self::By(found @ Verification { outcome: VerifyOutcome::Damaged, .. }) => {
                 format!("DAMAGED: {}", found.damage())
             }
             Self::Unreadable { error } => format!("its {VERIFY} cannot be read: {error}"),
@@ -76,7 +76,7 @@ mod tests {
     use crate::model::ToolIdentity;
     use crate::storage::LocalStorage;
 
-    fn verification(outcome: Outcome, findings: u64) -> Verification {
+    fn verification(outcome: VerifyOutcome, findings: u64) -> Verification {
         Verification {
             verified: "2026-11-20T11:34:52Z".parse().unwrap(),
             by: "root@db1".into(),
@@ -99,7 +99,7 @@ mod tests {
         let storage = LocalStorage::new(folder.path());
         let id: BackupId = "20261120T113452Z_n1".parse().unwrap();
         storage.claim(&format!("c/{id}")).unwrap();
-        let wanted = verification(Outcome::Intact, 0);
+        let wanted = verification(VerifyOutcome::Intact, 0);
         let outcome = record_verified(&storage, "c", &id, &wanted);
         assert!(matches!(outcome, Err(CatalogError::NotFound(_))), "{outcome:?}");
         assert_eq!(storage.objects(&format!("c/{id}")).unwrap(), []);
@@ -111,8 +111,14 @@ mod tests {
     #[test]
     fn words_name_the_day_and_what_is_wrong() {
         let words = |verification| Verified::By(verification).words();
-        assert_eq!(words(verification(Outcome::Intact, 0)), "verified 2026-11-20");
-        assert_eq!(words(verification(Outcome::Damaged, 1)), "DAMAGED: 1 finding of 'verify' on 2026-11-20");
-        assert_eq!(words(verification(Outcome::Damaged, 2)), "DAMAGED: 2 findings of 'verify' on 2026-11-20");
+        assert_eq!(words(verification(VerifyOutcome::Intact, 0)), "verified 2026-11-20");
+        assert_eq!(
+            words(verification(VerifyOutcome::Damaged, 1)),
+            "DAMAGED: 1 finding of 'verify' on 2026-11-20"
+        );
+        assert_eq!(
+            words(verification(VerifyOutcome::Damaged, 2)),
+            "DAMAGED: 2 findings of 'verify' on 2026-11-20"
+        );
     }
 }

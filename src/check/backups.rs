@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::finding::Finding;
 use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, History, Record, further};
-use crate::model::{BackupId, Manifest, State};
+use crate::model::{BackupId, BackupState, Manifest};
 use crate::ui::{duration_ms, grouped};
 
 const TOPIC: &str = "backups";
@@ -269,13 +269,13 @@ fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, now: Timestamp) -> 
     let mut failed: Option<(&BackupId, String)> = None;
     for attempt in attempts {
         let heard = match &attempt.status {
-            Some(status) if status.state == State::Failed => {
+            Some(status) if status.state == BackupState::Failed => {
                 let why = status.error.clone().unwrap_or_else(|| "no reason is told".into());
                 failed = Some((&attempt.id, why));
                 continue;
             }
             // Its backup was removed on purpose, manifest first.
-            Some(status) if status.state == State::Done => {
+            Some(status) if status.state == BackupState::Done => {
                 left.push(format!("{} is what a removed backup has left", attempt.id));
                 continue;
             }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::catalog::{Damage, Evidence};
+use crate::catalog::{Evidence, ObjectDamage};
 use crate::check::Level;
 use crate::model::{
     ArchiveObject, Compression, IndexObject, MariadbGtid, ServerIdentity, Status, ToolIdentity, WsrepGtid,
@@ -53,7 +53,7 @@ fn record(manifest: Manifest) -> Record {
     Record { cluster: "c".into(), id: manifest.id.clone(), manifest: Ok(manifest), evidence }
 }
 
-fn attempt(id: &str, state: Option<State>, updated: &str) -> Attempt {
+fn attempt(id: &str, state: Option<BackupState>, updated: &str) -> Attempt {
     let id: BackupId = id.parse().unwrap();
     let status = state.map(|state| Status {
         id: id.clone(),
@@ -68,7 +68,7 @@ fn attempt(id: &str, state: Option<State>, updated: &str) -> Attempt {
         bytes_total: None,
         frozen_ms: None,
         gtid: None,
-        error: (state == State::Failed).then(|| "WHY".into()),
+        error: (state == BackupState::Failed).then(|| "WHY".into()),
         beat_s: None,
     });
     Attempt { cluster: "c".into(), id, status }
@@ -121,7 +121,7 @@ fn what_something_speaks_against_is_no_protection() {
     let good = || record(manifest("20261118T000000Z_n1"));
     let damaged = |id: &str| {
         let mut record = record(manifest(id));
-        record.evidence.damage = Some(Damage { object: "a".into(), what: "it is missing".into() });
+        record.evidence.damage = Some(ObjectDamage { object: "a".into(), what: "it is missing".into() });
         record
     };
     let of = |records: Vec<Record>, max_age| told(&Catalog { records, ..Catalog::default() }, max_age);
@@ -197,21 +197,24 @@ fn runs_that_are_no_backup_are_told_apart() {
     let of =
         |attempts| told(&Catalog { records: records(), attempts, ..Catalog::default() }, None).split_off(1);
     // Before the newest backup: history.
-    assert_eq!(of(vec![attempt("20261120T050000Z_n1", Some(State::Failed), "2026-11-20T05:00:01Z")]), []);
-    let failed = of(vec![attempt("20261120T070000Z_n1", Some(State::Failed), "2026-11-20T07:00:01Z")]);
+    assert_eq!(
+        of(vec![attempt("20261120T050000Z_n1", Some(BackupState::Failed), "2026-11-20T05:00:01Z")]),
+        []
+    );
+    let failed = of(vec![attempt("20261120T070000Z_n1", Some(BackupState::Failed), "2026-11-20T07:00:01Z")]);
     assert!(
         failed.len() == 1 && failed[0].0 == Level::Error && failed[0].1.contains("failed: WHY"),
         "{failed:?}"
     );
-    let runs = of(vec![attempt("20261120T115000Z_n1", Some(State::Copying), "2026-11-20T11:59:58Z")]);
+    let runs = of(vec![attempt("20261120T115000Z_n1", Some(BackupState::Copying), "2026-11-20T11:59:58Z")]);
     assert_eq!(runs, [(Level::Ok, "20261120T115000Z_n1 runs | ".to_owned())]);
     let begins = of(vec![attempt("20261120T115959Z_n1", None, NOW)]);
     assert_eq!(begins[0].0, Level::Ok);
     let dead = of(vec![
         attempt("20261120T010000Z_n1", None, NOW),
-        attempt("20261120T110000Z_n1", Some(State::Copying), "2026-11-20T11:00:02Z"),
+        attempt("20261120T110000Z_n1", Some(BackupState::Copying), "2026-11-20T11:00:02Z"),
     ]);
-    let removed = of(vec![attempt("20261120T070000Z_n1", Some(State::Done), "2026-11-20T07:00:02Z")]);
+    let removed = of(vec![attempt("20261120T070000Z_n1", Some(BackupState::Done), "2026-11-20T07:00:02Z")]);
     assert!(removed.len() == 1 && removed[0].0 == Level::Warning, "{removed:?}");
     assert_eq!((dead[0].0, dead[1].0, dead.len()), (Level::Error, Level::Warning, 2), "{dead:?}");
     // A program that was only stopped, or whose clock is another, goes on: nothing is said that removes its folder now.
@@ -237,7 +240,7 @@ fn runs_that_are_no_backup_are_told_apart() {
 }
 
 /// History of the members; histories and ids of the backups; what is told.
-type Case<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], &'a [(Level, &'a str)]);
+type BackupsCase<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], &'a [(Level, &'a str)]);
 
 #[test]
 fn a_backup_of_another_history_is_no_backup_of_this_cluster() {
@@ -249,7 +252,7 @@ fn a_backup_of_another_history_is_no_backup_of_this_cluster() {
     };
     let (night, noon) = ("20261120T010000Z_n1", "20261120T110000Z_n1");
     let (old, older) = ("20261118T010000Z_n1", "20261117T010000Z_n1");
-    let cases: [Case<'_>; 7] = [
+    let cases: [BackupsCase<'_>; 7] = [
         (Some(UUID), &[(UUID, night), (UUID, noon)], &[(Level::Ok, "the newest is 20261120T110000Z_n1")]),
         (
             Some(UUID),

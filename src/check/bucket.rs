@@ -3,29 +3,30 @@
 use std::time::Duration;
 
 use super::finding::Finding;
-use super::repository::{Place, State};
+use super::repository::{RepositoryState, RepositoryView};
 use crate::config::{RepositoryUrl, Settings};
-use crate::storage::{S3Storage, Trial};
+use crate::storage::{KeyRights, S3Storage};
 
 const TOPIC: &str = "repository";
 /// A check is no backup: a bucket that fails is given up after 2/5 of this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tries it as the donor program, with the variables of the server.
-pub(super) fn look(settings: &Settings, variable: &dyn Fn(&str) -> Option<String>) -> Place {
-    let RepositoryUrl::S3 { bucket, prefix } = &settings.repository else { return Place::default() };
+pub(super) fn look(settings: &Settings, variable: &dyn Fn(&str) -> Option<String>) -> RepositoryView {
+    let RepositoryUrl::S3 { bucket, prefix } = &settings.repository else { return RepositoryView::default() };
     let patience = settings.stall_timeout.min(PATIENCE);
     let tried = S3Storage::new(bucket, prefix, &settings.s3, patience, variable)
         .and_then(|storage| storage.try_object());
-    let state = tried.map_or_else(|error| State::Unreachable(error.to_string()), State::Tried);
-    Place { state, ..Place::default() }
+    let state =
+        tried.map_or_else(|error| RepositoryState::Unreachable(error.to_string()), RepositoryState::Tried);
+    RepositoryView { state, ..RepositoryView::default() }
 }
 
 /// What is to be told.
-pub(super) fn judge(url: &RepositoryUrl, place: &Place, user: &str) -> Vec<Finding> {
+pub(super) fn judge(url: &RepositoryUrl, place: &RepositoryView, user: &str) -> Vec<Finding> {
     match &place.state {
-        State::Tried(trial) => vec![of_trial(url, trial, user)],
-        State::Unreachable(why) => {
+        RepositoryState::Tried(trial) => vec![of_trial(url, trial, user)],
+        RepositoryState::Unreachable(why) => {
             let text = format!("the donor would have no repository: {why}");
             let cure =
                 "correct what it says in [wsrep_sst_backup], as the server's user will read it".to_owned();
@@ -36,7 +37,7 @@ pub(super) fn judge(url: &RepositoryUrl, place: &Place, user: &str) -> Vec<Findi
 }
 
 /// What one object has shown.
-fn of_trial(url: &RepositoryUrl, trial: &Trial, user: &str) -> Finding {
+fn of_trial(url: &RepositoryUrl, trial: &KeyRights, user: &str) -> Finding {
     if let Err(why) = &trial.put {
         let text = format!("'{user}' cannot store in {url}: {why}");
         let cure = "let the key put objects there (s3:PutObject on the prefix), or name another one in [wsrep_sst_backup]";
@@ -65,7 +66,7 @@ fn of_trial(url: &RepositoryUrl, trial: &Trial, user: &str) -> Finding {
 }
 
 /// What the key cannot do, and what that means.
-fn cannot(trial: &Trial) -> String {
+fn cannot(trial: &KeyRights) -> String {
     // Nobody can remove what is locked; what a donor takes back there it only hides.
     let removed = if trial.locked.is_some() { &Ok(()) } else { &trial.removed };
     let all = [(&trial.listed, "list the bucket"), (&trial.read, "read it back"), (removed, "remove it")];
@@ -115,7 +116,7 @@ mod tests {
     fn what_one_object_has_shown_is_told() {
         let url = RepositoryUrl::S3 { bucket: "b".into(), prefix: "p".into() };
         let no = || Err("HTTP status 403".to_owned());
-        let all = Trial {
+        let all = KeyRights {
             listed: Ok(()),
             put: Ok(()),
             read: Ok(()),
@@ -124,25 +125,29 @@ mod tests {
             locked: None,
         };
         let lock = || Some("until 2027 (GOVERNANCE)".to_owned());
-        let write_only = Trial { listed: no(), read: no(), removed: no(), ..all.clone() };
+        let write_only = KeyRights { listed: no(), read: no(), removed: no(), ..all.clone() };
         for (trial, level, words) in [
             (all.clone(), Level::Ok, "stored in s3://b/p by 'mysql'"),
-            (Trial { versioned: true, ..all.clone() }, Level::Ok, "stays as an old version"),
-            (Trial { put: no(), ..all.clone() }, Level::Error, "cannot store in s3://b/p: HTTP status 403"),
+            (KeyRights { versioned: true, ..all.clone() }, Level::Ok, "stays as an old version"),
             (
-                Trial { removed: no(), versioned: true, locked: lock(), ..all.clone() },
+                KeyRights { put: no(), ..all.clone() },
+                Level::Error,
+                "cannot store in s3://b/p: HTTP status 403",
+            ),
+            (
+                KeyRights { removed: no(), versioned: true, locked: lock(), ..all.clone() },
                 Level::Ok,
                 "locked until 2027 (GOVERNANCE)",
             ),
-            (Trial { removed: no(), ..all }, Level::Warning, "cannot remove it"),
+            (KeyRights { removed: no(), ..all }, Level::Warning, "cannot remove it"),
             (
-                Trial { versioned: true, ..write_only.clone() },
+                KeyRights { versioned: true, ..write_only.clone() },
                 Level::Ok,
                 "cannot list the bucket, nor read it back, nor remove it (HTTP status 403): with this key backup, list,",
             ),
             (write_only, Level::Warning, "nor read it back"),
         ] {
-            let place = Place { state: State::Tried(trial), ..Place::default() };
+            let place = RepositoryView { state: RepositoryState::Tried(trial), ..RepositoryView::default() };
             let [finding] = &judge(&url, &place, "mysql")[..] else { panic!("{place:?}") };
             assert!(finding.level == level && finding.text.contains(words), "{finding:?}");
         }

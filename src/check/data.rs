@@ -10,7 +10,7 @@ const TOPIC: &str = "data";
 
 /// What the server and its directories tell.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked {
+pub(super) struct DataFacts {
     /// Names of the plugins that encrypt, where they are known.
     pub(super) encryption: Option<Vec<String>>,
     /// Names of the engines, where they are known.
@@ -20,7 +20,7 @@ pub(super) struct Asked {
 }
 
 /// What is to be told.
-pub(super) fn judge(report: &MemberReport, asked: &Asked, allow_unfrozen: bool) -> Vec<Finding> {
+pub(super) fn judge(report: &MemberReport, asked: &DataFacts, allow_unfrozen: bool) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         asked.unfrozen.iter().map(|(folder, engine)| unfrozen(folder, engine, allow_unfrozen)).collect();
     let (Some(encryption), Some(names)) = (&asked.encryption, &asked.engines) else {
@@ -138,14 +138,14 @@ mod tests {
         ] {
             let report =
                 MemberReport::of(Endpoint::Socket("/s".into()), &[("innodb_encrypt_tables", variable)], &[]);
-            let asked = Asked {
+            let asked = DataFacts {
                 encryption: Some(encryption.into_iter().map(str::to_owned).collect()),
                 engines: Some(vec!["Aria".into(), engines.into()]),
                 unfrozen: folder.into_iter().map(|(path, of)| (path.into(), of.into())).collect(),
             };
             let findings = judge(&report, &asked, allow);
             assert_eq!(findings.len(), wanted.len(), "{findings:?}");
-            assert_eq!(judge(&report, &Asked::default(), false)[0].level, Level::Warning);
+            assert_eq!(judge(&report, &DataFacts::default(), false)[0].level, Level::Warning);
             for (finding, (level, text)) in findings.iter().zip(wanted) {
                 assert!(finding.level == level && finding.text.contains(text), "{finding:?}");
             }

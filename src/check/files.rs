@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use super::probe::Request;
+use super::probe::ProbeRequest;
 use super::space::DataSize;
 use crate::capture::{self, Engines, Entry, Facts, ListOptions, Login, Overlap, ServerLayout};
 use crate::config::{OptionFiles, RepositoryUrl, Settings};
@@ -24,7 +24,7 @@ const TOLD: usize = 5;
 
 /// What the look has seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Seen {
+pub(super) struct FilesSeen {
     /// Why there is no list.
     pub(super) failure: Option<String>,
     /// Files, directories and links.
@@ -44,7 +44,7 @@ pub(super) struct Seen {
     pub(super) warnings: (Vec<String>, u64),
 }
 
-impl Seen {
+impl FilesSeen {
     /// The size of the data, if all of it was seen.
     pub(super) fn size(&self, datadir: Option<&Path>) -> Option<DataSize> {
         let device = datadir.and_then(|datadir| fs::metadata(datadir).ok()).map(|data| data.dev());
@@ -60,7 +60,7 @@ impl Seen {
 }
 
 /// Everything that the donor knows when it looks at its files.
-pub(super) struct Look {
+pub(super) struct DonorFiles {
     /// The text says why there can be no look.
     server: Result<(ServerLayout, Facts), String>,
     engines: Engines,
@@ -69,9 +69,9 @@ pub(super) struct Look {
     repository: Option<PathBuf>,
 }
 
-impl Look {
+impl DonorFiles {
     /// Asks the server as the donor does.
-    pub(super) fn prepare(request: &Request, datadir: &Path, settings: &Settings) -> Self {
+    pub(super) fn prepare(request: &ProbeRequest, datadir: &Path, settings: &Settings) -> Self {
         let found = server(request, datadir);
         let mut server =
             OptionFiles::read(&found.defaults).map_err(|error| error.to_string()).and_then(|files| {
@@ -113,7 +113,7 @@ impl Look {
     }
 
     /// Looks at all files, and opens them.
-    pub(super) fn take(self) -> Seen {
+    pub(super) fn take(self) -> FilesSeen {
         let mut overlaps = None;
         let outcome = self.server.and_then(|(layout, mut facts)| {
             let options = ListOptions {
@@ -131,13 +131,13 @@ impl Look {
         });
         let (list, demands) = match outcome {
             Ok(found) => found,
-            Err(failure) => return Seen { failure: Some(failure), ..Seen::default() },
+            Err(failure) => return FilesSeen { failure: Some(failure), ..FilesSeen::default() },
         };
         let objections = list.objections.into_iter().map(|objection| objection.text).collect();
         // The topic `data` tells of engines.
         let warnings =
             list.warnings.into_iter().filter(|text| !text.contains("tables are not in this backup"));
-        Seen {
+        FilesSeen {
             failure: None,
             entries: list.entries.len() as u64,
             bytes: list.bytes,
@@ -162,7 +162,7 @@ fn first(mut texts: Vec<String>) -> (Vec<String>, u64) {
 }
 
 /// The server as its process names it.
-fn server(request: &Request, datadir: &Path) -> Server {
+fn server(request: &ProbeRequest, datadir: &Path) -> Server {
     Server {
         datadir: datadir.to_path_buf(),
         socket: request.socket.clone(),
@@ -174,7 +174,7 @@ fn server(request: &Request, datadir: &Path) -> Server {
 }
 
 /// What is to be told.
-pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
+pub(super) fn judge(seen: &FilesSeen) -> Vec<Finding> {
     if let Some(failure) = &seen.failure {
         let cure = "correct it: the donor refuses for the same reason";
         return vec![Finding::error(TOPIC, failure.clone(), cure)];
@@ -221,14 +221,14 @@ mod tests {
 
     #[test]
     fn what_a_donor_refuses_and_what_it_leaves_out_is_told_and_counted() {
-        let seen = |objections: usize, warnings: usize| Seen {
+        let seen = |objections: usize, warnings: usize| FilesSeen {
             entries: 1200,
             tablespaces: Some(300),
             objections: first((0..objections).map(|n| format!("objection {n}")).collect()),
             warnings: first((0..warnings).map(|n| format!("warning {n}")).collect()),
-            ..Seen::default()
+            ..FilesSeen::default()
         };
-        let told = |seen: &Seen| -> Vec<(Level, String)> {
+        let told = |seen: &FilesSeen| -> Vec<(Level, String)> {
             judge(seen).into_iter().map(|finding| (finding.level, finding.text)).collect()
         };
         let fine = "1,200 files and directories can be read; the 300 tablespaces that the server names are among them";
@@ -237,9 +237,9 @@ mod tests {
         assert_eq!((both[0].0, both[1].0, both.len()), (Level::Error, Level::Warning, 2));
         assert!(both[0].1.contains("objection 4; and 2 more") && !both[0].1.contains("objection 5"));
         assert_eq!(both[1].1, "warning 0");
-        let cut = told(&Seen { is_cut: true, ..seen(0, 0) });
+        let cut = told(&FilesSeen { is_cut: true, ..seen(0, 0) });
         assert_eq!(cut[0].0, Level::Warning);
-        let failed = told(&Seen { failure: Some("raw".into()), ..Seen::default() });
+        let failed = told(&FilesSeen { failure: Some("raw".into()), ..FilesSeen::default() });
         assert_eq!(failed, [(Level::Error, "raw".to_owned())]);
     }
 }

@@ -15,13 +15,13 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// garbd as it was found in PATH.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Garbd {
+pub(super) struct GarbdProgram {
     path: PathBuf,
     /// What it says of its version: `4.23.r1234`.
     version: Result<String, String>,
 }
 
-impl Garbd {
+impl GarbdProgram {
     /// Looks for it in this command's own PATH, and asks for its version.
     pub(super) fn find() -> Option<Self> {
         let folders = std::env::var_os("PATH")?;
@@ -60,13 +60,13 @@ pub(super) fn generation(version: &str) -> Option<u32> {
 }
 
 /// What is to be told; `provider` is the version of the node's provider.
-pub(super) fn judge(garbd: Option<&Garbd>, provider: Option<&str>) -> Finding {
+pub(super) fn judge(garbd: Option<&GarbdProgram>, provider: Option<&str>) -> Finding {
     let wanted = provider.and_then(generation);
     let package = wanted.unwrap_or(4);
     let install = format!(
         "apt-get install galera-arbitrator-{package} (Debian, Ubuntu), or the package galera-{package} (RHEL, SUSE)"
     );
-    let Some(Garbd { path, version }) = garbd else {
+    let Some(GarbdProgram { path, version }) = garbd else {
         let text = "not in PATH: backups cannot be asked for from this machine";
         return Finding::warning(TOPIC, text, format!("{install}; no need if another machine asks"));
     };
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn garbd_must_be_there_and_of_the_nodes_generation() {
         let garbd =
-            |version: &str| Some(Garbd { path: "/usr/bin/garbd".into(), version: Ok(version.into()) });
-        let silent = Some(Garbd { path: "/g".into(), version: Err("WHY".into()) });
+            |version: &str| Some(GarbdProgram { path: "/usr/bin/garbd".into(), version: Ok(version.into()) });
+        let silent = Some(GarbdProgram { path: "/g".into(), version: Err("WHY".into()) });
         for (garbd, provider, level, text) in [
             (garbd("4.23.r1"), Some("26.4.23(r1)"), Level::Ok, "/usr/bin/garbd, 4.23.r1"),
             (garbd("4.23.r1"), None, Level::Ok, "4.23"),

@@ -22,12 +22,12 @@ const DEFAULT_SIZE: u64 = 128 << 20;
 
 /// Bytes that have come within a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sample {
+pub(super) struct GcacheTraffic {
     pub(super) bytes: u64,
     pub(super) time: Duration,
 }
 
-impl Sample {
+impl GcacheTraffic {
     /// Between two answers of one member; none when its counters were reset.
     pub(super) fn between(first: &MemberReport, second: &MemberReport, time: Duration) -> Option<Self> {
         let bytes = second.traffic()?.0.checked_sub(first.traffic()?.0)?;
@@ -55,9 +55,9 @@ fn capacity(options: &str) -> u64 {
 }
 
 /// What is to be told of the window. `now` was sampled while this command ran.
-pub(super) fn judge_window(report: &MemberReport, now: Option<Sample>) -> Finding {
+pub(super) fn judge_window(report: &MemberReport, now: Option<GcacheTraffic>) -> Finding {
     let room = capacity(report.variable("wsrep_provider_options").unwrap_or_default());
-    let average = Sample::since_start(report);
+    let average = GcacheTraffic::since_start(report);
     let held = match (report.last_committed(), report.cached_downto()) {
         (Some(last), Some(first)) if first > 0 && first <= last => {
             let held = sets(u64::try_from(last - first + 1).unwrap_or(0));
@@ -65,7 +65,7 @@ pub(super) fn judge_window(report: &MemberReport, now: Option<Sample>) -> Findin
         }
         _ => format!("gcache of {}", bytes(room)),
     };
-    let rate = |sample: Sample| format!("{} an hour", bytes(sample.hourly()));
+    let rate = |sample: GcacheTraffic| format!("{} an hour", bytes(sample.hourly()));
     let rates: Vec<String> = [
         now.map(|sample| format!("{} now", rate(sample))),
         average.map(|sample| format!("{} on average over {}", rate(sample), shown(sample.time))),
@@ -90,8 +90,8 @@ pub(super) fn judge_window(report: &MemberReport, now: Option<Sample>) -> Findin
 }
 
 /// Bytes an hour: now or on average, whichever is more; none where neither is known.
-pub(super) fn fastest(report: &MemberReport, now: Option<Sample>) -> Option<u64> {
-    now.into_iter().chain(Sample::since_start(report)).map(Sample::hourly).max()
+pub(super) fn fastest(report: &MemberReport, now: Option<GcacheTraffic>) -> Option<u64> {
+    now.into_iter().chain(GcacheTraffic::since_start(report)).map(GcacheTraffic::hourly).max()
 }
 
 fn sets(count: u64) -> String {
@@ -203,7 +203,7 @@ mod tests {
         let mib = |n: u64| (n << 20).to_string();
         let (half, hour) = (mib(32), "3600");
         let sample = |mebibytes: u64, seconds| {
-            Some(Sample { bytes: mebibytes << 20, time: Duration::from_secs(seconds) })
+            Some(GcacheTraffic { bytes: mebibytes << 20, time: Duration::from_secs(seconds) })
         };
         for (options, each, uptime, now, level, text) in [
             (
@@ -234,8 +234,8 @@ mod tests {
         let finding = judge_window(&report("gcache.size=128M", "0", "0", "9"), sample(100, 60));
         assert!(finding.cure.unwrap().starts_with("gcache.size=6G"));
         let (first, second) = (report("", "5", "5", "1"), report("", "50", "10", "9"));
-        assert_eq!(Sample::between(&first, &second, Duration::from_secs(2)).unwrap().bytes, 50);
-        assert_eq!(Sample::between(&second, &first, Duration::from_secs(2)), None);
+        assert_eq!(GcacheTraffic::between(&first, &second, Duration::from_secs(2)).unwrap().bytes, 50);
+        assert_eq!(GcacheTraffic::between(&second, &first, Duration::from_secs(2)), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::probe::{Answer, Identity, Request};
+use super::probe::{ProbeAnswer, ProbeRequest, ProbeUser};
 use super::process::ServerProcess;
 use super::program;
 use crate::capture::gcache_option;
@@ -38,7 +38,7 @@ impl Local {
     }
 
     /// Takes over what the server has told the donor's account, where it has not answered ours.
-    pub(super) fn learn(&mut self, answer: &Answer) {
+    pub(super) fn learn(&mut self, answer: &ProbeAnswer) {
         if let (None, Some(login)) = (&self.report, &answer.login)
             && !login.variables.is_empty()
         {
@@ -82,21 +82,21 @@ impl Local {
     }
 
     /// What the child is to do: as the server where we can become it, else as ourselves.
-    pub(super) fn request(&self, settings: &Settings) -> Request {
+    pub(super) fn request(&self, settings: &Settings) -> ProbeRequest {
         let Some(process) = &self.process else {
             // The settings of this command, as nothing else is known.
             let repository = settings.repository.to_string();
             let environment = vec![("WSREP_SST_BACKUP_REPOSITORY".into(), repository)];
-            return Request { environment, ..Request::default() };
+            return ProbeRequest { environment, ..ProbeRequest::default() };
         };
         let us = nix::unistd::geteuid();
         let can_become = us.is_root() || us.as_raw() == process.uid;
         let defaults = process.defaults();
         let folders = ["innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory"];
         let elsewhere = folders.iter().filter_map(|name| self.variable(name));
-        Request {
+        ProbeRequest {
             enter: (us.is_root() && process.own_mounts == Some(true)).then_some(process.pid),
-            become_user: can_become.then(|| Identity {
+            become_user: can_become.then(|| ProbeUser {
                 uid: process.uid,
                 gid: process.gid,
                 groups: process.groups.clone(),

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use super::finding::Finding;
-use super::sql::Login;
+use super::sql::LoginTrial;
 use crate::members::MemberReport;
 
 const TOPIC: &str = "lock";
 
 /// What is to be told. The donor looks who holds a lock before it asks mysqld for the freeze; `lock_wait_timeout` bounds what comes
 /// in between.
-pub(super) fn judge(report: &MemberReport, flush_timeout: Duration, login: Option<&Login>) -> Vec<Finding> {
+pub(super) fn judge(
+    report: &MemberReport,
+    flush_timeout: Duration,
+    login: Option<&LoginTrial>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(login) = login.filter(|login| !login.holders.is_empty()) {
         let text = format!("a backup would have to wait now: {}", login.holders);
@@ -51,7 +55,7 @@ mod tests {
         let of = |value: &str, holders: &str| {
             let report =
                 MemberReport::of(Endpoint::Socket("/s".into()), &[("lock_wait_timeout", value)], &[]);
-            let login = Login { holders: holders.into(), ..Login::default() };
+            let login = LoginTrial { holders: holders.into(), ..LoginTrial::default() };
             judge(&report, Duration::from_secs(60), Some(&login))
         };
         assert_eq!(of("60", "")[0].level, Level::Ok);

@@ -4,17 +4,18 @@
 //! from a child that stands where the donor program would stand ([`probe`]); the judgement is a function of them.
 //! Nothing is changed anywhere, but for a file that is written into the repository and removed.
 
-mod aside;
-mod asked;
+mod asking_topics;
 mod backups;
 mod bucket;
 mod data;
+mod donor_view;
 mod files;
 mod finding;
 mod flow_control;
 mod freeze;
 mod garbd;
 mod gcache;
+mod left_out;
 mod local;
 mod lock;
 mod network;
@@ -24,24 +25,23 @@ mod probe;
 mod process;
 mod program;
 mod repository;
-mod scene;
 mod service;
 mod settings;
 mod space;
 mod sql;
-mod standpoint;
+mod topics;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use donor_view::look;
 pub use finding::{Finding, Level};
-pub use probe::{Answer, COMMAND as PROBE_COMMAND, Request};
-pub use standpoint::look;
+pub use probe::{COMMAND as PROBE_COMMAND, ProbeAnswer, ProbeRequest};
 
 use crate::catalog::Catalog;
 use crate::config::{OptionFiles, Settings};
-use scene::Scene;
+use topics::CheckFacts;
 
 /// What `check` was asked.
 pub struct Options<'a> {
@@ -67,7 +67,7 @@ pub fn unusable_settings(why: &str) -> Finding {
 }
 
 /// What `check` came to.
-pub struct Outcome {
+pub struct CheckOutcome {
     /// In the order in which they should be read.
     pub findings: Vec<Finding>,
     /// The cluster that was looked at, where it has a name.
@@ -77,8 +77,8 @@ pub struct Outcome {
 }
 
 /// Looks at everything.
-pub fn check(options: &Options<'_>) -> Outcome {
-    let scene = Scene::look(options);
+pub fn check(options: &Options<'_>) -> CheckOutcome {
+    let scene = CheckFacts::look(options);
     let warnings: Vec<String> =
         options.files.warnings().iter().chain(&options.settings.warnings).cloned().collect();
     let findings = [
@@ -96,5 +96,5 @@ pub fn check(options: &Options<'_>) -> Outcome {
     ]
     .concat();
     let (cluster, catalog) = scene.into_repository();
-    Outcome { findings, cluster, catalog }
+    CheckOutcome { findings, cluster, catalog }
 }

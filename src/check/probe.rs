@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::Seen;
-use super::program::Candidate;
-use super::repository::Place;
+use super::files::FilesSeen;
+use super::program::FoundProgram;
+use super::repository::RepositoryView;
 use super::space::DataSize;
-use super::sql::Login;
+use super::sql::LoginTrial;
 use crate::config::{DefaultsArgs, RepositoryUrl};
 use crate::model::not_understood;
 
@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Whom the child becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub(super) struct ProbeUser {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) groups: Vec<u32>,
@@ -38,11 +38,11 @@ pub(super) struct Identity {
 
 /// What the child is to do.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Request {
+pub struct ProbeRequest {
     /// The process whose mount namespace it enters; none to stay.
     pub(super) enter: Option<i32>,
     /// Whom it becomes; none to stay who we are.
-    pub(super) become_user: Option<Identity>,
+    pub(super) become_user: Option<ProbeUser>,
     /// The server's environment, as far as it matters here.
     pub(super) environment: Vec<(String, String)>,
     /// The server's own flags.
@@ -64,7 +64,7 @@ pub struct Request {
     pub(super) cluster: Option<String>,
 }
 
-impl Request {
+impl ProbeRequest {
     pub(super) fn defaults(&self) -> DefaultsArgs {
         DefaultsArgs {
             defaults_file: self.defaults_file.clone(),
@@ -93,16 +93,16 @@ pub(super) struct DonorSettings {
 
 /// What the child has seen.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ProbeAnswer {
     /// Why it could not enter the namespace or become the user. What follows is then seen from here.
     pub(super) astray: Option<String>,
     /// What the donor will read.
     pub(super) settings: Option<Result<DonorSettings, String>>,
     /// Regular files of the program's name, in the order of the search.
-    pub(super) programs: Vec<Candidate>,
-    pub(super) repository: Place,
+    pub(super) programs: Vec<FoundProgram>,
+    pub(super) repository: RepositoryView,
     pub(super) data: Option<DataSize>,
-    pub(super) login: Option<Login>,
+    pub(super) login: Option<LoginTrial>,
     /// Bytes that are free for page files.
     pub(super) gcache_free: Option<u64>,
     /// The data directory has files of a server that replicates from another one.
@@ -112,11 +112,11 @@ pub struct Answer {
     /// How the repository and the server's files lie in each other, if they do.
     pub(super) overlap: Option<String>,
     /// What became of a look at all files; none where this process is not the server's user.
-    pub(super) files: Option<Seen>,
+    pub(super) files: Option<FilesSeen>,
 }
 
 /// Starts the child and waits for its answer; the text says why there is none.
-pub(super) fn ask(request: &Request) -> Result<Answer, String> {
+pub(super) fn ask(request: &ProbeRequest) -> Result<ProbeAnswer, String> {
     let system = |error: std::io::Error| format!("cannot start '{COMMAND}': {error}");
     let mut child = Command::new("/proc/self/exe")
         .arg(COMMAND)

@@ -46,7 +46,7 @@ const CHUNK: usize = 1 << 20;
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kind {
+pub(super) enum ProgramKind {
     /// This program, of this version.
     Ours(String),
     /// A script of the server's distribution, which copies nothing.
@@ -57,9 +57,9 @@ pub(super) enum Kind {
 
 /// A file of the program's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Candidate {
+pub(super) struct FoundProgram {
     pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(super) kind: ProgramKind,
     /// Whether the server's user may execute it; the text says why not.
     pub(super) executable: Result<(), String>,
 }
@@ -75,22 +75,22 @@ pub(super) fn folders(path: Option<&str>, basedir: &Path) -> Vec<PathBuf> {
 }
 
 /// Regular files of the name in these folders, with what they are.
-pub(super) fn search(folders: &[PathBuf]) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
+pub(super) fn search(folders: &[PathBuf]) -> Vec<FoundProgram> {
+    let mut found: Vec<FoundProgram> = Vec::new();
     for folder in folders {
         let path = folder.join(NAME);
         let is_known = found.iter().any(|other| other.path == path);
         if !is_known && fs::metadata(&path).is_ok_and(|data| data.is_file()) {
-            let kind =
-                identify(&path).unwrap_or_else(|error| Kind::Other(format!("cannot be read: {error}")));
-            found.push(Candidate { path, kind, executable: Ok(()) });
+            let kind = identify(&path)
+                .unwrap_or_else(|error| ProgramKind::Other(format!("cannot be read: {error}")));
+            found.push(FoundProgram { path, kind, executable: Ok(()) });
         }
     }
     found
 }
 
 /// The same with what this process, by now the server's user, may do.
-pub(super) fn with_permissions(mut found: Vec<Candidate>) -> Vec<Candidate> {
+pub(super) fn with_permissions(mut found: Vec<FoundProgram>) -> Vec<FoundProgram> {
     for candidate in &mut found {
         candidate.executable = access(&candidate.path, AccessFlags::X_OK)
             .map_err(|errno| std::io::Error::from(errno).to_string());
@@ -98,11 +98,11 @@ pub(super) fn with_permissions(mut found: Vec<Candidate>) -> Vec<Candidate> {
     found
 }
 
-fn identify(path: &Path) -> std::io::Result<Kind> {
+fn identify(path: &Path) -> std::io::Result<ProgramKind> {
     let mut file = regular::open(path)?;
     let (here, there) = (fs::metadata("/proc/self/exe"), file.metadata()?);
     if here.is_ok_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino())) {
-        return Ok(Kind::Ours(env!("CARGO_PKG_VERSION").to_owned()));
+        return Ok(ProgramKind::Ours(env!("CARGO_PKG_VERSION").to_owned()));
     }
     let mut head = Vec::new();
     Read::by_ref(&mut file).take(CHUNK as u64).read_to_end(&mut head)?;
@@ -110,20 +110,23 @@ fn identify(path: &Path) -> std::io::Result<Kind> {
         return Ok(script(&String::from_utf8_lossy(&head)));
     }
     if !head.starts_with(b"\x7fELF") {
-        return Ok(Kind::Other("neither a script nor a program of this system".into()));
+        return Ok(ProgramKind::Other("neither a script nor a program of this system".into()));
     }
     Ok(match find_version(head, file.take(MAX_BYTES))? {
-        Some(version) => Kind::Ours(version),
-        None => Kind::Other("a program of somebody else".into()),
+        Some(version) => ProgramKind::Ours(version),
+        None => ProgramKind::Other("a program of somebody else".into()),
     })
 }
 
 /// The stock script and its relatives read `wsrep_sst_common`, which belongs to the server.
-fn script(text: &str) -> Kind {
+fn script(text: &str) -> ProgramKind {
     if text.contains("wsrep_sst_common") {
-        return Kind::Stock;
+        return ProgramKind::Stock;
     }
-    Kind::Other(format!("a script of somebody else ({})", text.lines().next().unwrap_or_default().trim()))
+    ProgramKind::Other(format!(
+        "a script of somebody else ({})",
+        text.lines().next().unwrap_or_default().trim()
+    ))
 }
 
 /// Looks for the mark in what is read, `window` being the beginning of it.
@@ -157,9 +160,9 @@ fn version_in(window: &[u8], prefix: &[u8]) -> Option<String> {
 }
 
 /// What is to be told. `path` is the PATH that is searched, `own` this program's file.
-pub(super) fn judge(candidates: &[Candidate], path: &[PathBuf], own: &Path, unit: &str) -> Vec<Finding> {
+pub(super) fn judge(candidates: &[FoundProgram], path: &[PathBuf], own: &Path, unit: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let refused = |candidate: &&Candidate| candidate.executable.is_err();
+    let refused = |candidate: &&FoundProgram| candidate.executable.is_err();
     let chosen = candidates.iter().find(|candidate| candidate.executable.is_ok());
     for (candidate, why) in
         candidates.iter().take_while(refused).filter_map(|c| Some((c, c.executable.as_ref().err()?)))
@@ -178,15 +181,15 @@ pub(super) fn judge(candidates: &[Candidate], path: &[PathBuf], own: &Path, unit
             let text = format!("mysqld would find no {NAME} in its PATH ({})", folders.join(":"));
             Finding::error(TOPIC, text, install(None, own, path, unit))
         }
-        Some(Candidate { path: file, kind, .. }) => {
+        Some(FoundProgram { path: file, kind, .. }) => {
             let install = || install(Some(file), own, path, unit);
             let word = shell_word(file);
             let file = file.display();
             match kind {
-                Kind::Ours(version) if version == env!("CARGO_PKG_VERSION") => {
+                ProgramKind::Ours(version) if version == env!("CARGO_PKG_VERSION") => {
                     Finding::ok(TOPIC, format!("mysqld would start {file}, version {version}"))
                 }
-                Kind::Ours(version) => Finding::warning(
+                ProgramKind::Ours(version) => Finding::warning(
                     TOPIC,
                     format!(
                         "mysqld would start {file}, version {version}; this program has version {}",
@@ -194,12 +197,12 @@ pub(super) fn judge(candidates: &[Candidate], path: &[PathBuf], own: &Path, unit
                     ),
                     format!("install -m 0755 {} {word}", shell_word(own)),
                 ),
-                Kind::Stock => Finding::error(
+                ProgramKind::Stock => Finding::error(
                     TOPIC,
                     format!("mysqld would start {file}, the stock script, which copies nothing"),
                     install(),
                 ),
-                Kind::Other(what) => {
+                ProgramKind::Other(what) => {
                     Finding::error(TOPIC, format!("mysqld would start {file}: {what}"), install())
                 }
             }
@@ -269,38 +272,38 @@ mod tests {
             identify(&path).unwrap()
         };
         let stock = "#!/usr/bin/env bash\nset -ue\n. $(dirname \"$0\")/wsrep_sst_common\n";
-        assert_eq!(of(stock.as_bytes()), Kind::Stock);
+        assert_eq!(of(stock.as_bytes()), ProgramKind::Stock);
         assert_eq!(
             of(b"#!/bin/sh\nexec true\n"),
-            Kind::Other("a script of somebody else (#!/bin/sh)".into())
+            ProgramKind::Other("a script of somebody else (#!/bin/sh)".into())
         );
-        assert!(matches!(of(b""), Kind::Other(_)));
+        assert!(matches!(of(b""), ProgramKind::Other(_)));
         let elf = |at: usize, mark: &str| {
             [b"\x7fELF".as_slice(), &vec![b'w'; at], mark.as_bytes(), &[0; 9]].concat()
         };
         let newer = MARK.replace(env!("CARGO_PKG_VERSION"), "9.8.7");
         // Also across the places where one chunk ends.
         for at in [0, CHUNK - 60, CHUNK - 4, CHUNK, 2 * CHUNK - 20] {
-            assert_eq!(of(&elf(at, &newer)), Kind::Ours("9.8.7".into()), "{at}");
+            assert_eq!(of(&elf(at, &newer)), ProgramKind::Ours("9.8.7".into()), "{at}");
         }
-        assert_eq!(of(&elf(3 * CHUNK, "")), Kind::Other("a program of somebody else".into()));
+        assert_eq!(of(&elf(3 * CHUNK, "")), ProgramKind::Other("a program of somebody else".into()));
         assert_eq!(
             identify(Path::new("/proc/self/exe")).unwrap(),
-            Kind::Ours(env!("CARGO_PKG_VERSION").into())
+            ProgramKind::Ours(env!("CARGO_PKG_VERSION").into())
         );
     }
 
     #[test]
     fn the_first_that_may_be_executed_is_started() {
-        let found = |path: &str, kind, may: bool| Candidate {
+        let found = |path: &str, kind, may: bool| FoundProgram {
             path: path.into(),
             kind,
             executable: if may { Ok(()) } else { Err("Permission denied".into()) },
         };
-        let ours = |version: &str| Kind::Ours(version.into());
+        let ours = |version: &str| ProgramKind::Ours(version.into());
         let now = env!("CARGO_PKG_VERSION");
         let cure = |path: &str| {
-            let found = [found(path, Kind::Stock, true)];
+            let found = [found(path, ProgramKind::Stock, true)];
             let folders = ["/usr//bin".into(), "/bin".into()];
             judge(&found, &folders, Path::new("/own"), "mariadb@a").remove(0).cure.unwrap()
         };
@@ -312,15 +315,15 @@ mod tests {
         for (candidates, levels, text) in [
             (vec![], vec![Level::Error], "no wsrep_sst_backup in its PATH (/a:/b)"),
             (
-                vec![found("/a/w", ours(now), true), found("/b/w", Kind::Stock, true)],
+                vec![found("/a/w", ours(now), true), found("/b/w", ProgramKind::Stock, true)],
                 vec![Level::Ok],
                 "/a/w, version",
             ),
-            (vec![found("/b/w", Kind::Stock, true)], vec![Level::Error], "/b/w, the stock script"),
+            (vec![found("/b/w", ProgramKind::Stock, true)], vec![Level::Error], "/b/w, the stock script"),
             (vec![found("/a/w", ours("0.0.1"), true)], vec![Level::Warning], "version 0.0.1; this"),
-            (vec![found("/a/w", Kind::Other("x".into()), true)], vec![Level::Error], "/a/w: x"),
+            (vec![found("/a/w", ProgramKind::Other("x".into()), true)], vec![Level::Error], "/a/w: x"),
             (
-                vec![found("/a/w", ours(now), false), found("/b/w", Kind::Stock, true)],
+                vec![found("/a/w", ours(now), false), found("/b/w", ProgramKind::Stock, true)],
                 vec![Level::Warning, Level::Error],
                 "/b/w, the stock script",
             ),

@@ -12,18 +12,18 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::process::{ServerProcess, mount_of};
 use crate::model::safe_component;
-use crate::storage::Trial;
+use crate::storage::KeyRights;
 
 const TOPIC: &str = "repository";
 
 /// What was met there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum State {
+pub(super) enum RepositoryState {
     /// Nobody has looked.
     #[default]
     Unknown,
     /// An object was tried in the bucket.
-    Tried(Trial),
+    Tried(KeyRights),
     /// It could not be tried, for this reason.
     Unreachable(String),
     /// It is there. Whether it can be written was not tried.
@@ -49,51 +49,56 @@ pub(super) enum State {
 
 /// The repository as the donor program meets it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
-    pub(super) state: State,
+pub(super) struct RepositoryView {
+    pub(super) state: RepositoryState,
     /// Device of the file system that it is on, or would be on.
     pub(super) device: Option<u64>,
     /// Bytes that this user may still write there.
     pub(super) free: Option<u64>,
 }
 
-impl Place {
+impl RepositoryView {
     /// Whether it makes sense to speak of the space there.
     pub(super) fn is_usable(&self) -> bool {
-        matches!(self.state, State::Present | State::Writable | State::CanBeMade)
+        matches!(
+            self.state,
+            RepositoryState::Present | RepositoryState::Writable | RepositoryState::CanBeMade
+        )
     }
 }
 
 /// Looks, and tries to write when `may_try`. What is tried leaves nothing behind.
-pub(super) fn look(repository: &Path, cluster: Option<&str>, may_try: bool) -> Place {
+pub(super) fn look(repository: &Path, cluster: Option<&str>, may_try: bool) -> RepositoryView {
     let above = repository.parent().unwrap_or(Path::new("/"));
     let exists = fs::metadata(repository);
     let base = if exists.is_ok() { repository } else { above };
     let state = match &exists {
         Ok(data) if !data.is_dir() => refused(repository, &io::Error::from(io::ErrorKind::NotADirectory)),
-        Ok(_) if !may_try => State::Present,
+        Ok(_) if !may_try => RepositoryState::Present,
         Ok(_) => {
             // A folder that somebody else has made, by a run as root, stops the donor just as well.
             let inner =
                 cluster.map(|name| repository.join(safe_component(name))).filter(|path| path.is_dir());
             let tried = std::iter::once(repository.to_path_buf()).chain(inner);
             let failed = tried.into_iter().find_map(|place| Some((try_file(&place).err()?, place)));
-            failed.map_or(State::Writable, |(error, place)| refused(&place, &error))
+            failed.map_or(RepositoryState::Writable, |(error, place)| refused(&place, &error))
         }
         // It is the folder above that does not let us look.
         Err(error) if error.kind() != io::ErrorKind::NotFound => refused(above, error),
-        Err(_) if !above.is_dir() || !may_try => State::Missing,
-        Err(_) => try_folder(above).map_or_else(|error| refused(above, &error), |()| State::CanBeMade),
+        Err(_) if !above.is_dir() || !may_try => RepositoryState::Missing,
+        Err(_) => {
+            try_folder(above).map_or_else(|error| refused(above, &error), |()| RepositoryState::CanBeMade)
+        }
     };
-    Place {
+    RepositoryView {
         state,
         device: fs::metadata(base).ok().map(|data| data.dev()),
         free: statvfs(base).ok().map(|stat| stat.blocks_available() * stat.fragment_size()),
     }
 }
 
-fn refused(place: &Path, error: &io::Error) -> State {
-    State::Refused {
+fn refused(place: &Path, error: &io::Error) -> RepositoryState {
+    RepositoryState::Refused {
         place: place.to_path_buf(),
         why: error.to_string(),
         read_only: error.kind() == io::ErrorKind::ReadOnlyFilesystem,
@@ -123,12 +128,12 @@ fn try_folder(folder: &Path) -> io::Result<()> {
 
 /// Who the donor program will be, for words and cures.
 #[derive(Debug, Clone)]
-pub(super) struct Donor<'a> {
+pub(super) struct DonorProgram<'a> {
     pub(super) user: &'a str,
     pub(super) server: Option<&'a ServerProcess>,
 }
 
-impl Donor<'_> {
+impl DonorProgram<'_> {
     fn unit(&self) -> &str {
         self.server.map_or("mariadb", ServerProcess::unit_name)
     }
@@ -146,7 +151,12 @@ pub(super) fn among_the_data(text: &str) -> Finding {
 }
 
 /// What is to be told. `is_here` says whether the repository is a directory for `check` itself.
-pub(super) fn judge(path: &Path, place: &Place, donor: &Donor<'_>, is_here: bool) -> Vec<Finding> {
+pub(super) fn judge(
+    path: &Path,
+    place: &RepositoryView,
+    donor: &DonorProgram<'_>,
+    is_here: bool,
+) -> Vec<Finding> {
     let (shown, user) = (path.display(), donor.user);
     let make = || format!("install -d -o {user} -g {user} -m 0750 {shown}");
     let sandbox = || {
@@ -164,24 +174,26 @@ pub(super) fn judge(path: &Path, place: &Place, donor: &Donor<'_>, is_here: bool
     };
     let finding = match &place.state {
         // Those of a bucket are judged elsewhere.
-        State::Unknown | State::Tried(_) | State::Unreachable(_) => return Vec::new(),
-        State::Writable => Finding::ok(TOPIC, format!("{shown} can be written by '{user}'")),
-        State::CanBeMade => Finding::ok(
+        RepositoryState::Unknown | RepositoryState::Tried(_) | RepositoryState::Unreachable(_) => {
+            return Vec::new();
+        }
+        RepositoryState::Writable => Finding::ok(TOPIC, format!("{shown} can be written by '{user}'")),
+        RepositoryState::CanBeMade => Finding::ok(
             TOPIC,
             format!("{shown} is not there yet; '{user}' can make it, with the first backup"),
         ),
-        State::Present => untried(path, donor, sandbox()),
-        State::Missing if is_here && donor.is_apart() => Finding::error(
+        RepositoryState::Present => untried(path, donor, sandbox()),
+        RepositoryState::Missing if is_here && donor.is_apart() => Finding::error(
             TOPIC,
             format!("{shown} is there, but not for the server, whose service runs in a sandbox"),
             hidden(),
         ),
-        State::Missing => {
+        RepositoryState::Missing => {
             let above = path.parent().unwrap_or(Path::new("/")).display();
             let text = format!("{shown} does not exist, and neither does {above}; is something not mounted?");
             Finding::error(TOPIC, text, make())
         }
-        State::Refused { why, read_only: true, .. } => {
+        RepositoryState::Refused { why, read_only: true, .. } => {
             let text = format!("'{user}' cannot write to {shown}: {why}");
             if donor.is_apart() {
                 Finding::error(TOPIC, format!("{text}; the server's service runs in a sandbox"), sandbox())
@@ -195,7 +207,7 @@ pub(super) fn judge(path: &Path, place: &Place, donor: &Donor<'_>, is_here: bool
                 )
             }
         }
-        State::Refused { place, denied: true, .. }
+        RepositoryState::Refused { place, denied: true, .. }
             if is_here && donor.is_apart() && !place.starts_with(path) =>
         {
             Finding::error(
@@ -204,7 +216,7 @@ pub(super) fn judge(path: &Path, place: &Place, donor: &Donor<'_>, is_here: bool
                 hidden(),
             )
         }
-        State::Refused { place, why, denied, .. } => {
+        RepositoryState::Refused { place, why, denied, .. } => {
             let at = if place == path { String::new() } else { format!(" (at {})", place.display()) };
             let text = format!("'{user}' cannot write to {shown}{at}: {why}");
             let cure = if !denied {
@@ -226,7 +238,7 @@ pub(super) fn judge(path: &Path, place: &Place, donor: &Donor<'_>, is_here: bool
 }
 
 /// It is there, and this user cannot try it as the server: what the server's mounts tell is all there is.
-fn untried(path: &Path, donor: &Donor<'_>, cure: String) -> Finding {
+fn untried(path: &Path, donor: &DonorProgram<'_>, cure: String) -> Finding {
     let (shown, user) = (path.display(), donor.user);
     if let Some((point, true)) = donor.server.and_then(|server| mount_of(&server.mounts, path)) {
         let text = format!("{shown} is read-only for the server (its mount {})", point.display());
@@ -257,19 +269,26 @@ mod tests {
 
     #[test]
     fn every_state_has_its_words_and_its_cure() {
-        let refused = |place: &str, read_only, denied| State::Refused {
+        let refused = |place: &str, read_only, denied| RepositoryState::Refused {
             place: place.into(),
             why: "WHY".into(),
             read_only,
             denied,
         };
         for (path, state, apart, level, text, cure) in [
-            ("/r", State::Writable, false, Level::Ok, "can be written by 'mysql'", ""),
-            ("/r", State::CanBeMade, false, Level::Ok, "not there yet", ""),
-            ("/r", State::Present, false, Level::Warning, "cannot be told from here", "as root"),
-            ("/ro/r", State::Present, true, Level::Error, "read-only for the server", "ReadWritePaths=/ro/r"),
-            ("/x/r", State::Missing, false, Level::Error, "neither does /x", "install -d -o mysql"),
-            ("/x/r", State::Missing, true, Level::Error, "not for the server", "ProtectHome"),
+            ("/r", RepositoryState::Writable, false, Level::Ok, "can be written by 'mysql'", ""),
+            ("/r", RepositoryState::CanBeMade, false, Level::Ok, "not there yet", ""),
+            ("/r", RepositoryState::Present, false, Level::Warning, "cannot be told from here", "as root"),
+            (
+                "/ro/r",
+                RepositoryState::Present,
+                true,
+                Level::Error,
+                "read-only for the server",
+                "ReadWritePaths=/ro/r",
+            ),
+            ("/x/r", RepositoryState::Missing, false, Level::Error, "neither does /x", "install -d -o mysql"),
+            ("/x/r", RepositoryState::Missing, true, Level::Error, "not for the server", "ProtectHome"),
             ("/r", refused("/r", true, false), true, Level::Error, "sandbox", "ReadWritePaths=/r"),
             ("/ro/r", refused("/ro/r", true, false), false, Level::Error, "WHY", "remount,rw /ro"),
             (
@@ -293,8 +312,8 @@ mod tests {
             ("/r", refused("/r", false, false), false, Level::Error, "WHY", "dmesg"),
         ] {
             let server = server(apart);
-            let donor = Donor { user: "mysql", server: Some(&server) };
-            let place = Place { state: state.clone(), ..Place::default() };
+            let donor = DonorProgram { user: "mysql", server: Some(&server) };
+            let place = RepositoryView { state: state.clone(), ..RepositoryView::default() };
             let [finding] = &judge(Path::new(path), &place, &donor, true)[..] else { panic!("{state:?}") };
             assert_eq!(finding.level, level, "{finding:?}");
             assert!(finding.text.contains(text), "{finding:?}");
@@ -309,11 +328,11 @@ mod tests {
         fs::create_dir(root.join("c")).unwrap();
         fs::write(root.join("file"), "").unwrap();
         let state = |path: &Path, may_try| look(path, Some("c"), may_try).state;
-        assert_eq!(state(root, true), State::Writable);
-        assert_eq!(state(root, false), State::Present);
-        assert_eq!(state(&root.join("new"), true), State::CanBeMade);
-        assert_eq!(state(&root.join("no/new"), true), State::Missing);
-        assert!(matches!(state(&root.join("file"), true), State::Refused { .. }));
+        assert_eq!(state(root, true), RepositoryState::Writable);
+        assert_eq!(state(root, false), RepositoryState::Present);
+        assert_eq!(state(&root.join("new"), true), RepositoryState::CanBeMade);
+        assert_eq!(state(&root.join("no/new"), true), RepositoryState::Missing);
+        assert!(matches!(state(&root.join("file"), true), RepositoryState::Refused { .. }));
         let left: Vec<_> = fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "{left:?}");
         assert_eq!(fs::read_dir(root.join("c")).unwrap().count(), 0);

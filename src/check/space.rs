@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use super::probe::Request;
-use super::repository::Place;
+use super::probe::ProbeRequest;
+use super::repository::RepositoryView;
 use crate::model::Manifest;
 use crate::regular;
 use crate::ui::{bytes, grouped};
@@ -43,7 +43,7 @@ pub(super) struct DataSize {
 }
 
 /// Adds up the data directory and what the server keeps elsewhere.
-pub(super) fn measure(datadir: &Path, request: &Request) -> DataSize {
+pub(super) fn measure(datadir: &Path, request: &ProbeRequest) -> DataSize {
     let device = fs::metadata(datadir).ok().map(|data| data.dev());
     let mut size = DataSize { complete: true, device, ..DataSize::default() };
     let end = Instant::now() + LIMIT;
@@ -134,7 +134,7 @@ impl Ratio {
 /// What is to be told.
 pub(super) fn judge(
     repository: &Path,
-    place: &Place,
+    place: &RepositoryView,
     data: &DataSize,
     ratio: Option<Ratio>,
     compressed: bool,
@@ -211,7 +211,8 @@ mod tests {
             (79, None, false, Level::Error, "does not fit"),
             (200, None, false, Level::Ok, "200 GiB free"),
         ] {
-            let place = Place { free: Some(free * GIB), device: Some(1), ..Place::default() };
+            let place =
+                RepositoryView { free: Some(free * GIB), device: Some(1), ..RepositoryView::default() };
             let (apparent, allocated) = (100 * GIB, 80 * GIB);
             let data = DataSize { apparent, allocated, files: 7, complete: true, device: Some(2) };
             let [finding] = &judge(Path::new("/r"), &place, &data, ratio, compressed)[..] else {
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_repository_beside_the_data_is_told() {
-        let place = Place { device: Some(2), ..Place::default() };
+        let place = RepositoryView { device: Some(2), ..RepositoryView::default() };
         let data = DataSize { device: Some(2), ..DataSize::default() };
         let [finding] = &judge(Path::new("/r"), &place, &data, None, true)[..] else { panic!() };
         assert!(finding.level == Level::Warning && finding.text.contains("file system of the data"));
@@ -246,7 +247,7 @@ mod tests {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             fs::write(root.join(name), vec![1; size]).unwrap();
         }
-        let request = Request { binlog_base: Some(root.join("bin")), ..Request::default() };
+        let request = ProbeRequest { binlog_base: Some(root.join("bin")), ..ProbeRequest::default() };
         let size = measure(root, &request);
         assert_eq!((size.apparent, size.files, size.complete), (1110, 3, true));
         // Data elsewhere, to which a link, an .isl file or a variable points; and a link in a circle.
@@ -259,7 +260,7 @@ mod tests {
         symlink(root, root.join("circle")).unwrap();
         let target = elsewhere.path().join("far.ibd").display().to_string();
         fs::write(root.join("d/far.isl"), &target).unwrap();
-        let request = Request { elsewhere: vec![elsewhere.path().join("home")], ..request };
+        let request = ProbeRequest { elsewhere: vec![elsewhere.path().join("home")], ..request };
         let size = measure(root, &request);
         assert_eq!((size.apparent, size.files), (1110 + 3 * 20 + target.len() as u64, 7));
     }

@@ -15,7 +15,7 @@ const TOPIC: &str = "SQL";
 
 /// An attempt to log in as the donor program does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Login {
+pub(super) struct LoginTrial {
     /// The user of the operating system.
     pub(super) system_user: String,
     /// That of the server.
@@ -39,16 +39,16 @@ pub(super) struct Login {
 }
 
 /// Logs in as this process's user would, and asks everything that the donor role asks.
-pub(super) fn try_donor(settings: &Settings, socket: &Path) -> Login {
+pub(super) fn try_donor(settings: &Settings, socket: &Path) -> LoginTrial {
     let system_user = user_name(nix::unistd::geteuid().as_raw());
     let user = settings.user.clone().or_else(|| system_user.clone());
     let socket = settings.socket.as_deref().unwrap_or(socket).to_path_buf();
-    let mut login = Login {
+    let mut login = LoginTrial {
         system_user: system_user.unwrap_or_default(),
         user: user.clone().unwrap_or_default(),
         socket: socket.display().to_string(),
         configured: settings.user.is_some(),
-        ..Login::default()
+        ..LoginTrial::default()
     };
     let account = Account { user, password: settings.password.clone(), tls: None };
     let endpoint = Endpoint::Socket(socket);
@@ -91,8 +91,8 @@ const LOST: &str = "somebody's lock is not seen before mysqld waits for it, back
                     files, and a node that is cut off at the wrong moment stays Donor/Desynced";
 
 /// What is to be told of the donor's login. `passes_account`: mysqld gives the program an account of its own.
-pub(super) fn judge_donor(login: &Login, passes_account: bool) -> Finding {
-    let Login { system_user, user, socket, .. } = login;
+pub(super) fn judge_donor(login: &LoginTrial, passes_account: bool) -> Finding {
+    let LoginTrial { system_user, user, socket, .. } = login;
     let who = format!("the donor, system user '{system_user}', logs in as '{user}' over {socket}");
     match &login.failure {
         None if login.refused.is_empty() => Finding::ok(TOPIC, who),
@@ -185,9 +185,9 @@ mod tests {
 
     #[test]
     fn the_donors_login_has_four_outcomes() {
-        let login = || Login { user: "mysql".into(), socket: "/s".into(), ..Login::default() };
-        let failed = |configured| Login { failure: Some("WHY".into()), configured, ..login() };
-        let refused = Login { refused: vec![("positions".into(), "WHY".into())], ..login() };
+        let login = || LoginTrial { user: "mysql".into(), socket: "/s".into(), ..LoginTrial::default() };
+        let failed = |configured| LoginTrial { failure: Some("WHY".into()), configured, ..login() };
+        let refused = LoginTrial { refused: vec![("positions".into(), "WHY".into())], ..login() };
         for (login, passes, level, text, cure) in [
             (login(), false, Level::Ok, "logs in as 'mysql' over /s", ""),
             (refused, false, Level::Warning, "positions (WHY)", "GRANT"),

@@ -14,14 +14,15 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::backup_shown::Shown;
+use super::backup_shown::BackupOutput;
 use super::{CommandError, CommonArgs, Context, interruption};
 use crate::config::{Flag, OptionFiles, ServerOptions, flag, parse_duration};
 use crate::members::{Access, Coordinates, Survey};
 use crate::model::{HostPort, safe_component};
 use crate::trigger::{
-    AskError, Flushes, Follower, Invitation, InvitationArgs, Outcome, Pace, Plan, Queue, Refusal, RequestId,
-    Traffic, Turn, Vacancy, Watching, Wish, ask, blocked, desyncs, plan, watch,
+    AskDecision, AskError, DonorChoice, DonorWish, Election, Flushes, Follower, GarbdCall, GarbdCallArgs,
+    LockableDonors, Pace, Refusal, RequestId, RequestOutcome, Traffic, Watching, ask, blocked, desyncs, plan,
+    watch,
 };
 
 /// How long a member that is a donor may take until the repository shows what for.
@@ -73,14 +74,14 @@ pub struct BackupArgs {
 }
 
 /// Everything that is known before anybody is asked.
-struct Prepared {
+struct PreparedRequest {
     context: Context,
     files: OptionFiles,
     deadline: Option<Instant>,
     interrupted: Arc<AtomicBool>,
 }
 
-impl Prepared {
+impl PreparedRequest {
     /// Why nobody waits any more.
     fn is_over(&self) -> Option<&'static str> {
         if self.interrupted.load(Ordering::Relaxed) {
@@ -106,13 +107,13 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
         args.common.context_with(|flags| flags.set(MEMBERS, args.members.as_deref()))?;
     let interrupted = interruption();
     context.interruptible(&interrupted);
-    let prepared = Prepared {
+    let prepared = PreparedRequest {
         context,
         files,
         deadline: timeout.map(|timeout: Duration| Instant::now() + timeout),
         interrupted,
     };
-    let mut shown = Shown::new(args.json);
+    let mut shown = BackupOutput::new(args.json);
     let done = match follow {
         Some(request) => follow_earlier(&prepared, &request, &mut shown),
         None => match unless_newer_than {
@@ -127,7 +128,11 @@ fn usage<T, E: std::fmt::Display>(flag: &str, value: Result<T, E>) -> Result<T, 
     value.map_err(|why| CommandError::Usage(format!("{flag}: {why}")))
 }
 
-fn follow_earlier(prepared: &Prepared, request: &RequestId, shown: &mut Shown) -> Result<(), AskError> {
+fn follow_earlier(
+    prepared: &PreparedRequest,
+    request: &RequestId,
+    shown: &mut BackupOutput,
+) -> Result<(), AskError> {
     shown.request = Some(request.clone());
     let storage = &prepared.context.storage;
     let mut follower = Follower::new(storage.as_ref(), request.as_str());
@@ -146,7 +151,7 @@ fn follow_earlier(prepared: &Prepared, request: &RequestId, shown: &mut Shown) -
 }
 
 /// Who is in the cluster, and how to ask them.
-fn look_around(prepared: &Prepared) -> (Access, Survey) {
+fn look_around(prepared: &PreparedRequest) -> (Access, Survey) {
     let server = ServerOptions::from(&prepared.files, &[], None);
     let user = crate::users::user_name(nix::unistd::geteuid().as_raw());
     let access = Access::new(&prepared.context.settings, &server, user);
@@ -158,18 +163,18 @@ fn look_around(prepared: &Prepared) -> (Access, Survey) {
 fn invite(
     args: &BackupArgs,
     listen: Option<HostPort>,
-    prepared: &Prepared,
+    prepared: &PreparedRequest,
     survey: &Survey,
-) -> Result<Invitation, AskError> {
+) -> Result<GarbdCall, AskError> {
     let server = ServerOptions::from(&prepared.files, &[], None);
-    let wanted = InvitationArgs {
+    let wanted = GarbdCallArgs {
         address: args.address.clone(),
         group: prepared.context.settings.cluster.clone(),
         provider_options: args.provider_options.clone(),
         garbd: Some(args.garbd.clone()),
         listen,
     };
-    Invitation::new(&wanted, survey, Coordinates::from_options(&server))
+    GarbdCall::new(&wanted, survey, Coordinates::from_options(&server))
 }
 
 /// The same as [`ask_and_follow`] when nobody else does it, and there is no backup that is young enough.
@@ -177,11 +182,11 @@ fn ask_in_turn(
     args: &BackupArgs,
     listen: Option<&HostPort>,
     limit: Duration,
-    prepared: &Prepared,
-    shown: &mut Shown,
+    prepared: &PreparedRequest,
+    shown: &mut BackupOutput,
 ) -> Result<(), AskError> {
     let (_, survey) = look_around(prepared);
-    let queue = Queue {
+    let queue = Election {
         storage: &prepared.context.storage,
         cluster: safe_component(invite(args, listen.cloned(), prepared, &survey)?.group()),
         history: survey.history().map(str::to_owned),
@@ -194,8 +199,8 @@ fn ask_in_turn(
     };
     loop {
         let held = match queue.take_turn(&mut |event| shown.teller.tell(event))? {
-            Turn::Ours(held) => held,
-            Turn::Recent { place, manifest } => {
+            AskDecision::Ours(held) => held,
+            AskDecision::Recent { place, manifest } => {
                 shown.recent = Some((place, manifest));
                 return Ok(());
             }
@@ -213,7 +218,12 @@ fn ask_in_turn(
 }
 
 /// Galera takes the first donor that is Synced, also one that does not get to the request: it must not be the first.
-fn pass_over_blocked(access: &Access, survey: &Survey, wish: &Wish, made: &mut Plan) -> Result<(), Refusal> {
+fn pass_over_blocked(
+    access: &Access,
+    survey: &Survey,
+    wish: &DonorWish,
+    made: &mut DonorChoice,
+) -> Result<(), Refusal> {
     for _ in 0..made.donors.len() {
         let Some(donor) = made.donors.first().cloned() else { break };
         let Some(why) = blocked(access, survey, &donor) else { break };
@@ -236,15 +246,15 @@ fn pass_over_blocked(access: &Access, survey: &Survey, wish: &Wish, made: &mut P
 fn ask_and_follow(
     args: &BackupArgs,
     listen: Option<HostPort>,
-    prepared: &Prepared,
-    shown: &mut Shown,
+    prepared: &PreparedRequest,
+    shown: &mut BackupOutput,
 ) -> Result<(), AskError> {
     let (access, survey) = look_around(prepared);
     let invitation = invite(args, listen, prepared, &survey)?;
     let traffic =
         if survey.reports.is_empty() { Traffic::default() } else { Traffic::sample(&access, &survey) };
     let settings = &prepared.context.settings;
-    let wish = Wish {
+    let wish = DonorWish {
         donors: args.donor.clone(),
         force: args.force,
         causes: desyncs(&access, &survey),
@@ -252,9 +262,10 @@ fn ask_and_follow(
     };
     let mut made = plan(&survey, &traffic, &wish).map_err(AskError::Refused)?;
     pass_over_blocked(&access, &survey, &wish, &mut made).map_err(AskError::Refused)?;
-    let vacancy = Vacancy { access: &access, survey: &survey, settings, is_over: &|| prepared.is_over() };
+    let vacancy =
+        LockableDonors { access: &access, survey: &survey, settings, is_over: &|| prepared.is_over() };
     vacancy.find(&mut made, &mut |event| shown.teller.tell(event))?;
-    let Plan { donors, reason, warnings } = made;
+    let DonorChoice { donors, reason, warnings } = made;
     shown.planned(&invitation, &survey, &traffic, &donors, &reason, warnings);
 
     let flushes = Flushes::look(&access, &survey);
@@ -285,7 +296,7 @@ fn ask_and_follow(
         interrupted: &prepared.interrupted,
         deadline: prepared.deadline,
     };
-    let outcome: Outcome = watch(&watching, &mut follower, &mut |event| shown.teller.tell(event))?;
+    let outcome: RequestOutcome = watch(&watching, &mut follower, &mut |event| shown.teller.tell(event))?;
     shown.outcome = Some(outcome);
     Ok(())
 }

@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use super::{CommandError, print, print_json};
 use crate::members::Survey;
-use crate::model::{Manifest, State};
+use crate::model::{BackupState, Manifest};
 use crate::trigger::{
-    AskError, Event, Invitation, Outcome, Place, RequestId, SyncedAgain, Traffic, describe,
+    AskError, BackupPlace, Event, GarbdCall, RequestId, RequestOutcome, SyncedAgain, Traffic, describe,
 };
-use crate::ui::{Align, Live, Page, Table, bytes, duration_ms, grouped};
+use crate::ui::{Align, Live, Table, TextPage, bytes, duration_ms, grouped};
 
 /// Tells what happens while it happens, on stderr.
 pub(super) struct Teller {
     live: Live,
-    state: Option<State>,
+    state: Option<BackupState>,
 }
 
 impl Teller {
@@ -31,12 +31,14 @@ impl Teller {
             Event::Busy => self.live.line("the donor is busy; trying for a while"),
             Event::Selected(donor) => self.live.line(&format!("{donor} is the donor")),
             Event::Progress { status, frozen } => {
-                if self.state != Some(status.state) && status.state != State::Failed {
+                if self.state != Some(status.state) && status.state != BackupState::Failed {
                     self.state = Some(status.state);
                     self.live.line(&format!("{}: {}", status.id, describe(status.state)));
                 }
                 let words = match (frozen, status.state) {
-                    (Some(time), State::Freezing | State::Copying) => format!("frozen for {}", shown(*time)),
+                    (Some(time), BackupState::Freezing | BackupState::Copying) => {
+                        format!("frozen for {}", shown(*time))
+                    }
                     (Some(time), _) => format!("was frozen for {}", shown(*time)),
                     (None, state) => describe(state).to_owned(),
                 };
@@ -65,19 +67,19 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// What is known at the end.
-pub(super) struct Shown {
+pub(super) struct BackupOutput {
     json: bool,
     pub(super) teller: Teller,
     pub(super) request: Option<RequestId>,
     pub(super) donor: Option<String>,
     pub(super) attempts: u32,
-    pub(super) outcome: Option<Outcome>,
+    pub(super) outcome: Option<RequestOutcome>,
     /// A backup because of which nobody was asked.
-    pub(super) recent: Option<(Place, Box<Manifest>)>,
+    pub(super) recent: Option<(BackupPlace, Box<Manifest>)>,
     warnings: Vec<String>,
 }
 
-impl Shown {
+impl BackupOutput {
     pub(super) fn new(json: bool) -> Self {
         let teller = Teller { live: Live::new(), state: None };
         Self {
@@ -95,7 +97,7 @@ impl Shown {
     /// The members and the choice, for a person.
     pub(super) fn planned(
         &mut self,
-        invitation: &Invitation,
+        invitation: &GarbdCall,
         survey: &Survey,
         traffic: &Traffic,
         donors: &[String],
@@ -136,21 +138,21 @@ impl Shown {
                 return Ok(());
             }
             let donor = self.donor.as_deref().unwrap_or_default();
-            return print(&Page::of(format!(
+            return print(&TextPage::of(format!(
                 "{donor} has taken the request; whether a backup comes of it: wsrep_sst_backup backup --follow {request}"
             )));
         };
         match outcome {
-            Outcome::Complete { manifest, synced, untold, .. } => {
+            RequestOutcome::Complete { manifest, synced, untold, .. } => {
                 if !self.json {
                     print(&complete(manifest, synced, untold.as_deref()))?;
                 }
                 Ok(())
             }
-            Outcome::Failed { error, synced, .. } => {
+            RequestOutcome::Failed { error, synced, .. } => {
                 Err(CommandError::Failed(format!("no backup was made: {error}{}", donor_after(synced))))
             }
-            Outcome::LeftAlone(why) => Err(CommandError::Failed(self.left(why))),
+            RequestOutcome::LeftAlone(why) => Err(CommandError::Failed(self.left(why))),
         }
     }
 
@@ -183,15 +185,15 @@ impl Shown {
             (Err(error @ AskError::GivenUp(_)), _) => {
                 json!({ "outcome": "left", "error": error.to_string() })
             }
-            (Ok(()), Some(Outcome::LeftAlone(why))) => json!({ "outcome": "left", "error": why }),
+            (Ok(()), Some(RequestOutcome::LeftAlone(why))) => json!({ "outcome": "left", "error": why }),
             (Err(error), _) => json!({ "outcome": "failed", "error": error.to_string() }),
             (Ok(()), None) => match &self.recent {
-                Some((Place { cluster, id }, manifest)) => {
+                Some((BackupPlace { cluster, id }, manifest)) => {
                     json!({ "outcome": "recent", "id": id, "cluster_folder": cluster, "manifest": manifest })
                 }
                 None => json!({ "outcome": "asked" }),
             },
-            (Ok(()), Some(Outcome::Failed { place, error, synced })) => {
+            (Ok(()), Some(RequestOutcome::Failed { place, error, synced })) => {
                 let (is_synced, after) = synced_json(synced);
                 json!({
                     "outcome": "failed", "error": error, "donor_synced": is_synced, "synced_after_ms": after,
@@ -199,7 +201,15 @@ impl Shown {
                     "cluster_folder": place.as_ref().map(|place| &place.cluster),
                 })
             }
-            (Ok(()), Some(Outcome::Complete { place: Place { cluster, id }, manifest, synced, untold })) => {
+            (
+                Ok(()),
+                Some(RequestOutcome::Complete {
+                    place: BackupPlace { cluster, id },
+                    manifest,
+                    synced,
+                    untold,
+                }),
+            ) => {
                 let (is_synced, after) = synced_json(synced);
                 json!({
                     "outcome": "complete", "id": id, "cluster_folder": cluster, "manifest": manifest,
@@ -222,7 +232,7 @@ fn synced_json(synced: &SyncedAgain) -> (Option<bool>, Option<u64>) {
     }
 }
 
-fn members(invitation: &Invitation, survey: &Survey, traffic: &Traffic) -> Page {
+fn members(invitation: &GarbdCall, survey: &Survey, traffic: &Traffic) -> TextPage {
     let mut table =
         Table::new(&[("MEMBER", Align::Left), ("STATE", Align::Left), ("WRITES/s", Align::Right)]);
     let mut reports: Vec<_> = survey.reports.iter().collect();
@@ -238,25 +248,26 @@ fn members(invitation: &Invitation, survey: &Survey, traffic: &Traffic) -> Page 
     for arbitrator in &survey.arbitrators {
         table.row(vec![arbitrator.clone(), "arbitrator".into(), "-".into()]);
     }
-    let mut page = Page::of(format!("cluster {}", invitation.group()));
+    let mut page = TextPage::of(format!("cluster {}", invitation.group()));
     if !survey.reports.is_empty() || !survey.silent.is_empty() {
         page.table(&table);
     }
     page
 }
 
-fn recent(manifest: &Manifest) -> Page {
+fn recent(manifest: &Manifest) -> TextPage {
     let age = Timestamp::now().duration_since(manifest.frozen_at).as_millis();
-    Page::of(format!(
+    TextPage::of(format!(
         "Nothing to do: backup {} is {} old.",
         manifest.id,
         duration_ms(u64::try_from(age).unwrap_or(0))
     ))
 }
 
-fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> Page {
+fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> TextPage {
     let took = u64::try_from(manifest.finished.duration_since(manifest.started).as_millis()).unwrap_or(0);
-    let mut page = Page::of(format!("Backup {} is complete at {}.", manifest.id, manifest.gtid.position()));
+    let mut page =
+        TextPage::of(format!("Backup {} is complete at {}.", manifest.id, manifest.gtid.position()));
     page.line(format!(
         "{} files, {} stored in {}; {} was frozen for {}; it took {}.",
         grouped(manifest.files),

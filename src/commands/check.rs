@@ -16,7 +16,7 @@ use crate::check::{self, Finding, Level, Options};
 use crate::config::{Flag, Settings, flag, parse_duration};
 use crate::metrics::Scope;
 use crate::model::{not_understood, safe_component};
-use crate::ui::Page;
+use crate::ui::TextPage;
 
 const MEMBERS: Flag = flag("members", "check");
 
@@ -91,9 +91,9 @@ fn as_json(findings: &[Finding]) -> serde_json::Value {
 }
 
 /// One line a finding, the cure below it; what is wrong is in capitals.
-fn as_text(findings: &[Finding]) -> Page {
+fn as_text(findings: &[Finding]) -> TextPage {
     let width = findings.iter().map(|finding| finding.topic.chars().count()).max().unwrap_or(0);
-    let mut page = Page::new();
+    let mut page = TextPage::new();
     for finding in findings {
         let state = match finding.level {
             Level::Ok => "ok",

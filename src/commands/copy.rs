@@ -22,15 +22,15 @@ use super::{
     CommandError, CommonArgs, Context, IdArgs, complain_of, interruption, print, print_json, removed,
 };
 use crate::catalog::{
-    Catalog, CatalogError, Pruned, Record, Selector, Source, TooDeep, read_manifest, read_pruned,
+    BackupReader, Catalog, CatalogError, Pruned, Record, Selector, TooDeep, read_manifest, read_pruned,
 };
 use crate::config::{Flag, RepositoryUrl, Settings, flag};
-use crate::copy::{CopyError, Outcome, copy, stored_bytes};
+use crate::copy::{CopyError, CopyOutcome, copy, stored_bytes};
 use crate::model::BackupId;
 use crate::priority;
 use crate::storage::{self, Interruptible, Storage};
 use crate::throttle::Limiter;
-use crate::ui::{Bar, Page, bytes, duration_ms};
+use crate::ui::{ByteBar, TextPage, bytes, duration_ms};
 
 const LIMIT_RATE: Flag = flag("limit-rate", "copy");
 
@@ -119,7 +119,7 @@ pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
     let limiter = context.throttle(&interrupted).repository;
     context.interruptible(&interrupted);
     let target: Arc<dyn Storage> = Arc::new(Interruptible::new(target, Arc::clone(&interrupted)));
-    let work = Work { target, limiter, interrupted };
+    let work = CopyLimits { target, limiter, interrupted };
     let (from, to) = (context.storage.location(), work.target.location());
     if let Some(selector) = selector {
         let row = work.copy(context.find_intact(&selector)?);
@@ -181,36 +181,36 @@ impl Row {
         Self { id, cluster_folder, bytes: 0, ms: 0, outcome, error: error.map(Words), is_of_all: false }
     }
 
-    fn as_text(&self, to: &str) -> Page {
+    fn as_text(&self, to: &str) -> TextPage {
         let Self { id, bytes: size, ms, .. } = self;
         if self.outcome == "already_there" {
-            return Page::of(format!("Backup {id} is in '{to}' already."));
+            return TextPage::of(format!("Backup {id} is in '{to}' already."));
         }
-        Page::of(format!("Backup {id} is copied to '{to}': {} in {}.", bytes(*size), duration_ms(*ms)))
+        TextPage::of(format!("Backup {id} is copied to '{to}': {} in {}.", bytes(*size), duration_ms(*ms)))
     }
 }
 
 /// Where to, and until when.
-struct Work {
+struct CopyLimits {
     target: Arc<dyn Storage>,
     /// One for what is read is one for what is written.
     limiter: Arc<Limiter>,
     interrupted: Arc<AtomicBool>,
 }
 
-impl Work {
-    fn copy(&self, source: Source) -> Row {
+impl CopyLimits {
+    fn copy(&self, source: BackupReader) -> Row {
         let source = &source.limited(Arc::clone(&self.limiter));
         let (manifest, started) = (source.manifest(), Instant::now());
         let size = stored_bytes(manifest);
-        let bar = Bar::new("copying", size);
+        let bar = ByteBar::new("copying", size);
         let outcome = copy(source, &self.target, Timestamp::now(), &|done| bar.set(done), &self.interrupted);
         drop(bar);
         let is_of_all = outcome.as_ref().is_err_and(|error| !error.is_of_one_backup());
         let was_removed = outcome.as_ref().is_err_and(CopyError::may_be_removal) && source.is_removed();
         let (outcome, error) = match outcome {
-            Ok(Outcome::Copied) => ("copied", None),
-            Ok(Outcome::AlreadyThere) => ("already_there", None),
+            Ok(CopyOutcome::Copied) => ("copied", None),
+            Ok(CopyOutcome::AlreadyThere) => ("already_there", None),
             Err(_) if was_removed => ("removed", Some(removed(source))),
             Err(error) if error.is_removal_there() => ("removed_there", Some(error.into())),
             Err(error) if error.is_damage() => ("damaged", Some(error.into())),
@@ -244,7 +244,7 @@ impl Work {
                 {
                     Row::without_copy(id, cluster, "pruned_there", None)
                 }
-                Ok(manifest) => self.copy(Source::new(Arc::clone(&context.storage), cluster, manifest)),
+                Ok(manifest) => self.copy(BackupReader::new(Arc::clone(&context.storage), cluster, manifest)),
                 Err(error) => {
                     let error = CommandError::from(error);
                     let outcome =
@@ -257,7 +257,7 @@ impl Work {
                 (Some(Words(error)), _) => log::error!("{error}"),
                 (None, "copied") if !args.json => {
                     let Row { id, bytes: size, ms, .. } = &row;
-                    print(&Page::of(format!("copied  {id}  {} in {}", bytes(*size), duration_ms(*ms))))?;
+                    print(&TextPage::of(format!("copied  {id}  {} in {}", bytes(*size), duration_ms(*ms))))?;
                 }
                 (None, _) => {}
             }
@@ -295,9 +295,9 @@ fn counted(rows: &[Row], outcome: &str) -> usize {
 }
 
 /// One line for all of them.
-fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> Page {
+fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> TextPage {
     if rows.is_empty() {
-        return Page::of(format!("There are no backups in '{from}'."));
+        return TextPage::of(format!("There are no backups in '{from}'."));
     }
     let copied = rows.iter().filter(|row| row.outcome == "copied");
     let size = copied.fold(0, |sum, row| row.bytes.saturating_add(sum));
@@ -317,7 +317,7 @@ fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> Page {
             parts.push(format!("{count} {words}"));
         }
     }
-    Page::of(format!("Backups: {}.", parts.join(", ")))
+    TextPage::of(format!("Backups: {}.", parts.join(", ")))
 }
 
 fn verdict(rows: &[Row], not_tried: usize) -> Result<(), CommandError> {

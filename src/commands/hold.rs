@@ -4,9 +4,9 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CommandError, CommonArgs, IdArgs, print, who};
-use crate::catalog::{self, HOLD, Held, object_name, read_hold};
+use crate::catalog::{self, HOLD, HoldState, object_name, read_hold};
 use crate::model::Hold;
-use crate::ui::Page;
+use crate::ui::TextPage;
 
 /// Arguments of `hold`.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub fn hold(args: &HoldArgs) -> Result<(), CommandError> {
     let hold = Hold { held: Timestamp::now(), by: who(), note: note.filter(|note| !note.is_empty()) };
     let before = read_hold(storage, source.cluster(), id);
     catalog::hold(storage, source.cluster(), id, &hold)?;
-    let mut page = Page::of(format!("Backup {id} is {}.", Held::By(hold).words()));
+    let mut page = TextPage::of(format!("Backup {id} is {}.", HoldState::By(hold).words()));
     if let Some(before) = before {
         page.line(format!("Before, it was {}.", before.words()));
     }
@@ -54,8 +54,8 @@ pub fn release(args: &ReleaseArgs) -> Result<(), CommandError> {
     let source = context.find(&selector)?;
     let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
     let Some(held) = read_hold(storage, source.cluster(), id) else {
-        return print(&Page::of(format!("Backup {id} is not held.")));
+        return print(&TextPage::of(format!("Backup {id} is not held.")));
     };
     storage.remove(&object_name(source.cluster(), id, HOLD))?;
-    print(&Page::of(format!("Backup {id} is released; it was {}.", held.words())))
+    print(&TextPage::of(format!("Backup {id} is released; it was {}.", held.words())))
 }

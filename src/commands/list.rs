@@ -15,9 +15,11 @@ use serde_json::json;
 
 use super::list_terminal::{trend, with_notes_below};
 use super::{CommandError, CommonArgs, Context, complain_of, print, print_json};
-use crate::catalog::{Catalog, CatalogError, Doubt, Held, History, Record, SILENCE, Verified, read_hold};
-use crate::model::{BackupId, Manifest, State, Status};
-use crate::ui::{Align, Page, Screen, Table, bytes, duration_ms, time};
+use crate::catalog::{
+    Catalog, CatalogError, Doubt, History, HoldState, Record, SILENCE, Verified, read_hold,
+};
+use crate::model::{BackupId, BackupState, Manifest, Status};
+use crate::ui::{Align, Screen, Table, TextPage, bytes, duration_ms, time};
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -41,10 +43,10 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     let screen = Screen::of_stdout();
     let mut page = if catalog.records.is_empty() && !catalog.unknown.is_empty() {
         // Nobody knows that there are none.
-        Page::new()
+        TextPage::new()
     } else if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
-        Page::of(format!("There are no backups{which} in '{}'.", context.storage.location()))
+        TextPage::of(format!("There are no backups{which} in '{}'.", context.storage.location()))
     } else {
         let besides = besides(&context, &catalog, now);
         let picture = screen.map(|screen| trend(&catalog, has_many_clusters(&catalog), screen));
@@ -64,7 +66,7 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
 
 /// What lies beside a manifest.
 struct Beside {
-    hold: Option<Held>,
+    hold: Option<HoldState>,
     verified: Option<Verified>,
     /// What speaks against the backup, where it is not that its manifest cannot be used.
     doubt: Option<Doubt>,
@@ -99,8 +101,8 @@ fn many_histories(catalog: &Catalog) -> Vec<(&str, Vec<History>)> {
 }
 
 /// The same in words.
-fn histories(catalog: &Catalog) -> Page {
-    let mut page = Page::new();
+fn histories(catalog: &Catalog) -> TextPage {
+    let mut page = TextPage::new();
     for (cluster, histories) in many_histories(catalog) {
         page.blank();
         page.line(format!(
@@ -139,7 +141,7 @@ const COLUMNS: [(&str, Align); 7] = [
 
 /// A line for each backup. Where that is too wide for the screen, notes go below their line, and where that does not
 /// help, the time goes, of which the ID has most.
-fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> Page {
+fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> TextPage {
     let many = has_many_clusters(catalog);
     let lines: Vec<(&Record, Vec<String>)> = catalog
         .records
@@ -155,13 +157,13 @@ fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> Page
         table
     };
     let whole = |table: &Table| {
-        let mut page = Page::new();
+        let mut page = TextPage::new();
         page.table(table);
         page
     };
     let all = whole(&render(0..COLUMNS.len()));
     let Some(width) = width else { return all };
-    let fits = |page: &Page| page.as_str().lines().all(|line| line.chars().count() <= width);
+    let fits = |page: &TextPage| page.as_str().lines().all(|line| line.chars().count() <= width);
     if fits(&all) {
         return all;
     }
@@ -181,7 +183,7 @@ fn cells_of(record: &Record, beside: &Beside) -> Vec<String> {
             dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect::<Vec<_>>()
         }
     };
-    let hold = beside.hold.as_ref().map(Held::words);
+    let hold = beside.hold.as_ref().map(HoldState::words);
     let verified = beside.verified.as_ref().map(Verified::words);
     // What 'verify' has found, or an outcome that cannot be read, is told already.
     let is_told = record.evidence.damage.is_none() && record.evidence.unknown.is_none();
@@ -226,9 +228,9 @@ fn attempts(catalog: &Catalog, now: Timestamp) -> Table {
         let what = match &attempt.status {
             None => "no manifest and no status: its program has died".to_owned(),
             Some(status) => match (status.state, &status.error) {
-                (State::Failed, Some(error)) => format!("failed: {error}"),
-                (State::Failed, None) => "failed".into(),
-                (State::Done, _) => {
+                (BackupState::Failed, Some(error)) => format!("failed: {error}"),
+                (BackupState::Failed, None) => "failed".into(),
+                (BackupState::Done, _) => {
                     format!("done at {}, and its manifest was removed: no backup", time(status.updated))
                 }
                 (state, _) => format!("{}{}", describe(state), last_word(status, now)),
@@ -252,15 +254,15 @@ fn last_word(status: &Status, now: Timestamp) -> String {
     }
 }
 
-fn describe(state: State) -> &'static str {
+fn describe(state: BackupState) -> &'static str {
     match state {
-        State::Starting => "starting",
-        State::Freezing => "freezing the server",
-        State::Copying => "copying",
-        State::Thawed => "storing, the server runs again",
-        State::Publishing => "publishing",
-        State::Done => "done",
-        State::Failed => "failed",
+        BackupState::Starting => "starting",
+        BackupState::Freezing => "freezing the server",
+        BackupState::Copying => "copying",
+        BackupState::Thawed => "storing, the server runs again",
+        BackupState::Publishing => "publishing",
+        BackupState::Done => "done",
+        BackupState::Failed => "failed",
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Record};
 use crate::model::Manifest;
-use crate::ui::{Page, Screen, bytes, duration_ms, spark, visible};
+use crate::ui::{Screen, TextPage, bytes, duration_ms, spark, visible};
 
 /// Fewer backups than this have no trend.
 const FEWEST: usize = 3;
@@ -18,8 +18,8 @@ pub(super) fn with_notes_below<'a>(
     table: &str,
     mut notes: impl Iterator<Item = &'a str>,
     width: usize,
-) -> Page {
-    let mut page = Page::new();
+) -> TextPage {
+    let mut page = TextPage::new();
     for (nth, line) in table.lines().enumerate() {
         let note = visible(if nth == 0 { "" } else { notes.next().unwrap_or("") });
         if note.is_empty() {
@@ -36,16 +36,16 @@ pub(super) fn with_notes_below<'a>(
 
 /// Sizes and times of the last backups of each cluster as bars, as many as fit into a line; nothing where the letters
 /// for it are missing.
-pub(super) fn trend(catalog: &Catalog, many: bool, screen: Screen) -> Page {
+pub(super) fn trend(catalog: &Catalog, many: bool, screen: Screen) -> TextPage {
     if !screen.is_utf8 {
-        return Page::new();
+        return TextPage::new();
     }
     let mut clusters: BTreeMap<&str, Vec<&Manifest>> = BTreeMap::new();
     for Record { cluster, manifest, .. } in &catalog.records {
         clusters.entry(cluster).or_default().extend(manifest.as_ref().ok());
     }
     let room = screen.width.saturating_sub(ROOM_FOR_WORDS).clamp(1, MOST_BARS);
-    let mut page = Page::new();
+    let mut page = TextPage::new();
     for (cluster, manifests) in clusters.iter().filter(|(_, manifests)| manifests.len() >= FEWEST) {
         page.blank();
         if many {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{CommandError, CommonArgs, IdArgs, print, print_json, removed};
 use crate::model::{BackupId, Member, MemberKind, matches};
-use crate::ui::{Align, Page, Table, bytes, grouped, time};
+use crate::ui::{Align, Table, TextPage, bytes, grouped, time};
 
 /// Arguments of `ls`.
 #[derive(Debug, Args)]
@@ -46,9 +46,9 @@ pub fn run(args: &LsArgs) -> Result<(), CommandError> {
     if args.json { print_json(&as_json(id, &members)) } else { print(&as_text(id, &members)) }
 }
 
-fn as_text(id: &BackupId, members: &[&Member]) -> Page {
+fn as_text(id: &BackupId, members: &[&Member]) -> TextPage {
     if members.is_empty() {
-        return Page::of(format!("Nothing in backup {id} matches."));
+        return TextPage::of(format!("Nothing in backup {id} matches."));
     }
     let columns =
         [("TYPE", Align::Left), ("SIZE", Align::Right), ("MODIFIED", Align::Left), ("PATH", Align::Left)];
@@ -68,7 +68,7 @@ fn as_text(id: &BackupId, members: &[&Member]) -> Page {
     let files = members.iter().filter(|member| has_content(member));
     let (count, size) =
         files.fold((0_u64, 0_u64), |(count, size), file| (count + 1, size.saturating_add(file.size)));
-    let mut page = Page::new();
+    let mut page = TextPage::new();
     page.table(&table);
     page.blank();
     page.line(format!("{} files, {}", grouped(count), bytes(size)));

@@ -3,17 +3,17 @@
 pub mod backup;
 mod backup_shown;
 pub mod check;
-mod common;
+mod common_args;
 pub mod copy;
-mod extracted;
 pub mod hold;
+mod ist_forecast;
 pub mod list;
 mod list_terminal;
 pub mod ls;
-mod outlook;
 pub mod prune;
 pub mod report;
 pub mod restore;
+mod restore_tables;
 pub mod show;
 pub mod verify;
 
@@ -26,9 +26,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use common::CommonArgs;
+pub use common_args::CommonArgs;
 
-use crate::catalog::{Catalog, CatalogError, Selector, Source, SourceError, TooDeep};
+use crate::catalog::{BackupReadError, BackupReader, Catalog, CatalogError, Selector, TooDeep};
 use crate::config::Settings;
 use crate::copy::CopyError;
 use crate::exit;
@@ -38,7 +38,7 @@ use crate::restore::RestoreError;
 use crate::seal::Identities;
 use crate::storage::{self, Interruptible, Storage, StorageError};
 use crate::throttle::Throttle;
-use crate::ui::{Page, visible_json};
+use crate::ui::{TextPage, visible_json};
 use crate::users::user_name;
 
 /// What a command works with.
@@ -74,20 +74,20 @@ impl Context {
     }
 
     /// Finds the backup.
-    pub fn find(&self, selector: &Selector) -> Result<Source, CommandError> {
+    pub fn find(&self, selector: &Selector) -> Result<BackupReader, CommandError> {
         let (cluster, manifest) = selector.find(self.storage.as_ref(), self.cluster(), Timestamp::now())?;
-        Ok(Source::new(Arc::clone(&self.storage), cluster, manifest))
+        Ok(BackupReader::new(Arc::clone(&self.storage), cluster, manifest))
     }
 
     /// Finds a backup that somebody relies on: none that is known to be damaged, unless it is named.
-    pub fn find_intact(&self, selector: &Selector) -> Result<Source, CommandError> {
+    pub fn find_intact(&self, selector: &Selector) -> Result<BackupReader, CommandError> {
         let storage = self.storage.as_ref();
         let (cluster, manifest) = selector.find_intact(storage, self.cluster(), Timestamp::now())?;
-        Ok(Source::new(Arc::clone(&self.storage), cluster, manifest))
+        Ok(BackupReader::new(Arc::clone(&self.storage), cluster, manifest))
     }
 
     /// A backup with the keys that it needs, where they are set.
-    pub fn with_keys(&self, source: Source) -> Result<Source, CommandError> {
+    pub fn with_keys(&self, source: BackupReader) -> Result<BackupReader, CommandError> {
         let Some(file) = self.settings.identity_file.as_ref().filter(|_| source.is_encrypted()) else {
             return Ok(source);
         };
@@ -180,12 +180,12 @@ impl From<CatalogError> for CommandError {
     }
 }
 
-impl From<SourceError> for CommandError {
-    fn from(error: SourceError) -> Self {
+impl From<BackupReadError> for CommandError {
+    fn from(error: BackupReadError) -> Self {
         match error {
-            SourceError::Damaged { .. } => Self::Damaged(error.to_string()),
-            SourceError::Locked { .. } => Self::Usage(error.to_string()),
-            SourceError::Storage(_) => Self::Failed(error.to_string()),
+            BackupReadError::Damaged { .. } => Self::Damaged(error.to_string()),
+            BackupReadError::Locked { .. } => Self::Usage(error.to_string()),
+            BackupReadError::Storage(_) => Self::Failed(error.to_string()),
         }
     }
 }
@@ -215,7 +215,7 @@ impl From<RestoreError> for CommandError {
 }
 
 /// The error for a backup that `prune` has removed under its reader: nothing that is missing or wrong is damage then.
-fn removed(source: &Source) -> CommandError {
+fn removed(source: &BackupReader) -> CommandError {
     CommandError::NotFound(format!(
         "backup '{}' was removed while it was read, so nothing can be said of it; 'hold' keeps one from 'prune'",
         source.manifest().id
@@ -256,7 +256,7 @@ impl IdArgs {
 }
 
 /// Prints lines for a person on stdout.
-fn print(page: &Page) -> Result<(), CommandError> {
+fn print(page: &TextPage) -> Result<(), CommandError> {
     write(page.as_str())
 }
 

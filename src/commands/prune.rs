@@ -18,10 +18,10 @@ use super::{CommandError, CommonArgs, Context, interruption, print, print_json, 
 use crate::config::{Flag, OptionFiles, ServerOptions, flag};
 use crate::metrics::Scope;
 use crate::model::safe_component;
-use crate::prune::policy::Verdict;
-use crate::prune::{ClusterPlan, Left, Leftover, Plan, Planned, Tally, Wanted, carry_out};
+use crate::prune::policy::RetentionVerdict;
+use crate::prune::{ClusterPlan, Left, Leftover, Planned, PrunePlan, PruneScope, Tally, carry_out};
 use crate::storage::{StorageError, Versions};
-use crate::ui::{Align, Page, Table, bytes, time};
+use crate::ui::{Align, Table, TextPage, bytes, time};
 
 const KEEP_WITHIN: Flag = flag("keep-within", "prune");
 const KEEP_LAST: Flag = flag("keep-last", "prune");
@@ -81,16 +81,16 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         return Err(CommandError::Usage(problem.into()));
     }
     let storage = context.storage.as_ref();
-    let wanted = Wanted { policy: &policy, forget: forget.as_deref() };
+    let wanted = PruneScope { policy: &policy, forget: forget.as_deref() };
     let own = (!args.all_clusters).then(|| own_cluster(&context, &files)).flatten();
     let cluster = context.cluster().map(str::to_owned).or_else(|| own.clone());
-    let plan = Plan::make(storage, cluster.as_deref(), wanted, Timestamp::now())?;
+    let plan = PrunePlan::make(storage, cluster.as_deref(), wanted, Timestamp::now())?;
     if let Some(uuid) = wanted.forget {
         may_be_forgotten(&plan, uuid)?;
     }
     if !args.json {
         if let Some(own) = own {
-            print(&Page::of(format!(
+            print(&TextPage::of(format!(
                 "Only cluster '{own}' is judged, whose node this is; --all-clusters judges every one in the repository."
             )))?;
         }
@@ -130,7 +130,7 @@ fn own_cluster(context: &Context, files: &OptionFiles) -> Option<String> {
 }
 
 /// Whether there is such a history, and whether it is none that goes on.
-fn may_be_forgotten(plan: &Plan, uuid: &str) -> Result<(), CommandError> {
+fn may_be_forgotten(plan: &PrunePlan, uuid: &str) -> Result<(), CommandError> {
     if let Some(of_it) = plan.clusters.iter().find(|plan| plan.current.as_deref() == Some(uuid)) {
         return Err(CommandError::Failed(format!(
             "--forget-history: {uuid} is the history of the newest backup of cluster '{}', so nothing was removed; \
@@ -149,7 +149,7 @@ fn may_be_forgotten(plan: &Plan, uuid: &str) -> Result<(), CommandError> {
 }
 
 /// What is left to say of what was not judged or could not be removed.
-fn complaint(plan: &Plan, tally: &Tally) -> Result<(), CommandError> {
+fn complaint(plan: &PrunePlan, tally: &Tally) -> Result<(), CommandError> {
     for text in plan.unknown.iter().chain(&tally.failed) {
         log::error!("{text}");
     }
@@ -160,11 +160,11 @@ fn complaint(plan: &Plan, tally: &Tally) -> Result<(), CommandError> {
     if tally.failed.is_empty() && plan.unknown.is_empty() { Ok(()) } else { Err(CommandError::Shown) }
 }
 
-fn as_text(plan: &Plan, location: &str) -> Page {
+fn as_text(plan: &PrunePlan, location: &str) -> TextPage {
     if plan.clusters.is_empty() && plan.unknown.is_empty() {
-        return Page::of(format!("There are no backups in '{location}'."));
+        return TextPage::of(format!("There are no backups in '{location}'."));
     }
-    let mut page = Page::new();
+    let mut page = TextPage::new();
     for (nth, plan) in plan.clusters.iter().enumerate() {
         if nth > 0 {
             page.blank();
@@ -204,8 +204,8 @@ fn cluster_table(plan: &ClusterPlan) -> Table {
 }
 
 /// What is to be known where there are several.
-fn histories(plan: &ClusterPlan) -> Page {
-    let mut page = Page::new();
+fn histories(plan: &ClusterPlan) -> TextPage {
+    let mut page = TextPage::new();
     if plan.histories.len() < 2 {
         return page;
     }
@@ -221,10 +221,10 @@ fn histories(plan: &ClusterPlan) -> Page {
 }
 
 /// The verdict as an action, and what speaks for it.
-fn told(verdict: &Verdict) -> (&'static str, Vec<String>) {
+fn told(verdict: &RetentionVerdict) -> (&'static str, Vec<String>) {
     match verdict {
-        Verdict::Keep(reasons) => ("keep", reasons.iter().map(ToString::to_string).collect()),
-        Verdict::Remove(lapses) => ("remove", lapses.iter().map(ToString::to_string).collect()),
+        RetentionVerdict::Keep(reasons) => ("keep", reasons.iter().map(ToString::to_string).collect()),
+        RetentionVerdict::Remove(lapses) => ("remove", lapses.iter().map(ToString::to_string).collect()),
     }
 }
 
@@ -237,8 +237,8 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 /// What has become of the plan, in one paragraph.
-fn ending(plan: &Plan, tally: Option<&Tally>) -> Page {
-    let mut page = Page::new();
+fn ending(plan: &PrunePlan, tally: Option<&Tally>) -> TextPage {
+    let mut page = TextPage::new();
     if plan.clusters.is_empty() {
         return page;
     }
@@ -262,9 +262,9 @@ fn ending(plan: &Plan, tally: Option<&Tally>) -> Page {
 }
 
 /// What the bucket still has of what was overwritten or removed, now or ever before.
-fn versions_as_text(versions: &Result<Option<Versions>, StorageError>) -> Page {
+fn versions_as_text(versions: &Result<Option<Versions>, StorageError>) -> TextPage {
     let text = match versions {
-        Ok(None | Some(Versions { count: 0, marks: 0, .. })) => return Page::new(),
+        Ok(None | Some(Versions { count: 0, marks: 0, .. })) => return TextPage::new(),
         Ok(Some(Versions { count, bytes: stored, marks, more })) => format!(
             "{}{} of objects that were overwritten or removed ({}) and {} remain in the bucket, which keeps versions: no 'prune' \
              removes them, but a lifecycle rule (NoncurrentVersionExpiration) when their lock is over.",
@@ -277,7 +277,7 @@ fn versions_as_text(versions: &Result<Option<Versions>, StorageError>) -> Page {
             "Whether the bucket keeps old versions of what was removed cannot be known: {error} (s3:ListBucketVersions)."
         ),
     };
-    let mut page = Page::new();
+    let mut page = TextPage::new();
     page.blank();
     page.line(text);
     page
@@ -293,7 +293,7 @@ fn versions_as_json(versions: &Result<Option<Versions>, StorageError>) -> Option
     })
 }
 
-fn as_json(plan: &Plan, tally: Option<&Tally>) -> Value {
+fn as_json(plan: &PrunePlan, tally: Option<&Tally>) -> Value {
     let backup = |Planned { id, taken, bytes, history, verdict }: &Planned| {
         let (action, reasons) = told(verdict);
         json!({

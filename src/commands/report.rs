@@ -7,11 +7,11 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CommandError, CommonArgs, Context, complain_of, write};
-use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, Held, Record, read_hold};
+use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, HoldState, Record, read_hold};
 use crate::model::BackupId;
-use crate::prune::policy::{Reason, Verdict};
-use crate::prune::{ClusterPlan, Left, Plan};
-use crate::report::{Backup, Cluster, Fate, Report, Run};
+use crate::prune::policy::{Reason, RetentionVerdict};
+use crate::prune::{ClusterPlan, Left, PrunePlan};
+use crate::report::{AttemptRow, Backup, Cluster, PruneForecast, ReportData};
 use crate::storage::{Mode, replace_file};
 
 /// Arguments of `report`.
@@ -39,7 +39,7 @@ pub fn run(args: &ReportArgs) -> Result<(), CommandError> {
 }
 
 /// Everything that the page tells.
-fn gather(context: &Context, now: Timestamp) -> Result<Report, CommandError> {
+fn gather(context: &Context, now: Timestamp) -> Result<ReportData, CommandError> {
     let storage = context.storage.as_ref();
     let catalog = Catalog::read(storage, context.cluster())?;
     let mut doubts: HashMap<(String, BackupId), Doubt> = HashMap::new();
@@ -61,26 +61,32 @@ fn gather(context: &Context, now: Timestamp) -> Result<Report, CommandError> {
             let run = |attempt: Attempt| {
                 let standing = attempt.standing(now);
                 let fate = fates.remove(&attempt.id);
-                Run { id: attempt.id, standing, status: attempt.status, fate }
+                AttemptRow { id: attempt.id, standing, status: attempt.status, fate }
             };
             let runs = attempts.into_iter().map(run).collect();
             Cluster { folder, backups, runs }
         })
         .collect();
-    Ok(Report { repository: storage.location(), now, version: env!("CARGO_PKG_VERSION"), clusters, unknown })
+    Ok(ReportData {
+        repository: storage.location(),
+        now,
+        version: env!("CARGO_PKG_VERSION"),
+        clusters,
+        unknown,
+    })
 }
 
 fn backup(
     context: &Context,
     record: Record,
     doubt: Option<Doubt>,
-    fates: &mut HashMap<BackupId, Fate>,
+    fates: &mut HashMap<BackupId, PruneForecast>,
 ) -> Backup {
     let Record { cluster, id, manifest, evidence } = record;
     let storage = context.storage.as_ref();
     Backup {
         manifest: manifest.map_err(|error| error.of_itself()),
-        held: read_hold(storage, &cluster, &id).as_ref().map(Held::words),
+        held: read_hold(storage, &cluster, &id).as_ref().map(HoldState::words),
         verified: evidence.verified,
         doubt,
         fate: fates.remove(&id),
@@ -92,24 +98,24 @@ fn backup(
 fn fates(
     context: &Context,
     now: Timestamp,
-) -> Result<HashMap<String, HashMap<BackupId, Fate>>, CatalogError> {
+) -> Result<HashMap<String, HashMap<BackupId, PruneForecast>>, CatalogError> {
     let policy = &context.settings.retention;
     if policy.is_empty() {
         return Ok(HashMap::new());
     }
-    let plan = Plan::make(context.storage.as_ref(), context.cluster(), policy, now)?;
+    let plan = PrunePlan::make(context.storage.as_ref(), context.cluster(), policy, now)?;
     Ok(plan.clusters.into_iter().map(|plan| (plan.cluster.clone(), of_cluster(plan))).collect())
 }
 
-fn of_cluster(plan: ClusterPlan) -> HashMap<BackupId, Fate> {
+fn of_cluster(plan: ClusterPlan) -> HashMap<BackupId, PruneForecast> {
     let backups = plan.backups.into_iter().map(|planned| {
         let fate = match planned.verdict {
-            Verdict::Keep(reasons) => Fate {
+            RetentionVerdict::Keep(reasons) => PruneForecast {
                 goes: false,
                 is_doubtful: reasons.iter().any(Reason::is_doubt),
                 reasons: reasons.iter().map(ToString::to_string).collect(),
             },
-            Verdict::Remove(lapses) => Fate {
+            RetentionVerdict::Remove(lapses) => PruneForecast {
                 goes: true,
                 is_doubtful: false,
                 reasons: lapses.iter().map(ToString::to_string).collect(),
@@ -119,7 +125,7 @@ fn of_cluster(plan: ClusterPlan) -> HashMap<BackupId, Fate> {
     });
     let folders = plan.leftovers.into_iter().filter(|leftover| leftover.what == Left::Folder);
     let runs = folders.map(|leftover| {
-        let fate = Fate { goes: leftover.goes, reasons: vec![leftover.reason], is_doubtful: false };
+        let fate = PruneForecast { goes: leftover.goes, reasons: vec![leftover.reason], is_doubtful: false };
         (leftover.id, fate)
     });
     backups.chain(runs).collect()

@@ -7,17 +7,17 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::extracted::extract_tables;
-use super::outlook::{self, node_outlook, sentence};
+use super::ist_forecast::{self, node_outlook, sentence};
+use super::restore_tables::extract_tables;
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::config::{Flag, ServerOptions, flag};
 use crate::model::Manifest;
 use crate::restore::{
-    Advice, Control, External, Installed, Map, Purpose, Request, RestoreError, Restored, Selection,
-    TablePattern, advice, missing_options, restore, wsrep_home,
+    Advice, AllowedDirectory, Control, DirectoryMap, Installed, Purpose, RestoreError, RestoreRequest,
+    Restored, Selection, TablePattern, advice, missing_options, restore, wsrep_home,
 };
 use crate::throttle::millis;
-use crate::ui::{Bar, Live, Page, bytes, duration_ms, grouped};
+use crate::ui::{ByteBar, Live, TextPage, bytes, duration_ms, grouped};
 
 /// What the data directory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -117,7 +117,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     if let (Some(rate), false) = (context.settings.limit_rate, args.json) {
         Live::new().line(&slowed(source.manifest(), rate));
     }
-    let bar = Bar::new("restoring", source.manifest().data_bytes);
+    let bar = ByteBar::new("restoring", source.manifest().data_bytes);
     let control =
         Control { progress: &|done| bar.set(done), interrupted: &interrupted, limiter: &throttle.data };
     let outcome = restore(&source, &request, &control);
@@ -142,7 +142,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "external": restored.external,
             "sst_accounts": restored.sst_accounts,
             "options": options,
-            "ist": ist.as_ref().map(|outlook| outlook::as_json(outlook, &manifest.gtid)),
+            "ist": ist.as_ref().map(|outlook| ist_forecast::as_json(outlook, &manifest.gtid)),
             "notes": advice.all_notes(),
             "steps": advice.steps,
         }));
@@ -161,17 +161,20 @@ fn slowed(manifest: &Manifest, rate: NonZeroU64) -> String {
 }
 
 /// The request, for one thread as long as no configuration says more.
-fn request(args: &RestoreArgs) -> Result<Request, CommandError> {
+fn request(args: &RestoreArgs) -> Result<RestoreRequest, CommandError> {
     let maps = args
         .maps
         .iter()
-        .map(|text| text.parse::<Map>().map_err(|why| CommandError::Usage(format!("--map '{text}': {why}"))))
+        .map(|text| {
+            text.parse::<DirectoryMap>().map_err(|why| CommandError::Usage(format!("--map '{text}': {why}")))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let external = args
         .external
         .iter()
         .map(|text| {
-            text.parse::<External>().map_err(|why| CommandError::Usage(format!("--external '{text}': {why}")))
+            text.parse::<AllowedDirectory>()
+                .map_err(|why| CommandError::Usage(format!("--external '{text}': {why}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let target = std::path::absolute(&args.to)
@@ -188,7 +191,7 @@ fn request(args: &RestoreArgs) -> Result<Request, CommandError> {
                 .into(),
         ));
     }
-    Ok(Request {
+    Ok(RestoreRequest {
         target: target.components().collect(),
         purpose,
         wsrep_home: None,
@@ -210,12 +213,12 @@ fn only(args: &RestoreArgs) -> Result<Option<Selection>, CommandError> {
 
 fn as_text(
     manifest: &Manifest,
-    request: &Request,
+    request: &RestoreRequest,
     restored: &Restored,
     (advice, options): (&Advice, &[String]),
     took: u64,
-) -> Page {
-    let mut page = Page::of(format!(
+) -> TextPage {
+    let mut page = TextPage::of(format!(
         "Restored backup {} to {}: {} files, {} in {}; every SHA-256 was compared.",
         manifest.id,
         request.target.display(),

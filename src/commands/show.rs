@@ -4,9 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{CommandError, CommonArgs, IdArgs, print, print_json};
-use crate::catalog::{Held, Verified, read_hold, read_verified};
-use crate::model::{Manifest, Outcome};
-use crate::ui::{Page, bytes, duration_ms, grouped, time};
+use crate::catalog::{HoldState, Verified, read_hold, read_verified};
+use crate::model::{Manifest, VerifyOutcome};
+use crate::ui::{TextPage, bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
@@ -23,11 +23,11 @@ pub struct ShowArgs {
 /// The manifest as it is stored, and beside its fields, as `list --json` has them, `hold` where the backup is held and
 /// `verified` where it was.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ShownManifest<'a> {
     #[serde(flatten)]
     manifest: &'a Manifest,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<Held>,
+    hold: Option<HoldState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<Verified>,
 }
@@ -41,7 +41,7 @@ pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
     let held = read_hold(storage, source.cluster(), id);
     let verified = read_verified(storage, source.cluster(), id);
     if args.json {
-        return print_json(&Shown { manifest: source.manifest(), hold: held, verified });
+        return print_json(&ShownManifest { manifest: source.manifest(), hold: held, verified });
     }
     let hold = held.map_or_else(|| "none".into(), |held| held.words());
     print(&as_text(source.manifest(), hold, verified.as_ref()))
@@ -53,10 +53,12 @@ fn verified_line(verified: Option<&Verified>) -> String {
         None => "never".into(),
         Some(Verified::By(found)) => {
             let outcome = match (found.outcome, &found.first_finding) {
-                (Outcome::Intact, _) => "intact".to_owned(),
-                (Outcome::Damaged, None) => "DAMAGED".into(),
-                (Outcome::Damaged, Some(first)) if found.findings == 1 => format!("DAMAGED: {first}"),
-                (Outcome::Damaged, Some(first)) => format!("DAMAGED, {} findings: {first}", found.findings),
+                (VerifyOutcome::Intact, _) => "intact".to_owned(),
+                (VerifyOutcome::Damaged, None) => "DAMAGED".into(),
+                (VerifyOutcome::Damaged, Some(first)) if found.findings == 1 => format!("DAMAGED: {first}"),
+                (VerifyOutcome::Damaged, Some(first)) => {
+                    format!("DAMAGED, {} findings: {first}", found.findings)
+                }
             };
             format!("{} by {}: {outcome}", time(found.verified), found.by)
         }
@@ -64,7 +66,7 @@ fn verified_line(verified: Option<&Verified>) -> String {
     }
 }
 
-fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Page {
+fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> TextPage {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
     let unknown = || "unknown".to_owned();
     // An empty position is known: the server has written, or replicated, nothing.
@@ -116,7 +118,7 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Pa
     for warning in manifest.warning_lines() {
         lines.push(("Warning", warning));
     }
-    let mut page = Page::new();
+    let mut page = TextPage::new();
     for (name, value) in lines {
         page.line(format!("{name:<17} {value}"));
     }

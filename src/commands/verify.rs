@@ -10,13 +10,13 @@ use serde_json::json;
 use super::{
     CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, refresh_metrics, removed, who,
 };
-use crate::catalog::{Source, record_verified};
+use crate::catalog::{BackupReader, record_verified};
 use crate::config::{Flag, flag};
 use crate::metrics::Scope;
-use crate::model::{Manifest, Outcome, ToolIdentity, Verification};
+use crate::model::{Manifest, ToolIdentity, Verification, VerifyOutcome};
 use crate::priority;
-use crate::ui::{Bar, Page, bytes, duration_ms, grouped};
-use crate::verify::{Report, VerifyError, verify, verify_stored};
+use crate::ui::{ByteBar, TextPage, bytes, duration_ms, grouped};
+use crate::verify::{VerifyError, VerifyReport, verify, verify_stored};
 
 const THREADS: Flag = flag("threads", "verify");
 const LIMIT_RATE: Flag = flag("limit-rate", "verify");
@@ -65,7 +65,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let source = source.interruptible(&interrupted).limited(throttle.repository);
     let manifest = source.manifest();
     let bytes = if args.objects_only { manifest.archive.bytes } else { manifest.data_bytes };
-    let bar = Bar::new("verifying", bytes);
+    let bar = ByteBar::new("verifying", bytes);
     let progress = |done| bar.set(done);
     let outcome = if args.objects_only {
         verify_stored(&source, &progress, &interrupted)
@@ -109,12 +109,12 @@ pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
 }
 
 /// Leaves the outcome beside the backup. A repository that takes none changes nothing about it.
-fn record(context: &Context, source: &Source, report: &Report, took_ms: u64) {
+fn record(context: &Context, source: &BackupReader, report: &VerifyReport, took_ms: u64) {
     let found = Verification {
         verified: Timestamp::now(),
         by: who(),
         command: "verify".into(),
-        outcome: if report.findings.is_empty() { Outcome::Intact } else { Outcome::Damaged },
+        outcome: if report.findings.is_empty() { VerifyOutcome::Intact } else { VerifyOutcome::Damaged },
         findings: report.findings.len() as u64,
         // The record is not encrypted.
         first_finding: report
@@ -136,8 +136,8 @@ fn record(context: &Context, source: &Source, report: &Report, took_ms: u64) {
     refresh_metrics(context, Scope::Cluster(source.cluster()));
 }
 
-fn as_text(manifest: &Manifest, report: &Report, took: u64, objects_only: bool) -> Page {
-    let mut page = Page::new();
+fn as_text(manifest: &Manifest, report: &VerifyReport, took: u64, objects_only: bool) -> TextPage {
+    let mut page = TextPage::new();
     for finding in &report.findings {
         page.line(format!("DAMAGED  {}: {}", finding.file, finding.what));
     }

@@ -18,8 +18,10 @@ mod values;
 
 pub use files::{DefaultsArgs, OptionFileError, OptionFiles, Setting};
 pub use server::{Given, ServerOptions, server_groups};
-pub use settings::{ConfigError, Origin, PRIMARY_TIMEOUT, Settings, SettingsOverrides, environment};
-pub use table::{Chapter, EVERY_COMMAND, Entry, Example, Flag, SETTINGS, Told, Unset, flag, is_secret};
+pub use settings::{ConfigError, PRIMARY_TIMEOUT, SettingOrigin, Settings, SettingsOverrides, environment};
+pub use table::{
+    Chapter, EVERY_COMMAND, Example, Flag, FlagHelp, SETTINGS, SettingSpec, Unset, flag, is_secret,
+};
 pub use values::ValueError;
 pub use values::choice::{BinlogChoice, Method};
 pub use values::duration::parse as parse_duration;

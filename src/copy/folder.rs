@@ -5,21 +5,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{CopyError, keep_alive, stored_bytes};
-use crate::catalog::{Damage, MANIFEST, SILENCE, STATUS, Source, check_sizes, read_status};
-use crate::model::{Manifest, State};
+use crate::catalog::{BackupReader, MANIFEST, ObjectDamage, SILENCE, STATUS, check_sizes, read_status};
+use crate::model::{BackupState, Manifest};
 use crate::storage::{Storage, StorageError};
 
 /// Bytes beside archive and index: manifest, status, and what a file system needs for them.
 const SMALL_THINGS: u64 = 1 << 20;
 
 /// The place of a copy that is not begun.
-pub(super) struct Folder<'a> {
-    source: &'a Source,
+pub(super) struct CopyFolder<'a> {
+    source: &'a BackupReader,
     target: &'a Arc<dyn Storage>,
 }
 
-impl<'a> Folder<'a> {
-    pub(super) fn new(source: &'a Source, target: &'a Arc<dyn Storage>) -> Self {
+impl<'a> CopyFolder<'a> {
+    pub(super) fn new(source: &'a BackupReader, target: &'a Arc<dyn Storage>) -> Self {
         Self { source, target }
     }
 
@@ -29,7 +29,7 @@ impl<'a> Folder<'a> {
 
     /// Whether this backup is there already, whole as far as sizes tell. Another one by its name is an error.
     pub(super) fn has(&self, manifest: &[u8]) -> Result<bool, CopyError> {
-        let there = match self.target.read_small(&self.source.object(MANIFEST), Source::SMALL) {
+        let there = match self.target.read_small(&self.source.object(MANIFEST), BackupReader::SMALL) {
             Ok(there) => there,
             Err(error) if error.is_not_found() => return Ok(false),
             Err(error) => return Err(CopyError::Target(error)),
@@ -48,7 +48,7 @@ impl<'a> Folder<'a> {
 
     /// Whether its manifest, which was there, is not there any more.
     fn has_gone(&self) -> bool {
-        let manifest = self.target.read_small(&self.source.object(MANIFEST), Source::SMALL);
+        let manifest = self.target.read_small(&self.source.object(MANIFEST), BackupReader::SMALL);
         manifest.is_err_and(|error| error.is_not_found())
     }
 
@@ -59,7 +59,7 @@ impl<'a> Folder<'a> {
     }
 
     /// The first object that is not there in the size that the manifest says.
-    fn misses(&self) -> Result<Option<Damage>, StorageError> {
+    fn misses(&self) -> Result<Option<ObjectDamage>, StorageError> {
         let damage = check_sizes(self.target.as_ref(), self.source.cluster(), self.source.manifest())?;
         Ok(damage.into_iter().next())
     }
@@ -90,7 +90,10 @@ impl<'a> Folder<'a> {
     fn nobody_is_at_work(&self, name: &str, now: Timestamp) -> Result<(), CopyError> {
         let (cluster, id) = (self.source.cluster(), &self.source.manifest().id);
         let status = read_status(self.target.as_ref(), cluster, id);
-        if status.as_ref().is_some_and(|status| matches!(status.state, State::Failed | State::Done)) {
+        if status
+            .as_ref()
+            .is_some_and(|status| matches!(status.state, BackupState::Failed | BackupState::Done))
+        {
             return Ok(());
         }
         let written = self.target.last_written(name).map_err(CopyError::Target)?;
@@ -111,7 +114,7 @@ impl<'a> Folder<'a> {
 /// bytes. So an object that has got its name is never removed again, whatever comes of this copy: the other one, or its
 /// manifest, may rely on it. Where nothing has got its name, dropping this removes the folder.
 pub(super) struct Made<'a> {
-    folder: Folder<'a>,
+    folder: CopyFolder<'a>,
     is_new: bool,
     has_objects: bool,
     is_kept: bool,
@@ -131,9 +134,9 @@ impl Made<'_> {
 
     /// Lets the manifest appear, and looks once more at what it speaks of.
     pub(super) fn publish(&mut self, manifest: &[u8]) -> Result<(), CopyError> {
-        let Folder { source, target } = self.folder;
+        let CopyFolder { source, target } = self.folder;
         target.put(&source.object(MANIFEST), manifest).map_err(CopyError::Target)?;
-        let Damage { object, what } = match self.folder.misses() {
+        let ObjectDamage { object, what } = match self.folder.misses() {
             Ok(None) => return Ok(()),
             Ok(Some(damage)) => damage,
             // All of it has been taken, and the manifest too.
@@ -150,7 +153,7 @@ impl Made<'_> {
     /// It is a backup now, unless somebody has removed it meanwhile. What is still to be said of it is no reason to take it back.
     pub(super) fn keep(mut self) -> Result<(), CopyError> {
         self.is_kept = true;
-        let Folder { source, target } = self.folder;
+        let CopyFolder { source, target } = self.folder;
         let name = source.object(STATUS);
         let told = match source.status_bytes() {
             Some(status) => target.put(&name, &status),
@@ -169,7 +172,7 @@ impl Made<'_> {
 
     /// Removes the folder where nothing is in it but the status; else that says that nobody is at work any more.
     fn take_back(&self) -> Result<(), StorageError> {
-        let Folder { source, target } = self.folder;
+        let CopyFolder { source, target } = self.folder;
         if self.is_new && !self.has_objects {
             target.remove(&source.object(STATUS))?;
             return match target.remove_folder(&self.folder.name()) {
@@ -178,7 +181,7 @@ impl Made<'_> {
                 outcome => outcome,
             };
         }
-        match target.read_small(&source.object(MANIFEST), Source::SMALL) {
+        match target.read_small(&source.object(MANIFEST), BackupReader::SMALL) {
             // Somebody else has made a backup of it, and has said so.
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::stored_bytes;
-use crate::catalog::{STATUS, Source};
-use crate::model::{Manifest, State, Status, to_record};
+use crate::catalog::{BackupReader, STATUS};
+use crate::model::{BackupState, Manifest, Status, to_record};
 use crate::storage::{Storage, StorageError};
 
 /// How often it is written: far below the silence after which somebody is taken for dead ([`crate::catalog::SILENCE`]).
@@ -25,7 +25,7 @@ pub(super) struct KeepAlive {
 impl KeepAlive {
     /// Writes the first status; a storage that does not take it would take nothing else.
     pub(super) fn start(
-        source: &Source,
+        source: &BackupReader,
         target: &Arc<dyn Storage>,
         copied: Arc<AtomicU64>,
     ) -> Result<Self, StorageError> {
@@ -71,8 +71,13 @@ fn write(target: &dyn Storage, name: &str, manifest: &Manifest, copied: u64) -> 
 }
 
 /// The last word of a copy that has come to nothing.
-pub(super) fn write_failed(target: &dyn Storage, source: &Source, error: String) -> Result<(), StorageError> {
-    let status = Status { state: State::Failed, error: Some(error), ..status(target, source.manifest(), 0) };
+pub(super) fn write_failed(
+    target: &dyn Storage,
+    source: &BackupReader,
+    error: String,
+) -> Result<(), StorageError> {
+    let status =
+        Status { state: BackupState::Failed, error: Some(error), ..status(target, source.manifest(), 0) };
     put(target, &source.object(STATUS), &status)
 }
 
@@ -82,7 +87,7 @@ fn status(target: &dyn Storage, manifest: &Manifest, copied: u64) -> Status {
         cluster: manifest.cluster.clone(),
         node: manifest.node.clone(),
         request: manifest.request.clone(),
-        state: State::Publishing,
+        state: BackupState::Publishing,
         started: manifest.started,
         updated: Timestamp::now(),
         pid: std::process::id(),

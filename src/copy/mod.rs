@@ -20,7 +20,7 @@
 //!
 //! | meanwhile | what becomes of the copy |
 //! |---|---|
-//! | `prune` removes the backup here | what was read before is whole; else the reading fails, and [`Source::is_removed`] tells why |
+//! | `prune` removes the backup here | what was read before is whole; else the reading fails, and [`BackupReader::is_removed`] tells why |
 //! | `prune` runs there | leaves the folder alone: `status.json` is never a day old while somebody copies |
 //! | another `copy` of the same backup | refuses while [`Busy`](CopyError::Busy) is true; where one takes the other for dead, both write the same bytes, and neither removes an object that has its name |
 //! | `prune` there removes what is there already | is told to be that ([`RemovedThere`](CopyError::RemovedThere)), and no damage |
@@ -38,10 +38,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use self::folder::{Folder, Made};
+use self::folder::{CopyFolder, Made};
 use self::keep_alive::KeepAlive;
 use crate::archive::hex;
-use crate::catalog::{Damage, Source, SourceError};
+use crate::catalog::{BackupReadError, BackupReader, ObjectDamage};
 use crate::model::{BackupId, Manifest};
 use crate::storage::{ObjectReader, ObjectWriter, Storage, StorageError};
 
@@ -50,7 +50,7 @@ const CHUNK: usize = 256 << 10;
 
 /// What has become of a copy that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CopyOutcome {
     /// It is there now.
     Copied,
     /// The same manifest was there already, and the objects in the sizes that it says.
@@ -62,7 +62,7 @@ pub enum Outcome {
 pub enum CopyError {
     /// The backup cannot be read, or is damaged.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] BackupReadError),
     /// The other storage.
     #[error(transparent)]
     Target(StorageError),
@@ -89,7 +89,7 @@ pub enum CopyError {
         /// The other repository.
         place: String,
         /// What is wrong.
-        damage: Damage,
+        damage: ObjectDamage,
     },
     /// It was there already, and was removed while it was looked at.
     #[error(
@@ -162,7 +162,7 @@ impl CopyError {
         }
     }
 
-    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
+    /// Whether it can come from a backup that is removed meanwhile ([`BackupReader::is_removed`]).
     pub fn may_be_removal(&self) -> bool {
         matches!(self, Self::Source(_))
     }
@@ -186,44 +186,44 @@ pub fn stored_bytes(manifest: &Manifest) -> u64 {
 }
 
 /// An object of a backup, by its manifest.
-struct Object<'a> {
+struct CopiedObject<'a> {
     name: &'a str,
     bytes: u64,
     sha256: &'a str,
 }
 
 /// The small one first: what is wrong with it is known before the large one is on its way.
-fn objects(manifest: &Manifest) -> [Object<'_>; 2] {
+fn objects(manifest: &Manifest) -> [CopiedObject<'_>; 2] {
     let (archive, index) = (&manifest.archive, &manifest.index);
     [
-        Object { name: &index.name, bytes: index.bytes, sha256: &index.sha256 },
-        Object { name: &archive.name, bytes: archive.bytes, sha256: &archive.sha256 },
+        CopiedObject { name: &index.name, bytes: index.bytes, sha256: &index.sha256 },
+        CopiedObject { name: &archive.name, bytes: archive.bytes, sha256: &archive.sha256 },
     ]
 }
 
 /// Copies a backup into the folder of the same names in `target`. `progress` is told the bytes that are copied.
 pub fn copy(
-    source: &Source,
+    source: &BackupReader,
     target: &Arc<dyn Storage>,
     now: Timestamp,
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
-) -> Result<Outcome, CopyError> {
+) -> Result<CopyOutcome, CopyError> {
     let manifest = source.manifest_bytes()?;
-    let folder = Folder::new(source, target);
+    let folder = CopyFolder::new(source, target);
     if folder.has(&manifest)? {
-        return Ok(Outcome::AlreadyThere);
+        return Ok(CopyOutcome::AlreadyThere);
     }
-    if let Some(damage) = source.check_sizes().map_err(SourceError::from)?.into_iter().next() {
+    if let Some(damage) = source.check_sizes().map_err(BackupReadError::from)?.into_iter().next() {
         return Err(source.damaged(damage.object, damage.what).into());
     }
     folder.has_room()?;
     let mut made = folder.take(now)?;
-    let work = Work { source, target, copied: Arc::default(), progress, interrupted };
+    let work = Transfer { source, target, copied: Arc::default(), progress, interrupted };
     match work.all(&mut made, &manifest) {
         Ok(()) => {
             made.keep()?;
-            Ok(Outcome::Copied)
+            Ok(CopyOutcome::Copied)
         }
         Err(error) => {
             made.fail(&error);
@@ -233,15 +233,15 @@ pub fn copy(
 }
 
 /// The way from one storage to the other.
-struct Work<'a> {
-    source: &'a Source,
+struct Transfer<'a> {
+    source: &'a BackupReader,
     target: &'a Arc<dyn Storage>,
     copied: Arc<AtomicU64>,
     progress: &'a dyn Fn(u64),
     interrupted: &'a AtomicBool,
 }
 
-impl Work<'_> {
+impl Transfer<'_> {
     /// Everything is on its way before anything gets its name: until then nobody sees it, and it goes with its writer.
     fn all(&self, made: &mut Made<'_>, manifest: &[u8]) -> Result<(), CopyError> {
         let (source, target) = (self.source, self.target);
@@ -261,12 +261,12 @@ impl Work<'_> {
     }
 
     /// One object, all of which is stored; it has no name yet.
-    fn object(&self, object: &Object<'_>) -> Result<Box<dyn ObjectWriter>, CopyError> {
+    fn object(&self, object: &CopiedObject<'_>) -> Result<Box<dyn ObjectWriter>, CopyError> {
         let from = match self.source.open_object(object.name) {
             Err(error) if error.is_not_found() => {
                 return Err(self.source.damaged(object.name, "it is missing").into());
             }
-            from => from.map_err(SourceError::from)?,
+            from => from.map_err(BackupReadError::from)?,
         };
         let name = self.source.object(object.name);
         let mut to = self.target.create_large(&name, object.bytes).map_err(CopyError::Target)?;
@@ -277,7 +277,7 @@ impl Work<'_> {
     /// Every byte, compared with the manifest. No more is read than the manifest says, and a byte to see that.
     fn stream(
         &self,
-        object: &Object<'_>,
+        object: &CopiedObject<'_>,
         from: Box<dyn ObjectReader>,
         to: &mut dyn ObjectWriter,
     ) -> Result<(), CopyError> {
@@ -292,7 +292,7 @@ impl Work<'_> {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    return Err(SourceError::from(self.source.read_failed(object.name, error)).into());
+                    return Err(BackupReadError::from(self.source.read_failed(object.name, error)).into());
                 }
             };
             sha.update(&chunk[..count]);

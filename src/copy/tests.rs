@@ -47,9 +47,9 @@ impl Two {
         Arc::new(LocalStorage::new(self.folder.path().join(side)))
     }
 
-    fn source(&self, storage: Arc<dyn Storage>) -> Source {
+    fn source(&self, storage: Arc<dyn Storage>) -> BackupReader {
         let found = read_manifest(self.local("here").as_ref(), "c", &ID.parse().unwrap()).unwrap();
-        Source::new(storage, "c".into(), found)
+        BackupReader::new(storage, "c".into(), found)
     }
 
     /// Copies from one storage to another at a time so many minutes from now.
@@ -58,12 +58,12 @@ impl Two {
         from: Arc<dyn Storage>,
         to: &Arc<dyn Storage>,
         minutes: i64,
-    ) -> Result<Outcome, CopyError> {
+    ) -> Result<CopyOutcome, CopyError> {
         let now = Timestamp::now() + SignedDuration::from_mins(minutes);
         copy(&self.source(from), to, now, &|_| {}, &AtomicBool::new(false))
     }
 
-    fn copy_plain(&self) -> Result<Outcome, CopyError> {
+    fn copy_plain(&self) -> Result<CopyOutcome, CopyError> {
         self.copy(self.local("here"), &self.local("there"), 0)
     }
 
@@ -101,16 +101,16 @@ fn manifest(archive: &[u8], index: &[u8]) -> Value {
 #[test]
 fn a_copy_is_the_same_folder_but_for_the_hold() {
     let two = Two::new();
-    assert_eq!(two.copy_plain().unwrap(), Outcome::Copied);
+    assert_eq!(two.copy_plain().unwrap(), CopyOutcome::Copied);
     let mut names: Vec<_> =
         fs::read_dir(two.there("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, [ARCHIVE, INDEX, MANIFEST, STATUS]);
     assert!(two.is_complete() && fs::read(two.there(STATUS)).unwrap() == b"{}");
-    assert_eq!(two.copy_plain().unwrap(), Outcome::AlreadyThere);
+    assert_eq!(two.copy_plain().unwrap(), CopyOutcome::AlreadyThere);
     fs::remove_file(two.here(STATUS)).unwrap();
     fs::remove_dir_all(two.there("")).unwrap();
-    assert_eq!(two.copy_plain().unwrap(), Outcome::Copied);
+    assert_eq!(two.copy_plain().unwrap(), CopyOutcome::Copied);
     assert!(!two.there(STATUS).exists());
 }
 
@@ -205,6 +205,6 @@ fn a_folder_that_was_left_is_taken_over_with_what_is_not_ours() {
     assert!(matches!(two.copy_plain(), Err(CopyError::Busy { ago: 0..=60, .. })));
     let taken = |minutes| two.copy(two.local("here"), &two.local("there"), minutes);
     assert!(matches!(taken(-60), Err(CopyError::Busy { .. })), "a clock is wrong");
-    assert_eq!(taken(3).unwrap(), Outcome::Copied);
+    assert_eq!(taken(3).unwrap(), CopyOutcome::Copied);
     assert_eq!(fs::read(two.there(HOLD)).unwrap(), b"held there");
 }

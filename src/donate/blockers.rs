@@ -11,7 +11,7 @@ use super::error::DonateError;
 use super::flow_control::FlowControl;
 use crate::capture::{Facts, Login, Watch};
 use crate::quiesce::QuiesceError;
-use crate::sql::{Availability, Patience, SqlSession, look_for_lock};
+use crate::sql::{Availability, LockPatience, SqlSession, look_for_lock};
 
 /// A look at who is in the way.
 const LOOK: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ impl Way {
     fn wait(&self, run: &Run, watch: &Watch) -> Result<(), DonateError> {
         let settings = &run.settings;
         let limit = settings.flush_timeout.as_secs();
-        let patience = Patience {
+        let patience = LockPatience {
             one_try: settings.lock_timeout,
             all: settings.flush_timeout,
             own: &self.own,

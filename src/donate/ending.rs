@@ -8,7 +8,7 @@ use super::metrics::Metrics;
 use super::primary::PrimaryGate;
 use super::report::Reporter;
 use crate::capture::{Abort, Login, Outlook, Watch};
-use crate::model::State;
+use crate::model::BackupState;
 use crate::sst::{ErrorLog, LockError, TransferLock};
 
 /// The ways out of one run.
@@ -58,7 +58,7 @@ impl Ending {
             "{abort}, and a disk or the repository hangs: temporary files may be left, and there is a backup only if 'list' shows it"
         );
         if let Some(reporter) = self.reporter.get() {
-            reporter.finish(State::Failed, Some(abort.to_string()));
+            reporter.finish(BackupState::Failed, Some(abort.to_string()));
         }
         if let Some(metrics) = self.metrics.get() {
             metrics.record(abort_status(abort), self.reporter.get().and_then(Reporter::frozen_ms), None);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::behind::{Limits, bounded};
 use crate::capture::Watch;
 use crate::catalog::Catalog;
-use crate::metrics::{self, MetricsError, News, Numbers, Run, Scope};
+use crate::metrics::{self, LastRun, MetricsError, News, Numbers, Scope};
 use crate::model::Manifest;
 use crate::storage::Storage;
 
@@ -41,7 +41,7 @@ impl Metrics {
 
     /// How the run has ended; with the manifest where it has made a backup.
     pub(super) fn record(&self, exit_status: u8, frozen_ms: Option<u64>, manifest: Option<&Manifest>) {
-        let run = Run {
+        let run = LastRun {
             cluster: self.cluster.clone(),
             node: self.node.clone(),
             started: self.started,

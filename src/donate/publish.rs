@@ -11,7 +11,7 @@ use super::warnings::bounded;
 use super::{DonateError, Run};
 use crate::archive::ArchiveSummary;
 use crate::capture::Watch;
-use crate::catalog::{MANIFEST, Source, object_name};
+use crate::catalog::{BackupReader, MANIFEST, object_name};
 use crate::model::{ArchiveObject, FORMAT, IndexObject, Manifest, ToolIdentity};
 use crate::seal::AGE;
 use crate::storage::{ObjectWriter, StorageError};
@@ -103,11 +103,11 @@ pub(super) fn publish(
         tool: tool(),
     };
     let bytes = manifest.to_bytes().map_err(|error| StorageError::new("write", MANIFEST, error.into()))?;
-    if bytes.len() as u64 > Source::SMALL {
+    if bytes.len() as u64 > BackupReader::SMALL {
         let cause = io::Error::other(format!(
             "it would have {} bytes, and no reader takes more than {}",
             bytes.len(),
-            Source::SMALL
+            BackupReader::SMALL
         ));
         return Err(StorageError::new("write", MANIFEST, cause).into());
     }

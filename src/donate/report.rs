@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::Run;
 use super::publish::millis;
 use crate::catalog::{STATUS, object_name};
-use crate::model::{State, Status, WsrepGtid, to_record};
+use crate::model::{BackupState, Status, WsrepGtid, to_record};
 use crate::storage::{Storage, StorageError};
 
 /// How often the bytes are told while nothing else changes.
@@ -50,7 +50,7 @@ impl Reporter {
             cluster: run.names.cluster.clone(),
             node: run.names.node.clone(),
             request: run.request.request.clone(),
-            state: State::Starting,
+            state: BackupState::Starting,
             started: run.started,
             updated: run.started,
             pid: std::process::id(),
@@ -83,7 +83,7 @@ impl Reporter {
     }
 
     /// A new state.
-    pub(super) fn state(&self, state: State) {
+    pub(super) fn state(&self, state: BackupState) {
         self.change(|status| status.state = state);
     }
 
@@ -97,7 +97,7 @@ impl Reporter {
         let _ = self.frozen_since.set(asked);
         self.change(|status| {
             status.gtid = Some(gtid.clone());
-            status.state = State::Copying;
+            status.state = BackupState::Copying;
         });
     }
 
@@ -105,7 +105,7 @@ impl Reporter {
     pub(super) fn thawed(&self, frozen: Duration) {
         self.change(|status| {
             status.frozen_ms = Some(millis(frozen));
-            status.state = State::Thawed;
+            status.state = BackupState::Thawed;
         });
     }
 
@@ -113,13 +113,13 @@ impl Reporter {
     pub(super) fn frozen_ms(&self) -> Option<u64> {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         match status.state {
-            State::Copying => self.frozen_since.get().map(|since| millis(since.elapsed())),
+            BackupState::Copying => self.frozen_since.get().map(|since| millis(since.elapsed())),
             _ => status.frozen_ms,
         }
     }
 
     /// The last word, which waits a little until it is stored. Later ones are not heard.
-    pub(super) fn finish(&self, state: State, error: Option<String>) {
+    pub(super) fn finish(&self, state: BackupState, error: Option<String>) {
         self.set(|status| (status.state, status.error) = (state, error));
         let (stored, is_stored) = channel();
         if self.orders.send(Order::WriteLast(stored)).is_ok()
@@ -190,7 +190,7 @@ impl Writer {
         let status = {
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.bytes_done = (self.bytes_done)();
-            if status.state == State::Copying {
+            if status.state == BackupState::Copying {
                 status.frozen_ms = self.frozen_since.get().map(|since| millis(since.elapsed()));
             }
             status.updated = Timestamp::now();

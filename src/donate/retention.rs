@@ -16,8 +16,8 @@ use super::Run;
 use super::behind::{Limits, bounded};
 use crate::capture::Watch;
 use crate::catalog::{CatalogError, History};
-use crate::prune::policy::Verdict;
-use crate::prune::{Plan, Tally, carry_out};
+use crate::prune::policy::RetentionVerdict;
+use crate::prune::{PrunePlan, Tally, carry_out};
 use crate::storage::Storage;
 
 /// How long it may take.
@@ -33,7 +33,7 @@ pub(super) fn prune_after_backup(run: &Run, storage: Arc<dyn Storage>, watch: &W
     }
     let cluster = run.folder.clone();
     let outcome = bounded("prune", LIMITS, &|| watch.aborted().is_some(), move |stop| {
-        Plan::make(storage.as_ref(), Some(&cluster), &policy, Timestamp::now()).map(|plan| {
+        PrunePlan::make(storage.as_ref(), Some(&cluster), &policy, Timestamp::now()).map(|plan| {
             announce(&plan);
             carry_out(storage.as_ref(), &plan, &|| stop.load(Ordering::Relaxed))
         })
@@ -47,14 +47,14 @@ pub(super) fn prune_after_backup(run: &Run, storage: Arc<dyn Storage>, watch: &W
 }
 
 /// What goes, and what nobody can judge.
-fn announce(plan: &Plan) {
+fn announce(plan: &PrunePlan) {
     for backup in plan.clusters.iter().flat_map(|plan| &plan.backups) {
         match &backup.verdict {
-            Verdict::Remove(lapses) => {
+            RetentionVerdict::Remove(lapses) => {
                 let why: Vec<String> = lapses.iter().map(ToString::to_string).collect();
                 log::info!("prune: {} goes: {}", backup.id, why.join("; "));
             }
-            Verdict::Keep(reasons) => {
+            RetentionVerdict::Keep(reasons) => {
                 for doubt in reasons.iter().filter(|reason| reason.is_doubt()) {
                     log::warn!("prune: {} stays: {doubt}", backup.id);
                 }

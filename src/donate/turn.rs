@@ -25,7 +25,7 @@ use super::behind::{Limits, bounded};
 use super::error::DonateError;
 use super::flow_control::is_forced;
 use crate::capture::{Login, Watch};
-use crate::lease::{Kind, Lease, Others, holder, host, take_away};
+use crate::lease::{Lease, LeaseKind, Others, holder, host, take_away};
 use crate::members::{Access, NodeState, Standby, Survey};
 use crate::sql::Endpoint;
 use crate::storage::{Storage, StorageError};
@@ -248,7 +248,7 @@ impl Queue {
         let begun = Instant::now();
         let mut others = Others::default();
         loop {
-            let lease = Lease::take(&self.storage, Kind::Freezing, &self.cluster, &self.owner, BEAT)
+            let lease = Lease::take(&self.storage, LeaseKind::Freezing, &self.cluster, &self.owner, BEAT)
                 .inspect_err(|error| {
                     log::warn!(
                         "{error}; so other donors of this cluster cannot see that this one stands still"
@@ -276,7 +276,7 @@ impl Queue {
     /// Of one data directory one donor runs at a time: what else is this node's own was left by one that was killed.
     fn look(&self, others: &mut Others, own: Option<&Lease>) -> Result<Option<Other>, StorageError> {
         let storage = self.storage.as_ref();
-        let seen = others.look(storage, Kind::Freezing, &self.cluster, own.map(Lease::name), SILENCE)?;
+        let seen = others.look(storage, LeaseKind::Freezing, &self.cluster, own.map(Lease::name), SILENCE)?;
         let known = seen.into_iter().map(|lease| Other { who: holder(storage, &lease), lease });
         let is_own = |other: &Other| other.who.starts_with(&format!("{} pid ", self.owner));
         let (dead, alive): (Vec<Other>, Vec<Other>) = known.partition(is_own);

@@ -1,7 +1,7 @@
 //! The checker: cuts a stream of bytes into pages.
 
 use super::fsp::LARGEST;
-use super::learn::{Learning, Lesson};
+use super::geometry_search::{Learning, Lesson};
 use super::report::PageReport;
 use super::tablespace::Tablespace;
 

@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use super::page::{CHECKSUM, DATA, PAGE_NO, SPACE_ID, TYPE, TYPE_FSP_HDR, Verdict, u16_at, u32_at};
+use super::page::{CHECKSUM, DATA, PAGE_NO, PageVerdict, SPACE_ID, TYPE, TYPE_FSP_HDR, u16_at, u32_at};
 use super::{full_crc32, legacy, row_compressed};
 
 /// The largest page, and the window in which pages of every size are aligned.
@@ -109,7 +109,7 @@ impl Geometry {
     }
 
     /// Looks at one page, which must have this geometry's size.
-    pub(super) fn check(self, page: &[u8]) -> Verdict {
+    pub(super) fn check(self, page: &[u8]) -> PageVerdict {
         match self.format {
             PageFormat::FullCrc32 => full_crc32::check(page),
             PageFormat::Legacy => legacy::check(page),

@@ -10,8 +10,8 @@
 //! The server also compares the LSN in header and trailer. Both lie inside the checksum, so that cannot find
 //! anything in a page whose checksum is good, and is left out.
 
-use super::page::{DATA, TYPE, Verdict, is_zero, u16_at, u32_at};
-use super::report::Damage;
+use super::page::{DATA, PageVerdict, TYPE, is_zero, u16_at, u32_at};
+use super::report::PageDamage;
 
 /// `FIL_PAGE_COMPRESS_FCRC32_MARKER`.
 const COMPRESSED: u16 = 1 << 15;
@@ -19,23 +19,23 @@ const COMPRESSED: u16 = 1 << 15;
 const CHECKSUM_BYTES: usize = 4;
 
 /// Looks at one page.
-pub(super) fn check(page: &[u8]) -> Verdict {
+pub(super) fn check(page: &[u8]) -> PageVerdict {
     let kind = u16_at(page, TYPE);
     let written = if kind & COMPRESSED == 0 { page.len() } else { usize::from(kind & !COMPRESSED) << 8 };
     if is_compressed(page) && !(DATA + CHECKSUM_BYTES..page.len()).contains(&written) {
         let stored = u32::try_from(written).unwrap_or(u32::MAX);
-        return Verdict::Damaged { damage: Damage::CompressedLength, stored, computed: 0 };
+        return PageVerdict::Damaged { damage: PageDamage::CompressedLength, stored, computed: 0 };
     }
     let end = written - CHECKSUM_BYTES;
     let stored = u32_at(page, end);
     if stored == 0 && is_zero(page) {
-        return Verdict::Empty;
+        return PageVerdict::Empty;
     }
     let computed = crc32c::crc32c(&page[..end]);
     if stored == computed {
-        return Verdict::Valid;
+        return PageVerdict::Valid;
     }
-    Verdict::Damaged { damage: Damage::Checksum, stored, computed }
+    PageVerdict::Damaged { damage: PageDamage::Checksum, stored, computed }
 }
 
 /// Whether the page is stored in compressed form.
@@ -51,10 +51,10 @@ mod tests {
     #[test]
     fn a_page_verifies_and_every_flipped_bit_of_it_is_noticed() {
         let mut page = testing::full_crc32_page(4096, 7, 3);
-        assert_eq!(check(&page), Verdict::Valid);
+        assert_eq!(check(&page), PageVerdict::Valid);
         for at in 0..page.len() {
             page[at] ^= 0x20;
-            assert!(matches!(check(&page), Verdict::Damaged { .. }), "byte {at}");
+            assert!(matches!(check(&page), PageVerdict::Damaged { .. }), "byte {at}");
             page[at] ^= 0x20;
         }
     }
@@ -63,11 +63,11 @@ mod tests {
     fn a_compressed_page_verifies_whatever_lies_behind_its_length() {
         let mut page = testing::full_crc32_page(16384, 7, 3);
         testing::compress_full_crc32(&mut page, 3 * 256);
-        assert_eq!(check(&page), Verdict::Valid);
+        assert_eq!(check(&page), PageVerdict::Valid);
         page[3 * 256] = 0xFF;
-        assert_eq!(check(&page), Verdict::Valid, "behind the payload");
+        assert_eq!(check(&page), PageVerdict::Valid, "behind the payload");
         page[700] ^= 1;
-        assert!(matches!(check(&page), Verdict::Damaged { damage: Damage::Checksum, .. }));
+        assert!(matches!(check(&page), PageVerdict::Damaged { damage: PageDamage::Checksum, .. }));
     }
 
     #[test]
@@ -75,12 +75,15 @@ mod tests {
         let mut page = testing::full_crc32_page(4096, 7, 3);
         for kind in [0x8000u16, 0x8010, 0xFFFF] {
             page[TYPE..TYPE + 2].copy_from_slice(&kind.to_be_bytes());
-            assert!(matches!(check(&page), Verdict::Damaged { damage: Damage::CompressedLength, .. }));
+            assert!(matches!(
+                check(&page),
+                PageVerdict::Damaged { damage: PageDamage::CompressedLength, .. }
+            ));
         }
     }
 
     #[test]
     fn zeros_are_an_empty_page() {
-        assert_eq!(check(&vec![0; 65536]), Verdict::Empty);
+        assert_eq!(check(&vec![0; 65536]), PageVerdict::Empty);
     }
 }

@@ -18,58 +18,58 @@
 //! Left out: the byte-swapped CRC-32C of MySQL 5.6 on big-endian machines, which MariaDB does not accept either.
 
 use super::page::{
-    CHECKSUM, DATA, KEY_VERSION, LSN, NO_CHECKSUM, PAGE_NO, POST_ENCRYPTION, TRAILER, Verdict, is_zero,
+    CHECKSUM, DATA, KEY_VERSION, LSN, NO_CHECKSUM, PAGE_NO, POST_ENCRYPTION, PageVerdict, TRAILER, is_zero,
     u32_at, unverifiable_type,
 };
-use super::report::{Damage, SkipReason};
+use super::report::{PageDamage, SkipReason};
 
 /// Looks at one page.
-pub(super) fn check(page: &[u8]) -> Verdict {
+pub(super) fn check(page: &[u8]) -> PageVerdict {
     let trailer = page.len() - TRAILER;
     let (field1, field2) = (u32_at(page, CHECKSUM), u32_at(page, trailer));
     let (lsn_low, lsn_end) = (u32_at(page, LSN + 4), u32_at(page, trailer + 4));
     let crc32 = crc32(page);
     if field1 == crc32 && field2 == crc32 && lsn_low == lsn_end {
-        return Verdict::Valid;
+        return PageVerdict::Valid;
     }
     if is_empty(page) {
-        return Verdict::Empty;
+        return PageVerdict::Empty;
     }
     if let Some(reason) = unverifiable_type(page) {
-        return Verdict::Unchecked(reason);
+        return PageVerdict::Unchecked(reason);
     }
     if u32_at(page, KEY_VERSION) != 0 {
         let stored = u32_at(page, POST_ENCRYPTION);
         if stored == crc32 || stored == innodb(page) {
-            return Verdict::Valid;
+            return PageVerdict::Valid;
         }
         if stored == NO_CHECKSUM {
-            return Verdict::Unchecked(SkipReason::NoChecksum);
+            return PageVerdict::Unchecked(SkipReason::NoChecksum);
         }
     }
     if lsn_low != lsn_end {
-        return Verdict::Damaged { damage: Damage::TornLsn, stored: lsn_end, computed: lsn_low };
+        return PageVerdict::Damaged { damage: PageDamage::TornLsn, stored: lsn_end, computed: lsn_low };
     }
     check_fields(page, field1, field2, crc32)
 }
 
 /// The two checksum fields, by every algorithm but a plain `crc32`.
-fn check_fields(page: &[u8], field1: u32, field2: u32, crc32: u32) -> Verdict {
-    let damaged = |stored| Verdict::Damaged { damage: Damage::Checksum, stored, computed: crc32 };
+fn check_fields(page: &[u8], field1: u32, field2: u32, crc32: u32) -> PageVerdict {
+    let damaged = |stored| PageVerdict::Damaged { damage: PageDamage::Checksum, stored, computed: crc32 };
     let end_is_known = field2 == crc32
         || field2 == NO_CHECKSUM
         || field2 == u32_at(page, LSN)
         || field2 == fold(&page[..KEY_VERSION]);
     if field1 == crc32 {
-        return if end_is_known { Verdict::Valid } else { damaged(field2) };
+        return if end_is_known { PageVerdict::Valid } else { damaged(field2) };
     }
     if !end_is_known {
         return damaged(field1);
     }
     if field1 == NO_CHECKSUM || (field1 == 0 && field2 != crc32) {
-        return Verdict::Unchecked(SkipReason::NoChecksum);
+        return PageVerdict::Unchecked(SkipReason::NoChecksum);
     }
-    if field1 == innodb(page) { Verdict::Valid } else { damaged(field1) }
+    if field1 == innodb(page) { PageVerdict::Valid } else { damaged(field1) }
 }
 
 /// Zeros, but for the field that servers before MariaDB 10.1.25 wrote into otherwise empty first pages.
@@ -115,10 +115,10 @@ mod tests {
     #[test]
     fn a_flipped_bit_is_noticed_wherever_the_format_covers_it() {
         let mut page = testing::legacy_page(4096, 7, 3);
-        assert_eq!(check(&page), Verdict::Valid);
+        assert_eq!(check(&page), PageVerdict::Valid);
         for at in (0..KEY_VERSION).chain(DATA..page.len()) {
             page[at] ^= 0x08;
-            assert!(matches!(check(&page), Verdict::Damaged { .. }), "byte {at}");
+            assert!(matches!(check(&page), PageVerdict::Damaged { .. }), "byte {at}");
             page[at] ^= 0x08;
         }
     }
@@ -128,20 +128,20 @@ mod tests {
         let mut page = testing::legacy_page(4096, 7, 3);
         let end = page.len();
         page[end - 1] ^= 1;
-        assert!(matches!(check(&page), Verdict::Damaged { damage: Damage::TornLsn, .. }));
+        assert!(matches!(check(&page), PageVerdict::Damaged { damage: PageDamage::TornLsn, .. }));
     }
 
     #[test]
     fn the_innodb_algorithm_verifies_and_notices() {
         let mut page = testing::legacy_page(8192, 7, 3);
         with_innodb_checksums(&mut page);
-        assert_eq!(check(&page), Verdict::Valid);
+        assert_eq!(check(&page), PageVerdict::Valid);
         page[5000] ^= 1;
-        assert!(matches!(check(&page), Verdict::Damaged { damage: Damage::Checksum, .. }));
+        assert!(matches!(check(&page), PageVerdict::Damaged { damage: PageDamage::Checksum, .. }));
         page[5000] ^= 1;
         let high = u32_at(&page, LSN);
         put(&mut page, 8192 - TRAILER, high);
-        assert_eq!(check(&page), Verdict::Valid, "the high half of the LSN as the old checksum");
+        assert_eq!(check(&page), PageVerdict::Valid, "the high half of the LSN as the old checksum");
     }
 
     #[test]
@@ -155,16 +155,16 @@ mod tests {
         let mut page = testing::legacy_page(4096, 7, 3);
         put(&mut page, CHECKSUM, NO_CHECKSUM);
         put(&mut page, 4096 - TRAILER, NO_CHECKSUM);
-        assert_eq!(check(&page), Verdict::Unchecked(SkipReason::NoChecksum));
+        assert_eq!(check(&page), PageVerdict::Unchecked(SkipReason::NoChecksum));
         put(&mut page, CHECKSUM, 0);
-        assert_eq!(check(&page), Verdict::Unchecked(SkipReason::NoChecksum));
+        assert_eq!(check(&page), PageVerdict::Unchecked(SkipReason::NoChecksum));
     }
 
     #[test]
     fn a_lost_first_field_does_not_pass_for_a_missing_checksum() {
         let mut page = testing::legacy_page(4096, 7, 3);
         put(&mut page, CHECKSUM, 0);
-        assert!(matches!(check(&page), Verdict::Damaged { damage: Damage::Checksum, stored: 0, .. }));
+        assert!(matches!(check(&page), PageVerdict::Damaged { damage: PageDamage::Checksum, stored: 0, .. }));
     }
 
     #[test]
@@ -174,9 +174,9 @@ mod tests {
         put(&mut page, KEY_VERSION, 1);
         let encrypted = crc32(&page);
         put(&mut page, POST_ENCRYPTION, encrypted);
-        assert_eq!(check(&page), Verdict::Valid);
+        assert_eq!(check(&page), PageVerdict::Valid);
         page[200] ^= 4;
-        assert!(matches!(check(&page), Verdict::Damaged { .. }));
+        assert!(matches!(check(&page), PageVerdict::Damaged { .. }));
     }
 
     #[test]
@@ -189,17 +189,17 @@ mod tests {
             let mut page = testing::legacy_page(4096, 7, 3);
             page[24..26].copy_from_slice(&kind.to_be_bytes());
             page[1000] ^= 1;
-            assert_eq!(check(&page), Verdict::Unchecked(reason));
+            assert_eq!(check(&page), PageVerdict::Unchecked(reason));
         }
     }
 
     #[test]
     fn a_flush_lsn_alone_leaves_a_page_empty() {
         let mut page = vec![0u8; 16384];
-        assert_eq!(check(&page), Verdict::Empty);
+        assert_eq!(check(&page), PageVerdict::Empty);
         page[33] = 1;
-        assert_eq!(check(&page), Verdict::Empty);
+        assert_eq!(check(&page), PageVerdict::Empty);
         page[34] = 1;
-        assert!(!matches!(check(&page), Verdict::Empty));
+        assert!(!matches!(check(&page), PageVerdict::Empty));
     }
 }

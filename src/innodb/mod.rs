@@ -28,7 +28,7 @@ mod checker;
 mod descriptors;
 mod fsp;
 mod full_crc32;
-mod learn;
+mod geometry_search;
 mod legacy;
 mod page;
 mod report;
@@ -42,5 +42,5 @@ mod tests;
 
 pub use checker::{PageChecker, is_numbered_undo};
 pub use fsp::PageFormat;
-pub use report::{Damage, DamagedPage, DamagedPages, PageReport, SkipReason, SkippedPages};
+pub use report::{DamagedPage, DamagedPages, PageDamage, PageReport, SkipReason, SkippedPages};
 pub use system::SystemTablespace;

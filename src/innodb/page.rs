@@ -3,7 +3,7 @@
 //! Offsets and page types: `FIL_PAGE_*` in fil0fil.h (MariaDB; the types 14–17 in MySQL 5.7+ only). All
 //! numbers are big-endian.
 
-use super::report::{Damage, SkipReason};
+use super::report::{PageDamage, SkipReason};
 
 /// `FIL_PAGE_SPACE_OR_CHKSUM`: the checksum, but in `full_crc32` the key version.
 pub(super) const CHECKSUM: usize = 0;
@@ -36,7 +36,7 @@ pub(super) const NO_CHECKSUM: u32 = 0xDEAD_BEEF;
 
 /// What one page is, on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PageVerdict {
     /// All zeros: allocated in the file and never written, or scrubbed.
     Empty,
     /// A checksum over the stored bytes matches.
@@ -44,7 +44,7 @@ pub(super) enum Verdict {
     /// Nothing here can be verified.
     Unchecked(SkipReason),
     /// No checksum matches.
-    Damaged { damage: Damage, stored: u32, computed: u32 },
+    Damaged { damage: PageDamage, stored: u32, computed: u32 },
 }
 
 /// The number at `at`; 0 past the end, which no caller reaches (pages are at least 1 KiB).

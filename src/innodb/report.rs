@@ -67,7 +67,7 @@ pub struct DamagedPage {
     /// Where it starts in this file, in bytes.
     pub offset: u64,
     /// What is wrong with it.
-    pub damage: Damage,
+    pub damage: PageDamage,
     /// The value found in the page.
     pub stored: u32,
     /// The value that should be there.
@@ -79,8 +79,10 @@ impl fmt::Display for DamagedPage {
         let Self { page_no, offset, damage, stored, computed } = self;
         write!(out, "page {page_no} at byte {offset}: {damage}")?;
         match damage {
-            Damage::EmptyHeader => Ok(()),
-            Damage::PageNumber | Damage::SpaceId => write!(out, " (stored {stored}, expected {computed})"),
+            PageDamage::EmptyHeader => Ok(()),
+            PageDamage::PageNumber | PageDamage::SpaceId => {
+                write!(out, " (stored {stored}, expected {computed})")
+            }
             _ => write!(out, " (stored {stored:#010x}, computed {computed:#010x})"),
         }
     }
@@ -88,7 +90,7 @@ impl fmt::Display for DamagedPage {
 
 /// What is wrong with a damaged page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Damage {
+pub enum PageDamage {
     /// No checksum that this format may carry matches.
     Checksum,
     /// The low half of the LSN differs between header and trailer: half of an old page, half of a new one.
@@ -104,7 +106,7 @@ pub enum Damage {
     EmptyHeader,
 }
 
-impl fmt::Display for Damage {
+impl fmt::Display for PageDamage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Checksum => "the checksum does not match",
@@ -199,7 +201,13 @@ mod tests {
         let mut damaged = DamagedPages::default();
         for page_no in 0..40 {
             let offset = page_no * 16384;
-            damaged.add(DamagedPage { page_no, offset, damage: Damage::Checksum, stored: 1, computed: 2 });
+            damaged.add(DamagedPage {
+                page_no,
+                offset,
+                damage: PageDamage::Checksum,
+                stored: 1,
+                computed: 2,
+            });
         }
         assert_eq!((damaged.count, damaged.first.len()), (40, 32));
         assert_eq!(damaged.first[31].page_no, 31);
@@ -218,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_damaged_page_names_the_place_and_the_values() {
-        let damage = Damage::Checksum;
+        let damage = PageDamage::Checksum;
         let page = DamagedPage { page_no: 3, offset: 49152, damage, stored: 0xAB, computed: 0xCD };
         assert_eq!(
             page.to_string(),

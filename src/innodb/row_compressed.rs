@@ -9,37 +9,37 @@
 //! over the encrypted page in bytes 30..34 (`fil_space_verify_crypt_checksum`).
 
 use super::page::{
-    CHECKSUM, KEY_VERSION, LSN, NO_CHECKSUM, PAGE_NO, POST_ENCRYPTION, SPACE_ID, TYPE, Verdict, is_zero,
+    CHECKSUM, KEY_VERSION, LSN, NO_CHECKSUM, PAGE_NO, POST_ENCRYPTION, PageVerdict, SPACE_ID, TYPE, is_zero,
     u32_at, unverifiable_type,
 };
-use super::report::{Damage, SkipReason};
+use super::report::{PageDamage, SkipReason};
 
 /// Looks at one page.
-pub(super) fn check(page: &[u8]) -> Verdict {
+pub(super) fn check(page: &[u8]) -> PageVerdict {
     let stored = u32_at(page, CHECKSUM);
     let crc32 = crc32(page);
     if stored == crc32 {
-        return Verdict::Valid;
+        return PageVerdict::Valid;
     }
     if stored == 0 && is_zero(page) {
-        return Verdict::Empty;
+        return PageVerdict::Empty;
     }
     if let Some(reason) = unverifiable_type(page) {
-        return Verdict::Unchecked(reason);
+        return PageVerdict::Unchecked(reason);
     }
     let adler32 = adler32(page);
     if stored == adler32 {
-        return Verdict::Valid;
+        return PageVerdict::Valid;
     }
     let encrypted = u32_at(page, KEY_VERSION) != 0;
     let second = u32_at(page, POST_ENCRYPTION);
     if encrypted && (second == crc32 || second == adler32) {
-        return Verdict::Valid;
+        return PageVerdict::Valid;
     }
     if stored == NO_CHECKSUM || (encrypted && second == NO_CHECKSUM) {
-        return Verdict::Unchecked(SkipReason::NoChecksum);
+        return PageVerdict::Unchecked(SkipReason::NoChecksum);
     }
-    Verdict::Damaged { damage: Damage::Checksum, stored, computed: crc32 }
+    PageVerdict::Damaged { damage: PageDamage::Checksum, stored, computed: crc32 }
 }
 
 /// The three ranges that the checksum covers.
@@ -81,10 +81,10 @@ mod tests {
     fn every_size_verifies_and_a_flipped_bit_is_noticed_where_it_is_covered() {
         for size in [1024, 2048, 4096, 8192, 16384] {
             let mut page = testing::row_compressed_page(size, 7, 3);
-            assert_eq!(check(&page), Verdict::Valid);
+            assert_eq!(check(&page), PageVerdict::Valid);
             for at in (0..LSN).chain(TYPE..KEY_VERSION).chain(SPACE_ID..size) {
                 page[at] ^= 0x40;
-                assert!(matches!(check(&page), Verdict::Damaged { .. }), "byte {at} of {size}");
+                assert!(matches!(check(&page), PageVerdict::Damaged { .. }), "byte {at} of {size}");
                 page[at] ^= 0x40;
             }
         }
@@ -114,9 +114,9 @@ mod tests {
         let mut page = testing::row_compressed_page(8192, 7, 3);
         let adler = adler32(&page);
         put(&mut page, CHECKSUM, adler);
-        assert_eq!(check(&page), Verdict::Valid);
+        assert_eq!(check(&page), PageVerdict::Valid);
         put(&mut page, CHECKSUM, NO_CHECKSUM);
-        assert_eq!(check(&page), Verdict::Unchecked(SkipReason::NoChecksum));
+        assert_eq!(check(&page), PageVerdict::Unchecked(SkipReason::NoChecksum));
     }
 
     #[test]
@@ -126,13 +126,13 @@ mod tests {
         page[500..600].fill(0x77);
         let encrypted = crc32(&page);
         put(&mut page, POST_ENCRYPTION, encrypted);
-        assert_eq!(check(&page), Verdict::Valid);
+        assert_eq!(check(&page), PageVerdict::Valid);
         page[550] ^= 1;
-        assert!(matches!(check(&page), Verdict::Damaged { .. }));
+        assert!(matches!(check(&page), PageVerdict::Damaged { .. }));
     }
 
     #[test]
     fn zeros_are_an_empty_page() {
-        assert_eq!(check(&[0; 1024]), Verdict::Empty);
+        assert_eq!(check(&[0; 1024]), PageVerdict::Empty);
     }
 }

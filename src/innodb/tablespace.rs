@@ -3,8 +3,8 @@
 
 use super::descriptors::{Doublewrite, FreePages, TRX_SYS_PAGE_NO};
 use super::fsp::{Geometry, Header};
-use super::page::{PAGE_NO, Verdict, is_zero, u32_at};
-use super::report::{Damage, DamagedPage, PageReport, SkipReason};
+use super::page::{PAGE_NO, PageVerdict, is_zero, u32_at};
+use super::report::{DamagedPage, PageDamage, PageReport, SkipReason};
 
 /// The server rounds the size of a file down to a multiple of this when it extends it, whatever `FSP_SIZE` says
 /// (`fil_space_extend_must_retry`); \[seen\] with `KEY_BLOCK_SIZE=2`: 32 pages in a file of 33.
@@ -55,10 +55,10 @@ impl Tablespace {
             self.judge(page, page_no)
         };
         match verdict {
-            Verdict::Valid => report.pages_checked += 1,
-            Verdict::Empty => report.pages_empty += 1,
-            Verdict::Unchecked(reason) => report.pages_skipped.add(reason, 1),
-            Verdict::Damaged { damage, stored, computed } => {
+            PageVerdict::Valid => report.pages_checked += 1,
+            PageVerdict::Empty => report.pages_empty += 1,
+            PageVerdict::Unchecked(reason) => report.pages_skipped.add(reason, 1),
+            PageVerdict::Damaged { damage, stored, computed } => {
                 let offset = place * self.geometry.page_size as u64;
                 report.pages_checked += 1;
                 report.damaged.add(DamagedPage { page_no, offset, damage, stored, computed });
@@ -78,22 +78,24 @@ impl Tablespace {
         }
     }
 
-    fn judge(&mut self, page: &[u8], page_no: u64) -> Verdict {
+    fn judge(&mut self, page: &[u8], page_no: u64) -> PageVerdict {
         let verdict = match self.geometry.check(page) {
-            Verdict::Valid => {
+            PageVerdict::Valid => {
                 self.learn(page, page_no);
                 self.misplaced(page, page_no)
             }
             // Somebody proved the geometry, so this file has pages: its header is lost.
-            Verdict::Empty if page_no == 0 => {
-                Verdict::Damaged { damage: Damage::EmptyHeader, stored: 0, computed: 0 }
+            PageVerdict::Empty if page_no == 0 => {
+                PageVerdict::Damaged { damage: PageDamage::EmptyHeader, stored: 0, computed: 0 }
             }
             other => other,
         };
         match verdict {
-            Verdict::Damaged { .. } if self.free.contains(page_no) => Verdict::Unchecked(SkipReason::Free),
-            Verdict::Damaged { .. } if self.header.is_some_and(|header| !header.flags_known) => {
-                Verdict::Unchecked(SkipReason::UnknownFlags)
+            PageVerdict::Damaged { .. } if self.free.contains(page_no) => {
+                PageVerdict::Unchecked(SkipReason::Free)
+            }
+            PageVerdict::Damaged { .. } if self.header.is_some_and(|header| !header.flags_known) => {
+                PageVerdict::Unchecked(SkipReason::UnknownFlags)
             }
             other => other,
         }
@@ -119,23 +121,23 @@ impl Tablespace {
 
     /// A page with a good checksum is valid only in its own place. Without a verified header nothing is known
     /// about the place.
-    fn misplaced(&self, page: &[u8], page_no: u64) -> Verdict {
-        let Some(header) = self.header else { return Verdict::Valid };
+    fn misplaced(&self, page: &[u8], page_no: u64) -> PageVerdict {
+        let Some(header) = self.header else { return PageVerdict::Valid };
         let number = u32_at(page, PAGE_NO);
         if u64::from(number) != page_no {
             let computed = u32::try_from(page_no).unwrap_or(u32::MAX);
-            return Verdict::Damaged { damage: Damage::PageNumber, stored: number, computed };
+            return PageVerdict::Damaged { damage: PageDamage::PageNumber, stored: number, computed };
         }
         match self.geometry.space_id(page) {
             Some(stored) if stored != header.space_id => {
-                Verdict::Damaged { damage: Damage::SpaceId, stored, computed: header.space_id }
+                PageVerdict::Damaged { damage: PageDamage::SpaceId, stored, computed: header.space_id }
             }
-            _ => Verdict::Valid,
+            _ => PageVerdict::Valid,
         }
     }
 }
 
 /// Whatever lies in the doublewrite buffer is not a page of its place.
-fn doublewrite_slot(page: &[u8]) -> Verdict {
-    if is_zero(page) { Verdict::Empty } else { Verdict::Unchecked(SkipReason::Doublewrite) }
+fn doublewrite_slot(page: &[u8]) -> PageVerdict {
+    if is_zero(page) { PageVerdict::Empty } else { PageVerdict::Unchecked(SkipReason::Doublewrite) }
 }

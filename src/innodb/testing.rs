@@ -5,7 +5,7 @@ use super::checker::PageChecker;
 use super::descriptors::{BITMAP, ENTRIES};
 use super::fsp::{Geometry, PageFormat};
 use super::page::{DATA, KEY_VERSION, LSN, PAGE_NO, SPACE_ID, TYPE, TYPE_FSP_HDR, TYPE_TRX_SYS};
-use super::report::{Damage, PageReport};
+use super::report::{PageDamage, PageReport};
 
 pub(super) fn put(page: &mut [u8], at: usize, value: u32) {
     page[at..at + 4].copy_from_slice(&value.to_be_bytes());
@@ -143,7 +143,7 @@ pub(super) fn check_in_chunks(file: &[u8], chunk: usize) -> PageReport {
 }
 
 /// Place and kind of the damage found.
-pub(super) fn damage(report: &PageReport) -> Vec<(u64, Damage)> {
+pub(super) fn damage(report: &PageReport) -> Vec<(u64, PageDamage)> {
     assert_eq!(report.damaged.count, report.damaged.first.len() as u64);
     report.damaged.first.iter().map(|page| (page.page_no, page.damage)).collect()
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::fsp::{Geometry, PageFormat};
 use super::page::{NO_CHECKSUM, SPACE_ID, TYPE};
-use super::report::{Damage, PageReport, SkipReason};
+use super::report::{PageDamage, PageReport, SkipReason};
 use super::testing::{self, check, check_in_chunks, damage};
 
 const USUAL: Geometry = Geometry::ALL[0];
@@ -30,7 +30,7 @@ fn a_flipped_bit_names_its_page_in_any_geometry_also_on_page_0() {
             // Byte 57 of page 0 is the low byte of the flags: the geometry itself is damaged.
             file[page_no * geometry.page_size + 57] ^= 1;
             let report = check(&file);
-            assert_eq!(damage(&report), [(page_no as u64, Damage::Checksum)], "{geometry:?}");
+            assert_eq!(damage(&report), [(page_no as u64, PageDamage::Checksum)], "{geometry:?}");
             assert_eq!(report.damaged.first[0].offset, (page_no * geometry.page_size) as u64);
             assert_eq!(report.pages_checked, 40);
             assert_ne!(report.damaged.first[0].stored, report.damaged.first[0].computed);
@@ -44,7 +44,7 @@ fn a_single_damaged_page_is_found_if_its_flags_are_intact() {
         let mut file = testing::tablespace(geometry, 7, 1);
         file[200] ^= 1;
         let report = check(&file);
-        assert_eq!(damage(&report), [(0, Damage::Checksum)], "{geometry:?}");
+        assert_eq!(damage(&report), [(0, PageDamage::Checksum)], "{geometry:?}");
         assert_eq!(report.pages_skipped.total(), 0);
     }
 }
@@ -61,7 +61,7 @@ fn zeros_are_empty_pages_at_any_place_but_the_header() {
         let mut file = testing::tablespace(USUAL, 7, 12);
         file[..zeroed * 16384].fill(0);
         let report = check(&file);
-        assert_eq!(damage(&report), [(0, Damage::EmptyHeader)], "{zeroed} pages");
+        assert_eq!(damage(&report), [(0, PageDamage::EmptyHeader)], "{zeroed} pages");
         assert_eq!((report.pages_checked, report.pages_empty), (13 - zeroed as u64, zeroed as u64 - 1));
     }
 }
@@ -97,7 +97,7 @@ fn the_system_tablespace_may_go_on_in_another_file() {
     let mut file = file[200 * 16384..].to_vec();
     file[16384 + 77] ^= 1;
     let report = check(&file);
-    assert_eq!(damage(&report), [(201, Damage::Checksum)]);
+    assert_eq!(damage(&report), [(201, PageDamage::Checksum)]);
     assert_eq!(report.damaged.first[0].offset, 16384);
 }
 
@@ -105,11 +105,11 @@ fn the_system_tablespace_may_go_on_in_another_file() {
 fn a_good_page_in_the_wrong_place_is_damage() {
     let mut file = testing::tablespace(LEGACY, 7, 12);
     file.copy_within(3 * 16384..4 * 16384, 5 * 16384);
-    assert_eq!(damage(&check(&file)), [(5, Damage::PageNumber)]);
+    assert_eq!(damage(&check(&file)), [(5, PageDamage::PageNumber)]);
 
     let mut file = testing::tablespace(LEGACY, 7, 12);
     file[5 * 16384 + SPACE_ID] ^= 1; // not covered by the checksum of this format
-    assert_eq!(damage(&check(&file)), [(5, Damage::SpaceId)]);
+    assert_eq!(damage(&check(&file)), [(5, PageDamage::SpaceId)]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn damage_in_a_free_page_is_nobodys() {
         assert!(report.is_clean(), "{report:?}");
         assert_eq!(report.pages_skipped.count(SkipReason::Free), 1);
         file[31 * geometry.page_size + 99] ^= 1;
-        assert_eq!(damage(&check(&file)), [(31, Damage::Checksum)]);
+        assert_eq!(damage(&check(&file)), [(31, PageDamage::Checksum)]);
     }
 }
 
@@ -139,14 +139,14 @@ fn the_doublewrite_buffer_is_not_looked_at() {
     assert!(report.is_clean(), "{:?}", report.damaged);
     assert_eq!(report.pages_skipped.count(SkipReason::Doublewrite), 128);
     file[192 * 16384] ^= 1;
-    assert_eq!(damage(&check(&file)), [(192, Damage::Checksum)]);
+    assert_eq!(damage(&check(&file)), [(192, PageDamage::Checksum)]);
 }
 
 #[test]
 fn another_tablespace_has_no_doublewrite_buffer() {
     let mut file = testing::tablespace(USUAL, 7, 70);
     file[65 * 16384 + 50] ^= 1;
-    assert_eq!(damage(&check(&file)), [(65, Damage::Checksum)]);
+    assert_eq!(damage(&check(&file)), [(65, PageDamage::Checksum)]);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn damage_is_not_hidden_by_a_key_version_alone() {
     testing::set_key_version(page, 1);
     assert!(check(&file).is_clean(), "R-tree pages have a number there and an ordinary checksum");
     file[3 * 16384 + 1000] ^= 1;
-    assert_eq!(damage(&check(&file)), [(3, Damage::Checksum)]);
+    assert_eq!(damage(&check(&file)), [(3, PageDamage::Checksum)]);
 }
 
 proptest! {

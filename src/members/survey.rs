@@ -202,16 +202,16 @@ impl Survey {
 }
 
 /// A member of the group: its name, which may be empty, and its incoming address.
-type Known = (String, String);
+type GroupMember = (String, String);
 
 /// One member's answer, and whom it knows.
-fn ask(access: &Access, endpoint: Endpoint) -> Result<(MemberReport, Vec<Known>), String> {
+fn ask(access: &Access, endpoint: Endpoint) -> Result<(MemberReport, Vec<GroupMember>), String> {
     let mut session = access.connect(&endpoint)?;
     ask_in(endpoint, &mut session)
 }
 
 /// The same in a session that is open.
-fn ask_in(endpoint: Endpoint, session: &mut SqlSession) -> Result<(MemberReport, Vec<Known>), String> {
+fn ask_in(endpoint: Endpoint, session: &mut SqlSession) -> Result<(MemberReport, Vec<GroupMember>), String> {
     let report = MemberReport::ask(endpoint, session)?;
     let members = match session.cluster_members() {
         Ok(members) if !members.is_empty() => members,
@@ -224,7 +224,7 @@ fn ask_in(endpoint: Endpoint, session: &mut SqlSession) -> Result<(MemberReport,
 }
 
 /// The other members by `wsrep_incoming_addresses`, in which `wsrep_local_index` is the place of the member itself.
-fn others_by_address(report: &MemberReport) -> Vec<Known> {
+fn others_by_address(report: &MemberReport) -> Vec<GroupMember> {
     let addresses = report.status("wsrep_incoming_addresses").unwrap_or_default().split(',').map(str::trim);
     let own = report.number("wsrep_local_index").and_then(|index| usize::try_from(index).ok());
     let others = addresses.enumerate().filter(|(index, _)| Some(*index) != own);

@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use super::Run;
-use super::catalogue::Numbers;
-use super::family::{About, FAMILIES, Family, PREFIX, find};
+use super::LastRun;
+use super::families::{FAMILIES, Family, MetricSource, PREFIX, find};
+use super::numbers::Numbers;
 
 /// The first line of a file that is ours.
 pub(super) const MARK: &str = "# Written by wsrep_sst_backup";
 
 /// One number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sample {
+pub(super) struct MetricSample {
     /// Place in [`FAMILIES`].
     family: &'static Family,
     labels: Vec<(String, String)>,
@@ -19,7 +19,7 @@ pub(super) struct Sample {
     value: String,
 }
 
-impl Sample {
+impl MetricSample {
     /// A metric by its name without the prefix; nothing where there is none of that name.
     pub(super) fn new(name: &str, labels: &[(&str, &str)], value: String) -> Option<Self> {
         let family = FAMILIES.iter().find(|family| family.name == name)?;
@@ -45,14 +45,14 @@ impl Sample {
 /// Everything in one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exposition {
-    samples: Vec<Sample>,
+    samples: Vec<MetricSample>,
 }
 
 impl Exposition {
     /// What is in a text. Lines that are none of ours, or not understood, are left out; of two about the same the later
     /// one counts.
     pub fn parse(text: &str) -> Self {
-        let mut samples: Vec<Sample> = Vec::new();
+        let mut samples: Vec<MetricSample> = Vec::new();
         for new in text.lines().filter(|line| !line.starts_with('#')).filter_map(parse_line) {
             samples.retain(|old| (old.family, &old.labels) != (new.family, &new.labels));
             samples.push(new);
@@ -64,15 +64,15 @@ impl Exposition {
     /// goes, until there is a newer one.
     pub(super) fn set_cluster(&mut self, numbers: &Numbers) {
         let (cluster, when) = (Some(numbers.cluster.as_str()), "last_verify_timestamp_seconds");
-        let time = |samples: &[Sample]| {
+        let time = |samples: &[MetricSample]| {
             let found = samples.iter().find(|sample| sample.is(when) && sample.cluster() == cluster);
             found.and_then(|sample| sample.value.parse::<f64>().ok())
         };
         let is_newer =
             time(&self.samples).is_some_and(|old| time(&numbers.samples).is_none_or(|new| new < old));
-        let stays = |sample: &Sample| is_newer && sample.family.name.starts_with("last_verify_");
-        let is_old = |sample: &Sample| {
-            sample.family.about == About::Cluster && sample.cluster() == cluster && !stays(sample)
+        let stays = |sample: &MetricSample| is_newer && sample.family.name.starts_with("last_verify_");
+        let is_old = |sample: &MetricSample| {
+            sample.family.about == MetricSource::Cluster && sample.cluster() == cluster && !stays(sample)
         };
         self.samples.retain(|sample| !is_old(sample));
         self.samples.extend(numbers.samples.iter().filter(|sample| !stays(sample)).cloned());
@@ -80,15 +80,15 @@ impl Exposition {
 
     /// A backup that was just made takes the place of the last one; what else was known of its cluster stays.
     pub fn set_newest(&mut self, numbers: &Numbers) {
-        let named = |sample: &Sample| numbers.samples.iter().any(|new| new.family == sample.family);
+        let named = |sample: &MetricSample| numbers.samples.iter().any(|new| new.family == sample.family);
         self.samples.retain(|sample| sample.cluster() != Some(&numbers.cluster) || !named(sample));
         self.samples.extend(numbers.samples.iter().cloned());
     }
 
     /// Of clusters that are gone from the repository nothing is told any more.
     pub(super) fn keep_clusters(&mut self, clusters: &[&str]) {
-        let is_kept = |sample: &Sample| {
-            sample.family.about != About::Cluster
+        let is_kept = |sample: &MetricSample| {
+            sample.family.about != MetricSource::Cluster
                 || sample.cluster().is_some_and(|cluster| clusters.contains(&cluster))
         };
         self.samples.retain(is_kept);
@@ -99,7 +99,7 @@ impl Exposition {
         let mut clusters: Vec<String> = self
             .samples
             .iter()
-            .filter(|sample| sample.family.about == About::Cluster)
+            .filter(|sample| sample.family.about == MetricSource::Cluster)
             .filter_map(|sample| sample.cluster().map(str::to_owned))
             .filter(|known| cluster.is_none_or(|cluster| cluster == known))
             .chain(cluster.map(str::to_owned))
@@ -108,16 +108,21 @@ impl Exposition {
         clusters.dedup();
         for cluster in clusters {
             self.samples.retain(|s| !s.is("repository_readable") || s.cluster() != Some(&cluster));
-            self.samples.extend(Sample::new("repository_readable", &[("cluster", &cluster)], "0".into()));
+            self.samples.extend(MetricSample::new(
+                "repository_readable",
+                &[("cluster", &cluster)],
+                "0".into(),
+            ));
         }
     }
 
     /// The last run on this node.
-    pub fn set_run(&mut self, run: &Run) {
-        self.samples.retain(|sample| sample.family.about != About::Run);
+    pub fn set_run(&mut self, run: &LastRun) {
+        self.samples.retain(|sample| sample.family.about != MetricSource::LastRun);
         let labels = [("cluster", run.cluster.as_str()), ("node", run.node.as_str())];
         let took = run.ended.duration_since(run.started).as_millis();
-        let mut add = |name: &str, value: String| self.samples.extend(Sample::new(name, &labels, value));
+        let mut add =
+            |name: &str, value: String| self.samples.extend(MetricSample::new(name, &labels, value));
         add("last_run_start_timestamp_seconds", seconds(run.started.as_millisecond()));
         add("last_run_timestamp_seconds", seconds(run.ended.as_millisecond()));
         add("last_run_success", u8::from(run.exit_status == 0).to_string());
@@ -130,11 +135,14 @@ impl Exposition {
     /// The text of the file.
     pub fn render(&self) -> String {
         let mut text = format!("{MARK}. It is replaced as a whole; what is added here is lost.\n");
-        let version = Sample::new("build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1".into());
+        let version = MetricSample::new("build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1".into());
         for family in &FAMILIES {
-            let known = self.samples.iter().filter(|sample| sample.family.about != About::File);
-            let mut lines: Vec<String> =
-                known.chain(&version).filter(|sample| sample.family == family).map(Sample::line).collect();
+            let known = self.samples.iter().filter(|sample| sample.family.about != MetricSource::File);
+            let mut lines: Vec<String> = known
+                .chain(&version)
+                .filter(|sample| sample.family == family)
+                .map(MetricSample::line)
+                .collect();
             if lines.is_empty() {
                 continue;
             }
@@ -163,7 +171,7 @@ fn escaped(value: &str) -> String {
 }
 
 /// `name{label="value",…} number`.
-fn parse_line(line: &str) -> Option<Sample> {
+fn parse_line(line: &str) -> Option<MetricSample> {
     let (name, rest) = line.split_once('{')?;
     let family = find(name)?;
     let mut labels = Vec::new();
@@ -176,7 +184,7 @@ fn parse_line(line: &str) -> Option<Sample> {
     }
     let value = rest.strip_prefix('}')?.trim();
     value.parse::<f64>().ok()?;
-    Some(Sample { family, labels, value: value.to_owned() })
+    Some(MetricSample { family, labels, value: value.to_owned() })
 }
 
 /// The text up to the closing quote, and what is behind it.

@@ -2,8 +2,8 @@ use super::*;
 
 const AWKWARD: &str = "n\\1 \"a\"\nb,c={d}";
 
-fn run(node: &str) -> Run {
-    Run {
+fn run(node: &str) -> LastRun {
+    LastRun {
         cluster: "c".into(),
         node: node.into(),
         started: "2026-11-20T11:34:52.25Z".parse().unwrap(),
@@ -64,7 +64,7 @@ fn who_knows_one_thing_keeps_the_others() {
         cluster: cluster.into(),
         samples: ["kept_backups", "last_success_files"]
             .iter()
-            .filter_map(|name| Sample::new(name, &[("cluster", cluster)], value.into()))
+            .filter_map(|name| MetricSample::new(name, &[("cluster", cluster)], value.into()))
             .collect(),
     };
     all.set_cluster(&numbers("c", "1"));
@@ -76,7 +76,9 @@ fn who_knows_one_thing_keeps_the_others() {
     assert_eq!(kept(&all), format!("{} {}", of("c", 3), of("d", 2)));
     let newest = Numbers {
         cluster: "c".into(),
-        samples: Sample::new("last_success_files", &[("cluster", "c")], "7".into()).into_iter().collect(),
+        samples: MetricSample::new("last_success_files", &[("cluster", "c")], "7".into())
+            .into_iter()
+            .collect(),
     };
     all.set_newest(&newest);
     assert_eq!(kept(&all), format!("{} {}", of("c", 3), of("d", 2)));
@@ -102,7 +104,7 @@ fn a_verification_is_not_forgotten_with_its_backup() {
         samples: time
             .iter()
             .flat_map(|time| {
-                let of = |name, value: &str| Sample::new(name, &[("cluster", "c")], value.to_owned());
+                let of = |name, value: &str| MetricSample::new(name, &[("cluster", "c")], value.to_owned());
                 [of("last_verify_timestamp_seconds", time), of("last_verify_findings", time)]
             })
             .flatten()

@@ -11,18 +11,18 @@
 //! So a file is read before it is written, under a lock on its folder. It appears whole or not at all, readable for everybody,
 //! and nothing is written in the place of a file that is not ours.
 
-mod catalogue;
 mod exposition;
-mod family;
+mod families;
 mod file;
+mod numbers;
 
 use jiff::Timestamp;
 use thiserror::Error;
 
-pub use catalogue::{News, Numbers, Scope};
 pub use exposition::Exposition;
-pub use family::{FAMILIES, Family, PREFIX};
+pub use families::{FAMILIES, Family, PREFIX};
 pub use file::update;
+pub use numbers::{News, Numbers, Scope};
 
 use crate::storage::StorageError;
 
@@ -44,7 +44,7 @@ pub enum MetricsError {
 
 /// How the last run on this node has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct LastRun {
     /// Folder of the cluster.
     pub cluster: String,
     /// wsrep_node_name.

@@ -13,15 +13,15 @@ mod gtid;
 mod hold;
 mod id;
 mod index;
+mod json_document;
 mod manifest;
+mod parse_error;
 mod path;
 mod provider;
-mod record;
+mod random_word;
 mod replication;
 mod status;
-mod unread;
 mod verification;
-mod word;
 
 pub use address::HostPort;
 pub use compression::Compression;
@@ -31,14 +31,14 @@ pub use gtid::{GtidError, WsrepGtid, parse_domain_id};
 pub use hold::Hold;
 pub use id::{BackupId, IdError, safe_component};
 pub use index::{Block, IndexEnd, IndexHeader, IndexLine, Member, MemberKind, Origin};
+pub use json_document::to_record;
 pub use manifest::{
     ArchiveObject, FORMAT, IndexObject, Manifest, ManifestError, MariadbGtid, ServerIdentity, ToolIdentity,
 };
+pub use parse_error::not_understood;
 pub use path::ArchivePath;
 pub use provider::{provider_option, provider_size, syncs_donor};
-pub use record::to_record;
+pub use random_word::random_word;
 pub use replication::{Connection, ConnectionSource};
-pub use status::{State, Status};
-pub use unread::not_understood;
-pub use verification::{Outcome, Verification};
-pub use word::random_word;
+pub use status::{BackupState, Status};
+pub use verification::{Verification, VerifyOutcome};

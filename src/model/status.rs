@@ -10,7 +10,7 @@ use super::{BackupId, WsrepGtid};
 /// Where a backup stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum BackupState {
     /// Looking at the server; it runs undisturbed.
     Starting,
     /// `flush tables` is asked.
@@ -39,7 +39,7 @@ pub struct Status {
     /// Request id and labels from the SST address.
     pub request: Option<String>,
     /// Where it stands.
-    pub state: State,
+    pub state: BackupState,
     /// When it started.
     pub started: Timestamp,
     /// When this file was written.

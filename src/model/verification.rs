@@ -15,7 +15,7 @@ pub struct Verification {
     /// The command that looked.
     pub command: String,
     /// What it came to.
-    pub outcome: Outcome,
+    pub outcome: VerifyOutcome,
     /// How many things are wrong.
     pub findings: u64,
     /// The first of them, in words.
@@ -47,7 +47,7 @@ impl Verification {
 /// Whether a backup is what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum VerifyOutcome {
     /// Everything was read, and nothing is wrong.
     Intact,
     /// Something is wrong.

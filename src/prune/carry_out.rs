@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::plan::{ClusterPlan, Left, Leftover, Plan, Planned, judge};
-use super::policy::Verdict;
+use super::plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, judge};
+use super::policy::RetentionVerdict;
 use crate::catalog::{
     Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, VERIFY, add_pruned, object_name, read_hold,
     read_manifest, read_status,
@@ -43,10 +43,10 @@ impl From<StorageError> for Stay {
 
 /// Removes backups, oldest first, then leftovers. What cannot be removed does not keep the rest. `stop` is asked before
 /// each removal.
-pub fn carry_out(storage: &dyn Storage, plan: &Plan, stop: &dyn Fn() -> bool) -> Tally {
+pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: &dyn Fn() -> bool) -> Tally {
     let mut tally = Tally::default();
     for ClusterPlan { cluster, backups, leftovers, .. } in &plan.clusters {
-        let going = |backup: &&Planned| matches!(backup.verdict, Verdict::Remove(_));
+        let going = |backup: &&Planned| matches!(backup.verdict, RetentionVerdict::Remove(_));
         let names = || backups.iter().filter(going).map(|backup| backup.id.clone());
         // Where there is no room for the names, there may be some when the backups are gone.
         let is_noted = names().next().is_none() || add_pruned(storage, cluster, names()).is_ok();

@@ -1,6 +1,6 @@
 //! Retention: which backups of a cluster go, and how they go.
 //!
-//! [`policy`] decides and touches nothing; [`Plan`] reads a repository and asks it; [`carry_out`] removes.
+//! [`policy`] decides and touches nothing; [`PrunePlan`] reads a repository and asks it; [`carry_out`] removes.
 //!
 //! # What is never removed
 //!
@@ -14,7 +14,7 @@
 //! Each history (state UUID) is judged as if it were alone: two clusters of one name share a folder, and a cluster that was
 //! lost and bootstrapped anew goes on in it, and the backups of the one are no copies of the data of the other. A history
 //! that has ended keeps what the policy keeps of it, since rules count from its newest backup. It goes when somebody names
-//! it ([`Wanted::forget`]), and by nothing else.
+//! it ([`PruneScope::forget`]), and by nothing else.
 //!
 //! # What counts for nothing
 //!
@@ -49,13 +49,13 @@
 //! unless its own look at the manifest falls into the same gap.
 
 mod carry_out;
-mod lines;
 mod plan;
 pub mod policy;
+mod two_lines;
 mod verdict;
 
 pub use carry_out::{Tally, carry_out};
-pub use plan::{ClusterPlan, Left, Leftover, Plan, Planned, Wanted};
+pub use plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, PruneScope};
 
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::policy::{Candidate, Reason, Verdict, current_history, decide, forget};
+use super::policy::{Reason, RetentionCandidate, RetentionVerdict, current_history, decide, forget};
 use crate::catalog::{
-    Attempt, Catalog, CatalogError, Doubt, History, Known, Record, TOLERANCE, clusters, read_hold,
+    Attempt, BackupFacts, Catalog, CatalogError, Doubt, History, Record, TOLERANCE, clusters, read_hold,
 };
 use crate::config::Retention;
-use crate::model::{BackupId, Manifest, State, safe_component};
+use crate::model::{BackupId, BackupState, Manifest, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
 
 /// What has not changed for so long is nobody's work in progress.
@@ -17,7 +17,7 @@ const QUIET: SignedDuration = SignedDuration::from_hours(24);
 
 /// What `prune` would do, cluster by cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct PrunePlan {
     /// Each cluster on its own.
     pub clusters: Vec<ClusterPlan>,
     /// What could not be looked at, so that nothing of it goes: what was tried, and why it failed.
@@ -43,14 +43,14 @@ pub struct ClusterPlan {
 
 /// What is wanted of a plan.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct PruneScope<'a> {
     /// How many backups are to stay.
     pub policy: &'a Retention,
     /// The state UUID of a history of which none is to stay. That of the newest backup is not forgotten.
     pub forget: Option<&'a str>,
 }
 
-impl<'a> From<&'a Retention> for Wanted<'a> {
+impl<'a> From<&'a Retention> for PruneScope<'a> {
     fn from(policy: &'a Retention) -> Self {
         Self { policy, forget: None }
     }
@@ -68,7 +68,7 @@ pub struct Planned {
     /// The state UUID of its history, where that is known.
     pub history: Option<String>,
     /// What becomes of it.
-    pub verdict: Verdict,
+    pub verdict: RetentionVerdict,
 }
 
 /// Something that is no backup, and what becomes of it.
@@ -97,7 +97,7 @@ pub enum Left {
 
 /// What is found of a cluster.
 #[derive(Default)]
-struct Found {
+struct ClusterContents {
     records: Vec<Record>,
     attempts: Vec<Attempt>,
     unfinished: BTreeMap<BackupId, Vec<Unfinished>>,
@@ -105,13 +105,13 @@ struct Found {
     unseen: BTreeMap<BackupId, String>,
 }
 
-impl Plan {
+impl PrunePlan {
     /// Reads the repository and decides; removes nothing. What cannot be looked at stays, and does not keep the rest from
     /// being judged.
     pub fn make<'a>(
         storage: &dyn Storage,
         cluster: Option<&str>,
-        wanted: impl Into<Wanted<'a>>,
+        wanted: impl Into<PruneScope<'a>>,
         now: Timestamp,
     ) -> Result<Self, CatalogError> {
         let wanted = wanted.into();
@@ -126,7 +126,7 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_idle(&self) -> bool {
         self.clusters.iter().all(|plan| {
-            plan.backups.iter().all(|backup| matches!(backup.verdict, Verdict::Keep(_)))
+            plan.backups.iter().all(|backup| matches!(backup.verdict, RetentionVerdict::Keep(_)))
                 && plan.leftovers.iter().all(|leftover| !leftover.goes)
         })
     }
@@ -137,13 +137,13 @@ fn find(
     storage: &dyn Storage,
     cluster: Option<&str>,
     unknown: &mut Vec<String>,
-) -> Result<BTreeMap<String, Found>, CatalogError> {
+) -> Result<BTreeMap<String, ClusterContents>, CatalogError> {
     let mut found = BTreeMap::new();
     for folder in clusters(storage, cluster)? {
         match Catalog::read_folder(storage, &folder) {
             Ok(Catalog { records, attempts, .. }) if records.is_empty() && attempts.is_empty() => {}
             Ok(Catalog { records, attempts, .. }) => {
-                found.insert(folder, Found { records, attempts, ..Found::default() });
+                found.insert(folder, ClusterContents { records, attempts, ..ClusterContents::default() });
             }
             // Where it is the only one, nothing is judged.
             Err(error) if cluster.is_some() => return Err(error),
@@ -186,21 +186,21 @@ fn find(
 fn of_cluster(
     storage: &dyn Storage,
     cluster: String,
-    found: Found,
-    wanted: Wanted<'_>,
+    found: ClusterContents,
+    wanted: PruneScope<'_>,
     now: Timestamp,
     unknown: &mut Vec<String>,
 ) -> ClusterPlan {
-    let Found { records, attempts, mut unfinished, unseen } = found;
+    let ClusterContents { records, attempts, mut unfinished, unseen } = found;
     let mut leftovers = Vec::new();
     let mut running = Vec::new();
     for attempt in &attempts {
         let unfinished = unfinished.remove(&attempt.id).unwrap_or_default();
         let judged = match unseen.get(&attempt.id) {
-            Some(why) => Judged::unseen(attempt, why, now),
+            Some(why) => JudgedLeftover::unseen(attempt, why, now),
             None => judge(storage, attempt, &unfinished, now).unwrap_or_else(|error| {
                 unknown.push(format!("{error}; so it stays"));
-                Judged::unseen(attempt, &error.to_string(), now)
+                JudgedLeftover::unseen(attempt, &error.to_string(), now)
             }),
         };
         if judged.may_run {
@@ -218,7 +218,7 @@ fn of_cluster(
         sizes
             .push(manifest.as_ref().map_or(0, |found| found.archive.bytes.saturating_add(found.index.bytes)));
         let damaged_pages = manifest.as_ref().map_or(0, Manifest::lost_pages);
-        candidates.push(Candidate { known: Known::of(record), damaged_pages, held });
+        candidates.push(RetentionCandidate { known: BackupFacts::of(record), damaged_pages, held });
     }
     let histories = History::of_known(candidates.iter().map(|candidate| &candidate.known));
     let current = current_history(&candidates, now);
@@ -227,15 +227,15 @@ fn of_cluster(
         forget(&candidates, &mut verdicts, uuid);
     }
     for (candidate, verdict) in candidates.iter().zip(&mut verdicts) {
-        if let (Some(why), Verdict::Remove(_)) = (unseen.get(&candidate.known.id), &*verdict) {
-            *verdict = Verdict::Keep(vec![Reason::Doubt(Doubt::Unknown(why.clone()))]);
+        if let (Some(why), RetentionVerdict::Remove(_)) = (unseen.get(&candidate.known.id), &*verdict) {
+            *verdict = RetentionVerdict::Keep(vec![Reason::Doubt(Doubt::Unknown(why.clone()))]);
         }
     }
     let backups = candidates
         .into_iter()
         .zip(sizes)
         .zip(verdicts)
-        .map(|((Candidate { known, .. }, bytes), verdict)| Planned {
+        .map(|((RetentionCandidate { known, .. }, bytes), verdict)| Planned {
             id: known.id,
             taken: known.taken.as_ref().ok().map(|taken| taken.at),
             bytes,
@@ -248,13 +248,13 @@ fn of_cluster(
 }
 
 /// What is thought of a folder without a manifest.
-pub(super) struct Judged {
+pub(super) struct JudgedLeftover {
     pub(super) leftover: Leftover,
     /// Somebody may still work on it.
     may_run: bool,
 }
 
-impl Judged {
+impl JudgedLeftover {
     /// What is thought of a folder that nobody can look into: it stays. A run of the last day may be at work in it.
     fn unseen(attempt: &Attempt, why: &str, now: Timestamp) -> Self {
         let id = attempt.id.clone();
@@ -270,14 +270,14 @@ pub(super) fn judge(
     attempt: &Attempt,
     unfinished: &[Unfinished],
     now: Timestamp,
-) -> Result<Judged, StorageError> {
+) -> Result<JudgedLeftover, StorageError> {
     let Attempt { cluster, id, status } = attempt;
     let folder = format!("{cluster}/{id}");
     let known = [id.started(), status.as_ref().map(|status| status.updated), storage.last_written(&folder)?];
     let begun = unfinished.iter().map(|unfinished| unfinished.modified);
     let last = known.into_iter().flatten().chain(begun).max();
     let is_finished =
-        status.as_ref().is_some_and(|status| matches!(status.state, State::Failed | State::Done));
+        status.as_ref().is_some_and(|status| matches!(status.state, BackupState::Failed | BackupState::Done));
     let held = read_hold(storage, cluster, id).map(|held| held.words());
     let is_quiet = last.is_some_and(|last| now.duration_since(last) > QUIET);
     let objects = storage.objects(&folder)?;
@@ -287,9 +287,9 @@ pub(super) fn judge(
         }
         None => "no manifest and no status: its program has died".to_owned(),
         Some(status) => match (status.state, &status.error) {
-            (State::Done, _) => "what is left of a removed backup".into(),
-            (State::Failed, Some(error)) => format!("failed: {error}"),
-            (State::Failed, None) => "failed".into(),
+            (BackupState::Done, _) => "what is left of a removed backup".into(),
+            (BackupState::Failed, Some(error)) => format!("failed: {error}"),
+            (BackupState::Failed, None) => "failed".into(),
             _ => "not complete: its program has died".into(),
         },
     };
@@ -308,7 +308,7 @@ pub(super) fn judge(
     let bytes = objects.chain(unfinished).fold(0, u64::saturating_add);
     let goes = is_quiet && held.is_none();
     let leftover = Leftover { id: id.clone(), what: Left::Folder, bytes, goes, reason };
-    Ok(Judged { leftover, may_run: !is_quiet && !is_finished })
+    Ok(JudgedLeftover { leftover, may_run: !is_quiet && !is_finished })
 }
 
 /// What is thought of something unfinished in the folder of a complete backup.

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lines::two_lines;
-pub use super::verdict::{Lapse, Period, Reason, Verdict};
-use crate::catalog::{Doubt, Known, Taken, doubts, newest};
+use super::two_lines::two_lines;
+pub use super::verdict::{Lapse, Period, Reason, RetentionVerdict};
+use crate::catalog::{BackupFacts, DataMoment, Doubt, doubts, newest};
 use crate::config::Retention;
 use crate::model::BackupId;
 
 /// What is known of one backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct RetentionCandidate {
     /// Its name, when it was taken, and what its objects are like.
-    pub known: Known,
+    pub known: BackupFacts,
     /// InnoDB pages that were damaged on the donor already.
     pub damaged_pages: u64,
     /// In which words it is held, where it is.
@@ -32,12 +32,12 @@ struct Opinion {
 }
 
 impl Opinion {
-    fn verdict(self) -> Verdict {
+    fn verdict(self) -> RetentionVerdict {
         // Where there is no rule nothing has been said against it.
         if self.reasons.is_empty() && !self.lapses.is_empty() {
-            Verdict::Remove(self.lapses)
+            RetentionVerdict::Remove(self.lapses)
         } else {
-            Verdict::Keep(self.reasons)
+            RetentionVerdict::Keep(self.reasons)
         }
     }
 }
@@ -45,11 +45,11 @@ impl Opinion {
 /// Decides about the backups of one cluster, in the order in which they are given. `running` are runs that may go on.
 /// An empty policy keeps everything. Each history is judged as if it were alone: a backup of one is no backup of another.
 pub fn decide(
-    candidates: &[Candidate],
+    candidates: &[RetentionCandidate],
     running: &[BackupId],
     policy: &Retention,
     now: Timestamp,
-) -> Vec<Verdict> {
+) -> Vec<RetentionVerdict> {
     let doubts = doubts(&candidates.iter().map(|one| &one.known).collect::<Vec<_>>(), now);
     let mut opinions = vec![Opinion::default(); candidates.len()];
     for ((candidate, doubt), opinion) in candidates.iter().zip(&doubts).zip(&mut opinions) {
@@ -59,37 +59,38 @@ pub fn decide(
     }
     let current = current(candidates, &doubts);
     for (uuid, places) in histories(candidates) {
-        let history = Judged { candidates, doubts: &doubts, places, is_current: Some(uuid) == current };
+        let history =
+            HistoryBackups { candidates, doubts: &doubts, places, is_current: Some(uuid) == current };
         history.judge(uuid, policy, &mut opinions);
     }
     opinions.into_iter().map(Opinion::verdict).collect()
 }
 
 /// The history of the newest backup that can be relied on.
-pub fn current_history(candidates: &[Candidate], now: Timestamp) -> Option<String> {
+pub fn current_history(candidates: &[RetentionCandidate], now: Timestamp) -> Option<String> {
     let doubts = doubts(&candidates.iter().map(|one| &one.known).collect::<Vec<_>>(), now);
     current(candidates, &doubts).map(str::to_owned)
 }
 
 /// Lets every backup of a history go that nobody holds and that is not younger than a run.
-pub fn forget(candidates: &[Candidate], verdicts: &mut [Verdict], uuid: &str) {
+pub fn forget(candidates: &[RetentionCandidate], verdicts: &mut [RetentionVerdict], uuid: &str) {
     for (candidate, verdict) in candidates.iter().zip(verdicts) {
         let is_of_it = candidate.known.taken.as_ref().is_ok_and(|taken| taken.gtid.uuid == uuid);
         let stays = |reason: &Reason| matches!(reason, Reason::Held(_) | Reason::YoungerThan(_));
-        if is_of_it && !matches!(verdict, Verdict::Keep(reasons) if reasons.iter().any(stays)) {
-            *verdict = Verdict::Remove(vec![Lapse::Forgotten]);
+        if is_of_it && !matches!(verdict, RetentionVerdict::Keep(reasons) if reasons.iter().any(stays)) {
+            *verdict = RetentionVerdict::Remove(vec![Lapse::Forgotten]);
         }
     }
 }
 
-fn current<'a>(candidates: &'a [Candidate], doubts: &[Option<Doubt>]) -> Option<&'a str> {
+fn current<'a>(candidates: &'a [RetentionCandidate], doubts: &[Option<Doubt>]) -> Option<&'a str> {
     let sound: Vec<usize> = (0..candidates.len()).filter(|place| doubts[*place].is_none()).collect();
     let (place, _) = newest(placed(candidates, &sound))?;
     candidates[place].known.taken.as_ref().ok().map(|taken| taken.gtid.uuid.as_str())
 }
 
 /// The places of the backups of each history. One whose manifest cannot be used is of none.
-fn histories(candidates: &[Candidate]) -> BTreeMap<&str, Vec<usize>> {
+fn histories(candidates: &[RetentionCandidate]) -> BTreeMap<&str, Vec<usize>> {
     let mut histories: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, candidate) in candidates.iter().enumerate() {
         if let Ok(taken) = &candidate.known.taken {
@@ -100,24 +101,24 @@ fn histories(candidates: &[Candidate]) -> BTreeMap<&str, Vec<usize>> {
 }
 
 fn placed<'a>(
-    candidates: &'a [Candidate],
+    candidates: &'a [RetentionCandidate],
     places: &'a [usize],
-) -> impl Iterator<Item = (usize, &'a BackupId, &'a Taken)> + Clone {
+) -> impl Iterator<Item = (usize, &'a BackupId, &'a DataMoment)> + Clone {
     places.iter().filter_map(|place| {
-        let Known { id, taken, .. } = &candidates[*place].known;
+        let BackupFacts { id, taken, .. } = &candidates[*place].known;
         Some((*place, id, taken.as_ref().ok()?))
     })
 }
 
 /// The backups of one history.
-struct Judged<'a> {
-    candidates: &'a [Candidate],
+struct HistoryBackups<'a> {
+    candidates: &'a [RetentionCandidate],
     doubts: &'a [Option<Doubt>],
     places: Vec<usize>,
     is_current: bool,
 }
 
-impl Judged<'_> {
+impl HistoryBackups<'_> {
     fn judge(&self, uuid: &str, policy: &Retention, of_all: &mut [Opinion]) {
         let sound: Vec<usize> =
             self.places.iter().copied().filter(|place| self.doubts[*place].is_none()).collect();
@@ -150,7 +151,7 @@ impl Judged<'_> {
             }
         }
         let taken = |place: usize| Some((place, self.candidates[place].known.taken.as_ref().ok()?));
-        let oldest_first: Vec<(usize, &Taken)> =
+        let oldest_first: Vec<(usize, &DataMoment)> =
             ranked.iter().rev().filter_map(|(place, _)| taken(*place)).collect();
         for place in two_lines(&oldest_first) {
             of_all[place].reasons.push(Reason::TwoLines);
@@ -170,7 +171,7 @@ impl Judged<'_> {
     /// nothing else tells that they are the newest. What is known to be damaged is none; where it is not known whether the
     /// furthest one is whole, the furthest of the others counts too.
     fn furthest(&self) -> BTreeSet<usize> {
-        let of = |may_count: fn(&Candidate) -> bool| {
+        let of = |may_count: fn(&RetentionCandidate) -> bool| {
             let those = placed(self.candidates, &self.places);
             let those = those.filter(|(place, ..)| may_count(&self.candidates[*place]));
             those.max_by_key(|(_, id, taken)| (taken.gtid.seqno, taken.at, *id)).map(|(place, ..)| place)
@@ -184,7 +185,7 @@ impl Judged<'_> {
 /// For a damaged backup, for one that cannot be looked at, and for one that is dated later than the storage has had it, what the policy would have against
 /// it if it counted; nothing where a rule would keep it, or where nothing newer can be relied on.
 fn passed_over(
-    candidate: &Candidate,
+    candidate: &RetentionCandidate,
     doubt: Option<&Doubt>,
     place: usize,
     ranked: &[Ranked],
@@ -206,9 +207,9 @@ fn passed_over(
 }
 
 /// A run that began before this backup was taken, or at the same time.
-fn younger_than(one: &Known, running: &[BackupId]) -> Option<BackupId> {
+fn younger_than(one: &BackupFacts, running: &[BackupId]) -> Option<BackupId> {
     let younger = |run: &&BackupId| {
-        let taken = one.taken.as_ref().ok().map(|taken: &Taken| taken.at);
+        let taken = one.taken.as_ref().ok().map(|taken: &DataMoment| taken.at);
         one.id >= **run || taken.zip(run.started()).is_some_and(|(taken, started)| taken >= started)
     };
     running.iter().find(younger).cloned()

@@ -9,7 +9,7 @@ use super::*;
 /// Backups before [`NOW`] and some after it; with positions out of order, held, without a usable manifest.
 ///
 /// Every third of them is of another history where there are two.
-fn any_backups(odd_positions: bool, two: bool) -> impl Strategy<Value = Vec<Candidate>> {
+fn any_backups(odd_positions: bool, two: bool) -> impl Strategy<Value = Vec<RetentionCandidate>> {
     let one = (0_i64..20_000, 0_u8..20);
     proptest::collection::btree_map(-20_i64..12_000, one, 0..40).prop_map(move |all| {
         let candidates = all.into_iter().map(|(hours, (odd, kind))| {
@@ -22,7 +22,7 @@ fn any_backups(odd_positions: bool, two: bool) -> impl Strategy<Value = Vec<Cand
             }
             let taken = if kind == 1 { Err("garbage".to_owned()) } else { Ok(taken) };
             let held = (kind == 2).then(|| "held".to_owned());
-            let mut one = Candidate { held, ..candidate(id, taken) };
+            let mut one = RetentionCandidate { held, ..candidate(id, taken) };
             one.known.flaw = match kind {
                 3 => Some(Doubt::Damaged("lost".into())),
                 4 => Some(Doubt::Unknown("away".into())),
@@ -50,7 +50,7 @@ fn any_policy() -> impl Strategy<Value = Retention> {
 }
 
 /// What is wanted of backups that are in no doubt, said in another way than the program does: by sets.
-fn wanted(sound: &[&Candidate], policy: &Retention) -> BTreeSet<BackupId> {
+fn wanted(sound: &[&RetentionCandidate], policy: &Retention) -> BTreeSet<BackupId> {
     let mut sorted: Vec<(Timestamp, &BackupId)> =
         sound.iter().map(|one| (one.known.taken.as_ref().unwrap().at, &one.known.id)).collect();
     sorted.sort();
@@ -75,8 +75,8 @@ fn wanted(sound: &[&Candidate], policy: &Retention) -> BTreeSet<BackupId> {
 }
 
 /// The furthest of those that are not known to be damaged, and of those that are known to be whole.
-fn furthest(all: &[Candidate]) -> BTreeSet<BackupId> {
-    let mut sorted: Vec<(i64, Timestamp, &Candidate)> = all
+fn furthest(all: &[RetentionCandidate]) -> BTreeSet<BackupId> {
+    let mut sorted: Vec<(i64, Timestamp, &RetentionCandidate)> = all
         .iter()
         .filter_map(|one| one.known.taken.as_ref().ok().map(|taken| (taken.gtid.seqno, taken.at, one)))
         .collect();
@@ -100,9 +100,9 @@ proptest! {
         let running: Vec<BackupId> =
             running.map(|hours| BackupId::new(now - SignedDuration::from_hours(hours), "n0")).into_iter().collect();
         let verdicts = decide(&all, &running, &policy, now);
-        let known: Vec<&Known> = all.iter().map(|one| &one.known).collect();
+        let known: Vec<&BackupFacts> = all.iter().map(|one| &one.known).collect();
         let doubts = doubts(&known, now);
-        let sound: Vec<&Candidate> =
+        let sound: Vec<&RetentionCandidate> =
             all.iter().zip(&doubts).filter(|(_, doubt)| doubt.is_none()).map(|(one, _)| one).collect();
         let chosen = wanted(&sound, &policy);
         let furthest = furthest(&all);
@@ -111,7 +111,7 @@ proptest! {
             let id = &one.known.id;
             // A damaged one counts for itself alone, and stays until a newer one is whole.
             let stays_damaged = || {
-                let with: Vec<&Candidate> = sound.iter().copied().chain([one]).collect();
+                let with: Vec<&RetentionCandidate> = sound.iter().copied().chain([one]).collect();
                 let at = one.known.taken.as_ref().unwrap().at;
                 newest.is_none_or(|newest| newest < at) || wanted(&with, &policy).contains(id)
             };
@@ -125,17 +125,17 @@ proptest! {
                 || one.held.is_some()
                 || running.iter().any(|run| id > run)
                 || chosen.contains(id);
-            prop_assert_eq!(matches!(verdict, Verdict::Keep(_)), must_stay, "{}", id);
+            prop_assert_eq!(matches!(verdict, RetentionVerdict::Keep(_)), must_stay, "{}", id);
         }
-        let left: Vec<Candidate> = all
+        let left: Vec<RetentionCandidate> = all
             .iter()
             .zip(&verdicts)
-            .filter(|(_, verdict)| matches!(verdict, Verdict::Keep(_)))
+            .filter(|(_, verdict)| matches!(verdict, RetentionVerdict::Keep(_)))
             .map(|(one, _)| one.clone())
             .collect();
         prop_assert!(all.is_empty() || !left.is_empty());
         let second = decide(&left, &running, &policy, now);
-        prop_assert!(second.iter().all(|verdict| matches!(verdict, Verdict::Keep(_))));
+        prop_assert!(second.iter().all(|verdict| matches!(verdict, RetentionVerdict::Keep(_))));
     }
 
     #[test]
@@ -147,13 +147,13 @@ proptest! {
         let now = time(NOW);
         let running: Vec<BackupId> =
             running.map(|hours| BackupId::new(now - SignedDuration::from_hours(hours), "n0")).into_iter().collect();
-        let stays = |all: &[Candidate]| -> BTreeSet<BackupId> {
+        let stays = |all: &[RetentionCandidate]| -> BTreeSet<BackupId> {
             let verdicts = decide(all, &running, &policy, now);
-            let kept = all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
+            let kept = all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, RetentionVerdict::Keep(_)));
             kept.map(|(one, _)| one.known.id.clone()).collect()
         };
-        let is_other = |one: &Candidate| one.known.taken.as_ref().is_ok_and(|taken| taken.gtid.uuid == OTHER);
-        let (others, first): (Vec<Candidate>, Vec<Candidate>) = all.iter().cloned().partition(is_other);
+        let is_other = |one: &RetentionCandidate| one.known.taken.as_ref().is_ok_and(|taken| taken.gtid.uuid == OTHER);
+        let (others, first): (Vec<RetentionCandidate>, Vec<RetentionCandidate>) = all.iter().cloned().partition(is_other);
         prop_assert_eq!(stays(&all), stays(&first).union(&stays(&others)).cloned().collect());
     }
 
@@ -167,7 +167,7 @@ proptest! {
         let right = decide(&all, &[], &policy, time(NOW));
         let wrong = decide(&all, &[], &policy, time(NOW) - SignedDuration::from_hours(back));
         for (right, wrong) in right.iter().zip(&wrong) {
-            prop_assert!(matches!(wrong, Verdict::Keep(_)) || matches!(right, Verdict::Remove(_)));
+            prop_assert!(matches!(wrong, RetentionVerdict::Keep(_)) || matches!(right, RetentionVerdict::Remove(_)));
         }
     }
 }

@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use super::*;
 
 /// Days 1 to 10 of the first history, and then these of another one, which has lower positions.
-fn with_another(days: RangeInclusive<i64>, of_first: usize) -> Vec<Candidate> {
+fn with_another(days: RangeInclusive<i64>, of_first: usize) -> Vec<RetentionCandidate> {
     let mut all = daily(10, |day| 1000 + day);
     all.truncate(of_first);
-    let mut others: Vec<Candidate> = daily(10, |day| day)
+    let mut others: Vec<RetentionCandidate> = daily(10, |day| day)
         .into_iter()
         .zip(1..)
         .filter(|(_, day)| days.contains(day))
@@ -19,21 +19,21 @@ fn with_another(days: RangeInclusive<i64>, of_first: usize) -> Vec<Candidate> {
         // An hour later than the first one's.
         let at = other.taken().at + SignedDuration::from_hours(1);
         other.known.id = BackupId::new(at, "m1");
-        *other.taken() = Taken { at, finished: at, written: None, ..other.taken().clone() };
+        *other.taken() = DataMoment { at, finished: at, written: None, ..other.taken().clone() };
     }
     all.extend(others);
     all
 }
 
 /// What it is; how many of the first history; days of the other; the policy; days of both that stay.
-type Case<'a> = (&'a str, usize, RangeInclusive<i64>, &'a Retention, &'a [i64], &'a [i64]);
+type HistoryCase<'a> = (&'a str, usize, RangeInclusive<i64>, &'a Retention, &'a [i64], &'a [i64]);
 
 #[test]
 fn a_history_keeps_its_own_backups_whatever_becomes_of_another_one() {
     let last = Retention { last: Some(1), ..none() };
     let three = Retention { daily: Some(3), ..none() };
     // Of the first history, of the other one: days that are there, and days that stay.
-    let cases: [Case<'_>; 5] = [
+    let cases: [HistoryCase<'_>; 5] = [
         ("two clusters of one name", 10, 1..=10, &last, &[10], &[10]),
         ("each has its own days", 10, 1..=10, &three, &[8, 9, 10], &[8, 9, 10]),
         ("lost, and bootstrapped anew", 5, 6..=10, &last, &[5], &[10]),
@@ -42,9 +42,10 @@ fn a_history_keeps_its_own_backups_whatever_becomes_of_another_one() {
     ];
     for (what, first, others, policy, wanted_first, wanted_others) in cases {
         let all = with_another(others.clone(), first);
-        let stays = |all: &[Candidate]| -> Vec<BackupId> {
+        let stays = |all: &[RetentionCandidate]| -> Vec<BackupId> {
             let verdicts = decide(all, &[], policy, time(NOW));
-            let kept = all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
+            let kept =
+                all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, RetentionVerdict::Keep(_)));
             kept.map(|(one, _)| one.known.id.clone()).collect()
         };
         let place = |day: i64| usize::try_from(day - 1).unwrap();
@@ -54,7 +55,8 @@ fn a_history_keeps_its_own_backups_whatever_becomes_of_another_one() {
             .map(|day| all[first + usize::try_from(day - others.start()).unwrap()].known.id.clone());
         let wanted: Vec<BackupId> = of_first.chain(of_others).collect();
         assert_eq!(stays(&all), wanted, "{what}");
-        let left: Vec<Candidate> = all.iter().filter(|one| wanted.contains(&one.known.id)).cloned().collect();
+        let left: Vec<RetentionCandidate> =
+            all.iter().filter(|one| wanted.contains(&one.known.id)).cloned().collect();
         assert_eq!(stays(&left), wanted, "{what}: again");
     }
 }
@@ -64,8 +66,11 @@ fn the_newest_of_each_history_is_named_and_one_goes_when_it_is_forgotten() {
     let last = Retention { last: Some(1), ..none() };
     let mut all = with_another(6..=10, 5);
     let verdicts = decide(&all, &[], &last, time(NOW));
-    assert_eq!(verdicts[4], Verdict::Keep(vec![Reason::NewestOfHistory(UUID.into()), Reason::Last(1)]));
-    assert_eq!(verdicts[9], Verdict::Keep(vec![Reason::Newest, Reason::Last(1)]));
+    assert_eq!(
+        verdicts[4],
+        RetentionVerdict::Keep(vec![Reason::NewestOfHistory(UUID.into()), Reason::Last(1)])
+    );
+    assert_eq!(verdicts[9], RetentionVerdict::Keep(vec![Reason::Newest, Reason::Last(1)]));
     assert_eq!(current_history(&all, time(NOW)).as_deref(), Some(OTHER));
 
     // All of it, whatever is thought of it; but not what somebody holds.
@@ -75,8 +80,10 @@ fn the_newest_of_each_history_is_named_and_one_goes_when_it_is_forgotten() {
         let mut verdicts = decide(&all, &[], &policy, time(NOW));
         let others = verdicts[5..].to_vec();
         forget(&all, &mut verdicts, UUID);
-        assert!(matches!(verdicts[0], Verdict::Keep(_)));
-        assert!(verdicts[1..5].iter().all(|verdict| *verdict == Verdict::Remove(vec![Lapse::Forgotten])));
+        assert!(matches!(verdicts[0], RetentionVerdict::Keep(_)));
+        assert!(
+            verdicts[1..5].iter().all(|verdict| *verdict == RetentionVerdict::Remove(vec![Lapse::Forgotten]))
+        );
         assert_eq!(verdicts[5..], others);
     }
 }
@@ -89,7 +96,7 @@ fn the_furthest_position_stays_whatever_its_time_says() {
         let mut all = daily(5, |day| 100 * day);
         let at = all[4].taken().at - SignedDuration::from_hours(24 * 365);
         all[4].known.id = BackupId::new(at, "n1");
-        *all[4].taken() = Taken {
+        *all[4].taken() = DataMoment {
             at,
             finished: at,
             written: Some(at + SignedDuration::from_mins(1)),
@@ -100,7 +107,7 @@ fn the_furthest_position_stays_whatever_its_time_says() {
     let all = clock_behind();
     assert_eq!(days(&all, &last), (vec![4, 5], vec![]));
     let verdicts = decide(&all, &[], &last, time(NOW));
-    assert_eq!(verdicts[4], Verdict::Keep(vec![Reason::Furthest]));
+    assert_eq!(verdicts[4], RetentionVerdict::Keep(vec![Reason::Furthest]));
     // Damaged it is none; where nobody can look, the furthest that is whole stays too.
     let flawed = |flaw: Doubt| {
         let mut all = clock_behind();
@@ -115,24 +122,28 @@ fn the_furthest_position_stays_whatever_its_time_says() {
 fn two_lines_of_one_history_are_not_a_cluster_that_went_back() {
     let week = Retention { daily: Some(7), ..none() };
     // Production every midnight, the cluster that was made of its backup at noon.
-    let lines = |days: i64| -> Vec<Candidate> {
+    let lines = |days: i64| -> Vec<RetentionCandidate> {
         let one = |half: i64| {
             let at = time("2026-11-01T00:00:00Z") + SignedDuration::from_hours(12 * half);
             let seqno = if half % 2 == 0 { 1000 * (half / 2 + 1) } else { 100 + 10 * (half / 2) };
             let written = Some(at + SignedDuration::from_mins(1));
-            candidate(BackupId::new(at, "n1"), Ok(Taken { written, ..taken(at, seqno) }))
+            candidate(BackupId::new(at, "n1"), Ok(DataMoment { written, ..taken(at, seqno) }))
         };
         (0..2 * days).map(one).collect()
     };
-    let stay = |all: &[Candidate]| -> Vec<Candidate> {
+    let stay = |all: &[RetentionCandidate]| -> Vec<RetentionCandidate> {
         let verdicts = decide(all, &[], &week, time(NOW));
-        let kept = all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Keep(_)));
+        let kept =
+            all.iter().zip(verdicts).filter(|(_, verdict)| matches!(verdict, RetentionVerdict::Keep(_)));
         kept.map(|(one, _)| one.clone()).collect()
     };
     let all = lines(9);
     assert_eq!(stay(&all), all);
     let verdicts = decide(&all, &[], &week, time(NOW));
-    assert!(matches!(&verdicts[2], Verdict::Keep(reasons) if reasons == &[Reason::TwoLines]), "{verdicts:?}");
+    assert!(
+        matches!(&verdicts[2], RetentionVerdict::Keep(reasons) if reasons == &[Reason::TwoLines]),
+        "{verdicts:?}"
+    );
     // Also where prune runs behind each backup, and sees them come one by one.
     let mut there = Vec::new();
     for one in all.clone() {
@@ -141,7 +152,7 @@ fn two_lines_of_one_history_are_not_a_cluster_that_went_back() {
     }
     assert_eq!(there, all);
     // One step back, to the last backup but one, is a new epoch.
-    let steps = |seqnos: &[i64]| -> Vec<Candidate> {
+    let steps = |seqnos: &[i64]| -> Vec<RetentionCandidate> {
         let mut all = lines(9);
         all.truncate(seqnos.len());
         for (one, seqno) in all.iter_mut().zip(seqnos) {

@@ -18,39 +18,40 @@ fn time(text: &str) -> Timestamp {
 }
 
 /// A backup that began at this moment, written as in an id: `20261120T113452`.
-fn backup(began: &str, seqno: i64) -> Candidate {
+fn backup(began: &str, seqno: i64) -> RetentionCandidate {
     let id: BackupId = format!("{began}Z_n1").parse().unwrap();
     let at = id.started().unwrap();
     candidate(id, Ok(taken(at, seqno)))
 }
 
 /// A position at a time, which the storage does not tell.
-fn taken(at: Timestamp, seqno: i64) -> Taken {
+fn taken(at: Timestamp, seqno: i64) -> DataMoment {
     let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
-    Taken { at, finished: at, gtid, written: None }
+    DataMoment { at, finished: at, gtid, written: None }
 }
 
-fn candidate(id: BackupId, taken: Result<Taken, String>) -> Candidate {
-    Candidate { known: Known { id, taken, flaw: None }, damaged_pages: 0, held: None }
+fn candidate(id: BackupId, taken: Result<DataMoment, String>) -> RetentionCandidate {
+    RetentionCandidate { known: BackupFacts { id, taken, flaw: None }, damaged_pages: 0, held: None }
 }
 
-impl Candidate {
-    fn taken(&mut self) -> &mut Taken {
+impl RetentionCandidate {
+    fn taken(&mut self) -> &mut DataMoment {
         self.known.taken.as_mut().unwrap()
     }
 }
 
 /// Backups with growing positions.
-fn backups(began: &[&str]) -> Vec<Candidate> {
+fn backups(began: &[&str]) -> Vec<RetentionCandidate> {
     (1..).zip(began).map(|(seqno, began)| backup(began, seqno)).collect()
 }
 
 /// The ids of those that stay, without `Z_n1`.
-fn kept(candidates: &[Candidate], running: &[&str], policy: &Retention, now: &str) -> Vec<String> {
+fn kept(candidates: &[RetentionCandidate], running: &[&str], policy: &Retention, now: &str) -> Vec<String> {
     let running: Vec<BackupId> = running.iter().map(|id| format!("{id}Z_n2").parse().unwrap()).collect();
     let verdicts = decide(candidates, &running, policy, time(now));
     assert_eq!(verdicts.len(), candidates.len());
-    let stays = |(_, verdict): &(&Candidate, Verdict)| matches!(verdict, Verdict::Keep(_));
+    let stays =
+        |(_, verdict): &(&RetentionCandidate, RetentionVerdict)| matches!(verdict, RetentionVerdict::Keep(_));
     let names = candidates.iter().zip(verdicts).filter(stays);
     names.map(|(candidate, _)| candidate.known.id.as_str()[..15].to_owned()).collect()
 }
@@ -104,7 +105,7 @@ fn each_rule_keeps_what_it_says() {
         for now in ["2026-02-01T01:00:00Z", "2031-01-01T00:00:00Z"] {
             assert_eq!(kept(&all, &[], &policy, now), wanted, "{what}");
         }
-        let backwards: Vec<Candidate> = all.iter().rev().cloned().collect();
+        let backwards: Vec<RetentionCandidate> = all.iter().rev().cloned().collect();
         let mut again = kept(&backwards, &[], &policy, NOW);
         again.reverse();
         assert_eq!(again, wanted, "{what}");
@@ -114,7 +115,7 @@ fn each_rule_keeps_what_it_says() {
 #[test]
 fn some_are_never_removed() {
     let last = Retention { last: Some(1), ..none() };
-    let of = |all: &[Candidate], running: &[&str]| kept(all, running, &last, NOW);
+    let of = |all: &[RetentionCandidate], running: &[&str]| kept(all, running, &last, NOW);
     let three = || backups(&["20261117T010000", "20261118T010000", "20261119T010000"]);
     assert_eq!(of(&three(), &[]), ["20261119T010000"]);
     assert_eq!(of(&[], &[]), [""; 0]);
@@ -170,13 +171,14 @@ fn a_backup_dated_back_is_not_mistaken_for_an_old_one() {
     all.push(backup("20260101T010000", 400));
     assert_eq!(kept(&all, &[], &last, NOW).len(), 4);
     let verdicts = decide(&all, &[], &last, time(NOW));
-    let about = |id: &str| Verdict::Keep(vec![Reason::Doubt(Doubt::Contradicts(id.parse().unwrap()))]);
+    let about =
+        |id: &str| RetentionVerdict::Keep(vec![Reason::Doubt(Doubt::Contradicts(id.parse().unwrap()))]);
     let further = Reason::Doubt(Doubt::Contradicts("20261117T010000Z_n1".parse().unwrap()));
-    assert_eq!(verdicts[3], Verdict::Keep(vec![further, Reason::Furthest]));
+    assert_eq!(verdicts[3], RetentionVerdict::Keep(vec![further, Reason::Furthest]));
     assert_eq!(verdicts[1], about("20260101T010000Z_n1"));
     assert_eq!(verdicts[2], about("20260101T010000Z_n1"));
     // The one that is left has nobody to contradict it.
-    assert!(matches!(&verdicts[0], Verdict::Keep(reasons) if reasons[0] == Reason::Newest));
+    assert!(matches!(&verdicts[0], RetentionVerdict::Keep(reasons) if reasons[0] == Reason::Newest));
 
     // Another history has other positions, and clocks of nodes differ by minutes.
     all[3].taken().gtid.uuid = OTHER.into();
@@ -185,7 +187,7 @@ fn a_backup_dated_back_is_not_mistaken_for_an_old_one() {
     // The one that is further is the newest, the one that is later is the last.
     assert_eq!(kept(&near, &[], &last, NOW).len(), 2);
     let verdicts = decide(&near, &[], &last, time(NOW));
-    assert_eq!(verdicts[0], Verdict::Keep(vec![Reason::Newest]));
+    assert_eq!(verdicts[0], RetentionVerdict::Keep(vec![Reason::Newest]));
     let far = [backup("20261118T010000", 7), backup("20261118T010501", 6)];
     assert_eq!(kept(&far, &[], &last, NOW).len(), 2);
 }
@@ -200,9 +202,13 @@ fn reasons_are_told_for_both_verdicts() {
         ..none()
     };
     let all = backups(&["20261117T010000", "20261118T010000", "20261118T020000", "20261120T010000"]);
-    let told = |verdict: &Verdict| match verdict {
-        Verdict::Keep(reasons) => reasons.iter().map(|r| format!("+{r}")).collect::<Vec<_>>().join("; "),
-        Verdict::Remove(lapses) => lapses.iter().map(|l| format!("-{l}")).collect::<Vec<_>>().join("; "),
+    let told = |verdict: &RetentionVerdict| match verdict {
+        RetentionVerdict::Keep(reasons) => {
+            reasons.iter().map(|r| format!("+{r}")).collect::<Vec<_>>().join("; ")
+        }
+        RetentionVerdict::Remove(lapses) => {
+            lapses.iter().map(|l| format!("-{l}")).collect::<Vec<_>>().join("; ")
+        }
     };
     let verdicts: Vec<String> = decide(&all, &[], &policy, time(NOW)).iter().map(told).collect();
     assert_eq!(
@@ -217,7 +223,7 @@ fn reasons_are_told_for_both_verdicts() {
 }
 
 /// A backup a day at one o'clock, the last one today. Their manifests were written a minute later.
-fn daily(count: i64, seqno: impl Fn(i64) -> i64) -> Vec<Candidate> {
+fn daily(count: i64, seqno: impl Fn(i64) -> i64) -> Vec<RetentionCandidate> {
     let one = |day: i64| {
         let at = time("2026-11-20T01:00:00Z") - SignedDuration::from_hours(24 * (count - day));
         let mut taken = taken(at, seqno(day));
@@ -228,11 +234,11 @@ fn daily(count: i64, seqno: impl Fn(i64) -> i64) -> Vec<Candidate> {
 }
 
 /// Days of those that stay, and of those of them that are in doubt.
-fn days(candidates: &[Candidate], policy: &Retention) -> (Vec<usize>, Vec<usize>) {
+fn days(candidates: &[RetentionCandidate], policy: &Retention) -> (Vec<usize>, Vec<usize>) {
     let verdicts = decide(candidates, &[], policy, time(NOW));
-    let reasons = |verdict: &Verdict| match verdict {
-        Verdict::Keep(reasons) => Some(reasons.clone()),
-        Verdict::Remove(_) => None,
+    let reasons = |verdict: &RetentionVerdict| match verdict {
+        RetentionVerdict::Keep(reasons) => Some(reasons.clone()),
+        RetentionVerdict::Remove(_) => None,
     };
     let kept: Vec<(usize, Vec<Reason>)> =
         verdicts.iter().enumerate().filter_map(|(nth, verdict)| Some((nth + 1, reasons(verdict)?))).collect();
@@ -333,7 +339,7 @@ fn pages_that_were_damaged_on_the_donor_do_not_push_out_the_last_good_ones() {
     }
     assert_eq!(days(&all, &last).0, [6, 10]);
     let verdicts = decide(&all, &[], &last, time(NOW));
-    assert_eq!(verdicts[5], Verdict::Keep(vec![Reason::NewestSound]));
+    assert_eq!(verdicts[5], RetentionVerdict::Keep(vec![Reason::NewestSound]));
     all[9].damaged_pages = 0;
     assert_eq!(days(&all, &last).0, [10]);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::policy::Verdict;
+use super::policy::RetentionVerdict;
 use super::*;
 use crate::config::Retention;
 use crate::model::BackupId;
@@ -21,12 +21,12 @@ const LAST: Retention =
     Retention { within: None, last: Some(1), daily: None, weekly: None, monthly: None, yearly: None };
 
 /// A repository with one backup a day, the newest an hour old; each is this many days old.
-struct Repository {
+struct DailyBackups {
     folder: tempfile::TempDir,
     now: Timestamp,
 }
 
-impl Repository {
+impl DailyBackups {
     fn new(days: impl IntoIterator<Item = i64>) -> Self {
         let repository = Self { folder: tempfile::tempdir().unwrap(), now: Timestamp::now() };
         days.into_iter().for_each(|days| repository.back_up(days));
@@ -86,8 +86,8 @@ impl Repository {
         self.put(days, "manifest.json", manifest.to_string());
     }
 
-    fn plan(&self) -> Plan {
-        Plan::make(&self.storage(), None, &LAST, self.now).unwrap()
+    fn plan(&self) -> PrunePlan {
+        PrunePlan::make(&self.storage(), None, &LAST, self.now).unwrap()
     }
 
     /// Ages of the folders that are there.
@@ -121,7 +121,7 @@ impl Whims for Mortal {
 
 #[test]
 fn the_manifest_goes_first_and_the_folder_last() {
-    let repository = Repository::new([0, 5]);
+    let repository = DailyBackups::new([0, 5]);
     repository.put(5, ".backup.tar.1.0.tmp", "half");
     repository.put(5, "verify.json", "anything");
     let storage = repository.mortal(usize::MAX);
@@ -139,7 +139,7 @@ fn the_manifest_goes_first_and_the_folder_last() {
 #[test]
 fn one_that_dies_anywhere_leaves_no_half_backup_and_the_next_finishes() {
     for lives in 0..25 {
-        let repository = Repository::new([0, 4, 5]);
+        let repository = DailyBackups::new([0, 4, 5]);
         repository.put(4, ".x.1.0.tmp", "half");
         repository.status(3, "failed");
         repository.put(3, "backup.tar", "a");
@@ -159,7 +159,7 @@ fn one_that_dies_anywhere_leaves_no_half_backup_and_the_next_finishes() {
 
 #[test]
 fn what_cannot_be_removed_does_not_keep_the_rest() {
-    let repository = Repository::new([0, 3, 4, 5]);
+    let repository = DailyBackups::new([0, 3, 4, 5]);
     fs::create_dir(repository.path(4).join("foreign")).unwrap();
     let tally = carry_out(&repository.storage(), &repository.plan(), &|| false);
     assert_eq!((tally.backups, tally.failed.len(), tally.stopped), (2, 1, false));
@@ -169,7 +169,7 @@ fn what_cannot_be_removed_does_not_keep_the_rest() {
 
 #[test]
 fn what_changes_between_plan_and_removal_is_seen() {
-    let repository = Repository::new([0, 3, 4]);
+    let repository = DailyBackups::new([0, 3, 4]);
     repository.status(5, "copying");
     repository.status(6, "copying");
     repository.status(7, "copying");
@@ -191,7 +191,7 @@ fn what_changes_between_plan_and_removal_is_seen() {
 
 #[test]
 fn two_at_once_remove_the_same() {
-    let repository = Repository::new(0..30);
+    let repository = DailyBackups::new(0..30);
     let plan = repository.plan();
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
         let prune = || carry_out(&repository.storage(), &plan, &|| false);
@@ -204,8 +204,8 @@ fn two_at_once_remove_the_same() {
 
 #[test]
 fn a_folder_is_swept_when_it_is_a_day_old_by_every_clock() {
-    let repository = Repository::new([0]);
-    let runs = |plan: &Plan| -> Vec<(bool, String)> {
+    let repository = DailyBackups::new([0]);
+    let runs = |plan: &PrunePlan| -> Vec<(bool, String)> {
         let leftovers = &plan.clusters[0].leftovers;
         leftovers.iter().map(|leftover| (leftover.goes, leftover.reason.clone())).collect()
     };
@@ -241,13 +241,13 @@ fn a_folder_is_swept_when_it_is_a_day_old_by_every_clock() {
 
 #[test]
 fn a_run_that_may_go_on_protects_what_is_younger() {
-    let repository = Repository::new([0, 3, 4, 6, 7]);
+    let repository = DailyBackups::new([0, 3, 4, 6, 7]);
     // It began five days ago and has written just now.
     repository.status(5, "copying");
     fs::write(repository.path(5).join(".backup.tar.1.0.tmp"), "growing").unwrap();
-    let removed = |plan: &Plan| {
+    let removed = |plan: &PrunePlan| {
         let backups = plan.clusters[0].backups.iter();
-        backups.filter(|backup| matches!(backup.verdict, Verdict::Remove(_))).count()
+        backups.filter(|backup| matches!(backup.verdict, RetentionVerdict::Remove(_))).count()
     };
     assert_eq!(removed(&repository.plan()), 2);
     carry_out(&repository.storage(), &repository.plan(), &|| false);
@@ -260,7 +260,7 @@ fn a_run_that_may_go_on_protects_what_is_younger() {
 
 #[test]
 fn it_stops_when_it_is_told_to() {
-    let repository = Repository::new([0, 3, 4]);
+    let repository = DailyBackups::new([0, 3, 4]);
     let asked = AtomicUsize::new(0);
     let tally =
         carry_out(&repository.storage(), &repository.plan(), &|| asked.fetch_add(1, Ordering::Relaxed) >= 2);

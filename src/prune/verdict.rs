@@ -131,7 +131,7 @@ impl fmt::Display for Lapse {
 
 /// What becomes of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetentionVerdict {
     /// It stays, for at least one reason.
     Keep(Vec<Reason>),
     /// It goes: what each rule has against it.

@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::words::{age, counted};
-use super::{Backup, Cluster, Run};
-use crate::catalog::{Doubt, History, Standing, Verified};
-use crate::model::{BackupId, Outcome, Verification};
+use super::text::{age, counted};
+use super::{AttemptRow, Backup, Cluster};
+use crate::catalog::{AttemptState, Doubt, History, Verified};
+use crate::model::{BackupId, Verification, VerifyOutcome};
 
 /// A backup a day, and half a day of grace: as `check` has it.
 const OLD: SignedDuration = SignedDuration::from_hours(36);
@@ -14,7 +14,7 @@ const LONG_AGO: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub(super) enum Urgency {
     /// Nothing to do.
     Well,
     /// Worth a look.
@@ -26,12 +26,12 @@ pub(super) enum Level {
 /// One thing, and the row that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Point {
-    pub(super) level: Level,
+    pub(super) level: Urgency,
     pub(super) text: String,
     pub(super) about: Option<BackupId>,
 }
 
-fn point(level: Level, about: Option<&BackupId>, text: impl Into<String>) -> Point {
+fn point(level: Urgency, about: Option<&BackupId>, text: impl Into<String>) -> Point {
     Point { level, text: text.into(), about: about.cloned() }
 }
 
@@ -50,18 +50,18 @@ pub(super) fn points(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
 }
 
 /// The worst of them.
-pub(super) fn level(points: &[Point]) -> Level {
-    points.iter().map(|point| point.level).max().unwrap_or(Level::Well)
+pub(super) fn level(points: &[Point]) -> Urgency {
+    points.iter().map(|point| point.level).max().unwrap_or(Urgency::Well)
 }
 
 fn of_newest(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     let Some((backup, manifest)) = cluster.newest() else {
-        return vec![point(Level::Bad, None, "There is no backup that can be relied on.")];
+        return vec![point(Urgency::Bad, None, "There is no backup that can be relied on.")];
     };
     let mut points = Vec::new();
     if now.duration_since(manifest.frozen_at) > OLD {
         let text = format!("The newest backup is {} old.", age(manifest.frozen_at, now));
-        points.push(point(Level::Bad, Some(&backup.id), text));
+        points.push(point(Urgency::Bad, Some(&backup.id), text));
     }
     if manifest.lost_pages() > 0 {
         let text = format!(
@@ -70,7 +70,7 @@ fn of_newest(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
             manifest.lost_in_a_word(),
             manifest.node
         );
-        points.push(point(Level::Bad, Some(&backup.id), text));
+        points.push(point(Urgency::Bad, Some(&backup.id), text));
     }
     points
 }
@@ -78,15 +78,15 @@ fn of_newest(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
 fn damaged(backup: &Backup) -> Option<Point> {
     let Verification { outcome, first_finding, .. } = backup.verified.as_ref()?.known()?;
     let what = first_finding.as_ref().map_or_else(String::new, |first| format!(": {first}"));
-    (*outcome == Outcome::Damaged)
-        .then(|| point(Level::Bad, Some(&backup.id), format!("{} is damaged{what}.", backup.id)))
+    (*outcome == VerifyOutcome::Damaged)
+        .then(|| point(Urgency::Bad, Some(&backup.id), format!("{} is damaged{what}.", backup.id)))
 }
 
 /// One that is newer than what can be used stands in the way of `restore latest`.
 fn unusable(cluster: &Cluster, backup: &Backup) -> Option<Point> {
     let why = backup.manifest.as_ref().err()?;
     let is_newest = cluster.newest().is_none_or(|(newest, _)| newest.id < backup.id);
-    let level = if is_newest { Level::Bad } else { Level::Warning };
+    let level = if is_newest { Urgency::Bad } else { Urgency::Warning };
     Some(point(level, Some(&backup.id), format!("{} cannot be used: {why}.", backup.id)))
 }
 
@@ -103,7 +103,7 @@ fn of_histories(cluster: &Cluster) -> Vec<Point> {
             histories.len(),
             words.join("; ")
         );
-        points.push(point(Level::Warning, None, text));
+        points.push(point(Urgency::Warning, None, text));
     }
     let Some((_, newest)) = cluster.newest() else { return points };
     let whole = cluster.usable().filter(|(backup, _)| !backup.doubt.as_ref().is_some_and(Doubt::is_damage));
@@ -115,7 +115,7 @@ fn of_histories(cluster: &Cluster) -> Vec<Point> {
              backup, or a clock was wrong.",
             backup.id
         );
-        points.push(point(Level::Warning, Some(&backup.id), text));
+        points.push(point(Urgency::Warning, Some(&backup.id), text));
     }
     points
 }
@@ -124,14 +124,14 @@ fn of_histories(cluster: &Cluster) -> Vec<Point> {
 fn of_runs(cluster: &Cluster) -> Vec<Point> {
     let newest = cluster.newest().map(|(backup, _)| &backup.id);
     let since = cluster.runs.iter().filter(|run| newest.is_none_or(|newest| *newest < run.id));
-    let failed = |run: &&Run| matches!(run.standing, Standing::Failed(_) | Standing::Dead(_));
-    let told = |run: &Run| {
+    let failed = |run: &&AttemptRow| matches!(run.standing, AttemptState::Failed(_) | AttemptState::Dead(_));
+    let told = |run: &AttemptRow| {
         let why = match &run.standing {
-            Standing::Failed(Some(why)) => format!("has failed: {why}"),
-            Standing::Failed(None) => "has failed".into(),
+            AttemptState::Failed(Some(why)) => format!("has failed: {why}"),
+            AttemptState::Failed(None) => "has failed".into(),
             _ => "has died without a word".into(),
         };
-        point(Level::Bad, Some(&run.id), format!("The run {} {why}.", run.id))
+        point(Urgency::Bad, Some(&run.id), format!("The run {} {why}.", run.id))
     };
     since.filter(failed).map(told).collect()
 }
@@ -145,18 +145,18 @@ fn of_verification(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
             // Where a folder cannot be used, nothing in it can, and that is told.
             Some(unreadable @ Verified::Unreadable { .. }) if backup.manifest.is_ok() => {
                 let text = format!("{}: {}.", backup.id, unreadable.words());
-                Some(point(Level::Warning, Some(&backup.id), text))
+                Some(point(Urgency::Warning, Some(&backup.id), text))
             }
             _ => None,
         })
         .collect();
     match known().map(|found| found.verified).max() {
         None if cluster.newest().is_some() => {
-            points.push(point(Level::Warning, None, "No backup that is kept was ever verified."));
+            points.push(point(Urgency::Warning, None, "No backup that is kept was ever verified."));
         }
         Some(last) if now.duration_since(last) > LONG_AGO => {
             let text = format!("The last verification was {} ago.", age(last, now));
-            points.push(point(Level::Warning, None, text));
+            points.push(point(Urgency::Warning, None, text));
         }
         _ => {}
     }
@@ -168,11 +168,11 @@ fn doubtful(cluster: &Cluster, backup: &Backup) -> Option<Point> {
     let doubt = backup.doubt.as_ref()?;
     let found = backup.verified.as_ref().and_then(Verified::known);
     let is_told = match doubt {
-        Doubt::Damaged(_) => found.is_some_and(|found| found.outcome == Outcome::Damaged),
+        Doubt::Damaged(_) => found.is_some_and(|found| found.outcome == VerifyOutcome::Damaged),
         Doubt::Unknown(_) => backup.verified.is_some() && found.is_none(),
         _ => false,
     };
     let is_newer = cluster.newest().is_none_or(|(newest, _)| newest.id < backup.id);
-    let level = if is_newer && !matches!(doubt, Doubt::Unknown(_)) { Level::Bad } else { Level::Warning };
+    let level = if is_newer && !matches!(doubt, Doubt::Unknown(_)) { Urgency::Bad } else { Urgency::Warning };
     (!is_told).then(|| point(level, Some(&backup.id), format!("{}: {doubt}.", backup.id)))
 }

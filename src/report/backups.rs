@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::markup::Markup;
-use super::words::{age, counted, minute, percent, stored, took};
-use super::{Backup, Cluster, Fate};
+use super::text::{age, counted, minute, percent, stored, took};
+use super::{Backup, Cluster, PruneForecast};
 use crate::catalog::Verified;
-use crate::model::{Manifest, Outcome};
+use crate::model::{Manifest, VerifyOutcome};
 use crate::ui::{bytes, duration_ms, grouped};
 
 /// A week of nights; what is older is folded away.
@@ -120,8 +120,8 @@ fn verified(page: &mut Markup, verified: Option<&Verified>, now: Timestamp) {
         }
         Some(Verified::By(found)) => {
             match found.outcome {
-                Outcome::Intact => badge(page, "well", "intact"),
-                Outcome::Damaged => badge(page, "bad", "damaged"),
+                VerifyOutcome::Intact => badge(page, "well", "intact"),
+                VerifyOutcome::Damaged => badge(page, "bad", "damaged"),
             }
             page.leaf("small", &[], &format!("{} ago by {}", age(found.verified, now), found.by));
             if let Some(first) = &found.first_finding {
@@ -161,7 +161,7 @@ fn state(page: &mut Markup, backup: &Backup) {
 }
 
 /// What `prune` would do, in small.
-pub(super) fn fate(page: &mut Markup, fate: Option<&Fate>) {
+pub(super) fn fate(page: &mut Markup, fate: Option<&PruneForecast>) {
     let Some(fate) = fate else { return page.leaf("span", &[("class", "none")], "–") };
     let (class, word) = match (fate.goes, fate.is_doubtful) {
         (true, _) => ("goes", "goes"),

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::attention::{Level, Point, level, points};
+use super::attention::{Point, Urgency, level, points};
 use super::markup::Markup;
-use super::words::{age, counted, minute, percent, stored};
+use super::text::{age, counted, minute, percent, stored};
 use super::{Cluster, backups, plots, runs};
-use crate::catalog::Standing;
-use crate::model::{Manifest, Outcome};
+use crate::catalog::AttemptState;
+use crate::model::{Manifest, VerifyOutcome};
 use crate::ui::{bytes, duration_ms, grouped};
 
 /// One cluster; `nth` tells its ids from those of the others.
@@ -29,11 +29,11 @@ pub(super) fn section(page: &mut Markup, cluster: &Cluster, nth: usize, now: Tim
 }
 
 /// The state of a cluster in a word.
-pub(super) fn pill(page: &mut Markup, level: Level) {
+pub(super) fn pill(page: &mut Markup, level: Urgency) {
     let (class, word) = match level {
-        Level::Well => ("pill well", "all is well"),
-        Level::Warning => ("pill warning", "worth a look"),
-        Level::Bad => ("pill bad", "needs attention"),
+        Urgency::Well => ("pill well", "all is well"),
+        Urgency::Warning => ("pill warning", "worth a look"),
+        Urgency::Bad => ("pill bad", "needs attention"),
     };
     page.leaf("span", &[("class", class)], word);
 }
@@ -44,7 +44,7 @@ fn attention(page: &mut Markup, points: &[Point], row: &dyn Fn(&str) -> String) 
     }
     page.element("ul", &[("class", "attention")], |page| {
         for Point { level, text, about } in points {
-            let class = if *level == Level::Bad { "bad" } else { "warning" };
+            let class = if *level == Urgency::Bad { "bad" } else { "warning" };
             page.element("li", &[("class", class)], |page| match about {
                 Some(id) => page.leaf("a", &[("href", &format!("#{}", row(id.as_str())))], text),
                 None => page.text(text),
@@ -55,7 +55,7 @@ fn attention(page: &mut Markup, points: &[Point], row: &dyn Fn(&str) -> String) 
 
 /// What goes on now.
 fn running(page: &mut Markup, cluster: &Cluster) {
-    for run in cluster.runs.iter().filter(|run| matches!(run.standing, Standing::Running(_))) {
+    for run in cluster.runs.iter().filter(|run| matches!(run.standing, AttemptState::Running(_))) {
         page.leaf("p", &[("class", "now")], &format!("{} runs now.", run.id));
     }
 }
@@ -117,8 +117,8 @@ fn of_verification(cluster: &Cluster, now: Timestamp) -> Tile<'static> {
         return Tile { name, value: "never".into(), class: "none", more: vec!["of the backups kept".into()] };
     };
     let (class, value) = match found.outcome {
-        Outcome::Intact => ("well", "intact"),
-        Outcome::Damaged => ("bad", "damaged"),
+        VerifyOutcome::Intact => ("well", "intact"),
+        VerifyOutcome::Damaged => ("bad", "damaged"),
     };
     let of = backup
         .id

@@ -13,16 +13,16 @@ mod page;
 mod plot;
 mod plots;
 mod runs;
-mod words;
+mod text;
 
 use jiff::Timestamp;
 
-use crate::catalog::{Doubt, Standing, Verified};
+use crate::catalog::{AttemptState, Doubt, Verified};
 use crate::model::{BackupId, Manifest, Status};
 
 /// What the page is about.
 #[derive(Debug)]
-pub struct Report {
+pub struct ReportData {
     /// How the configuration names the repository.
     pub repository: String,
     /// When it was looked at.
@@ -43,7 +43,7 @@ pub struct Cluster {
     /// What has a manifest, oldest first.
     pub backups: Vec<Backup>,
     /// Runs that go on or have made no backup, oldest first.
-    pub runs: Vec<Run>,
+    pub runs: Vec<AttemptRow>,
 }
 
 /// One backup.
@@ -60,25 +60,25 @@ pub struct Backup {
     /// What speaks against it, beside its manifest.
     pub doubt: Option<Doubt>,
     /// What the policy says, where there is one.
-    pub fate: Option<Fate>,
+    pub fate: Option<PruneForecast>,
 }
 
 /// A run that is no backup.
 #[derive(Debug)]
-pub struct Run {
+pub struct AttemptRow {
     /// Its name.
     pub id: BackupId,
     /// What has become of it.
-    pub standing: Standing,
+    pub standing: AttemptState,
     /// Its status, where it can be read.
     pub status: Option<Status>,
     /// What the policy says, where there is one.
-    pub fate: Option<Fate>,
+    pub fate: Option<PruneForecast>,
 }
 
 /// What `prune` would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fate {
+pub struct PruneForecast {
     /// Whether it goes.
     pub goes: bool,
     /// Why, or why not.
@@ -103,7 +103,7 @@ impl Cluster {
     }
 }
 
-impl Report {
+impl ReportData {
     /// The page.
     pub fn html(&self) -> String {
         page::page(self)

@@ -1,17 +1,17 @@
 //! The page around the clusters.
 
-use super::Report;
+use super::ReportData;
 use super::attention::{level, points};
 use super::cluster::{pill, section};
 use super::markup::Markup;
-use super::words::minute;
+use super::text::minute;
 
 /// Nothing is fetched and nothing runs, whatever has got into the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 const STYLE: &str = include_str!("style.css");
 
 /// The whole document.
-pub(super) fn page(report: &Report) -> String {
+pub(super) fn page(report: &ReportData) -> String {
     let mut page = Markup::default();
     page.raw("<!DOCTYPE html>\n");
     page.element("html", &[("lang", "en"), ("xmlns", "http://www.w3.org/1999/xhtml")], |page| {
@@ -23,7 +23,7 @@ pub(super) fn page(report: &Report) -> String {
     page.finish()
 }
 
-fn head(page: &mut Markup, report: &Report) {
+fn head(page: &mut Markup, report: &ReportData) {
     page.void("meta", &[("charset", "utf-8")]);
     page.void("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)]);
     page.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
@@ -38,7 +38,7 @@ fn head(page: &mut Markup, report: &Report) {
     page.element("style", &[], |page| page.raw(STYLE));
 }
 
-fn body(page: &mut Markup, report: &Report) {
+fn body(page: &mut Markup, report: &ReportData) {
     page.element("header", &[], |page| {
         page.leaf("h1", &[], "Galera backups");
         page.element("p", &[], |page| {
@@ -71,7 +71,7 @@ fn body(page: &mut Markup, report: &Report) {
 }
 
 /// The clusters, each with its state.
-fn contents(page: &mut Markup, report: &Report) {
+fn contents(page: &mut Markup, report: &ReportData) {
     page.element("nav", &[], |page| {
         for (nth, cluster) in report.clusters.iter().enumerate() {
             page.element("a", &[("href", &format!("#c{nth}"))], |page| {

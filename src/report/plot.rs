@@ -11,7 +11,7 @@ const HEIGHT: f64 = 168.0;
 
 /// One bar.
 #[derive(Debug)]
-pub(super) struct Bar {
+pub(super) struct PlotBar {
     /// Between 0 and 1.
     pub(super) at: f64,
     /// How high, with the class of the colour; painted in this order over each other.
@@ -37,7 +37,7 @@ pub(super) struct Plot<'a> {
     pub(super) title: &'static str,
     /// Class and name of each colour.
     pub(super) legend: &'a [(&'static str, &'static str)],
-    pub(super) bars: Vec<Bar>,
+    pub(super) bars: Vec<PlotBar>,
     pub(super) crosses: &'a [Cross],
     /// The value at the top.
     pub(super) top: u64,
@@ -93,7 +93,7 @@ impl Plot<'_> {
         }
     }
 
-    fn bar(&self, page: &mut Markup, bar: &Bar) {
+    fn bar(&self, page: &mut Markup, bar: &PlotBar) {
         let (x, base) = (percent(bar.at), pixels(0.0));
         page.element("a", &[("href", &format!("#{}", bar.row))], |page| {
             page.leaf("title", &[], &bar.title);

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::axis::{TimeAxis, bytes_step, ms_step, value_ticks};
 use super::markup::Markup;
-use super::plot::{Bar, Cross, Plot};
-use super::words::{minute, stored};
-use super::{Backup, Cluster, Run};
-use crate::catalog::Standing;
+use super::plot::{Cross, Plot, PlotBar};
+use super::text::{minute, stored};
+use super::{AttemptRow, Backup, Cluster};
+use crate::catalog::AttemptState;
 use crate::model::Manifest;
 use crate::ui::{bytes, duration_ms};
 
@@ -23,12 +23,12 @@ pub(super) fn plots(page: &mut Markup, cluster: &Cluster, row: &dyn Fn(&str) -> 
     if usable.len() < FEWEST {
         return;
     }
-    let failed: Vec<(&Run, Timestamp)> = cluster.runs.iter().filter_map(failed).collect();
+    let failed: Vec<(&AttemptRow, Timestamp)> = cluster.runs.iter().filter_map(failed).collect();
     let taken = usable.iter().map(|(_, manifest)| manifest.frozen_at);
     let Some(time) = TimeAxis::over(taken.clone().chain(failed.iter().map(|(_, at)| *at))) else { return };
-    let scene = Scene { usable: &usable, time: &time, slots: time.slots(taken.collect()), row };
+    let scene = PlotContext { usable: &usable, time: &time, slots: time.slots(taken.collect()), row };
     let crosses = |with_freeze: bool| -> Vec<Cross> {
-        let cross = |(run, at): &(&Run, Timestamp)| Cross {
+        let cross = |(run, at): &(&AttemptRow, Timestamp)| Cross {
             at: time.place(*at),
             frozen_ms: run.status.as_ref().and_then(|status| status.frozen_ms).filter(|_| with_freeze),
             title: format!("{}: no backup", run.id),
@@ -44,27 +44,27 @@ pub(super) fn plots(page: &mut Markup, cluster: &Cluster, row: &dyn Fn(&str) -> 
 }
 
 /// A run that has made no backup, and when that was.
-fn failed(run: &Run) -> Option<(&Run, Timestamp)> {
-    matches!(run.standing, Standing::Failed(_) | Standing::Dead(_))
+fn failed(run: &AttemptRow) -> Option<(&AttemptRow, Timestamp)> {
+    matches!(run.standing, AttemptState::Failed(_) | AttemptState::Dead(_))
         .then(|| run.id.started())
         .flatten()
         .map(|at| (run, at))
 }
 
-struct Scene<'a> {
+struct PlotContext<'a> {
     usable: &'a [(&'a Backup, &'a Manifest)],
     time: &'a TimeAxis,
     slots: u32,
     row: &'a dyn Fn(&str) -> String,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> PlotContext<'a> {
     fn bars(
         &self,
         words: &dyn Fn(&Manifest) -> String,
         parts: &dyn Fn(&Manifest) -> Vec<(&'static str, u64)>,
-    ) -> Vec<Bar> {
-        let bar = |(backup, manifest): &(&Backup, &Manifest)| Bar {
+    ) -> Vec<PlotBar> {
+        let bar = |(backup, manifest): &(&Backup, &Manifest)| PlotBar {
             at: self.time.place(manifest.frozen_at),
             parts: parts(manifest),
             title: format!("{}\n{}", minute(manifest.frozen_at), words(manifest)),

@@ -2,10 +2,10 @@
 
 use super::backups::fate;
 use super::markup::Markup;
-use super::words::{minute, percent};
-use super::{Cluster, Fate, Run};
-use crate::catalog::Standing;
-use crate::model::{State, Status};
+use super::text::{minute, percent};
+use super::{AttemptRow, Cluster, PruneForecast};
+use crate::catalog::AttemptState;
+use crate::model::{BackupState, Status};
 use crate::ui::{bytes, duration_ms};
 
 /// All of a cluster, newest first.
@@ -33,7 +33,7 @@ pub(super) fn table(page: &mut Markup, cluster: &Cluster, row: &dyn Fn(&str) -> 
     });
 }
 
-fn cells(page: &mut Markup, run: &Run, has_policy: bool) {
+fn cells(page: &mut Markup, run: &AttemptRow, has_policy: bool) {
     page.element("td", &[("class", "what")], |page| {
         page.leaf("strong", &[], &run.id.started().map_or_else(|| "?".into(), minute));
         page.leaf("code", &[], run.id.as_str());
@@ -59,45 +59,45 @@ fn cells(page: &mut Markup, run: &Run, has_policy: bool) {
 }
 
 /// What the policy says, without what stands beside it already.
-fn untold(run: &Run) -> Option<Fate> {
+fn untold(run: &AttemptRow) -> Option<PruneForecast> {
     let fate = run.fate.clone()?;
-    let Standing::Failed(Some(why)) = &run.standing else { return Some(fate) };
+    let AttemptState::Failed(Some(why)) = &run.standing else { return Some(fate) };
     let story = format!("failed: {why}");
     let rest = |reason: &String| {
         let rest = reason.strip_prefix(&story).unwrap_or(reason).trim_start_matches("; ");
         (!rest.is_empty()).then(|| rest.to_owned())
     };
-    Some(Fate { reasons: fate.reasons.iter().filter_map(rest).collect(), ..fate })
+    Some(PruneForecast { reasons: fate.reasons.iter().filter_map(rest).collect(), ..fate })
 }
 
 /// Class and word of the badge, and what is known beside it.
-fn told(run: &Run) -> (&'static str, &'static str, String) {
+fn told(run: &AttemptRow) -> (&'static str, &'static str, String) {
     match &run.standing {
-        Standing::Running(state) => ("running", "running", progress(*state, run.status.as_ref())),
-        Standing::Failed(why) => {
+        AttemptState::Running(state) => ("running", "running", progress(*state, run.status.as_ref())),
+        AttemptState::Failed(why) => {
             ("bad", "failed", why.clone().unwrap_or_else(|| "It does not say why.".into()))
         }
-        Standing::Dead(None) => {
+        AttemptState::Dead(None) => {
             ("bad", "dead", "It has left no word: its program was killed, or its machine.".into())
         }
-        Standing::Dead(Some(at)) => (
+        AttemptState::Dead(Some(at)) => (
             "bad",
             "dead",
             format!("Nothing was heard of it since {}: it was killed, or its machine.", minute(*at)),
         ),
-        Standing::Removed => {
+        AttemptState::Removed => {
             ("plain", "removed", "Its backup was removed; this is what is left of it.".into())
         }
     }
 }
 
-fn progress(state: State, status: Option<&Status>) -> String {
+fn progress(state: BackupState, status: Option<&Status>) -> String {
     let what = match state {
-        State::Freezing => "freezing the server",
-        State::Copying => "copying; the server is frozen",
-        State::Thawed => "storing; the server runs again",
-        State::Publishing => "publishing",
-        State::Starting | State::Done | State::Failed => "starting",
+        BackupState::Freezing => "freezing the server",
+        BackupState::Copying => "copying; the server is frozen",
+        BackupState::Thawed => "storing; the server runs again",
+        BackupState::Publishing => "publishing",
+        BackupState::Starting | BackupState::Done | BackupState::Failed => "starting",
     };
     match status.map(|status| (status.bytes_done, status.bytes_total)) {
         Some((done, Some(total))) if total > 0 => {

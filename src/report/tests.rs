@@ -2,12 +2,12 @@ use jiff::SignedDuration;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::attention::{Level, points};
+use super::attention::{Urgency, points};
 use super::*;
 use crate::catalog::{Doubt, Verified};
 use crate::model::{
-    ArchiveObject, Compression, IndexObject, MariadbGtid, Outcome, ServerIdentity, State, ToolIdentity,
-    Verification, WsrepGtid,
+    ArchiveObject, BackupState, Compression, IndexObject, MariadbGtid, ServerIdentity, ToolIdentity,
+    Verification, VerifyOutcome, WsrepGtid,
 };
 
 const NOW: &str = "2026-11-25T02:00:00Z";
@@ -78,7 +78,7 @@ fn verified(hours: i64, finding: Option<&str>) -> Verified {
         verified: ago(hours),
         by: "root@db1".into(),
         command: "verify".into(),
-        outcome: if finding.is_some() { Outcome::Damaged } else { Outcome::Intact },
+        outcome: if finding.is_some() { VerifyOutcome::Damaged } else { VerifyOutcome::Intact },
         findings: u64::from(finding.is_some()),
         first_finding: finding.map(str::to_owned),
         files: 1,
@@ -90,16 +90,16 @@ fn verified(hours: i64, finding: Option<&str>) -> Verified {
     })
 }
 
-fn run(hours: i64, standing: Standing) -> Run {
-    Run { id: BackupId::new(ago(hours), "n1"), standing, status: None, fate: None }
+fn run(hours: i64, standing: AttemptState) -> AttemptRow {
+    AttemptRow { id: BackupId::new(ago(hours), "n1"), standing, status: None, fate: None }
 }
 
-fn cluster(backups: Vec<Backup>, runs: Vec<Run>) -> Cluster {
+fn cluster(backups: Vec<Backup>, runs: Vec<AttemptRow>) -> Cluster {
     Cluster { folder: "c".into(), backups, runs }
 }
 
-fn report(clusters: Vec<Cluster>) -> Report {
-    Report { repository: "/repo".into(), now: now(), version: "0.1.0", clusters, unknown: Vec::new() }
+fn report(clusters: Vec<Cluster>) -> ReportData {
+    ReportData { repository: "/repo".into(), now: now(), version: "0.1.0", clusters, unknown: Vec::new() }
 }
 
 /// All text of a page, which must be well-formed, with ids that occur once and links that lead somewhere.
@@ -167,7 +167,7 @@ fn text_of(html: &str) -> String {
 fn all_is_well_where_nothing_is_wrong() {
     let mut newest = backup(7);
     newest.verified = Some(verified(2, None));
-    let good = cluster(vec![backup(55), backup(31), newest], vec![run(60, Standing::Failed(None))]);
+    let good = cluster(vec![backup(55), backup(31), newest], vec![run(60, AttemptState::Failed(None))]);
     assert_eq!(points(&good, now()), []);
     let html = report(vec![good]).html();
     let text = text_of(&html);
@@ -182,7 +182,7 @@ fn all_is_well_where_nothing_is_wrong() {
 
 #[test]
 fn each_fault_is_told_with_its_weight() {
-    let told = |cluster: &Cluster| -> Vec<(Level, String)> {
+    let told = |cluster: &Cluster| -> Vec<(Urgency, String)> {
         points(cluster, now()).into_iter().map(|point| (point.level, point.text)).collect()
     };
     let one = |cluster: &Cluster| {
@@ -195,45 +195,51 @@ fn each_fault_is_told_with_its_weight() {
         backup.verified = Some(verified(1, None));
         backup
     };
-    assert_eq!(one(&cluster(vec![], vec![])).0, Level::Bad);
-    assert_eq!(one(&cluster(vec![sound(37)], vec![])), (Level::Bad, "The newest backup is 37 h old.".into()));
+    assert_eq!(one(&cluster(vec![], vec![])).0, Urgency::Bad);
+    assert_eq!(
+        one(&cluster(vec![sound(37)], vec![])),
+        (Urgency::Bad, "The newest backup is 37 h old.".into())
+    );
     assert_eq!(told(&cluster(vec![sound(36)], vec![])), []);
     assert_eq!(
         one(&cluster(vec![backup(1)], vec![])),
-        (Level::Warning, "No backup that is kept was ever verified.".into())
+        (Urgency::Warning, "No backup that is kept was ever verified.".into())
     );
     let mut late = backup(1);
     late.verified = Some(verified(8 * 24 + 1, None));
     assert_eq!(
         one(&cluster(vec![late], vec![])),
-        (Level::Warning, "The last verification was 8 days ago.".into())
+        (Urgency::Warning, "The last verification was 8 days ago.".into())
     );
     let mut broken = backup(50);
     broken.verified = Some(verified(3, Some("db/t.ibd: its checksum is wrong")));
     let (level, text) = one(&cluster(vec![broken, sound(1)], vec![]));
-    assert!(level == Level::Bad && text.ends_with(" is damaged: db/t.ibd: its checksum is wrong."), "{text}");
+    assert!(
+        level == Urgency::Bad && text.ends_with(" is damaged: db/t.ibd: its checksum is wrong."),
+        "{text}"
+    );
     let mut pages = sound(1);
     pages.manifest.as_mut().unwrap().damaged_pages = 2;
     let (level, text) = one(&cluster(vec![pages], vec![]));
-    assert!(level == Level::Bad && text.starts_with("Of the newest backup 2 InnoDB pages "), "{text}");
+    assert!(level == Urgency::Bad && text.starts_with("Of the newest backup 2 InnoDB pages "), "{text}");
     // One that nobody can read stands in the way only where it is the newest.
     let unusable = |hours: i64| Backup { manifest: Err("no JSON".into()), ..backup(hours) };
-    assert_eq!(one(&cluster(vec![sound(2), unusable(1)], vec![])).0, Level::Bad);
-    assert_eq!(one(&cluster(vec![unusable(3), sound(2)], vec![])).0, Level::Warning);
+    assert_eq!(one(&cluster(vec![sound(2), unusable(1)], vec![])).0, Urgency::Bad);
+    assert_eq!(one(&cluster(vec![unusable(3), sound(2)], vec![])).0, Urgency::Warning);
     // A run that has failed before the newest backup is history.
     for (hours, count) in [(3, 0), (1, 1)] {
-        for standing in [Standing::Failed(Some("a reason".into())), Standing::Dead(None)] {
+        for standing in [AttemptState::Failed(Some("a reason".into())), AttemptState::Dead(None)] {
             let told = told(&cluster(vec![sound(2)], vec![run(hours, standing)]));
             assert_eq!(told.len(), count, "{told:?}");
         }
     }
-    for standing in [Standing::Running(State::Copying), Standing::Removed] {
+    for standing in [AttemptState::Running(BackupState::Copying), AttemptState::Removed] {
         assert_eq!(told(&cluster(vec![sound(2)], vec![run(1, standing)])), []);
     }
     let mut unknown = sound(1);
     unknown.doubt = Some(Doubt::Future(now() + SignedDuration::from_hours(9)));
     let (level, text) = one(&cluster(vec![sound(2), unknown], vec![]));
-    assert!(level == Level::Bad && text.contains(": FROM THE FUTURE ("), "{text}");
+    assert!(level == Urgency::Bad && text.contains(": FROM THE FUTURE ("), "{text}");
     // The age is that of one that can be relied on.
     let mut lost = sound(1);
     lost.doubt = Some(Doubt::Damaged("backup.tar.zst: it is missing".into()));
@@ -244,11 +250,11 @@ fn each_fault_is_told_with_its_weight() {
     let mut other = sound(50);
     other.manifest.as_mut().unwrap().gtid.uuid = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
     let (level, text) = one(&cluster(vec![other, sound(1)], vec![]));
-    assert!(level == Level::Warning && text.starts_with("Backups of 2 histories (state UUIDs) "), "{text}");
+    assert!(level == Urgency::Warning && text.starts_with("Backups of 2 histories (state UUIDs) "), "{text}");
     let mut further = sound(50);
     further.manifest.as_mut().unwrap().gtid.seqno = 418;
     let (level, text) = one(&cluster(vec![further, sound(1)], vec![]));
-    assert!(level == Level::Warning && text.contains("further by its position"), "{text}");
+    assert!(level == Urgency::Warning && text.contains("further by its position"), "{text}");
 }
 
 #[test]
@@ -264,10 +270,10 @@ fn no_text_of_others_becomes_markup() {
         held: Some(evil.into()),
         verified: Some(verified(1, Some(evil))),
         doubt: None,
-        fate: Some(Fate { goes: true, reasons: vec![evil.into()], is_doubtful: false }),
+        fate: Some(PruneForecast { goes: true, reasons: vec![evil.into()], is_doubtful: false }),
     };
     let unusable = Backup { manifest: Err(evil.into()), ..backup(3) };
-    let failed = run(1, Standing::Failed(Some(evil.into())));
+    let failed = run(1, AttemptState::Failed(Some(evil.into())));
     let other = Cluster { folder: evil.into(), backups: vec![bad, unusable, backup(2)], runs: vec![failed] };
     let mut page = report(vec![other, cluster(vec![], vec![])]);
     page.repository = evil.into();

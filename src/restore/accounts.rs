@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::steps;
+use super::no_follow;
 
 /// What such a name starts with.
 const PREFIX: &[u8] = b"wsrep.sst.";
@@ -23,7 +23,7 @@ pub(super) fn sst_accounts(datadir: &Path) -> Vec<String> {
     let mut found = BTreeSet::new();
     for table in ["mysql/global_priv.MAD", "mysql/user.MYD"] {
         // It belongs to the server's user by now.
-        if let Ok(content) = steps::read_file(&datadir.join(table), LARGEST) {
+        if let Ok(content) = no_follow::read_file(&datadir.join(table), LARGEST) {
             found.extend(names_in(&content));
         }
     }

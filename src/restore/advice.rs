@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::places::replica_position;
-use super::{Purpose, Request, Restored, replication, scratch, wsrep_home};
+use super::destinations::replica_position;
+use super::{Purpose, RestoreRequest, Restored, partial_server_options, replication, wsrep_home};
 use crate::model::Manifest;
 use crate::ui::shell_word;
 
@@ -43,7 +43,7 @@ impl Advice {
 }
 
 /// The advice for what was restored.
-pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Advice {
+pub fn advice(manifest: &Manifest, request: &RestoreRequest, restored: &Restored) -> Advice {
     let mut notes = Vec::new();
     if let Some(owner) = &restored.owner_kept {
         notes.push(format!(
@@ -83,7 +83,7 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
         notes.extend(replication::notes(manifest, request.purpose));
     }
     let mut steps = match request.purpose {
-        Purpose::Standalone if restored.tables.is_some() => scratch::steps(&restored.datadir),
+        Purpose::Standalone if restored.tables.is_some() => partial_server_options::steps(&restored.datadir),
         Purpose::Node => node_steps(&request.target, manifest),
         Purpose::Cluster => cluster_steps(&request.target, manifest),
         Purpose::Standalone => standalone_steps(&request.target),
@@ -93,7 +93,7 @@ pub fn advice(manifest: &Manifest, request: &Request, restored: &Restored) -> Ad
         notes.extend(tables.notes.iter().cloned());
         let note = format!(
             "The server needs these options, which are in '{}' (add those of the key plugin where tables are encrypted):",
-            restored.datadir.join(scratch::OPTIONS_FILE).display()
+            restored.datadir.join(partial_server_options::OPTIONS_FILE).display()
         );
         let options = Some(Listing { note, lines: indented(&tables.options) });
         return Advice { notes, options, steps };

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::created::{Created, SystemError};
-use crate::catalog::SourceError;
+use super::undo_log::{SystemError, UndoLog};
+use crate::catalog::BackupReadError;
 use crate::storage::StorageError;
 
 /// Why a restore did not happen, or was undone.
@@ -13,7 +13,7 @@ use crate::storage::StorageError;
 pub enum RestoreError {
     /// The backup cannot be read or is damaged.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] BackupReadError),
     /// A member of the archive.
     #[error("backup '{id}' is damaged: {path}: {what}{undone} ('verify' lists all damage)")]
     Damaged {
@@ -66,7 +66,7 @@ impl std::fmt::Display for Undone {
 }
 
 impl RestoreError {
-    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
+    /// Whether it can come from a backup that is removed meanwhile ([`BackupReader::is_removed`]).
     pub fn may_be_removal(&self) -> bool {
         matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(..))
     }
@@ -77,7 +77,7 @@ impl RestoreError {
     }
 
     /// Removes what was made until then, and says so where there was anything.
-    pub(super) fn undo(mut self, created: &mut Created) -> Self {
+    pub(super) fn undo(mut self, created: &mut UndoLog) -> Self {
         let removed = Undone(created.remove_all());
         match &mut self {
             Self::Damaged { undone, .. }

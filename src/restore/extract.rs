@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use super::alone::{Moved, Paths};
-use super::created::{self, Created};
-use super::scratch::Wanted;
-use super::tables::{Role, TableFile};
+use super::partial_server::{RelocatedMembers, ServerPaths};
+use super::partial_server_options::ScratchTables;
+use super::tables::{TableFile, TableFileRole};
+use super::undo_log::{self, UndoLog};
 use super::{
-    Control, External, Places, Purpose, Request, RestoreError, Selection, open_stream, peek, restore_member,
-    target,
+    AllowedDirectory, Control, Destinations, Purpose, RestoreError, RestoreRequest, Selection, open_stream,
+    restore_member, small_files, target,
 };
 use crate::archive::Index;
-use crate::catalog::Source;
+use crate::catalog::BackupReader;
 use crate::model::MemberKind;
 
 /// Which tables, and where to.
@@ -43,20 +43,24 @@ pub struct Extracted {
 }
 
 /// Writes the files of the tables to `DATABASE/FILE` below the target, wherever they lay on the donor.
-pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Result<Extracted, RestoreError> {
+pub fn extract(
+    source: &BackupReader,
+    request: &Extract,
+    control: &Control<'_>,
+) -> Result<Extracted, RestoreError> {
     let index = source.index()?;
     let is_content = |file: &TableFile<'_>| {
         file.member.kind == MemberKind::File && file.path.extension() != Some("isl".as_ref())
     };
     let mut chosen = request
         .only
-        .choose(&index, false, &|members| peek::peek(source, &index, members, request.threads))?;
+        .choose(&index, false, &|members| small_files::peek(source, &index, members, request.threads))?;
     chosen.files.retain(is_content);
     // The same file may be stored under two variables.
     let mut paths = BTreeSet::new();
     chosen.files.retain(|file| paths.insert(file.path.clone()));
     let (files, triggers) = (chosen.files.clone(), chosen.triggers.clone());
-    let wanted = Wanted::new(chosen);
+    let wanted = ScratchTables::new(chosen);
     let places = places(source, &index, &files, request)?;
     target::check_alone(
         &request.target,
@@ -65,7 +69,7 @@ pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Res
     let offsets: BTreeSet<u64> = files.iter().map(|file| file.member.header_offset).collect();
     let plan = index.plan_for(|member| offsets.contains(&member.header_offset));
     let mut stream = open_stream(source, &index, plan, request.threads)?;
-    let mut created = Created::default();
+    let mut created = UndoLog::default();
     let outcome = files.iter().try_for_each(|file| {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(RestoreError::interrupted());
@@ -75,7 +79,7 @@ pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Res
         restore_member(&mut stream, source, file.member, &place, &places, control, &mut created)?;
         Ok(created.finish(file.member, &place, &places)?)
     });
-    let outcome = outcome.and_then(|()| Ok(created::sync(&BTreeSet::new(), &request.target)?));
+    let outcome = outcome.and_then(|()| Ok(undo_log::sync(&BTreeSet::new(), &request.target)?));
     if let Err(error) = outcome {
         return Err(error.undo(&mut created));
     }
@@ -85,35 +89,36 @@ pub fn extract(source: &Source, request: &Extract, control: &Control<'_>) -> Res
 
 /// Owners are those of a restore of everything; nothing goes elsewhere than into the target.
 fn places(
-    source: &Source,
+    source: &BackupReader,
     index: &Index,
     files: &[TableFile<'_>],
     request: &Extract,
-) -> Result<Places, RestoreError> {
-    let mut paths: Paths = files.iter().map(|file| (file.member.header_offset, file.path.clone())).collect();
+) -> Result<Destinations, RestoreError> {
+    let mut paths: ServerPaths =
+        files.iter().map(|file| (file.member.header_offset, file.path.clone())).collect();
     // The owner is that of the system tablespace, which is not written.
     let system = index.members.iter().filter(|member| member.system_tablespace);
     paths.extend(system.enumerate().map(|(number, member)| {
         (member.header_offset, PathBuf::from(format!(".system-tablespace-{number}")))
     }));
     let mut inside = index.clone();
-    Moved::apply(&mut inside, &paths);
-    let whole = Request {
+    RelocatedMembers::apply(&mut inside, &paths);
+    let whole = RestoreRequest {
         target: request.target.clone(),
         purpose: Purpose::Standalone,
         wsrep_home: None,
         maps: Vec::new(),
-        external: vec![External("/".into())],
+        external: vec![AllowedDirectory("/".into())],
         threads: request.threads,
         only: None,
     };
-    Places::new(Path::new(&source.manifest().server.datadir), &inside, &whole)
+    Destinations::new(Path::new(&source.manifest().server.datadir), &inside, &whole)
 }
 
 fn summary(
     files: &[TableFile<'_>],
     triggers: &BTreeMap<u64, String>,
-    places: &Places,
+    places: &Destinations,
     notes: Vec<String>,
 ) -> Extracted {
     let mut tables: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
@@ -121,7 +126,7 @@ fn summary(
     for file in files {
         let table = match (file.role(), triggers.get(&file.member.header_offset)) {
             (_, Some(table)) => table.clone(),
-            (Role::Table, None) => file.name(),
+            (TableFileRole::Table, None) => file.name(),
             // `db.opt` is no table's.
             _ => continue,
         };

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::RestoreError;
 use crate::archive::{IDENTITY_MEMBER, Index, MemberDamage, StreamReader, hex, read_member};
-use crate::catalog::{Contradiction, Identity, MANIFEST, Source};
+use crate::catalog::{BackupReader, Contradiction, Identity, MANIFEST};
 use crate::model::{Member, MemberKind};
 
 /// Largest identity, bytes.
@@ -13,7 +13,7 @@ const LIMIT: u64 = 1 << 20;
 /// Reads the first member. What decides about the restore must be the same there and in the manifest.
 pub(super) fn read(
     stream: &mut StreamReader,
-    source: &Source,
+    source: &BackupReader,
     index: &Index,
 ) -> Result<Identity, RestoreError> {
     let damaged = |what: String| source.damaged(IDENTITY_MEMBER, what);

@@ -1,11 +1,11 @@
 //! The members that a restore writes: all, or those that a server with some tables needs.
 
-use super::alone::{self, Moved};
-use super::created::Created;
-use super::scratch::{self, Wanted};
-use super::{Places, RestoreError, Selection, peek};
+use super::partial_server::{self, RelocatedMembers};
+use super::partial_server_options::{self, ScratchTables};
+use super::undo_log::UndoLog;
+use super::{Destinations, RestoreError, Selection, small_files};
 use crate::archive::{IDENTITY_MEMBER, Index, ReadPlan};
-use crate::catalog::Source;
+use crate::catalog::BackupReader;
 use crate::model::{Manifest, Member};
 
 /// Some tables, restored as a server that has no others.
@@ -21,32 +21,33 @@ pub struct Tables {
 pub(super) struct Members {
     pub(super) index: Index,
     /// Where they go is what the index says; what they are in the archive is here.
-    pub(super) moved: Moved,
-    pub(super) wanted: Option<Wanted>,
+    pub(super) moved: RelocatedMembers,
+    pub(super) wanted: Option<ScratchTables>,
 }
 
 impl Members {
     /// Those of the whole backup.
     pub(super) fn all(index: Index) -> Self {
-        Self { index, moved: Moved::default(), wanted: None }
+        Self { index, moved: RelocatedMembers::default(), wanted: None }
     }
 
     /// Leaves what a server needs that has these tables only, inside its data directory; what has to be read for it.
     pub(super) fn keep(
         &mut self,
-        source: &Source,
+        source: &BackupReader,
         only: &Selection,
         threads: usize,
     ) -> Result<ReadPlan, RestoreError> {
         let index = &self.index;
-        let chosen = only.choose(index, true, &|members| peek::peek(source, index, members, threads))?;
-        let paths = alone::server_with(index, &chosen);
-        self.wanted = Some(Wanted::new(chosen));
+        let chosen =
+            only.choose(index, true, &|members| small_files::peek(source, index, members, threads))?;
+        let paths = partial_server::server_with(index, &chosen);
+        self.wanted = Some(ScratchTables::new(chosen));
         let plan = {
             let is_identity = |member: &Member| member.path.as_bytes() == IDENTITY_MEMBER.as_bytes();
             index.plan_for(|member| paths.contains_key(&member.header_offset) || is_identity(member))
         };
-        self.moved = Moved::apply(&mut self.index, &paths);
+        self.moved = RelocatedMembers::apply(&mut self.index, &paths);
         Ok(plan)
     }
 
@@ -54,15 +55,19 @@ impl Members {
     pub(super) fn write_options(
         &self,
         manifest: &Manifest,
-        wanted: &Wanted,
-        places: &Places,
-        created: &mut Created,
+        wanted: &ScratchTables,
+        places: &Destinations,
+        created: &mut UndoLog,
     ) -> Result<Tables, RestoreError> {
         let target = places.target();
         let mut found = wanted.look(target);
         found.notes.extend(wanted.elsewhere());
-        let options = scratch::option_file(manifest, &self.index, target, &found.plugins);
-        created.file_of_ours(&target.join(scratch::OPTIONS_FILE), options.as_bytes(), places.owner())?;
+        let options = partial_server_options::option_file(manifest, &self.index, target, &found.plugins);
+        created.file_of_ours(
+            &target.join(partial_server_options::OPTIONS_FILE),
+            options.as_bytes(),
+            places.owner(),
+        )?;
         Ok(Tables { notes: found.notes, options })
     }
 }

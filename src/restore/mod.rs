@@ -16,33 +16,33 @@
 //! # Why an index cannot choose where root writes
 //!
 //! Whoever writes to the repository can edit the index. Its paths stay below the target; places outside of it are the
-//! operator's to name (`outside`); nothing is written through a symbolic link, whoever has made it (`steps`); and no
-//! file gets rights that a data directory has no use for (`created`).
+//! operator's to name (`external_directories`); nothing is written through a symbolic link, whoever has made it (`no_follow`); and no
+//! file gets rights that a data directory has no use for (`undo_log`).
 
 mod accounts;
 mod advice;
-mod alone;
-mod companions;
-mod created;
 mod definition;
+mod destinations;
+mod directory_map;
 mod error;
+mod external_directories;
 mod extract;
 mod identity;
-mod map;
+mod installed_server;
 mod members;
-mod moved;
+mod no_follow;
 mod old_datadir;
 mod options;
-mod outside;
+mod partial_server;
+mod partial_server_options;
 mod pattern;
-mod peek;
-mod places;
 mod replication;
-mod scratch;
-mod steps;
+mod rewritten_paths;
+mod small_files;
+mod table_selection;
 mod tables;
 mod target;
-mod version;
+mod undo_log;
 mod write;
 mod wsrep_home;
 
@@ -54,21 +54,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::archive::{
     BlockReader, GRASTATE_MEMBER, Index, MemberDamage, ReadPlan, StreamReader, read_member,
 };
-use crate::catalog::{Source, SourceError};
+use crate::catalog::{BackupReadError, BackupReader};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind};
 use crate::throttle::Limiter;
 pub use advice::{Advice, Listing, advice};
-pub use companions::Selection;
-use created::Created;
+pub use destinations::{Destinations, Stranger};
+pub use directory_map::{AllowedDirectory, DirectoryMap};
 pub use error::{RestoreError, Undone};
 pub use extract::{Extract, Extracted, extract};
-pub use map::{External, Map};
+pub use installed_server::Installed;
 use members::Members;
 pub use members::Tables;
 pub use options::missing as missing_options;
 pub use pattern::TablePattern;
-pub use places::{Places, Stranger};
-pub use version::Installed;
+pub use table_selection::Selection;
+use undo_log::UndoLog;
 use write::{WriteError, write_member};
 pub use wsrep_home::wsrep_home;
 
@@ -87,7 +87,7 @@ pub enum Purpose {
 
 /// What to restore, and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct RestoreRequest {
     /// The new data directory.
     pub target: PathBuf,
     /// What it is for.
@@ -95,9 +95,9 @@ pub struct Request {
     /// Where the server that will start on the target looks for `grastate.dat`, if that is not the target.
     pub wsrep_home: Option<PathBuf>,
     /// Where external directories go.
-    pub maps: Vec<Map>,
+    pub maps: Vec<DirectoryMap>,
     /// Where they may go back to where they were; what is in neither list is refused.
-    pub external: Vec<External>,
+    pub external: Vec<AllowedDirectory>,
     /// Decompressing threads.
     pub threads: usize,
     /// No other tables than these, beside those of the server itself; for a standalone server.
@@ -140,7 +140,11 @@ pub struct Control<'a> {
 }
 
 /// Restores a backup.
-pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Result<Restored, RestoreError> {
+pub fn restore(
+    source: &BackupReader,
+    request: &RestoreRequest,
+    control: &Control<'_>,
+) -> Result<Restored, RestoreError> {
     if request.purpose == Purpose::Replica {
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }
@@ -152,7 +156,7 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
     let index = &members.index;
     let mut stream = open_stream(source, index, plan, request.threads)?;
     let identity = identity::read(&mut stream, source, index)?;
-    let places = Places::new(Path::new(identity.datadir()), index, request)?;
+    let places = Destinations::new(Path::new(identity.datadir()), index, request)?;
     old_datadir::refuse(&places)?;
     wsrep_home::check(request, source.manifest(), &places)?;
     target::check(&places, index, &source.location())?;
@@ -160,18 +164,18 @@ pub fn restore(source: &Source, request: &Request, control: &Control<'_>) -> Res
         log::warn!("{stranger}");
     }
     let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
-    let mut created = Created::below(bases);
+    let mut created = UndoLog::below(bases);
     fill(stream, source, &members, &places, request, control, &mut created)
         .map_err(|error| error.undo(&mut created))
 }
 
 fn open_stream(
-    source: &Source,
+    source: &BackupReader,
     index: &Index,
     plan: ReadPlan,
     threads: usize,
 ) -> Result<StreamReader, RestoreError> {
-    let archive = source.open_archive().map_err(SourceError::from)?;
+    let archive = source.open_archive().map_err(BackupReadError::from)?;
     let options = source.reader_options(index, threads)?;
     let blocks = BlockReader::open(archive, plan, &options)
         .map_err(|error| RestoreError::Refused(format!("cannot start reading the archive: {error}")))?;
@@ -180,12 +184,12 @@ fn open_stream(
 
 fn fill(
     mut stream: StreamReader,
-    source: &Source,
+    source: &BackupReader,
     members: &Members,
-    places: &Places,
-    request: &Request,
+    places: &Destinations,
+    request: &RestoreRequest,
     control: &Control<'_>,
-    created: &mut Created,
+    created: &mut UndoLog,
 ) -> Result<Restored, RestoreError> {
     let mut restored = Restored {
         datadir: places.target().to_path_buf(),
@@ -229,7 +233,7 @@ fn fill(
     if let Some(wanted) = &members.wanted {
         restored.tables = Some(members.write_options(source.manifest(), wanted, places, created)?);
     }
-    created::sync(&restored.external, places.target())?;
+    undo_log::sync(&restored.external, places.target())?;
     guard.publish(created)?;
     restored.owner_kept = places.owner_kept();
     Ok(restored)
@@ -237,12 +241,12 @@ fn fill(
 
 fn restore_member(
     stream: &mut StreamReader,
-    source: &Source,
+    source: &BackupReader,
     member: &Member,
     place: &Path,
-    places: &Places,
+    places: &Destinations,
     control: &Control<'_>,
-    created: &mut Created,
+    created: &mut UndoLog,
 ) -> Result<(), RestoreError> {
     let damaged = |what: String| {
         let id = source.manifest().id.to_string();
@@ -267,7 +271,11 @@ fn restore_member(
 }
 
 /// The whole object must be what the manifest says, also where no file lies.
-fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> Result<(), RestoreError> {
+fn check_rest(
+    stream: StreamReader,
+    source: &BackupReader,
+    control: &Control<'_>,
+) -> Result<(), RestoreError> {
     (control.progress)(stream.position());
     let (digest, damage) = stream
         .finish()
@@ -288,9 +296,9 @@ fn check_rest(stream: StreamReader, source: &Source, control: &Control<'_>) -> R
 /// `grastate.dat` for a node, the statements for a replica.
 fn write_state(
     manifest: &Manifest,
-    request: &Request,
-    places: &Places,
-    created: &mut Created,
+    request: &RestoreRequest,
+    places: &Destinations,
+    created: &mut UndoLog,
 ) -> Result<(), RestoreError> {
     match request.purpose {
         Purpose::Node | Purpose::Cluster => {

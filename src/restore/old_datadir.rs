@@ -1,12 +1,12 @@
 //! No file of a backup goes into the data directory that the backup was taken of, but for a restore of that directory.
 
 use super::RestoreError;
-use super::places::Places;
+use super::destinations::Destinations;
 use crate::capture::{is_same_directory, resolved};
 
 /// Refuses a directory outside the data directory that leads into the donor's, as far as that is on this machine. An
 /// older program has stored files of the data directory as from elsewhere, where variables named it by a link.
-pub(super) fn refuse(places: &Places) -> Result<(), RestoreError> {
+pub(super) fn refuse(places: &Destinations) -> Result<(), RestoreError> {
     let donor = &places.datadir;
     if !donor.is_dir() || is_same_directory(donor, places.target()) {
         return Ok(());

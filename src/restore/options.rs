@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::places::Places;
-use super::version::Version;
+use super::destinations::Destinations;
+use super::installed_server::ReleaseSeries;
 use crate::config::{Given, ServerOptions};
 use crate::model::ServerIdentity;
 
 /// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum OptionValue {
     Text,
     /// Bytes, perhaps with a suffix.
     Size,
@@ -22,10 +22,10 @@ enum Kind {
     Path,
 }
 
-use Kind::{Flag, Path as Place, Size, Text};
+use OptionValue::{Flag, Path as Place, Size, Text};
 
 /// Options with their defaults; `None` where it depends on the version.
-const KNOWN: [(&str, Kind, Option<&str>); 15] = [
+const KNOWN: [(&str, OptionValue, Option<&str>); 15] = [
     ("aria_encrypt_tables", Flag, Some("OFF")),
     ("aria_log_dir_path", Place, Some("./")),
     ("encrypt_binlog", Flag, Some("OFF")),
@@ -54,7 +54,7 @@ const PLUGINS: [(&str, &str); 3] = [
 const LONGEST: usize = 1000;
 
 /// What the restored files need, by name; what the server's defaults are is among it.
-pub(super) fn needed(server: &ServerIdentity, places: &Places) -> BTreeMap<String, String> {
+pub(super) fn needed(server: &ServerIdentity, places: &Destinations) -> BTreeMap<String, String> {
     let mut needed = BTreeMap::new();
     for (name, kind, _) in KNOWN {
         let recorded = match name {
@@ -82,7 +82,7 @@ pub(super) fn needed(server: &ServerIdentity, places: &Places) -> BTreeMap<Strin
         .collect();
     let provider = server.options.get("innodb_compression_algorithm").map(|name| name.to_ascii_lowercase());
     if let Some(name @ ("lz4" | "lzo" | "lzma" | "bzip2" | "snappy")) = provider.as_deref()
-        && Version::read(server.version.as_deref().unwrap_or("")) >= Version::read("10.7")
+        && ReleaseSeries::read(server.version.as_deref().unwrap_or("")) >= ReleaseSeries::read("10.7")
     {
         plugins.push(format!("provider_{name}"));
     }
@@ -95,7 +95,12 @@ pub(super) fn needed(server: &ServerIdentity, places: &Places) -> BTreeMap<Strin
 const PLUGIN_LOAD: &str = "plugin_load_add";
 
 /// A directory of the server, or the base name of its binary logs, as it is here; none where nothing was restored there.
-fn place_of(name: &str, recorded: Option<&Path>, server: &ServerIdentity, places: &Places) -> Option<String> {
+fn place_of(
+    name: &str,
+    recorded: Option<&Path>,
+    server: &ServerIdentity,
+    places: &Destinations,
+) -> Option<String> {
     let whole = |path: &String| path.split(';').any(|file| file.trim().starts_with('/'));
     if name == "innodb_data_home_dir" && server.options.get("innodb_data_file_path").is_some_and(whole) {
         return Some(String::new());
@@ -116,7 +121,7 @@ fn place_of(name: &str, recorded: Option<&Path>, server: &ServerIdentity, places
 }
 
 /// `innodb_data_file_path` with whole paths as they are here.
-fn file_path(value: &str, places: &Places) -> String {
+fn file_path(value: &str, places: &Destinations) -> String {
     let moved = |file: &str| {
         let (name, rest) = file.split_once(':').unwrap_or((file, ""));
         let here = places.translate("innodb_data_home_dir", Path::new(name.trim()));
@@ -137,7 +142,7 @@ pub fn missing(
     version: Option<&str>,
     server: &ServerOptions,
 ) -> Vec<String> {
-    let version = Version::read(version.unwrap_or(""));
+    let version = ReleaseSeries::read(version.unwrap_or(""));
     let mut lines = Vec::new();
     for (name, value) in needed {
         if name == PLUGIN_LOAD {
@@ -178,8 +183,8 @@ fn plugins(needed: &str, server: &ServerOptions) -> Vec<String> {
 }
 
 /// Defaults that have changed (`sql/sys_vars.cc`, `storage/innobase/handler/ha_innodb.cc`).
-fn default_of(name: &str, version: Option<Version>) -> Option<&'static str> {
-    let since = |text| version?.ge(&Version::read(text)?).then_some(());
+fn default_of(name: &str, version: Option<ReleaseSeries>) -> Option<&'static str> {
+    let since = |text| version?.ge(&ReleaseSeries::read(text)?).then_some(());
     match name {
         "innodb_checksum_algorithm" if since("10.5").is_some() => Some("full_crc32"),
         "innodb_checksum_algorithm" => version.map(|_| "crc32"),
@@ -189,7 +194,7 @@ fn default_of(name: &str, version: Option<Version>) -> Option<&'static str> {
     }
 }
 
-fn is_same(kind: Kind, one: &str, other: &str, datadir: &Path) -> bool {
+fn is_same(kind: OptionValue, one: &str, other: &str, datadir: &Path) -> bool {
     match kind {
         Text => one.trim().eq_ignore_ascii_case(other.trim()),
         Size => bytes(one) == bytes(other),

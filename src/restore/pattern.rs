@@ -8,8 +8,8 @@ use crate::model::{encode_char, encode_name, matches};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TablePattern {
     pub(super) text: String,
-    database: Part,
-    table: Part,
+    database: NamePattern,
+    table: NamePattern,
 }
 
 impl TablePattern {
@@ -31,14 +31,14 @@ impl TablePattern {
 
 /// A name with `*` for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
+struct NamePattern {
     /// As it was given, which may be the name of a file.
     given: String,
     /// As a file bears it.
     encoded: String,
 }
 
-impl Part {
+impl NamePattern {
     fn new(name: &str) -> Self {
         let is_pattern = name.contains('*');
         let encode = |c: char| if c == '*' { "*".to_owned() } else { encode_char(c) };
@@ -69,7 +69,11 @@ impl FromStr for TablePattern {
         if text.contains('/') && !text.contains('`') {
             return Err("names of a database and a table are wanted, not a path".into());
         }
-        Ok(Self { text: text.to_owned(), database: Part::new(&database), table: Part::new(&table) })
+        Ok(Self {
+            text: text.to_owned(),
+            database: NamePattern::new(&database),
+            table: NamePattern::new(&table),
+        })
     }
 }
 

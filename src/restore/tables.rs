@@ -2,7 +2,7 @@
 //!
 //! The files of a table bear its name, with an ending for each kind of file, and lie in the folder of its database. Behind
 //! `#P#` follows the name of a partition, behind `#i#` the number of a vector index. Two kinds have names of their own: a
-//! trigger's `.TRN`, and the `FTS_…` files of a FULLTEXT index ([`super::companions`]).
+//! trigger's `.TRN`, and the `FTS_…` files of a FULLTEXT index ([`super::table_selection`]).
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ pub(super) type Key<'a> = (&'a [u8], &'a [u8]);
 
 /// What a file in the folder of a database is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum TableFileRole {
     /// It bears the name of a table.
     Table,
     /// `.TRN`: it bears the name of a trigger.
@@ -65,23 +65,23 @@ impl TableFile<'_> {
         (self.database(), self.table())
     }
 
-    pub(super) fn role(&self) -> Role {
+    pub(super) fn role(&self) -> TableFileRole {
         if self.file() == b"db.opt" {
-            Role::Options
+            TableFileRole::Options
         } else if self.has_ending("TRN") {
-            Role::Trigger
+            TableFileRole::Trigger
         } else if is_fulltext(self.file()) {
-            Role::Fulltext
+            TableFileRole::Fulltext
         } else if self.table().is_empty() {
-            Role::Unnamed
+            TableFileRole::Unnamed
         } else {
-            Role::Table
+            TableFileRole::Table
         }
     }
 
     /// Whether there is a table of this name because there is this file; `notes.sql` makes none.
     pub(super) fn makes_a_table(&self) -> bool {
-        self.role() == Role::Table
+        self.role() == TableFileRole::Table
             && (self.holds_rows() || DEFINITION.iter().any(|ending| self.has_ending(ending)))
     }
 

@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::created::is_unfinished;
-use super::places::Places;
+use super::destinations::Destinations;
+use super::undo_log::is_unfinished;
 use super::{RestoreError, is_empty};
 use crate::archive::Index;
 use crate::model::MemberKind;
@@ -16,7 +16,7 @@ use crate::model::MemberKind;
 const PER_FILE: u64 = 4096;
 
 /// Refuses a target that is used, not empty, or too small, or that lies in the repository or among a server's files.
-pub(super) fn check(places: &Places, index: &Index, repository: &str) -> Result<(), RestoreError> {
+pub(super) fn check(places: &Destinations, index: &Index, repository: &str) -> Result<(), RestoreError> {
     let target = places.target();
     let roots = places.external_roots();
     for place in std::iter::once(target).chain(roots.iter().map(PathBuf::as_path)) {
@@ -73,7 +73,7 @@ fn check_empty(target: &Path) -> Result<(), RestoreError> {
 }
 
 /// Outside the data directory other files may be around; none of ours may be there already.
-fn check_absent(places: &Places, index: &Index) -> Result<(), RestoreError> {
+fn check_absent(places: &Destinations, index: &Index) -> Result<(), RestoreError> {
     let external = index.members.iter().filter(|m| m.origin.is_some() && m.kind != MemberKind::Directory);
     for place in external.filter_map(|member| places.of(member)) {
         if fs::symlink_metadata(&place).is_ok() {
@@ -88,7 +88,7 @@ fn check_absent(places: &Places, index: &Index) -> Result<(), RestoreError> {
 }
 
 /// Files of a server have no place among backups: `prune` and `list` would meet them.
-fn check_repository(places: &Places, index: &Index, repository: &Path) -> Result<(), RestoreError> {
+fn check_repository(places: &Destinations, index: &Index, repository: &Path) -> Result<(), RestoreError> {
     let Ok(repository) = fs::canonicalize(repository) else { return Ok(()) };
     let external = index.members.iter().filter(|member| member.origin.is_some());
     let mut all = external.filter_map(|member| places.of(member)).chain([places.target().to_path_buf()]);
@@ -153,7 +153,7 @@ fn holds_open(process: &Path, directory: &Path) -> bool {
 }
 
 /// Sums up the bytes for each file system and compares them with what is free there.
-fn check_space(places: &Places, index: &Index) -> Result<(), RestoreError> {
+fn check_space(places: &Destinations, index: &Index) -> Result<(), RestoreError> {
     let files = index.members.iter().filter(|member| member.sha256.is_some());
     check_free(files.filter_map(|member| Some((places.of(member)?, member.stored))))
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 
 use super::Control;
-use super::created::{Created, SystemError, finish_open};
-use super::places::Places;
+use super::destinations::Destinations;
+use super::undo_log::{SystemError, UndoLog, finish_open};
 use crate::archive::hex;
 use crate::model::{Member, MemberKind};
 
@@ -39,9 +39,9 @@ pub(super) fn write_member(
     content: &mut dyn Read,
     member: &Member,
     place: &Path,
-    places: &Places,
+    places: &Destinations,
     control: &Control<'_>,
-    created: &mut Created,
+    created: &mut UndoLog,
 ) -> Result<(), WriteError> {
     if let Some(parent) = place.parent() {
         created.directory(parent, places.owner(), None)?;
@@ -139,7 +139,7 @@ fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Paths inside small files, after their digest was found right.
-fn rewrite(member: &Member, place: &Path, file: &mut File, places: &Places) -> Result<(), SystemError> {
+fn rewrite(member: &Member, place: &Path, file: &mut File, places: &Destinations) -> Result<(), SystemError> {
     if member.size > SMALL {
         return Ok(());
     }

@@ -3,8 +3,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::places::Places;
-use super::{Purpose, Request, RestoreError, steps};
+use super::destinations::Destinations;
+use super::{Purpose, RestoreError, RestoreRequest, no_follow};
 use crate::archive::GRASTATE_MEMBER;
 use crate::capture::is_same_directory;
 use crate::config::ServerOptions;
@@ -26,9 +26,9 @@ pub fn wsrep_home(options: &ServerOptions, target: &Path) -> Option<PathBuf> {
 /// The directories besides the data directory that get a `grastate.dat`: the one that this server's option files name,
 /// and the one that lay inside the donor's data directory. Without links.
 pub(super) fn homes(
-    request: &Request,
+    request: &RestoreRequest,
     manifest: &Manifest,
-    places: &Places,
+    places: &Destinations,
 ) -> Result<Vec<PathBuf>, RestoreError> {
     if !matches!(request.purpose, Purpose::Node | Purpose::Cluster) {
         return Ok(Vec::new());
@@ -41,7 +41,7 @@ pub(super) fn homes(
     });
     let mut homes = Vec::new();
     for home in request.wsrep_home.iter().cloned().chain(inside) {
-        let real = steps::resolve(&home).map_err(|why| {
+        let real = no_follow::resolve(&home).map_err(|why| {
             RestoreError::Refused(format!("wsrep_data_home_dir '{}' {why}", home.display()))
         })?;
         if real != places.target() && !homes.contains(&real) {
@@ -52,7 +52,11 @@ pub(super) fn homes(
 }
 
 /// Refuses a position that is there already: it belongs to a server that runs, or to what was before.
-pub(super) fn check(request: &Request, manifest: &Manifest, places: &Places) -> Result<(), RestoreError> {
+pub(super) fn check(
+    request: &RestoreRequest,
+    manifest: &Manifest,
+    places: &Destinations,
+) -> Result<(), RestoreError> {
     let homes = homes(request, manifest, places)?.into_iter();
     let mut files =
         homes.filter(|home| !home.starts_with(places.target())).map(|home| home.join(GRASTATE_MEMBER));
@@ -67,7 +71,7 @@ pub(super) fn check(request: &Request, manifest: &Manifest, places: &Places) -> 
 }
 
 /// What is left to do where the option files do not tell, and what was done where they do.
-pub(super) fn note(manifest: &Manifest, request: &Request) -> Option<String> {
+pub(super) fn note(manifest: &Manifest, request: &RestoreRequest) -> Option<String> {
     if !matches!(request.purpose, Purpose::Node | Purpose::Cluster) {
         return None;
     }

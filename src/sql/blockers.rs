@@ -21,7 +21,7 @@ const COMPATIBLE: [&str; 3] = ["MDL_BACKUP_START", "MDL_BACKUP_FLUSH", "MDL_BACK
 
 /// A line of the process list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Thread {
+struct ProcessRow {
     id: u64,
     user: String,
     host: String,
@@ -31,7 +31,7 @@ struct Thread {
     statement: String,
 }
 
-impl fmt::Display for Thread {
+impl fmt::Display for ProcessRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = if self.host.is_empty() { String::new() } else { format!("@{}", self.host) };
         write!(f, "thread {} ({}{host}", self.id, self.user)?;
@@ -43,7 +43,7 @@ impl fmt::Display for Thread {
     }
 }
 
-impl Thread {
+impl ProcessRow {
     /// Whether it may be a statement that writes.
     fn writes(&self) -> bool {
         let verb = self.statement.split(|c: char| !c.is_ascii_alphabetic()).find(|word| !word.is_empty());
@@ -60,7 +60,7 @@ impl Thread {
 }
 
 /// A line as it comes: number, user, host, command, seconds, state, statement.
-type Line = (u64, String, String, String, i64, String, String);
+type ProcessFields = (u64, String, String, String, i64, String, String);
 
 /// A lock as the plugin tells it: thread, mode, database and table.
 type Lock = (u64, String, Option<String>, Option<String>);
@@ -86,16 +86,16 @@ impl SqlSession {
         self.lock_holders_among(&threads)
     }
 
-    fn lock_holders_among(&mut self, threads: &[Thread]) -> String {
+    fn lock_holders_among(&mut self, threads: &[ProcessRow]) -> String {
         self.held_locks().map(|locks| holders(&locks, threads)).unwrap_or_default()
     }
 
-    fn process_list(&mut self, own: &[u32]) -> Vec<Thread> {
-        let rows: Result<Vec<Line>, String> = self.rows(
+    fn process_list(&mut self, own: &[u32]) -> Vec<ProcessRow> {
+        let rows: Result<Vec<ProcessFields>, String> = self.rows(
             "SELECT ID, USER, HOST, COMMAND, CAST(IFNULL(TIME, 0) AS SIGNED), IFNULL(STATE, ''), LEFT(IFNULL(INFO, ''), 1000) \
              FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' ORDER BY TIME DESC, ID",
         );
-        let thread = |(id, user, host, command, seconds, state, statement)| Thread {
+        let thread = |(id, user, host, command, seconds, state, statement)| ProcessRow {
             id,
             user,
             host,
@@ -104,7 +104,7 @@ impl SqlSession {
             state,
             statement,
         };
-        let mut threads: Vec<Thread> =
+        let mut threads: Vec<ProcessRow> =
             rows.map(|rows| rows.into_iter().map(thread).collect()).unwrap_or_default();
         threads.retain(|thread| !own.iter().any(|id| u64::from(*id) == thread.id));
         threads
@@ -127,7 +127,7 @@ impl SqlSession {
 }
 
 /// Those who certainly hold it up; empty where there is nobody.
-fn holders(locks: &[Lock], threads: &[Thread]) -> String {
+fn holders(locks: &[Lock], threads: &[ProcessRow]) -> String {
     let mut modes: BTreeMap<u64, &str> = BTreeMap::new();
     for (id, mode, ..) in locks {
         if mode.starts_with("MDL_BACKUP_") && !COMPATIBLE.contains(&mode.as_str()) {
@@ -154,7 +154,7 @@ fn holders(locks: &[Lock], threads: &[Thread]) -> String {
     said.collect::<Vec<_>>().join(", ")
 }
 
-fn list<'a>(threads: impl Iterator<Item = &'a Thread>) -> String {
+fn list<'a>(threads: impl Iterator<Item = &'a ProcessRow>) -> String {
     let mut said: Vec<String> = threads.map(ToString::to_string).collect();
     let more = said.len().saturating_sub(MOST);
     said.truncate(MOST);
@@ -165,7 +165,7 @@ fn list<'a>(threads: impl Iterator<Item = &'a Thread>) -> String {
 }
 
 /// By whom, where nobody says that he holds a lock.
-fn by_sleepers(threads: &[Thread]) -> String {
+fn by_sleepers(threads: &[ProcessRow]) -> String {
     let sleeping = list(threads.iter().filter(|thread| thread.sleeps()));
     if sleeping.is_empty() {
         return "by a session that cannot be seen without the right PROCESS".into();
@@ -174,7 +174,7 @@ fn by_sleepers(threads: &[Thread]) -> String {
 }
 
 /// Those who may be it.
-fn suspects(threads: &[Thread], tables: &[String]) -> String {
+fn suspects(threads: &[ProcessRow], tables: &[String]) -> String {
     let writing = list(threads.iter().filter(|thread| thread.writes()));
     if !writing.is_empty() {
         return format!("a statement that writes takes long: {writing}");
@@ -223,15 +223,15 @@ fn shown(statement: &str) -> String {
 mod tests {
     use super::*;
 
-    fn thread(id: u64, command: &str, seconds: i64, statement: &str) -> Thread {
-        Thread {
+    fn thread(id: u64, command: &str, seconds: i64, statement: &str) -> ProcessRow {
+        ProcessRow {
             id,
             user: "app".into(),
             host: "10.0.0.7:4711".into(),
             command: command.into(),
             seconds,
             statement: statement.into(),
-            ..Thread::default()
+            ..ProcessRow::default()
         }
     }
 
@@ -252,11 +252,11 @@ mod tests {
     #[test]
     fn who_writes_is_named_before_who_sleeps() {
         let threads = [
-            Thread { user: "system user".into(), ..thread(1, "Sleep", 900, "") },
+            ProcessRow { user: "system user".into(), ..thread(1, "Sleep", 900, "") },
             thread(7, "Sleep", 35, ""),
             thread(8, "Query", 9, "select sleep(9)"),
             thread(9, "Query", 70, "/* job */ UPDATE t SET a = 'x'"),
-            Thread {
+            ProcessRow {
                 state: "Waiting for backup lock".into(),
                 ..thread(10, "Query", 5, "INSERT INTO t VALUES (1)")
             },

@@ -21,7 +21,7 @@
 use std::time::{Duration, Instant};
 
 use super::SqlSession;
-use super::words;
+use super::error_text;
 
 /// `ER_LOCK_WAIT_TIMEOUT`, `ER_STATEMENT_TIMEOUT`.
 const LATE: [u16; 2] = [1205, 1969];
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(250);
 
 /// How long is tried.
-pub struct Patience<'a> {
+pub struct LockPatience<'a> {
     /// One try (`lock-timeout`).
     pub one_try: Duration,
     /// All of them (`flush-timeout`); zero for one only.
@@ -77,7 +77,7 @@ enum Tried {
 pub fn look_for_lock(
     connect: &dyn Fn(Duration) -> Result<SqlSession, String>,
     outside_only: bool,
-    patience: &Patience<'_>,
+    patience: &LockPatience<'_>,
     tell: &mut dyn FnMut(&str),
 ) -> Availability {
     let mut session = match connect(patience.one_try + MARGIN) {
@@ -169,7 +169,7 @@ impl SqlSession {
         match done {
             Ok(()) => Tried::Had,
             Err(mysql::Error::MySqlError(error)) if LATE.contains(&error.code) => Tried::Late,
-            Err(error) if words::is_silence(&error) => Tried::Silent,
+            Err(error) if error_text::is_silence(&error) => Tried::Silent,
             Err(error) => Tried::Refused(self.plain(error)),
         }
     }

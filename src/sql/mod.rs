@@ -13,10 +13,10 @@
 mod blockers;
 mod bounded;
 mod endpoint;
+mod error_text;
 mod global_lock;
 mod replication;
 mod threads;
-mod words;
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -27,7 +27,7 @@ use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 use bounded::Bounds;
 pub use endpoint::{Account, Endpoint, Tls};
-pub use global_lock::{Availability, Patience, look_for_lock};
+pub use global_lock::{Availability, LockPatience, look_for_lock};
 pub use replication::ReplicaStatus;
 pub use threads::{MetadataLock, Thread};
 
@@ -123,8 +123,8 @@ fn first_that_answers(options: Vec<OptsBuilder>, limit: Duration) -> Result<Conn
     let mut outcome = Err("it has no address".to_owned());
     for options in options {
         match Conn::new(options) {
-            Err(error @ mysql::Error::IoError(_)) => outcome = Err(words::plain(error, limit)),
-            answer => return answer.map_err(|error| words::plain(error, limit)),
+            Err(error @ mysql::Error::IoError(_)) => outcome = Err(error_text::plain(error, limit)),
+            answer => return answer.map_err(|error| error_text::plain(error, limit)),
         }
     }
     outcome
@@ -166,13 +166,13 @@ impl SqlSession {
         let count = u32::try_from(ways.len()).unwrap_or(u32::MAX);
         let time = with_margin((CONNECT_LIMIT + limit).saturating_mul(count));
         let connection = bounded::within(time, move || first_that_answers(ways, limit))
-            .unwrap_or_else(|error| Err(words::plain(error, limit)))
+            .unwrap_or_else(|error| Err(error_text::plain(error, limit)))
             .map_err(no_sql)?;
         let mut session = Self { id: connection.connection_id(), connection: Some(connection), limit };
         for statement in BEGIN {
             match session.run_one(statement) {
                 Ok(()) | Err(mysql::Error::MySqlError(_)) => {}
-                Err(error) => return Err(no_sql(words::plain(error, limit))),
+                Err(error) => return Err(no_sql(error_text::plain(error, limit))),
             }
         }
         Ok(session)
@@ -215,7 +215,7 @@ impl SqlSession {
     }
 
     fn plain(&self, error: mysql::Error) -> String {
-        words::plain(error, self.limit)
+        error_text::plain(error, self.limit)
     }
 
     /// All status variables whose name begins with `prefix` (letters and `_`), names in lower case.

@@ -160,21 +160,21 @@ impl Storage for Interruptible {
 }
 
 /// What the thread of an object is asked.
-enum Ask {
+enum ReadOrder {
     /// To fill this, which comes back.
     Read(Vec<u8>),
     Seek(SeekFrom),
 }
 
-enum Told {
+enum ReadAnswer {
     Read(Vec<u8>, io::Result<usize>),
     Sought(io::Result<u64>),
 }
 
 /// An object that a thread reads.
 struct Reader {
-    ask: Sender<Ask>,
-    told: Receiver<Told>,
+    ask: Sender<ReadOrder>,
+    told: Receiver<ReadAnswer>,
     interrupted: Arc<AtomicBool>,
     /// Goes to the thread and back.
     buffer: Vec<u8>,
@@ -188,11 +188,11 @@ impl Reader {
         let serve = move || {
             for ask in asked {
                 let answer = match ask {
-                    Ask::Read(mut buffer) => {
+                    ReadOrder::Read(mut buffer) => {
                         let count = object.read(&mut buffer);
-                        Told::Read(buffer, count)
+                        ReadAnswer::Read(buffer, count)
                     }
-                    Ask::Seek(to) => Told::Sought(object.seek(to)),
+                    ReadOrder::Seek(to) => ReadAnswer::Sought(object.seek(to)),
                 };
                 if tell.send(answer).is_err() {
                     break;
@@ -203,7 +203,7 @@ impl Reader {
         Ok(Self { ask, told, interrupted, buffer: Vec::new(), is_lost: false })
     }
 
-    fn answer(&mut self, ask: Ask) -> io::Result<Told> {
+    fn answer(&mut self, ask: ReadOrder) -> io::Result<ReadAnswer> {
         if self.is_lost || self.ask.send(ask).is_err() {
             return Err(hangs());
         }
@@ -218,7 +218,9 @@ impl Read for Reader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(into.len().min(PIECE), 0);
-        let Told::Read(buffer, count) = self.answer(Ask::Read(buffer))? else { return Err(hangs()) };
+        let ReadAnswer::Read(buffer, count) = self.answer(ReadOrder::Read(buffer))? else {
+            return Err(hangs());
+        };
         let count = count.map(|count| count.min(buffer.len()));
         if let Ok(count) = count {
             into[..count].copy_from_slice(&buffer[..count]);
@@ -230,9 +232,9 @@ impl Read for Reader {
 
 impl Seek for Reader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match self.answer(Ask::Seek(to))? {
-            Told::Sought(position) => position,
-            Told::Read(..) => Err(hangs()),
+        match self.answer(ReadOrder::Seek(to))? {
+            ReadAnswer::Sought(position) => position,
+            ReadAnswer::Read(..) => Err(hangs()),
         }
     }
 }
@@ -262,9 +264,9 @@ mod tests {
     }
 
     /// Never answers.
-    struct Hanging;
+    struct HangingStorage;
 
-    impl Read for Hanging {
+    impl Read for HangingStorage {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             loop {
                 thread::park();
@@ -272,7 +274,7 @@ mod tests {
         }
     }
 
-    impl Seek for Hanging {
+    impl Seek for HangingStorage {
         fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
             Ok(0)
         }
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn what_hangs_is_waited_for_until_the_command_is_interrupted() {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let mut reader = Reader::start(Box::new(Hanging), Arc::clone(&interrupted)).unwrap();
+        let mut reader = Reader::start(Box::new(HangingStorage), Arc::clone(&interrupted)).unwrap();
         let reading = thread::spawn(move || {
             let error = reader.read(&mut [0; 9]).unwrap_err();
             (error.to_string(), reader.read(&mut [0; 9]).is_err(), reader.seek(SeekFrom::Start(0)).is_err())

@@ -5,7 +5,7 @@
 //! shows; after it the object is whole. Folders are made durable the same way, from the root down.
 //!
 //! Whoever may write to the repository could lead what root does here to any place of the machine by a link in place of a
-//! folder. So everything is done from the descriptor of a folder that was opened from the root down ([`steps`](super::steps)).
+//! folder. So everything is done from the descriptor of a folder that was opened from the root down ([`open_folder`](super::open_folder)).
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use nix::errno::Errno;
 
 use super::local_writer::{Belongs, LocalWriter, named_by};
-use super::steps::{Entry, Folder};
+use super::open_folder::{FolderEntry, OpenFolder};
 use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 
 /// Backups hold everything that the server knows: nobody but owner and group reads them.
@@ -41,14 +41,18 @@ impl LocalStorage {
     }
 
     /// Opens a folder, from the root down. `action` and `object` are what an error speaks of.
-    fn folder(&self, name: &str, action: &'static str, object: &Path) -> Result<Folder, StorageError> {
-        let root = Folder::open(&self.root)
+    fn folder(&self, name: &str, action: &'static str, object: &Path) -> Result<OpenFolder, StorageError> {
+        let root = OpenFolder::open(&self.root)
             .map_err(|cause| StorageError::new(action, object.display().to_string(), cause))?;
-        names(name).try_fold(root, |folder, name| folder.step(name, action, object))
+        names(name).try_fold(root, |folder, name| folder.enter(name, action, object))
     }
 
     /// Opens the folder in which something is; and its name there.
-    fn place<'a>(&self, name: &'a str, action: &'static str) -> Result<(Folder, &'a OsStr), StorageError> {
+    fn place<'a>(
+        &self,
+        name: &'a str,
+        action: &'static str,
+    ) -> Result<(OpenFolder, &'a OsStr), StorageError> {
         let (folder, last) = parent_and_last(name);
         let object = self.path(name);
         if matches!(last, "" | "." | "..") {
@@ -59,28 +63,28 @@ impl LocalStorage {
 
     /// Opens a folder that is made where it is not there, and so are those above it up to the root, each durable before
     /// the next. The place of the root must be there: a mistyped path or a missing mount is not filled with backups.
-    fn made_folder(&self, name: &str) -> Result<Folder, StorageError> {
+    fn made_folder(&self, name: &str) -> Result<OpenFolder, StorageError> {
         let failed = |path: &Path, cause| StorageError::new("create", path.display().to_string(), cause);
-        let root = match Folder::open(&self.root) {
+        let root = match OpenFolder::open(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match DirBuilder::new().mode(FOLDER_MODE).create(&self.root) {
                     Ok(()) => sync_above(&self.root)?,
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(cause) => return Err(failed(&self.root, cause)),
                 }
-                Folder::open(&self.root)
+                OpenFolder::open(&self.root)
             }
             root => root,
         };
         let root = root.map_err(|cause| failed(&self.root, cause))?;
         names(name).try_fold(root, |folder, name| {
             make(&folder, name)?;
-            folder.step(name, "create", &folder.path_of(OsStr::new(name)))
+            folder.enter(name, "create", &folder.path_of(OsStr::new(name)))
         })
     }
 
     /// Everything in a folder, with hidden ones; nothing where it is not there.
-    fn all_entries(&self, name: &str) -> Result<Vec<(String, Entry)>, StorageError> {
+    fn all_entries(&self, name: &str) -> Result<Vec<(String, FolderEntry)>, StorageError> {
         let path = self.path(name);
         let listed = self.folder(name, "list", &path).and_then(|folder| {
             folder.entries().map_err(|cause| StorageError::new("list", path.display().to_string(), cause))
@@ -92,7 +96,7 @@ impl LocalStorage {
     }
 
     /// The same without hidden ones: ours are temporary.
-    fn entries(&self, name: &str) -> Result<Vec<(String, Entry)>, StorageError> {
+    fn entries(&self, name: &str) -> Result<Vec<(String, FolderEntry)>, StorageError> {
         let mut found = self.all_entries(name)?;
         found.retain(|(name, _)| !name.starts_with('.'));
         Ok(found)
@@ -110,14 +114,14 @@ fn parent_and_last(name: &str) -> (&str, &str) {
 }
 
 /// Makes one folder, durably; false if it is there.
-fn make(folder: &Folder, name: &str) -> Result<bool, StorageError> {
+fn make(folder: &OpenFolder, name: &str) -> Result<bool, StorageError> {
     let path = folder.path_of(OsStr::new(name));
     match folder.new_folder(name, FOLDER_MODE) {
         Ok(true) => folder.sync().map(|()| true),
         Ok(false) => Ok(false),
         // A link is refused by its name.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            folder.step(name, "create", &path).map(|_| false)
+            folder.enter(name, "create", &path).map(|_| false)
         }
         Err(cause) => Err(StorageError::new("create", path.display().to_string(), cause)),
     }
@@ -161,7 +165,7 @@ impl Storage for LocalStorage {
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         let files = self.entries(folder)?.into_iter().filter(|(_, entry)| entry.is_file);
         Ok(files
-            .map(|(name, Entry { bytes, written, .. })| ObjectInfo { name, bytes, modified: written })
+            .map(|(name, FolderEntry { bytes, written, .. })| ObjectInfo { name, bytes, modified: written })
             .collect())
     }
 
@@ -244,7 +248,7 @@ impl Storage for LocalStorage {
 }
 
 /// When a file was last written. A time that cannot be told is the latest there is: nothing is removed for it.
-fn modified(entry: &Entry) -> Timestamp {
+fn modified(entry: &FolderEntry) -> Timestamp {
     entry.written.unwrap_or(Timestamp::MAX)
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 
-use super::steps::Folder;
+use super::open_folder::OpenFolder;
 use super::{ObjectWriter, StorageError};
 
 /// Names that are tried before a folder is taken to be odd.
@@ -40,7 +40,7 @@ pub(super) enum Belongs {
 /// A file under its temporary name; dropped without commit it is removed.
 pub(super) struct LocalWriter {
     pub(super) file: File,
-    folder: Folder,
+    folder: OpenFolder,
     /// None once it is renamed.
     temporary: Option<OsString>,
     name: OsString,
@@ -50,7 +50,7 @@ pub(super) struct LocalWriter {
 impl LocalWriter {
     /// Begins a file that will have this name in the folder; the umask takes its bits from `mode`.
     pub(super) fn begin(
-        folder: Folder,
+        folder: OpenFolder,
         name: &OsStr,
         mode: u32,
         belongs: Belongs,
@@ -72,7 +72,7 @@ impl LocalWriter {
     }
 
     /// The folder in which it is.
-    pub(super) fn folder(&self) -> &Folder {
+    pub(super) fn folder(&self) -> &OpenFolder {
         &self.folder
     }
 

@@ -8,10 +8,10 @@ mod interruptible;
 mod limited;
 mod local;
 mod local_writer;
+mod open_folder;
 mod pulse;
 mod replace;
 mod s3;
-mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 mod watched;
@@ -25,10 +25,10 @@ pub use error::StorageError;
 pub use interruptible::Interruptible;
 pub use limited::Limited;
 pub use local::LocalStorage;
+pub(crate) use open_folder::{DIRECTORY_HANDLE, EnterError, enter};
 pub use pulse::Pulse;
 pub use replace::{Mode, replace_file};
-pub use s3::{S3Storage, Trial};
-pub(crate) use steps::{STEP, Stumble, step};
+pub use s3::{KeyRights, S3Storage};
 pub use watched::{Activity, InFlight, Watched};
 
 use crate::config::{RepositoryUrl, Settings};

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::StorageError;
 use super::local_writer::{Belongs, LocalWriter, named_by, temporary_name};
-use super::steps::{Entry, Folder};
+use super::open_folder::{FolderEntry, OpenFolder};
 
 /// A temporary file that has not changed for so long is nobody's work in progress.
 const STALE: SignedDuration = SignedDuration::from_hours(24);
@@ -36,7 +36,7 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Storage
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let folder = Folder::open(above).map_err(|cause| {
+    let folder = OpenFolder::open(above).map_err(|cause| {
         StorageError::new("create", above.join(temporary_name(name)).display().to_string(), cause)
     })?;
     if folder.look(name).is_ok_and(|entry| !entry.is_file) {
@@ -53,9 +53,9 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Storage
 }
 
 /// Removes what writers of this file that were killed have left beside it, when it is a day old: no `prune` looks here.
-fn sweep(folder: &Folder, name: &OsStr) {
+fn sweep(folder: &OpenFolder, name: &OsStr) {
     let now = Timestamp::now();
-    let is_stale = |(temporary, entry): &(String, Entry)| {
+    let is_stale = |(temporary, entry): &(String, FolderEntry)| {
         let is_ours = named_by(temporary).is_some_and(|named| OsStr::new(named) == name);
         let age = entry.written.map(|written| now.duration_since(written));
         is_ours && entry.is_file && age.is_some_and(|age| age > STALE)

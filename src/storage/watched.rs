@@ -46,12 +46,12 @@ impl Activity {
         Some(InFlight { action, object: object.to_string(), time: since.elapsed().min(still) })
     }
 
-    fn begin(&self, action: &'static str, object: &Arc<str>) -> Begun<'_> {
+    fn begin(&self, action: &'static str, object: &Arc<str>) -> OperationGuard<'_> {
         let mut operations = self.lock();
         let number = operations.next;
         operations.next += 1;
         operations.in_flight.insert(number, (Instant::now(), action, Arc::clone(object)));
-        Begun { activity: self, number }
+        OperationGuard { activity: self, number }
     }
 
     fn lock(&self) -> MutexGuard<'_, Operations> {
@@ -60,12 +60,12 @@ impl Activity {
 }
 
 /// Ends with the operation.
-struct Begun<'a> {
+struct OperationGuard<'a> {
     activity: &'a Activity,
     number: u64,
 }
 
-impl Drop for Begun<'_> {
+impl Drop for OperationGuard<'_> {
     fn drop(&mut self) {
         self.activity.lock().in_flight.remove(&self.number);
     }
@@ -272,9 +272,9 @@ mod tests {
     }
 
     /// Does not return from a write until it is told to.
-    struct Hanging(Sender<()>, Receiver<()>);
+    struct HangingWriter(Sender<()>, Receiver<()>);
 
-    impl Write for Hanging {
+    impl Write for HangingWriter {
         fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
             self.0.send(()).unwrap();
             self.1.recv().unwrap();
@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    impl ObjectWriter for Hanging {
+    impl ObjectWriter for HangingWriter {
         fn commit(self: Box<Self>) -> Result<(), StorageError> {
             Ok(())
         }
@@ -296,7 +296,7 @@ mod tests {
     fn an_operation_that_hangs_is_seen_and_named() {
         let ((at_it, is_at_it), (go_on, wait)) = (channel(), channel());
         let activity = Activity::default();
-        let inner: Option<Box<dyn ObjectWriter>> = Some(Box::new(Hanging(at_it, wait)));
+        let inner: Option<Box<dyn ObjectWriter>> = Some(Box::new(HangingWriter(at_it, wait)));
         let mut writer = WatchedWriter { inner, activity: activity.clone(), place: "/r/c/id/x".into() };
         let thread = std::thread::spawn(move || writer.write_all(b"x").map(|()| writer));
         is_at_it.recv().unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bucket::Bucket;
+use super::token_bucket::TokenBucket;
 
 /// How long a wait goes on before it sees that the limit is lifted.
 const SLICE: Duration = Duration::from_millis(20);
@@ -39,7 +39,7 @@ impl Clock for Monotonic {
 
 /// Lets bytes pass no faster than the limit, whatever number of threads moves them.
 pub struct Limiter<C = Monotonic> {
-    limit: Option<(NonZeroU64, Mutex<Bucket>)>,
+    limit: Option<(NonZeroU64, Mutex<TokenBucket>)>,
     lifted: Arc<AtomicBool>,
     clock: C,
 }
@@ -60,7 +60,7 @@ impl<C: Clock> Limiter<C> {
     /// The same with a clock of one's own.
     pub fn with_clock(rate: Option<NonZeroU64>, lifted: Arc<AtomicBool>, clock: C) -> Self {
         let now = clock.now();
-        Self { limit: rate.map(|rate| (rate, Mutex::new(Bucket::new(rate, now)))), lifted, clock }
+        Self { limit: rate.map(|rate| (rate, Mutex::new(TokenBucket::new(rate, now)))), lifted, clock }
     }
 
     /// Waits until so many bytes may pass, or may have passed: who does not know beforehand how many there are asks

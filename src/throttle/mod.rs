@@ -7,9 +7,9 @@
 //! A wait is never a part of an operation that somebody watches (`stall-timeout` counts what a storage takes, not what
 //! we let it wait), and it ends at once when the limit is lifted: who is told to stop does not first wait for bytes.
 
-mod bucket;
 mod limiter;
 mod reader;
+mod token_bucket;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;

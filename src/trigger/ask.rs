@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::garbd::{Call, Garbd, Next};
-use super::garbd_log::Said;
-use super::invitation::Invitation;
-use super::plan::Refusal;
+use super::donor_choice::Refusal;
+use super::garbd::{GarbdCommand, GarbdProcess, Next};
+use super::garbd_call::GarbdCall;
+use super::garbd_log::GarbdLine;
 use super::request::RequestId;
 use super::{AskError, Event};
 
@@ -25,13 +25,13 @@ const PAUSE: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(100);
 
 /// A request that the group has taken.
-pub struct Asked {
+pub struct SelectedDonor {
     /// The node that it has selected.
     pub donor: String,
     /// Visits of garbd.
     pub attempts: u32,
     /// It leaves the group by itself; dropping this waits for it.
-    _garbd: Garbd,
+    _garbd: GarbdProcess,
 }
 
 /// What came of one visit.
@@ -45,13 +45,13 @@ enum Visit {
 /// Sends the request until the group has selected a donor, has refused, or `interrupted` or `deadline` end it. `look` is
 /// called right before each visit: what was planned may be refused by then.
 pub fn ask(
-    invitation: &Invitation,
+    invitation: &GarbdCall,
     request: &RequestId,
     interrupted: &AtomicBool,
     deadline: Option<Instant>,
     look: &dyn Fn() -> Result<(), Refusal>,
     tell: &mut dyn FnMut(&Event<'_>),
-) -> Result<Asked, AskError> {
+) -> Result<SelectedDonor, AskError> {
     let is_over = || {
         if interrupted.load(Ordering::Relaxed) {
             return Err(AskError::GivenUp("interrupted"));
@@ -67,11 +67,11 @@ pub fn ask(
         let call = invitation.call(request)?;
         let listen = call.listen.to_string();
         tell(&Event::Asking { garbd: &call.name, listen: &listen, attempt });
-        let mut garbd = Garbd::start(&call)?;
+        let mut garbd = GarbdProcess::start(&call)?;
         match visit(&mut garbd, &call, &is_over, tell)? {
             Visit::Selected(donor) => {
                 tell(&Event::Selected(&donor));
-                return Ok(Asked { donor, attempts: attempt, _garbd: garbd });
+                return Ok(SelectedDonor { donor, attempts: attempt, _garbd: garbd });
             }
             Visit::PortTaken if invitation.listen_is_fixed() => {
                 return Err(AskError::Failed(format!(
@@ -98,25 +98,25 @@ pub fn ask(
 
 /// Listens to garbd until its request is decided.
 fn visit(
-    garbd: &mut Garbd,
-    call: &Call,
+    garbd: &mut GarbdProcess,
+    call: &GarbdCommand,
     is_over: &dyn Fn() -> Result<(), AskError>,
     tell: &mut dyn FnMut(&Event<'_>),
 ) -> Result<Visit, AskError> {
     let started = Instant::now();
-    let mut seen = Seen::default();
+    let mut seen = GarbdProgress::default();
     loop {
         is_over()?;
         match garbd.next(TICK) {
-            Next::Said(Said::Selected(donor)) => return Ok(Visit::Selected(donor)),
-            Next::Said(Said::UnknownDonor) => return Err(unknown_donor(call)),
-            Next::Said(Said::PortTaken) => return Ok(Visit::PortTaken),
-            Next::Said(Said::Connected) => seen.connected = true,
-            Next::Said(Said::Primary | Said::Sent) => seen.primary = true,
-            Next::Said(Said::Tls(text)) => seen.tls = Some(text),
-            Next::Said(Said::Unreachable(text)) => seen.unreachable = Some(text),
-            Next::Said(Said::Fatal(text)) => seen.fatal = seen.fatal.or(Some(text)),
-            Next::Said(Said::Busy) => {
+            Next::Said(GarbdLine::Selected(donor)) => return Ok(Visit::Selected(donor)),
+            Next::Said(GarbdLine::UnknownDonor) => return Err(unknown_donor(call)),
+            Next::Said(GarbdLine::PortTaken) => return Ok(Visit::PortTaken),
+            Next::Said(GarbdLine::Connected) => seen.connected = true,
+            Next::Said(GarbdLine::Primary | GarbdLine::Sent) => seen.primary = true,
+            Next::Said(GarbdLine::Tls(text)) => seen.tls = Some(text),
+            Next::Said(GarbdLine::Unreachable(text)) => seen.unreachable = Some(text),
+            Next::Said(GarbdLine::Fatal(text)) => seen.fatal = seen.fatal.or(Some(text)),
+            Next::Said(GarbdLine::Busy) => {
                 let since = *seen.busy.get_or_insert_with(|| {
                     tell(&Event::Busy);
                     Instant::now()
@@ -139,7 +139,7 @@ fn visit(
 
 /// What garbd has said so far.
 #[derive(Default)]
-struct Seen {
+struct GarbdProgress {
     connected: bool,
     primary: bool,
     busy: Option<Instant>,
@@ -148,20 +148,20 @@ struct Seen {
     fatal: Option<String>,
 }
 
-impl Seen {
+impl GarbdProgress {
     fn has_lost_its_request(&self) -> bool {
         self.connected && self.busy.is_none() && (self.primary || self.fatal.is_none())
     }
 }
 
-fn unknown_donor(call: &Call) -> AskError {
+fn unknown_donor(call: &GarbdCommand) -> AskError {
     AskError::Failed(format!(
         "the cluster has no donor for '{}': the name must be the wsrep_node_name of a Synced member",
         if call.donors.is_empty() { "any" } else { &call.donors }
     ))
 }
 
-fn busy(call: &Call) -> AskError {
+fn busy(call: &GarbdCommand) -> AskError {
     let whom = if call.donors.is_empty() { "every member".to_owned() } else { format!("'{}'", call.donors) };
     AskError::Failed(format!(
         "{whom} was busy for {} s (not Synced: a donor already, desynced, or catching up): try again later, or name another --donor",
@@ -170,7 +170,7 @@ fn busy(call: &Call) -> AskError {
 }
 
 /// garbd has not reached the Primary component; what it has seen tells the cause apart.
-fn no_primary(call: &Call, seen: &Seen) -> AskError {
+fn no_primary(call: &GarbdCommand, seen: &GarbdProgress) -> AskError {
     let cause = if let Some(tls) = &seen.tls {
         format!(
             "TLS does not fit ({tls}): give garbd the socket.ssl options of the members with --provider-options"
@@ -202,8 +202,8 @@ fn no_primary(call: &Call, seen: &Seen) -> AskError {
 mod tests {
     use super::*;
 
-    fn call(tls: bool) -> Call {
-        Call {
+    fn call(tls: bool) -> GarbdCommand {
+        GarbdCommand {
             program: "garbd".into(),
             address: "gcomm://a:4567".into(),
             group: "g".into(),
@@ -219,7 +219,7 @@ mod tests {
     /// A garbd whom members have answered leaves in two ways: it has lost its request, or nobody is Primary.
     #[test]
     fn only_a_garbd_without_complaint_has_lost_its_request() {
-        let mut seen = Seen { connected: true, ..Seen::default() };
+        let mut seen = GarbdProgress { connected: true, ..GarbdProgress::default() };
         assert!(seen.has_lost_its_request());
         seen.fatal = Some("failed to reach primary view".into());
         assert!(!seen.has_lost_its_request());
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_silent_group_may_speak_tls_unless_garbd_does() {
-        let said = |tls| no_primary(&call(tls), &Seen::default()).to_string();
+        let said = |tls| no_primary(&call(tls), &GarbdProgress::default()).to_string();
         assert!(
             said(false).contains("speak TLS") && said(false).contains("not called 'g'"),
             "{}",

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::Event;
 use super::backlog::{Backlog, Desync};
+use super::missing_status::{Signs, Trace};
 use super::outcome::SyncedAgain;
-use super::silent::{Signs, Trace};
 use super::watch::{FIRST_SIGN, SILENT, Watching};
 use crate::members::{Access, MemberReport, NodeState, Survey};
 use crate::model::Status;
@@ -26,7 +26,7 @@ const SYNCED: Duration = Duration::from_secs(120);
 const UNUSUAL: Duration = Duration::from_secs(5);
 
 /// What is known of a request that the repository does not know.
-pub(super) enum Begun {
+pub(super) enum RequestStart {
     /// It may still begin.
     Perhaps,
     /// It waits in the donor's queue; what for. Told when it is new.
@@ -38,7 +38,7 @@ pub(super) enum Begun {
 }
 
 /// The donor, asked by SQL where it answers.
-pub(super) struct Donor<'a> {
+pub(super) struct DonorNode<'a> {
     access: &'a Access,
     name: Option<String>,
     endpoint: Option<Endpoint>,
@@ -55,7 +55,7 @@ pub(super) struct Donor<'a> {
     told: Option<String>,
 }
 
-impl<'a> Donor<'a> {
+impl<'a> DonorNode<'a> {
     pub(super) fn new(watching: &Watching<'a>) -> Self {
         let answer = Err("it was not asked".into());
         let mut donor = Self {
@@ -186,30 +186,35 @@ impl<'a> Donor<'a> {
     }
 
     /// Whether anything will come of a request that the repository does not know.
-    pub(super) fn has_begun(&mut self, elapsed: Duration, storage: &dyn Storage, signs: &Signs<'_>) -> Begun {
+    pub(super) fn has_begun(
+        &mut self,
+        elapsed: Duration,
+        storage: &dyn Storage,
+        signs: &Signs<'_>,
+    ) -> RequestStart {
         if elapsed < FIRST_LOOK || self.name.is_none() {
-            return Begun::Perhaps;
+            return RequestStart::Perhaps;
         }
         self.look_behind();
         if let (Some(backlog), Some((first, _))) = (&self.backlog, self.behind) {
             let words = backlog.words();
             if first.elapsed() >= BEHIND {
-                return Begun::Unknown(format!(
+                return RequestStart::Unknown(format!(
                     "{} has not come to the request within an hour ({words})",
                     self.name()
                 ));
             }
             let kind = backlog.kind().unwrap_or_default().to_owned();
             if self.told.as_ref() == Some(&kind) {
-                return Begun::Perhaps;
+                return RequestStart::Perhaps;
             }
             self.told = Some(kind);
-            return Begun::Behind(words);
+            return RequestStart::Behind(words);
         }
         // It has only now come to it.
         let elapsed = self.behind.map_or(elapsed, |(_, last)| last.elapsed());
         if elapsed < FIRST_SIGN {
-            return Begun::Perhaps;
+            return RequestStart::Perhaps;
         }
         let (limit, is_blind) = match self.state() {
             Ok((NodeState::Donor, _)) => (2 * FIRST_SIGN_BLIND, false),
@@ -217,10 +222,10 @@ impl<'a> Donor<'a> {
             Err(_) => (FIRST_SIGN_BLIND, true),
         };
         match (elapsed >= limit, is_blind) {
-            (false, _) => Begun::Perhaps,
-            (true, false) => Begun::Never(self.why_nothing(elapsed, storage, signs)),
+            (false, _) => RequestStart::Perhaps,
+            (true, false) => RequestStart::Never(self.why_nothing(elapsed, storage, signs)),
             // It does not answer SQL: nobody can tell whether it has come to the request.
-            (true, true) => Begun::Unknown(format!(
+            (true, true) => RequestStart::Unknown(format!(
                 "{}. Or the request waits in the queue of {} behind a lock or an ALTER, and the backup is still to come",
                 self.why_nothing(elapsed, storage, signs),
                 self.name()

@@ -13,7 +13,7 @@ use crate::storage::Storage;
 
 /// Where a backup lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct BackupPlace {
     /// Folder of the cluster.
     pub cluster: String,
     /// Folder of the backup.
@@ -22,13 +22,13 @@ pub struct Place {
 
 /// What the repository says of a request.
 #[derive(Debug, Clone)]
-pub enum Sight {
+pub enum RequestProgress {
     /// Nothing yet.
     Nothing,
     /// It is being made, or has failed.
-    Status(Place, Box<Status>),
+    Status(BackupPlace, Box<Status>),
     /// It is there.
-    Complete(Place, Box<Manifest>),
+    Complete(BackupPlace, Box<Manifest>),
 }
 
 /// Looks for one request.
@@ -36,8 +36,8 @@ pub struct Follower<'a> {
     storage: &'a dyn Storage,
     request: String,
     /// Folders of other requests.
-    others: BTreeSet<Place>,
-    found: Option<Place>,
+    others: BTreeSet<BackupPlace>,
+    found: Option<BackupPlace>,
     /// The last status that was read, and when it was seen to change.
     last: Option<(Status, Instant)>,
 }
@@ -55,20 +55,20 @@ impl<'a> Follower<'a> {
     }
 
     /// Looks.
-    pub fn look(&mut self) -> Result<Sight, CatalogError> {
+    pub fn look(&mut self) -> Result<RequestProgress, CatalogError> {
         if self.found.is_none() {
             self.search()?;
         }
-        let Some(place) = self.found.clone() else { return Ok(Sight::Nothing) };
+        let Some(place) = self.found.clone() else { return Ok(RequestProgress::Nothing) };
         match catalog::read_manifest(self.storage, &place.cluster, &place.id) {
-            Ok(manifest) => return Ok(Sight::Complete(place, Box::new(manifest))),
+            Ok(manifest) => return Ok(RequestProgress::Complete(place, Box::new(manifest))),
             Err(CatalogError::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
         if let Some(status) = self.status(&place) {
-            return Ok(Sight::Status(place, Box::new(status)));
+            return Ok(RequestProgress::Status(place, Box::new(status)));
         }
-        Ok(Sight::Nothing)
+        Ok(RequestProgress::Nothing)
     }
 
     /// A folder that this node's program has made since, and that has neither status nor manifest.
@@ -77,13 +77,13 @@ impl<'a> Follower<'a> {
         let mut unseen = places.iter().filter(|place| {
             !self.others.contains(place)
                 && place.id == BackupId::new(place.id.started().unwrap_or_default(), node)
-                && matches!(self.owner(place), Owner::Unknown)
+                && matches!(self.owner(place), FolderOwner::Unknown)
         });
         unseen.next().map(|place| format!("{}/{}", place.cluster, place.id))
     }
 
     /// The status, which may be missing for a moment or be of an older program.
-    pub fn status(&mut self, place: &Place) -> Option<Status> {
+    pub fn status(&mut self, place: &BackupPlace) -> Option<Status> {
         let status = catalog::read_status(self.storage, &place.cluster, &place.id)?;
         let has_changed = self.last.as_ref().is_none_or(|(last, _)| *last != status);
         if has_changed {
@@ -99,40 +99,44 @@ impl<'a> Follower<'a> {
 
     /// Reads the folders that it has not seen, the newest first.
     fn search(&mut self) -> Result<(), CatalogError> {
-        let mut unseen: Vec<Place> =
+        let mut unseen: Vec<BackupPlace> =
             places(self.storage)?.into_iter().filter(|place| !self.others.contains(place)).collect();
         unseen.sort_by(|a, b| b.id.cmp(&a.id));
         for place in unseen {
             match self.owner(&place) {
-                Owner::Ours => {
+                FolderOwner::Ours => {
                     self.found = Some(place);
                     return Ok(());
                 }
-                Owner::Another => {
+                FolderOwner::Another => {
                     self.others.insert(place);
                 }
-                Owner::Unknown => {}
+                FolderOwner::Unknown => {}
             }
         }
         Ok(())
     }
 
     /// Whose folder it is.
-    fn owner(&self, place: &Place) -> Owner {
+    fn owner(&self, place: &BackupPlace) -> FolderOwner {
         let status = catalog::read_status(self.storage, &place.cluster, &place.id);
         let request = match status {
             Some(status) => status.request,
             None => match catalog::read_manifest(self.storage, &place.cluster, &place.id) {
                 Ok(manifest) => manifest.request,
-                Err(_) => return Owner::Unknown,
+                Err(_) => return FolderOwner::Unknown,
             },
         };
-        if request.as_deref() == Some(self.request.as_str()) { Owner::Ours } else { Owner::Another }
+        if request.as_deref() == Some(self.request.as_str()) {
+            FolderOwner::Ours
+        } else {
+            FolderOwner::Another
+        }
     }
 }
 
 /// Whose folder it is.
-enum Owner {
+enum FolderOwner {
     Ours,
     Another,
     /// It was claimed, and nothing is written yet, or what is there cannot be read.
@@ -140,7 +144,7 @@ enum Owner {
 }
 
 /// Every folder that has the name of a backup. No program has made one behind a link.
-fn places(storage: &dyn Storage) -> Result<Vec<Place>, CatalogError> {
+fn places(storage: &dyn Storage) -> Result<Vec<BackupPlace>, CatalogError> {
     let mut places = Vec::new();
     for cluster in catalog::clusters(storage, None)? {
         let folders = match storage.folders(&cluster) {
@@ -149,7 +153,7 @@ fn places(storage: &dyn Storage) -> Result<Vec<Place>, CatalogError> {
         };
         for folder in folders {
             if let Ok(id) = folder.parse() {
-                places.push(Place { cluster: cluster.clone(), id });
+                places.push(BackupPlace { cluster: cluster.clone(), id });
             }
         }
     }
@@ -169,7 +173,7 @@ mod tests {
         let mut follower = Follower::new(&storage, "r");
         follower.pass_over_present().unwrap();
         storage.claim("c/20261120T113452Z_n1").unwrap();
-        assert!(matches!(follower.look(), Ok(Sight::Nothing)));
+        assert!(matches!(follower.look(), Ok(RequestProgress::Nothing)));
         assert_eq!(follower.claimed_by("n1").as_deref(), Some("c/20261120T113452Z_n1"));
     }
 }

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::AskError;
-use super::garbd_log::{Said, read};
+use super::garbd_log::{GarbdLine, read};
 use crate::hosts;
 use crate::model::HostPort;
 
@@ -26,7 +26,7 @@ const KEPT: usize = 12;
 
 /// How garbd is called.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(super) struct GarbdCommand {
     /// The program.
     pub(super) program: PathBuf,
     /// `gcomm://…`
@@ -47,7 +47,7 @@ pub(super) struct Call {
     pub(super) listen: HostPort,
 }
 
-impl Call {
+impl GarbdCommand {
     /// The arguments.
     pub(super) fn arguments(&self) -> Vec<String> {
         let scheme = if self.tls { "ssl" } else { "tcp" };
@@ -66,7 +66,7 @@ impl Call {
 }
 
 /// A garbd that runs. Dropping it ends it.
-pub(super) struct Garbd {
+pub(super) struct GarbdProcess {
     child: Child,
     said: Receiver<String>,
     /// The end of its log.
@@ -75,8 +75,8 @@ pub(super) struct Garbd {
     _folder: tempfile::TempDir,
 }
 
-impl Garbd {
-    pub(super) fn start(call: &Call) -> Result<Self, AskError> {
+impl GarbdProcess {
+    pub(super) fn start(call: &GarbdCommand) -> Result<Self, AskError> {
         let folder = tempfile::Builder::new()
             .prefix("wsrep_sst_backup-garbd-")
             .tempdir()
@@ -153,7 +153,7 @@ impl Garbd {
     }
 }
 
-impl Drop for Garbd {
+impl Drop for GarbdProcess {
     fn drop(&mut self) {
         self.end();
     }
@@ -163,7 +163,7 @@ impl Drop for Garbd {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// A line that means something.
-    Said(Said),
+    Said(GarbdLine),
     /// Nothing within the time.
     Silence,
     /// It has closed its log.
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_named_with_the_cure() {
-        let call = Call {
+        let call = GarbdCommand {
             program: "/nonexistent/garbd".into(),
             address: "gcomm://a:4567".into(),
             group: "g".into(),
@@ -228,7 +228,7 @@ mod tests {
             tls: true,
             listen: "127.0.0.1:1".parse().unwrap(),
         };
-        let error = Garbd::start(&call).err().unwrap().to_string();
+        let error = GarbdProcess::start(&call).err().unwrap().to_string();
         assert!(error.contains("/nonexistent/garbd") && error.contains("--garbd"), "{error}");
         let expected = "--address=gcomm://a:4567 --group=g --name=backup-1 --sst=backup:req-1 \
                         --options=gmcast.listen_addr=ssl://127.0.0.1:1;pc.weight=0 --donor=n2,n3";

@@ -6,7 +6,7 @@
 
 /// A line that means something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum GarbdLine {
     /// It talks to a member.
     Connected,
     /// It is in the Primary component.
@@ -43,35 +43,39 @@ fn message(line: &str) -> &str {
 }
 
 /// What a line means.
-pub(super) fn read(line: &str) -> Option<Said> {
+pub(super) fn read(line: &str) -> Option<GarbdLine> {
     let text = message(line);
     if text.contains("requested state transfer from") {
         return if let Some((_, selected)) = text.split_once("Selected ") {
             // `Selected 1.0 (node2)(SYNCED) as donor.`
             let name = selected.split_once('(')?.1.rsplit_once(")(")?.0;
-            Some(Said::Selected(name.to_owned()))
+            Some(GarbdLine::Selected(name.to_owned()))
         } else if text.contains("No donor candidates temporarily") {
-            Some(Said::Busy)
+            Some(GarbdLine::Busy)
         } else if text.contains("is not available") {
-            Some(Said::UnknownDonor)
+            Some(GarbdLine::UnknownDonor)
         } else {
-            Some(Said::Fatal(text.to_owned()))
+            Some(GarbdLine::Fatal(text.to_owned()))
         };
     }
     let has = |what: &str| text.contains(what);
     if has("connection established to") {
-        Some(Said::Connected)
+        Some(GarbdLine::Connected)
     } else if has("New COMPONENT: primary = yes") {
-        Some(Said::Primary)
+        Some(GarbdLine::Primary)
     } else if has("Sending state transfer request") {
-        Some(Said::Sent)
+        Some(GarbdLine::Sent)
     } else if has("Address already in use") {
-        Some(Said::PortTaken)
+        Some(GarbdLine::PortTaken)
     } else if has("Failed to establish connection") || has("handshake with remote endpoint") {
         let is_network = UNREACHABLE.iter().any(|cause| text.contains(cause));
-        Some(if is_network { Said::Unreachable(text.to_owned()) } else { Said::Tls(text.to_owned()) })
+        Some(if is_network {
+            GarbdLine::Unreachable(text.to_owned())
+        } else {
+            GarbdLine::Tls(text.to_owned())
+        })
     } else if line.contains("FATAL: ") || has("failed to open gcomm backend connection") {
-        Some(Said::Fatal(text.to_owned()))
+        Some(GarbdLine::Fatal(text.to_owned()))
     } else {
         None
     }
@@ -86,28 +90,31 @@ mod tests {
     fn the_known_lines_are_understood() {
         let member = "2026-11-20 16:08:12.560  INFO: Member 3.0 (probe2) requested state transfer from 'node2,'. \
                       Selected 1.0 (node2)(SYNCED) as donor.";
-        assert_eq!(read(member), Some(Said::Selected("node2".into())));
+        assert_eq!(read(member), Some(GarbdLine::Selected("node2".into())));
         let odd = "INFO: Member 3.0 (g) requested state transfer from 'a (b)'. Selected 1.0 (a (b))(SYNCED) as donor.";
-        assert_eq!(read(odd), Some(Said::Selected("a (b)".into())));
+        assert_eq!(read(odd), Some(GarbdLine::Selected("a (b)".into())));
         let unknown = "2026-11-20 16:07:51.399  WARN: Member 3.0 (probe2) requested state transfer from 'nosuch', but it \
                        is impossible to select State Transfer donor: Requested donor is not available";
-        assert_eq!(read(unknown), Some(Said::UnknownDonor));
+        assert_eq!(read(unknown), Some(GarbdLine::UnknownDonor));
         let busy = "2026-11-20 16:25:49.892  INFO: Member 0.0 (x1) requested state transfer from 'node2', but it is \
                     impossible to select State Transfer donor: No donor candidates temporarily available in suitable state";
-        assert_eq!(read(busy), Some(Said::Busy));
+        assert_eq!(read(busy), Some(GarbdLine::Busy));
         let sent = "2026-11-20 16:07:51.398  INFO: Sending state transfer request: 'backup:req-1', size: 12";
-        assert_eq!(read(sent), Some(Said::Sent));
+        assert_eq!(read(sent), Some(GarbdLine::Sent));
         let primary = "2026-11-20 16:07:41.267  INFO: New COMPONENT: primary = yes, bootstrap = no, my_idx = 3, memb_num = 4";
-        assert_eq!(read(primary), Some(Said::Primary));
+        assert_eq!(read(primary), Some(GarbdLine::Primary));
         assert_eq!(read(&primary.replace("yes", "no")), None);
         let tls = "2026-11-20 16:25:38.358  INFO: Failed to establish connection: wrong version number";
-        assert_eq!(read(tls), Some(Said::Tls("Failed to establish connection: wrong version number".into())));
+        assert_eq!(
+            read(tls),
+            Some(GarbdLine::Tls("Failed to establish connection: wrong version number".into()))
+        );
         let refused = "2026-11-20 16:43:01.000  INFO: Failed to establish connection: Connection refused";
-        assert!(matches!(read(refused), Some(Said::Unreachable(_))));
+        assert!(matches!(read(refused), Some(GarbdLine::Unreachable(_))));
         let fatal = "2026-11-20 16:07:00.118 FATAL: Exception in creating receive loop.";
-        assert_eq!(read(fatal), Some(Said::Fatal("Exception in creating receive loop.".into())));
+        assert_eq!(read(fatal), Some(GarbdLine::Fatal("Exception in creating receive loop.".into())));
         let cause = "2026-11-20 16:25:35.408 ERROR: failed to open gcomm backend connection: 110: failed to reach primary view";
-        assert!(matches!(read(cause), Some(Said::Fatal(text)) if text.ends_with("primary view")));
+        assert!(matches!(read(cause), Some(GarbdLine::Fatal(text)) if text.ends_with("primary view")));
         assert_eq!(read("} joined {"), None);
     }
 }

@@ -13,39 +13,39 @@
 mod ask;
 mod backlog;
 mod donor;
+mod donor_choice;
+mod election;
 mod flushes;
 mod follow;
 mod garbd;
+mod garbd_call;
 mod garbd_log;
-mod invitation;
+mod lockable_donors;
+mod missing_status;
 mod outcome;
-mod plan;
 mod request;
-mod seen;
-mod silent;
+mod seen_runs;
 mod traffic;
-mod turn;
-mod vacancy;
 mod watch;
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-pub use ask::{Asked, ask};
+pub use ask::{SelectedDonor, ask};
 pub use backlog::{Desync, blocked, desyncs};
+pub use donor_choice::{DonorChoice, DonorWish, Refusal, plan};
+pub use election::{AskDecision, AskLock, Election, Pace};
 pub use flushes::Flushes;
-pub use follow::{Follower, Place, Sight};
-pub use invitation::{Invitation, InvitationArgs};
-pub use outcome::{Outcome, SyncedAgain};
-pub use plan::{Plan, Refusal, Wish, plan};
+pub use follow::{BackupPlace, Follower, RequestProgress};
+pub use garbd_call::{GarbdCall, GarbdCallArgs};
+pub use lockable_donors::LockableDonors;
+pub use outcome::{RequestOutcome, SyncedAgain};
 pub use request::RequestId;
 pub use traffic::Traffic;
-pub use turn::{Held, Pace, Queue, Turn};
-pub use vacancy::Vacancy;
 pub use watch::{Watching, watch};
 
-use crate::model::{State, Status};
+use crate::model::{BackupState, Status};
 
 /// Why nothing was asked, or no answer came.
 #[derive(Debug, Error)]
@@ -103,14 +103,14 @@ pub enum Event<'a> {
 }
 
 /// A state in a word or two.
-pub fn describe(state: State) -> &'static str {
+pub fn describe(state: BackupState) -> &'static str {
     match state {
-        State::Starting => "starting",
-        State::Freezing => "freezing the server",
-        State::Copying => "copying, the server is frozen",
-        State::Thawed => "storing, the server runs again",
-        State::Publishing => "publishing",
-        State::Done => "done",
-        State::Failed => "failed",
+        BackupState::Starting => "starting",
+        BackupState::Freezing => "freezing the server",
+        BackupState::Copying => "copying, the server is frozen",
+        BackupState::Thawed => "storing, the server runs again",
+        BackupState::Publishing => "publishing",
+        BackupState::Done => "done",
+        BackupState::Failed => "failed",
     }
 }

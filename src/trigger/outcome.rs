@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::follow::Place;
+use super::follow::BackupPlace;
 use crate::model::Manifest;
 
 /// Whether the donor serves its cluster again.
@@ -18,11 +18,11 @@ pub enum SyncedAgain {
 
 /// How a request has ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// There is a backup; its manifest was read back, and its objects have the sizes that it says.
     Complete {
         /// Where.
-        place: Place,
+        place: BackupPlace,
         /// What.
         manifest: Box<Manifest>,
         /// The donor.
@@ -33,7 +33,7 @@ pub enum Outcome {
     /// There is none, and there will be none.
     Failed {
         /// Where it was being made, if it has come so far.
-        place: Option<Place>,
+        place: Option<BackupPlace>,
         /// Why.
         error: String,
         /// The donor.

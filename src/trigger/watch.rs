@@ -9,15 +9,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::donor::{Begun, Donor};
+use super::donor::{DonorNode, RequestStart};
 use super::flushes::Flushes;
-use super::follow::{Follower, Place, Sight};
-use super::outcome::Outcome;
-use super::silent::Signs;
+use super::follow::{BackupPlace, Follower, RequestProgress};
+use super::missing_status::Signs;
+use super::outcome::RequestOutcome;
 use super::{AskError, Event};
-use crate::catalog::{CatalogError, Source};
+use crate::catalog::{BackupReader, CatalogError};
 use crate::members::{Access, Survey};
-use crate::model::{Manifest, State, Status};
+use crate::model::{BackupState, Manifest, Status};
 use crate::storage::Storage;
 
 /// How often the repository is looked at.
@@ -52,45 +52,45 @@ pub fn watch(
     watching: &Watching<'_>,
     follower: &mut Follower<'_>,
     tell: &mut dyn FnMut(&Event<'_>),
-) -> Result<Outcome, AskError> {
+) -> Result<RequestOutcome, AskError> {
     let started = Instant::now();
-    let mut donor = Donor::new(watching);
-    let mut freeze = Freeze::default();
+    let mut donor = DonorNode::new(watching);
+    let mut freeze = FrozenTime::default();
     let mut unreadable: Option<Instant> = None;
     loop {
         if let Some(why) = watching.is_over() {
-            return Ok(Outcome::LeftAlone(why.to_owned()));
+            return Ok(RequestOutcome::LeftAlone(why.to_owned()));
         }
         match follower.look() {
-            Ok(Sight::Complete(place, manifest)) => {
+            Ok(RequestProgress::Complete(place, manifest)) => {
                 tell(&Event::Complete);
                 return complete(watching, follower, &mut donor, place, manifest, tell);
             }
-            Ok(Sight::Status(place, status)) => {
+            Ok(RequestProgress::Status(place, status)) => {
                 unreadable = None;
                 donor.learn(&status.node, watching.survey);
                 tell(&Event::Progress { status: &status, frozen: freeze.seen(&status) });
-                if status.state == State::Failed {
+                if status.state == BackupState::Failed {
                     let error = status.error.unwrap_or_else(|| "its status says no more".into());
                     let synced = donor.wait_until_synced(watching, tell);
-                    return Ok(Outcome::Failed { place: Some(place), error, synced });
+                    return Ok(RequestOutcome::Failed { place: Some(place), error, synced });
                 }
                 if let Some(error) = donor.has_died(follower.silence().unwrap_or_default(), &status) {
                     // Nobody works on it any more: what is there now is final.
                     let error = match follower.look() {
-                        Ok(Sight::Complete(place, manifest)) => {
+                        Ok(RequestProgress::Complete(place, manifest)) => {
                             return complete(watching, follower, &mut donor, place, manifest, tell);
                         }
-                        Ok(Sight::Status(_, last)) if last.state == State::Failed => {
+                        Ok(RequestProgress::Status(_, last)) if last.state == BackupState::Failed => {
                             last.error.unwrap_or(error)
                         }
                         _ => error,
                     };
                     let synced = donor.wait_until_synced(watching, tell);
-                    return Ok(Outcome::Failed { place: Some(place), error, synced });
+                    return Ok(RequestOutcome::Failed { place: Some(place), error, synced });
                 }
             }
-            Ok(Sight::Nothing) => {
+            Ok(RequestProgress::Nothing) => {
                 unreadable = None;
                 let is_late = started.elapsed() >= FIRST_SIGN;
                 if is_late && !donor.is_known() && !donor.guess(watching.survey) {
@@ -99,15 +99,15 @@ pub fn watch(
                 let claimed = |name: &str| follower.claimed_by(name);
                 let signs = Signs { flushes: &watching.flushes, folder: &claimed };
                 match donor.has_begun(started.elapsed(), watching.storage.as_ref(), &signs) {
-                    Begun::Perhaps => {}
-                    Begun::Behind(why) => tell(&Event::Behind(donor.name(), &why)),
-                    Begun::Unknown(why) => return Ok(Outcome::LeftAlone(why)),
-                    Begun::Never(_) if donor.is_guessed() => {
+                    RequestStart::Perhaps => {}
+                    RequestStart::Behind(why) => tell(&Event::Behind(donor.name(), &why)),
+                    RequestStart::Unknown(why) => return Ok(RequestOutcome::LeftAlone(why)),
+                    RequestStart::Never(_) if donor.is_guessed() => {
                         return Err(AskError::NoSuchRequest(watching.storage.location()));
                     }
-                    Begun::Never(error) => {
+                    RequestStart::Never(error) => {
                         let synced = donor.wait_until_synced(watching, tell);
-                        return Ok(Outcome::Failed { place: None, error, synced });
+                        return Ok(RequestOutcome::Failed { place: None, error, synced });
                     }
                 }
             }
@@ -135,19 +135,22 @@ impl Watching<'_> {
 fn complete(
     watching: &Watching<'_>,
     follower: &mut Follower<'_>,
-    donor: &mut Donor<'_>,
-    place: Place,
+    donor: &mut DonorNode<'_>,
+    place: BackupPlace,
     manifest: Box<Manifest>,
     tell: &mut dyn FnMut(&Event<'_>),
-) -> Result<Outcome, AskError> {
-    let source =
-        Source::new(std::sync::Arc::clone(watching.storage), place.cluster.clone(), (*manifest).clone());
+) -> Result<RequestOutcome, AskError> {
+    let source = BackupReader::new(
+        std::sync::Arc::clone(watching.storage),
+        place.cluster.clone(),
+        (*manifest).clone(),
+    );
     let damage = source.check_sizes().map_err(|error| AskError::Failed(error.to_string()))?;
     if let Some(damage) = damage.first() {
         let error =
             format!("its manifest is there, but '{}' is not what it says: {}", damage.object, damage.what);
         let synced = donor.wait_until_synced(watching, tell);
-        return Ok(Outcome::Failed { place: Some(place), error, synced });
+        return Ok(RequestOutcome::Failed { place: Some(place), error, synced });
     }
     donor.learn(&manifest.node, watching.survey);
     let mut untold = None;
@@ -155,11 +158,11 @@ fn complete(
     // The program ends after `done`, and may have to wait for the Primary component before.
     while let Some(status) = follower.status(&place) {
         match status.state {
-            State::Done => {
+            BackupState::Done => {
                 untold = status.error;
                 break;
             }
-            State::Failed => {
+            BackupState::Failed => {
                 untold = Some(status.error.unwrap_or_default());
                 break;
             }
@@ -173,23 +176,23 @@ fn complete(
         std::thread::sleep(POLL / 4);
     }
     let synced = donor.wait_until_synced(watching, tell);
-    Ok(Outcome::Complete { place, manifest, synced, untold })
+    Ok(RequestOutcome::Complete { place, manifest, synced, untold })
 }
 
 /// How long the server has been frozen: as its program says, and between two of its words by our own clock.
 #[derive(Default)]
-struct Freeze {
+struct FrozenTime {
     told: Option<(u64, Instant)>,
 }
 
-impl Freeze {
+impl FrozenTime {
     fn seen(&mut self, status: &Status) -> Option<Duration> {
         let told = status.frozen_ms?;
         let since = match self.told {
             Some((last, since)) if last == told => since,
             _ => self.told.insert((told, Instant::now())).1,
         };
-        let more = if status.state == State::Copying { since.elapsed() } else { Duration::ZERO };
+        let more = if status.state == BackupState::Copying { since.elapsed() } else { Duration::ZERO };
         Some(Duration::from_millis(told) + more)
     }
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Page, visible};
+use super::{TextPage, visible};
 
 /// Lines and a bar.
 #[derive(Debug)]
@@ -26,11 +26,11 @@ impl Live {
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
-        self.page(&Page::of(text));
+        self.page(&TextPage::of(text));
     }
 
     /// Lines that stay.
-    pub fn page(&self, page: &Page) {
+    pub fn page(&self, page: &TextPage) {
         let print = || {
             let _ = write!(std::io::stderr(), "{}", page.as_str());
         };

@@ -13,8 +13,8 @@ mod visible;
 
 pub use live::Live;
 pub use log_lines::{init_donor, init_operator};
-pub use page::Page;
-pub use progress::Bar;
+pub use page::TextPage;
+pub use progress::ByteBar;
 pub use shell::shell_word;
 pub use spark::{Screen, spark};
 pub use table::{Align, Table};

@@ -4,9 +4,9 @@ use super::{Table, visible};
 
 /// Lines that grow. There is no way to put a text on it that has not become harmless ([`visible`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page(String);
+pub struct TextPage(String);
 
-impl Page {
+impl TextPage {
     /// Nothing yet.
     pub fn new() -> Self {
         Self::default()
@@ -55,12 +55,12 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line() {
-        let mut page = Page::of("a\nb\r\u{1b}[2J");
+        let mut page = TextPage::of("a\nb\r\u{1b}[2J");
         page.blank();
         let mut table = Table::new(&[("ID", Align::Left), ("NOTE", Align::Left)]);
         table.row(vec!["x\ny".into(), "n".into()]);
         page.table(&table);
-        page.append(&Page::of("end"));
+        page.append(&TextPage::of("end"));
         assert_eq!(page.as_str(), "a\\nb\\r\\x1b[2J\n\nID    NOTE\nx\\ny  n\nend\n");
     }
 }

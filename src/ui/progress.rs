@@ -6,9 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Bytes done out of bytes to do, with rate and time left; on stderr, so that stdout stays data.
 #[derive(Debug)]
-pub struct Bar(ProgressBar);
+pub struct ByteBar(ProgressBar);
 
-impl Bar {
+impl ByteBar {
     /// Hidden where stderr is no terminal.
     pub fn new(verb: &'static str, total: u64) -> Self {
         if !std::io::stderr().is_terminal() {
@@ -29,7 +29,7 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for ByteBar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::{CHUNK, Report, VerifyError, own};
+use super::{CHUNK, VerifyError, VerifyReport, program_members};
 use crate::archive::{
     Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, page_fault, read_member, sum_line,
 };
-use crate::catalog::Source;
+use crate::catalog::BackupReader;
 use crate::innodb::{PageChecker, PageReport, SystemTablespace};
 use crate::model::{Member, MemberKind};
 
@@ -18,8 +18,8 @@ const LEFTOVERS_TOLD: u64 = 20;
 
 /// The reading of the members.
 pub(super) struct Check<'a> {
-    report: &'a mut Report,
-    source: &'a Source,
+    report: &'a mut VerifyReport,
+    source: &'a BackupReader,
     index: &'a Index,
     interrupted: &'a AtomicBool,
     /// What SHA256SUMS must say, from the digests in the index.
@@ -29,7 +29,7 @@ pub(super) struct Check<'a> {
     system: SystemTablespace,
 }
 
-struct Content {
+struct MemberContent {
     sha256: String,
     pages: Option<PageReport>,
     /// Kept for the small members of our own.
@@ -39,8 +39,8 @@ struct Content {
 impl<'a> Check<'a> {
     /// Before the first member.
     pub(super) fn new(
-        report: &'a mut Report,
-        source: &'a Source,
+        report: &'a mut VerifyReport,
+        source: &'a BackupReader,
         index: &'a Index,
         interrupted: &'a AtomicBool,
     ) -> Self {
@@ -56,7 +56,7 @@ impl<'a> Check<'a> {
     /// The next member.
     pub(super) fn member(&mut self, stream: &mut StreamReader, member: &Member) -> Result<(), VerifyError> {
         let interrupted = self.interrupted;
-        let keep = own::is_own(member, self.sums.len());
+        let keep = program_members::is_own(member, self.sums.len());
         let content = read_member(stream, member, |content| digest(content, member, keep, interrupted));
         if interrupted.load(Ordering::Relaxed) {
             return Err(VerifyError::Interrupted);
@@ -78,7 +78,7 @@ impl<'a> Check<'a> {
         self.report.add(member.path.to_string(), what);
     }
 
-    fn content(&mut self, member: &Member, content: &Content) {
+    fn content(&mut self, member: &Member, content: &MemberContent) {
         match &member.sha256 {
             None => return,
             Some(wanted) if *wanted == content.sha256 => {}
@@ -97,7 +97,7 @@ impl<'a> Check<'a> {
         self.pages(member, content.pages.as_ref());
         if member.kind == MemberKind::Generated && member.origin.is_none() {
             let (gtid, manifest) = (&self.index.header.gtid, self.source.manifest());
-            own::check(member, content.bytes.as_deref(), &self.sums, gtid, manifest, self.report);
+            program_members::check(member, content.bytes.as_deref(), &self.sums, gtid, manifest, self.report);
         }
     }
 
@@ -164,7 +164,7 @@ fn digest(
     member: &Member,
     keep: bool,
     interrupted: &AtomicBool,
-) -> io::Result<Content> {
+) -> io::Result<MemberContent> {
     let is_tablespace = member.system_tablespace || PageChecker::is_tablespace(&member.path.file_name());
     let mut pages = (member.kind == MemberKind::File && is_tablespace).then(PageChecker::new);
     let mut sha = Sha256::new();
@@ -183,5 +183,5 @@ fn digest(
             bytes.extend_from_slice(&chunk[..count]);
         }
     }
-    Ok(Content { sha256: hex(&sha.finalize()), pages: pages.map(PageChecker::finish), bytes })
+    Ok(MemberContent { sha256: hex(&sha.finalize()), pages: pages.map(PageChecker::finish), bytes })
 }

@@ -6,7 +6,7 @@
 
 mod members;
 mod object;
-mod own;
+mod program_members;
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 
 use crate::archive::{BlockReader, GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER, StreamReader};
-use crate::catalog::{Source, SourceError};
+use crate::catalog::{BackupReadError, BackupReader};
 use crate::storage::StorageError;
 use members::Check;
 
@@ -23,7 +23,7 @@ const CHUNK: usize = 256 << 10;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct Defect {
     /// The object or the member of the archive.
     pub file: String,
     /// What is wrong, and where.
@@ -32,9 +32,9 @@ pub struct Finding {
 
 /// What the whole backup turned out to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// Nothing if all is well.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Defect>,
     /// What helps an administrator to make the best of the findings.
     pub notes: Vec<String>,
     /// Files whose content was read and compared.
@@ -47,9 +47,9 @@ pub struct Report {
     pub pages_skipped: u64,
 }
 
-impl Report {
+impl VerifyReport {
     fn add(&mut self, file: impl Into<String>, what: impl Into<String>) {
-        self.findings.push(Finding { file: file.into(), what: what.into() });
+        self.findings.push(Defect { file: file.into(), what: what.into() });
     }
 
     fn has(&self, file: &str) -> bool {
@@ -62,7 +62,7 @@ impl Report {
 pub enum VerifyError {
     /// The storage failed.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] BackupReadError),
     /// The threads that read could not be started.
     #[error("cannot start reading: {0}")]
     Start(io::Error),
@@ -72,7 +72,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether it can come from a backup that is removed meanwhile ([`Source::is_removed`]).
+    /// Whether it can come from a backup that is removed meanwhile ([`BackupReader::is_removed`]).
     pub fn may_be_removal(&self) -> bool {
         matches!(self, Self::Source(_))
     }
@@ -87,11 +87,11 @@ impl From<StorageError> for VerifyError {
 /// Compares the stored objects with the manifest, and does not look into them: that needs no key. `progress` is told the
 /// position in the object being read.
 pub fn verify_stored(
-    source: &Source,
+    source: &BackupReader,
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
-) -> Result<Report, VerifyError> {
-    let mut report = Report::default();
+) -> Result<VerifyReport, VerifyError> {
+    let mut report = VerifyReport::default();
     for damage in source.check_sizes()? {
         report.add(damage.object, damage.what);
     }
@@ -101,18 +101,18 @@ pub fn verify_stored(
 
 /// Reads everything. `progress` is told the position in the tar stream.
 pub fn verify(
-    source: &Source,
+    source: &BackupReader,
     threads: usize,
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
-) -> Result<Report, VerifyError> {
-    let mut report = Report::default();
+) -> Result<VerifyReport, VerifyError> {
+    let mut report = VerifyReport::default();
     for damage in source.check_sizes()? {
         report.add(damage.object, damage.what);
     }
     let index = match source.read_index() {
         Ok(index) => index,
-        Err(SourceError::Damaged { damage, .. }) => {
+        Err(BackupReadError::Damaged { damage, .. }) => {
             if !report.has(&damage.object) {
                 report.add(damage.object, damage.what);
             }
@@ -145,7 +145,7 @@ pub fn verify(
 }
 
 /// An index that is whole but names no grastate.dat is not that of a backup.
-fn check_completeness(index: &Index, report: &mut Report) {
+fn check_completeness(index: &Index, report: &mut VerifyReport) {
     for name in [IDENTITY_MEMBER, GRASTATE_MEMBER, SUMS_MEMBER] {
         if !index.members.iter().any(|member| member.path.as_bytes() == name.as_bytes()) {
             report.add(name, "the archive does not hold it");

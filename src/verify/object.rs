@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::{CHUNK, Report, VerifyError};
+use super::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{Index, StreamReader, hex};
-use crate::catalog::Source;
+use crate::catalog::BackupReader;
 
 /// Zeros that end a tar.
 const TAR_END: u64 = 1024;
 
 /// The digest of an archive whose index is lost: without the index nothing says what the archive must hold.
 pub(super) fn check_alone(
-    source: &Source,
-    report: &mut Report,
+    source: &BackupReader,
+    report: &mut VerifyReport,
     interrupted: &AtomicBool,
 ) -> Result<(), VerifyError> {
     let archive = &source.manifest().archive;
@@ -37,8 +37,8 @@ pub(super) fn check_alone(
 
 /// Archive and index as they are stored: their sizes and digests. What is in them is not looked at.
 pub(super) fn check_stored(
-    source: &Source,
-    report: &mut Report,
+    source: &BackupReader,
+    report: &mut VerifyReport,
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
 ) -> Result<(), VerifyError> {
@@ -60,7 +60,7 @@ pub(super) fn check_stored(
 }
 
 fn digest(
-    source: &Source,
+    source: &BackupReader,
     name: &str,
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
@@ -94,9 +94,9 @@ fn wrong_digest(found: &str, wanted: &str) -> String {
 pub(super) fn check_end(
     mut stream: StreamReader,
     index: &Index,
-    source: &Source,
+    source: &BackupReader,
     all_intact: bool,
-    report: &mut Report,
+    report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let archive = &source.manifest().archive;
     let read_failed = |cause| VerifyError::from(source.archive_failed(cause));

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use nix::sys::signal::Signal;
 use wsrep_sst_backup::model::Compression;
-use wsrep_sst_backup::restore::{Control, External, Purpose, Request, restore as restore_from};
+use wsrep_sst_backup::restore::{
+    AllowedDirectory, Control, Purpose, RestoreRequest, restore as restore_from,
+};
 use wsrep_sst_backup::throttle::Limiter;
 
 use crate::support::ScriptedMysqld;
@@ -191,8 +193,8 @@ fn a_bad_sector_anywhere_takes_everything_back() {
     let forge = Forge::new(ID).compression(Compression::None);
     let forge = forge.external("innodb_undo_directory", &undo, &undo.join("undo002"), "x");
     let memory = Memory::read(&forge.write(&folder.path().join("r")));
-    let external = vec![External(folder.path().to_owned())];
-    let request = Request {
+    let external = vec![AllowedDirectory(folder.path().to_owned())];
+    let request = RestoreRequest {
         target,
         purpose: Purpose::Node,
         wsrep_home: None,

@@ -17,7 +17,7 @@ const FGETS_BYTES: usize = 4094;
 
 /// What one line says. Bytes, because neither the file nor MariaDB promises UTF-8.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum OptionLine {
     /// Blank or a comment.
     Nothing,
     /// `[name]`.
@@ -62,15 +62,15 @@ pub(super) fn pieces(file: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
 }
 
 /// Reads one piece, as [`pieces`] returns it.
-pub(super) fn line(piece: &[u8]) -> Result<Line, LineError> {
+pub(super) fn line(piece: &[u8]) -> Result<OptionLine, LineError> {
     let start = piece.iter().position(|&b| !is_space(b)).unwrap_or(piece.len());
     let text = &piece[start..];
     match text.first() {
-        None | Some(b'#' | b';') => Ok(Line::Nothing),
+        None | Some(b'#' | b';') => Ok(OptionLine::Nothing),
         Some(b'!') => directive(piece, start),
         Some(b'[') => {
             let end = text.iter().position(|&b| b == b']').ok_or(LineError::OpenGroup)?;
-            Ok(Line::Group(trim_end(&text[1..end]).to_vec()))
+            Ok(OptionLine::Group(trim_end(&text[1..end]).to_vec()))
         }
         Some(_) => Ok(option(text, start > 0)),
     }
@@ -100,7 +100,7 @@ fn trim_start(bytes: &[u8]) -> &[u8] {
     &bytes[start..]
 }
 
-fn directive(piece: &[u8], bang: usize) -> Result<Line, LineError> {
+fn directive(piece: &[u8], bang: usize) -> Result<OptionLine, LineError> {
     let word = trim_start(&piece[bang + 1..]);
     let argument = |keyword: &str| {
         let rest = word.strip_prefix(keyword.as_bytes())?;
@@ -108,13 +108,13 @@ fn directive(piece: &[u8], bang: usize) -> Result<Line, LineError> {
     };
     if let Some(rest) = argument("includedir") {
         let (path, cut) = include_path(rest, "includedir")?;
-        return Ok(Line::IncludeDir { path, cut });
+        return Ok(OptionLine::IncludeDir { path, cut });
     }
     if let Some(rest) = argument("include") {
         let (path, cut) = include_path(rest, "include")?;
-        return Ok(Line::Include { path, cut });
+        return Ok(OptionLine::Include { path, cut });
     }
-    Ok(Line::UnknownDirective(trim_end(word).to_vec()))
+    Ok(OptionLine::UnknownDirective(trim_end(word).to_vec()))
 }
 
 /// The argument of a directive: `rest` is what follows the keyword and begins with white space.
@@ -134,15 +134,15 @@ fn include_path(rest: &[u8], keyword: &'static str) -> Result<(Vec<u8>, Option<u
 }
 
 /// `text` begins with the first byte that is not white space; `indented` tells whether there was any before it.
-fn option(text: &[u8], indented: bool) -> Line {
+fn option(text: &[u8], indented: bool) -> OptionLine {
     let text = &text[..end_of_option(text)];
     let Some(equals) = text.iter().position(|&b| b == b'=') else {
-        return Line::Option { name: trim_end(text).to_vec(), value: None };
+        return OptionLine::Option { name: trim_end(text).to_vec(), value: None };
     };
     // A name of length zero after white space gets a negative length in C, so that all of the line is copied.
     let name = if equals == 0 && indented { text } else { trim_end(&text[..equals]) };
     let value = trim_end(trim_start(&text[equals + 1..]));
-    Line::Option { name: name.to_vec(), value: Some(unescape(unquote(value))) }
+    OptionLine::Option { name: name.to_vec(), value: Some(unescape(unquote(value))) }
 }
 
 /// Where the comment begins: the first `#` outside quotes, or the end. A backslash protects a quote only inside
@@ -201,7 +201,7 @@ mod tests {
 
     fn option_of(text: &str) -> (String, Option<String>) {
         match line(text.as_bytes()) {
-            Ok(Line::Option { name, value }) => {
+            Ok(OptionLine::Option { name, value }) => {
                 (String::from_utf8(name).unwrap(), value.map(|v| String::from_utf8(v).unwrap()))
             }
             other => panic!("{text:?} is {other:?}"),
@@ -231,12 +231,18 @@ mod tests {
     #[test]
     fn the_last_letter_of_an_include_is_lost_without_a_newline() {
         let cut = |text: &[u8]| line(text);
-        assert_eq!(cut(b"!include a.cnf\n"), Ok(Line::Include { path: b"a.cnf".to_vec(), cut: None }));
-        assert_eq!(cut(b"!include a.cnf"), Ok(Line::Include { path: b"a.cn".to_vec(), cut: Some(b'f') }));
-        assert_eq!(cut(b"! includedir  d \t\r\n"), Ok(Line::IncludeDir { path: b"d".to_vec(), cut: None }));
+        assert_eq!(cut(b"!include a.cnf\n"), Ok(OptionLine::Include { path: b"a.cnf".to_vec(), cut: None }));
+        assert_eq!(
+            cut(b"!include a.cnf"),
+            Ok(OptionLine::Include { path: b"a.cn".to_vec(), cut: Some(b'f') })
+        );
+        assert_eq!(
+            cut(b"! includedir  d \t\r\n"),
+            Ok(OptionLine::IncludeDir { path: b"d".to_vec(), cut: None })
+        );
         assert_eq!(cut(b"!include \n"), Err(LineError::NoPath("include")));
         assert_eq!(cut(b"!include x"), Err(LineError::NoPath("include")));
-        assert_eq!(cut(b"!includex y\n"), Ok(Line::UnknownDirective(b"includex y".to_vec())));
+        assert_eq!(cut(b"!includex y\n"), Ok(OptionLine::UnknownDirective(b"includex y".to_vec())));
     }
 
     #[test]

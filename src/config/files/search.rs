@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::expand::expand;
-use super::parse::{self, Line, LineError};
+use super::parse::{self, LineError, OptionLine};
 use super::{DefaultsArgs, OptionFileError, OptionFiles};
 
 /// `!include` deeper than this is skipped (`max_recursion_level`).
@@ -151,24 +151,24 @@ impl<'a> Search<'a> {
                 continue;
             }
             match parse::line(piece).map_err(|fault| located(&fault, path, line))? {
-                Line::Nothing => {}
-                Line::Group(name) => group = Some(String::from_utf8_lossy(&name).into_owned()),
-                Line::Option { name, value } => {
+                OptionLine::Nothing => {}
+                OptionLine::Group(name) => group = Some(String::from_utf8_lossy(&name).into_owned()),
+                OptionLine::Option { name, value } => {
                     let Some(group) = &group else {
                         return Err(OptionFileError::NoGroup { path: path.to_owned(), line });
                     };
                     self.found.add(group, &name, value.as_deref(), path, line);
                 }
-                Line::Include { path: name, cut } => {
+                OptionLine::Include { path: name, cut } => {
                     self.warn_about_cut(cut, path, line);
                     let home = (self.env)("HOME");
                     self.included(&expand(&name, home.as_deref()), depth + 1, path, line);
                 }
-                Line::IncludeDir { path: name, cut } => {
+                OptionLine::IncludeDir { path: name, cut } => {
                     self.warn_about_cut(cut, path, line);
                     self.folder(&PathBuf::from(OsString::from_vec(name)), depth, path, line)?;
                 }
-                Line::UnknownDirective(word) => self.warn(format!(
+                OptionLine::UnknownDirective(word) => self.warn(format!(
                     "{} line {line}: '!{}' is neither !include nor !includedir and has no effect",
                     path.display(),
                     String::from_utf8_lossy(&word)

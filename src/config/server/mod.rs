@@ -44,7 +44,7 @@ pub enum Given<'a> {
     Off,
 }
 
-struct Entry {
+struct GivenOption {
     name: String,
     given: Owned,
 }
@@ -57,7 +57,7 @@ enum Owned {
 
 /// What the server was told when it was started.
 pub struct ServerOptions {
-    entries: Vec<Entry>,
+    entries: Vec<GivenOption>,
 }
 
 impl fmt::Debug for ServerOptions {
@@ -118,9 +118,9 @@ impl ServerOptions {
     /// another one behind a prefix, so the wrong reading is never asked for.
     fn add(&mut self, name: &str, value: Option<&str>) {
         let plain = || value.map_or(Owned::Bare, |value| Owned::Value(value.to_owned()));
-        self.entries.push(Entry { name: name.to_owned(), given: plain() });
+        self.entries.push(GivenOption { name: name.to_owned(), given: plain() });
         if let Some(rest) = name.strip_prefix("plugin-") {
-            self.entries.push(Entry { name: rest.to_owned(), given: plain() });
+            self.entries.push(GivenOption { name: rest.to_owned(), given: plain() });
         }
         match split_prefix(name) {
             None => {}
@@ -128,7 +128,7 @@ impl ServerOptions {
             Some((prefix, rest)) => {
                 let on = prefix.state(value).unwrap_or_default();
                 let given = if on { Owned::Bare } else { Owned::Off };
-                self.entries.push(Entry { name: rest.to_owned(), given });
+                self.entries.push(GivenOption { name: rest.to_owned(), given });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::origin::Origin;
+use super::origin::SettingOrigin;
 use crate::config::values::ValueError;
 
 /// Why there are no settings.
@@ -14,7 +14,7 @@ pub enum ConfigError {
         /// The name as written.
         name: String,
         /// Where it stands.
-        origin: Origin,
+        origin: SettingOrigin,
         /// A name that does exist and looks like it.
         meant: Option<String>,
     },
@@ -24,14 +24,14 @@ pub enum ConfigError {
         /// The setting.
         name: &'static str,
         /// Where it was set.
-        origin: Origin,
+        origin: SettingOrigin,
         /// What is wrong. It never has the text of a password.
         problem: ValueError,
     },
 }
 
-fn kind(origin: &Origin) -> &'static str {
-    if matches!(origin, Origin::Environment(_)) { "variable" } else { "option" }
+fn kind(origin: &SettingOrigin) -> &'static str {
+    if matches!(origin, SettingOrigin::Environment(_)) { "variable" } else { "option" }
 }
 
 fn hint(meant: Option<&str>) -> String {
@@ -39,7 +39,7 @@ fn hint(meant: Option<&str>) -> String {
 }
 
 impl ConfigError {
-    pub(super) fn unknown(name: String, origin: Origin, meant: Option<String>) -> Self {
+    pub(super) fn unknown(name: String, origin: SettingOrigin, meant: Option<String>) -> Self {
         Self::Unknown { name, origin, meant }
     }
 }

@@ -1,21 +1,21 @@
 //! Our own settings, resolved once; nothing later reads a file, a flag or the environment.
 
+mod combinations;
 mod error;
-mod gathered;
+mod layers;
 mod origin;
 mod overrides;
 #[cfg(test)]
 mod tests;
-mod together;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::ConfigError;
-pub(in crate::config) use gathered::Gathered;
-pub use gathered::environment;
-pub use origin::Origin;
+pub(in crate::config) use layers::Layers;
+pub use layers::environment;
+pub use origin::SettingOrigin;
 pub use overrides::SettingsOverrides;
 
 use crate::config::files::OptionFiles;
@@ -110,12 +110,12 @@ impl Settings {
         env: impl Iterator<Item = (String, String)>,
         flags: &SettingsOverrides,
     ) -> Result<Self, ConfigError> {
-        let mut given = Gathered::from(files, env, flags)?;
+        let mut given = Layers::from(files, env, flags)?;
         let mut settings = Self { warnings: std::mem::take(&mut given.warnings), ..Self::default() };
         for entry in entries() {
             entry.resolve(&mut settings, &given)?;
         }
-        together::check(&mut settings, &given)?;
+        combinations::check(&mut settings, &given)?;
         Ok(settings)
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The place that a setting, or a fault in it, comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// An option file.
     File {
         /// The file.
@@ -21,7 +21,7 @@ pub enum Origin {
     Default,
 }
 
-impl Origin {
+impl SettingOrigin {
     /// The rank of the layer; a higher one overrides a lower one.
     pub(super) fn layer(&self) -> u8 {
         match self {
@@ -33,7 +33,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(f, "{} line {line}", path.display()),

@@ -3,8 +3,8 @@
 use std::num::NonZero;
 
 use super::Chapter;
-use super::entry::{Entry, Example, Unset, set, switch, text};
-use super::flag::told;
+use super::entry::{Example, SettingSpec, Unset, set, switch, text};
+use super::flag::flag_help;
 use crate::config::values::choice::{BinlogChoice, Method};
 use crate::config::values::{ValueError, number};
 use crate::model::Compression;
@@ -16,7 +16,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: "Capture and compression",
     text: "",
     settings: &[
-        Entry {
+        SettingSpec {
             name: "method",
             value: "auto | freeze",
             unset: Unset::Is("auto"),
@@ -24,7 +24,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "How the data is captured: auto takes the best that works; freeze is the one this version has.",
             ..text(|to, text| set(&mut to.method, text.parse::<Method>()))
         },
-        Entry {
+        SettingSpec {
             name: "compression",
             value: "zstd | gzip | bzip2 | none",
             unset: Unset::Is("zstd"),
@@ -33,28 +33,28 @@ pub(super) const CHAPTER: Chapter = Chapter {
             ..text(|to, text| set(&mut to.compression, compression(text)))
         },
         // Without it, and whether it suits the compression: see `settings::together`.
-        Entry {
+        SettingSpec {
             name: "compression-level",
             value: "N",
-            unset: Unset::Told("1"),
+            unset: Unset::Described("1"),
             meaning: "1 to 19 for zstd, 1 to 9 for gzip and bzip2. A higher level means a longer freeze.",
             example: Example::Value("1"),
             ..text(|to, text| set(&mut to.compression_level, number(text, &(i32::MIN..=i32::MAX))))
         },
-        Entry {
+        SettingSpec {
             name: "threads",
             value: "N",
             unset: Unset::Found("one per core", |to| to.threads = cores()),
             meaning: "Threads that compress and decompress.",
             note: "Threads that compress and decompress. Without it: one per core.",
             example: Example::Value("4"),
-            flags: &[told(
+            flags: &[flag_help(
                 &["verify", "restore"],
                 "Decompress with this many threads [default: one per core]",
             )],
             ..text(|to, text| set(&mut to.threads, number(text, &(1..=MAX_THREADS))))
         },
-        Entry {
+        SettingSpec {
             name: "binlogs",
             value: "newest | all | none",
             unset: Unset::Is("newest"),
@@ -62,14 +62,14 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "Binary logs in the backup: newest (keeps the GTID state), all, or none.",
             ..text(|to, text| set(&mut to.binlogs, text.parse::<BinlogChoice>()))
         },
-        Entry {
+        SettingSpec {
             name: "allow-rocksdb",
             unset: Unset::Is("off"),
             meaning: "Back up a server with MyRocks or TokuDB tables, without those tables.",
             note: "Back up a server with MyRocks or TokuDB tables, without those tables.",
             ..switch(|to, on| to.allow_rocksdb = on)
         },
-        Entry {
+        SettingSpec {
             name: "allow-sync-donor",
             unset: Unset::Is("off"),
             meaning: "Freeze a donor with gcs.sync_donor=yes: nobody in the whole cluster can write until it is thawed.",

@@ -1,8 +1,8 @@
 //! Whom backups are encrypted for, and who reads them.
 
 use super::Chapter;
-use super::entry::{Entry, Example, Unset, list, set, text};
-use super::flag::{EVERY_COMMAND, told};
+use super::entry::{Example, SettingSpec, Unset, list, set, text};
+use super::flag::{EVERY_COMMAND, flag_help};
 use crate::config::values::{ValueError, path, string};
 use crate::seal::Recipient;
 
@@ -10,10 +10,10 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: "Encryption",
     text: "By this program, on the donor, in the format of age.",
     settings: &[
-        Entry {
+        SettingSpec {
             name: "encrypt-to",
             value: "KEY | FILE",
-            unset: Unset::Told("none"),
+            unset: Unset::Described("none"),
             meaning: "A public key of age (age1…) or SSH (ssh-ed25519 …, ssh-rsa …) that archive and index are encrypted for, or the \
                       absolute path of a file with such keys. Several keys stand on a line with commas between them, or on lines of \
                       their own, each of which adds to those before it. The donor needs no secret key.",
@@ -23,13 +23,16 @@ pub(super) const CHAPTER: Chapter = Chapter {
             example: Example::Value("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"),
             ..list(|to, text| add_recipients(&mut to.encrypt_to, text))
         },
-        Entry {
+        SettingSpec {
             name: "identity-file",
             value: "FILE",
-            unset: Unset::Told("none"),
+            unset: Unset::Described("none"),
             meaning: "The file of the secret key, of age or SSH, with which verify, restore and ls read encrypted backups.",
             example: Example::Value("/root/backup-key.txt"),
-            flags: &[told(&[EVERY_COMMAND], "File of the secret key for encrypted backups, of age or SSH")],
+            flags: &[flag_help(
+                &[EVERY_COMMAND],
+                "File of the secret key for encrypted backups, of age or SSH",
+            )],
             ..text(|to, text| set(&mut to.identity_file, path(text)))
         },
     ],

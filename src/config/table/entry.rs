@@ -1,16 +1,16 @@
 //! What is known of one setting, and how a text becomes its value.
 
-use super::flag::Told;
+use super::flag::FlagHelp;
 use crate::config::names::bool_value;
 use crate::config::settings::ConfigError;
-use crate::config::settings::Gathered;
+use crate::config::settings::Layers;
 use crate::config::settings::Settings;
 use crate::config::values::secret::Secret;
 use crate::config::values::{ValueError, utf8};
 
 /// A setting. Each takes a field of [`Settings`] for its own.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct SettingSpec {
     /// Its name in option files.
     pub name: &'static str,
     /// What its value is, with the unit, such as `TIME`.
@@ -26,8 +26,8 @@ pub struct Entry {
     /// Whether it is a password or key, which nobody else should read.
     pub secret: bool,
     /// The commands that have it as a flag. A flag overrides the environment, which overrides the option files.
-    pub flags: &'static [Told],
-    pub(super) read: Read,
+    pub flags: &'static [FlagHelp],
+    pub(super) read: Setter,
 }
 
 /// What holds where nobody says anything.
@@ -36,7 +36,7 @@ pub enum Unset {
     /// This value, read as if it stood in an option file.
     Is(&'static str),
     /// What these words say: there is no value, or it depends on others.
-    Told(&'static str),
+    Described(&'static str),
     /// What these words say, and the function finds.
     Found(&'static str, fn(&mut Settings)),
 }
@@ -45,7 +45,7 @@ impl Unset {
     /// In words, for people.
     pub fn words(&self) -> &'static str {
         match self {
-            Self::Is(words) | Self::Told(words) | Self::Found(words, _) => words,
+            Self::Is(words) | Self::Described(words) | Self::Found(words, _) => words,
         }
     }
 }
@@ -63,7 +63,7 @@ pub enum Example {
 
 /// How what somebody said is put into the settings.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Read {
+pub(super) enum Setter {
     /// `name=text`.
     Text(fn(&mut Settings, &str) -> Result<(), ValueError>),
     /// The same; each line of the option files adds to those before it. Another layer replaces them all.
@@ -74,7 +74,7 @@ pub(super) enum Read {
 
 /// What somebody said about one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::config) enum Said {
+pub(in crate::config) enum RawValue {
     /// `name=text`.
     Text(Secret),
     /// `name` alone.
@@ -84,30 +84,30 @@ pub(in crate::config) enum Said {
 }
 
 /// A setting that needs a value.
-pub(super) const fn text(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> Entry {
-    entry(Read::Text(read))
+pub(super) const fn text(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> SettingSpec {
+    entry(Setter::Text(read))
 }
 
 /// A setting that needs a value, which is a password or key.
-pub(super) const fn secret(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> Entry {
-    Entry { secret: true, ..entry(Read::Text(read)) }
+pub(super) const fn secret(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> SettingSpec {
+    SettingSpec { secret: true, ..entry(Setter::Text(read)) }
 }
 
 /// A setting of which each line of the option files adds to those before it.
-pub(super) const fn list(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> Entry {
-    entry(Read::List(read))
+pub(super) const fn list(read: fn(&mut Settings, &str) -> Result<(), ValueError>) -> SettingSpec {
+    entry(Setter::List(read))
 }
 
 /// A setting that is on or off.
-pub(super) const fn switch(put: fn(&mut Settings, bool)) -> Entry {
-    Entry { value: "on | off", ..entry(Read::Switch(put)) }
+pub(super) const fn switch(put: fn(&mut Settings, bool)) -> SettingSpec {
+    SettingSpec { value: "on | off", ..entry(Setter::Switch(put)) }
 }
 
-const fn entry(read: Read) -> Entry {
-    Entry {
+const fn entry(read: Setter) -> SettingSpec {
+    SettingSpec {
         name: "",
         value: "",
-        unset: Unset::Told(""),
+        unset: Unset::Described(""),
         meaning: "",
         note: "",
         example: Example::Default,
@@ -123,30 +123,26 @@ pub(super) fn set<T, F: From<T>>(field: &mut F, read: Result<T, ValueError>) -> 
     Ok(())
 }
 
-impl Entry {
+impl SettingSpec {
     /// Whether `skip-`, `disable-` and `enable-` apply to it, and a bare name is on.
     pub(in crate::config) fn is_switch(&self) -> bool {
-        matches!(self.read, Read::Switch(_))
+        matches!(self.read, Setter::Switch(_))
     }
 
     /// Whether each line of the option files adds to those before it.
     pub(in crate::config) fn is_list(&self) -> bool {
-        matches!(self.read, Read::List(_))
+        matches!(self.read, Setter::List(_))
     }
 
     /// Puts its value into the settings: what was said, else what holds without.
-    pub(in crate::config) fn resolve(
-        &self,
-        into: &mut Settings,
-        given: &Gathered,
-    ) -> Result<(), ConfigError> {
+    pub(in crate::config) fn resolve(&self, into: &mut Settings, given: &Layers) -> Result<(), ConfigError> {
         let said = given.about(self.name);
         if said.is_empty() {
             return match self.unset {
                 Unset::Is(text) => {
                     self.read_text(into, text).map_err(|problem| given.blame(self.name, problem))
                 }
-                Unset::Told(_) => Ok(()),
+                Unset::Described(_) => Ok(()),
                 Unset::Found(_, find) => {
                     find(into);
                     Ok(())
@@ -163,12 +159,12 @@ impl Entry {
         Ok(())
     }
 
-    fn take(&self, into: &mut Settings, said: &Said) -> Result<(), ValueError> {
+    fn take(&self, into: &mut Settings, said: &RawValue) -> Result<(), ValueError> {
         match (self.read, said) {
-            (_, Said::Text(text)) => return self.read_text(into, text.expose()),
-            (Read::Switch(put), Said::Bare) => put(into, true),
-            (Read::Switch(put), Said::Switched(on)) => put(into, *on),
-            (Read::Text(_) | Read::List(_), Said::Bare | Said::Switched(_)) => {
+            (_, RawValue::Text(text)) => return self.read_text(into, text.expose()),
+            (Setter::Switch(put), RawValue::Bare) => put(into, true),
+            (Setter::Switch(put), RawValue::Switched(on)) => put(into, *on),
+            (Setter::Text(_) | Setter::List(_), RawValue::Bare | RawValue::Switched(_)) => {
                 return Err(ValueError::new(format!("needs a value: {}=…", self.name)));
             }
         }
@@ -177,8 +173,8 @@ impl Entry {
 
     fn read_text(&self, into: &mut Settings, text: &str) -> Result<(), ValueError> {
         match self.read {
-            Read::Text(read) | Read::List(read) => utf8(text).and_then(|text| read(into, text)),
-            Read::Switch(put) => {
+            Setter::Text(read) | Setter::List(read) => utf8(text).and_then(|text| read(into, text)),
+            Setter::Switch(put) => {
                 let wrong = || ValueError::new(format!("'{text}' is not one of 1, on, true, 0, off, false"));
                 put(into, bool_value(text).ok_or_else(wrong)?);
                 Ok(())

@@ -15,7 +15,7 @@ pub struct Flag {
 
 /// The commands of which a setting is a flag, and what their help says of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Told {
+pub struct FlagHelp {
     /// The commands, or [`EVERY_COMMAND`].
     pub commands: &'static [&'static str],
     /// What its value is there, where that is less than in the option files.
@@ -27,8 +27,8 @@ pub struct Told {
 /// In place of a command: all of them have that flag.
 pub const EVERY_COMMAND: &str = "every command";
 
-pub(super) const fn told(commands: &'static [&'static str], help: &'static str) -> Told {
-    Told { commands, value: None, help }
+pub(super) const fn flag_help(commands: &'static [&'static str], help: &'static str) -> FlagHelp {
+    FlagHelp { commands, value: None, help }
 }
 
 /// The setting of that name as a flag of that command, for a `const`.

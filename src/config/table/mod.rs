@@ -16,9 +16,9 @@ mod speed;
 mod sql;
 mod time_limits;
 
-pub(super) use entry::Said;
-pub use entry::{Entry, Example, Unset};
-pub use flag::{EVERY_COMMAND, Flag, Told, flag};
+pub(super) use entry::RawValue;
+pub use entry::{Example, SettingSpec, Unset};
+pub use flag::{EVERY_COMMAND, Flag, FlagHelp, flag};
 
 /// Settings that belong together.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub struct Chapter {
     /// What is to be said of all of them; may be empty.
     pub text: &'static str,
     /// The settings.
-    pub settings: &'static [Entry],
+    pub settings: &'static [SettingSpec],
 }
 
 /// All of them, in the order in which a person meets them.
@@ -47,12 +47,12 @@ pub const SETTINGS: &[Chapter] = &[
 ];
 
 /// Every setting, without its chapter.
-pub(super) fn entries() -> impl Iterator<Item = &'static Entry> + Clone {
+pub(super) fn entries() -> impl Iterator<Item = &'static SettingSpec> + Clone {
     SETTINGS.iter().flat_map(|chapter| chapter.settings)
 }
 
 /// The setting of that name, in its normalised form.
-pub(super) fn find(name: &str) -> Option<&'static Entry> {
+pub(super) fn find(name: &str) -> Option<&'static SettingSpec> {
     entries().find(|entry| entry.name == name)
 }
 

@@ -1,16 +1,16 @@
 //! What a monitoring system reads.
 
 use super::Chapter;
-use super::entry::{Entry, Example, Unset, set, text};
+use super::entry::{Example, SettingSpec, Unset, set, text};
 use crate::config::values::absolute_path;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Monitoring",
     text: "",
-    settings: &[Entry {
+    settings: &[SettingSpec {
         name: "metrics-file",
         value: "FILE",
-        unset: Unset::Told("none"),
+        unset: Unset::Described("none"),
         meaning: "A Prometheus text file of this node for the textfile collector of node_exporter, written anew after each backup and \
                   by prune, verify and check.",
         note: "A file for node_exporter's textfile collector: the newest backup, the backups kept, the last verification, the last \

@@ -1,8 +1,8 @@
 //! Where backups are kept.
 
 use super::Chapter;
-use super::entry::{Entry, Example, Unset, set, text};
-use super::flag::{EVERY_COMMAND, Told, told};
+use super::entry::{Example, SettingSpec, Unset, set, text};
+use super::flag::{EVERY_COMMAND, FlagHelp, flag_help};
 use crate::config::values::repository::{DEFAULT, RepositoryUrl};
 use crate::config::values::string;
 
@@ -10,7 +10,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: "Repository",
     text: "",
     settings: &[
-        Entry {
+        SettingSpec {
             name: "repository",
             value: "DIRECTORY | s3://BUCKET/PREFIX",
             unset: Unset::Is(DEFAULT),
@@ -19,23 +19,23 @@ pub(super) const CHAPTER: Chapter = Chapter {
                       from the working directory.",
             note: "Where backups go: a directory that the server's user can write to, or s3://bucket/prefix. The directory lies \
                    outside /home, /usr and /etc, which the server's systemd sandbox protects.",
-            flags: &[Told {
+            flags: &[FlagHelp {
                 value: Some("DIR"),
-                ..told(
+                ..flag_help(
                     &[EVERY_COMMAND],
                     "Directory that holds the backups [default: /var/backups/wsrep_sst_backup]",
                 )
             }],
             ..text(|to, text| set(&mut to.repository, text.parse::<RepositoryUrl>()))
         },
-        Entry {
+        SettingSpec {
             name: "cluster",
             value: "NAME",
-            unset: Unset::Told("the server's wsrep_cluster_name"),
+            unset: Unset::Described("the server's wsrep_cluster_name"),
             meaning: "The folder in the repository; for commands: which cluster is meant.",
             note: "The folder in the repository. Without it: the server's wsrep_cluster_name.",
             example: Example::Value("my_cluster"),
-            flags: &[told(&[EVERY_COMMAND], "Backups of this cluster only (wsrep_cluster_name)")],
+            flags: &[flag_help(&[EVERY_COMMAND], "Backups of this cluster only (wsrep_cluster_name)")],
             ..text(|to, text| set(&mut to.cluster, string(text)))
         },
     ],

@@ -1,19 +1,19 @@
 //! Which backups are kept.
 
 use super::Chapter;
-use super::entry::{Entry, Example, Unset, set, switch, text};
-use super::flag::told;
+use super::entry::{Example, SettingSpec, Unset, set, switch, text};
+use super::flag::flag_help;
 use crate::config::values::duration;
 use crate::config::values::retention::count;
 
-const NONE: Unset = Unset::Told("none");
+const NONE: Unset = Unset::Described("none");
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Retention",
     text: "What the command prune keeps. A backup stays when one of these keeps it; without any of them nothing is \
            removed. The newest backup and those that are held always stay.",
     settings: &[
-        Entry {
+        SettingSpec {
             name: "keep-last",
             value: "N",
             unset: NONE,
@@ -22,55 +22,58 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    each of the last days, weeks, months and years that have one. A backup stays when one of these keeps it. Without \
                    any of them nothing is removed.",
             example: Example::Value("3"),
-            flags: &[told(&["prune"], "Keep the newest N")],
+            flags: &[flag_help(&["prune"], "Keep the newest N")],
             ..text(|to, text| set(&mut to.retention.last, count(text)))
         },
-        Entry {
+        SettingSpec {
             name: "keep-within",
             value: "TIME",
             unset: NONE,
             meaning: "Backups taken within this time before the newest one. A number needs its unit: 30d.",
             example: Example::Value("2d"),
-            flags: &[told(&["prune"], "Keep backups taken within this time before the newest one, e.g. 30d")],
+            flags: &[flag_help(
+                &["prune"],
+                "Keep backups taken within this time before the newest one, e.g. 30d",
+            )],
             ..text(|to, text| set(&mut to.retention.within, duration::parse_long(text)))
         },
-        Entry {
+        SettingSpec {
             name: "keep-daily",
             value: "N",
             unset: NONE,
             meaning: "The newest backup of each of the last N days (UTC) that have one.",
             example: Example::Value("7"),
-            flags: &[told(&["prune"], "Keep the newest of each of the last N days (UTC) that have one")],
+            flags: &[flag_help(&["prune"], "Keep the newest of each of the last N days (UTC) that have one")],
             ..text(|to, text| set(&mut to.retention.daily, count(text)))
         },
-        Entry {
+        SettingSpec {
             name: "keep-weekly",
             value: "N",
             unset: NONE,
             meaning: "The same by weeks, which begin on Monday.",
             example: Example::Value("5"),
-            flags: &[told(&["prune"], "The same by weeks, from Monday")],
+            flags: &[flag_help(&["prune"], "The same by weeks, from Monday")],
             ..text(|to, text| set(&mut to.retention.weekly, count(text)))
         },
-        Entry {
+        SettingSpec {
             name: "keep-monthly",
             value: "N",
             unset: NONE,
             meaning: "The same by months.",
             example: Example::Value("12"),
-            flags: &[told(&["prune"], "The same by months")],
+            flags: &[flag_help(&["prune"], "The same by months")],
             ..text(|to, text| set(&mut to.retention.monthly, count(text)))
         },
-        Entry {
+        SettingSpec {
             name: "keep-yearly",
             value: "N",
             unset: NONE,
             meaning: "The same by years.",
             example: Example::Value("3"),
-            flags: &[told(&["prune"], "The same by years")],
+            flags: &[flag_help(&["prune"], "The same by years")],
             ..text(|to, text| set(&mut to.retention.yearly, count(text)))
         },
-        Entry {
+        SettingSpec {
             name: "prune-after-backup",
             unset: Unset::Is("off"),
             meaning: "The donor prunes its cluster's backups after each backup, for a few seconds at most.",

@@ -1,15 +1,15 @@
 //! How fast a backup may be, and who makes way for whom.
 
 use super::Chapter;
-use super::entry::{Entry, Example, Unset, set, switch, text};
-use super::flag::told;
+use super::entry::{Example, SettingSpec, Unset, set, switch, text};
+use super::flag::flag_help;
 use crate::config::values::size;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Speed and priority",
     text: "",
     settings: &[
-        Entry {
+        SettingSpec {
             name: "limit-rate",
             value: "RATE",
             unset: Unset::Is("none"),
@@ -20,24 +20,24 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    restore, too.",
             example: Example::Value("200M"),
             flags: &[
-                told(
+                flag_help(
                     &["verify"],
                     "Read no more bytes a second from the repository, e.g. 50M; 'none' is no limit [default: the setting of that \
                      name]",
                 ),
-                told(
+                flag_help(
                     &["restore"],
                     "Read no more bytes a second from the repository, and write no more, e.g. 50M; 'none' is no limit [default: \
                      the setting of that name]",
                 ),
-                told(
+                flag_help(
                     &["copy"],
                     "Copy no more bytes a second, e.g. 50M; 'none' is no limit [default: the setting of that name]",
                 ),
             ],
             ..text(|to, text| set(&mut to.limit_rate, size::rate(text)))
         },
-        Entry {
+        SettingSpec {
             name: "low-priority",
             unset: Unset::Is("on"),
             meaning: "The donor makes way for the server from continue on (nice 15), verify and copy always.",

@@ -1,14 +1,14 @@
 //! How long each wait may last.
 
 use super::Chapter;
-use super::entry::{Entry, Unset, set, text};
+use super::entry::{SettingSpec, Unset, set, text};
 use crate::config::values::duration::parse;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Time limits",
     text: "Seconds, or numbers with d, h, m, s: 90, 90s, 15m, 1h30m, 2d.",
     settings: &[
-        Entry {
+        SettingSpec {
             name: "flush-timeout",
             value: "TIME",
             unset: Unset::Is("60s"),
@@ -18,7 +18,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    had: lock-timeout is how long one try may hold up the server's writes.",
             ..text(|to, text| set(&mut to.flush_timeout, parse(text)))
         },
-        Entry {
+        SettingSpec {
             name: "lock-timeout",
             value: "TIME",
             unset: Unset::Is("2s"),
@@ -26,7 +26,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                       while somebody is in the way.",
             ..text(|to, text| set(&mut to.lock_timeout, parse(text)))
         },
-        Entry {
+        SettingSpec {
             name: "freeze-timeout",
             value: "TIME",
             unset: Unset::Is("1h"),
@@ -34,7 +34,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "The server is released and the backup given up when it stays frozen longer.",
             ..text(|to, text| set(&mut to.freeze_timeout, parse(text)))
         },
-        Entry {
+        SettingSpec {
             name: "primary-timeout",
             value: "TIME",
             unset: Unset::Is("30m"),
@@ -44,7 +44,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                    outside the Primary component would leave the node a donor for ever.",
             ..text(|to, text| set(&mut to.primary_timeout, parse(text)))
         },
-        Entry {
+        SettingSpec {
             name: "stall-timeout",
             value: "TIME",
             unset: Unset::Is("5m"),

@@ -59,7 +59,7 @@ impl Whims for Odd {
 fn with_each(
     side: &str,
     whim: fn() -> Whim,
-    check: impl Fn(&Two, usize, Result<Outcome, CopyError>),
+    check: impl Fn(&Two, usize, Result<CopyOutcome, CopyError>),
 ) -> usize {
     for at in 0.. {
         let two = Two::new();
@@ -91,7 +91,7 @@ fn what_fails_leaves_nothing_and_the_next_one_succeeds() {
                         "{side} {at}: {error}"
                     );
                     two.assert_no_backup(&error);
-                    assert_eq!(two.copy_plain().unwrap(), Outcome::Copied);
+                    assert_eq!(two.copy_plain().unwrap(), CopyOutcome::Copied);
                 }
             },
         );
@@ -113,7 +113,7 @@ fn who_dies_anywhere_leaves_no_backup_that_looks_complete() {
                     "{error}"
                 );
             }
-            let wanted = if two.is_complete() { Outcome::AlreadyThere } else { Outcome::Copied };
+            let wanted = if two.is_complete() { CopyOutcome::AlreadyThere } else { CopyOutcome::Copied };
             assert_eq!(two.copy(two.local("here"), &two.local("there"), 3).unwrap(), wanted, "{at}");
             assert!(two.is_complete(), "{at}");
         },

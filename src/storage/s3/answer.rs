@@ -10,7 +10,7 @@ use super::fault::Fault;
 
 /// What an answer with a status of success must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
+pub(super) enum ExpectedAnswer {
     /// A document whose outermost element begins with this name.
     Document(&'static str),
     /// The tag of what was stored.
@@ -22,23 +22,23 @@ pub(super) enum Expected {
 }
 
 /// What is expected of an answer. The key is not empty where an object is asked about.
-pub(super) fn expected(method: &Method, uri: &Uri) -> Expected {
+pub(super) fn expected(method: &Method, uri: &Uri) -> ExpectedAnswer {
     let query = uri.query().unwrap_or_default();
     let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
     match *method {
-        Method::GET if has("list-type") => Expected::Document("ListBucketResult"),
-        Method::GET if has("uploads") => Expected::Document("ListMultipartUploadsResult"),
-        Method::GET if has("versions") => Expected::Document("ListVersionsResult"),
-        Method::GET if has("uploadId") => Expected::Document("ListParts"),
-        Method::POST if has("uploads") => Expected::Document("InitiateMultipartUploadResult"),
-        Method::POST if has("uploadId") => Expected::Document("CompleteMultipartUploadResult"),
-        Method::PUT => Expected::Stored,
-        Method::DELETE => Expected::Nothing,
-        _ => Expected::Object,
+        Method::GET if has("list-type") => ExpectedAnswer::Document("ListBucketResult"),
+        Method::GET if has("uploads") => ExpectedAnswer::Document("ListMultipartUploadsResult"),
+        Method::GET if has("versions") => ExpectedAnswer::Document("ListVersionsResult"),
+        Method::GET if has("uploadId") => ExpectedAnswer::Document("ListParts"),
+        Method::POST if has("uploads") => ExpectedAnswer::Document("InitiateMultipartUploadResult"),
+        Method::POST if has("uploadId") => ExpectedAnswer::Document("CompleteMultipartUploadResult"),
+        Method::PUT => ExpectedAnswer::Stored,
+        Method::DELETE => ExpectedAnswer::Nothing,
+        _ => ExpectedAnswer::Object,
     }
 }
 
-impl Expected {
+impl ExpectedAnswer {
     /// Whether the body has to be read to know.
     pub(super) fn needs_body(self) -> bool {
         matches!(self, Self::Document(_) | Self::Nothing)
@@ -118,7 +118,7 @@ fn cut(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn of(method: &str, uri: &str) -> Expected {
+    fn of(method: &str, uri: &str) -> ExpectedAnswer {
         expected(&method.parse().unwrap(), &uri.parse().unwrap())
     }
 
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_of_s3_is_refused() {
         let list = of("GET", "http://h/b?list-type=2&prefix=x");
-        assert_eq!(list, Expected::Document("ListBucketResult"));
+        assert_eq!(list, ExpectedAnswer::Document("ListBucketResult"));
         let ok = StatusCode::OK;
         assert!(list.check_body(ok, b"<ListBucketResult/>").is_ok());
         for body in [&b"<html/>"[..], b"", b"{}", b"<ListAllMyBucketsResult/>"] {

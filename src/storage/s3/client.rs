@@ -7,8 +7,8 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use reqwest::Certificate;
 
-use super::credentials::{Environment, Identity};
-use super::http::{CONNECT, Certificates, Line};
+use super::credentials::{Environment, KeyAndPlace};
+use super::http::{CONNECT, Certificates, Connector};
 use super::proxy::Proxies;
 use super::request::Requests;
 use crate::config::{S3Settings, ServerEncryption};
@@ -21,10 +21,10 @@ pub(super) fn client(
     bucket: &str,
     settings: &S3Settings,
     variable: Environment<'_>,
-) -> Result<(AmazonS3, Requests, Line), io::Error> {
+) -> Result<(AmazonS3, Requests, Connector), io::Error> {
     // reqwest takes the provider of the process; mysql's TLS uses the same one. A second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let identity = Identity::find(settings, variable).map_err(io::Error::other)?;
+    let identity = KeyAndPlace::find(settings, variable).map_err(io::Error::other)?;
     let plain = identity.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
     let proxies = Proxies::find(settings, variable).map_err(io::Error::other)?;
     let system = settings.ca_file.is_none() && (!plain || identity.asks_sts() || proxies.speak_tls());
@@ -33,26 +33,26 @@ pub(super) fn client(
         RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, backoff: BackoffConfig::default() };
     let region = identity.region.clone().unwrap_or_else(|| REGION.to_owned());
     let url = bucket_url(bucket, settings, &identity, &region);
-    let line = Line::new(&url, proxies, certificates).map_err(io::Error::other)?;
-    let requests = Requests::new(line.client(), url, region);
+    let connector = Connector::new(&url, proxies, certificates).map_err(io::Error::other)?;
+    let requests = Requests::new(connector.client(), url, region);
     // By the time to connect the line knows what a client is for.
     let options =
         ClientOptions::new().with_allow_http(plain).with_timeout_disabled().with_connect_timeout(CONNECT);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_client_options(options)
-        .with_http_connector(line.clone())
+        .with_http_connector(connector.clone())
         .with_retry(no_retry)
         .with_disable_bulk_delete(true)
         .with_conditional_put(S3ConditionalPut::ETagMatch);
     builder = address(builder, bucket, settings, &identity);
     builder = encryption(builder, settings);
     let store = identity.apply(builder).build().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok((store, requests, line))
+    Ok((store, requests, connector))
 }
 
 /// Whether the bucket stands in the path, and not in the host name.
-fn in_path(bucket: &str, settings: &S3Settings, identity: &Identity) -> bool {
+fn in_path(bucket: &str, settings: &S3Settings, identity: &KeyAndPlace) -> bool {
     // A bucket with a dot has no certificate for its own host name at AWS.
     settings.path_style.unwrap_or(identity.endpoint.is_some() || bucket.contains('.'))
 }
@@ -62,7 +62,7 @@ fn address(
     mut builder: AmazonS3Builder,
     bucket: &str,
     settings: &S3Settings,
-    identity: &Identity,
+    identity: &KeyAndPlace,
 ) -> AmazonS3Builder {
     let path_style = in_path(bucket, settings, identity);
     builder = builder.with_virtual_hosted_style_request(!path_style);
@@ -77,7 +77,7 @@ fn address(
 }
 
 /// The URL that the builder makes of the same, which it does not tell.
-fn bucket_url(bucket: &str, settings: &S3Settings, identity: &Identity, region: &str) -> String {
+fn bucket_url(bucket: &str, settings: &S3Settings, identity: &KeyAndPlace, region: &str) -> String {
     let endpoint = match &identity.endpoint {
         Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
         None => format!("https://s3.{region}.amazonaws.com"),

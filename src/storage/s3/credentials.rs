@@ -20,19 +20,19 @@ use crate::config::{S3Settings, Secret};
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What settings, environment and profile files say together.
-pub(super) struct Identity {
-    source: Source,
+pub(super) struct KeyAndPlace {
+    source: KeySource,
     pub(super) region: Option<String>,
     pub(super) endpoint: Option<String>,
 }
 
-enum Source {
+enum KeySource {
     Key(String, Secret, Option<Secret>),
     /// Names of the library's settings and their values.
     Service(Vec<(Key, String)>),
 }
 
-impl Identity {
+impl KeyAndPlace {
     /// Finds the key, or says where none was found.
     pub(super) fn find(settings: &S3Settings, variable: Environment<'_>) -> Result<Self, String> {
         let files = profile::files(variable);
@@ -51,7 +51,7 @@ impl Identity {
         let endpoint = endpoint.or_else(|| variable("AWS_ENDPOINT_URL")).or_else(|| profile.endpoint.clone());
         let source = key(settings, profile.key, variable).or_else(|| service(variable));
         match (source, profile.elsewhere) {
-            (Some(Source::Service(_)) | None, Some(way)) => Err(format!(
+            (Some(KeySource::Service(_)) | None, Some(way)) => Err(format!(
                 "profile '{name}' has its key by {way}, which is not supported: put a key into it"
             )),
             (Some(source), _) => Ok(Self { source, region, endpoint }),
@@ -64,19 +64,19 @@ impl Identity {
 
     /// Whether a token is exchanged for a key over the Internet.
     pub(super) fn asks_sts(&self) -> bool {
-        matches!(&self.source, Source::Service(values) if values.iter().any(|(key, _)| *key == Key::RoleArn))
+        matches!(&self.source, KeySource::Service(values) if values.iter().any(|(key, _)| *key == Key::RoleArn))
     }
 
     pub(super) fn apply(self, mut builder: AmazonS3Builder) -> AmazonS3Builder {
         match self.source {
-            Source::Key(id, secret, token) => {
+            KeySource::Key(id, secret, token) => {
                 builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose());
                 if let Some(token) = token {
                     builder = builder.with_token(token.expose());
                 }
                 builder
             }
-            Source::Service(values) => {
+            KeySource::Service(values) => {
                 values.into_iter().fold(builder, |builder, (key, value)| builder.with_config(key, value))
             }
         }
@@ -88,22 +88,22 @@ fn key(
     settings: &S3Settings,
     profile: Option<(String, Secret, Option<Secret>)>,
     variable: Environment<'_>,
-) -> Option<Source> {
+) -> Option<KeySource> {
     if let (Some(id), Some(secret)) = (&settings.access_key_id, &settings.secret_access_key) {
-        return Some(Source::Key(id.clone(), secret.clone(), settings.session_token.clone()));
+        return Some(KeySource::Key(id.clone(), secret.clone(), settings.session_token.clone()));
     }
-    let of_profile = profile.map(|(id, secret, token)| Source::Key(id, secret, token));
+    let of_profile = profile.map(|(id, secret, token)| KeySource::Key(id, secret, token));
     if settings.profile.is_some() && of_profile.is_some() {
         return of_profile;
     }
     if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
-        return Some(Source::Key(id, secret.into(), variable("AWS_SESSION_TOKEN").map(Secret::from)));
+        return Some(KeySource::Key(id, secret.into(), variable("AWS_SESSION_TOKEN").map(Secret::from)));
     }
     of_profile
 }
 
 /// A service that gives keys to those who run in the right place.
-fn service(variable: Environment<'_>) -> Option<Source> {
+fn service(variable: Environment<'_>) -> Option<KeySource> {
     let named = |names: &[(&str, Key)]| -> Vec<(Key, String)> {
         names.iter().filter_map(|(name, key)| Some((*key, variable(name)?))).collect()
     };
@@ -114,23 +114,23 @@ fn service(variable: Environment<'_>) -> Option<Source> {
         ("AWS_ENDPOINT_URL_STS", Key::StsEndpoint),
     ];
     if named(&web[..2]).len() == 2 {
-        return Some(Source::Service(named(&web)));
+        return Some(KeySource::Service(named(&web)));
     }
     let relative = named(&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Key::ContainerCredentialsRelativeUri)]);
     if !relative.is_empty() {
-        return Some(Source::Service(relative));
+        return Some(KeySource::Service(relative));
     }
     let full = named(&[
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Key::ContainerCredentialsFullUri),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", Key::ContainerAuthorizationTokenFile),
     ]);
     if full.len() == 2 {
-        return Some(Source::Service(full));
+        return Some(KeySource::Service(full));
     }
     if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
     }
-    Some(Source::Service(named(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", Key::MetadataEndpoint)])))
+    Some(KeySource::Service(named(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", Key::MetadataEndpoint)])))
 }
 
 #[cfg(test)]
@@ -141,10 +141,10 @@ mod tests {
         let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        match Identity::find(settings, &variable) {
+        match KeyAndPlace::find(settings, &variable) {
             Err(why) => why,
-            Ok(Identity { source: Source::Key(id, ..), .. }) => id,
-            Ok(Identity { source: Source::Service(values), .. }) => {
+            Ok(KeyAndPlace { source: KeySource::Key(id, ..), .. }) => id,
+            Ok(KeyAndPlace { source: KeySource::Service(values), .. }) => {
                 values.iter().map(|(key, value)| format!("{}={value} ", key.as_ref())).collect()
             }
         }

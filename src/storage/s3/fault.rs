@@ -13,7 +13,7 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FaultKind {
     /// There is no such object, or no such upload.
     NotFound,
     /// A condition of the request does not hold: the object is there, or is another one.
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 /// A request that failed.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
-    pub(super) kind: Kind,
+    pub(super) kind: FaultKind,
     /// The HTTP status, where there was an answer.
     pub(super) status: Option<u16>,
     /// The code in its body, such as `NoSuchBucket`.
@@ -40,7 +40,7 @@ pub(super) struct Fault {
 }
 
 /// An answer of the bucket that is no success.
-pub(super) struct Answer<'a> {
+pub(super) struct ErrorAnswer<'a> {
     pub(super) status: u16,
     pub(super) body: &'a str,
     /// Where the bucket is, where the server says that in a header.
@@ -51,7 +51,7 @@ pub(super) struct Answer<'a> {
     pub(super) proxy: Option<&'a str>,
 }
 
-impl Answer<'_> {
+impl ErrorAnswer<'_> {
     /// What it means.
     pub(super) fn fault(&self) -> Fault {
         let mut fault = Fault::of_body(Some(self.status), self.body, self.region);
@@ -74,7 +74,7 @@ impl Answer<'_> {
                 self.proxy.unwrap_or("on the way")
             );
         }
-        if fault.kind == Kind::Transient && (500..600).contains(&self.status) {
+        if fault.kind == FaultKind::Transient && (500..600).contains(&self.status) {
             fault.maybe_done()
         } else {
             fault
@@ -84,14 +84,14 @@ impl Answer<'_> {
 
 impl Fault {
     pub(super) fn transient(text: impl Into<String>) -> Self {
-        Self::new(Kind::Transient, text.into())
+        Self::new(FaultKind::Transient, text.into())
     }
 
     pub(super) fn permanent(text: impl Into<String>) -> Self {
-        Self::new(Kind::Permanent, text.into())
+        Self::new(FaultKind::Permanent, text.into())
     }
 
-    fn new(kind: Kind, text: String) -> Self {
+    fn new(kind: FaultKind, text: String) -> Self {
         Self { kind, status: None, code: None, maybe_done: false, within: None, text }
     }
 
@@ -168,7 +168,8 @@ impl Fault {
         let fault = Self::from(error);
         let text = fault.text.split("; ").next().unwrap_or_default();
         let Self { kind, status, .. } = fault;
-        let kind = if nobody || kind != Kind::Transient { Kind::Permanent } else { Kind::Transient };
+        let kind =
+            if nobody || kind != FaultKind::Transient { FaultKind::Permanent } else { FaultKind::Transient };
         let text = format!(
             "no credentials: the service that gives keys: {text}; set s3-access-key-id and s3-secret-access-key, or see \
              that a key comes from elsewhere"
@@ -181,7 +182,7 @@ impl Fault {
         let full = ["QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"];
         let is = |codes: &[&str]| self.code.as_deref().is_some_and(|code| codes.contains(&code));
         let kind = match (self.kind, self.status) {
-            (Kind::NotFound, _) => io::ErrorKind::NotFound,
+            (FaultKind::NotFound, _) => io::ErrorKind::NotFound,
             (_, Some(507)) => io::ErrorKind::StorageFull,
             _ if is(&full) => io::ErrorKind::StorageFull,
             // A key that is known, and may not do it.
@@ -227,10 +228,10 @@ impl From<HttpError> for Fault {
 fn unanswered(error: &object_store::Error, text: &str) -> Fault {
     match error {
         object_store::Error::NotFound { .. } => {
-            Fault { kind: Kind::NotFound, ..Fault::permanent("it is not there") }
+            Fault { kind: FaultKind::NotFound, ..Fault::permanent("it is not there") }
         }
         object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. } => {
-            Fault { kind: Kind::Condition, ..Fault::permanent("it is there, or is another one") }
+            Fault { kind: FaultKind::Condition, ..Fault::permanent("it is there, or is another one") }
         }
         _ => Fault::permanent(text.to_owned()),
     }
@@ -240,14 +241,14 @@ fn unanswered(error: &object_store::Error, text: &str) -> Fault {
 fn answer(status: Option<u16>, code: Option<String>, message: Option<&str>, region: Option<&str>) -> Fault {
     let name = code.as_deref().unwrap_or_default();
     let kind = match (status, name) {
-        (_, "NoSuchBucket") => Kind::Permanent,
-        (Some(404), _) | (_, "NoSuchKey" | "NoSuchUpload") => Kind::NotFound,
-        (_, "OperationAborted" | "ConditionalRequestConflict") => Kind::Transient,
-        (Some(412 | 304 | 409 | 416), _) => Kind::Condition,
-        (_, name) if TRANSIENT.contains(&name) => Kind::Transient,
-        (Some(501 | 505 | 507), _) => Kind::Permanent,
-        (Some(408 | 429 | 500..), _) => Kind::Transient,
-        _ => Kind::Permanent,
+        (_, "NoSuchBucket") => FaultKind::Permanent,
+        (Some(404), _) | (_, "NoSuchKey" | "NoSuchUpload") => FaultKind::NotFound,
+        (_, "OperationAborted" | "ConditionalRequestConflict") => FaultKind::Transient,
+        (Some(412 | 304 | 409 | 416), _) => FaultKind::Condition,
+        (_, name) if TRANSIENT.contains(&name) => FaultKind::Transient,
+        (Some(501 | 505 | 507), _) => FaultKind::Permanent,
+        (Some(408 | 429 | 500..), _) => FaultKind::Transient,
+        _ => FaultKind::Permanent,
     };
     let mut text = match (status, name) {
         (Some(status), "") => format!("HTTP status {status}"),

@@ -14,20 +14,20 @@ fn coded(status: u16, code: &str) -> Fault {
 #[test]
 fn what_is_worth_asking_again() {
     for (fault, kind) in [
-        (coded(503, "SlowDown"), Kind::Transient),
-        (coded(200, "InternalError"), Kind::Transient),
-        (coded(400, "RequestTimeout"), Kind::Transient),
-        (fault(429, ""), Kind::Transient),
-        (fault(500, "<html>"), Kind::Transient),
-        (coded(409, "OperationAborted"), Kind::Transient),
-        (coded(404, "NoSuchKey"), Kind::NotFound),
-        (fault(404, ""), Kind::NotFound),
-        (coded(404, "NoSuchBucket"), Kind::Permanent),
-        (coded(412, "PreconditionFailed"), Kind::Condition),
-        (coded(501, "NotImplemented"), Kind::Permanent),
-        (coded(403, "AccessDenied"), Kind::Permanent),
-        (coded(400, "InvalidPart"), Kind::Permanent),
-        (coded(507, "XMinioStorageFull"), Kind::Permanent),
+        (coded(503, "SlowDown"), FaultKind::Transient),
+        (coded(200, "InternalError"), FaultKind::Transient),
+        (coded(400, "RequestTimeout"), FaultKind::Transient),
+        (fault(429, ""), FaultKind::Transient),
+        (fault(500, "<html>"), FaultKind::Transient),
+        (coded(409, "OperationAborted"), FaultKind::Transient),
+        (coded(404, "NoSuchKey"), FaultKind::NotFound),
+        (fault(404, ""), FaultKind::NotFound),
+        (coded(404, "NoSuchBucket"), FaultKind::Permanent),
+        (coded(412, "PreconditionFailed"), FaultKind::Condition),
+        (coded(501, "NotImplemented"), FaultKind::Permanent),
+        (coded(403, "AccessDenied"), FaultKind::Permanent),
+        (coded(400, "InvalidPart"), FaultKind::Permanent),
+        (coded(507, "XMinioStorageFull"), FaultKind::Permanent),
     ] {
         assert_eq!(fault.kind, kind, "{fault}");
     }
@@ -52,18 +52,18 @@ fn well_known_faults_say_what_to_do() {
     }
     let body = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>eu-1</Region>";
     assert!(fault(400, body).to_string().ends_with("; set s3-region = eu-1, where the bucket is"));
-    let moved = Answer { status: 301, body: "", region: Some("eu-2"), location: None, proxy: None };
+    let moved = ErrorAnswer { status: 301, body: "", region: Some("eu-2"), location: None, proxy: None };
     assert!(moved.fault().to_string().ends_with("; set s3-region = eu-2, where the bucket is"));
-    let portal = Answer { region: None, status: 302, location: Some("http://portal/login?x"), ..moved };
+    let portal = ErrorAnswer { region: None, status: 302, location: Some("http://portal/login?x"), ..moved };
     let text = portal.fault().to_string();
     assert!(text.starts_with("HTTP status 302 to http://portal/login: check s3-endpoint"), "{text}");
-    let proxy = Answer { status: 407, proxy: Some("http://p:1"), location: None, ..portal };
+    let proxy = ErrorAnswer { status: 407, proxy: Some("http://p:1"), location: None, ..portal };
     assert!(proxy.fault().to_string().contains("the proxy http://p:1 wants a name"));
 }
 
 #[test]
 fn whether_it_may_have_been_done_is_known() {
-    let of = |status, body| Answer { status, body, region: None, location: None, proxy: None }.fault();
+    let of = |status, body| ErrorAnswer { status, body, region: None, location: None, proxy: None }.fault();
     assert!(of(500, "").maybe_done && of(503, "").maybe_done);
     assert!(!of(403, "").maybe_done && !of(507, "").maybe_done && !of(412, "").maybe_done);
 }

@@ -1,6 +1,6 @@
 //! How requests reach the server, and what is made of answers before `object_store` sees them.
 //!
-//! All requests go through one [`Line`]: those to the bucket, and those to a service that gives keys. What the bucket
+//! All requests go through one [`Connector`]: those to the bucket, and those to a service that gives keys. What the bucket
 //! answers is looked at here: what is no success becomes a [`Fault`] with all that was said (status, code, region), and what
 //! says success must be S3's ([`super::answer`]).
 //!
@@ -31,9 +31,9 @@ use object_store::client::{
 };
 use reqwest::{Certificate, Proxy, Url, redirect};
 
-use super::answer::{self, Expected};
+use super::answer::{self, ExpectedAnswer};
 use super::dns::Names;
-use super::fault::{Answer, Fault};
+use super::fault::{ErrorAnswer, Fault};
 use super::progress::{Metered, pieces};
 use super::proxy::{self, Proxies};
 use crate::storage::Pulse;
@@ -53,14 +53,14 @@ const NOBODY: Duration = Duration::from_secs(4);
 
 /// What is known of the server by its answers.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct ServerTraits {
     /// It has answered.
     answers: AtomicBool,
     /// What is overwritten or removed stays there as an old version.
     keeps_versions: AtomicBool,
 }
 
-impl Seen {
+impl ServerTraits {
     /// Whether it has said so, with an answer to something that was stored.
     pub(super) fn keeps_versions(&self) -> bool {
         self.keeps_versions.load(Ordering::Relaxed)
@@ -69,12 +69,12 @@ impl Seen {
 
 /// The way to the servers.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(super) struct Connector {
     client: reqwest::Client,
     proxies: Arc<Proxies>,
     /// Of the bucket, without a slash at its end: what lies elsewhere is no S3.
     bucket: Arc<str>,
-    pub(super) seen: Arc<Seen>,
+    pub(super) server: Arc<ServerTraits>,
     /// Beats while the parts of archives move.
     pub(super) pulse: Pulse,
     certificates: Arc<Certificates>,
@@ -89,13 +89,13 @@ pub(super) struct Certificates {
     pub(super) system: bool,
 }
 
-impl Line {
+impl Connector {
     /// Nothing is asked yet.
     pub(super) fn new(bucket: &str, proxies: Proxies, certificates: Certificates) -> Result<Self, String> {
         let (proxies, certificates) = (Arc::new(proxies), Arc::new(certificates));
         let client = client(&proxies, &certificates, CONNECT)?;
-        let (seen, pulse) = (Arc::default(), Pulse::default());
-        Ok(Self { client, proxies, bucket: bucket.into(), seen, pulse, certificates })
+        let (server, pulse) = (Arc::default(), Pulse::default());
+        Ok(Self { client, proxies, bucket: bucket.into(), server, pulse, certificates })
     }
 
     /// The same for requests of our own.
@@ -133,7 +133,7 @@ impl Line {
         let error = error.without_url();
         let mut fault = Fault::no_connection(&error, &place, proxy.is_some());
         if is_refused(&error) {
-            let answers = self.seen.answers.load(Ordering::Relaxed);
+            let answers = self.server.answers.load(Ordering::Relaxed);
             fault = fault.within(if answers { RESTART } else { NOBODY });
         }
         failed(HttpErrorKind::Connect, fault)
@@ -147,7 +147,7 @@ impl Line {
         part: bool,
         response: reqwest::Response,
     ) -> Result<HttpResponse, HttpError> {
-        self.seen.answers.store(true, Ordering::Relaxed);
+        self.server.answers.store(true, Ordering::Relaxed);
         // By TLS it is the server's own word.
         let url = Url::parse(&uri.to_string()).ok().filter(|url| url.scheme() == "http");
         let proxy = url.as_ref().and_then(|url| self.proxies.of(url)).map(proxy::shown);
@@ -156,7 +156,7 @@ impl Line {
         let status = parts.status;
         if !status.is_success() {
             let text = whole(body, LARGEST_ERROR).await.unwrap_or_default();
-            let answer = Answer {
+            let answer = ErrorAnswer {
                 status: status.as_u16(),
                 body: &String::from_utf8_lossy(&text),
                 region: header(&parts.headers, "x-amz-bucket-region"),
@@ -167,10 +167,10 @@ impl Line {
         }
         let expected = answer::expected(method, uri);
         expected.check_head(status, &parts.headers).map_err(|fault| failed(HttpErrorKind::Unknown, fault))?;
-        if expected == Expected::Stored {
+        if expected == ExpectedAnswer::Stored {
             let version = header(&parts.headers, "x-amz-version-id");
             let keeps = version.is_some_and(|version| !version.is_empty() && version != "null");
-            self.seen.keeps_versions.fetch_or(keeps, Ordering::Relaxed);
+            self.server.keeps_versions.fetch_or(keeps, Ordering::Relaxed);
         }
         let pulse = part.then(|| self.pulse.clone());
         let received = Metered::received(body, pulse);
@@ -185,7 +185,7 @@ impl Line {
 }
 
 #[async_trait]
-impl HttpService for Line {
+impl HttpService for Connector {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let ours = self.is_of_bucket(&uri.to_string());
@@ -204,7 +204,7 @@ impl HttpService for Line {
     }
 }
 
-impl HttpConnector for Line {
+impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         // The only word by which a client for the metadata service is told apart.
         let is_metadata = options.get_config_value(&ClientConfigKey::ConnectTimeout).as_deref() == Some("1s");

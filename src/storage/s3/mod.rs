@@ -28,11 +28,13 @@
 //! until its request is answered.
 
 mod answer;
+mod bucket;
 mod client;
 mod credentials;
 mod dns;
 mod fault;
 mod http;
+mod key_rights;
 mod parts;
 mod profile;
 mod progress;
@@ -40,8 +42,6 @@ mod proxy;
 mod reader;
 mod request;
 mod retry;
-mod shared;
-mod trial;
 mod uploads;
 mod versions;
 mod writer;
@@ -54,12 +54,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use self::fault::{Fault, Kind};
+use self::bucket::Bucket;
+use self::fault::{Fault, FaultKind};
+pub use self::key_rights::KeyRights;
 use self::parts::Parts;
 use self::reader::S3Reader;
-use self::retry::Patience;
-use self::shared::Shared;
-pub use self::trial::Trial;
+use self::retry::RetryLimits;
 use self::writer::S3Writer;
 use super::{ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions};
 use crate::config::{RepositoryUrl, S3Settings};
@@ -71,7 +71,7 @@ const CLAIM: &str = ".claim";
 
 /// A prefix of a bucket.
 pub struct S3Storage {
-    shared: Arc<Shared>,
+    bucket: Arc<Bucket>,
 }
 
 impl S3Storage {
@@ -87,34 +87,34 @@ impl S3Storage {
         let location = RepositoryUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() }.to_string();
         let fail = |cause| StorageError::new("use", &location, cause);
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let (store, requests, line) = client::client(bucket, settings, &variable).map_err(fail)?;
+        let (store, requests, connector) = client::client(bucket, settings, &variable).map_err(fail)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("s3")
             .enable_all()
             .build()
             .map_err(fail)?;
-        let shared = Shared {
+        let bucket = Bucket {
             store,
             requests,
-            line,
+            connector,
             reads_nothing: AtomicBool::new(false),
             lists_no_uploads: AtomicBool::new(false),
             runtime: Some(runtime),
-            patience: Patience::within(stall_timeout),
+            limits: RetryLimits::within(stall_timeout),
             max_parts: settings.max_parts,
             location,
             prefix: prefix.to_owned(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { bucket: Arc::new(bucket) })
     }
 
     /// Everything directly in a folder.
     fn list(&self, folder: &str) -> Result<object_store::ListResult, StorageError> {
-        let shared = &self.shared;
-        let prefix = shared.key(folder);
+        let bucket = &self.bucket;
+        let prefix = bucket.key(folder);
         let prefix = (!prefix.as_ref().is_empty()).then_some(prefix);
-        shared.run("list", folder, shared.patience, || shared.store.list_with_delimiter(prefix.as_ref()))
+        bucket.run("list", folder, bucket.limits, || bucket.store.list_with_delimiter(prefix.as_ref()))
     }
 
     /// Whether a folder has been claimed: by its mark, or by anything that was put into it.
@@ -126,7 +126,7 @@ impl S3Storage {
 
 impl Storage for S3Storage {
     fn location(&self) -> String {
-        self.shared.location.clone()
+        self.bucket.location.clone()
     }
 
     fn probe(&self) -> Result<(), StorageError> {
@@ -138,22 +138,22 @@ impl Storage for S3Storage {
             Ok(true) => return Ok(false),
             Ok(false) => {}
             // The condition of the PUT decides as well.
-            Err(error) if error.is_denied() => self.shared.cannot_read(&error),
+            Err(error) if error.is_denied() => self.bucket.cannot_read(&error),
             Err(error) => return Err(error),
         }
-        let shared = &self.shared;
+        let bucket = &self.bucket;
         let name = format!("{folder}/{CLAIM}");
         let token = token();
-        let is_put = match shared.wait(shared.claim(&shared.key(&name), &token)) {
+        let is_put = match bucket.wait(bucket.claim(&bucket.key(&name), &token)) {
             Ok(()) => true,
-            Err(fault) if fault.kind == Kind::Condition => false,
-            Err(fault) => return Err(shared.failed("create", folder, fault)),
+            Err(fault) if fault.kind == FaultKind::Condition => false,
+            Err(fault) => return Err(bucket.failed("create", folder, fault)),
         };
         match self.read_small(&name, 1024) {
             Ok(found) => Ok(found == token.as_bytes()),
             // What was refused may be our own, put by a request whose answer was lost: that folder stays empty.
             Err(error) if error.is_denied() => {
-                shared.cannot_read(&error);
+                bucket.cannot_read(&error);
                 Ok(is_put)
             }
             Err(error) => Err(error),
@@ -170,7 +170,7 @@ impl Storage for S3Storage {
     }
 
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-        let place = self.shared.key(folder);
+        let place = self.bucket.key(folder);
         let mut objects = Vec::new();
         for object in self.list(folder)?.objects {
             // A folder that a console has made is an object with the name of the folder itself.
@@ -185,7 +185,7 @@ impl Storage for S3Storage {
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
-        Ok(Box::new(S3Reader::open(Arc::clone(&self.shared), name)?))
+        Ok(Box::new(S3Reader::open(Arc::clone(&self.bucket), name)?))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
@@ -197,28 +197,28 @@ impl Storage for S3Storage {
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
-        let shared = &self.shared;
-        let key = shared.key(name);
-        match shared.run("remove", name, shared.patience, || shared.store.delete(&key)) {
+        let bucket = &self.bucket;
+        let key = bucket.key(name);
+        match bucket.run("remove", name, bucket.limits, || bucket.store.delete(&key)) {
             Err(error) if error.is_not_found() => Ok(()),
             outcome => outcome,
         }
     }
 
     fn remove_folder(&self, folder: &str) -> Result<(), StorageError> {
-        let shared = &self.shared;
+        let bucket = &self.bucket;
         let claim = format!("{folder}/{CLAIM}");
         let found = self.list(folder)?;
-        let is_claim = |object: &object_store::ObjectMeta| object.location == shared.key(&claim);
+        let is_claim = |object: &object_store::ObjectMeta| object.location == bucket.key(&claim);
         if !found.common_prefixes.is_empty() || !found.objects.iter().all(is_claim) {
             let cause = io::Error::from(io::ErrorKind::DirectoryNotEmpty);
-            return Err(StorageError::new("remove the folder", shared.place(folder), cause));
+            return Err(StorageError::new("remove the folder", bucket.place(folder), cause));
         }
         self.remove(&claim)
     }
 
     fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
-        let mut found = uploads::below(&self.shared, folder)?;
+        let mut found = uploads::below(&self.bucket, folder)?;
         found.retain(|upload| !upload.name.contains('/'));
         Ok(found)
     }
@@ -230,7 +230,7 @@ impl Storage for S3Storage {
             let (of, name) = path.rsplit_once('/').unwrap_or(("", &path));
             (of.to_owned(), Unfinished { name: name.to_owned(), ..found })
         };
-        let found = uploads::below(&self.shared, folder)?.into_iter().map(in_its_folder);
+        let found = uploads::below(&self.bucket, folder)?.into_iter().map(in_its_folder);
         let mut found: Vec<(String, Unfinished)> = found.collect();
         found.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
         Ok(Some(found))
@@ -239,7 +239,7 @@ impl Storage for S3Storage {
     fn discard(&self, folder: &str, unfinished: &Unfinished) -> Result<(), StorageError> {
         let name = format!("{folder}/{}", unfinished.name);
         match &unfinished.upload {
-            Some(upload) => uploads::abort(&self.shared, &name, upload),
+            Some(upload) => uploads::abort(&self.bucket, &name, upload),
             // The name may be that of an object.
             None => Ok(()),
         }
@@ -257,39 +257,39 @@ impl Storage for S3Storage {
     }
 
     fn keeps_versions(&self) -> bool {
-        self.shared.line.seen.keeps_versions()
+        self.bucket.connector.server.keeps_versions()
     }
 
     fn old_versions(&self) -> Result<Option<Versions>, StorageError> {
-        versions::below(&self.shared).map(Some)
+        versions::below(&self.bucket).map(Some)
     }
 
     fn pulse(&self) -> Option<Pulse> {
-        Some(self.shared.line.pulse.clone())
+        Some(self.bucket.connector.pulse.clone())
     }
 }
 
 impl S3Storage {
     fn writer(&self, name: &str, at_most: Option<u64>) -> Result<Box<dyn ObjectWriter>, StorageError> {
-        let shared = &self.shared;
-        let cap = shared.max_parts;
+        let bucket = &self.bucket;
+        let cap = bucket.max_parts;
         let Some(parts) = Parts::plan(at_most, cap) else {
             let cause = format!(
                 "it may get {} GiB, and {cap} parts of 5 GiB hold no more than {} GiB (s3-max-parts)",
                 at_most.unwrap_or(u64::MAX) >> 30,
                 parts::largest_object(cap) >> 30
             );
-            return Err(shared.failed("create", name, Fault::permanent(cause)));
+            return Err(bucket.failed("create", name, Fault::permanent(cause)));
         };
-        let reads = !shared.reads_nothing.load(Ordering::Relaxed);
+        let reads = !bucket.reads_nothing.load(Ordering::Relaxed);
         if let Some((folder, _)) = name.rsplit_once('/').filter(|_| reads) {
-            let claim = shared.key(&format!("{folder}/{CLAIM}"));
-            match shared.run("create", name, shared.patience, || shared.store.head(&claim)) {
-                Err(error) if error.is_denied() => shared.cannot_read(&error),
+            let claim = bucket.key(&format!("{folder}/{CLAIM}"));
+            match bucket.run("create", name, bucket.limits, || bucket.store.head(&claim)) {
+                Err(error) if error.is_denied() => bucket.cannot_read(&error),
                 outcome => outcome.map(drop)?,
             }
         }
-        Ok(Box::new(S3Writer::new(Arc::clone(shared), name, parts)))
+        Ok(Box::new(S3Writer::new(Arc::clone(bucket), name, parts)))
     }
 }
 

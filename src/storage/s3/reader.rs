@@ -14,8 +14,8 @@ use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, PutPayload};
 
-use super::Shared;
-use super::fault::{Fault, Kind};
+use super::Bucket;
+use super::fault::{Fault, FaultKind};
 use super::retry::Attempts;
 use crate::storage::StorageError;
 
@@ -30,7 +30,7 @@ const WIDEST: u64 = 64 << 20;
 
 /// An object of which any part can be read.
 pub(super) struct S3Reader {
-    shared: Arc<Shared>,
+    bucket: Arc<Bucket>,
     name: String,
     key: Path,
     /// None after a fault or a seek, until the object is asked for again.
@@ -50,19 +50,19 @@ pub(super) struct S3Reader {
 
 impl S3Reader {
     /// Asks for the object; one that is not there is known here.
-    pub(super) fn open(shared: Arc<Shared>, name: &str) -> Result<Self, StorageError> {
-        let key = shared.key(name);
-        let what = format!("cannot open '{}'", shared.place(name));
-        let mut attempts = Attempts::new(shared.patience);
-        let opened = shared.wait(async {
+    pub(super) fn open(bucket: Arc<Bucket>, name: &str) -> Result<Self, StorageError> {
+        let key = bucket.key(name);
+        let what = format!("cannot open '{}'", bucket.place(name));
+        let mut attempts = Attempts::new(bucket.limits);
+        let opened = bucket.wait(async {
             loop {
-                match attempts.attempt(shared.store.get_opts(&key, GetOptions::default())).await {
+                match attempts.attempt(bucket.store.get_opts(&key, GetOptions::default())).await {
                     Ok(found) => return Ok(found),
                     Err(fault) => attempts.pause(&what, fault).await?,
                 }
             }
         });
-        let found = opened.map_err(|fault| shared.failed("open", name, fault))?;
+        let found = opened.map_err(|fault| bucket.failed("open", name, fault))?;
         attempts.progress();
         Ok(Self {
             name: name.to_owned(),
@@ -75,17 +75,17 @@ impl S3Reader {
             position: 0,
             window: None,
             attempts,
-            shared,
+            bucket,
         })
     }
 
     /// Blocks until the next bytes are there.
     fn next(&mut self) -> Result<(), Fault> {
-        let shared = Arc::clone(&self.shared);
+        let bucket = Arc::clone(&self.bucket);
         // What the reader has done with the bytes before, or waited, is no time of the storage.
         self.attempts.progress();
-        shared.wait(async {
-            let what = format!("reading of '{}' broke at byte {}", shared.place(&self.name), self.position);
+        bucket.wait(async {
+            let what = format!("reading of '{}' broke at byte {}", bucket.place(&self.name), self.position);
             loop {
                 match self.next_once().await {
                     Ok(chunk) => {
@@ -128,14 +128,14 @@ impl S3Reader {
             if_match: self.etag.clone(),
             ..GetOptions::default()
         };
-        let found = self.attempts.attempt(self.shared.store.get_opts(&self.key, options)).await;
+        let found = self.attempts.attempt(self.bucket.store.get_opts(&self.key, options)).await;
         let changed = || Fault::permanent("it was replaced while it was read");
         match found {
             Ok(found) if found.meta.size == self.size && found.meta.e_tag == self.etag => {
                 Ok(found.into_stream())
             }
             Ok(_) => Err(changed()),
-            Err(fault) if fault.kind == Kind::Condition => Err(changed()),
+            Err(fault) if fault.kind == FaultKind::Condition => Err(changed()),
             Err(fault) => Err(fault),
         }
     }
@@ -147,7 +147,7 @@ impl Read for S3Reader {
             if self.position >= self.size || buffer.is_empty() {
                 return Ok(0);
             }
-            self.next().map_err(|fault| self.shared.io_failed("read", &self.name, fault))?;
+            self.next().map_err(|fault| self.bucket.io_failed("read", &self.name, fault))?;
         }
         let count = self.chunk.len().min(buffer.len());
         buffer[..count].copy_from_slice(&self.chunk.split_to(count));

@@ -2,7 +2,7 @@
 //!
 //! `object_store` has retries of its own, which are switched off: they sign once for all attempts, ask a server again
 //! whose certificate is refused, and do not know when a whole operation has to be over. An operation here is over
-//! when nothing has moved for [`Patience::total`], well below `stall-timeout`, so that a storage that fails is told apart
+//! when nothing has moved for [`RetryLimits::total`], well below `stall-timeout`, so that a storage that fails is told apart
 //! from one that hangs. While bytes move ([`super::progress`]) it may take what a slow line needs.
 
 use std::future::Future;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout_at};
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, FaultKind};
 use super::progress::{self, Meter};
 
 /// The first pause; each further one is twice as long.
@@ -27,7 +27,7 @@ const SLOWEST: u64 = 32 << 10;
 
 /// For how long one operation is tried. What counts is the time in which nothing moves: a slow line is none that hangs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct RetryLimits {
     /// All the time in which nothing moves, in all attempts, with the pauses between them.
     pub(super) total: Duration,
     /// The same in one go.
@@ -36,7 +36,7 @@ pub(super) struct Patience {
     pub(super) moving: Duration,
 }
 
-impl Patience {
+impl RetryLimits {
     /// Two operations in a row (the last parts, then the completion) end before `stall_timeout` does, where nothing moves.
     pub(super) fn within(stall_timeout: Duration) -> Self {
         let total = stall_timeout * 2 / 5;
@@ -63,7 +63,7 @@ impl Patience {
 
 /// The attempts of one operation.
 pub(super) struct Attempts {
-    patience: Patience,
+    limits: RetryLimits,
     begun: Instant,
     made: u32,
     /// Time in which nothing moved, and in which something did.
@@ -75,14 +75,14 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// Time runs from here.
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(limits: RetryLimits) -> Self {
         let (still, moving) = (Duration::ZERO, Duration::ZERO);
-        Self { patience, begun: Instant::now(), made: 0, still, moving, maybe_done: false }
+        Self { limits, begun: Instant::now(), made: 0, still, moving, maybe_done: false }
     }
 
     /// Something has been achieved: the next failure is the first again.
     pub(super) fn progress(&mut self) {
-        *self = Self::new(self.patience);
+        *self = Self::new(self.limits);
     }
 
     /// Attempts that have failed.
@@ -97,8 +97,8 @@ impl Attempts {
     ) -> Result<T, Fault> {
         let meter = Meter::default();
         let begun = Instant::now();
-        let still = self.patience.attempt.min(self.patience.total.saturating_sub(self.still));
-        let moving = self.patience.moving.saturating_sub(self.moving);
+        let still = self.limits.attempt.min(self.limits.total.saturating_sub(self.still));
+        let moving = self.limits.moving.saturating_sub(self.moving);
         let mut work = pin!(progress::attempt(&meter, work));
         let outcome = loop {
             let since = meter.last().unwrap_or(begun);
@@ -122,14 +122,14 @@ impl Attempts {
 
     /// Waits after a fault that may go away; gives it back where it does not, or not in time.
     pub(super) async fn pause(&mut self, what: &str, fault: Fault) -> Result<(), Fault> {
-        if fault.kind != Kind::Transient {
+        if fault.kind != FaultKind::Transient {
             return Err(fault);
         }
         let pause = pause(self.made);
         self.made += 1;
-        let total = fault.within.map_or(self.patience.total, |within| within.min(self.patience.total));
+        let total = fault.within.map_or(self.limits.total, |within| within.min(self.limits.total));
         // An attempt without time would hide this fault behind its own.
-        if self.still + pause + total / 10 >= total || self.moving >= self.patience.moving {
+        if self.still + pause + total / 10 >= total || self.moving >= self.limits.moving {
             let elapsed = self.begun.elapsed().as_secs_f64();
             let tried = format!(" (given up after {} attempts in {elapsed:.0} s)", self.made);
             return Err(fault.and(&tried));
@@ -150,7 +150,7 @@ fn pause(made: u32) -> Duration {
 
 /// Runs `work` until it succeeds, fails for good, or time is up.
 pub(super) async fn retry<T, E, F>(
-    patience: Patience,
+    limits: RetryLimits,
     what: &str,
     mut work: impl FnMut() -> F,
 ) -> Result<T, Fault>
@@ -158,7 +158,7 @@ where
     E: Into<Fault>,
     F: Future<Output = Result<T, E>>,
 {
-    let mut attempts = Attempts::new(patience);
+    let mut attempts = Attempts::new(limits);
     loop {
         match attempts.attempt(work()).await {
             Ok(value) => return Ok(value),
@@ -177,15 +177,15 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
     }
 
-    fn patience(millis: u64) -> Patience {
-        Patience::within(Duration::from_millis(millis * 5 / 2))
+    fn limits(millis: u64) -> RetryLimits {
+        RetryLimits::within(Duration::from_millis(millis * 5 / 2))
     }
 
     #[test]
     fn transient_faults_are_asked_again_and_permanent_ones_are_not() {
         for (fault, asked) in [(Fault::transient("busy"), 3), (Fault::permanent("no"), 1)] {
             let count = AtomicU32::new(0);
-            let outcome = run(retry(patience(60_000), "test", || async {
+            let outcome = run(retry(limits(60_000), "test", || async {
                 let last = count.fetch_add(1, Ordering::Relaxed) == 2;
                 if last { Ok(()) } else { Err(fault.clone()) }
             }));
@@ -196,10 +196,10 @@ mod tests {
     #[test]
     fn it_ends_in_time_also_where_nobody_answers() {
         let begun = Instant::now();
-        let refused = run(retry(patience(900), "test", || async { Err::<(), _>(Fault::transient("busy")) }));
+        let refused = run(retry(limits(900), "test", || async { Err::<(), _>(Fault::transient("busy")) }));
         let text = refused.unwrap_err().to_string();
         assert!(text.starts_with("busy (given up after ") && begun.elapsed().as_millis() < 900, "{text}");
-        let silent = run(retry(patience(300), "test", || async {
+        let silent = run(retry(limits(300), "test", || async {
             std::future::pending::<()>().await;
             Ok::<(), Fault>(())
         }));

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::Shared;
+use super::Bucket;
 use super::fault::Fault;
 use super::retry::retry;
 use crate::storage::{StorageError, Versions};
@@ -14,19 +14,19 @@ const PAGES: usize = 50;
 /// A page of `ListObjectVersions`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Page {
+struct VersionsPage {
     is_truncated: bool,
     next_key_marker: String,
     next_version_id_marker: String,
     #[serde(rename = "Version")]
-    versions: Vec<Version>,
+    versions: Vec<ObjectVersion>,
     #[serde(rename = "DeleteMarker")]
     marks: Vec<Mark>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Version {
+struct ObjectVersion {
     #[serde(default)]
     is_latest: bool,
     #[serde(default)]
@@ -37,18 +37,18 @@ struct Version {
 struct Mark {}
 
 /// Those of the whole repository.
-pub(super) fn below(shared: &Shared) -> Result<Versions, StorageError> {
-    match shared.wait(list(shared)) {
+pub(super) fn below(bucket: &Bucket) -> Result<Versions, StorageError> {
+    match bucket.wait(list(bucket)) {
         Ok(found) => Ok(found),
         // A server that does not know the question has no versions.
         Err(fault) if fault.status == Some(501) => Ok(Versions::default()),
-        Err(fault) => Err(shared.failed("list old versions in", "", fault)),
+        Err(fault) => Err(bucket.failed("list old versions in", "", fault)),
     }
 }
 
-async fn list(shared: &Shared) -> Result<Versions, Fault> {
-    let what = format!("cannot list old versions in '{}'", shared.place(""));
-    let prefix = match shared.key("").as_ref() {
+async fn list(bucket: &Bucket) -> Result<Versions, Fault> {
+    let what = format!("cannot list old versions in '{}'", bucket.place(""));
+    let prefix = match bucket.key("").as_ref() {
         "" => String::new(),
         key => format!("{key}/"),
     };
@@ -59,8 +59,8 @@ async fn list(shared: &Shared) -> Result<Versions, Fault> {
         let behind =
             [("key-marker", markers.0.as_str()), ("prefix", &prefix), ("version-id-marker", &markers.1)];
         query.extend(behind.into_iter().filter(|(_, value)| !value.is_empty()));
-        let page: Page =
-            retry(shared.patience, &what, || shared.requests.get(&shared.store, "", &query)).await?;
+        let page: VersionsPage =
+            retry(bucket.limits, &what, || bucket.requests.get(&bucket.store, "", &query)).await?;
         let old = || page.versions.iter().filter(|version| !version.is_latest);
         found.count += old().count();
         found.bytes = old().fold(found.bytes, |sum, version| sum.saturating_add(version.size));

@@ -22,16 +22,16 @@ use object_store::{MultipartId, ObjectStoreExt, PutPayload};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::Shared;
-use super::fault::{Fault, Kind};
+use super::Bucket;
+use super::fault::{Fault, FaultKind};
 use super::parts::Parts;
-use super::retry::{Attempts, Patience, retry};
+use super::retry::{Attempts, RetryLimits, retry};
 use crate::storage::{ObjectWriter, StorageError};
 
 /// Bytes of parts that are on their way at once, at least one part.
 const IN_FLIGHT: u64 = 24 << 20;
 /// How long an upload that is given up is tried to be taken back: a process that has to end has 10 s for all of it.
-const ABORT: Patience = Patience {
+const ABORT: RetryLimits = RetryLimits {
     total: Duration::from_secs(4),
     attempt: Duration::from_secs(3),
     moving: Duration::from_secs(1),
@@ -42,18 +42,18 @@ const ARRIVE: Duration = Duration::from_secs(3);
 type Sending = JoinHandle<Result<PartId, Fault>>;
 
 /// The bytes of a part; its room comes back when the last request that sends it is gone.
-struct Part {
+struct PartBuffer {
     bytes: Vec<u8>,
     back: Sender<Vec<u8>>,
 }
 
-impl AsRef<[u8]> for Part {
+impl AsRef<[u8]> for PartBuffer {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Part {
+impl Drop for PartBuffer {
     fn drop(&mut self) {
         let mut room = std::mem::take(&mut self.bytes);
         room.clear();
@@ -64,7 +64,7 @@ impl Drop for Part {
 
 /// An object that becomes visible at its commit.
 pub(super) struct S3Writer {
-    shared: Arc<Shared>,
+    bucket: Arc<Bucket>,
     name: String,
     key: Arc<Path>,
     law: Parts,
@@ -83,11 +83,11 @@ pub(super) struct S3Writer {
 
 impl S3Writer {
     /// Nothing is sent before the first part is full.
-    pub(super) fn new(shared: Arc<Shared>, name: &str, law: Parts) -> Self {
-        let key = Arc::new(shared.key(name));
+    pub(super) fn new(bucket: Arc<Bucket>, name: &str, law: Parts) -> Self {
+        let key = Arc::new(bucket.key(name));
         let (back, rooms) = channel();
         Self {
-            shared,
+            bucket,
             name: name.to_owned(),
             key,
             law,
@@ -139,13 +139,13 @@ impl S3Writer {
         let number = self.stored.len() + self.sending.len();
         let payload = self.payload();
         self.sent += bytes as u64;
-        let (shared, key) = (Arc::clone(&self.shared), Arc::clone(&self.key));
-        let what = format!("cannot write part {} of '{}'", number + 1, shared.place(&self.name));
-        let patience = shared.patience.for_bytes(bytes);
+        let (bucket, key) = (Arc::clone(&self.bucket), Arc::clone(&self.key));
+        let what = format!("cannot write part {} of '{}'", number + 1, bucket.place(&self.name));
+        let limits = bucket.limits.for_bytes(bytes);
         let work = async move {
-            retry(patience, &what, || shared.store.put_part(&key, &upload, number, payload.clone())).await
+            retry(limits, &what, || bucket.store.put_part(&key, &upload, number, payload.clone())).await
         };
-        let Some(runtime) = &self.shared.runtime else {
+        let Some(runtime) = &self.bucket.runtime else {
             return Err(Fault::permanent("the storage is closed"));
         };
         self.sending.push_back(runtime.spawn(work));
@@ -160,7 +160,7 @@ impl S3Writer {
 
     /// The part that is gathered, to be sent.
     fn payload(&mut self) -> PutPayload {
-        let part = Part { bytes: std::mem::take(&mut self.part), back: self.back.clone() };
+        let part = PartBuffer { bytes: std::mem::take(&mut self.part), back: self.back.clone() };
         PutPayload::from(Bytes::from_owner(part))
     }
 
@@ -169,10 +169,10 @@ impl S3Writer {
         if let Some(upload) = &self.upload {
             return Ok(Arc::clone(upload));
         }
-        let shared = &self.shared;
-        let what = format!("cannot begin to write '{}'", shared.place(&self.name));
-        let begun = retry(shared.patience, &what, || shared.store.create_multipart(&self.key));
-        let upload = Arc::new(shared.wait(begun)?);
+        let bucket = &self.bucket;
+        let what = format!("cannot begin to write '{}'", bucket.place(&self.name));
+        let begun = retry(bucket.limits, &what, || bucket.store.create_multipart(&self.key));
+        let upload = Arc::new(bucket.wait(begun)?);
         self.upload = Some(Arc::clone(&upload));
         Ok(upload)
     }
@@ -182,7 +182,7 @@ impl S3Writer {
         let Some(oldest) = self.sending.pop_front() else {
             return Ok(());
         };
-        let part = self.shared.wait(async {
+        let part = self.bucket.wait(async {
             oldest.await.map_err(|error| Fault::permanent(format!("a request was lost: {error}")))?
         })?;
         self.stored.push(part);
@@ -197,31 +197,31 @@ impl S3Writer {
         while !self.sending.is_empty() {
             self.arrived()?;
         }
-        self.shared.wait(self.complete(&upload))?;
+        self.bucket.wait(self.complete(&upload))?;
         self.upload = None;
         Ok(())
     }
 
     fn put_at_once(&mut self) -> Result<(), Fault> {
-        let patience = self.shared.patience.for_bytes(self.part.len());
+        let limits = self.bucket.limits.for_bytes(self.part.len());
         let payload = self.payload();
-        let what = format!("cannot write '{}'", self.shared.place(&self.name));
-        let put = retry(patience, &what, || self.shared.store.put(&self.key, payload.clone()));
-        self.shared.wait(put).map(|_| ())
+        let what = format!("cannot write '{}'", self.bucket.place(&self.name));
+        let put = retry(limits, &what, || self.bucket.store.put(&self.key, payload.clone()));
+        self.bucket.wait(put).map(|_| ())
     }
 
     /// Makes an object of the parts. Where the answer to a completion is lost, a second one finds no upload any more:
     /// then the object tells by its size whether the first one has succeeded.
     async fn complete(&self, upload: &MultipartId) -> Result<(), Fault> {
-        let shared = &self.shared;
-        let what = format!("cannot complete '{}'", shared.place(&self.name));
-        let mut attempts = Attempts::new(shared.patience.in_one());
+        let bucket = &self.bucket;
+        let what = format!("cannot complete '{}'", bucket.place(&self.name));
+        let mut attempts = Attempts::new(bucket.limits.in_one());
         loop {
             let parts = self.stored.clone();
-            match attempts.attempt(shared.store.complete_multipart(&self.key, upload, parts)).await {
+            match attempts.attempt(bucket.store.complete_multipart(&self.key, upload, parts)).await {
                 Ok(_) => return Ok(()),
-                Err(fault) if fault.kind != Kind::Transient && attempts.failed() > 0 => {
-                    let head = retry(shared.patience, &what, || shared.store.head(&self.key));
+                Err(fault) if fault.kind != FaultKind::Transient && attempts.failed() > 0 => {
+                    let head = retry(bucket.limits, &what, || bucket.store.head(&self.key));
                     return match head.await {
                         Ok(found) if found.size == self.sent => Ok(()),
                         _ => Err(fault),
@@ -238,7 +238,7 @@ impl Write for S3Writer {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.take(buffer).map_err(|fault| self.shared.io_failed("write", &self.name, fault))
+        self.take(buffer).map_err(|fault| self.bucket.io_failed("write", &self.name, fault))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -248,7 +248,7 @@ impl Write for S3Writer {
 
 impl ObjectWriter for S3Writer {
     fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
-        self.finish().map_err(|fault| self.shared.failed("write", &self.name, fault))
+        self.finish().map_err(|fault| self.bucket.failed("write", &self.name, fault))
     }
 }
 
@@ -272,20 +272,20 @@ impl Drop for S3Writer {
     fn drop(&mut self) {
         let Some(upload) = self.upload.take() else { return };
         let sending = std::mem::take(&mut self.sending);
-        let shared = &self.shared;
-        let what = format!("cannot take back the unfinished '{}'", shared.place(&self.name));
-        let aborted = shared.wait(async {
+        let bucket = &self.bucket;
+        let what = format!("cannot take back the unfinished '{}'", bucket.place(&self.name));
+        let aborted = bucket.wait(async {
             let all_arrived = arrive(sending).await;
-            let aborted = retry(ABORT, &what, || shared.store.abort_multipart(&self.key, &upload)).await;
+            let aborted = retry(ABORT, &what, || bucket.store.abort_multipart(&self.key, &upload)).await;
             if !all_arrived && aborted.is_ok() {
                 tokio::time::sleep(ABORT.attempt / 10).await;
-                let _ = shared.store.abort_multipart(&self.key, &upload).await;
+                let _ = bucket.store.abort_multipart(&self.key, &upload).await;
             }
             aborted
         });
         match aborted {
             Ok(()) => {}
-            Err(fault) if fault.kind == Kind::NotFound => {}
+            Err(fault) if fault.kind == FaultKind::NotFound => {}
             Err(fault) => log::warn!(
                 "{what}: {fault}; its parts stay until 'prune' finds them a day old, or a lifecycle rule of the bucket \
                  removes unfinished uploads"

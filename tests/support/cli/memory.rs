@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use wsrep_sst_backup::catalog::{CatalogError, Source, read_manifest};
+use wsrep_sst_backup::catalog::{BackupReader, CatalogError, read_manifest};
 use wsrep_sst_backup::model::Manifest;
 use wsrep_sst_backup::storage::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError};
-use wsrep_sst_backup::verify::{Report, verify};
+use wsrep_sst_backup::verify::{VerifyReport, verify};
 
 use super::forge::ID;
 
@@ -63,13 +63,13 @@ impl Memory {
     }
 
     /// It as a source.
-    pub fn source(&self) -> Source {
+    pub fn source(&self) -> BackupReader {
         let manifest = self.manifest().expect("a manifest");
-        Source::new(Arc::new(self.clone()), "c".to_owned(), manifest)
+        BackupReader::new(Arc::new(self.clone()), "c".to_owned(), manifest)
     }
 
     /// What `verify` makes of it.
-    pub fn verified(&self) -> Report {
+    pub fn verified(&self) -> VerifyReport {
         verify(&self.source(), 1, &|_| {}, &AtomicBool::new(false)).expect("a storage that can be read")
     }
 }

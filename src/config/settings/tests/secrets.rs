@@ -11,7 +11,7 @@ fn a_password_shows_nowhere() {
     let files = files(lines);
     let settings = from_file(lines).unwrap();
     let flags = SettingsOverrides::of([("password", "hunter2"), ("s3-secret-access-key", "hunter2")]);
-    let gathered = Gathered::from(&files, std::iter::empty(), &flags).unwrap();
+    let gathered = Layers::from(&files, std::iter::empty(), &flags).unwrap();
     for shown in
         [format!("{files:?}"), format!("{settings:?}"), format!("{flags:?}"), format!("{gathered:?}")]
     {

@@ -1,0 +1,253 @@
+//! Everything that is known when the judging begins, and which topic takes what from it.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::backups::{self, Terms};
+use super::finding::Finding;
+use super::local::Local;
+use super::probe::{self, ProbeAnswer};
+use super::process::ServerProcess;
+use super::repository::{self, DonorProgram};
+use super::{Options, bucket, files, flow_control, freeze, lock, node, program, service, settings, space};
+use crate::catalog::{Catalog, CatalogError, TooDeep};
+use crate::config::{RepositoryUrl, ServerOptions};
+use crate::members::{Access, Survey};
+use crate::model::Manifest;
+use crate::storage;
+use crate::users::user_name;
+
+/// The machine, the cluster, the repository.
+pub(super) struct CheckFacts<'a> {
+    pub(super) options: &'a Options<'a>,
+    server_options: ServerOptions,
+    pub(super) access: Access,
+    pub(super) survey: Survey,
+    pub(super) local: Local,
+    pub(super) answer: Result<ProbeAnswer, String>,
+    cluster: Option<String>,
+    /// None where a file system may hang.
+    catalog: Option<Result<Catalog, CatalogError>>,
+    too_deep: Option<TooDeep>,
+    pub(super) begun: Instant,
+}
+
+impl<'a> CheckFacts<'a> {
+    /// Asks everybody. The repository is read here only after the child has come back from it.
+    pub(super) fn look(options: &'a Options<'a>) -> Self {
+        let begun = Instant::now();
+        let server_options = ServerOptions::from(options.files, &[], None);
+        let user = user_name(nix::unistd::geteuid().as_raw());
+        let access = Access::new(options.settings, &server_options, user);
+        let survey = Survey::take(&access);
+        let mut local = Local::find(&survey, &access, &server_options);
+        let answer = probe::ask(&local.request(options.settings));
+        if let Ok(answer) = &answer {
+            local.learn(answer);
+        }
+        let configured = || server_options.get("wsrep-cluster-name").map(str::to_owned);
+        let cluster = local.cluster(options.settings).or_else(configured);
+        let mut too_deep = None;
+        let read = || {
+            let storage = storage::open(options.settings)?;
+            too_deep = TooDeep::find(storage.as_ref());
+            Catalog::read(storage.as_ref(), cluster.as_deref())
+        };
+        let catalog = answer.is_ok().then(read);
+        Self { options, server_options, access, survey, local, answer, cluster, catalog, too_deep, begun }
+    }
+
+    /// The cluster, and what was found in the repository; a directory that is not there is none.
+    pub(super) fn into_repository(self) -> (Option<String>, Option<Catalog>) {
+        let repository = &self.options.settings.repository;
+        (self.cluster, self.catalog.and_then(Result::ok).filter(|_| !repository.is_missing_here()))
+    }
+
+    pub(super) fn catalog(&self) -> Option<&Catalog> {
+        self.catalog.as_ref()?.as_ref().ok()
+    }
+
+    /// The newest backup that can be relied on.
+    pub(super) fn newest(&self) -> Option<&Manifest> {
+        self.catalog()?.newest_in(self.survey.history(), self.options.now)
+    }
+
+    /// There is a server here, or there should be one.
+    fn is_node(&self) -> bool {
+        self.local.process.is_some() || self.local.report.is_some() || self.is_configured()
+    }
+
+    fn is_configured(&self) -> bool {
+        self.server_options.get("wsrep-cluster-address").is_some()
+    }
+
+    /// The server and its place in the cluster.
+    pub(super) fn server(&self) -> Vec<Finding> {
+        let Local { process, report, .. } = &self.local;
+        let identity = match process {
+            Some(process) => format!("pid {}, user '{}'", process.pid, self.local.user()),
+            None => "its process is not visible from here".into(),
+        };
+        match (report, process) {
+            (Some(report), _) => node::judge(report, &self.survey, &identity),
+            (None, Some(_)) => vec![Finding::warning(
+                "server",
+                format!(
+                    "a server runs ({identity}) and does not answer SQL: what it says of itself is not known"
+                ),
+                "run this check as root, or set 'user', 'password' and 'socket' in [wsrep_sst_backup]"
+                    .to_owned(),
+            )],
+            (None, None) if self.is_configured() => vec![Finding::error(
+                "server",
+                "this machine is configured as a node, and no server runs: it cannot be a donor",
+                "systemctl start mariadb; its error log says why it has ended",
+            )],
+            (None, None) => {
+                vec![Finding::ok("server", "no server runs here; what concerns a node is left out")]
+            }
+        }
+    }
+
+    /// The program, its settings and its repository, from where it would run.
+    pub(super) fn donor(&self) -> Vec<Finding> {
+        let as_root =
+            || "run this check as root, on the machine (or in the container) of the server".to_owned();
+        let (process, answer) = match (&self.local.process, &self.answer) {
+            (Some(process), Ok(answer)) => (process, answer),
+            (None, Ok(_)) if self.local.report.is_some() => {
+                let text = "which program mysqld would start, and where it would store, cannot be told: the \
+                            server's process is not visible from here";
+                return vec![Finding::warning("program", text, as_root())];
+            }
+            (_, Ok(_)) => return Vec::new(),
+            (_, Err(why)) => return vec![self.hangs(why)],
+        };
+        let mut findings = Vec::new();
+        if let Some(why) = &answer.astray {
+            let text = format!("{why}: what follows is seen from here, not from where the server is");
+            findings.push(Finding::warning("server", text, as_root()));
+        }
+        findings.extend(self.program(process, answer));
+        findings.extend(process.unit.as_deref().and_then(service::look));
+        if let Some(settings) = &answer.settings {
+            let user = self.local.user();
+            findings.extend(settings::judge_donor(settings, &self.options.settings.repository, &user));
+            if let Ok(settings) = settings {
+                let (url, place) = (&settings.repository, &answer.repository);
+                let donor = DonorProgram { user: &user, server: Some(process) };
+                findings.extend(answer.overlap.as_deref().map(repository::among_the_data));
+                findings.extend(match url {
+                    RepositoryUrl::Directory(path) => repository::judge(path, place, &donor, path.is_dir()),
+                    RepositoryUrl::S3 { .. } => bucket::judge(url, place, &user),
+                });
+            }
+        }
+        findings
+    }
+
+    fn hangs(&self, why: &str) -> Finding {
+        let repository = &self.options.settings.repository;
+        let text =
+            format!("{repository}: {why}; a file system that does not answer would hang the donor too");
+        Finding::error(
+            "repository",
+            text,
+            format!("see whether 'ls {repository}' comes back, and remount it"),
+        )
+    }
+
+    fn program(&self, process: &ServerProcess, answer: &ProbeAnswer) -> Vec<Finding> {
+        if let Err(why) = &process.environment {
+            let text = format!(
+                "which program mysqld would start cannot be told, nor settings in its environment: that is hidden ({why})"
+            );
+            return vec![Finding::warning("program", text, "run this check as root".to_owned())];
+        }
+        let path = self.local.program_folders(process);
+        let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("wsrep_sst_backup"));
+        program::judge(&answer.programs, &path, &own, process.unit_name())
+    }
+
+    /// Whether a backup fits.
+    pub(super) fn space(&self) -> Vec<Finding> {
+        let Ok(ProbeAnswer { data: Some(data), settings: Some(Ok(settings)), repository: place, .. }) =
+            &self.answer
+        else {
+            return Vec::new();
+        };
+        let RepositoryUrl::Directory(repository) = &settings.repository else { return Vec::new() };
+        if !place.is_usable() {
+            return Vec::new();
+        }
+        let ratio = self.newest().and_then(space::Ratio::of);
+        space::judge(repository, place, data, ratio, settings.compressed)
+    }
+
+    /// What the freeze does to the server and to its cluster, and who does something to the freeze.
+    pub(super) fn freeze(&self) -> Vec<Finding> {
+        let Ok(ProbeAnswer { data, settings: Some(Ok(settings)), login, .. }) = &self.answer else {
+            return Vec::new();
+        };
+        let mut findings = Vec::new();
+        if let Some(report) = self.local.node() {
+            findings.push(flow_control::judge(report, settings.allow_sync_donor));
+            findings.extend(lock::judge(report, settings.flush_timeout, login.as_ref()));
+        }
+        let limited = data.as_ref().zip(settings.limit_rate);
+        findings.extend(limited.map(|(data, rate)| freeze::judge(data, rate, settings.freeze_timeout)));
+        findings
+    }
+
+    /// The backups that there are.
+    pub(super) fn backups(&self) -> Vec<Finding> {
+        let own = &self.options.settings.repository;
+        let location = own.to_string();
+        let command = self.take_one();
+        let terms = Terms {
+            location: &location,
+            cluster: self.cluster.as_deref(),
+            history: self.survey.history(),
+            max_age: self.options.max_age,
+            now: self.options.now,
+            command: &command,
+        };
+        if let Some(found) = &self.too_deep {
+            let text = format!("{}{}", found.words(), found.strays());
+            let cure = "correct the setting 'repository', also on the other nodes, or --repository";
+            return vec![Finding::error("repository", text, cure)];
+        }
+        match &self.catalog {
+            None => Vec::new(),
+            // What a donor can do about it is told already.
+            Some(Ok(_)) if !self.is_node() && own.is_missing_here() => {
+                let text = format!("{location} does not exist here: there is nothing to list or to restore");
+                let cure = "mount it, or name it with --repository or the setting 'repository'".to_owned();
+                vec![Finding::warning("backups", text, cure)]
+            }
+            Some(Ok(catalog)) => backups::judge(catalog, &terms),
+            Some(Err(error)) => vec![backups::unreadable(error.to_string(), &terms)],
+        }
+    }
+
+    /// The command that takes a backup of this node.
+    fn take_one(&self) -> String {
+        let node = self.local.variable("wsrep_node_name");
+        let donor = node.map_or_else(String::new, |name| format!(" --donor '{name}'"));
+        format!("wsrep_sst_backup backup{donor}")
+    }
+
+    /// The files that a backup would read.
+    pub(super) fn files(&self) -> Vec<Finding> {
+        let Ok(answer) = &self.answer else { return Vec::new() };
+        match (&answer.files, &self.local.process) {
+            (Some(seen), _) => files::judge(seen),
+            (None, Some(_)) => {
+                let text = "whether every file of the server can be read, and whether all that it names are there, cannot \
+                            be told: only root or the server's user can try it";
+                vec![Finding::warning(files::TOPIC, text, "run this check as root".to_owned())]
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+}

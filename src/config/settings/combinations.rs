@@ -1,0 +1,53 @@
+//! What has to go together: settings that are right each by itself.
+
+use std::path::Path;
+
+use super::Settings;
+use super::error::ConfigError;
+use super::layers::Layers;
+use super::origin::SettingOrigin;
+use crate::config::values::ValueError;
+
+/// Looks at all settings when each has its value, and adds what a person should know.
+pub(super) fn check(settings: &mut Settings, given: &Layers) -> Result<(), ConfigError> {
+    settings.compression_level = level(settings, given)?;
+    if let Some((name, problem)) = settings.s3.contradiction() {
+        return Err(given.blame(name, ValueError::new(problem)));
+    }
+    let idle = settings.prune_after_backup && settings.retention.is_empty();
+    let idle = idle.then(|| "prune-after-backup does nothing: no keep-… setting says what to keep".into());
+    let readable = settings.s3.warning(&settings.repository);
+    let unread = settings.metrics_file.as_deref().and_then(metrics_warning);
+    settings.warnings.extend([idle, readable, unread].into_iter().flatten());
+    Ok(())
+}
+
+/// The level has to suit the compression, which may come from elsewhere.
+///
+/// `none` has no levels, so a level beside it is an error; but one of an earlier layer was meant for the compression
+/// that a later layer has switched off, and nobody could take it back there.
+fn level(settings: &Settings, given: &Layers) -> Result<i32, ConfigError> {
+    let (compression, level) = (settings.compression, settings.compression_level);
+    let (from, origin) = (given.origin("compression"), given.origin("compression-level"));
+    if origin == SettingOrigin::Default {
+        return Ok(compression.default_level());
+    }
+    let problem = match compression.levels() {
+        Some(levels) if levels.contains(&level) => return Ok(level),
+        Some(levels) => {
+            let (low, high) = levels.into_inner();
+            format!("{level} is not a level of {compression} ({from}), whose levels are {low} to {high}")
+        }
+        None if origin.layer() < from.layer() => return Ok(compression.default_level()),
+        None => format!("{level} cannot be used: compression '{compression}' ({from}) has no levels"),
+    };
+    Err(given.blame("compression-level", ValueError::new(problem)))
+}
+
+/// node_exporter passes over files of other names.
+fn metrics_warning(path: &Path) -> Option<String> {
+    let is_read = path.extension().is_some_and(|extension| extension == "prom");
+    (!is_read).then(|| {
+        format!("metrics-file '{}' does not end in .prom: node_exporter does not read it", path.display())
+    })
+}

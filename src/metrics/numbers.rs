@@ -1,0 +1,183 @@
+//! What a repository says about one cluster, in numbers.
+
+use jiff::Timestamp;
+
+use super::exposition::{Exposition, MetricSample, seconds};
+use crate::catalog::{AttemptState, Catalog, Doubt, History, Verified};
+use crate::model::{Manifest, Verification, VerifyOutcome};
+
+/// The numbers of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbers {
+    pub(super) cluster: String,
+    pub(super) samples: Vec<MetricSample>,
+}
+
+/// Which clusters a look at a repository was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// The one in this folder.
+    Cluster(&'a str),
+    /// All that there are.
+    All,
+}
+
+impl Numbers {
+    fn new(cluster: &str) -> Self {
+        Self { cluster: cluster.to_owned(), samples: Vec::new() }
+    }
+
+    fn add(&mut self, name: &str, number: u64) {
+        self.add_text(name, number.to_string());
+    }
+
+    fn add_text(&mut self, name: &str, value: String) {
+        self.samples.extend(MetricSample::new(name, &[("cluster", &self.cluster)], value));
+    }
+
+    fn add_ms(&mut self, name: &str, ms: u64) {
+        self.add_text(name, seconds(i64::try_from(ms).unwrap_or(i64::MAX)));
+    }
+
+    fn add_time(&mut self, name: &str, at: Timestamp) {
+        self.add_text(name, seconds(at.as_millisecond()));
+    }
+
+    /// A backup that was just made.
+    pub fn of_newest(cluster: &str, manifest: &Manifest) -> Self {
+        let mut numbers = Self::new(cluster);
+        let took = manifest.finished.duration_since(manifest.started).as_millis();
+        numbers.add_time("last_success_timestamp_seconds", manifest.frozen_at);
+        numbers.add_ms("last_success_duration_seconds", u64::try_from(took).unwrap_or(0));
+        numbers.add_ms("last_success_frozen_seconds", manifest.frozen_ms);
+        numbers.add_ms("last_success_flush_seconds", manifest.flush_ms);
+        numbers.add("last_success_data_bytes", manifest.data_bytes);
+        numbers.add("last_success_stored_bytes", stored(manifest));
+        numbers.add("last_success_files", manifest.files);
+        numbers.add("last_success_damaged_pages", manifest.lost_pages());
+        numbers.add("last_success_warnings", manifest.warning_count());
+        let labels = [
+            ("cluster", cluster),
+            ("node", &manifest.node),
+            ("id", manifest.id.as_str()),
+            ("method", &manifest.method),
+            ("compression", manifest.archive.compression.name()),
+        ];
+        numbers.samples.extend(MetricSample::new("last_success_info", &labels, "1".into()));
+        numbers
+    }
+
+    /// Everything of a cluster whose folder was read `now`.
+    pub fn of_catalog(cluster: &str, catalog: &Catalog, now: Timestamp) -> Self {
+        let mut numbers =
+            catalog.newest(now).map_or_else(|| Self::new(cluster), |newest| Self::of_newest(cluster, newest));
+        let doubts = catalog.doubts(now);
+        let doubted =
+            |is: fn(&Doubt) -> bool| doubts.iter().flatten().filter(|doubt| is(doubt)).count() as u64;
+        numbers.add("repository_readable", 1);
+        numbers.add_time("catalog_timestamp_seconds", now);
+        let usable = || catalog.records.iter().filter_map(|record| record.manifest.as_ref().ok());
+        let sound = doubts.iter().filter(|doubt| matches!(doubt, None | Some(Doubt::Unknown(_)))).count();
+        numbers.add("kept_backups", sound as u64);
+        numbers.add("damaged_backups", doubted(Doubt::is_damage));
+        numbers.add("doubtful_backups", doubted(Doubt::is_of_time));
+        numbers.add("unusable_backups", (catalog.records.len() - usable().count()) as u64);
+        numbers.add("stored_bytes", usable().map(stored).fold(0, u64::saturating_add));
+        if let Some(oldest) = usable().map(|manifest| manifest.frozen_at).min() {
+            numbers.add_time("oldest_timestamp_seconds", oldest);
+        }
+        numbers.add("histories", History::of_records(catalog.records.iter()).len() as u64);
+        numbers.add("failed_runs", failed_runs(catalog, now) as u64);
+        numbers.verifications(catalog);
+        numbers
+    }
+
+    fn verifications(&mut self, catalog: &Catalog) {
+        let mut last: Option<(&Verification, Option<Timestamp>)> = None;
+        for record in &catalog.records {
+            let Some(Verified::By(found)) = &record.evidence.verified else { continue };
+            let taken = record.manifest.as_ref().ok().map(|manifest| manifest.frozen_at);
+            if last.as_ref().is_none_or(|(last, _)| last.verified <= found.verified) {
+                last = Some((found, taken));
+            }
+        }
+        let Some((last, taken)) = last else { return };
+        self.add_time("last_verify_timestamp_seconds", last.verified);
+        self.add("last_verify_success", u64::from(last.outcome == VerifyOutcome::Intact));
+        self.add("last_verify_findings", last.findings);
+        self.add_ms("last_verify_duration_seconds", last.took_ms);
+        if let Some(taken) = taken {
+            self.add_time("last_verify_backup_timestamp_seconds", taken);
+        }
+    }
+}
+
+/// Bytes of archive and index.
+fn stored(manifest: &Manifest) -> u64 {
+    manifest.archive.bytes.saturating_add(manifest.index.bytes)
+}
+
+/// Runs that have failed or died since the newest backup began.
+fn failed_runs(catalog: &Catalog, now: Timestamp) -> usize {
+    let newest = catalog.newest(now).map(|manifest| &manifest.id);
+    let since = catalog.attempts.iter().filter(|attempt| newest.is_none_or(|newest| *newest < attempt.id));
+    since
+        .filter(|attempt| matches!(attempt.standing(now), AttemptState::Failed(_) | AttemptState::Dead(_)))
+        .count()
+}
+
+/// What a look at a repository has brought.
+#[derive(Debug)]
+pub struct News {
+    numbers: Vec<Numbers>,
+    about: NumbersScope,
+}
+
+#[derive(Debug)]
+enum NumbersScope {
+    One,
+    /// There are no other clusters.
+    All,
+    /// It could not be read; the cluster that was asked for.
+    Unreadable(Option<String>),
+}
+
+impl News {
+    /// What was found; nothing where the repository could not be read.
+    pub fn of(scope: Scope<'_>, found: Option<Catalog>, now: Timestamp) -> Self {
+        let Some(catalog) = found else {
+            let cluster = match scope {
+                Scope::Cluster(name) => Some(name.to_owned()),
+                Scope::All => None,
+            };
+            return Self { numbers: Vec::new(), about: NumbersScope::Unreadable(cluster) };
+        };
+        let mut clusters = catalog.by_cluster();
+        let of = |name: &str, catalog: &Catalog| Numbers::of_catalog(name, catalog, now);
+        match scope {
+            Scope::Cluster(name) => {
+                let catalog = clusters.remove(name).unwrap_or_default();
+                Self { numbers: vec![of(name, &catalog)], about: NumbersScope::One }
+            }
+            Scope::All => {
+                let numbers = clusters.iter().map(|(name, catalog)| of(name, catalog)).collect();
+                Self { numbers, about: NumbersScope::All }
+            }
+        }
+    }
+}
+
+impl Exposition {
+    /// What was found takes the place of what was known.
+    pub fn tell(&mut self, news: &News) {
+        match &news.about {
+            NumbersScope::Unreadable(cluster) => return self.set_unreadable(cluster.as_deref()),
+            NumbersScope::One => {}
+            NumbersScope::All => {
+                let names: Vec<&str> = news.numbers.iter().map(|numbers| numbers.cluster.as_str()).collect();
+                self.keep_clusters(&names);
+            }
+        }
+        news.numbers.iter().for_each(|numbers| self.set_cluster(numbers));
+    }
+}

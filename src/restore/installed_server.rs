@@ -1,0 +1,135 @@
+//! The server of this machine: whether it can start on what is restored.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::RestoreError;
+use crate::config::ServerOptions;
+
+/// Where a server's program lies when PATH does not say so, as cron's does not.
+const PLACES: [&str; 6] = [
+    "/usr/sbin",
+    "/usr/libexec",
+    "/usr/bin",
+    "/usr/local/sbin",
+    "/usr/local/mariadb/bin",
+    "/usr/local/mysql/bin",
+];
+const NAMES: [&str; 2] = ["mariadbd", "mysqld"];
+
+/// A release series, such as 10.11: within one a server may be older than the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ReleaseSeries {
+    major: u32,
+    minor: u32,
+}
+
+impl ReleaseSeries {
+    /// From `10.11.19-MariaDB-log` and its like.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+        Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for ReleaseSeries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// A MariaDB server that is installed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// Its program.
+    pub program: PathBuf,
+    /// What it says of its version.
+    pub version: String,
+}
+
+impl Installed {
+    /// The server that `basedir` of the options names, else the first one in PATH or at the usual places; none where
+    /// nothing answers, or what answers is no MariaDB.
+    pub fn find(options: &ServerOptions) -> Option<Self> {
+        let places: Vec<PathBuf> = match options.get("basedir") {
+            Some(base) => {
+                ["sbin", "bin", "libexec"].iter().map(|folder| Path::new(base).join(folder)).collect()
+            }
+            None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+                .filter(|place| place.is_absolute())
+                .chain(PLACES.map(PathBuf::from))
+                .collect(),
+        };
+        let programs = places.iter().flat_map(|place| NAMES.map(|name| place.join(name)));
+        programs.filter(|program| program.is_file()).find_map(|program| Self::ask(&program))
+    }
+
+    fn ask(program: &Path) -> Option<Self> {
+        let said = Command::new(program)
+            .args(["--no-defaults", "--version"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        // mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)
+        let (_, rest) = said.split_once("Ver ")?;
+        let version = rest.split_whitespace().next()?.to_owned();
+        version.contains("MariaDB").then(|| Self { program: program.to_owned(), version })
+    }
+
+    /// Refuses a backup of a newer series than this server: InnoDB and the system tables of an older one do not know
+    /// its files.
+    pub fn refuse_newer(&self, id: &str, version: Option<&str>) -> Result<(), RestoreError> {
+        let (Some(here), Some(there)) =
+            (ReleaseSeries::read(&self.version), version.and_then(ReleaseSeries::read))
+        else {
+            return Ok(());
+        };
+        if here >= there {
+            return Ok(());
+        }
+        Err(RestoreError::Refused(format!(
+            "the server here ('{}') is MariaDB {here}, backup '{id}' is of {there}: a server of an older series cannot \
+             start on its files. Install MariaDB {there}, or restore with --any-server where another server will use the \
+             directory",
+            self.program.display()
+        )))
+    }
+
+    /// What to do where this server is of a newer series.
+    pub fn upgrade(&self, version: Option<&str>) -> Option<String> {
+        let (here, there) = (ReleaseSeries::read(&self.version)?, version.and_then(ReleaseSeries::read)?);
+        (here > there).then(|| {
+            format!(
+                "The server here is MariaDB {here}, the backup is of {there}: run  mariadb-upgrade  when it has started."
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_compared_by_number_and_patches_are_not() {
+        let refuses = |here: &str, there: Option<&str>| {
+            let server = Installed { program: "/usr/sbin/mariadbd".into(), version: here.into() };
+            server.refuse_newer("id", there).is_err()
+        };
+        for (here, there, wanted) in [
+            ("10.6.16-MariaDB", Some("10.11.19-MariaDB-log"), true),
+            ("10.11.2-MariaDB", Some("10.11.19-MariaDB-log"), false),
+            ("11.4.2-MariaDB", Some("10.11.19-MariaDB"), false),
+            ("10.11.2-MariaDB", Some("11.0.1-MariaDB"), true),
+            ("10.11.2-MariaDB", Some("odd"), false),
+            ("10.11.2-MariaDB", None, false),
+        ] {
+            assert_eq!(refuses(here, there), wanted, "{here} {there:?}");
+        }
+        let server = Installed { program: "/x".into(), version: "11.4.2-MariaDB".into() };
+        assert!(server.upgrade(Some("10.11.19-MariaDB")).unwrap().contains("mariadb-upgrade"));
+        assert_eq!(server.upgrade(Some("11.4.9-MariaDB")), None);
+    }
+}

@@ -1,0 +1,39 @@
+//! The contents of small files of an archive, before anything is written.
+
+use std::io::Read as _;
+
+use sha2::{Digest, Sha256};
+
+use super::table_selection::Contents;
+use super::{RestoreError, open_stream};
+use crate::archive::{Index, hex, read_member};
+use crate::catalog::{BackupReadError, BackupReader};
+use crate::model::Member;
+
+/// Largest file that is read, bytes. Those that are wanted name a table, or a few.
+const LIMIT: u64 = 1 << 20;
+
+/// Reads them; what is damaged or too large is missing, and somebody else's file it may be.
+pub(super) fn peek(
+    source: &BackupReader,
+    index: &Index,
+    members: &[&Member],
+    threads: usize,
+) -> Result<Contents, RestoreError> {
+    let mut wanted: Vec<&Member> = members.iter().filter(|member| member.size <= LIMIT).copied().collect();
+    wanted.sort_by_key(|member| member.header_offset);
+    let plan = index.plan_for(|member| {
+        wanted.binary_search_by_key(&member.header_offset, |member| member.header_offset).is_ok()
+    });
+    let mut stream = open_stream(source, index, plan, threads)?;
+    let mut contents = Contents::new();
+    for member in wanted {
+        let mut content = Vec::new();
+        let outcome = read_member(&mut stream, member, |data| data.take(LIMIT).read_to_end(&mut content));
+        let is_whole = outcome.map_err(|cause| BackupReadError::from(source.archive_failed(cause)))?.is_ok();
+        if is_whole && member.sha256.as_ref() == Some(&hex(&Sha256::digest(&content))) {
+            contents.insert(member.header_offset, content);
+        }
+    }
+    Ok(contents)
+}

@@ -1,0 +1,254 @@
+//! How garbd is to join the group: everything that one call of it needs.
+
+use std::path::PathBuf;
+
+use super::AskError;
+use super::donor_choice::Refusal;
+use super::garbd::{GarbdCommand, listen_address};
+use super::request::RequestId;
+use crate::members::{ClusterAddress, Coordinates, MemberReport, Survey};
+use crate::model::{HostPort, provider_option, random_word};
+
+/// Provider options that garbd must share with the members: how they talk, and when they take each other for dead.
+const SHARED: [&str; 15] = [
+    "evs.inactive_check_period",
+    "evs.inactive_timeout",
+    "evs.install_timeout",
+    "evs.keepalive_period",
+    "evs.suspect_timeout",
+    "gmcast.segment",
+    "socket.checksum",
+    "socket.ssl",
+    "socket.ssl_ca",
+    "socket.ssl_cert",
+    "socket.ssl_cipher",
+    "socket.ssl_compression",
+    "socket.ssl_key",
+    "socket.ssl_password_file",
+    "gmcast.mcast_addr",
+];
+
+/// What flags say.
+#[derive(Debug, Clone, Default)]
+pub struct GarbdCallArgs {
+    /// `--address`.
+    pub address: Option<String>,
+    /// `--cluster`: the group's name.
+    pub group: Option<String>,
+    /// `--provider-options`, behind those of the server.
+    pub provider_options: Option<String>,
+    /// `--garbd`.
+    pub garbd: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<HostPort>,
+}
+
+/// A group, and how to get into it.
+#[derive(Debug, Clone)]
+pub struct GarbdCall {
+    program: PathBuf,
+    address: ClusterAddress,
+    group: String,
+    options: String,
+    tls: bool,
+    listen: Option<HostPort>,
+    donors: Vec<String>,
+}
+
+impl GarbdCall {
+    /// By flags, by the members that have answered, and by the option files of this machine's server, in this order.
+    pub fn new(args: &GarbdCallArgs, survey: &Survey, files: Coordinates) -> Result<Self, AskError> {
+        let answered = survey.reports.first().map(Coordinates::from_report).unwrap_or_default();
+        check_group(args, survey)?;
+        let flags = Coordinates {
+            group: args.group.clone(),
+            address: args.address.clone(),
+            ..Coordinates::default()
+        };
+        let known = flags.or(answered).or(files);
+        let group = known.group.clone().ok_or_else(|| {
+            AskError::Failed(
+                "the name of the cluster is not known: run this on a node, or give --cluster NAME (wsrep_cluster_name)"
+                    .into(),
+            )
+        })?;
+        let mut address = known.cluster_address().map_err(|why| {
+            AskError::Failed(format!("the address of the cluster (wsrep_cluster_address): {why}"))
+        })?;
+        // Options behind the '?' are for the node that has them; garbd gets its own.
+        address.options = None;
+        if address.members.is_empty() {
+            address.members = survey.reports.iter().filter_map(group_address).collect();
+        }
+        if address.members.is_empty() {
+            return Err(AskError::Failed(
+                "the address of the cluster is not known: run this on a node, or give --address gcomm://HOST:PORT,…"
+                    .into(),
+            ));
+        }
+        let shared = shared_options(known.provider_options.as_deref().unwrap_or_default());
+        let options: Vec<String> =
+            shared.into_iter().chain(["pc.weight=0".into()]).chain(args.provider_options.clone()).collect();
+        let options = options.join(";");
+        Ok(Self {
+            program: args.garbd.clone().unwrap_or_else(|| "garbd".into()),
+            address,
+            group,
+            tls: speaks_tls(&options),
+            options,
+            listen: args.listen.clone(),
+            donors: Vec::new(),
+        })
+    }
+
+    /// Asks these, in this order of preference; Galera chooses where there are none.
+    #[must_use]
+    pub fn for_donors(self, donors: Vec<String>) -> Self {
+        Self { donors, ..self }
+    }
+
+    /// The group's name.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    pub(super) fn listen_is_fixed(&self) -> bool {
+        self.listen.as_ref().is_some_and(|listen| listen.port.is_some())
+    }
+
+    /// One visit: a new name and a free port each time.
+    pub(super) fn call(&self, request: &RequestId) -> Result<GarbdCommand, AskError> {
+        Ok(GarbdCommand {
+            program: self.program.clone(),
+            address: self.address.to_string(),
+            group: self.group.clone(),
+            name: format!("backup-{}", random_word()),
+            donors: self.donors.join(","),
+            request: request.to_string(),
+            options: self.options.clone(),
+            tls: self.tls,
+            listen: listen_address(self.listen.as_ref(), self.address.members.first())?,
+        })
+    }
+}
+
+/// A name that the members do not have would make garbd wait for ever.
+fn check_group(args: &GarbdCallArgs, survey: &Survey) -> Result<(), AskError> {
+    match (&args.group, survey.reports.first()) {
+        (Some(wanted), Some(report)) if args.address.is_none() && wanted != report.group() => {
+            Err(AskError::Refused(Refusal::OtherGroup {
+                wanted: wanted.clone(),
+                found: report.group().to_owned(),
+            }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a member is reached by the others. A running server's options have all of it.
+fn group_address(report: &MemberReport) -> Option<HostPort> {
+    let options = report.variable("wsrep_provider_options")?;
+    let host = provider_option(options, "base_host").filter(|host| !host.is_empty())?;
+    let port = provider_option(options, "base_port").and_then(|port| port.parse().ok());
+    Some(HostPort { host: host.to_owned(), port }.or_port(crate::members::GROUP_PORT))
+}
+
+fn shared_options(options: &str) -> Vec<String> {
+    let is_set = |value: &&str| !value.is_empty() && !value.eq_ignore_ascii_case("no");
+    SHARED
+        .iter()
+        .filter_map(|name| {
+            provider_option(options, name).filter(is_set).map(|value| format!("{name}={value}"))
+        })
+        .collect()
+}
+
+/// As Galera decides it (`galerautils/src/gu_asio.cpp`): on by `socket.ssl`, else by a key and a certificate.
+fn speaks_tls(options: &str) -> bool {
+    let on = |value: &str| ["yes", "1", "true", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes));
+    match provider_option(options, "socket.ssl") {
+        Some(value) => on(value),
+        None => provider_option(options, "socket.ssl_cert").is_some_and(|cert| !cert.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Endpoint;
+
+    fn files(address: &str, options: &str) -> Coordinates {
+        Coordinates {
+            group: Some("lab".into()),
+            address: Some(address.into()),
+            provider_options: Some(options.into()),
+            ..Coordinates::default()
+        }
+    }
+
+    fn arguments(args: &GarbdCallArgs, survey: &Survey, files: Coordinates) -> Result<String, String> {
+        let invitation = GarbdCall::new(args, survey, files).map_err(|error| error.to_string())?;
+        let request = "req-1".parse().unwrap();
+        let call =
+            invitation.for_donors(vec!["n2".into()]).call(&request).map_err(|error| error.to_string())?;
+        Ok(call.arguments().join(" "))
+    }
+
+    #[test]
+    fn a_node_knows_everything_by_its_option_files() {
+        let files = files(
+            "gcomm://127.0.0.1:1,127.0.0.1:2?pc.wait_prim=no",
+            "base_port=1;gcache.size=1G;evs.suspect_timeout=PT9S;socket.ssl_cert=/c;socket.ssl_key=/k;socket.ssl_ca=/a",
+        );
+        let text = arguments(&GarbdCallArgs::default(), &Survey::default(), files).unwrap();
+        assert!(
+            text.starts_with("--address=gcomm://127.0.0.1:1,127.0.0.1:2 --group=lab --name=backup-"),
+            "{text}"
+        );
+        assert!(text.contains("--options=gmcast.listen_addr=ssl://127.0.0.1:"), "{text}");
+        assert!(
+            text.ends_with(
+                ";evs.suspect_timeout=PT9S;socket.ssl_ca=/a;socket.ssl_cert=/c;socket.ssl_key=/k;pc.weight=0 --donor=n2"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_running_server_knows_better_and_flags_best() {
+        let endpoint = Endpoint::Tcp("127.0.0.1:3306".parse().unwrap());
+        let options = "base_host = 127.0.0.1; base_port = 4444; socket.ssl = NO; evs.send_window = 4; ";
+        let variables = [
+            ("wsrep_cluster_name", "prod"),
+            ("wsrep_cluster_address", "gcomm://"),
+            ("wsrep_provider_options", options),
+        ];
+        let survey = || Survey {
+            reports: vec![MemberReport::of(endpoint.clone(), &variables, &[])],
+            ..Survey::default()
+        };
+        let text = arguments(&GarbdCallArgs::default(), &survey(), files("gcomm://b", "")).unwrap();
+        assert!(text.starts_with("--address=gcomm://127.0.0.1:4444 --group=prod "), "{text}");
+        assert!(text.contains(";pc.weight=0 "), "{text}");
+        let flags = GarbdCallArgs {
+            address: Some("127.0.0.1:5555".into()),
+            group: Some("other".into()),
+            provider_options: Some("pc.weight=1".into()),
+            ..GarbdCallArgs::default()
+        };
+        let text = arguments(&flags, &survey(), files("gcomm://b", "")).unwrap();
+        assert!(text.starts_with("--address=gcomm://127.0.0.1:5555 --group=other "), "{text}");
+        assert!(text.contains(";pc.weight=0;pc.weight=1 "), "{text}");
+        let wrong = GarbdCallArgs { group: Some("other".into()), ..GarbdCallArgs::default() };
+        let error = arguments(&wrong, &survey(), Coordinates::default()).unwrap_err();
+        assert!(error.contains("'prod'") && error.contains("'other'"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for() {
+        let of = |files| arguments(&GarbdCallArgs::default(), &Survey::default(), files).unwrap_err();
+        assert!(of(Coordinates::default()).contains("--cluster"));
+        assert!(of(files("gcomm://", "")).contains("--address"));
+        assert!(of(files("dummy://x", "")).contains("wsrep_cluster_address"));
+    }
+}
