@@ -6,21 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use thiserror::Error;
 
-use super::{CatalogError, MANIFEST, STATUS, check_sizes, object_name, read_manifest};
+use super::{CatalogError, MANIFEST, ObjectDamage, STATUS, check_sizes, object_name, read_manifest};
 use crate::archive::{Index, IndexError, ReaderOptions};
 use crate::model::{Manifest, MemberKind};
 use crate::seal::{self, Identities};
 use crate::storage::{Interruptible, Limited, ObjectReader, Storage, StorageError};
 use crate::throttle::Limiter;
-
-/// An object of a backup that is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectDamage {
-    /// The object beside the manifest, the manifest, or a member of the archive.
-    pub object: String,
-    /// What is wrong with it, in words that follow its name.
-    pub what: String,
-}
 
 /// Why a backup cannot be read.
 #[derive(Debug, Error)]

@@ -3,12 +3,21 @@
 
 use jiff::Timestamp;
 
-use super::{MANIFEST, ObjectDamage, VERIFY, Verified, read_verified};
+use super::{MANIFEST, VERIFY, Verified, read_verified};
 use crate::model::{BackupId, Manifest};
 use crate::storage::{ObjectInfo, Storage, StorageError};
 
 /// Files from before this program was written, 2020, have times that an unpacking or an image has made up.
 const EARLIEST: Timestamp = Timestamp::constant(1_577_836_800, 0);
+
+/// An object of a backup that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectDamage {
+    /// The object beside the manifest, the manifest, or a member of the archive.
+    pub object: String,
+    /// What is wrong with it, in words that follow its name.
+    pub what: String,
+}
 
 /// What the storage says of one backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -40,9 +40,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use attempt::{Attempt, AttemptState, SILENCE};
-pub use backup_reader::{BackupReadError, BackupReader, ObjectDamage};
+pub use backup_reader::{BackupReadError, BackupReader};
 pub use doubt::{BackupFacts, DataMoment, Doubt, TOLERANCE, doubts, newest};
-pub use evidence::{Evidence, check_sizes};
+pub use evidence::{Evidence, ObjectDamage, check_sizes};
 pub use history::{History, further, later_but_lower};
 pub use hold::{HOLD, HoldState, hold, read_hold};
 pub use identity::{Contradiction, Identity};

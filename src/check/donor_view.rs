@@ -7,7 +7,8 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
-use super::probe::{DonorSettings, ProbeAnswer, ProbeRequest, ProbeUser};
+use super::probe::{DonorSettings, ProbeAnswer};
+use super::probe_request::{ProbeRequest, ProbeUser};
 use super::repository::RepositoryView;
 use super::{bucket, files, program, repository, space, sql};
 use crate::capture::{free_space, is_replication_state};

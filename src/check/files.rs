@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use super::probe::ProbeRequest;
+use super::probe_request::ProbeRequest;
 use super::space::DataSize;
 use crate::capture::{self, Engines, Entry, Facts, ListOptions, Login, Overlap, ServerLayout};
 use crate::config::{OptionFiles, RepositoryUrl, Settings};

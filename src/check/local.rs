@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::probe::{ProbeAnswer, ProbeRequest, ProbeUser};
+use super::probe::ProbeAnswer;
+use super::probe_request::{ProbeRequest, ProbeUser};
 use super::process::ServerProcess;
 use super::program;
 use crate::capture::gcache_option;

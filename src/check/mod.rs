@@ -20,8 +20,10 @@ mod local;
 mod lock;
 mod network;
 mod node;
+mod options;
 mod overflow;
 mod probe;
+mod probe_request;
 mod process;
 mod program;
 mod repository;
@@ -31,31 +33,14 @@ mod space;
 mod sql;
 mod topics;
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 pub use donor_view::look;
 pub use finding::{Finding, Level};
-pub use probe::{COMMAND as PROBE_COMMAND, ProbeAnswer, ProbeRequest};
+pub use options::Options;
+pub use probe::{COMMAND as PROBE_COMMAND, ProbeAnswer};
+pub use probe_request::ProbeRequest;
 
 use crate::catalog::Catalog;
-use crate::config::{OptionFiles, Settings};
 use topics::CheckFacts;
-
-/// What `check` was asked.
-pub struct Options<'a> {
-    /// Our own settings.
-    pub settings: &'a Settings,
-    /// The files that they came from.
-    pub files: &'a OptionFiles,
-    /// An age of the newest backup above which there is an error.
-    pub max_age: Option<Duration>,
-    /// How long the write rate is sampled; none for not at all.
-    pub sample: Option<Duration>,
-    /// The time.
-    pub now: Timestamp,
-}
 
 /// The only finding where the settings cannot be used: whatever else was looked at might be the wrong thing.
 pub fn unusable_settings(why: &str) -> Finding {

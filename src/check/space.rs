@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use super::probe::ProbeRequest;
+use super::probe_request::ProbeRequest;
 use super::repository::RepositoryView;
 use crate::model::Manifest;
 use crate::regular;

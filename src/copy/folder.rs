@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{CopyError, keep_alive, stored_bytes};
+use super::error::{CopyError, stored_bytes};
+use super::keep_alive;
 use crate::catalog::{BackupReader, MANIFEST, ObjectDamage, SILENCE, STATUS, check_sizes, read_status};
 use crate::model::{BackupState, Manifest};
 use crate::storage::{Storage, StorageError};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::stored_bytes;
+use super::error::stored_bytes;
 use crate::catalog::{BackupReader, STATUS};
 use crate::model::{BackupState, Manifest, Status, to_record};
 use crate::storage::{Storage, StorageError};

@@ -14,9 +14,8 @@
 //! MariaDB 10.1.0–10.1.20 had bits 6–17 in another order, which cannot be told from MySQL 8.0's. So flags only
 //! propose a geometry; what proves it is that a page verifies in it (see `learn.rs`).
 
-use std::fmt;
-
 use super::page::{CHECKSUM, DATA, PAGE_NO, PageVerdict, SPACE_ID, TYPE, TYPE_FSP_HDR, u16_at, u32_at};
+use super::report::PageFormat;
 use super::{full_crc32, legacy, row_compressed};
 
 /// The largest page, and the window in which pages of every size are aligned.
@@ -30,27 +29,6 @@ const FSP_FREE_LIMIT: usize = DATA + 12;
 const FSP_SPACE_FLAGS: usize = DATA + 16;
 /// `FSP_FLAGS_FCRC32_MASK_MARKER`.
 const MARKER: u32 = 1 << 4;
-
-/// How the pages of a tablespace are checksummed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PageFormat {
-    /// MariaDB's `innodb_checksum_algorithm=full_crc32`.
-    FullCrc32,
-    /// MySQL, and MariaDB before 10.5 or with `innodb_checksum_algorithm=crc32`, `innodb` or `none`.
-    Legacy,
-    /// `ROW_FORMAT=COMPRESSED`.
-    RowCompressed,
-}
-
-impl fmt::Display for PageFormat {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::FullCrc32 => "full_crc32",
-            Self::Legacy => "legacy",
-            Self::RowCompressed => "row-compressed",
-        })
-    }
-}
 
 /// How a tablespace file is cut into pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

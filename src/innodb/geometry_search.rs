@@ -208,8 +208,8 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fsp::PageFormat;
     use super::super::page::TYPE;
+    use super::super::report::PageFormat;
     use super::super::testing::{self, check, damage};
     use super::*;
 

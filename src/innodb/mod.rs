@@ -41,6 +41,5 @@ mod testing;
 mod tests;
 
 pub use checker::{PageChecker, is_numbered_undo};
-pub use fsp::PageFormat;
-pub use report::{DamagedPage, DamagedPages, PageDamage, PageReport, SkipReason, SkippedPages};
+pub use report::{DamagedPage, DamagedPages, PageDamage, PageFormat, PageReport, SkipReason, SkippedPages};
 pub use system::SystemTablespace;

@@ -2,10 +2,29 @@
 
 use std::fmt;
 
-use super::fsp::PageFormat;
-
 /// Most damaged pages that are listed one by one; the rest are only counted.
 pub(super) const LISTED: usize = 32;
+
+/// How the pages of a tablespace are checksummed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PageFormat {
+    /// MariaDB's `innodb_checksum_algorithm=full_crc32`.
+    FullCrc32,
+    /// MySQL, and MariaDB before 10.5 or with `innodb_checksum_algorithm=crc32`, `innodb` or `none`.
+    Legacy,
+    /// `ROW_FORMAT=COMPRESSED`.
+    RowCompressed,
+}
+
+impl fmt::Display for PageFormat {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::FullCrc32 => "full_crc32",
+            Self::Legacy => "legacy",
+            Self::RowCompressed => "row-compressed",
+        })
+    }
+}
 
 /// The outcome for one tablespace file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -3,8 +3,9 @@
 
 use super::checker::PageChecker;
 use super::descriptors::{BITMAP, ENTRIES};
-use super::fsp::{Geometry, PageFormat};
+use super::fsp::Geometry;
 use super::page::{DATA, KEY_VERSION, LSN, PAGE_NO, SPACE_ID, TYPE, TYPE_FSP_HDR, TYPE_TRX_SYS};
+use super::report::PageFormat;
 use super::report::{PageDamage, PageReport};
 
 pub(super) fn put(page: &mut [u8], at: usize, value: u32) {

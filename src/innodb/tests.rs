@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::fsp::{Geometry, PageFormat};
+use super::fsp::Geometry;
 use super::page::{NO_CHECKSUM, SPACE_ID, TYPE};
+use super::report::PageFormat;
 use super::report::{PageDamage, PageReport, SkipReason};
 use super::testing::{self, check, check_in_chunks, damage};
 

@@ -3,44 +3,12 @@
 use std::fmt::Write;
 
 use super::LastRun;
-use super::families::{FAMILIES, Family, MetricSource, PREFIX, find};
-use super::numbers::Numbers;
+use super::families::{FAMILIES, MetricSource, PREFIX, find};
+use super::numbers::{News, Numbers, NumbersScope};
+use super::sample::{MetricSample, seconds};
 
 /// The first line of a file that is ours.
 pub(super) const MARK: &str = "# Written by wsrep_sst_backup";
-
-/// One number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MetricSample {
-    /// Place in [`FAMILIES`].
-    family: &'static Family,
-    labels: Vec<(String, String)>,
-    /// As text, so that what is kept stays as it is.
-    value: String,
-}
-
-impl MetricSample {
-    /// A metric by its name without the prefix; nothing where there is none of that name.
-    pub(super) fn new(name: &str, labels: &[(&str, &str)], value: String) -> Option<Self> {
-        let family = FAMILIES.iter().find(|family| family.name == name)?;
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Some(Self { family, labels: labels.iter().map(own).collect(), value })
-    }
-
-    fn cluster(&self) -> Option<&str> {
-        self.labels.iter().find(|(name, _)| name == "cluster").map(|(_, value)| value.as_str())
-    }
-
-    fn is(&self, name: &str) -> bool {
-        self.family.name == name
-    }
-
-    fn line(&self) -> String {
-        let label = |(name, value): &(String, String)| format!("{name}=\"{}\"", escaped(value));
-        let labels: Vec<String> = self.labels.iter().map(label).collect();
-        format!("{PREFIX}{}{{{}}} {}\n", self.family.name, labels.join(","), self.value)
-    }
-}
 
 /// Everything in one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +26,19 @@ impl Exposition {
             samples.push(new);
         }
         Self { samples }
+    }
+
+    /// What was found takes the place of what was known.
+    pub fn tell(&mut self, news: &News) {
+        match &news.about {
+            NumbersScope::Unreadable(cluster) => return self.set_unreadable(cluster.as_deref()),
+            NumbersScope::One => {}
+            NumbersScope::All => {
+                let names: Vec<&str> = news.numbers.iter().map(|numbers| numbers.cluster.as_str()).collect();
+                self.keep_clusters(&names);
+            }
+        }
+        news.numbers.iter().for_each(|numbers| self.set_cluster(numbers));
     }
 
     /// The numbers of one cluster take the place of older ones. What is known of a verification stays when its backup
@@ -154,20 +135,6 @@ impl Exposition {
         }
         text
     }
-}
-
-/// Milliseconds as seconds.
-pub(super) fn seconds(ms: i64) -> String {
-    let (sign, ms) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
-    match ms % 1000 {
-        0 => format!("{sign}{}", ms / 1000),
-        rest => format!("{sign}{}.{rest:03}", ms / 1000),
-    }
-}
-
-/// The text of a label.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// `name{label="value",…} number`.

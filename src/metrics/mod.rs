@@ -15,6 +15,7 @@ mod exposition;
 mod families;
 mod file;
 mod numbers;
+mod sample;
 
 use jiff::Timestamp;
 use thiserror::Error;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::exposition::{Exposition, MetricSample, seconds};
+use super::sample::{MetricSample, seconds};
 use crate::catalog::{AttemptState, Catalog, Doubt, History, Verified};
 use crate::model::{Manifest, Verification, VerifyOutcome};
 
@@ -129,12 +129,13 @@ fn failed_runs(catalog: &Catalog, now: Timestamp) -> usize {
 /// What a look at a repository has brought.
 #[derive(Debug)]
 pub struct News {
-    numbers: Vec<Numbers>,
-    about: NumbersScope,
+    pub(super) numbers: Vec<Numbers>,
+    pub(super) about: NumbersScope,
 }
 
+/// Which clusters those numbers are of.
 #[derive(Debug)]
-enum NumbersScope {
+pub(super) enum NumbersScope {
     One,
     /// There are no other clusters.
     All,
@@ -164,20 +165,5 @@ impl News {
                 Self { numbers, about: NumbersScope::All }
             }
         }
-    }
-}
-
-impl Exposition {
-    /// What was found takes the place of what was known.
-    pub fn tell(&mut self, news: &News) {
-        match &news.about {
-            NumbersScope::Unreadable(cluster) => return self.set_unreadable(cluster.as_deref()),
-            NumbersScope::One => {}
-            NumbersScope::All => {
-                let names: Vec<&str> = news.numbers.iter().map(|numbers| numbers.cluster.as_str()).collect();
-                self.keep_clusters(&names);
-            }
-        }
-        news.numbers.iter().for_each(|numbers| self.set_cluster(numbers));
     }
 }

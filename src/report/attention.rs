@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::data::{AttemptRow, Backup, Cluster};
 use super::text::{age, counted};
-use super::{AttemptRow, Backup, Cluster};
 use crate::catalog::{AttemptState, Doubt, History, Verified};
 use crate::model::{BackupId, Verification, VerifyOutcome};
 

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::data::{Backup, Cluster, PruneForecast};
 use super::markup::Markup;
 use super::text::{age, counted, minute, percent, stored, took};
-use super::{Backup, Cluster, PruneForecast};
 use crate::catalog::Verified;
 use crate::model::{Manifest, VerifyOutcome};
 use crate::ui::{bytes, duration_ms, grouped};

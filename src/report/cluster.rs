@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::attention::{Point, Urgency, level, points};
+use super::data::Cluster;
 use super::markup::Markup;
 use super::text::{age, counted, minute, percent, stored};
-use super::{Cluster, backups, plots, runs};
+use super::{backups, plots, runs};
 use crate::catalog::AttemptState;
 use crate::model::{Manifest, VerifyOutcome};
 use crate::ui::{bytes, duration_ms, grouped};

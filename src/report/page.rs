@@ -1,8 +1,8 @@
 //! The page around the clusters.
 
-use super::ReportData;
 use super::attention::{level, points};
 use super::cluster::{pill, section};
+use super::data::ReportData;
 use super::markup::Markup;
 use super::text::minute;
 

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::axis::{TimeAxis, bytes_step, ms_step, value_ticks};
+use super::data::{AttemptRow, Backup, Cluster};
 use super::markup::Markup;
 use super::plot::{Cross, Plot, PlotBar};
 use super::text::{minute, stored};
-use super::{AttemptRow, Backup, Cluster};
 use crate::catalog::AttemptState;
 use crate::model::Manifest;
 use crate::ui::{bytes, duration_ms};

@@ -1,9 +1,9 @@
 //! Runs that go on, and runs that have made no backup.
 
 use super::backups::fate;
+use super::data::{AttemptRow, Cluster, PruneForecast};
 use super::markup::Markup;
 use super::text::{minute, percent};
-use super::{AttemptRow, Cluster, PruneForecast};
 use crate::catalog::AttemptState;
 use crate::model::{BackupState, Status};
 use crate::ui::{bytes, duration_ms};

@@ -1,13 +1,13 @@
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::attention::{Urgency, points};
 use super::*;
-use crate::catalog::{Doubt, Verified};
+use crate::catalog::{AttemptState, Doubt, Verified};
 use crate::model::{
-    ArchiveObject, BackupState, Compression, IndexObject, MariadbGtid, ServerIdentity, ToolIdentity,
-    Verification, VerifyOutcome, WsrepGtid,
+    ArchiveObject, BackupId, BackupState, Compression, IndexObject, Manifest, MariadbGtid, ServerIdentity,
+    ToolIdentity, Verification, VerifyOutcome, WsrepGtid,
 };
 
 const NOW: &str = "2026-11-25T02:00:00Z";

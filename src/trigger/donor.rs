@@ -6,7 +6,7 @@ use super::Event;
 use super::backlog::{Backlog, Desync};
 use super::missing_status::{Signs, Trace};
 use super::outcome::SyncedAgain;
-use super::watch::{FIRST_SIGN, SILENT, Watching};
+use super::watching::{FIRST_SIGN, SILENT, Watching};
 use crate::members::{Access, MemberReport, NodeState, Survey};
 use crate::model::Status;
 use crate::sql::{Endpoint, SqlSession};

@@ -27,6 +27,7 @@ mod request;
 mod seen_runs;
 mod traffic;
 mod watch;
+mod watching;
 
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ pub use lockable_donors::LockableDonors;
 pub use outcome::{RequestOutcome, SyncedAgain};
 pub use request::RequestId;
 pub use traffic::Traffic;
-pub use watch::{Watching, watch};
+pub use watch::watch;
+pub use watching::Watching;
 
 use crate::model::{BackupState, Status};
 

@@ -6,46 +6,22 @@
 //! and silent" is certain; where the donor cannot be asked, only a long silence is left, longer than every limit of the
 //! program itself (`stall-timeout`) may hold it back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::donor::{DonorNode, RequestStart};
-use super::flushes::Flushes;
 use super::follow::{BackupPlace, Follower, RequestProgress};
 use super::missing_status::Signs;
 use super::outcome::RequestOutcome;
+use super::watching::{FIRST_SIGN, SILENT, Watching};
 use super::{AskError, Event};
 use crate::catalog::{BackupReader, CatalogError};
-use crate::members::{Access, Survey};
 use crate::model::{BackupState, Manifest, Status};
-use crate::storage::Storage;
 
 /// How often the repository is looked at.
 const POLL: Duration = Duration::from_millis(400);
-/// How long a program that is gone has certainly been silent: it writes every two seconds, or says that it does not.
-pub(super) const SILENT: Duration = Duration::from_secs(6);
-/// How long a selected donor may take until its program has written anything.
-pub(super) const FIRST_SIGN: Duration = Duration::from_secs(15);
 /// How long the repository may be out of reach.
 const UNREADABLE: Duration = Duration::from_secs(60);
-
-/// What is watched, and how long.
-pub struct Watching<'a> {
-    /// The repository.
-    pub storage: &'a std::sync::Arc<dyn Storage>,
-    /// How to ask the donor.
-    pub access: &'a Access,
-    /// The donor, where it is known.
-    pub donor: Option<String>,
-    /// The members, as they have answered.
-    pub survey: &'a Survey,
-    /// How often their tables had been flushed before the request.
-    pub flushes: Flushes,
-    /// Ctrl-C.
-    pub interrupted: &'a AtomicBool,
-    /// `--timeout`.
-    pub deadline: Option<Instant>,
-}
 
 /// Watches a request to its end.
 pub fn watch(

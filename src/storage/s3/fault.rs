@@ -318,7 +318,7 @@ fn cure(status: Option<u16>, code: &str) -> Option<&'static str> {
 /// What became of a request on its way.
 fn said(error: &HttpError) -> Fault {
     let known = sources(error).find_map(|cause| cause.downcast_ref::<Fault>());
-    known.cloned().unwrap_or_else(|| Fault::transient(super::http::deepest(error)).maybe_done())
+    known.cloned().unwrap_or_else(|| Fault::transient(deepest(error)).maybe_done())
 }
 
 fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -333,6 +333,15 @@ fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dy
 fn between<'a>(text: &'a str, before: &str, behind: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(behind).map(|(found, _)| found)
+}
+
+/// What lies below all other words.
+pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use reqwest::{Certificate, Proxy, Url, redirect};
 
 use super::answer::{self, ExpectedAnswer};
 use super::dns::Names;
-use super::fault::{ErrorAnswer, Fault};
+use super::fault::{ErrorAnswer, Fault, deepest};
 use super::progress::{Metered, pieces};
 use super::proxy::{self, Proxies};
 use crate::storage::Pulse;
@@ -294,15 +294,6 @@ impl<B: Body<Data = Bytes, Error = reqwest::Error> + Unpin> Body for Translated<
 
 fn failed(kind: HttpErrorKind, fault: Fault) -> HttpError {
     HttpError::new(kind, fault)
-}
-
-/// What lies below all other words.
-pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Nothing listens there, or there is no way to it.

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 
+use super::S3Storage;
+use super::bucket::Bucket;
 use super::fault::{Fault, FaultKind};
 use super::retry::{Attempts, retry};
-use super::{Bucket, S3Storage};
 use crate::storage::{Storage, StorageError};
 
 /// A hidden name beside the clusters' folders; the same each time, so that a bucket that removes nothing has one of it.

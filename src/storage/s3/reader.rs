@@ -14,7 +14,7 @@ use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, PutPayload};
 
-use super::Bucket;
+use super::bucket::Bucket;
 use super::fault::{Fault, FaultKind};
 use super::retry::Attempts;
 use crate::storage::StorageError;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use object_store::multipart::MultipartStore;
 use serde::Deserialize;
 
-use super::Bucket;
+use super::bucket::Bucket;
 use super::fault::{Fault, FaultKind};
 use super::retry::retry;
 use crate::storage::{StorageError, Unfinished};

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::Bucket;
+use super::bucket::Bucket;
 use super::fault::Fault;
 use super::retry::retry;
 use crate::storage::{StorageError, Versions};

@@ -22,7 +22,7 @@ use object_store::{MultipartId, ObjectStoreExt, PutPayload};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::Bucket;
+use super::bucket::Bucket;
 use super::fault::{Fault, FaultKind};
 use super::parts::Parts;
 use super::retry::{Attempts, RetryLimits, retry};
