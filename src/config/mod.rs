@@ -8,6 +8,9 @@
 //!
 //! `files` finds and reads option files; `server` has what stands in them for the server; `table` has all settings of
 //! ours, `values` the kinds of values they take, and `settings` puts both together.
+//!
+//! `table` and `settings` know each other, and only they do: an entry of the table writes its own field of [`Settings`], so that a setting
+//! is one entry and one field; and `settings` goes through the table. Two lists that must agree would be the alternative.
 
 mod files;
 mod names;

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use super::destinations::replica_position;
-use super::{Purpose, RestoreRequest, Restored, partial_server_options, replication, wsrep_home};
+use super::request::{Purpose, RestoreRequest};
+use super::restored::Restored;
+use super::{partial_server_options, replication, wsrep_home};
 use crate::model::Manifest;
 use crate::ui::shell_word;
-
-/// The statements for a replica, in the data directory.
-pub(super) const REPLICA_FILE: &str = "wsrep_sst_backup_replica.sql";
 
 /// How many of a backup's warnings are repeated.
 const WARNINGS: usize = 20;
@@ -158,7 +157,7 @@ fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
     steps.push(format!(
         "Copy {} to a place that only you can write to, edit host, user and password in the copy, then run it:  \
          mariadb --sandbox < COPY",
-        shell_word(&target.join(REPLICA_FILE))
+        shell_word(&target.join(replication::REPLICA_FILE))
     ));
     steps.push(format!(
         "The master must be the donor '{}' itself, unless the cluster runs with wsrep_gtid_mode = ON: only then have \

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::advice::REPLICA_FILE;
-use super::{RestoreError, RestoreRequest, external_directories, no_follow, replication};
+use super::error::RestoreError;
+use super::replication::REPLICA_FILE;
+use super::request::RestoreRequest;
+use super::{external_directories, no_follow, replication};
 use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER};
 use crate::model::{ArchivePath, Manifest, Member, MemberKind, Origin};
 use crate::users::{group_id, user_id, user_name};
@@ -14,16 +16,13 @@ use crate::users::{group_id, user_id, user_name};
 /// Numeric owner of a file on this machine.
 pub(super) type FileOwner = (u32, u32);
 
-/// (variable, root on the donor) to the directory here.
-pub(super) type Roots = BTreeMap<(String, PathBuf), PathBuf>;
-
 /// The plan: destinations, owners, and what has to be written differently than it was. All places are without links.
 pub struct Destinations {
     pub(super) target: PathBuf,
     /// The data directory on the donor.
     pub(super) datadir: PathBuf,
     /// The directories outside of it.
-    pub(super) roots: Roots,
+    pub(super) roots: external_directories::Roots,
     /// Directories that `--external` names.
     pub(super) named: Vec<PathBuf>,
     /// Owner of the data, for what we make ourselves; none when this process may not set it.

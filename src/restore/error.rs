@@ -1,10 +1,10 @@
 //! Why a restore did not happen, and what became of what it had made.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::undo_log::{SystemError, UndoLog};
 use crate::catalog::BackupReadError;
 use crate::storage::StorageError;
 
@@ -43,7 +43,7 @@ pub enum RestoreError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        cause: std::io::Error,
+        cause: io::Error,
         /// What became of the target.
         undone: Undone,
     },
@@ -57,7 +57,7 @@ pub enum RestoreError {
 
 /// Whether anything had been made, which is removed again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Undone(bool);
+pub struct Undone(pub(super) bool);
 
 impl std::fmt::Display for Undone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,18 +75,21 @@ impl RestoreError {
     pub(super) fn interrupted() -> Self {
         Self::Interrupted(Undone::default())
     }
+}
 
-    /// Removes what was made until then, and says so where there was anything.
-    pub(super) fn undo(mut self, created: &mut UndoLog) -> Self {
-        let removed = Undone(created.remove_all());
-        match &mut self {
-            Self::Damaged { undone, .. }
-            | Self::Write { undone, .. }
-            | Self::Read(_, undone)
-            | Self::Interrupted(undone) => *undone = removed,
-            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => {}
-        }
-        self
+/// The system did not do what it was asked.
+#[derive(Debug)]
+pub(super) struct SystemError {
+    /// Completes "cannot …".
+    pub(super) action: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) cause: io::Error,
+}
+
+impl SystemError {
+    /// For `map_err`.
+    pub(super) fn of(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        move |cause| Self { action, path: path.to_path_buf(), cause }
     }
 }
 

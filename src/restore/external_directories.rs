@@ -7,11 +7,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::destinations::Roots;
-use super::{AllowedDirectory, RestoreError, RestoreRequest, no_follow};
+use super::directory_map::AllowedDirectory;
+use super::error::RestoreError;
+use super::no_follow;
+use super::request::RestoreRequest;
 use crate::archive::Index;
 use crate::model::{Member, MemberKind, Origin};
 use crate::ui::{is_harmless, shell_word};
+
+/// (variable, root on the donor) to the directory here.
+pub(super) type Roots = BTreeMap<(String, PathBuf), PathBuf>;
 
 /// What lies below one root.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::archive_stream::open_stream;
+use super::destinations::Destinations;
+use super::directory_map::AllowedDirectory;
+use super::error::RestoreError;
 use super::partial_server::{RelocatedMembers, ServerPaths};
 use super::partial_server_options::ScratchTables;
+use super::request::{Control, Purpose, RestoreRequest};
+use super::table_selection::Selection;
 use super::tables::{TableFile, TableFileRole};
 use super::undo_log::{self, UndoLog};
-use super::{
-    AllowedDirectory, Control, Destinations, Purpose, RestoreError, RestoreRequest, Selection, open_stream,
-    restore_member, small_files, target,
-};
+use super::{restore_member, small_files, target};
 use crate::archive::Index;
 use crate::catalog::BackupReader;
 use crate::model::MemberKind;

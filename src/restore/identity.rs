@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::RestoreError;
+use super::error::RestoreError;
 use crate::archive::{IDENTITY_MEMBER, Index, MemberDamage, StreamReader, hex, read_member};
 use crate::catalog::{BackupReader, Contradiction, Identity, MANIFEST};
 use crate::model::{Member, MemberKind};

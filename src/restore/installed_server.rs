@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::RestoreError;
+use super::error::RestoreError;
 use crate::config::ServerOptions;
 
 /// Where a server's program lies when PATH does not say so, as cron's does not.

@@ -1,9 +1,12 @@
 //! The members that a restore writes: all, or those that a server with some tables needs.
 
+use super::destinations::Destinations;
+use super::error::RestoreError;
 use super::partial_server::{self, RelocatedMembers};
 use super::partial_server_options::{self, ScratchTables};
+use super::small_files;
+use super::table_selection::Selection;
 use super::undo_log::UndoLog;
-use super::{Destinations, RestoreError, Selection, small_files};
 use crate::archive::{IDENTITY_MEMBER, Index, ReadPlan};
 use crate::catalog::BackupReader;
 use crate::model::{Manifest, Member};

@@ -21,6 +21,7 @@
 
 mod accounts;
 mod advice;
+mod archive_stream;
 mod definition;
 mod destinations;
 mod directory_map;
@@ -37,6 +38,8 @@ mod partial_server;
 mod partial_server_options;
 mod pattern;
 mod replication;
+mod request;
+mod restored;
 mod rewritten_paths;
 mod small_files;
 mod table_selection;
@@ -46,18 +49,14 @@ mod undo_log;
 mod write;
 mod wsrep_home;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
-use crate::archive::{
-    BlockReader, GRASTATE_MEMBER, Index, MemberDamage, ReadPlan, StreamReader, read_member,
-};
-use crate::catalog::{BackupReadError, BackupReader};
-use crate::model::{ArchivePath, Manifest, Member, MemberKind};
-use crate::throttle::Limiter;
+use crate::archive::{GRASTATE_MEMBER, MemberDamage, StreamReader, read_member};
+use crate::catalog::BackupReader;
+use crate::model::{Manifest, Member, MemberKind};
 pub use advice::{Advice, Listing, advice};
+use archive_stream::open_stream;
 pub use destinations::{Destinations, Stranger};
 pub use directory_map::{AllowedDirectory, DirectoryMap};
 pub use error::{RestoreError, Undone};
@@ -67,77 +66,12 @@ use members::Members;
 pub use members::Tables;
 pub use options::missing as missing_options;
 pub use pattern::TablePattern;
+pub use request::{Control, Purpose, RestoreRequest};
+pub use restored::Restored;
 pub use table_selection::Selection;
 use undo_log::UndoLog;
 use write::{WriteError, write_member};
 pub use wsrep_home::wsrep_home;
-
-/// What the data directory is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// A node that joins its cluster by IST.
-    Node,
-    /// The first node of a cluster that starts anew.
-    Cluster,
-    /// A server outside any cluster.
-    Standalone,
-    /// An asynchronous replica.
-    Replica,
-}
-
-/// What to restore, and how.
-#[derive(Debug, Clone)]
-pub struct RestoreRequest {
-    /// The new data directory.
-    pub target: PathBuf,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Where the server that will start on the target looks for `grastate.dat`, if that is not the target.
-    pub wsrep_home: Option<PathBuf>,
-    /// Where external directories go.
-    pub maps: Vec<DirectoryMap>,
-    /// Where they may go back to where they were; what is in neither list is refused.
-    pub external: Vec<AllowedDirectory>,
-    /// Decompressing threads.
-    pub threads: usize,
-    /// No other tables than these, beside those of the server itself; for a standalone server.
-    pub only: Option<Selection>,
-}
-
-/// What was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
-    /// The data directory, without symbolic links.
-    pub datadir: PathBuf,
-    /// Number of files.
-    pub files: u64,
-    /// Bytes of them, holes included.
-    pub bytes: u64,
-    /// Directories outside the target that were filled.
-    pub external: BTreeSet<PathBuf>,
-    /// Links of the backup that lead to places that nobody has named, and were not made.
-    pub links_left: Vec<ArchivePath>,
-    /// Options that a server needs for these files, by name.
-    pub needed: BTreeMap<String, String>,
-    /// Accounts that the server made for this very transfer.
-    pub sst_accounts: Vec<String>,
-    /// Owners could not be set: this process is not root.
-    pub owner_kept: Option<String>,
-    /// Where only some tables were wanted: what to know of them, and the option file for a server that has them.
-    pub tables: Option<Tables>,
-    /// The owner's name is that of nobody here.
-    pub stranger: Option<Stranger>,
-}
-
-/// Progress, interruption and pace of a long operation.
-pub struct Control<'a> {
-    /// Told the position in the tar stream.
-    pub progress: &'a dyn Fn(u64),
-    /// Looked at between members and chunks.
-    pub interrupted: &'a AtomicBool,
-    /// Of what is written.
-    pub limiter: &'a Limiter,
-}
 
 /// Restores a backup.
 pub fn restore(
@@ -167,19 +101,6 @@ pub fn restore(
     let mut created = UndoLog::below(bases);
     fill(stream, source, &members, &places, request, control, &mut created)
         .map_err(|error| error.undo(&mut created))
-}
-
-fn open_stream(
-    source: &BackupReader,
-    index: &Index,
-    plan: ReadPlan,
-    threads: usize,
-) -> Result<StreamReader, RestoreError> {
-    let archive = source.open_archive().map_err(BackupReadError::from)?;
-    let options = source.reader_options(index, threads)?;
-    let blocks = BlockReader::open(archive, plan, &options)
-        .map_err(|error| RestoreError::Refused(format!("cannot start reading the archive: {error}")))?;
-    Ok(StreamReader::new(blocks))
 }
 
 fn fill(
@@ -314,20 +235,10 @@ fn write_state(
         Purpose::Replica => {
             let text = advice::replica_script(manifest).map_err(RestoreError::Refused)?;
             Ok(created.file_of_ours(
-                &places.target().join(advice::REPLICA_FILE),
+                &places.target().join(replication::REPLICA_FILE),
                 text.as_bytes(),
                 places.owner(),
             )?)
         }
     }
-}
-
-/// Whether a directory has no entries but those that a fresh file system has.
-fn is_empty(directory: &Path) -> std::io::Result<bool> {
-    for entry in fs::read_dir(directory)? {
-        if entry?.file_name() != "lost+found" {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -1,7 +1,7 @@
 //! No file of a backup goes into the data directory that the backup was taken of, but for a restore of that directory.
 
-use super::RestoreError;
 use super::destinations::Destinations;
+use super::error::RestoreError;
 use crate::capture::{is_same_directory, resolved};
 
 /// Refuses a directory outside the data directory that leads into the donor's, as far as that is on this machine. An

@@ -1,8 +1,11 @@
 //! What a restore says to somebody whose donor was a replica itself.
 
-use super::Purpose;
+use super::request::Purpose;
 use crate::capture::is_replication_state;
 use crate::model::{Manifest, Member};
+
+/// The statements for a replica, in the data directory.
+pub(super) const REPLICA_FILE: &str = "wsrep_sst_backup_replica.sql";
 
 /// Whether a restore leaves out this file of the data directory: it makes the server know a master. Older programs have
 /// archived `multi-master.info` without the positions; a server that finds it may apply old relay logs from their

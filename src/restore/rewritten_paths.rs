@@ -121,7 +121,7 @@ fn lexical(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Purpose, RestoreRequest};
+    use super::super::request::{Purpose, RestoreRequest};
     use super::*;
     use crate::archive::Index;
     use crate::model::{ArchivePath, BackupId, Compression, FORMAT, IndexHeader, Origin, WsrepGtid};

@@ -4,8 +4,9 @@ use std::io::Read as _;
 
 use sha2::{Digest, Sha256};
 
+use super::archive_stream::open_stream;
+use super::error::RestoreError;
 use super::table_selection::Contents;
-use super::{RestoreError, open_stream};
 use crate::archive::{Index, hex, read_member};
 use crate::catalog::{BackupReadError, BackupReader};
 use crate::model::Member;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::RestoreError;
+use super::error::RestoreError;
 use super::pattern::TablePattern;
 use super::tables::{Key, TableFile, TableFileRole, name_of, table_files};
 use crate::archive::Index;

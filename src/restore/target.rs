@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::destinations::Destinations;
+use super::error::RestoreError;
 use super::undo_log::is_unfinished;
-use super::{RestoreError, is_empty};
 use crate::archive::Index;
 use crate::model::MemberKind;
 
@@ -189,4 +189,14 @@ fn device_of(path: &Path) -> (u64, PathBuf) {
     path.ancestors()
         .find_map(|ancestor| fs::metadata(ancestor).ok().map(|data| (data.dev(), ancestor.to_path_buf())))
         .unwrap_or((0, PathBuf::from("/")))
+}
+
+/// Whether a directory has no entries but those that a fresh file system has.
+fn is_empty(directory: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
+        if entry?.file_name() != "lost+found" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

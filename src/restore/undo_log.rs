@@ -14,6 +14,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 
 use super::destinations::{Destinations, FileOwner};
+use super::error::{RestoreError, SystemError, Undone};
 use super::no_follow;
 use crate::model::{Member, MemberKind};
 
@@ -25,19 +26,18 @@ pub(super) const HIDDEN_SUFFIX: &str = ".wsrep_sst_backup-restoring";
 const PLACEHOLDER: &str = "This data directory is being restored by wsrep_sst_backup and is not complete.\n\
     If no restore is running, it was interrupted: empty the directory and restore again.\n";
 
-/// The system did not do what it was asked.
-#[derive(Debug)]
-pub(super) struct SystemError {
-    /// Completes "cannot …".
-    pub(super) action: &'static str,
-    pub(super) path: PathBuf,
-    pub(super) cause: io::Error,
-}
-
-impl SystemError {
-    /// For `map_err`.
-    pub(super) fn of(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
-        move |cause| Self { action, path: path.to_path_buf(), cause }
+impl RestoreError {
+    /// Removes what was made until then, and says so where there was anything.
+    pub(super) fn undo(mut self, created: &mut UndoLog) -> Self {
+        let removed = Undone(created.remove_all());
+        match &mut self {
+            Self::Damaged { undone, .. }
+            | Self::Write { undone, .. }
+            | Self::Read(_, undone)
+            | Self::Interrupted(undone) => *undone = removed,
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => {}
+        }
+        self
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
-use super::Control;
 use super::destinations::Destinations;
-use super::undo_log::{SystemError, UndoLog, finish_open};
+use super::error::SystemError;
+use super::request::Control;
+use super::undo_log::{UndoLog, finish_open};
 use crate::archive::hex;
 use crate::model::{Member, MemberKind};
 

@@ -4,7 +4,9 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::destinations::Destinations;
-use super::{Purpose, RestoreError, RestoreRequest, no_follow};
+use super::error::RestoreError;
+use super::no_follow;
+use super::request::{Purpose, RestoreRequest};
 use crate::archive::GRASTATE_MEMBER;
 use crate::capture::is_same_directory;
 use crate::config::ServerOptions;
