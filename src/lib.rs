@@ -1,7 +1,7 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, lease, members →
+//! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, lease, cluster →
 //! sst, archive, storage, sql → server, quiesce → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
@@ -12,6 +12,7 @@ pub mod capture;
 pub mod catalog;
 pub mod check;
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod copy;
@@ -20,13 +21,12 @@ pub mod exit;
 pub mod hosts;
 pub mod innodb;
 pub mod lease;
-pub mod members;
 pub mod metrics;
 pub mod model;
 pub mod priority;
 pub mod prune;
 pub mod quiesce;
-pub mod regular;
+pub mod regular_file;
 pub mod report;
 pub mod restore;
 pub mod seal;

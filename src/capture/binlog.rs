@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{BinlogFiles, ServerLayout};
 use super::rules::numbered;
-use crate::regular;
+use crate::regular_file;
 
 /// More bytes than an index of logs has.
 const LARGEST: u64 = 16 << 20;
@@ -21,7 +21,7 @@ pub(super) fn newest(
     files: &BinlogFiles,
     layout: &ServerLayout,
 ) -> std::io::Result<Option<(PathBuf, Vec<u8>)>> {
-    let text = match regular::read(&files.index, LARGEST) {
+    let text = match regular_file::read(&files.index, LARGEST) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -36,7 +36,7 @@ pub(super) fn newest(
 
 /// The index as it is, of all logs.
 pub(super) fn whole_index(files: &BinlogFiles, layout: &ServerLayout) -> std::io::Result<Vec<u8>> {
-    let text = regular::read(&files.index, LARGEST)?;
+    let text = regular_file::read(&files.index, LARGEST)?;
     let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     Ok(lines.flat_map(|line| one_spelling(line, layout)).collect())
 }

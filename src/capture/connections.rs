@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::layout::ServerLayout;
 use crate::model::{Connection, ConnectionSource, encode_char};
-use crate::regular;
+use crate::regular_file;
 
 /// Such a file is a few hundred bytes.
 const LARGEST: u64 = 1 << 20;
@@ -68,7 +68,7 @@ fn read(path: &Path) -> io::Result<Vec<String>> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => return Ok(Vec::new()),
     }
-    Ok(String::from_utf8_lossy(&regular::read(path, LARGEST)?).lines().map(str::to_owned).collect())
+    Ok(String::from_utf8_lossy(&regular_file::read(path, LARGEST)?).lines().map(str::to_owned).collect())
 }
 
 /// From the lines of both files; none where they name no master.

@@ -9,7 +9,7 @@ use super::layout::ServerLayout;
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
 use crate::model::{Connection, ServerIdentity};
-use crate::regular;
+use crate::regular_file;
 use crate::server::Server;
 use crate::sql::SqlSession;
 
@@ -242,7 +242,7 @@ fn from_options(server: &Server, files: &OptionFiles) -> Facts {
 fn upgrade_info_version(datadir: &Path) -> Option<String> {
     ["mariadb_upgrade_info", "mysql_upgrade_info"]
         .iter()
-        .find_map(|name| regular::read(&datadir.join(name), LONGEST_VERSION).ok())
+        .find_map(|name| regular_file::read(&datadir.join(name), LONGEST_VERSION).ok())
         .map(|text| {
             String::from_utf8_lossy(&text).trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
         })

@@ -12,7 +12,7 @@ use super::error::CaptureError;
 use super::files::{EntryKind, shown};
 use super::place::Place;
 use super::walk::Walk;
-use crate::regular;
+use crate::regular_file;
 
 /// More bytes than a link file of InnoDB has: one path.
 const LONGEST_PATH: u64 = 64 << 10;
@@ -99,7 +99,7 @@ impl Walk<'_> {
     /// path that both share, `<database>/<table>.ibd`, lies below the directory of the clause.
     pub(super) fn isl(&mut self, path: &Path) {
         // Where it cannot be read, that is told of it as of any other file.
-        let Ok(text) = regular::read(path, LONGEST_PATH) else { return };
+        let Ok(text) = regular_file::read(path, LONGEST_PATH) else { return };
         let target = self.layout.entry(OsStr::from_bytes(text.trim_ascii()));
         let by = format!("'{}'", shown(path));
         if !target.is_file() {

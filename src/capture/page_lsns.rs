@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::regular;
+use crate::regular_file;
 
 /// `DICT_HDR_PAGE_NO`.
 const DICTIONARY_HEADER: usize = 7;
@@ -34,7 +34,7 @@ pub(super) struct PageLsns {
 impl PageLsns {
     /// None for a file that is too large.
     pub(super) fn read(path: &Path, page_size: u32) -> io::Result<Option<Self>> {
-        let file = regular::open(path)?;
+        let file = regular_file::open(path)?;
         let bytes = file.metadata()?.len();
         if bytes > LARGEST || page_size == 0 {
             return Ok(None);

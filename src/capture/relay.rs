@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::facts::Facts;
 use super::resolve::{Datadir, is_same_directory, is_same_entry};
 use super::rules::is_log_number;
-use crate::regular;
+use crate::regular_file;
 
 /// Ends the default base name.
 const DEFAULT_BASE: &str = "-relay-bin";
@@ -130,7 +130,7 @@ fn with_index(path: &Path) -> PathBuf {
 
 /// The logs that an index names, one a line; relative ones count from the data directory.
 fn logs_in(index: &Path, datadir: &Datadir) -> Vec<PathBuf> {
-    let text = regular::read(index, LARGEST).unwrap_or_default();
+    let text = regular_file::read(index, LARGEST).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(|line| datadir.entry(line)).collect()

@@ -10,7 +10,7 @@ use nix::unistd::{Whence, lseek};
 
 use super::files::Look;
 use crate::archive::{Segment, Source};
-use crate::regular;
+use crate::regular_file;
 
 /// Segments of one file that are kept: 24 bytes each in the header, and as much in memory. A file with
 /// more holes than that is stored with zeros behind the last one; a restore makes holes of them again.
@@ -30,7 +30,7 @@ pub(super) struct FileSource<'a> {
 impl<'a> FileSource<'a> {
     /// `watch` is told how many bytes were read, and can stop the copy.
     pub(super) fn open(path: &Path, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
-        let file = regular::open(path).map_err(|error| match error.kind() {
+        let file = regular_file::open(path).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidInput => {
                 io::Error::other("it was a file when the files were listed, and is none now")
             }

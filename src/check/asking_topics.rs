@@ -8,7 +8,7 @@ use super::left_out::{self, Masters};
 use super::topics::CheckFacts;
 use super::{data, garbd, network, node, overflow, sql};
 use crate::catalog::later_but_lower;
-use crate::members::{Coordinates, IstOutlook, MemberReport};
+use crate::cluster::{Coordinates, IstOutlook, NodeReport};
 use crate::model::Manifest;
 
 impl CheckFacts<'_> {
@@ -50,7 +50,7 @@ impl CheckFacts<'_> {
     /// How garbd gets into the group.
     pub(super) fn group(&self) -> Vec<Finding> {
         let anybody = self.local.report.as_ref().or(self.survey.reports.first());
-        let provider = anybody.and_then(MemberReport::provider_version);
+        let provider = anybody.and_then(NodeReport::provider_version);
         let mut findings = vec![garbd::judge(garbd::GarbdProgram::find().as_ref(), provider)];
         let Some(report) = self.local.node() else { return findings };
         let options = report.variable("wsrep_provider_options").unwrap_or_default();
@@ -126,12 +126,7 @@ impl CheckFacts<'_> {
         IstOutlook::with_later(Some(IstOutlook::new(&self.survey, &newest.gtid)), later)
     }
 
-    fn overflow(
-        &self,
-        report: &MemberReport,
-        hourly: Option<u64>,
-        last: Option<Duration>,
-    ) -> Option<Finding> {
+    fn overflow(&self, report: &NodeReport, hourly: Option<u64>, last: Option<Duration>) -> Option<Finding> {
         let answer = self.answer.as_ref().ok()?;
         let settings = answer.settings.as_ref()?.as_ref().ok()?;
         overflow::judge(&overflow::Scale {
@@ -145,11 +140,11 @@ impl CheckFacts<'_> {
     }
 
     /// Asks once more when the time is over; what has gone by since the beginning counts.
-    fn sample(&self, report: &MemberReport, time: Duration) -> Option<GcacheTraffic> {
+    fn sample(&self, report: &NodeReport, time: Duration) -> Option<GcacheTraffic> {
         std::thread::sleep(time.saturating_sub(self.begun.elapsed()));
         let endpoint = self.access.local()?;
         let mut session = self.access.connect(&endpoint).ok()?;
-        let again = MemberReport::ask(endpoint, &mut session).ok()?;
+        let again = NodeReport::ask(endpoint, &mut session).ok()?;
         GcacheTraffic::between(report, &again, self.begun.elapsed())
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
 use crate::capture::{EngineData, Engines};
-use crate::members::MemberReport;
+use crate::cluster::NodeReport;
 
 const TOPIC: &str = "data";
 
@@ -20,7 +20,7 @@ pub(super) struct DataFacts {
 }
 
 /// What is to be told.
-pub(super) fn judge(report: &MemberReport, asked: &DataFacts, allow_unfrozen: bool) -> Vec<Finding> {
+pub(super) fn judge(report: &NodeReport, asked: &DataFacts, allow_unfrozen: bool) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         asked.unfrozen.iter().map(|(folder, engine)| unfrozen(folder, engine, allow_unfrozen)).collect();
     let (Some(encryption), Some(names)) = (&asked.encryption, &asked.engines) else {
@@ -137,7 +137,7 @@ mod tests {
             ),
         ] {
             let report =
-                MemberReport::of(Endpoint::Socket("/s".into()), &[("innodb_encrypt_tables", variable)], &[]);
+                NodeReport::of(Endpoint::Socket("/s".into()), &[("innodb_encrypt_tables", variable)], &[]);
             let asked = DataFacts {
                 encryption: Some(encryption.into_iter().map(str::to_owned).collect()),
                 engines: Some(vec!["Aria".into(), engines.into()]),

@@ -1,13 +1,13 @@
 //! Whether a frozen donor holds up its whole cluster.
 
 use super::finding::Finding;
-use crate::members::{MemberReport, NodeState};
+use crate::cluster::{NodeReport, NodeState};
 use crate::model::syncs_donor;
 
 const TOPIC: &str = "flow control";
 
 /// What is to be told of it. `allowed`: the donor freezes all the same (`allow-sync-donor`).
-pub(super) fn judge(report: &MemberReport, allowed: bool) -> Finding {
+pub(super) fn judge(report: &NodeReport, allowed: bool) -> Finding {
     let stops = "while it is frozen, nobody in the whole cluster can write";
     if !report.variable("wsrep_provider_options").is_some_and(syncs_donor) {
         let requested = report.status("wsrep_flow_control_requested");
@@ -48,7 +48,7 @@ mod tests {
             ("no", "2", "true", false, Level::Error, "at run time"),
             ("no", "4", "true", false, Level::Ok, "takes no part"),
         ] {
-            let report = MemberReport::of(
+            let report = NodeReport::of(
                 Endpoint::Socket("/s".into()),
                 &[(
                     "wsrep_provider_options",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::backups::shown;
 use super::finding::Finding;
-use crate::members::{IstOutlook, MemberReport};
+use crate::cluster::{IstOutlook, NodeReport};
 use crate::model::Manifest;
 use crate::model::{provider_option, provider_size};
 use crate::ui::{bytes, grouped};
@@ -29,13 +29,13 @@ pub(super) struct GcacheTraffic {
 
 impl GcacheTraffic {
     /// Between two answers of one member; none when its counters were reset.
-    pub(super) fn between(first: &MemberReport, second: &MemberReport, time: Duration) -> Option<Self> {
+    pub(super) fn between(first: &NodeReport, second: &NodeReport, time: Duration) -> Option<Self> {
         let bytes = second.traffic()?.0.checked_sub(first.traffic()?.0)?;
         (!time.is_zero()).then_some(Self { bytes, time })
     }
 
     /// On average; none where that would be of seconds only.
-    fn since_start(report: &MemberReport) -> Option<Self> {
+    fn since_start(report: &NodeReport) -> Option<Self> {
         let (bytes, seconds) = report.traffic()?;
         let time = Duration::from_secs(seconds);
         (time >= SHORTEST_AVERAGE).then_some(Self { bytes, time })
@@ -55,7 +55,7 @@ fn capacity(options: &str) -> u64 {
 }
 
 /// What is to be told of the window. `now` was sampled while this command ran.
-pub(super) fn judge_window(report: &MemberReport, now: Option<GcacheTraffic>) -> Finding {
+pub(super) fn judge_window(report: &NodeReport, now: Option<GcacheTraffic>) -> Finding {
     let room = capacity(report.variable("wsrep_provider_options").unwrap_or_default());
     let average = GcacheTraffic::since_start(report);
     let held = match (report.last_committed(), report.cached_downto()) {
@@ -90,7 +90,7 @@ pub(super) fn judge_window(report: &MemberReport, now: Option<GcacheTraffic>) ->
 }
 
 /// Bytes an hour: now or on average, whichever is more; none where neither is known.
-pub(super) fn fastest(report: &MemberReport, now: Option<GcacheTraffic>) -> Option<u64> {
+pub(super) fn fastest(report: &NodeReport, now: Option<GcacheTraffic>) -> Option<u64> {
     now.into_iter().chain(GcacheTraffic::since_start(report)).map(GcacheTraffic::hourly).max()
 }
 
@@ -168,8 +168,8 @@ mod tests {
     use crate::check::backups::tests::manifest;
     use crate::sql::Endpoint;
 
-    fn report(options: &str, replicated: &str, received: &str, uptime: &str) -> MemberReport {
-        MemberReport::of(
+    fn report(options: &str, replicated: &str, received: &str, uptime: &str) -> NodeReport {
+        NodeReport::of(
             Endpoint::Socket("/s".into()),
             &[("wsrep_provider_options", options)],
             &[

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::finding::Finding;
 use crate::capture::is_same_directory;
-use crate::members::MemberReport;
+use crate::cluster::NodeReport;
 use crate::model::Connection;
 
 const REPLICATION: &str = "replication";
@@ -48,7 +48,7 @@ pub(super) fn judge_replication(masters: &Masters, user: &str) -> Option<Finding
 }
 
 /// What is to be told of files that lie in, or outside of, the data directory against expectation.
-pub(super) fn judge_places(report: &MemberReport, datadir: &Path) -> Vec<Finding> {
+pub(super) fn judge_places(report: &NodeReport, datadir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(home) = report.variable("wsrep_data_home_dir").map(|home| datadir.join(home))
         && !home.components().eq(datadir.components())
@@ -104,7 +104,7 @@ mod tests {
             let pairs = [("wsrep_data_home_dir", at(home)), ("file_key_management_filename", at(key))];
             let pairs: Vec<(&str, &str)> =
                 pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let report = MemberReport::of(Endpoint::Socket("/s".into()), &pairs, &[]);
+            let report = NodeReport::of(Endpoint::Socket("/s".into()), &pairs, &[]);
             judge_places(&report, Path::new(&at("data")))
         };
         assert_eq!(of("link/", "keys.enc"), []);

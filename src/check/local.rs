@@ -7,8 +7,8 @@ use super::probe_request::{ProbeRequest, ProbeUser};
 use super::process::ServerProcess;
 use super::program;
 use crate::capture::gcache_option;
+use crate::cluster::{Access, NodeReport, Survey};
 use crate::config::{ServerOptions, Settings};
-use crate::members::{Access, MemberReport, Survey};
 use crate::sql::Endpoint;
 use crate::users::user_name;
 
@@ -20,7 +20,7 @@ const DATADIR: &str = "/var/lib/mysql";
 /// What is known of it.
 pub(super) struct Local {
     pub(super) process: Option<ServerProcess>,
-    pub(super) report: Option<MemberReport>,
+    pub(super) report: Option<NodeReport>,
     pub(super) datadir: PathBuf,
     socket: Option<PathBuf>,
 }
@@ -44,7 +44,7 @@ impl Local {
             && !login.variables.is_empty()
         {
             let endpoint = Endpoint::Socket(login.socket.clone().into());
-            let report = MemberReport::from_parts(endpoint, login.variables.clone(), login.status.clone());
+            let report = NodeReport::from_parts(endpoint, login.variables.clone(), login.status.clone());
             self.report = Some(report);
         }
     }
@@ -55,7 +55,7 @@ impl Local {
     }
 
     /// Its answer, if it is a node of a cluster.
-    pub(super) fn node(&self) -> Option<&MemberReport> {
+    pub(super) fn node(&self) -> Option<&NodeReport> {
         self.report.as_ref().filter(|report| report.provider_version().is_some())
     }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use super::sql::LoginTrial;
-use crate::members::MemberReport;
+use crate::cluster::NodeReport;
 
 const TOPIC: &str = "lock";
 
 /// What is to be told. The donor looks who holds a lock before it asks mysqld for the freeze; `lock_wait_timeout` bounds what comes
 /// in between.
 pub(super) fn judge(
-    report: &MemberReport,
+    report: &NodeReport,
     flush_timeout: Duration,
     login: Option<&LoginTrial>,
 ) -> Vec<Finding> {
@@ -53,8 +53,7 @@ mod tests {
     #[test]
     fn a_wait_without_end_is_told_and_so_is_who_holds_a_lock() {
         let of = |value: &str, holders: &str| {
-            let report =
-                MemberReport::of(Endpoint::Socket("/s".into()), &[("lock_wait_timeout", value)], &[]);
+            let report = NodeReport::of(Endpoint::Socket("/s".into()), &[("lock_wait_timeout", value)], &[]);
             let login = LoginTrial { holders: holders.into(), ..LoginTrial::default() };
             judge(&report, Duration::from_secs(60), Some(&login))
         };

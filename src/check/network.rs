@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::finding::Finding;
+use crate::cluster::{Coordinates, NodeReport};
 use crate::hosts;
-use crate::members::{Coordinates, MemberReport};
 use crate::model::provider_option;
-use crate::regular;
+use crate::regular_file;
 
 /// Files that TLS of the group needs, by the provider's options.
 const TLS_FILES: [&str; 3] = ["socket.ssl_cert", "socket.ssl_key", "socket.ssl_ca"];
@@ -25,7 +25,9 @@ pub(super) fn judge_tls(options: &str, datadir: &Path) -> Finding {
         TLS_FILES.iter().filter_map(|name| Some((*name, datadir.join(of(name)?)))).collect();
     let faults: Vec<String> = files
         .iter()
-        .filter_map(|(name, path)| Some(format!("{name} {}: {}", path.display(), regular::open(path).err()?)))
+        .filter_map(|(name, path)| {
+            Some(format!("{name} {}: {}", path.display(), regular_file::open(path).err()?))
+        })
         .collect();
     let names: Vec<String> = files.iter().map(|(_, path)| path.display().to_string()).collect();
     if faults.is_empty() {
@@ -60,7 +62,7 @@ pub(super) fn source_addresses(coordinates: &Coordinates) -> Vec<String> {
 pub(super) fn judge_allowlist(
     list: &Result<Vec<String>, String>,
     sources: &[String],
-    report: &MemberReport,
+    report: &NodeReport,
     user: &str,
 ) -> Finding {
     const TOPIC: &str = "allow-list";
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn every_address_that_garbd_may_come_from_must_be_listed() {
         let report =
-            MemberReport::of(Endpoint::Socket("/s".into()), &[("wsrep_node_address", "10.0.0.1")], &[]);
+            NodeReport::of(Endpoint::Socket("/s".into()), &[("wsrep_node_address", "10.0.0.1")], &[]);
         let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         for (list, sources, level, text) in [
             (Ok(vec![]), texts(&["10.0.0.1"]), Level::Ok, "anybody may join"),

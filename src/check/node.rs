@@ -2,12 +2,12 @@
 
 use super::finding::Finding;
 use super::garbd::generation;
-use crate::members::{MemberReport, NodeState, Survey};
+use crate::cluster::{NodeReport, NodeState, Survey};
 
 /// The oldest server that backups are made for.
 const OLDEST: (u32, u32) = (10, 4);
 
-fn flag(report: &MemberReport, name: &str) -> Option<bool> {
+fn flag(report: &NodeReport, name: &str) -> Option<bool> {
     report.variable(name).map(|value| value.eq_ignore_ascii_case("on") || value == "1")
 }
 
@@ -18,7 +18,7 @@ pub(super) fn numbers(version: &str) -> Option<(u32, u32)> {
 }
 
 /// `identity` is the server's process in words.
-pub(super) fn judge(report: &MemberReport, survey: &Survey, identity: &str) -> Vec<Finding> {
+pub(super) fn judge(report: &NodeReport, survey: &Survey, identity: &str) -> Vec<Finding> {
     let mut findings = vec![version(report, identity)];
     if flag(report, "wsrep_on") == Some(false) || report.provider_version().is_none() {
         let text = "wsrep is off: this server is no node of a cluster, and nobody can ask it for a backup";
@@ -50,7 +50,7 @@ pub(super) fn judge(report: &MemberReport, survey: &Survey, identity: &str) -> V
     findings
 }
 
-fn version(report: &MemberReport, identity: &str) -> Finding {
+fn version(report: &NodeReport, identity: &str) -> Finding {
     let version = report.variable("version").unwrap_or("of unknown version");
     let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
     let text = format!("{version}, {identity}");
@@ -65,7 +65,7 @@ fn version(report: &MemberReport, identity: &str) -> Finding {
     )
 }
 
-fn provider(report: &MemberReport) -> Finding {
+fn provider(report: &NodeReport) -> Finding {
     let version = report.provider_version().unwrap_or_default();
     match generation(version) {
         Some(4) => Finding::ok("provider", format!("Galera {version}")),
@@ -77,7 +77,7 @@ fn provider(report: &MemberReport) -> Finding {
     }
 }
 
-fn state(report: &MemberReport, survey: &Survey) -> Finding {
+fn state(report: &NodeReport, survey: &Survey) -> Finding {
     let (group, name) = (report.group(), report.name());
     let component = report.status("wsrep_cluster_status").unwrap_or("unknown");
     let members = report.status("wsrep_cluster_size").unwrap_or("?");
@@ -162,7 +162,7 @@ mod tests {
             (("wsrep_sst_allowed_methods", "rsync, backup"), None, ""),
         ] {
             let all: Vec<(&str, &str)> = [&healthy[..], &variables[..], &[changed]].concat();
-            let report = MemberReport::of(Endpoint::Socket("/s".into()), &all, &all);
+            let report = NodeReport::of(Endpoint::Socket("/s".into()), &all, &all);
             let findings = judge(&report, &Survey::default(), "pid 7");
             let bad: Vec<&Finding> = findings.iter().filter(|f| f.level != Level::Ok).collect();
             assert_eq!(bad.first().map(|f| (f.topic, f.level)), wanted, "{changed:?}: {findings:?}");

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::DefaultsArgs;
-use crate::regular;
+use crate::regular_file;
 
 /// Names of a server's process.
 const SERVERS: [&str; 2] = ["mariadbd", "mysqld"];
@@ -100,7 +100,7 @@ impl ServerProcess {
 
 /// What a pid file says. It lies in a directory of the server's user.
 fn written_pid(file: &Path) -> Option<i32> {
-    let text = regular::read(file, LONGEST_PID).ok()?;
+    let text = regular_file::read(file, LONGEST_PID).ok()?;
     std::str::from_utf8(&text).ok()?.trim().parse().ok()
 }
 

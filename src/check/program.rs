@@ -17,7 +17,7 @@ use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use crate::regular;
+use crate::regular_file;
 use crate::ui::shell_word;
 
 /// What mysqld looks for.
@@ -99,7 +99,7 @@ pub(super) fn with_permissions(mut found: Vec<FoundProgram>) -> Vec<FoundProgram
 }
 
 fn identify(path: &Path) -> std::io::Result<ProgramKind> {
-    let mut file = regular::open(path)?;
+    let mut file = regular_file::open(path)?;
     let (here, there) = (fs::metadata("/proc/self/exe"), file.metadata()?);
     if here.is_ok_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino())) {
         return Ok(ProgramKind::Ours(env!("CARGO_PKG_VERSION").to_owned()));

@@ -14,7 +14,7 @@ use super::finding::Finding;
 use super::probe_request::ProbeRequest;
 use super::repository::RepositoryView;
 use crate::model::Manifest;
-use crate::regular;
+use crate::regular_file;
 use crate::ui::{bytes, grouped};
 
 const TOPIC: &str = "space";
@@ -95,7 +95,7 @@ impl DataSize {
 
 /// The tablespace of a `DATA DIRECTORY` table, to which its `.isl` file points.
 fn linked(isl: &Path) -> Option<Metadata> {
-    let target = regular::read(isl, LONGEST_PATH).ok()?;
+    let target = regular_file::read(isl, LONGEST_PATH).ok()?;
     fs::metadata(isl.parent()?.join(OsStr::from_bytes(target.trim_ascii()))).ok()
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use crate::cluster::{Access, NodeReport, Survey};
 use crate::config::Settings;
-use crate::members::{Access, MemberReport, Survey};
 use crate::sql::{Account, Endpoint, SqlSession};
 use crate::users::user_name;
 
@@ -79,7 +79,7 @@ pub(super) fn try_donor(settings: &Settings, socket: &Path) -> LoginTrial {
     if let Err(why) = session.tablespace_files() {
         login.refused.push(("comparing the files with the tablespaces that the server names".into(), why));
     }
-    match MemberReport::ask(endpoint, &mut session) {
+    match NodeReport::ask(endpoint, &mut session) {
         Ok(report) => (login.variables, login.status) = report.into_parts(),
         Err(why) => login.refused.push(("the server's directories".into(), why)),
     }

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 use super::backup_shown::BackupOutput;
 use super::{CommandError, CommonArgs, Context, interruption};
+use crate::cluster::{Access, Coordinates, Survey};
 use crate::config::{Flag, OptionFiles, ServerOptions, flag, parse_duration};
-use crate::members::{Access, Coordinates, Survey};
 use crate::model::{HostPort, safe_component};
 use crate::trigger::{
     AskDecision, AskError, DonorChoice, DonorWish, Election, Flushes, Follower, GarbdCall, GarbdCallArgs,

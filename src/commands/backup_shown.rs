@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{CommandError, print, print_json};
-use crate::members::Survey;
+use crate::cluster::Survey;
 use crate::model::{BackupState, Manifest};
 use crate::trigger::{
     AskError, BackupPlace, Event, GarbdCall, RequestId, RequestOutcome, SyncedAgain, Traffic, describe,

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::catalog::{BackupReader, Catalog, later_but_lower};
+use crate::cluster::{Access, Coordinates, IstOutlook, Survey};
 use crate::config::{OptionFiles, ServerOptions, Settings};
-use crate::members::{Access, Coordinates, IstOutlook, Survey};
 use crate::model::{HostPort, WsrepGtid};
 use crate::storage::Storage;
 use crate::ui::grouped;

@@ -2,7 +2,7 @@
 
 use super::fsp::LARGEST;
 use super::geometry_search::{Learning, Lesson};
-use super::report::PageReport;
+use super::page_report::PageReport;
 use super::tablespace::Tablespace;
 
 /// Checks the pages of one tablespace file (`ibdata*`, `undo*`, `*.ibd`) while its bytes pass by.

@@ -15,7 +15,7 @@
 //! propose a geometry; what proves it is that a page verifies in it (see `learn.rs`).
 
 use super::page::{CHECKSUM, DATA, PAGE_NO, PageVerdict, SPACE_ID, TYPE, TYPE_FSP_HDR, u16_at, u32_at};
-use super::report::PageFormat;
+use super::page_report::PageFormat;
 use super::{full_crc32, legacy, row_compressed};
 
 /// The largest page, and the window in which pages of every size are aligned.

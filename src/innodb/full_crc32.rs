@@ -11,7 +11,7 @@
 //! anything in a page whose checksum is good, and is left out.
 
 use super::page::{DATA, PageVerdict, TYPE, is_zero, u16_at, u32_at};
-use super::report::PageDamage;
+use super::page_report::PageDamage;
 
 /// `FIL_PAGE_COMPRESS_FCRC32_MARKER`.
 const COMPRESSED: u16 = 1 << 15;

@@ -11,7 +11,7 @@
 
 use super::fsp::{Geometry, Header, LARGEST, USUAL};
 use super::page::{PAGE_NO, PageVerdict, is_zero, u32_at};
-use super::report::{DamagedPage, PageDamage, PageReport, SkipReason};
+use super::page_report::{DamagedPage, PageDamage, PageReport, SkipReason};
 use super::tablespace::Tablespace;
 
 /// Windows that are tried before a file is given up: 2 MiB.
@@ -209,7 +209,7 @@ const _: () = {
 #[cfg(test)]
 mod tests {
     use super::super::page::TYPE;
-    use super::super::report::PageFormat;
+    use super::super::page_report::PageFormat;
     use super::super::testing::{self, check, damage};
     use super::*;
 

@@ -31,7 +31,7 @@ mod full_crc32;
 mod geometry_search;
 mod legacy;
 mod page;
-mod report;
+mod page_report;
 mod row_compressed;
 mod system;
 mod tablespace;
@@ -41,5 +41,7 @@ mod testing;
 mod tests;
 
 pub use checker::{PageChecker, is_numbered_undo};
-pub use report::{DamagedPage, DamagedPages, PageDamage, PageFormat, PageReport, SkipReason, SkippedPages};
+pub use page_report::{
+    DamagedPage, DamagedPages, PageDamage, PageFormat, PageReport, SkipReason, SkippedPages,
+};
 pub use system::SystemTablespace;

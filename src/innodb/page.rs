@@ -3,7 +3,7 @@
 //! Offsets and page types: `FIL_PAGE_*` in fil0fil.h (MariaDB; the types 14–17 in MySQL 5.7+ only). All
 //! numbers are big-endian.
 
-use super::report::{PageDamage, SkipReason};
+use super::page_report::{PageDamage, SkipReason};
 
 /// `FIL_PAGE_SPACE_OR_CHKSUM`: the checksum, but in `full_crc32` the key version.
 pub(super) const CHECKSUM: usize = 0;

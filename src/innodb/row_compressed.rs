@@ -12,7 +12,7 @@ use super::page::{
     CHECKSUM, KEY_VERSION, LSN, NO_CHECKSUM, PAGE_NO, POST_ENCRYPTION, PageVerdict, SPACE_ID, TYPE, is_zero,
     u32_at, unverifiable_type,
 };
-use super::report::{PageDamage, SkipReason};
+use super::page_report::{PageDamage, SkipReason};
 
 /// Looks at one page.
 pub(super) fn check(page: &[u8]) -> PageVerdict {

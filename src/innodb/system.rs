@@ -3,7 +3,7 @@
 //! Its header, in the first of them, counts the pages of all (`FSP_SIZE`), and the server does not start where fewer are
 //! there: "the tail of the system tablespace is missing" (`srv_start`, srv0start.cc).
 
-use super::report::PageReport;
+use super::page_report::PageReport;
 use super::tablespace::missing_pages;
 
 /// The files of one system tablespace, taken together.

@@ -4,7 +4,7 @@
 use super::descriptors::{Doublewrite, FreePages, TRX_SYS_PAGE_NO};
 use super::fsp::{Geometry, Header};
 use super::page::{PAGE_NO, PageVerdict, is_zero, u32_at};
-use super::report::{DamagedPage, PageDamage, PageReport, SkipReason};
+use super::page_report::{DamagedPage, PageDamage, PageReport, SkipReason};
 
 /// The server rounds the size of a file down to a multiple of this when it extends it, whatever `FSP_SIZE` says
 /// (`fil_space_extend_must_retry`); \[seen\] with `KEY_BLOCK_SIZE=2`: 32 pages in a file of 33.

@@ -5,8 +5,8 @@ use super::checker::PageChecker;
 use super::descriptors::{BITMAP, ENTRIES};
 use super::fsp::Geometry;
 use super::page::{DATA, KEY_VERSION, LSN, PAGE_NO, SPACE_ID, TYPE, TYPE_FSP_HDR, TYPE_TRX_SYS};
-use super::report::PageFormat;
-use super::report::{PageDamage, PageReport};
+use super::page_report::PageFormat;
+use super::page_report::{PageDamage, PageReport};
 
 pub(super) fn put(page: &mut [u8], at: usize, value: u32) {
     page[at..at + 4].copy_from_slice(&value.to_be_bytes());

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::fsp::Geometry;
 use super::page::{NO_CHECKSUM, SPACE_ID, TYPE};
-use super::report::PageFormat;
-use super::report::{PageDamage, PageReport, SkipReason};
+use super::page_report::PageFormat;
+use super::page_report::{PageDamage, PageReport, SkipReason};
 use super::testing::{self, check, check_in_chunks, damage};
 
 const USUAL: Geometry = Geometry::ALL[0];

@@ -16,7 +16,7 @@ use super::pipe::Pipe;
 use super::protocol::{self, Reply};
 use crate::model::WsrepGtid;
 use crate::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Release, Wanted};
-use crate::regular;
+use crate::regular_file;
 
 /// Each poll is freeze time: the stock scripts' 200 ms would be most of it on a small server.
 const POLL: Duration = Duration::from_millis(2);
@@ -135,7 +135,7 @@ fn wait_for_reply(
             return Err(QuiesceError::Failed);
         }
         // While the file is missing or replaced, the last answer stands but must settle anew.
-        let reply = match regular::read(&pipe.reply_file(), LONGEST_REPLY) {
+        let reply = match regular_file::read(&pipe.reply_file(), LONGEST_REPLY) {
             Ok(text) => protocol::read_reply(&String::from_utf8_lossy(&text), request),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Reply::Incomplete,
             Err(error) => {

@@ -7,7 +7,7 @@
 //! lock was given back. A member that was desynced by hand, by FLUSH TABLES WITH READ LOCK, by BACKUP STAGE or by DDL with
 //! `wsrep_OSU_method = RSU` is Donor/Desynced at once; `wsrep_desync` is ON in the first case only.
 
-use crate::members::{Access, MemberReport, NodeState, Survey};
+use crate::cluster::{Access, NodeReport, NodeState, Survey};
 use crate::sql::{MetadataLock, SqlSession, Thread};
 
 /// How long an applier has waited for a lock that is certainly in its way.
@@ -91,12 +91,12 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Looks at a donor whose program has given no sign. Nothing where the request is not in its queue any more.
-    pub(super) fn of(report: &MemberReport, session: &mut SqlSession) -> Option<Self> {
+    pub(super) fn of(report: &NodeReport, session: &mut SqlSession) -> Option<Self> {
         let is_before = matches!(report.state(), NodeState::Synced | NodeState::Joined);
         (is_before && report.desync_count() > 0).then(|| Self::look(report, session))
     }
 
-    fn look(report: &MemberReport, session: &mut SqlSession) -> Self {
+    fn look(report: &NodeReport, session: &mut SqlSession) -> Self {
         let threads = session.threads().unwrap_or_default();
         // The longest first; one that waits for a lock holds up the others.
         let mut busy: Vec<&Thread> = threads.iter().filter(|thread| thread.is_busy_applier()).collect();
@@ -154,9 +154,8 @@ fn blockers(threads: &[Thread], locks: &[MetadataLock], applier: &Thread) -> Str
 
 /// Why each desynced member is so, by its name, as far as it can be seen.
 pub fn desyncs(access: &Access, survey: &Survey) -> Vec<(String, Desync)> {
-    let is_desynced =
-        |report: &&MemberReport| report.state() == NodeState::Donor || report.desync_count() > 0;
-    let cause = |report: &MemberReport| {
+    let is_desynced = |report: &&NodeReport| report.state() == NodeState::Donor || report.desync_count() > 0;
+    let cause = |report: &NodeReport| {
         let mut session = access.connect(&report.endpoint).ok()?;
         Some((report.name().to_owned(), Desync::of(&mut session)?))
     };

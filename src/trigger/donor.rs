@@ -7,7 +7,7 @@ use super::backlog::{Backlog, Desync};
 use super::missing_status::{Signs, Trace};
 use super::outcome::SyncedAgain;
 use super::watching::{FIRST_SIGN, SILENT, Watching};
-use crate::members::{Access, MemberReport, NodeState, Survey};
+use crate::cluster::{Access, NodeReport, NodeState, Survey};
 use crate::model::Status;
 use crate::sql::{Endpoint, SqlSession};
 use crate::storage::Storage;
@@ -103,7 +103,7 @@ impl<'a> DonorNode<'a> {
             None => self.access.connect(&endpoint),
         };
         self.answer = session.and_then(|mut session| {
-            let report = MemberReport::ask(endpoint, &mut session)?;
+            let report = NodeReport::ask(endpoint, &mut session)?;
             self.session = Some(session);
             Ok((report.state(), report.is_primary()))
         });
@@ -152,9 +152,9 @@ impl<'a> DonorNode<'a> {
 
     /// Takes the member for the donor in whose queue a request waits, where nobody knows who it is.
     pub(super) fn guess(&mut self, survey: &Survey) -> bool {
-        let waits = |report: &&MemberReport| {
+        let waits = |report: &&NodeReport| {
             let Ok(mut session) = self.access.connect(&report.endpoint) else { return false };
-            let now = MemberReport::ask(report.endpoint.clone(), &mut session);
+            let now = NodeReport::ask(report.endpoint.clone(), &mut session);
             now.is_ok_and(|now| Backlog::of(&now, &mut session).is_some())
         };
         let Some(found) = survey.reports.iter().find(waits).map(|report| report.name().to_owned()) else {
@@ -174,7 +174,7 @@ impl<'a> DonorNode<'a> {
         self.backlog = self.endpoint.clone().and_then(|endpoint| {
             let session = self.session.take().map_or_else(|| self.access.connect(&endpoint), Ok);
             let mut session = session.ok()?;
-            let report = MemberReport::ask(endpoint, &mut session).ok()?;
+            let report = NodeReport::ask(endpoint, &mut session).ok()?;
             let backlog = Backlog::of(&report, &mut session);
             self.session = Some(session);
             backlog

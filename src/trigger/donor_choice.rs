@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::backlog::Desync;
 use super::traffic::Traffic;
-use crate::members::{MemberReport, NodeState, Standby, Survey};
+use crate::cluster::{NodeReport, NodeState, Standby, Survey};
 use crate::model::syncs_donor;
 
 /// Members in the order in which Galera is to try them.
@@ -172,15 +172,14 @@ pub fn plan(survey: &Survey, traffic: &Traffic, wish: &DonorWish) -> Result<Dono
         }
         Err(refusal)
     };
-    let states = |reports: Vec<&MemberReport>| -> Vec<String> {
+    let states = |reports: Vec<&NodeReport>| -> Vec<String> {
         reports.iter().map(|report| format!("'{}' is {}", report.name(), state(report))).collect()
     };
-    if !survey.reports.is_empty() && !survey.reports.iter().any(MemberReport::is_primary) {
+    if !survey.reports.is_empty() && !survey.reports.iter().any(NodeReport::is_primary) {
         object(Refusal::NotPrimary(states(survey.reports.iter().collect())))?;
     }
-    let is_desynced =
-        |report: &&MemberReport| report.state() == NodeState::Donor || report.desync_count() > 0;
-    let desynced: Vec<&MemberReport> =
+    let is_desynced = |report: &&NodeReport| report.state() == NodeState::Donor || report.desync_count() > 0;
+    let desynced: Vec<&NodeReport> =
         survey.reports.iter().filter(|report| report.is_primary()).filter(is_desynced).collect();
     if !desynced.is_empty() {
         object(Refusal::Desynced { states: states(desynced), causes: wish.causes.clone() })?;
@@ -227,7 +226,7 @@ fn one_or_more(names: &[&str], one: &str, many: &str) -> String {
 }
 
 /// A member's state in a few words.
-fn state(report: &MemberReport) -> String {
+fn state(report: &NodeReport) -> String {
     if report.is_primary() {
         report.state().to_string()
     } else if report.state() == NodeState::Other {
@@ -254,7 +253,7 @@ fn wanted(survey: &Survey, wish: &DonorWish) -> Result<Vec<String>, Refusal> {
         known.sort();
         return Err(Refusal::UnknownDonor { wanted: wish.donors.clone(), known });
     }
-    let asked: Vec<&MemberReport> = wish.donors.iter().filter_map(|name| survey.report(name)).collect();
+    let asked: Vec<&NodeReport> = wish.donors.iter().filter_map(|name| survey.report(name)).collect();
     let hopeless = asked.iter().all(|report| !report.is_synced()) && !wish.donors.iter().any(silent);
     if !asked.is_empty() && hopeless {
         let states = asked.iter().map(|report| format!("'{}' is {}", report.name(), state(report))).collect();

@@ -1,9 +1,9 @@
 use super::*;
-use crate::members::Silent;
+use crate::cluster::Silent;
 use crate::sql::Endpoint;
 
-fn member(name: &str, state: &str, component: &str) -> MemberReport {
-    MemberReport::of(
+fn member(name: &str, state: &str, component: &str) -> NodeReport {
+    NodeReport::of(
         Endpoint::Tcp(name.parse().unwrap()),
         &[("wsrep_node_name", name)],
         &[("wsrep_local_state", state), ("wsrep_cluster_status", component), ("wsrep_replicated", "5")],
@@ -108,7 +108,7 @@ fn a_desync_is_named_where_its_cause_is_seen() {
 #[test]
 fn a_donor_that_would_stop_its_cluster_is_for_force_or_a_setting() {
     let mut survey = survey("n1=4");
-    survey.reports.push(MemberReport::of(
+    survey.reports.push(NodeReport::of(
         Endpoint::Tcp("n2".parse().unwrap()),
         &[
             ("wsrep_node_name", "n2"),

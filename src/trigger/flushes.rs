@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use crate::members::{Access, MemberReport, Survey};
+use crate::cluster::{Access, NodeReport, Survey};
 use crate::sql::Endpoint;
 
 /// `Com_flush` of the members, before anybody is asked.
@@ -18,8 +18,7 @@ pub struct Flushes(HashMap<String, u64>);
 impl Flushes {
     /// Counts those of the members that answer.
     pub fn look(access: &Access, survey: &Survey) -> Self {
-        let count =
-            |report: &MemberReport| Some((report.name().to_owned(), count(access, &report.endpoint)?));
+        let count = |report: &NodeReport| Some((report.name().to_owned(), count(access, &report.endpoint)?));
         Self(survey.reports.iter().filter_map(count).collect())
     }
 

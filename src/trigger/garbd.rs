@@ -194,7 +194,7 @@ pub(super) fn listen_address(
 fn local_address(peer: Option<&HostPort>) -> IpAddr {
     let any = IpAddr::from([0, 0, 0, 0]);
     let Some(peer) = peer else { return any };
-    let port = peer.port.unwrap_or(crate::members::GROUP_PORT);
+    let port = peer.port.unwrap_or(crate::cluster::GROUP_PORT);
     let peers = hosts::resolve(&peer.host, port).unwrap_or_default();
     peers.into_iter().find_map(|peer| hosts::source_address(peer).ok()).unwrap_or(any)
 }

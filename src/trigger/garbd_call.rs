@@ -6,7 +6,7 @@ use super::AskError;
 use super::donor_choice::Refusal;
 use super::garbd::{GarbdCommand, listen_address};
 use super::request::RequestId;
-use crate::members::{ClusterAddress, Coordinates, MemberReport, Survey};
+use crate::cluster::{ClusterAddress, Coordinates, NodeReport, Survey};
 use crate::model::{HostPort, provider_option, random_word};
 
 /// Provider options that garbd must share with the members: how they talk, and when they take each other for dead.
@@ -146,11 +146,11 @@ fn check_group(args: &GarbdCallArgs, survey: &Survey) -> Result<(), AskError> {
 }
 
 /// Where a member is reached by the others. A running server's options have all of it.
-fn group_address(report: &MemberReport) -> Option<HostPort> {
+fn group_address(report: &NodeReport) -> Option<HostPort> {
     let options = report.variable("wsrep_provider_options")?;
     let host = provider_option(options, "base_host").filter(|host| !host.is_empty())?;
     let port = provider_option(options, "base_port").and_then(|port| port.parse().ok());
-    Some(HostPort { host: host.to_owned(), port }.or_port(crate::members::GROUP_PORT))
+    Some(HostPort { host: host.to_owned(), port }.or_port(crate::cluster::GROUP_PORT))
 }
 
 fn shared_options(options: &str) -> Vec<String> {
@@ -224,7 +224,7 @@ mod tests {
             ("wsrep_provider_options", options),
         ];
         let survey = || Survey {
-            reports: vec![MemberReport::of(endpoint.clone(), &variables, &[])],
+            reports: vec![NodeReport::of(endpoint.clone(), &variables, &[])],
             ..Survey::default()
         };
         let text = arguments(&GarbdCallArgs::default(), &survey(), files("gcomm://b", "")).unwrap();

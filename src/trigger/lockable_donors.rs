@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::donor_choice::{DonorChoice, Refusal};
 use super::{AskError, Event};
+use crate::cluster::{Access, Survey};
 use crate::config::Settings;
-use crate::members::{Access, Survey};
 use crate::sql::{Availability, LockPatience, look_for_lock};
 
 /// How the donors are looked at.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::members::{Access, MemberReport, Survey};
+use crate::cluster::{Access, NodeReport, Survey};
 
 /// Long enough to see a client that writes once a second.
 const SAMPLE: Duration = Duration::from_millis(1500);
@@ -16,13 +16,13 @@ impl Traffic {
     /// Watches the members that have answered. One that does not answer again has no known traffic.
     pub fn sample(access: &Access, survey: &Survey) -> Self {
         let started = Instant::now();
-        let count = |report: &MemberReport| report.number("wsrep_replicated");
+        let count = |report: &NodeReport| report.number("wsrep_replicated");
         std::thread::sleep(SAMPLE);
         let mut rates = HashMap::new();
         for before in &survey.reports {
             let after = access
                 .connect(&before.endpoint)
-                .and_then(|mut session| MemberReport::ask(before.endpoint.clone(), &mut session));
+                .and_then(|mut session| NodeReport::ask(before.endpoint.clone(), &mut session));
             let elapsed = started.elapsed();
             if let Some(grown) = after.ok().and_then(|after| count(&after)?.checked_sub(count(before)?)) {
                 rates.insert(before.name().to_owned(), per_second(grown, elapsed));

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::flushes::Flushes;
-use crate::members::{Access, Survey};
+use crate::cluster::{Access, Survey};
 use crate::storage::Storage;
 
 /// How long a program that is gone has certainly been silent: it writes every two seconds, or says that it does not.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::program_members;
-use super::report::{CHUNK, VerifyError, VerifyReport};
+use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{
     Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, page_fault, read_member, sum_line,
 };

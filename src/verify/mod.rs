@@ -7,14 +7,14 @@
 mod members;
 mod object;
 mod program_members;
-mod report;
+mod verify_report;
 
 use std::sync::atomic::AtomicBool;
 
 use crate::archive::{BlockReader, GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER, StreamReader};
 use crate::catalog::{BackupReadError, BackupReader};
 use members::Check;
-pub use report::{Defect, VerifyError, VerifyReport};
+pub use verify_report::{Defect, VerifyError, VerifyReport};
 
 /// Compares the stored objects with the manifest, and does not look into them: that needs no key. `progress` is told the
 /// position in the object being read.

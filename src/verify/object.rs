@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::report::{CHUNK, VerifyError, VerifyReport};
+use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{Index, StreamReader, hex};
 use crate::catalog::BackupReader;
 

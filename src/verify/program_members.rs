@@ -1,6 +1,6 @@
 //! The members that the donor program wrote: they must tell the manifest's story.
 
-use super::report::VerifyReport;
+use super::verify_report::VerifyReport;
 use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, SUMS_MEMBER};
 use crate::catalog::{Identity, MANIFEST};
 use crate::model::{Manifest, Member, MemberKind, WsrepGtid};

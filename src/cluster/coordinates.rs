@@ -4,7 +4,7 @@
 //! a machine that is no node at all.
 
 use super::address::ClusterAddress;
-use super::report::MemberReport;
+use super::node_report::NodeReport;
 use crate::config::ServerOptions;
 
 /// What somebody needs to join a group.
@@ -29,7 +29,7 @@ impl Coordinates {
     }
 
     /// From a member that answers.
-    pub fn from_report(report: &MemberReport) -> Self {
+    pub fn from_report(report: &NodeReport) -> Self {
         Self::by(|name| report.variable(name))
     }
 

@@ -8,7 +8,7 @@
 //! all: galera's `ReplicatorSMM::process_conf_change` says "Reversing history" and mysqld ends. Once the group has passed
 //! the node's position again, nothing tells the two apart: the node joins with the rows that were abandoned.
 
-use super::report::MemberReport;
+use super::node_report::NodeReport;
 use super::survey::Survey;
 use crate::model::WsrepGtid;
 
@@ -85,7 +85,7 @@ impl IstOutlook {
         }
         let last = told.map_or(gtid.seqno, |(last, _)| last);
         let writesets = u64::try_from(last.saturating_sub(gtid.seqno)).unwrap_or(0);
-        let cached = |report: &&MemberReport| report.cached_downto().filter(|downto| *downto > 0);
+        let cached = |report: &&NodeReport| report.cached_downto().filter(|downto| *downto > 0);
         let Some((downto, donor)) =
             same.iter().filter_map(|report| Some((cached(report)?, report.name()))).min()
         else {
@@ -130,8 +130,8 @@ mod tests {
 
     const UUID: &str = "64f8fd84-e4fc-11f1-a7f7-8a19f99d6a1a";
 
-    fn member(name: &str, uuid: &str, downto: &str, last: &str) -> MemberReport {
-        MemberReport::of(
+    fn member(name: &str, uuid: &str, downto: &str, last: &str) -> NodeReport {
+        NodeReport::of(
             Endpoint::Tcp(name.parse().unwrap()),
             &[("wsrep_node_name", name)],
             &[
@@ -144,7 +144,7 @@ mod tests {
         )
     }
 
-    fn outlook(members: Vec<MemberReport>, seqno: i64) -> IstOutlook {
+    fn outlook(members: Vec<NodeReport>, seqno: i64) -> IstOutlook {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
         IstOutlook::new(&Survey { reports: members, ..Survey::default() }, &gtid)
     }
@@ -168,7 +168,7 @@ mod tests {
         // One that lags behind is not the cluster.
         let lagging = vec![member("a", UUID, "1", "10"), member("b", UUID, "1", "91")];
         assert!(matches!(outlook(lagging, 91), IstOutlook::Possible { writesets: 0, .. }));
-        let donor = MemberReport::of(
+        let donor = NodeReport::of(
             Endpoint::Tcp("d".parse().unwrap()),
             &[],
             &[

@@ -50,7 +50,7 @@ impl fmt::Display for NodeState {
 
 /// A member's answer.
 #[derive(Debug, Clone)]
-pub struct MemberReport {
+pub struct NodeReport {
     /// Where it answered.
     pub endpoint: Endpoint,
     variables: HashMap<String, String>,
@@ -87,7 +87,7 @@ const VARIABLES: [&str; 25] = [
     "wsrep_sst_donor_rejects_queries",
 ];
 
-impl MemberReport {
+impl NodeReport {
     /// Asks.
     pub fn ask(endpoint: Endpoint, session: &mut SqlSession) -> Result<Self, String> {
         let variables = session.variables(&VARIABLES)?;
@@ -96,7 +96,7 @@ impl MemberReport {
         Ok(Self { endpoint, variables, status })
     }
 
-    /// From what another process has been told; see [`MemberReport::into_parts`].
+    /// From what another process has been told; see [`NodeReport::into_parts`].
     pub fn from_parts(
         endpoint: Endpoint,
         variables: HashMap<String, String>,
@@ -201,7 +201,7 @@ mod tests {
     fn a_member_is_synced_only_in_the_primary_component() {
         let endpoint = || Endpoint::Tcp("a".parse().unwrap());
         let of = |state, component| {
-            MemberReport::of(
+            NodeReport::of(
                 endpoint(),
                 &[("wsrep_node_name", "n1")],
                 &[("wsrep_local_state", state), ("wsrep_cluster_status", component)],

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::access::Access;
-use super::report::{MemberReport, NodeState};
+use super::node_report::{NodeReport, NodeState};
 use crate::model::HostPort;
 use crate::sql::{Endpoint, SqlSession};
 
@@ -35,7 +35,7 @@ pub enum Standby {
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     /// Those that answered: the local one first.
-    pub reports: Vec<MemberReport>,
+    pub reports: Vec<NodeReport>,
     /// Whether the first of `reports` is the server of this machine.
     pub has_local: bool,
     /// Those that did not.
@@ -113,7 +113,7 @@ impl Survey {
             }
         }
         survey.has_local &=
-            survey.reports.first().map(MemberReport::name) == self.local().map(MemberReport::name);
+            survey.reports.first().map(NodeReport::name) == self.local().map(NodeReport::name);
         survey
     }
 
@@ -170,7 +170,7 @@ impl Survey {
     pub fn history(&self) -> Option<&str> {
         let is_known = |uuid: &&str| uuid.bytes().any(|byte| !matches!(byte, b'0' | b'-'));
         let primary = self.reports.iter().filter(|report| report.is_primary());
-        let mut told = primary.filter_map(MemberReport::state_uuid).filter(is_known);
+        let mut told = primary.filter_map(NodeReport::state_uuid).filter(is_known);
         let first = told.next()?;
         told.all(|other| other == first).then_some(first)
     }
@@ -180,23 +180,23 @@ impl Survey {
         let history = self.history()?;
         let of_it =
             self.reports.iter().filter(|report| report.is_primary() && report.state_uuid() == Some(history));
-        let is_known = of_it.clone().any(MemberReport::is_synced);
-        of_it.filter_map(MemberReport::last_committed).max().filter(|_| is_known)
+        let is_known = of_it.clone().any(NodeReport::is_synced);
+        of_it.filter_map(NodeReport::last_committed).max().filter(|_| is_known)
     }
 
-    fn add(&mut self, report: MemberReport) {
+    fn add(&mut self, report: NodeReport) {
         if self.report(report.name()).is_none() {
             self.reports.push(report);
         }
     }
 
     /// The answer of the node of this name.
-    pub fn report(&self, name: &str) -> Option<&MemberReport> {
+    pub fn report(&self, name: &str) -> Option<&NodeReport> {
         self.reports.iter().find(|report| report.name() == name)
     }
 
     /// The answer of the server of this machine.
-    pub fn local(&self) -> Option<&MemberReport> {
+    pub fn local(&self) -> Option<&NodeReport> {
         self.reports.first().filter(|_| self.has_local)
     }
 }
@@ -205,14 +205,14 @@ impl Survey {
 type GroupMember = (String, String);
 
 /// One member's answer, and whom it knows.
-fn ask(access: &Access, endpoint: Endpoint) -> Result<(MemberReport, Vec<GroupMember>), String> {
+fn ask(access: &Access, endpoint: Endpoint) -> Result<(NodeReport, Vec<GroupMember>), String> {
     let mut session = access.connect(&endpoint)?;
     ask_in(endpoint, &mut session)
 }
 
 /// The same in a session that is open.
-fn ask_in(endpoint: Endpoint, session: &mut SqlSession) -> Result<(MemberReport, Vec<GroupMember>), String> {
-    let report = MemberReport::ask(endpoint, session)?;
+fn ask_in(endpoint: Endpoint, session: &mut SqlSession) -> Result<(NodeReport, Vec<GroupMember>), String> {
+    let report = NodeReport::ask(endpoint, session)?;
     let members = match session.cluster_members() {
         Ok(members) if !members.is_empty() => members,
         told => {
@@ -224,7 +224,7 @@ fn ask_in(endpoint: Endpoint, session: &mut SqlSession) -> Result<(MemberReport,
 }
 
 /// The other members by `wsrep_incoming_addresses`, in which `wsrep_local_index` is the place of the member itself.
-fn others_by_address(report: &MemberReport) -> Vec<GroupMember> {
+fn others_by_address(report: &NodeReport) -> Vec<GroupMember> {
     let addresses = report.status("wsrep_incoming_addresses").unwrap_or_default().split(',').map(str::trim);
     let own = report.number("wsrep_local_index").and_then(|index| usize::try_from(index).ok());
     let others = addresses.enumerate().filter(|(index, _)| Some(*index) != own);
@@ -240,11 +240,11 @@ mod tests {
     fn without_the_names_the_addresses_tell_who_else_is_there() {
         let endpoint = Endpoint::Tcp("a".parse().unwrap());
         let status = [("wsrep_incoming_addresses", "a:1,b:1,,AUTO"), ("wsrep_local_index", "1")];
-        let report = MemberReport::of(endpoint.clone(), &[("wsrep_node_name", "n2")], &status);
+        let report = NodeReport::of(endpoint.clone(), &[("wsrep_node_name", "n2")], &status);
         let addresses: Vec<String> = others_by_address(&report).into_iter().map(|(_, a)| a).collect();
         assert_eq!(addresses, ["a:1", "", "AUTO"]);
         let alone = [("wsrep_incoming_addresses", "a:1"), ("wsrep_local_index", "0")];
-        assert!(others_by_address(&MemberReport::of(endpoint, &[], &alone)).is_empty());
+        assert!(others_by_address(&NodeReport::of(endpoint, &[], &alone)).is_empty());
     }
 
     #[test]
@@ -262,14 +262,14 @@ mod tests {
     #[test]
     fn a_member_stands_still_only_while_another_is_synced() {
         let member = |name: &str, state: &str| {
-            MemberReport::of(
+            NodeReport::of(
                 Endpoint::Tcp(name.parse().unwrap()),
                 &[("wsrep_node_name", name)],
                 &[("wsrep_local_state", state), ("wsrep_cluster_status", "Primary")],
             )
         };
         let silent = |name: &str| Silent { name: name.into(), address: "a:1".into(), why: "refused".into() };
-        let standby = |reports: Vec<MemberReport>, silent: Vec<Silent>| {
+        let standby = |reports: Vec<NodeReport>, silent: Vec<Silent>| {
             Survey { reports, silent, ..Survey::default() }.standby("n1")
         };
         let (own, donor) = (|| member("n1", "2"), || member("n2", "2"));

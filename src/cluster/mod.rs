@@ -9,12 +9,12 @@ mod access;
 mod address;
 mod coordinates;
 mod ist;
-mod report;
+mod node_report;
 mod survey;
 
 pub use access::Access;
 pub use address::{ClusterAddress, GROUP_PORT};
 pub use coordinates::Coordinates;
 pub use ist::IstOutlook;
-pub use report::{MemberReport, NodeState};
+pub use node_report::{NodeReport, NodeState};
 pub use survey::{Silent, Standby, Survey};
