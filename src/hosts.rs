@@ -4,7 +4,7 @@
 //! another service (`mdns4_minimal`, `resolve`, `myhostname` are common) it loads that library, and with it the
 //! system's own glibc, into a static process, which is safe only if both have the same version. Here names are
 //! looked up by a resolver in Rust instead: in `/etc/hosts`, then by the servers of `/etc/resolv.conf`. Without that
-//! file it asks the machine itself, as glibc does (resolv.conf(5)), and never somebody on the Internet.
+//! file it asks the machine itself, as glibc does (resolv.conf(5)), and never a server on the Internet.
 //!
 //! Everything that takes a host's name goes through here; `clippy.toml` refuses the functions of the standard library that
 //! ask the system. One library asks it all the same: [`asks_only_builtin`] says when that is safe.

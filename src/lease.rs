@@ -1,4 +1,4 @@
-//! A word in the repository that somebody does, or is about to do, what only one should do at a time in a cluster.
+//! Leases: an object in the repository that names the process which does what only one may do at a time in a cluster.
 //!
 //! It is an object `<kind>.<cluster>.<word>` beside the clusters' folders: no folder has to be made for it, which root
 //! would own and the donor could not write to. While its owner lives it grows by a byte every few seconds, so that whoever
@@ -23,7 +23,7 @@ const RARE: &str = "-rare";
 /// Longest description of an owner that is shown, in characters.
 const SHOWN: usize = 120;
 
-/// What is done alone.
+/// What a lease is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseKind {
     /// Asking for a backup and following it.

@@ -1,4 +1,4 @@
-//! Files that somebody else may have put there.
+//! Reads a file whose directory belongs to another user.
 //!
 //! Whoever may write to a directory may put a pipe, a device or a link to one in the place of a file. To open a pipe waits for a
 //! writer, to read a device takes memory without end. So what lies in a directory of the server's user, or of anybody else, is

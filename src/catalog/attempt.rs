@@ -33,7 +33,7 @@ pub enum AttemptState {
 }
 
 impl Attempt {
-    /// What has become of it, as far as anybody can know now.
+    /// The state of the run, as far as its status tells it now.
     pub fn standing(&self, now: Timestamp) -> AttemptState {
         let Some(status) = &self.status else {
             // It claims its folder, and then it writes its first status.
@@ -97,7 +97,7 @@ mod tests {
         rare.status.as_mut().unwrap().beat_s = Some(300);
         assert_eq!(rare.standing(later(750)), AttemptState::Running(BackupState::Copying));
         assert_eq!(rare.standing(later(751)), AttemptState::Dead(Some(begun)));
-        // Nobody may live for ever by his own word.
+        // A status that names its own beat cannot keep a dead run alive for ever.
         rare.status.as_mut().unwrap().beat_s = Some(u64::MAX);
         assert_eq!(rare.standing(later(9001)), AttemptState::Dead(Some(begun)));
         let failed = attempt(Some((BackupState::Failed, Some("why"))));

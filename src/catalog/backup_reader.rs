@@ -107,7 +107,7 @@ impl BackupReader {
         Ok(ReaderOptions { compression: index.header.compression, threads, keys: self.keys()? })
     }
 
-    /// The same, which nobody waits for once the flag is set.
+    /// The same reader, whose calls return at once when the flag is set.
     #[must_use]
     pub fn interruptible(self, interrupted: &Arc<AtomicBool>) -> Self {
         Self { storage: Arc::new(Interruptible::new(self.storage, Arc::clone(interrupted))), ..self }
@@ -231,7 +231,7 @@ impl BackupReader {
             damage.push(differs("compression", &manifest.archive.compression, &header.compression));
         }
         let stored = index.blocks.iter().map(|block| block.bytes).sum();
-        // How long the header of an encrypted one is nobody knows before it is read.
+        // The length of an encrypted object's header is known only when it was read.
         let fits = self.is_encrypted() && seal::fits(manifest.archive.bytes, stored);
         let stored = if fits { manifest.archive.bytes } else { stored };
         let sums: [(&str, u64, u64); 3] = [

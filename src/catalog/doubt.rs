@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Record, Verified};
 use crate::model::{BackupId, VerifyOutcome, WsrepGtid};
 
-/// Clocks of different machines may differ by so much without anybody having a doubt.
+/// Clocks of different machines may differ by so much; more is a doubt.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// A manifest that was written so soon after the time that it says confirms that time.
 const SOON: SignedDuration = SignedDuration::from_mins(15);
@@ -53,7 +53,7 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    /// Whether it is about the time of the data, so that nobody knows which backup is the newest.
+    /// Whether the time of the data is in doubt: then the newest backup cannot be told.
     pub fn is_of_time(&self) -> bool {
         matches!(self, Self::Future(_) | Self::Ahead { .. } | Self::ClockJumped | Self::Contradicts(_))
     }

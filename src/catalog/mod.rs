@@ -152,7 +152,7 @@ pub struct Catalog {
     pub records: Vec<Record>,
     /// Backups that run or have failed, oldest first.
     pub attempts: Vec<Attempt>,
-    /// Folders of clusters that could not be looked into, in words. Nobody knows what is in them.
+    /// Folders of clusters that could not be looked into, in words. They may hold backups.
     pub unknown: Vec<String>,
 }
 

@@ -34,7 +34,7 @@ impl Selector {
         self.choose(storage, cluster, now, false)
     }
 
-    /// The same for somebody who relies on it: a newest one that is known to be damaged is an error, too.
+    /// The same for a command that relies on the backup: a newest one that is known to be damaged is an error, too.
     pub fn find_intact(
         &self,
         storage: &dyn Storage,
@@ -163,7 +163,7 @@ fn newest(
     }
 }
 
-/// A folder that nobody can look into may be that of the cluster that is meant.
+/// A folder that this user cannot look into may be that of the cluster that is meant.
 fn say_what_is_unknown<'a>(unknown: impl Iterator<Item = &'a (impl std::fmt::Display + 'a)>) {
     for why in unknown {
         log::warn!(

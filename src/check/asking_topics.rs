@@ -1,4 +1,4 @@
-//! Topics for which servers are asked once more, while they are judged.
+//! The topics of a check for which servers are asked once more, while they are judged.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cluster::{Coordinates, IstOutlook, NodeReport};
 use crate::model::Manifest;
 
 impl CheckFacts<'_> {
-    /// Who may ask the servers, and what.
+    /// The accounts with which the donor and this command ask the servers.
     pub(super) fn sql(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let login = self.answer.as_ref().ok().and_then(|answer| answer.login.as_ref());

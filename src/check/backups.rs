@@ -92,7 +92,7 @@ fn is_denied(record: &Record) -> bool {
     matches!(&record.manifest, Err(CatalogError::Storage(error)) if error.cause().kind() == ErrorKind::PermissionDenied)
 }
 
-/// What cannot be seen is no fault of the backups, unless somebody wants to know their age.
+/// A repository that cannot be read is no fault of the backups, unless `--max-age` asks for their age.
 pub(super) fn unreadable(text: String, terms: &Terms<'_>) -> Finding {
     let cure = "run this check as root, or as the server's user";
     if terms.max_age.is_some() {

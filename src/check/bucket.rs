@@ -52,7 +52,7 @@ fn of_trial(url: &RepositoryUrl, trial: &KeyRights, user: &str) -> Finding {
     };
     let cannot = cannot(trial);
     let text = format!("an object was stored in {url} by '{user}'{cannot}{kept}");
-    // Nobody who has this key can destroy a backup: that is as it should be.
+    // A thief of this key cannot destroy a backup: that is as it should be.
     if cannot.is_empty() || trial.versioned || trial.locked.is_some() {
         return Finding::ok(TOPIC, text);
     }
@@ -67,7 +67,7 @@ fn of_trial(url: &RepositoryUrl, trial: &KeyRights, user: &str) -> Finding {
 
 /// What the key cannot do, and what that means.
 fn cannot(trial: &KeyRights) -> String {
-    // Nobody can remove what is locked; what a donor takes back there it only hides.
+    // A locked object stays; a donor that removes one there only hides it.
     let removed = if trial.locked.is_some() { &Ok(()) } else { &trial.removed };
     let all = [(&trial.listed, "list the bucket"), (&trial.read, "read it back"), (removed, "remove it")];
     let refused: Vec<(&str, &String)> =

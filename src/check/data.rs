@@ -8,7 +8,7 @@ use crate::cluster::NodeReport;
 
 const TOPIC: &str = "data";
 
-/// What the server and its directories tell.
+/// The engines and the encryption of the server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DataFacts {
     /// Names of the plugins that encrypt, where they are known.
@@ -19,7 +19,7 @@ pub(super) struct DataFacts {
     pub(super) unfrozen: Vec<(PathBuf, String)>,
 }
 
-/// What is to be told.
+/// The findings on engines and encryption.
 pub(super) fn judge(report: &NodeReport, asked: &DataFacts, allow_unfrozen: bool) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         asked.unfrozen.iter().map(|(folder, engine)| unfrozen(folder, engine, allow_unfrozen)).collect();

@@ -1,4 +1,4 @@
-//! The child of [`super::probe`]: goes where the donor program will be, and tries what it will do.
+//! The repository, files and settings as the donor program will see them: the child of [`super::probe`] looks as the server's user.
 
 use std::ffi::OsString;
 use std::fs::File;

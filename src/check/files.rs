@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Of each kind of finding; the others are counted.
 const TOLD: usize = 5;
 
-/// What the look has seen.
+/// The files that a backup would read, as far as the child has seen them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FilesSeen {
     /// Why there is no list.
@@ -59,7 +59,7 @@ impl FilesSeen {
     }
 }
 
-/// Everything that the donor knows when it looks at its files.
+/// What the donor program knows before it lists its files.
 pub(super) struct DonorFiles {
     /// The text says why there can be no look.
     server: Result<(ServerLayout, Facts), String>,

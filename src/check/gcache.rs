@@ -17,10 +17,10 @@ const SHORTEST: Duration = Duration::from_secs(3600);
 const SHORTEST_AVERAGE: Duration = Duration::from_secs(600);
 /// What the cure aims at.
 const DAY: u64 = 86_400;
-/// `gcache.size` is 128M where nobody sets it.
+/// The default of `gcache.size`.
 const DEFAULT_SIZE: u64 = 128 << 20;
 
-/// Bytes that have come within a time.
+/// The bytes of write sets that have come within a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GcacheTraffic {
     pub(super) bytes: u64,

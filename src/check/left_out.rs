@@ -1,4 +1,4 @@
-//! What a backup of this node leaves out knowingly, and where a restored one looks for what is not in its data directory.
+//! What a backup of this node leaves out by design, and where a restored node looks for files that are not in its data directory.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::model::Connection;
 
 const REPLICATION: &str = "replication";
 
-/// From whom the node replicates.
+/// The masters of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Masters {
     /// The server has told.
@@ -18,7 +18,7 @@ pub(super) enum Masters {
     Untold { why: String, has_files: bool },
 }
 
-/// What is to be told of replication. A node that replicates from nobody needs no word.
+/// The finding on replication; none for a node without masters.
 pub(super) fn judge_replication(masters: &Masters, user: &str) -> Option<Finding> {
     match masters {
         Masters::Told(masters) if masters.is_empty() => None,

@@ -8,7 +8,7 @@ use crate::cluster::NodeReport;
 
 const TOPIC: &str = "lock";
 
-/// What is to be told. The donor looks who holds a lock before it asks mysqld for the freeze; `lock_wait_timeout` bounds what comes
+/// The finding. The donor looks who holds a lock before it asks mysqld for the freeze; `lock_wait_timeout` bounds what comes
 /// in between.
 pub(super) fn judge(
     report: &NodeReport,

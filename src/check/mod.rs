@@ -51,7 +51,7 @@ pub fn unusable_settings(why: &str) -> Finding {
     )
 }
 
-/// What `check` came to.
+/// The findings of a check, and what it has read on the way.
 pub struct CheckOutcome {
     /// In the order in which they should be read.
     pub findings: Vec<Finding>,

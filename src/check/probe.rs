@@ -24,7 +24,7 @@ use super::sql::LoginTrial;
 use crate::config::RepositoryUrl;
 use crate::model::not_understood;
 
-/// The command that the child runs; nobody else needs it.
+/// The command that the child runs; no person types it.
 pub const COMMAND: &str = "check-from-server";
 /// The longest wait for the child.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ pub(super) struct DonorSettings {
     pub(super) warnings: Vec<String>,
 }
 
-/// What the child has seen.
+/// The answer of the child.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ProbeAnswer {
     /// Why it could not enter the namespace or become the user. What follows is then seen from here.

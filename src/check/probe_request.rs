@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::DefaultsArgs;
 
-/// Whom the child becomes.
+/// The user that the child becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ProbeUser {
     pub(super) uid: u32,

@@ -44,7 +44,7 @@ const MAX_BYTES: u64 = 512 << 20;
 /// Bytes that are searched at once.
 const CHUNK: usize = 1 << 20;
 
-/// What a file is.
+/// Which program a file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ProgramKind {
     /// This program, of this version.

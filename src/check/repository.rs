@@ -16,10 +16,10 @@ use crate::storage::KeyRights;
 
 const TOPIC: &str = "repository";
 
-/// What was met there.
+/// The state in which the donor program would find it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum RepositoryState {
-    /// Nobody has looked.
+    /// It was not looked at.
     #[default]
     Unknown,
     /// An object was tried in the bucket.
@@ -76,7 +76,7 @@ pub(super) fn look(repository: &Path, cluster: Option<&str>, may_try: bool) -> R
         Ok(data) if !data.is_dir() => refused(repository, &io::Error::from(io::ErrorKind::NotADirectory)),
         Ok(_) if !may_try => RepositoryState::Present,
         Ok(_) => {
-            // A folder that somebody else has made, by a run as root, stops the donor just as well.
+            // A folder that another user has made, in a run as root for example, stops the donor just as well.
             let inner =
                 cluster.map(|name| repository.join(safe_component(name))).filter(|path| path.is_dir());
             let tried = std::iter::once(repository.to_path_buf()).chain(inner);

@@ -1,4 +1,4 @@
-//! Everything that is known when the judging begins, and which topic takes what from it.
+//! The facts of a check, and the topics that are judged from these facts alone.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -34,7 +34,7 @@ pub(super) struct CheckFacts<'a> {
 }
 
 impl<'a> CheckFacts<'a> {
-    /// Asks everybody. The repository is read here only after the child has come back from it.
+    /// Asks the members, the machine and the child. The repository is read here only after the child has come back from it.
     pub(super) fn look(options: &'a Options<'a>) -> Self {
         let begun = Instant::now();
         let server_options = ServerOptions::from(options.files, &[], None);
@@ -185,7 +185,7 @@ impl<'a> CheckFacts<'a> {
         space::judge(repository, place, data, ratio, settings.compressed)
     }
 
-    /// What the freeze does to the server and to its cluster, and who does something to the freeze.
+    /// The freeze: what it does to the server and to its cluster, and what may hold it up.
     pub(super) fn freeze(&self) -> Vec<Finding> {
         let Ok(ProbeAnswer { data, settings: Some(Ok(settings)), login, .. }) = &self.answer else {
             return Vec::new();

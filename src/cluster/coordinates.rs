@@ -7,7 +7,7 @@ use super::address::ClusterAddress;
 use super::node_report::NodeReport;
 use crate::config::ServerOptions;
 
-/// What somebody needs to join a group.
+/// The name, address and options with which a program joins a group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coordinates {
     /// wsrep_cluster_name.

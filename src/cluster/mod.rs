@@ -1,6 +1,6 @@
 //! The members of a cluster: where they are, and what they say of themselves.
 //!
-//! Nobody in a Galera cluster tells the state of another member: a node's status speaks of that node. So
+//! No member of a Galera cluster tells the state of another one: a node's status speaks of that node. So
 //! every member is asked by SQL: the local one over its socket, others over TCP at the addresses that the group
 //! knows (`mysql.wsrep_cluster_members`, `wsrep_incoming_addresses`). One that does not answer is kept as
 //! silent, with the reason: what is not known is said, never guessed.

@@ -69,7 +69,7 @@ impl Survey {
         for (name, address) in known.into_iter().rev() {
             survey.meet(access, name, address);
         }
-        // Nobody has answered: then also the local server's silence is worth a word.
+        // No member has answered: then also the local server's silence is worth a warning.
         if survey.reports.is_empty()
             && let Some(why) = local_silence
         {

@@ -73,7 +73,7 @@ pub struct BackupArgs {
     common: CommonArgs,
 }
 
-/// Everything that is known before anybody is asked.
+/// The request before garbd is started: settings, members, donors.
 struct PreparedRequest {
     context: Context,
     files: OptionFiles,
@@ -82,7 +82,7 @@ struct PreparedRequest {
 }
 
 impl PreparedRequest {
-    /// Why nobody waits any more.
+    /// Why the wait is over.
     fn is_over(&self) -> Option<&'static str> {
         if self.interrupted.load(Ordering::Relaxed) {
             return Some("interrupted");
@@ -177,7 +177,7 @@ fn invite(
     GarbdCall::new(&wanted, survey, Coordinates::from_options(&server))
 }
 
-/// The same as [`ask_and_follow`] when nobody else does it, and there is no backup that is young enough.
+/// The same as [`ask_and_follow`], once this process is elected and no backup is young enough.
 fn ask_in_turn(
     args: &BackupArgs,
     listen: Option<&HostPort>,
@@ -205,7 +205,7 @@ fn ask_in_turn(
                 return Ok(());
             }
         };
-        // `held` lives until the outcome is known: nobody else asks before.
+        // `held` lives until the outcome is known, so that no other process asks before.
         let done = ask_and_follow(args, listen.cloned(), prepared, shown);
         drop(held);
         match done {
@@ -276,7 +276,7 @@ fn ask_and_follow(
     let mut follower = Follower::new(storage.as_ref(), request.as_str());
     follower.pass_over_present().map_err(|error| AskError::Failed(error.to_string()))?;
     let invitation = invitation.for_donors(donors);
-    // What was seen above is some seconds old, and somebody else may have asked since.
+    // The look above is some seconds old, and another process may have asked since.
     let look = || plan(&survey.again(&access), &traffic, &wish).map(drop);
     let (interrupted, deadline) = (&prepared.interrupted, prepared.deadline);
     let asked = ask(&invitation, &request, interrupted, deadline, &look, &mut |event| {

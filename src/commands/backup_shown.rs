@@ -66,7 +66,7 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What is known at the end.
+/// The outcome of the command, as it is printed.
 pub(super) struct BackupOutput {
     json: bool,
     pub(super) teller: Teller,
@@ -74,7 +74,7 @@ pub(super) struct BackupOutput {
     pub(super) donor: Option<String>,
     pub(super) attempts: u32,
     pub(super) outcome: Option<RequestOutcome>,
-    /// A backup because of which nobody was asked.
+    /// The recent backup because of which no donor was asked.
     pub(super) recent: Option<(BackupPlace, Box<Manifest>)>,
     warnings: Vec<String>,
 }

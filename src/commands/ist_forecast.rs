@@ -10,7 +10,7 @@ use crate::storage::Storage;
 use crate::ui::grouped;
 
 /// Asks the members: those of the setting `members`, else the hosts of the server's own `wsrep_cluster_address` at
-/// the usual port. Nothing where nobody is known who could be asked.
+/// the usual port. Nothing where no member is known that could be asked.
 fn ist_outlook(settings: &Settings, files: &OptionFiles, gtid: &WsrepGtid) -> Option<IstOutlook> {
     let server = ServerOptions::from(files, &[], None);
     let user = crate::users::user_name(nix::unistd::geteuid().as_raw());

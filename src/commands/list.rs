@@ -42,7 +42,7 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     }
     let screen = Screen::of_stdout();
     let mut page = if catalog.records.is_empty() && !catalog.unknown.is_empty() {
-        // Nobody knows that there are none.
+        // The folder could not be read, so there may be some.
         TextPage::new()
     } else if catalog.records.is_empty() {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
@@ -220,7 +220,7 @@ fn cells(manifest: &Manifest) -> Vec<String> {
     ]
 }
 
-/// What is not a backup (yet): one line each, so that nobody mistakes it for one.
+/// The runs that are no backup (yet), one line each, so that none is mistaken for one.
 fn attempts(catalog: &Catalog, now: Timestamp) -> Table {
     let many = has_many_clusters(catalog);
     let mut table = columns(many, &[("STATE", Align::Left)]);

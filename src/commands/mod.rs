@@ -68,7 +68,7 @@ impl Context {
         Ok(Self { settings, storage })
     }
 
-    /// Nobody waits for the repository any more once the flag is set.
+    /// Calls to the repository return at once when the flag is set.
     fn interruptible(&mut self, interrupted: &Arc<AtomicBool>) {
         self.storage = Arc::new(Interruptible::new(Arc::clone(&self.storage), Arc::clone(interrupted)));
     }
@@ -79,7 +79,7 @@ impl Context {
         Ok(BackupReader::new(Arc::clone(&self.storage), cluster, manifest))
     }
 
-    /// Finds a backup that somebody relies on: none that is known to be damaged, unless it is named.
+    /// Finds a backup to rely on: none that is known to be damaged, unless it is named.
     pub fn find_intact(&self, selector: &Selector) -> Result<BackupReader, CommandError> {
         let storage = self.storage.as_ref();
         let (cluster, manifest) = selector.find_intact(storage, self.cluster(), Timestamp::now())?;

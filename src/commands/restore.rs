@@ -151,7 +151,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     print(&as_text(manifest, &request, &restored, (&advice, &options), took))
 }
 
-/// A limit in an option file was perhaps meant for the donor, and somebody waits for this node.
+/// A limit in an option file was perhaps meant for the donor, and an outage may wait for this node.
 fn slowed(manifest: &Manifest, rate: NonZeroU64) -> String {
     format!(
         "limit-rate is {} a second: this takes {} or more; '--limit-rate none' ends that.",

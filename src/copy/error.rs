@@ -51,7 +51,7 @@ pub enum CopyError {
         /// The other repository.
         place: String,
     },
-    /// Somebody else may be at work on the same folder.
+    /// Another program may be at work in the same folder.
     #[error(
         "somebody is at work on backup '{id}' in '{place}', and was last heard of {ago} s ago; where that program was \
          killed, try again in a minute"
@@ -116,7 +116,7 @@ impl CopyError {
         matches!(self, Self::Source(_))
     }
 
-    /// Whether somebody has removed the backup from the other storage at this moment.
+    /// Whether another program has removed the backup from the other storage at this moment.
     pub fn is_removal_there(&self) -> bool {
         matches!(self, Self::RemovedThere { .. })
     }

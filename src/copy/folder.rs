@@ -13,7 +13,7 @@ use crate::storage::{Storage, StorageError};
 /// Bytes beside archive and index: manifest, status, and what a file system needs for them.
 const SMALL_THINGS: u64 = 1 << 20;
 
-/// The place of a copy that is not begun.
+/// The folder of a copy before the copy begins.
 pub(super) struct CopyFolder<'a> {
     source: &'a BackupReader,
     target: &'a Arc<dyn Storage>,
@@ -87,7 +87,7 @@ impl<'a> CopyFolder<'a> {
         Ok(Made { folder: self, is_new, has_objects: false, is_kept: false, why: None })
     }
 
-    /// Refuses a folder that somebody may be at work on.
+    /// Refuses a folder in which another program may be at work.
     fn nobody_is_at_work(&self, name: &str, now: Timestamp) -> Result<(), CopyError> {
         let (cluster, id) = (self.source.cluster(), &self.source.manifest().id);
         let status = read_status(self.target.as_ref(), cluster, id);
@@ -146,12 +146,12 @@ impl Made<'_> {
                 return Ok(());
             }
         };
-        // Somebody has removed it meanwhile: what is left is no backup.
+        // Another program has removed it meanwhile: the rest is no backup.
         target.remove(&source.object(MANIFEST)).map_err(CopyError::Target)?;
         Err(self.folder.vanished(format!("{object}: {what}")))
     }
 
-    /// It is a backup now, unless somebody has removed it meanwhile. What is still to be said of it is no reason to take it back.
+    /// The copy is a backup now, unless another program has removed it meanwhile. What is still to be said of it is no reason to take it back.
     pub(super) fn keep(mut self) -> Result<(), CopyError> {
         self.is_kept = true;
         let CopyFolder { source, target } = self.folder;
@@ -171,7 +171,7 @@ impl Made<'_> {
         Ok(())
     }
 
-    /// Removes the folder where nothing is in it but the status; else that says that nobody is at work any more.
+    /// Removes the folder where nothing is in it but the status; else the status says that no program is at work any more.
     fn take_back(&self) -> Result<(), StorageError> {
         let CopyFolder { source, target } = self.folder;
         if self.is_new && !self.has_objects {
@@ -183,7 +183,7 @@ impl Made<'_> {
             };
         }
         match target.read_small(&source.object(MANIFEST), BackupReader::SMALL) {
-            // Somebody else has made a backup of it, and has said so.
+            // Another copy has made a backup of it, and its status says so.
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => {
                 let why = self.why.clone().unwrap_or_else(|| "the copy was not completed".into());

@@ -1,4 +1,4 @@
-//! `status.json` of a copy that goes on: whoever looks at the folder sees that somebody is at work.
+//! Keeps `status.json` of a running copy young, so that `prune` and other copies leave its folder alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::catalog::{BackupReader, STATUS};
 use crate::model::{BackupState, Manifest, Status, to_record};
 use crate::storage::{Storage, StorageError};
 
-/// How often it is written: far below the silence after which somebody is taken for dead ([`crate::catalog::SILENCE`]).
+/// How often it is written: far below the silence after which a run is taken for dead ([`crate::catalog::SILENCE`]).
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A thread that tells how the copy gets on, until this is dropped.

@@ -12,19 +12,19 @@
 //! which the next `copy` takes over and `prune` sweeps. At the end
 //! `status.json` is that of the source: the two folders are the same, but for `hold.json` and `verify.json`.
 //!
-//! **What `verify` has found** is about the bytes of one storage, and is not copied. **Holds** are not either. A hold is somebody's word about one folder of one repository, and only who looks after the
-//! other one knows what is to stay there: a hold that came along would keep a backup for ever where nobody has set it and
-//! nobody looks for it.
+//! **What `verify` has found** is about the bytes of one storage, and is not copied. **Holds** are not either. A hold is an operator's word about one folder of one repository, and only the operator of the
+//! other one knows what is to stay there: a hold that came along would keep a backup for ever where no operator has set it and
+//! none looks for it.
 //!
 //! # Company
 //!
 //! | meanwhile | what becomes of the copy |
 //! |---|---|
 //! | `prune` removes the backup here | what was read before is whole; else the reading fails, and [`BackupReader::is_removed`] tells why |
-//! | `prune` runs there | leaves the folder alone: `status.json` is never a day old while somebody copies |
+//! | `prune` runs there | leaves the folder alone: `status.json` is never a day old while a copy runs |
 //! | another `copy` of the same backup | refuses while [`Busy`](CopyError::Busy) is true; where one takes the other for dead, both write the same bytes, and neither removes an object that has its name |
 //! | `prune` there removes what is there already | is told to be that ([`RemovedThere`](CopyError::RemovedThere)), and no damage |
-//! | somebody removes what was copied | is seen behind the manifest, which is taken back then |
+//! | another program removes what was copied | is seen behind the manifest, which is taken back then |
 
 mod error;
 mod folder;
@@ -49,7 +49,7 @@ use crate::storage::{ObjectReader, ObjectWriter, Storage, StorageError};
 /// Bytes on their way between two looks at the interruption.
 const CHUNK: usize = 256 << 10;
 
-/// What has become of a copy that did not fail.
+/// How a copy has ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyOutcome {
     /// It is there now.
@@ -115,7 +115,7 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Everything is on its way before anything gets its name: until then nobody sees it, and it goes with its writer.
+    /// Both objects are stored before either gets its name: until then no listing shows them, and dropping the writer removes them.
     fn all(&self, made: &mut Made<'_>, manifest: &[u8]) -> Result<(), CopyError> {
         let (source, target) = (self.source, self.target);
         let alive = KeepAlive::start(source, target, Arc::clone(&self.copied)).map_err(CopyError::Target)?;

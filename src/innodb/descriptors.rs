@@ -57,7 +57,7 @@ impl FreePages {
         }
     }
 
-    /// Whether the tablespace says that nobody uses this page.
+    /// Whether the tablespace says that this page is free.
     pub(super) fn contains(&self, page_no: u64) -> bool {
         if self.limit.is_some_and(|limit| page_no >= limit) {
             return true;

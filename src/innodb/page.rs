@@ -34,7 +34,7 @@ pub(super) const TYPE_XDES: u16 = 9;
 /// `BUF_NO_CHECKSUM_MAGIC`: written by `innodb_checksum_algorithm=none`.
 pub(super) const NO_CHECKSUM: u32 = 0xDEAD_BEEF;
 
-/// What one page is, on its own.
+/// What the checksum of one page tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PageVerdict {
     /// All zeros: allocated in the file and never written, or scrubbed.

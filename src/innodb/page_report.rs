@@ -149,7 +149,7 @@ pub enum SkipReason {
     PageCompressed,
     /// Encrypted in a format whose checksum covers the plain page only; a key would be needed.
     Encrypted,
-    /// Does not verify, but the tablespace says that the page is free: nobody reads it.
+    /// Does not verify, but the tablespace says that the page is free: InnoDB does not read it.
     Free,
     /// Does not verify, but the tablespace has flags that are not known here.
     UnknownFlags,

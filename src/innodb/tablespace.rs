@@ -84,7 +84,7 @@ impl Tablespace {
                 self.learn(page, page_no);
                 self.misplaced(page, page_no)
             }
-            // Somebody proved the geometry, so this file has pages: its header is lost.
+            // The geometry is proven, so this file has pages: its header is lost.
             PageVerdict::Empty if page_no == 0 => {
                 PageVerdict::Damaged { damage: PageDamage::EmptyHeader, stored: 0, computed: 0 }
             }

@@ -3,7 +3,7 @@
 /// What every name begins with.
 pub const PREFIX: &str = "wsrep_sst_backup_";
 
-/// Whose word a number is.
+/// Where a number comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MetricSource {
     /// The program that has written the file.

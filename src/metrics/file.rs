@@ -31,7 +31,7 @@ pub fn update(path: &Path, change: impl FnOnce(&mut Exposition)) -> Result<(), M
     Ok(replace_file(path, exposition.render().as_bytes(), Mode::Exactly(MODE))?)
 }
 
-/// Nobody else of ours changes a file in this folder. Nothing where the file system has no locks.
+/// Holds off other processes of this program that would change a file in this folder. Nothing where the file system has no locks.
 fn lock(folder: &Path, path: &Path) -> Result<Option<Flock<File>>, MetricsError> {
     let failed = |cause| StorageError::new("open", folder.display().to_string(), cause);
     let mut handle =

@@ -27,18 +27,18 @@ pub use numbers::{News, Numbers, Scope};
 
 use crate::storage::StorageError;
 
-/// Why the file is as it was.
+/// Why the file was not rewritten.
 #[derive(Debug, Error)]
 pub enum MetricsError {
     /// It could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Somebody else's.
+    /// Another program has written it.
     #[error(
         "'{0}' is not replaced: wsrep_sst_backup has not written it (the setting 'metrics-file' names it)"
     )]
     Foreign(String),
-    /// Another process is at it.
+    /// Another process holds its lock.
     #[error("'{0}' is being written by another process, which does not come to its end")]
     Busy(String),
 }

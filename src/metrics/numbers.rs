@@ -1,4 +1,4 @@
-//! What a repository says about one cluster, in numbers.
+//! The numbers of one cluster, from its catalog.
 
 use jiff::Timestamp;
 
@@ -126,7 +126,7 @@ fn failed_runs(catalog: &Catalog, now: Timestamp) -> usize {
         .count()
 }
 
-/// What a look at a repository has brought.
+/// The numbers of the clusters that were read, for the file.
 #[derive(Debug)]
 pub struct News {
     pub(super) numbers: Vec<Numbers>,

@@ -123,7 +123,7 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub system_tablespace: bool,
     /// Of a tablespace file: whether the server has said that it has it. None where it was not asked, or the answer is not
-    /// certain. A file that is not listed is what somebody left there, and no data.
+    /// certain. A file that is not listed was left there by hand, and is no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<bool>,
     /// The file changed while it was read (server logs, log tables); its content is what was read.

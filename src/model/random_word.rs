@@ -1,8 +1,8 @@
-//! Words that tell things of one moment apart.
+//! Random words, which keep the names of two things made in one moment apart.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Six hexadecimal digits that nobody else has just now.
+/// Six hexadecimal digits, another six at each call.
 pub fn random_word() -> String {
     // Its keys are the system's random numbers.
     let number = RandomState::new().build_hasher().finish();

@@ -1,4 +1,4 @@
-//! From whom a donor replicates. None of that state is in a backup; this is what somebody needs who sets it up again.
+//! The masters of a donor that is a replica. A backup has none of the replica's state; these are the values to set it up again.
 
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackupId, WsrepGtid};
 
-/// Where a backup stands.
+/// The state of a backup in the making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackupState {
@@ -66,7 +66,7 @@ pub struct Status {
 impl Status {
     /// How often it is written where each time leaves an old version.
     pub const RARE: Duration = Duration::from_secs(300);
-    /// More than anybody means by [`Status::beat_s`].
+    /// The longest beat that is believed ([`Status::beat_s`]).
     const RAREST_S: u64 = 3600;
 
     /// How long its writer may have been silent and be alive: what is `usual` for one who writes every two seconds, or two and a

@@ -107,7 +107,7 @@ fn remove_backup(
     remove_rest(storage, cluster, id, stop)
 }
 
-/// A folder without a manifest, unless it has got one since, or somebody has come back to it.
+/// A folder without a manifest, unless it has got one since, or a program works in it again.
 fn sweep(
     storage: &dyn Storage,
     cluster: &str,

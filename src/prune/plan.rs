@@ -12,7 +12,7 @@ use crate::config::Retention;
 use crate::model::{BackupId, BackupState, Manifest, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
 
-/// What has not changed for so long is nobody's work in progress.
+/// A folder that has not changed for so long is no work in progress.
 const QUIET: SignedDuration = SignedDuration::from_hours(24);
 
 /// What `prune` would do, cluster by cluster.
@@ -41,7 +41,7 @@ pub struct ClusterPlan {
     pub current: Option<String>,
 }
 
-/// What is wanted of a plan.
+/// What a plan is made for.
 #[derive(Debug, Clone, Copy)]
 pub struct PruneScope<'a> {
     /// How many backups are to stay.
@@ -95,7 +95,7 @@ pub enum Left {
     Unfinished(Unfinished),
 }
 
-/// What is found of a cluster.
+/// The contents of a cluster's folder.
 #[derive(Default)]
 struct ClusterContents {
     records: Vec<Record>,
@@ -247,15 +247,15 @@ fn of_cluster(
     ClusterPlan { cluster, backups, leftovers, histories, current }
 }
 
-/// What is thought of a folder without a manifest.
+/// A folder without a manifest, and whether it goes.
 pub(super) struct JudgedLeftover {
     pub(super) leftover: Leftover,
-    /// Somebody may still work on it.
+    /// A program may still work in it.
     may_run: bool,
 }
 
 impl JudgedLeftover {
-    /// What is thought of a folder that nobody can look into: it stays. A run of the last day may be at work in it.
+    /// A folder that this user cannot look into stays. A run of the last day may be at work in it.
     fn unseen(attempt: &Attempt, why: &str, now: Timestamp) -> Self {
         let id = attempt.id.clone();
         let may_run = id.started().is_none_or(|began| now.duration_since(began) <= QUIET);

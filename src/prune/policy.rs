@@ -72,7 +72,7 @@ pub fn current_history(candidates: &[RetentionCandidate], now: Timestamp) -> Opt
     current(candidates, &doubts).map(str::to_owned)
 }
 
-/// Lets every backup of a history go that nobody holds and that is not younger than a run.
+/// Lets every backup of a history go that is not held and that is not younger than a run.
 pub fn forget(candidates: &[RetentionCandidate], verdicts: &mut [RetentionVerdict], uuid: &str) {
     for (candidate, verdict) in candidates.iter().zip(verdicts) {
         let is_of_it = candidate.known.taken.as_ref().is_ok_and(|taken| taken.gtid.uuid == uuid);

@@ -57,7 +57,7 @@ pub enum Reason {
     Furthest,
     /// Positions go back and forward in turn around it: two clusters of one history are in one folder.
     TwoLines,
-    /// Somebody wants it.
+    /// A hold keeps it.
     Held(String),
     /// Younger than this run, which goes on.
     YoungerThan(BackupId),
@@ -113,7 +113,7 @@ pub enum Lapse {
     NotNewestOf(Period),
     /// Its period is not among the last ones that have a backup, this many.
     Beyond(Period, u32),
-    /// Somebody has said that its history is not wanted any more.
+    /// The operator has named its history as one to go.
     Forgotten,
 }
 

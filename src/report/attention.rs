@@ -1,4 +1,4 @@
-//! What somebody should look at, in order.
+//! The points that an administrator should look at, in order.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,14 +12,14 @@ const OLD: SignedDuration = SignedDuration::from_hours(36);
 /// A verification a week, and a day of grace.
 const LONG_AGO: SignedDuration = SignedDuration::from_hours(8 * 24);
 
-/// How much it matters.
+/// How urgent a point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Urgency {
     /// Nothing to do.
     Well,
     /// Worth a look.
     Warning,
-    /// There is no backup, or not the one that somebody relies on.
+    /// There is no backup to rely on.
     Bad,
 }
 

@@ -1,4 +1,4 @@
-//! What to do next: the commands that an administrator types after a restore.
+//! The commands that an administrator types after a restore.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Where each member goes.
+//! The destination of each member of an archive: where it is written, and whose it will be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub struct Destinations {
     system_tablespaces: Vec<PathBuf>,
     /// Members that go to the place of an earlier one, and are the same file.
     repeated: BTreeSet<ArchivePath>,
-    /// Links that lead to places that nobody has named.
+    /// Links that lead to places that the operator has not named.
     unwanted: BTreeSet<ArchivePath>,
 }
 
@@ -84,7 +84,7 @@ impl Destinations {
     }
 
     /// Whether this member is not written: it is in the archive before, under another variable, and goes to the same
-    /// place; or it is a link to a place that nobody has named.
+    /// place; or it is a link to a place that the operator has not named.
     pub(super) fn is_passed_over(&self, member: &Member) -> bool {
         self.repeated.contains(&member.path) || self.unwanted.contains(&member.path)
     }
@@ -158,7 +158,7 @@ impl Destinations {
     }
 }
 
-/// An owner whose name nobody has here, so that the number decides who gets the files.
+/// An owner whose name this machine does not know, so that the number decides who gets the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
     /// The name on the donor.

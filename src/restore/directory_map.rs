@@ -1,4 +1,4 @@
-//! Where an administrator wants external files.
+//! The flags `--map` and `--external`: where files from outside the data directory go.
 
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;

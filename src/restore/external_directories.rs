@@ -1,4 +1,4 @@
-//! Places outside of the data directory, which the index names and the operator allows.
+//! The directories outside of the data directory that the index names and the operator allows.
 //!
 //! An index can be edited by whoever may write to the repository: its digest stands in the manifest beside it. What it
 //! says of places is therefore only shown. A restore, which is root as a rule, writes to those that the operator has
@@ -18,7 +18,7 @@ use crate::ui::{is_harmless, shell_word};
 /// (variable, root on the donor) to the directory here.
 pub(super) type Roots = BTreeMap<(String, PathBuf), PathBuf>;
 
-/// What lies below one root.
+/// The files below one root.
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
     files: u64,
@@ -27,7 +27,7 @@ struct Size {
 
 type ExternalSizes = BTreeMap<(String, PathBuf), Size>;
 
-/// The directory here of each root; refuses what nobody has named, and a `--map` that fits nothing.
+/// The directory here of each root; refuses one that the operator has not named, and a `--map` that fits nothing.
 /// What lies below `target` was named with it.
 pub(super) fn roots(index: &Index, request: &RestoreRequest, target: &Path) -> Result<Roots, RestoreError> {
     let found = find(index)?;

@@ -1,4 +1,4 @@
-//! What the archive says of itself, before the target is looked at.
+//! The archive's first member, compared with the manifest before the target is looked at.
 
 use sha2::{Digest, Sha256};
 

@@ -1,7 +1,7 @@
 //! Opens places one name after the other, never through a symbolic link.
 //!
 //! A restore runs as root, in directories that belong to the server's user while it writes, and by an index that
-//! somebody else may have edited. Whoever can put a link where a directory was expected must not choose where root
+//! another user may have edited. Whoever can put a link where a directory was expected must not choose where root
 //! writes. So every path is resolved once, before anything is written; from then on each directory is opened from the
 //! one above it, and a link on the way ends the restore.
 

@@ -167,7 +167,7 @@ pub fn missing(
     lines
 }
 
-/// One line for each plugin that nobody loads.
+/// One line for each plugin that the server's options do not load.
 fn plugins(needed: &str, server: &ServerOptions) -> Vec<String> {
     let loaded = |plugin: &&str| {
         ["plugin_load_add", "plugin_load"]

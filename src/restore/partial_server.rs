@@ -1,4 +1,4 @@
-//! A server with some tables only: all that it needs lies inside the target, wherever it lay on the donor.
+//! The layout of a server with some tables only: every file lies inside the target, wherever it lay on the donor.
 //!
 //! Such a server is started beside others, often on a node: nothing of it may go to a directory that a running server uses.
 //! So the files of `innodb_data_home_dir` and its like come to the top of the target, those of `DATA DIRECTORY` and of links

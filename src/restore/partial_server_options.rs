@@ -20,7 +20,7 @@ const DEFAULT_PAGE: u32 = 16 << 10;
 /// Largest `.frm` that is looked into: a view may be long.
 const LARGEST: u64 = 4 << 20;
 
-/// Some tables with what was found out about them.
+/// The wanted tables, with their files and those of their companions.
 #[derive(Debug)]
 pub(super) struct ScratchTables {
     /// Names and `.frm` files, below the target.
@@ -32,7 +32,7 @@ pub(super) struct ScratchTables {
     notes: Vec<String>,
 }
 
-/// What a person should know of the tables, and the plugins that they need.
+/// Notes on the tables for a person, and the plugins that the server must load.
 #[derive(Debug, Default)]
 pub(super) struct TableNotes {
     pub(super) notes: Vec<String>,
@@ -102,7 +102,7 @@ impl ScratchTables {
     }
 }
 
-/// The option file of a server on the target: nobody reaches it but by the socket, it follows no master, and it finds
+/// The option file of a server on the target: it is reached by its socket only, it follows no master, and it finds
 /// everything inside the target.
 pub(super) fn option_file(
     manifest: &Manifest,

@@ -1,4 +1,4 @@
-//! What a restore says to somebody whose donor was a replica itself.
+//! The notes of a restore whose donor was a replica itself.
 
 use super::request::Purpose;
 use crate::capture::is_replication_state;

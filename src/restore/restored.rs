@@ -7,7 +7,7 @@ use super::destinations::Stranger;
 use super::members::Tables;
 use crate::model::ArchivePath;
 
-/// What was done.
+/// The data directory that was made, and what to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// The data directory, without symbolic links.
@@ -18,7 +18,7 @@ pub struct Restored {
     pub bytes: u64,
     /// Directories outside the target that were filled.
     pub external: BTreeSet<PathBuf>,
-    /// Links of the backup that lead to places that nobody has named, and were not made.
+    /// Links of the backup that lead to places that the operator has not named, and were not made.
     pub links_left: Vec<ArchivePath>,
     /// Options that a server needs for these files, by name.
     pub needed: BTreeMap<String, String>,
@@ -28,6 +28,6 @@ pub struct Restored {
     pub owner_kept: Option<String>,
     /// Where only some tables were wanted: what to know of them, and the option file for a server that has them.
     pub tables: Option<Tables>,
-    /// The owner's name is that of nobody here.
+    /// The owner, where this machine does not know the name.
     pub stranger: Option<Stranger>,
 }

@@ -14,7 +14,7 @@ use crate::model::Member;
 /// Largest file that is read, bytes. Those that are wanted name a table, or a few.
 const LIMIT: u64 = 1 << 20;
 
-/// Reads them; what is damaged or too large is missing, and somebody else's file it may be.
+/// Reads them; one that is damaged or too large is missing from the answer: it need not be a file of a table.
 pub(super) fn peek(
     source: &BackupReader,
     index: &Index,

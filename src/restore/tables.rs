@@ -109,7 +109,7 @@ pub(super) fn is_system(database: &[u8]) -> bool {
 }
 
 /// `FTS_<16 hexadecimal digits>_…`, the number being that of the table in InnoDB (`fts_get_table_name`); a table of
-/// somebody may begin with `FTS_` too.
+/// a user may begin with `FTS_` too.
 fn is_fulltext(file: &[u8]) -> bool {
     let is_number = |rest: &[u8]| {
         rest.len() > 17 && rest[..16].iter().all(u8::is_ascii_hexdigit) && rest.get(16) == Some(&b'_')

@@ -1,4 +1,4 @@
-//! What must be true of the target before a byte is written.
+//! The checks of the target before a byte is written.
 
 use std::collections::BTreeMap;
 use std::fs;

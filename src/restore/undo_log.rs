@@ -1,4 +1,4 @@
-//! What a restore makes on the disk, remembered so that all of it can be taken back.
+//! Everything that a restore makes on the disk, so that a restore that fails can remove it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};

@@ -7,7 +7,7 @@ use age::stream::StreamWriter;
 
 use super::Recipient;
 
-/// A writer that seals what it passes on, or passes it on as it is where nobody is named to seal it for.
+/// A writer that seals what it passes on, or passes it on as it is where no recipient is named.
 pub enum SealedWriter<W: Write> {
     /// As it is.
     Plain(W),

@@ -1,4 +1,4 @@
-//! Who is in the way of `FLUSH TABLES WITH READ LOCK`, in words for a person.
+//! The sessions that hold up `FLUSH TABLES WITH READ LOCK`, in words for a person.
 //!
 //! The plugin `metadata_lock_info`, where somebody has installed it, tells for certain. Else: a statement that writes and takes
 //! long, or a table that is locked while nobody works on it, by one of the sessions that sleep. (Nothing in a process list
@@ -13,7 +13,7 @@ use super::SqlSession;
 const MOST: usize = 5;
 /// Longest text of a statement, in characters.
 const LONGEST: usize = 120;
-/// What only reads, or waits itself.
+/// Statements that only read, or wait themselves.
 const HARMLESS: [&str; 9] =
     ["SELECT", "SHOW", "SET", "EXPLAIN", "DESCRIBE", "DESC", "KILL", "FLUSH", "BACKUP"];
 /// Backup locks (`sql/mdl.h`) that let `FLUSH TABLES WITH READ LOCK` pass.
@@ -126,7 +126,7 @@ impl SqlSession {
     }
 }
 
-/// Those who certainly hold it up; empty where there is nobody.
+/// The sessions that certainly hold it up.
 fn holders(locks: &[Lock], threads: &[ProcessRow]) -> String {
     let mut modes: BTreeMap<u64, &str> = BTreeMap::new();
     for (id, mode, ..) in locks {

@@ -1,6 +1,6 @@
 //! Answers that end, whoever gives them.
 //!
-//! What answers at an address need be no MariaDB, or be one that somebody else rules. The driver's time limit is that of one
+//! The server at an address need be no MariaDB, or may be under an attacker's control. The driver's time limit is that of one
 //! read: a server that goes on sending rows, or sends a byte now and then, would fill the memory or hold the session for ever.
 //! So each statement has a limit of bytes and one of time as a whole; it is asked in a thread of its own, which nobody waits
 //! for any longer than that. After an answer that did not end the session is of no use any more.

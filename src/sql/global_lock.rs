@@ -1,4 +1,4 @@
-//! Is the lock to be had that the freeze needs?
+//! Whether the lock that the freeze needs can be taken now.
 //!
 //! mysqld's `FLUSH TABLES WITH READ LOCK` in a state transfer cannot be taken back: who holds it up (`LOCK TABLES … WRITE`, a
 //! long statement that writes) makes every write of the node wait, until `lock_wait_timeout` as it was when the
@@ -36,35 +36,35 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Between two that do not.
 const POLL: Duration = Duration::from_millis(250);
 
-/// How long is tried.
+/// How long the lock is tried for.
 pub struct LockPatience<'a> {
     /// One try (`lock-timeout`).
     pub one_try: Duration,
     /// All of them (`flush-timeout`); zero for one only.
     pub all: Duration,
-    /// Sessions of this program, which are in nobody's way.
+    /// Sessions of this program, which do not hold the lock up.
     pub own: &'a [u32],
-    /// Whether nobody waits for it any more.
+    /// Whether the caller has given up.
     pub is_over: &'a dyn Fn() -> bool,
 }
 
-/// What came of it.
+/// Whether the lock can be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
-    /// It was had, and given back.
+    /// It was taken, and given back.
     Free,
-    /// It was not; who holds it, in words.
+    /// Another session holds it; which, in words.
     Blocked(String),
-    /// Nobody could look; why.
+    /// The server could not be asked; why.
     Unknown(String),
-    /// It was not looked for to the end.
+    /// The caller has given up before the answer.
     GivenUp,
 }
 
 /// One try.
 enum Tried {
     Had,
-    /// Somebody holds it up.
+    /// Another session holds it up.
     Late,
     /// Another session has stopped the server.
     Stopped,

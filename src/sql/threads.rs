@@ -1,4 +1,4 @@
-//! Who does what on a server, as far as the account may see it.
+//! The threads of a server, as far as the account may see them.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// Whether it applies what other members write, and is at it.
+    /// Whether the thread applies write sets of other members, and works on one now.
     pub fn is_busy_applier(&self) -> bool {
         // The states between two write sets: `sql/wsrep_high_priority_service.cc`, `sql/wsrep_thd.cc`; seen on 10.11.19.
         let is_idle = ["", "wsrep applier idle", "wsrep applier committed", "wsrep aborter idle"]
@@ -31,7 +31,7 @@ impl Thread {
         self.user == "system user" && !is_idle
     }
 
-    /// Whether it waits for somebody's lock. An applier behind `LOCK TABLES` was seen in both states on 10.11.19.
+    /// Whether the thread waits for the lock of another session. An applier behind `LOCK TABLES` was seen in both states on 10.11.19.
     pub fn waits_for_lock(&self) -> bool {
         let is_lock = self.state.starts_with("Waiting for") && self.state.ends_with("lock");
         is_lock || self.state == "Waiting to execute in isolation"

@@ -1,4 +1,4 @@
-//! A storage that nobody waits for when the command is to end.
+//! A storage whose calls return when the command is interrupted.
 //!
 //! A call to a dead NFS server, or to a file system of somebody's own (FUSE), does not return, and a flag that a signal sets is
 //! looked at between calls only. So what reads is done by a thread of its own: the command waits for it as long as nobody has
@@ -67,7 +67,7 @@ impl Interruptible {
         let (sender, receiver) = channel();
         let (inner, owned) = (Arc::clone(&self.inner), name.to_owned());
         let thread = thread::Builder::new().name("storage".into());
-        // Nobody may be there any more to hear it.
+        // The reader may have been dropped meanwhile.
         let spawned = thread.spawn(move || drop(sender.send(work(inner.as_ref(), &owned))));
         spawned.map_err(&failed)?;
         wait(&receiver, &self.interrupted).unwrap_or_else(|| Err(failed(hangs())))
@@ -159,7 +159,7 @@ impl Storage for Interruptible {
     }
 }
 
-/// What the thread of an object is asked.
+/// What the reading thread of an object is to do.
 enum ReadOrder {
     /// To fill this, which comes back.
     Read(Vec<u8>),

@@ -20,7 +20,7 @@ use super::local_writer::{Belongs, LocalWriter, named_by};
 use super::open_folder::{FolderEntry, OpenFolder};
 use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
 
-/// Backups hold everything that the server knows: nobody but owner and group reads them.
+/// Backups hold everything that the server knows: only owner and group read them.
 const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
 
@@ -187,7 +187,7 @@ impl Storage for LocalStorage {
         if entry.is_folder {
             return Err(fail(Errno::EISDIR.into()));
         }
-        // To open a pipe would wait for somebody who writes into it.
+        // To open a pipe would wait for a process that writes into it.
         Ok(entry.is_file.then_some(entry.bytes))
     }
 
@@ -201,7 +201,7 @@ impl Storage for LocalStorage {
             folder
                 .remove(last)
                 .map_err(|cause| StorageError::new("remove", self.path(name).display().to_string(), cause))?;
-            // Somebody else may remove the folder itself meanwhile.
+            // Another process may remove the folder itself meanwhile.
             folder.sync()
         });
         match removed {

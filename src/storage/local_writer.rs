@@ -33,7 +33,7 @@ pub(super) fn named_by(temporary: &str) -> Option<&str> {
 pub(super) enum Belongs {
     /// To whoever writes it.
     ToWriter,
-    /// Where root writes it, to the owner of the folder: nobody else has it in hand before it is whole.
+    /// Where root writes it, to the owner of the folder: no other user has it open before it is whole.
     ToFolder,
 }
 

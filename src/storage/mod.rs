@@ -62,7 +62,7 @@ pub struct ObjectInfo {
     pub modified: Option<Timestamp>,
 }
 
-/// What a writer has begun and not committed; nobody need be at work on it any more.
+/// An object that a writer has begun and not committed; its writer may be gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     /// Its name in the folder. That of an upload is the name of the object that it would have become, which may be there.

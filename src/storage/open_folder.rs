@@ -1,6 +1,6 @@
 //! Directories, opened one from the other and never through a symbolic link.
 //!
-//! Root works in directories that somebody else may write to. A path that was looked at may lead elsewhere when it is used:
+//! Root works in directories that another user may write to. A path that was looked at may lead elsewhere when it is used:
 //! whoever owns a directory can put a link in its place between two system calls. So a directory is opened once, and what is
 //! done in it is done from its descriptor, wherever its path leads meanwhile.
 
@@ -19,7 +19,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
 
 use super::StorageError;
 
-/// To go on from only: needs no right to read.
+/// Flags for a directory that is only a step of a path: opening it needs no right to read.
 pub(crate) const DIRECTORY_HANDLE: OFlag =
     OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 /// To read its names, or to make them durable.
@@ -118,7 +118,7 @@ impl OpenFolder {
         Ok(FolderEntry::of(&fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)?))
     }
 
-    /// Everything in it, sorted by name. Names that are no UTF-8 are nobody's here.
+    /// Everything in it, sorted by name. Names that are no UTF-8 are none of this program's.
     pub(super) fn entries(&self) -> io::Result<Vec<(String, FolderEntry)>> {
         let mut found = Vec::new();
         for entry in Dir::openat(&self.fd, ".", LISTING, Mode::empty())?.iter() {

@@ -12,7 +12,7 @@ use super::StorageError;
 use super::local_writer::{Belongs, LocalWriter, named_by, temporary_name};
 use super::open_folder::{FolderEntry, OpenFolder};
 
-/// A temporary file that has not changed for so long is nobody's work in progress.
+/// A temporary file that has not changed for so long is no work in progress.
 const STALE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Who may read the new file.

@@ -1,6 +1,6 @@
 //! A storage whose operations another thread can look at while they are in flight.
 //!
-//! A dead NFS server gives no error: the call does not return. Only somebody else can notice.
+//! A dead NFS server gives no error: the call does not return. Only another thread can notice.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -59,7 +59,7 @@ impl Activity {
     }
 }
 
-/// Ends with the operation.
+/// Takes the operation off the list when it ends.
 struct OperationGuard<'a> {
     activity: &'a Activity,
     number: u64,

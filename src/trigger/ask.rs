@@ -21,7 +21,7 @@ const BUSY_LIMIT: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 4;
 /// Between two visits: the members forget the last one first.
 const PAUSE: Duration = Duration::from_secs(3);
-/// How often it is looked for Ctrl-C.
+/// Between two looks at Ctrl-C.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A request that the group has taken.
@@ -34,7 +34,7 @@ pub struct SelectedDonor {
     _garbd: GarbdProcess,
 }
 
-/// What came of one visit.
+/// How one visit of garbd has ended.
 enum Visit {
     Selected(String),
     /// It left without an answer.
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// A garbd whom members have answered leaves in two ways: it has lost its request, or nobody is Primary.
+    /// A garbd that members have answered leaves in two ways: it has lost its request, or no member is Primary.
     #[test]
     fn only_a_garbd_without_complaint_has_lost_its_request() {
         let mut seen = GarbdProgress { connected: true, ..GarbdProgress::default() };

@@ -16,7 +16,7 @@ const LONG: u64 = 3;
 /// The cause of a desync that can be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Desync {
-    /// `SET GLOBAL wsrep_desync = ON`: it lasts until somebody takes it back.
+    /// `SET GLOBAL wsrep_desync = ON`: it lasts until it is set to OFF by hand.
     ByHand,
     /// A session's doing, which ends with it.
     Session(String),
@@ -162,7 +162,7 @@ pub fn desyncs(access: &Access, survey: &Survey) -> Vec<(String, Desync)> {
     survey.reports.iter().filter(is_desynced).filter_map(cause).collect()
 }
 
-/// Why a Synced member would not come to a request: its applier waits for somebody's lock.
+/// Why a Synced member would not come to a request: its applier waits for the lock of another session.
 pub fn blocked(access: &Access, survey: &Survey, name: &str) -> Option<String> {
     let report = survey.report(name)?;
     let backlog = Backlog::look(report, &mut access.connect(&report.endpoint).ok()?);

@@ -22,10 +22,10 @@ const FIRST_SIGN_BLIND: Duration = Duration::from_secs(60);
 const BEHIND: Duration = Duration::from_secs(3600);
 /// How long a donor is waited for until it is Synced.
 const SYNCED: Duration = Duration::from_secs(120);
-/// After this time it is told why a donor is not Synced.
+/// After this time the person who waits is told why the donor is not Synced.
 const UNUSUAL: Duration = Duration::from_secs(5);
 
-/// What is known of a request that the repository does not know.
+/// How far the donor has come with a request of which the repository has no status.
 pub(super) enum RequestStart {
     /// It may still begin.
     Perhaps,
@@ -33,7 +33,7 @@ pub(super) enum RequestStart {
     Behind(String),
     /// It was taken, and nothing will come of it; why.
     Never(String),
-    /// Nobody can tell; what is known.
+    /// Neither the repository nor the donor tells; what is known.
     Unknown(String),
 }
 
@@ -150,7 +150,7 @@ impl<'a> DonorNode<'a> {
         self.guessed
     }
 
-    /// Takes the member for the donor in whose queue a request waits, where nobody knows who it is.
+    /// Where the donor's name is not known, takes the member in whose queue a request waits for it.
     pub(super) fn guess(&mut self, survey: &Survey) -> bool {
         let waits = |report: &&NodeReport| {
             let Ok(mut session) = self.access.connect(&report.endpoint) else { return false };
@@ -224,7 +224,7 @@ impl<'a> DonorNode<'a> {
         match (elapsed >= limit, is_blind) {
             (false, _) => RequestStart::Perhaps,
             (true, false) => RequestStart::Never(self.why_nothing(elapsed, storage, signs)),
-            // It does not answer SQL: nobody can tell whether it has come to the request.
+            // It does not answer SQL, so whether it has come to the request cannot be seen.
             (true, true) => RequestStart::Unknown(format!(
                 "{}. Or the request waits in the queue of {} behind a lock or an ALTER, and the backup is still to come",
                 self.why_nothing(elapsed, storage, signs),
@@ -251,7 +251,7 @@ impl<'a> DonorNode<'a> {
         )
     }
 
-    /// How long it takes the node to be Synced. A desync that somebody has set by hand is not waited for.
+    /// How long it takes the node to be Synced. A desync that was set by hand is not waited for.
     pub(super) fn wait_until_synced(
         &mut self,
         watching: &Watching<'_>,

@@ -1,4 +1,4 @@
-//! Whom to ask, and whether to ask at all.
+//! The choice of the donor, and the reasons not to ask for a backup at all.
 //!
 //! A donor is frozen while it is read: it should be a node that clients do not write to, and there must be another
 //! Synced node for them. Galera itself takes only Synced donors, whatever is asked.
@@ -25,7 +25,7 @@ pub struct DonorChoice {
 /// Why a backup is not asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nobody of that name is in the group.
+    /// No member has that name.
     UnknownDonor {
         /// Those that are asked for.
         wanted: Vec<String>,
@@ -48,7 +48,7 @@ pub enum Refusal {
         /// What is in its way.
         why: String,
     },
-    /// Nobody that has answered is in the Primary component.
+    /// No member that has answered is in the Primary component.
     NotPrimary(Vec<String>),
     /// No other Synced node is left for clients.
     LastSynced(String),
@@ -85,7 +85,7 @@ impl Refusal {
         )
     }
 
-    /// Whether somebody has desynced a member on purpose: no backup explains it.
+    /// Whether a member was desynced by hand: no backup explains it.
     pub fn is_by_hand(&self) -> bool {
         matches!(self, Self::Desynced { causes, .. } if causes.iter().any(|(_, cause)| *cause == Desync::ByHand))
     }
@@ -236,7 +236,7 @@ fn state(report: &NodeReport) -> String {
     }
 }
 
-/// Whether nobody else is Synced. A member that does not answer may be.
+/// Whether no other member is Synced. One that does not answer may be.
 fn is_last_synced(survey: &Survey, donor: &str) -> bool {
     matches!(survey.standby(donor), Standby::Alone | Standby::Nobody(_))
 }
@@ -272,7 +272,7 @@ fn strangers(survey: &Survey, wish: &DonorWish) -> Option<String> {
     (!survey.reports.is_empty() && !names.is_empty()).then(|| format!("no member is called '{list}'"))
 }
 
-/// Synced nodes that nobody writes to, then those that do not answer, then the others by how much they write.
+/// Synced nodes that no client writes to, then those that do not answer, then the others by how much they write.
 fn best(survey: &Survey, traffic: &Traffic) -> Vec<String> {
     let synced = survey.reports.iter().filter(|report| report.is_synced());
     let mut ranked: Vec<(u8, u64, u64, String)> = synced

@@ -1,10 +1,10 @@
-//! One backup although several ask: who may ask now, and when there is nothing to ask for any more.
+//! The election of the one process that asks for a backup, where several have the same timer.
 //!
 //! Several nodes may have the same timer. The repository, which they share, decides between them:
 //!
 //! 1. A complete backup that is recent enough, or that has come since this process began to wait: nothing to do.
 //! 2. A run that is under way, whoever asked for it: it is waited for, and everything is looked at again.
-//! 3. Somebody else who asks, by a lease in the repository: the same.
+//! 3. Another process that asks, by a lease in the repository: the same.
 //! 4. Otherwise this process puts a lease of its own, **then** looks at all three again. Of two that do this at once at least
 //!    one sees the other, since each has put its own before it looks; whoever sees another takes its lease back, waits for a
 //!    moment of random length, and begins anew. So at most one goes on, and it keeps its lease until its backup is complete,
@@ -50,7 +50,7 @@ impl Default for Pace {
     }
 }
 
-/// What is waited for, and how long.
+/// The terms of an election: the cluster, the age of a backup that is recent, the limits.
 pub struct Election<'a> {
     /// The repository.
     pub storage: &'a Arc<dyn Storage>,
@@ -73,9 +73,9 @@ pub struct Election<'a> {
     pub deadline: Option<Instant>,
 }
 
-/// What comes of it.
+/// Whether this process asks.
 pub enum AskDecision {
-    /// Ask; nobody else does until this is dropped.
+    /// This process asks; no other does until this is dropped.
     Ours(AskLock),
     /// There is a backup already.
     Recent {
@@ -96,7 +96,7 @@ impl AskLock {
     }
 }
 
-/// What the repository says.
+/// What the cluster's folder in the repository shows.
 enum ClusterActivity {
     Recent(BackupPlace, Box<Manifest>),
     Running(BackupPlace, Box<Status>),

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use crate::cluster::{Access, NodeReport, Survey};
 use crate::sql::Endpoint;
 
-/// `Com_flush` of the members, before anybody is asked.
+/// `Com_flush` of the members, before the request.
 #[derive(Debug, Clone, Default)]
 pub struct Flushes(HashMap<String, u64>);
 

@@ -117,7 +117,7 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// Whose folder it is.
+    /// Which request a folder belongs to.
     fn owner(&self, place: &BackupPlace) -> FolderOwner {
         let status = catalog::read_status(self.storage, &place.cluster, &place.id);
         let request = match status {

@@ -177,7 +177,7 @@ pub(super) fn listen_address(
 ) -> Result<HostPort, AskError> {
     let host = wanted.map_or_else(|| local_address(peer).to_string(), |wanted| wanted.host.clone());
     let port = wanted.and_then(|wanted| wanted.port).unwrap_or(0);
-    // The listener is closed at once; nobody else is given this port so soon.
+    // The listener is closed at once; the system does not give this port to another process so soon.
     let bound = hosts::resolve(&host, port).and_then(|addresses| hosts::free_port(&addresses));
     match bound {
         Ok(port) => Ok(HostPort { host, port: Some(port) }),

@@ -1,4 +1,4 @@
-//! How garbd is to join the group: everything that one call of it needs.
+//! The call of garbd: program, address, group, options and donors.
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ pub struct GarbdCallArgs {
     pub listen: Option<HostPort>,
 }
 
-/// A group, and how to get into it.
+/// Everything that one call of garbd needs.
 #[derive(Debug, Clone)]
 pub struct GarbdCall {
     program: PathBuf,

@@ -1,4 +1,4 @@
-//! Is there a donor whose tables can be locked now?
+//! The donors whose tables can be locked now.
 //!
 //! Asked before garbd's visit, which costs the cluster two configuration changes. A donor that is not asked cannot stand
 //! still: its program looks once more, and refuses as well, but this is earlier, and another donor may be free.
@@ -19,12 +19,12 @@ pub struct LockableDonors<'a> {
     pub survey: &'a Survey,
     /// `lock-timeout` and `flush-timeout`.
     pub settings: &'a Settings,
-    /// Why nobody waits any more, such as Ctrl-C.
+    /// Why the wait is over, such as Ctrl-C.
     pub is_over: &'a dyn Fn() -> Option<&'static str>,
 }
 
 impl LockableDonors<'_> {
-    /// Takes those out of the plan whose tables are locked by somebody, as far as to the first that is free. Where none is,
+    /// Takes those out of the choice whose tables another session has locked, as far as to the first that is free. Where none is,
     /// the first is waited for.
     pub fn find(&self, plan: &mut DonorChoice, tell: &mut dyn FnMut(&Event<'_>)) -> Result<(), AskError> {
         let mut blocked = Vec::new();

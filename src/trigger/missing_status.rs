@@ -7,7 +7,7 @@ use crate::ui::bytes;
 /// A repository with less room than this takes no status for certain.
 const FULL: u64 = 64 << 10;
 
-/// Where it is looked for.
+/// Where the signs of a program are looked for.
 pub(super) struct Signs<'a> {
     /// How often the members' tables had been flushed before.
     pub(super) flushes: &'a Flushes,
@@ -15,7 +15,7 @@ pub(super) struct Signs<'a> {
     pub(super) folder: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// What was found.
+/// The signs that were found.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trace {
     /// The server's tables were flushed, or not.
@@ -27,7 +27,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// What has answered, as far as anybody can know.
+    /// Which program has answered mysqld, as far as the signs tell.
     pub(super) fn who(&self, name: &str) -> String {
         let full = self.free.filter(|free| *free < FULL);
         match (&self.folder, full, self.flushed) {

@@ -49,16 +49,16 @@ pub use watching::Watching;
 
 use crate::model::{BackupState, Status};
 
-/// Why nothing was asked, or no answer came.
+/// Why no backup was asked for, or no donor was selected.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// Something speaks against it.
+    /// The cluster is in a state in which a backup would do harm or fail.
     #[error("{0}")]
     Refused(Refusal),
-    /// It did not work.
+    /// garbd, or the way to the group, has failed.
     #[error("{0}")]
     Failed(String),
-    /// A request to be followed that nobody has heard of.
+    /// A request to be followed that the repository does not know.
     #[error(
         "nothing of this request is in the repository '{0}': it was never taken, it still waits in the queue of a donor, or its \
          backup is stored elsewhere"
@@ -72,7 +72,7 @@ pub enum AskError {
 /// What happens, for a person who watches.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// Somebody else is at it; what that is.
+    /// Another process asks, or another backup runs: what is waited for.
     Waiting(&'a str),
     /// garbd is started, for the given time.
     Asking {

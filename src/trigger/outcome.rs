@@ -12,7 +12,7 @@ pub enum SyncedAgain {
     After(Duration),
     /// It was not, within the time that was waited: its state then.
     NotYet(String),
-    /// Nobody could be asked.
+    /// No member answers SQL.
     Unknown(String),
 }
 
@@ -39,6 +39,6 @@ pub enum RequestOutcome {
         /// The donor.
         synced: SyncedAgain,
     },
-    /// It may go on; nobody looks any more.
+    /// The backup may go on; this command does not follow it any more.
     LeftAlone(String),
 }

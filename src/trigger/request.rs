@@ -12,7 +12,7 @@ fn fits(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._-/:".contains(c)
 }
 
-/// `req-20261120T162000Z-3f9a2c`, or what somebody else has put into garbd's `--sst backup:TEXT`.
+/// `req-20261120T162000Z-3f9a2c`, or the TEXT of garbd's `--sst backup:TEXT`, where another program has asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
 

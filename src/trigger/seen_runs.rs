@@ -1,4 +1,4 @@
-//! What one who waits for its turn has seen of the backups and runs of a repository.
+//! What a waiting process has seen of the backups and runs of a repository, from one look to the next.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ impl SeenRuns {
         Self { is_late: true, ..Self::default() }
     }
 
-    /// Says something once.
+    /// Warns once of each thing.
     pub(super) fn tell(&mut self, what: &str) {
         if self.told.insert(what.to_owned()) {
             log::warn!("{what}");

@@ -1,4 +1,4 @@
-//! Which members clients write to: write sets that originate at a node, `wsrep_replicated`, counted for a moment.
+//! The members that clients write to: write sets that originate at a node, `wsrep_replicated`, counted for a moment.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

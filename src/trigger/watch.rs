@@ -52,7 +52,7 @@ pub fn watch(
                     return Ok(RequestOutcome::Failed { place: Some(place), error, synced });
                 }
                 if let Some(error) = donor.has_died(follower.silence().unwrap_or_default(), &status) {
-                    // Nobody works on it any more: what is there now is final.
+                    // The donor's program has ended: what is in the repository now is final.
                     let error = match follower.look() {
                         Ok(RequestProgress::Complete(place, manifest)) => {
                             return complete(watching, follower, &mut donor, place, manifest, tell);

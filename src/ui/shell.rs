@@ -1,4 +1,4 @@
-//! Commands that somebody may paste into a shell.
+//! Commands for a person to paste into a shell.
 
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,4 @@
-//! The members that the donor program wrote: they must tell the manifest's story.
+//! The members that the donor program itself has written: they must agree with the manifest.
 
 use super::verify_report::VerifyReport;
 use crate::archive::{GRASTATE_MEMBER, IDENTITY_MEMBER, SUMS_MEMBER};

@@ -10,7 +10,7 @@ use crate::storage::StorageError;
 /// Bytes looked at between two looks at the interruption.
 pub(super) const CHUNK: usize = 256 << 10;
 
-/// One thing that is wrong.
+/// A damaged object or member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Defect {
     /// The object or the member of the archive.
@@ -19,7 +19,7 @@ pub struct Defect {
     pub what: String,
 }
 
-/// What the whole backup turned out to be.
+/// The findings of a verification, and how much was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
     /// Nothing if all is well.
@@ -46,7 +46,7 @@ impl VerifyReport {
     }
 }
 
-/// Why nothing can be said.
+/// Why a verification has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The storage failed.

@@ -55,7 +55,7 @@ enum Owned {
     Off,
 }
 
-/// What the server was told when it was started.
+/// The server's options, from its files and arguments.
 pub struct ServerOptions {
     entries: Vec<GivenOption>,
 }

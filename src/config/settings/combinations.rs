@@ -25,7 +25,7 @@ pub(super) fn check(settings: &mut Settings, given: &Layers) -> Result<(), Confi
 /// The level has to suit the compression, which may come from elsewhere.
 ///
 /// `none` has no levels, so a level beside it is an error; but one of an earlier layer was meant for the compression
-/// that a later layer has switched off, and nobody could take it back there.
+/// that a later layer has switched off, and cannot be unset there.
 fn level(settings: &Settings, given: &Layers) -> Result<i32, ConfigError> {
     let (compression, level) = (settings.compression, settings.compression_level);
     let (from, origin) = (given.origin("compression"), given.origin("compression-level"));

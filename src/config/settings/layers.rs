@@ -1,4 +1,4 @@
-//! What is said about each setting: by option files, then the environment, then flags; the last one counts.
+//! The layers of the configuration: option files, then the environment, then flags; the last one that sets a setting counts.
 //!
 //! This module gathers the texts with their origin, and refuses names that do not exist. It does not look at
 //! values: a wrong value that a later layer replaces does no harm.
@@ -19,10 +19,10 @@ const GROUP: &str = "wsrep_sst_backup";
 /// What our environment variables begin with.
 const ENV_PREFIX: &str = "WSREP_SST_BACKUP_";
 
-/// What counts of what was said about every setting.
+/// The values of all settings as texts, after every layer has had its say.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Layers {
-    /// One word, the last; of a list all that add up, in their order.
+    /// The last text; of a list all that add up, in their order.
     said: HashMap<&'static str, Vec<(RawValue, SettingOrigin)>>,
     pub(super) warnings: Vec<String>,
 }
@@ -52,7 +52,7 @@ impl Layers {
         Ok(gathered)
     }
 
-    /// What was said about a setting, and where.
+    /// The texts of a setting, and where they stand.
     pub(in crate::config) fn about(&self, name: &str) -> &[(RawValue, SettingOrigin)] {
         self.said.get(name).map_or(&[], Vec::as_slice)
     }

@@ -28,13 +28,13 @@ use crate::config::values::secret::Secret;
 use crate::model::{Compression, HostPort};
 use crate::seal::Recipient;
 
-/// `primary-timeout` where nobody sets it, for what has to wait before the settings are known.
+/// The default of `primary-timeout`, for a wait that begins before the settings are known.
 pub const PRIMARY_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// Everything that can be set, checked. Each field is the setting of that name, `-` for `_`, and is read by its entry in
 /// [`SETTINGS`](crate::config::SETTINGS).
 ///
-/// What holds where nobody says anything stands there too: [`Settings::default`] is only what reading begins with.
+/// Defaults stand there too: [`Settings::default`] is only what reading begins with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch that somebody sets")]
 pub struct Settings {

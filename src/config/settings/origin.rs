@@ -17,7 +17,7 @@ pub enum SettingOrigin {
     Environment(String),
     /// A flag of this name, without dashes.
     Flag(&'static str),
-    /// Nobody said anything.
+    /// No layer has set it.
     Default,
 }
 

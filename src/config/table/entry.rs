@@ -1,4 +1,4 @@
-//! What is known of one setting, and how a text becomes its value.
+//! One setting: its name, its default, its texts, and how a text becomes its value.
 
 use super::flag::FlagHelp;
 use crate::config::names::bool_value;
@@ -15,7 +15,7 @@ pub struct SettingSpec {
     pub name: &'static str,
     /// What its value is, with the unit, such as `TIME`.
     pub value: &'static str,
-    /// What holds without it.
+    /// Its default.
     pub unset: Unset,
     /// What it does. Plain text, whole sentences.
     pub meaning: &'static str,
@@ -23,14 +23,14 @@ pub struct SettingSpec {
     pub note: &'static str,
     /// What it is set to there.
     pub example: Example,
-    /// Whether it is a password or key, which nobody else should read.
+    /// Whether it is a password or key, which other users should not read.
     pub secret: bool,
     /// The commands that have it as a flag. A flag overrides the environment, which overrides the option files.
     pub flags: &'static [FlagHelp],
     pub(super) read: Setter,
 }
 
-/// What holds where nobody says anything.
+/// The value of a setting that no layer has set.
 #[derive(Debug, Clone, Copy)]
 pub enum Unset {
     /// This value, read as if it stood in an option file.
@@ -61,7 +61,7 @@ pub enum Example {
     Words(&'static str),
 }
 
-/// How what somebody said is put into the settings.
+/// How a text or a switch becomes a field of the settings.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Setter {
     /// `name=text`.
@@ -72,7 +72,7 @@ pub(super) enum Setter {
     Switch(fn(&mut Settings, bool)),
 }
 
-/// What somebody said about one setting.
+/// A setting as one layer has it, before it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) enum RawValue {
     /// `name=text`.

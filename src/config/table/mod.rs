@@ -56,7 +56,7 @@ pub(super) fn find(name: &str) -> Option<&'static SettingSpec> {
     entries().find(|entry| entry.name == name)
 }
 
-/// Whether the setting of that name is one that nobody else should read.
+/// Whether the setting of that name is a password or key.
 pub fn is_secret(name: &str) -> bool {
     find(name).is_some_and(|entry| entry.secret)
 }

@@ -25,7 +25,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Nobody has said what is to be kept.
+    /// No rule is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use super::ValueError;
 
 const UNITS: &str = "KMGTPE";
-/// Bytes a second. Less is a slip: somebody meant `M`. (One that reads or writes 256 KiB at once takes a second for it.)
+/// Bytes a second. Less is a slip: `M` was forgotten. (One that reads or writes 256 KiB at once takes a second for it.)
 const SLOWEST: u64 = 256 << 10;
 /// The same at the other end: no storage is that fast.
 const FASTEST: u64 = 1 << 40;

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::fault::Fault;
 
-/// What an answer with a status of success must be.
+/// The form that an answer with a status of success must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExpectedAnswer {
     /// A document whose outermost element begins with this name.
@@ -83,7 +83,7 @@ impl ExpectedAnswer {
     }
 }
 
-/// The answer of somebody else. What became of the request nobody knows.
+/// The answer is not from S3, so whether the request was carried out is not known.
 fn no_s3(what: &str) -> Fault {
     Fault::permanent(format!(
         "the answer {what}: this is no S3 server; check s3-endpoint (a web console has another port), and what stands \

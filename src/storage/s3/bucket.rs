@@ -1,4 +1,4 @@
-//! What readers and writers of one bucket share: the client, its runtime, and how they wait for it.
+//! One bucket, as its readers and writers share it: the client, its runtime, and how a call waits.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use super::request::Requests;
 use super::retry::{Attempts, RetryLimits, retry};
 use crate::storage::StorageError;
 
-/// What readers and writers need as well.
+/// A bucket and its client.
 pub(super) struct Bucket {
     pub(super) store: AmazonS3,
     pub(super) requests: Requests,

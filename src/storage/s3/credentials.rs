@@ -19,7 +19,7 @@ use crate::config::{S3Settings, Secret};
 /// The process's environment, or that of a test.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What settings, environment and profile files say together.
+/// Key, region and endpoint, out of settings, environment and profile files.
 pub(super) struct KeyAndPlace {
     source: KeySource,
     pub(super) region: Option<String>,
@@ -83,7 +83,7 @@ impl KeyAndPlace {
     }
 }
 
-/// A key that somebody wrote down.
+/// A key that stands in settings, environment or profile.
 fn key(
     settings: &S3Settings,
     profile: Option<(String, Secret, Option<Secret>)>,

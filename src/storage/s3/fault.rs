@@ -1,4 +1,4 @@
-//! What S3 said, as far as it matters: whether to ask again, and what a person can do about it.
+//! Why a request to S3 has failed: whether to ask again, and what a person can do about it.
 //!
 //! Faults are made where answers come in ([`super::http`]) and travel through `object_store` as the cause of its errors. What
 //! it says itself is read from its messages (0.14: `RetryError` is private); the tests against real servers see that this
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-/// What became of a request.
+/// What a failed request means for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FaultKind {
     /// There is no such object, or no such upload.
@@ -95,7 +95,7 @@ impl Fault {
         Self { kind, status: None, code: None, maybe_done: false, within: None, text }
     }
 
-    /// The same where nobody knows whether it was done all the same.
+    /// The same where the request may have been carried out all the same.
     pub(super) fn maybe_done(self) -> Self {
         self.or_maybe_done(true)
     }

@@ -51,7 +51,7 @@ const RESTART: Duration = Duration::from_secs(30);
 /// The same for one that has never answered: nothing listens there.
 const NOBODY: Duration = Duration::from_secs(4);
 
-/// What is known of the server by its answers.
+/// What the answers of the server have shown of it.
 #[derive(Debug, Default)]
 pub(super) struct ServerTraits {
     /// It has answered.
@@ -67,7 +67,7 @@ impl ServerTraits {
     }
 }
 
-/// The way to the servers.
+/// Sends the requests to S3, through the proxy where one is set.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     client: reqwest::Client,
@@ -120,7 +120,7 @@ impl Connector {
         self.client.execute(request).await.map_err(|error| self.no_answer(&url, error))
     }
 
-    /// A request that nobody has answered.
+    /// The error of a request without an answer.
     fn no_answer(&self, url: &Url, error: reqwest::Error) -> HttpError {
         let proxy = self.proxies.of(url);
         let way =

@@ -1,4 +1,4 @@
-//! One object, put and read back and removed: what a key may do in a bucket, and what the bucket does with it.
+//! The rights of a key in a bucket, tried with one object: put, read back, removed.
 
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ const NAME: &str = ".check";
 /// Where nothing can be removed for good, one that was put so long ago (seconds) is as good as a new one.
 const RECENT: i64 = 24 * 3600;
 
-/// What became of it. An error is what the server said.
+/// What the key may do. An error is the server's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRights {
     /// Whether the repository could be listed.
@@ -29,7 +29,7 @@ pub struct KeyRights {
     pub removed: Result<(), String>,
     /// What is overwritten or removed stays as an old version.
     pub versioned: bool,
-    /// Until when the bucket lets nobody remove it, as it says.
+    /// Until when the bucket's object lock keeps it, as its headers say.
     pub locked: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl S3Storage {
     }
 }
 
-/// What the server refuses is an outcome of the trial; where nobody answers there is none.
+/// A refusal by the server is a result of the trial; a server that does not answer is an error.
 fn or_unreachable<T>(outcome: Result<T, StorageError>) -> Result<Result<T, String>, StorageError> {
     match outcome {
         Ok(value) => Ok(Ok(value)),

@@ -24,7 +24,7 @@
 //! waiting for the last parts and completing the upload, which are one operation to the caller, end before it as well. While bytes move it
 //! may last longer, and whoever watches is told so ([`Storage::pulse`]).
 //!
-//! **Threads.** Requests run in a small runtime of their own, whose threads nobody else sees; each call here blocks
+//! **Threads.** Requests run in a small runtime of their own, whose threads stay inside this folder; each call here blocks
 //! until its request is answered.
 
 mod answer;

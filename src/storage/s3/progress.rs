@@ -48,7 +48,7 @@ fn meter() -> Option<Meter> {
     METER.try_with(Clone::clone).ok()
 }
 
-/// Bytes on their way, of which somebody takes note.
+/// A body whose bytes are counted on their way.
 pub(super) struct Metered<B> {
     inner: B,
     /// What was taken from `inner` and not handed on yet.

@@ -1,4 +1,4 @@
-//! Asking again: with growing pauses, for a limited time, and only where it can help.
+//! Retries: with growing pauses, for a limited time, and only where they can help.
 //!
 //! `object_store` has retries of its own, which are switched off: they sign once for all attempts, ask a server again
 //! whose certificate is refused, and do not know when a whole operation has to be over. An operation here is over

@@ -1,6 +1,6 @@
 //! Uploads in parts that were begun, and are neither complete nor taken back.
 //!
-//! Nobody sees them, and they cost money. A writer takes its own back; a program that is killed, a machine that dies, or
+//! No listing of objects shows them, and they cost money. A writer takes its own back; a program that is killed, a machine that dies, or
 //! a creation whose answer is lost leaves them. They are found here by
 //! [`ListMultipartUploads`](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html), and how much
 //! they hold by [`ListParts`](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html). A server that does not
