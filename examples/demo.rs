@@ -2,7 +2,6 @@
 //!
 //! `scripts/demo` builds the program and runs this with its path. Every step is checked; the first that does not
 //! hold ends the demo with a message and a status other than 0.
-#![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -100,7 +99,7 @@ impl Demo {
 
     fn make_data(&self) {
         heading("Tables of every kind");
-        create_replicated_zoo(self.cluster.n(1));
+        create_replicated_zoo(&self.cluster);
         fill_bulk(self.cluster.n(1), "orders", BULK);
         let kinds = self.cluster.n(1).sql(
             "SELECT IFNULL(engine, table_type), COUNT(*) FROM information_schema.tables WHERE table_schema NOT IN \

@@ -3,13 +3,6 @@
 //! What is asserted comes from others than the program under test: the position from the server's own log, GTIDs from
 //! its binary log, archives through `zstd`, `gzip`, `bzip2`, `tar` and `sha256sum`, rows from SQL on every node, and the
 //! way a node came back from its log.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests report by panicking and tell what they measured"
-)]
 
 mod support;
 
@@ -73,8 +66,7 @@ impl Stage {
         // All nodes share a few cores: one that is slow for that reason must not be taken for one that a backup has
         // slowed down. The donor's limit is low enough to be passed by what piles up in a freeze.
         for (node, limit) in [(1, 1000), (2, 100), (3, 1000)] {
-            let limit = format!("SET GLOBAL wsrep_provider_options = 'gcs.fc_limit={limit}'");
-            cluster.n(node).exec(&limit);
+            cluster.n(node).set_provider_option("gcs.fc_limit", limit);
         }
         create_zoo(&cluster);
         fill_bulk(cluster.n(1), "t", 24);

@@ -1,7 +1,6 @@
 //! A freeze that would harm is not asked for: whoever holds a lock, and settings of the server that reach beyond it.
 //!
 //! What is asserted comes from the server: its error log, its state, and whether others can write.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests report by panicking")]
 
 mod support;
 
@@ -218,14 +217,14 @@ fn sessions_that_would_wait_for_the_cluster(stage: &Stage) {
 fn a_donor_that_holds_up_its_cluster(stage: &Stage) {
     let donor = stage.donor();
     let writer = Writer::start(stage.cluster.n(1), 1000);
-    donor.exec("SET GLOBAL wsrep_provider_options='gcs.sync_donor=yes'");
+    donor.set_provider_option("gcs.sync_donor", "ON");
     stage.configure(SLOW);
     let told = stage.administrator.on(&stage.cluster, 2, &["--donor=n2"]).finish();
     told.ended("failed", "this donor holds up the writes of its whole cluster");
     donor.wait_synced(PATIENCE);
     writer.take_stats();
     assert!(wait_until(PATIENCE, || writer.take_stats().commits > 0), "the cluster does not write");
-    donor.exec("SET GLOBAL wsrep_provider_options='gcs.sync_donor=no'");
+    donor.set_provider_option("gcs.sync_donor", "OFF");
     writer.stop();
 
     donor.stop();

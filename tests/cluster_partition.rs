@@ -1,7 +1,5 @@
 //! A donor that is cut off from its cluster while it is backed up: never stuck, the backup complete or absent.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 mod support;
 
 use std::time::Duration;
@@ -29,7 +27,7 @@ fn slow_cluster(settings: &[&str]) -> Cluster {
 }
 
 fn isolate(node: &Node, on: bool) {
-    node.exec(&format!("SET GLOBAL wsrep_provider_options = 'gmcast.isolate={}'", u8::from(on)));
+    node.set_provider_option("gmcast.isolate", u8::from(on));
 }
 
 fn said(node: &Node, mark: support::LogMark, text: &str) -> bool {

@@ -1,12 +1,4 @@
 //! Backups of a real cluster in a bucket, encrypted: nodes rebuilt from them join by IST, and a dropped table comes back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests report by panicking and tell what they measured"
-)]
-#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
 
 #[path = "storage/server.rs"]
 mod server;
@@ -100,7 +92,7 @@ impl Stage {
 #[ignore = "needs MariaDB and Galera"]
 fn encrypted_in_a_bucket_with_each_compression_a_node_joins_by_ist_and_a_dropped_table_comes_back() {
     let stage = Stage::start();
-    create_replicated_zoo(stage.cluster.n(1));
+    create_replicated_zoo(&stage.cluster);
     fill_bulk(stage.cluster.n(1), "t", 24);
     for compression in ["none", "bzip2", "gzip", "zstd"] {
         let writer = Writer::start(stage.cluster.n(1), 200);

@@ -3,12 +3,6 @@
 //! Only their environment is the test's: a folder in PATH with the commands of a machine (`systemctl`, `journalctl`,
 //! `galera_new_cluster`), the program with the machine's option file, a `~/.my.cnf`, and values for what a block assigns
 //! at its top.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests report by panicking"
-)]
 #![allow(unreachable_pub, reason = "helpers are modules of this binary")]
 
 #[path = "runbooks/book.rs"]
@@ -45,7 +39,7 @@ fn the_five_runbooks_do_what_they_say() {
     let options = with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"));
     let cluster = Cluster::start(3, &options);
     let program = Program::of(&cluster);
-    create_replicated_zoo(cluster.n(1));
+    create_replicated_zoo(&cluster);
     fill_bulk(cluster.n(1), "t", 16);
     let writer = Writer::start(cluster.n(1), 100);
     std::thread::sleep(Duration::from_millis(500));

@@ -4,7 +4,6 @@
 //! cluster that is written to; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
 //! each. Each promise that is looked at is
 //! named beforehand in [`promises`]: one that nothing was seen of counts as broken, as when a part ends early.
-#![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -89,10 +89,9 @@ impl Series {
         // Three servers share few cores: one that is slow for that reason must not be taken for one that a backup slows
         // down. The donor's limit stays near the default of a cluster of three.
         for (node, limit) in [(WRITTEN, 1000), (DONOR, 100), (LOST, 1000)] {
-            let limit = format!("SET GLOBAL wsrep_provider_options = 'gcs.fc_limit={limit}'");
-            cluster.n(node).exec(&limit);
+            cluster.n(node).set_provider_option("gcs.fc_limit", limit);
         }
-        create_replicated_zoo(cluster.n(WRITTEN));
+        create_replicated_zoo(&cluster);
         fill_bulk(cluster.n(WRITTEN), "t", BULK);
         let (program, helper) = (Program::of(&cluster), Helper::install(cluster.scratch())?);
         // Makes its table, so that it is no news later.

@@ -65,7 +65,7 @@ fn reconnect(stage: &Stage) {
 }
 
 fn isolate(stage: &Stage, on: bool) {
-    stage.donor().exec(&format!("SET GLOBAL wsrep_provider_options = 'gmcast.isolate={}'", u8::from(on)));
+    stage.donor().set_provider_option("gmcast.isolate", u8::from(on));
 }
 
 /// Waits until both others see a group of this size.

@@ -135,7 +135,7 @@ fn a_busy_donor(stage: &Stage) {
 /// One of two is cut off: neither has the majority.
 fn a_cluster_that_is_not_primary(stage: &Stage) {
     let isolate = |on: u8| {
-        stage.donor().exec(&format!("SET GLOBAL wsrep_provider_options = 'gmcast.isolate={on}'"));
+        stage.donor().set_provider_option("gmcast.isolate", on);
     };
     let is = |status: &str| {
         wait_until(PATIENCE, || {

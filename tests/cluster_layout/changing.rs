@@ -42,7 +42,7 @@ fn changing_files(page_size: u32) {
         // ROW_FORMAT=COMPRESSED does not exist for large pages; another format is taken then.
         node.exec("SET GLOBAL innodb_strict_mode = OFF");
     }
-    create_replicated_zoo(cluster.n(1));
+    create_replicated_zoo(&cluster);
     fill_bulk(cluster.n(1), "t", 8);
     let donor = cluster.n(2);
     for n in 0..12 {

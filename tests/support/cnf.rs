@@ -165,7 +165,7 @@ pub(super) fn node_file(options: &ClusterOptions, node: &NodeFacts<'_>) -> Strin
         "gtid_domain_id={domain}\nwsrep_on=ON\nwsrep_provider=/usr/lib/galera/libgalera_smm.so\n\
          wsrep_cluster_name={CLUSTER_NAME}\nwsrep_cluster_address=gcomm://{members}\n\
          wsrep_node_name={name}\nwsrep_node_address=127.0.0.1:{group}\n\
-         wsrep_node_incoming_address=127.0.0.1:{port}\nwsrep_mode=REPLICATE_MYISAM,REPLICATE_ARIA\n\
+         wsrep_node_incoming_address=127.0.0.1:{port}\nloose_wsrep_mode=REPLICATE_MYISAM,REPLICATE_ARIA\n\
          wsrep_sst_method=rsync\nwsrep_sst_receive_address=127.0.0.1:{sst}\n\
          wsrep_provider_options=\"base_port={group};gmcast.listen_addr=tcp://127.0.0.1:{group};\
          ist.recv_addr=127.0.0.1:{ist};gcache.size=128M{provider}\"",
@@ -176,6 +176,11 @@ pub(super) fn node_file(options: &ClusterOptions, node: &NodeFacts<'_>) -> Strin
     lines.extend(options.mysqld.iter().cloned());
     let own = options.per_node.iter().filter(|(number, _)| *number == node.number);
     lines.extend(own.map(|(_, line)| line.clone()));
+    // Before wsrep_mode; MariaDB reads the group with its own version.
+    lines.push("[mariadb-10.5]\nwsrep_replicate_myisam=ON".to_owned());
+    if let (Some(_), Some(method)) = (&options.binary, super::method()) {
+        lines.push(format!("[wsrep_sst_backup]\nmethod={method}"));
+    }
     lines.extend(options.groups.iter().cloned());
     lines.push(String::new());
     lines

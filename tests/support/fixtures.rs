@@ -11,7 +11,7 @@ use super::PATIENCE;
 use super::cluster::Cluster;
 use super::node::Node;
 use super::server::Server;
-use super::sql::quote;
+use super::sql::{quote, random_bytes};
 
 /// The node's own folder, outside of its data directory, for tables with a DATA DIRECTORY.
 pub const OUTSIDE: &str = "outside";
@@ -103,12 +103,13 @@ const ROWS: &[&str] = &[
 
 /// Makes the whole zoo in a cluster: what [`create_replicated_zoo`] makes, and on every node the tables with paths.
 pub fn create_zoo(cluster: &Cluster) {
-    create_replicated_zoo(cluster.n(1));
+    create_replicated_zoo(cluster);
     create_outside(cluster);
 }
 
 /// Makes the part of the zoo that replicates by itself; all files lie in the data directory.
-pub fn create_replicated_zoo(node: &Node) {
+pub fn create_replicated_zoo(cluster: &Cluster) {
+    let node = cluster.n(1);
     node.exec(&format!("CREATE DATABASE {ZOO} CHARACTER SET utf8mb4"));
     let mut statements = vec!["USE zoo"];
     statements.extend(TABLES.iter().chain(ROWS));
@@ -117,6 +118,29 @@ pub fn create_replicated_zoo(node: &Node) {
         create_odd(node, &database, &table);
     }
     node.exec("CREATE DATABASE `no tables`");
+    let odd = odd_names().into_iter().map(|(database, _)| fill_odd_aria(&quote(&database)));
+    let rows: Vec<String> = ROWS.iter().map(|row| (*row).to_owned()).chain(odd).collect();
+    repeat_aria(cluster, rows.iter().map(String::as_str).filter(|row| row.starts_with("INSERT")));
+}
+
+/// MariaDB 10.5 replicates no rows of Aria: there the other nodes get them one by one.
+fn repeat_aria<'a>(cluster: &Cluster, statements: impl Iterator<Item = &'a str>) {
+    let first = cluster.n(1);
+    if !first.variable("version").starts_with("10.5.") {
+        return;
+    }
+    let own = ["USE zoo", "SET SESSION wsrep_on = OFF", "SET SESSION sql_log_bin = 0"];
+    let aria = statements.filter(|statement| statement.contains("aria"));
+    let statements: Vec<&str> = own.into_iter().chain(aria).collect();
+    for node in cluster.nodes().skip(1) {
+        node.wait_for("the tables", PATIENCE, || node.position() == first.position());
+        node.sql_all(&statements);
+    }
+}
+
+/// The statement that fills the Aria table of a database with an odd name.
+fn fill_odd_aria(database: &str) -> String {
+    format!("INSERT INTO {database}.`aria ß` VALUES (1, 'ß'), (2, '𝄞')")
 }
 
 fn create_odd(node: &Node, database: &str, table: &str) {
@@ -130,7 +154,7 @@ fn create_odd(node: &Node, database: &str, table: &str) {
         &format!("INSERT INTO {database}.{table} SELECT seq, CONCAT('é', seq) FROM seq_1_to_30"),
     ]);
     node.exec(&format!("CREATE TABLE {database}.`aria ß` (id INT PRIMARY KEY, v TEXT) ENGINE=Aria"));
-    node.exec(&format!("INSERT INTO {database}.`aria ß` VALUES (1, 'ß'), (2, '𝄞')"));
+    node.exec(&fill_odd_aria(&database));
 }
 
 /// Tables that name a path, and a database that is a symbolic link: made on each node, filled through the first.
@@ -156,7 +180,7 @@ fn create_outside(cluster: &Cluster) {
             ),
         ]);
     }
-    cluster.n(1).sql_all(&[
+    let statements = [
         "USE zoo",
         "CREATE TABLE linked.t (id INT PRIMARY KEY, v TEXT) ENGINE=InnoDB",
         "CREATE TABLE linked.m (id INT PRIMARY KEY, v TEXT) ENGINE=MyISAM",
@@ -166,7 +190,9 @@ fn create_outside(cluster: &Cluster) {
         "INSERT INTO elsewhere.myisam SELECT seq, REPEAT('far ', seq) FROM seq_1_to_50",
         "INSERT INTO elsewhere.`aria ä` SELECT seq, REPEAT('far ', seq) FROM seq_1_to_50",
         "INSERT INTO elsewhere.parts SELECT seq, REPEAT('far ', seq) FROM seq_1_to_80",
-    ]);
+    ];
+    cluster.n(1).sql_all(&statements);
+    repeat_aria(cluster, statements.into_iter());
 }
 
 /// Fills the InnoDB table `bulk.<table>` with about `mib` MiB, half of which compresses.
@@ -180,8 +206,8 @@ pub fn fill_bulk(server: &Server, table: &str, mib: u32) {
     ]);
     // 8 MiB in one transaction: far below the limits of a write set, and few commits.
     let insert = format!(
-        "INSERT INTO {name} (a, b) SELECT CONCAT(RANDOM_BYTES(1024), RANDOM_BYTES(1024), RANDOM_BYTES(1024), \
-         RANDOM_BYTES(976)), REPEAT('easy to press ', 280) FROM seq_1_to_1024"
+        "INSERT INTO {name} (a, b) SELECT {}, REPEAT('easy to press ', 280) FROM seq_1_to_1024",
+        random_bytes(4000)
     );
     for _ in 0..mib.div_ceil(8) {
         server.sql_all(&["USE bulk", &insert]);

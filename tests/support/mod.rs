@@ -13,17 +13,11 @@
 //! ```
 //!
 //! A helper that cannot do its work panics with the reason and the end of the server's log: that is what a
-//! test wants. Environment: `KEEP=1` keeps the folder (the servers are stopped all the same).
+//! test wants. Environment: `KEEP=1` keeps the folder (the servers are stopped all the same); `WSREP_TEST_METHOD` is the
+//! method of all donors ([`method`]).
 #![allow(dead_code, unused_imports, reason = "every test binary uses another part of the harness")]
 #![allow(unreachable_pub, reason = "the harness is a module of each test binary")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::missing_panics_doc,
-    reason = "a harness reports by panicking"
-)]
+#![allow(clippy::missing_panics_doc, reason = "a harness reports by panicking")]
 
 pub mod asking;
 pub mod cli;
@@ -67,6 +61,12 @@ pub use scripted_mysqld::ScriptedMysqld;
 pub use server::{LogMark, Server};
 pub use writer::{Writer, WriterStats};
 
+/// The method that donors back up by: `WSREP_TEST_METHOD`, by which `scripts/test --methods` runs a test once for each. None
+/// is the program's own choice.
+pub fn method() -> Option<String> {
+    std::env::var("WSREP_TEST_METHOD").ok().filter(|method| !method.is_empty())
+}
+
 /// How long a server may take for anything that has no time of its own here; generous, because several
 /// clusters share few cores.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -77,6 +77,27 @@ pub fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
     let (from, to) = (from.as_ref(), to.as_ref());
     let status = Command::new("cp").arg("--").args([from, to]).status().expect("cannot run cp");
     assert!(status.success(), "cannot copy '{}' to '{}'", from.display(), to.display());
+}
+
+/// Runs `openssl` with the words of `line` in a folder, for certificates.
+pub fn openssl(folder: &Path, line: &str) {
+    let output = Command::new("openssl").args(line.split(' ')).current_dir(folder).output();
+    let output = output.expect("no openssl here: run scripts/install-deps");
+    assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Bytes that do not compress, the same ones for the same seed.
+pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut noise = Vec::with_capacity(bytes + 8);
+    while noise.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        noise.extend_from_slice(&state.to_le_bytes());
+    }
+    noise.truncate(bytes);
+    noise
 }
 
 /// Asks `condition` every 20 ms until it holds; false when `timeout` has passed without that.

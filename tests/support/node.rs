@@ -1,5 +1,6 @@
 //! One node of a Galera cluster: a [`Server`] that knows its state in the group.
 
+use std::fmt::Display;
 use std::fs;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -132,6 +133,17 @@ impl Node {
     /// The lines of the SST scripts (`WSREP_SST: …`), ours among them, after the mark.
     pub fn script_lines(&self, mark: LogMark) -> Vec<String> {
         log::script_lines(&self.log_since(mark))
+    }
+
+    /// Sets an option of Galera, such as `gcs.fc_limit`, while the server runs. Where the plugin `wsrep_provider` is loaded
+    /// (Debian's 11.8) it is a variable of its own, and `wsrep_provider_options` cannot be set.
+    pub fn set_provider_option(&self, option: &str, value: impl Display) {
+        let variable = format!("wsrep_provider_{}", option.replace('.', "_"));
+        if self.sql(&format!("SHOW GLOBAL VARIABLES LIKE '{variable}'")).is_empty() {
+            self.exec(&format!("SET GLOBAL wsrep_provider_options = '{option}={value}'"));
+        } else {
+            self.exec(&format!("SET GLOBAL {variable} = {value}"));
+        }
     }
 
     /// Flow control messages that this node has sent.

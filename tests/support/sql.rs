@@ -46,3 +46,10 @@ pub fn quote(name: &str) -> String {
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }
+
+/// An expression for so many bytes by chance. `RANDOM_BYTES()` came with MariaDB 10.10.
+pub fn random_bytes(count: usize) -> String {
+    let digests: Vec<String> =
+        (0..count.div_ceil(64)).map(|n| format!("UNHEX(SHA2(CONCAT(RAND(), {n}), 512))")).collect();
+    format!("LEFT(CONCAT({}), {count})", digests.join(", "))
+}

@@ -101,8 +101,9 @@ fn one_transaction(session: &mut Option<Conn>, socket: &Path, turn: u64) -> mysq
         Some(session) => session,
         empty => empty.insert(sql::connect(socket, limit)?),
     };
+    let noise = sql::random_bytes(200);
     let insert = format!(
-        "INSERT INTO writer.log (n, payload) VALUES ({turn}, RANDOM_BYTES(200)), ({turn}, REPEAT('{turn} ', 20))"
+        "INSERT INTO writer.log (n, payload) VALUES ({turn}, {noise}), ({turn}, REPEAT('{turn} ', 20))"
     );
     sql::query(session, "BEGIN")?;
     sql::query(session, &insert)?;

@@ -118,10 +118,7 @@ pub(super) fn isolate(stage: &mut Stage, rounds: u32, promises: &mut Promises) -
         stage.configure(SLOW)?;
         let (asking, _, state) = stage.ask_and_wait(stage.slow_run);
         let lasting = random_part(Duration::from_secs(8));
-        let cut = |on: u8| {
-            let statement = format!("SET GLOBAL wsrep_provider_options = 'gmcast.isolate={on}'");
-            stage.cluster.n(DONOR).exec(&statement);
-        };
+        let cut = |on: u8| stage.cluster.n(DONOR).set_provider_option("gmcast.isolate", on);
         cut(1);
         std::thread::sleep(lasting);
         cut(0);

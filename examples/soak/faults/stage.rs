@@ -57,7 +57,7 @@ impl Stage {
         let path = program.to_str().context("the program's path is not UTF-8")?;
         let cluster =
             Cluster::start(3, &with_program(ClusterOptions::new().mysqld("thread_cache_size=0"), path));
-        create_replicated_zoo(cluster.n(WRITTEN));
+        create_replicated_zoo(&cluster);
         fill_bulk(cluster.n(WRITTEN), "orders", BULK);
         let mut stage = Self {
             program: Program::of(&cluster),

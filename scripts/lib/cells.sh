@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# Functions of scripts/test: tests of real servers by each method and on each server, one cell of the matrix at a time.
+
+# Those that the setting `method` takes in this version; the first one is that of every test where nothing is said.
+methods_known=(freeze)
+first_method=${methods_known[0]}
+# Versions of the server, and the Debian that each comes with.
+declare -A suites=([10.5]=bullseye [10.11]=bookworm [11.8]=trixie)
+servers_known=(10.5 10.11 11.8)
+core_groups=(cluster_backup cluster_restore)
+cells=target/test-cells.tsv
+here=$(mariadbd --no-defaults --version 2>/dev/null | sed -nE 's/.*Ver ([0-9]+\.[0-9]+)\..*/\1/p')
+
+# The root of a Debian with this server; nothing where it is the machine's own.
+root_of() {
+    [ "$1" = "$here" ] || echo "target/servers/$1"
+}
+
+# A list as it was given, as words; the others are what there is, and what a word besides `all` stands for.
+words_of() {
+    local kind=$1 list=$2 word known
+    shift 2
+    [ "$list" != all ] || { echo "$@"; return; }
+    for word in ${list//,/ }; do
+        for known in "$@" ''; do [ "$word" != "$known" ] || break; done
+        [ -n "$known" ] || { echo "there is no $kind '$word': there are $*" >&2; return 1; }
+        echo "$word"
+    done
+}
+
+# The commit that is tested; with a digest of what is changed beside it.
+tested_commit() {
+    local commit
+    commit=$(git rev-parse --short=12 HEAD) || return 1
+    if [ -n "$(git status --porcelain)" ]; then
+        commit+=+$({ git diff HEAD && git ls-files -z --others --exclude-standard | xargs -0r cat; } | sha256sum | cut -c1-8)
+    fi
+    echo "$commit"
+}
+
+# What came of a cell on this commit the last time: passed, failed, or nothing.
+outcome_of() {
+    [ -e "$cells" ] || return 0
+    awk -F'\t' -v cell="$commit/$1/$2/$3" '$2 "/" $3 "/" $4 "/" $5 == cell { last = $6 } END { print last }' "$cells"
+}
+
+# Writes the cells that are to be run into $work/plan, "GROUP SERVER METHOD" each, and makes the servers that are missing.
+plan_cells() {
+    local chosen_methods chosen_servers chosen_groups group server method all_groups=()
+    for group in tests/cluster_*.rs tests/cluster_*/main.rs; do
+        group=${group%/main.rs} group=${group%.rs}
+        [ ! -e "tests/${group##*/}.rs" ] && [ ! -e "tests/${group##*/}/main.rs" ] || all_groups+=("${group##*/}")
+    done
+    [ "$3" != core ] || set -- "$1" "$2" "$(IFS=,; echo "${core_groups[*]}")"
+    chosen_methods=$(words_of method "$1" "${methods_known[@]}") || return 1
+    chosen_servers=$(words_of server "$2" "${servers_known[@]}") || return 1
+    chosen_groups=$(words_of group "$3" "${all_groups[@]}") || return 1
+    commit=$(tested_commit) || return 1
+    for server in $chosen_servers; do
+        [ "$server" != "$here" ] || continue
+        echo "server $server: the Debian in $(root_of "$server")"
+        scripts/debian-root "$(root_of "$server")" "${suites[$server]}" \
+            rsync,iproute2,lsof,procps,zstd,bzip2,openssl || return 1
+    done
+    for server in $chosen_servers; do
+        for method in $chosen_methods; do
+            for group in $chosen_groups; do echo "$group $server $method"; done
+        done
+    done >"$work/plan"
+}
+
+# Runs the planned cells but those that have passed on this commit, keeps what comes of them, and shows all.
+run_cells() {
+    local group server method executable status=0
+    on_end=keep_cell
+    while read -r group server method; do
+        if [ -z "$again" ] && [ "$(outcome_of "$server" "$method" "$group")" = passed ]; then
+            echo "$group by $method on $server has passed on $commit"
+            continue
+        fi
+        executable=$(awk -v name="$group" '$1 == name { print $2 }' "$work/binaries")
+        echo "$group $executable $server $method"
+    done <"$work/plan" | tee >(grep ' has passed on ' >&2) | grep -v ' has passed on ' >"$work/cells"
+    run_tests "$work/cells" --include-ignored || status=1
+    while read -r group server method; do
+        printf '%-7s  %-6s  %-16s  %s\n' "$(outcome_of "$server" "$method" "$group")" "$server" "$method" "$group"
+    done <"$work/plan"
+    return "$status"
+}
+
+# Keeps what came of a cell.
+keep_cell() {
+    local group executable server method outcome=failed
+    read -r group executable server method <<<"$1"
+    [ "$2" -ne 0 ] || outcome=passed
+    mkdir -p "$(dirname "$cells")"
+    printf '%s\t' "$(date -u +%FT%TZ)" "$commit" "$server" "$method" "$group" "$outcome" >>"$cells"
+    echo "$3" >>"$cells"
+}
+
+# The core by each other method than the first, on the machine's own server.
+run_other_methods() {
+    local others=("${methods_known[@]:1}")
+    [ ${#others[@]} -gt 0 ] || return 0
+    again=1
+    step "the cells" plan_cells "$(IFS=,; echo "${others[*]}")" "$here" core
+    step "the core by the other methods" run_cells
+}
