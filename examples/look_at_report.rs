@@ -4,7 +4,6 @@
 //! backups, a new repository, a year of retention, several clusters, hostile names) it writes a repository and its page, opens
 //! it in Chromium at the width of a phone and of a desk, light and dark, and leaves the pictures in the folder. It ends
 //! with 1 when the browser complains, when anything is wider than the screen, or when the page does not say what it should.
-#![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

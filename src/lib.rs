@@ -6,6 +6,14 @@
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::exit,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 pub mod archive;
 pub mod capture;

@@ -1,5 +1,13 @@
 //! `wsrep_sst_backup`: mysqld starts it on a donor, administrators start its commands.
 #![forbid(unsafe_code)]
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::exit,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use std::process::{self, ExitCode};
 

@@ -1,5 +1,4 @@
 //! `check` on a machine without a server: what it leaves out, what it says of repositories, and how it ends.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 

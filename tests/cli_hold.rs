@@ -1,5 +1,4 @@
 //! `hold` and `release`: what is held stays, and everybody is told.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 
@@ -7,17 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use support::cli::forge::{Forge, ID, manifest, put_manifest, put_object};
+use support::cli::forge::{Forge, ID, ago, manifest, put_manifest, put_object};
 use support::cli::{cli, open_folder};
 use support::scratch::ServerUser;
-
-/// The name of a backup that began so many days and one hour ago.
-fn ago(days: i64) -> String {
-    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
-    format!("{}_n1", at.strftime("%Y%m%dT%H%M%SZ"))
-}
 
 fn who() -> String {
     let of = |program: &str, arg: &str| {

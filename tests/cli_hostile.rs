@@ -1,5 +1,4 @@
 //! A repository of somebody who means harm: what its names and texts do to a terminal, and files that never answer.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! `ls`: the files of a backup, without its archive.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! `metrics-file` as the commands of an administrator write it, and what is shipped to read it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 #![allow(clippy::float_cmp, reason = "numbers are compared as they were written")]
 
 mod support;
@@ -8,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
-use support::cli::forge::{Forge, manifest, put_manifest, put_object};
+use support::cli::forge::{Forge, ago, manifest, put_manifest, put_object};
 use support::cli::{Cli, cli, open_folder};
 use support::prometheus::{Metrics, promtool};
 use wsrep_sst_backup::metrics::{FAMILIES, PREFIX};
@@ -42,12 +41,6 @@ impl Stage {
     fn metrics(&self) -> Metrics {
         Metrics::read(&self.file())
     }
-}
-
-/// The name of a backup that began so many days and one hour ago.
-fn ago(days: i64) -> String {
-    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
-    format!("{}_n1", at.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 #[test]

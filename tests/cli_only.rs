@@ -1,5 +1,4 @@
 //! `restore --only`: some tables out of a backup, wherever their files lay, and nothing else.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 
@@ -9,17 +8,11 @@ use std::path::{Path, PathBuf};
 
 use support::cli::forge::{Forge, ID};
 use support::cli::{Cli, cli, open_folder};
+use support::noise;
 use support::scripted_mysqld::shell;
 
 /// So much noise in a file that it has blocks of its own.
-fn noise(seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let next = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[1]
-    };
-    (0..9 << 20).map(next).collect()
-}
+const LARGE: usize = 9 << 20;
 
 /// Two databases, one of them behind a link, with tables in every place that a table can have.
 fn repository() -> (tempfile::TempDir, PathBuf) {
@@ -31,9 +24,9 @@ fn repository() -> (tempfile::TempDir, PathBuf) {
         .file("mysql/user.frm", "user")
         .directory("shop")
         .file("shop/db.opt", "default-character-set=utf8mb4\n")
-        .file("shop/big.ibd", noise(1))
+        .file("shop/big.ibd", noise(LARGE, 1))
         .file("shop/orders.frm", "orders")
-        .file("shop/orders.ibd", noise(2))
+        .file("shop/orders.ibd", noise(LARGE, 2))
         .file("shop/orders_old.frm", "old")
         .file("shop/parts#P#p0.ibd", "p0")
         .file("shop/parts#P#p1.ibd", "p1")
@@ -102,7 +95,7 @@ fn the_files_of_a_table_come_wherever_they_lay() {
     let place = open_folder();
     let target = place.path().join("tables");
     let answer = only(folder.path(), &target, &["shop.*"]).run();
-    assert_eq!(fs::read(target.join("shop/orders.ibd")).unwrap(), noise(2));
+    assert_eq!(fs::read(target.join("shop/orders.ibd")).unwrap(), noise(LARGE, 2));
     assert_eq!(found(&target).len(), 17, "{:?}", found(&target));
     for text in [
         "Extracted from backup 20261120T113452Z_n1 to ",
@@ -128,7 +121,7 @@ fn only_the_blocks_of_the_table_are_read() {
     only(folder.path(), &target, &["shop.big"]).run().fails_with(4, "shop/big.ibd");
     assert!(!target.exists(), "what was extracted is removed");
     only(folder.path(), &target, &["shop.orders"]).run().done();
-    assert_eq!(fs::read(target.join("shop/orders.ibd")).unwrap(), noise(2));
+    assert_eq!(fs::read(target.join("shop/orders.ibd")).unwrap(), noise(LARGE, 2));
 }
 
 #[test]
@@ -295,9 +288,9 @@ fn a_damaged_trigger_of_another_table_is_no_reason_to_refuse() {
         .directory("shop")
         .file("shop/a.TRG", "TYPE=TRIGGERS")
         .file("shop/a.frm", "a")
-        .file("shop/big.ibd", noise(3))
+        .file("shop/big.ibd", noise(LARGE, 3))
         .file("shop/z.TRN", "TYPE=TRIGGERNAME\ntrigger_table=z\n")
-        .file("shop/zz.ibd", noise(4))
+        .file("shop/zz.ibd", noise(LARGE, 4))
         .write(folder.path());
     let archive = fs::OpenOptions::new().write(true).open(backup.join("backup.tar.zst")).unwrap();
     let place = open_folder();

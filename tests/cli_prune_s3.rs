@@ -1,6 +1,4 @@
 //! `prune` in a bucket: uploads that were begun and never completed go, wherever they lie, and no others.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
-#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
 
 #[path = "storage/server.rs"]
 mod server;
@@ -11,21 +9,14 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use server::{FileServer, KEY_ID, SECRET, settings, storage};
-use support::cli::forge::{Forge, status};
+use support::cli::forge::{Forge, ago, status};
 use support::cli::{Cli, cli};
 use wsrep_sst_backup::storage::Storage;
 
 /// Two days.
 const OLD: Duration = Duration::from_secs(48 * 3600);
-
-/// The name of a backup that began so many days and one hour ago.
-fn ago(days: i64) -> String {
-    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
-    format!("{}_n1", at.strftime("%Y%m%dT%H%M%SZ"))
-}
 
 /// `prune` of what lies below `backups` in the bucket.
 fn prune(server: &FileServer, flags: &str) -> Cli {

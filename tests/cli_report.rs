@@ -1,5 +1,4 @@
 //! `report --html`: a page of its own, whatever is in the repository, written whole.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! `restore`: what comes back is what was there, or nothing is there at all.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 #[path = "cli_restore/bombs.rs"]
 mod bombs;

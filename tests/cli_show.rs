@@ -1,5 +1,4 @@
 //! `show`: one backup, by its name, as the newest, or as the newest of a time.
-#![allow(clippy::unwrap_used, reason = "helpers of tests report by panicking")]
 
 mod support;
 

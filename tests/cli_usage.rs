@@ -1,5 +1,4 @@
 //! Wrong usage and wrong configuration: exit status 2, one message on stderr, nothing on stdout.
-#![allow(clippy::unwrap_used, reason = "helpers of tests report by panicking")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! `verify`: what is whole is said to be whole, what is not is named.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 #[path = "cli_verify/cut_off.rs"]
 mod cut_off;

@@ -3,13 +3,6 @@
 //!
 //! What is asserted comes from the server (states by SQL, its error log), from the repository's files, and from what
 //! `backup` says: its exit status, its message and its JSON.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests report by panicking and tell what they measured"
-)]
 
 #[path = "cluster_faults/following.rs"]
 mod following;

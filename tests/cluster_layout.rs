@@ -1,11 +1,4 @@
 //! Servers whose files lie in many places, change under the copy, or cannot be asked for by SQL.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests report by panicking and tell what they measured"
-)]
 
 #[path = "cluster_layout/behind_a_link.rs"]
 mod behind_a_link;
@@ -13,17 +6,19 @@ mod behind_a_link;
 mod changing;
 #[path = "cluster_layout/cut_off.rs"]
 mod cut_off;
+#[path = "cluster_layout/elsewhere.rs"]
+mod elsewhere;
 #[path = "cluster_layout/missing.rs"]
 mod missing;
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use elsewhere::{assert_no_replica, check_tables, create_indirect, edit, link_indirect};
 use serde_json::Value;
 use support::fixtures::{OUTSIDE, create_zoo};
 use support::program::{rejoin_by_ist, text, warnings, with_program};
@@ -311,55 +306,5 @@ impl Stage {
         assert_same_rows(self.cluster.nodes().map(|n| &**n));
         check_tables(self.node());
         Writer::start(self.cluster.n(1), 200)
-    }
-}
-
-/// A backup without a binlog position is refused as a replica before anything is written.
-fn assert_no_replica(cluster: &Cluster, program: &Program, manifest: &Value) {
-    let target = cluster.dir().join("never");
-    let words = ["restore", text(manifest, "/id"), "--to", target.to_str().unwrap(), "--as", "replica"];
-    let ran = program.run(&words);
-    assert_eq!(ran.status, Some(1), "{}", ran.out);
-    assert!(ran.err.contains("has no binlog position"), "{}", ran.err);
-    assert!(!target.exists());
-}
-
-/// A database whose directory will be reached over two links.
-fn create_indirect(server: &Server) {
-    server.exec("CREATE DATABASE indirect");
-    server.exec("CREATE TABLE indirect.t (id INT PRIMARY KEY, v TEXT) ENGINE=InnoDB");
-    server.sql_all(&["USE zoo", "INSERT INTO indirect.t SELECT seq, 'over two links' FROM seq_1_to_40"]);
-}
-
-/// Moves it away on a stopped node: `data/indirect` is a relative link to a link to the real directory.
-fn link_indirect(node: &Node) {
-    let outside = node.outside_dir(OUTSIDE);
-    fs::rename(node.datadir().join("indirect"), outside.join("real")).unwrap();
-    symlink("real", outside.join("via")).unwrap();
-    symlink(format!("../{OUTSIDE}/via"), node.datadir().join("indirect")).unwrap();
-}
-
-/// Replaces texts, which must be there, in a node's option file.
-fn edit(node: &Node, changes: &[(&str, &str)]) {
-    let mut text = fs::read_to_string(node.cnf()).unwrap();
-    for (old, new) in changes {
-        assert!(text.contains(old), "no '{old}' in {text}");
-        text = text.replace(old, new);
-    }
-    fs::write(node.cnf(), text).unwrap();
-}
-
-/// `CHECK TABLE` for every table of the users.
-fn check_tables(server: &Server) {
-    let tables = server.sql(
-        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema NOT IN \
-         ('mysql', 'sys', 'information_schema', 'performance_schema')",
-    );
-    assert!(tables.len() > 30);
-    for table in tables {
-        let name = format!("{}.{}", quote(&table[0]), quote(&table[1]));
-        let found = server.sql(&format!("CHECK TABLE {name} EXTENDED"));
-        let sound = |row: &Vec<String>| row[3] == "OK" || row[3].contains("doesn't support check");
-        assert!(found.iter().all(sound), "{name}: {found:?}");
     }
 }

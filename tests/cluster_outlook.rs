@@ -1,5 +1,4 @@
 //! What `restore --as node` says of IST before it restores, and what the node then really does.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests report by panicking")]
 
 mod support;
 

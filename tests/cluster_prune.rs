@@ -1,6 +1,5 @@
 //! What a real donor does behind its backup: the older backup goes, metrics are written, the node comes back, and what is
 //! left can be restored.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests report by panicking")]
 
 mod support;
 

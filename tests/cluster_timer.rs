@@ -1,10 +1,4 @@
 //! The same timer on every node: one backup results, whoever of them is first.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests report by panicking"
-)]
 
 mod support;
 

@@ -1,12 +1,6 @@
 //! Two donors of one cluster never stand still at the same time, whoever asks for their backups and where these go.
 //!
 //! When a server stood still is asserted by its own error log.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests report by panicking"
-)]
 
 mod support;
 

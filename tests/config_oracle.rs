@@ -1,6 +1,5 @@
 //! The option files against the real programs: what `my_print_defaults` prints for a group is what we read, and
 //! what `mariadbd --help --verbose` reports for a variable is what we find in its arguments.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "config_oracle/case.rs"]
 mod case;

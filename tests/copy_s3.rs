@@ -1,6 +1,4 @@
 //! `copy` from and into buckets: whole backups or none, whatever becomes of the requests.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
-#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
 
 #[path = "storage/proxy.rs"]
 mod proxy;

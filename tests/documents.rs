@@ -1,7 +1,5 @@
 //! What the documents say about files, headings, messages and settings is true.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
-
 #[path = "../examples/manual/markdown.rs"]
 mod markdown;
 

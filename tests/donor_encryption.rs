@@ -1,15 +1,14 @@
 //! Backups that only the holder of a secret key can read: the donor has none, and stock `age` opens them.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::ScriptedMysqld;
 use support::cli::{Cli, cli, open_folder};
 use support::scripted_mysqld::shell;
 use support::trees::assert_same_files;
+use support::{ScriptedMysqld, noise};
 
 /// A key pair in files of its own.
 struct KeyPair {
@@ -37,23 +36,12 @@ impl KeyPair {
     }
 }
 
-fn noise(bytes: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    (0..bytes).map(next).collect()
-}
-
 /// A server with three files whose backups are encrypted for these keys.
 fn server(recipients: &[&str], more: &str) -> ScriptedMysqld {
     let server = ScriptedMysqld::new();
     let lines: String = recipients.iter().map(|key| format!("encrypt-to={key}\n")).collect();
     server.configure("wsrep_sst_backup", &format!("{lines}{more}"));
-    server.write("salaries/first_secret.MYD", noise(6 << 20));
+    server.write("salaries/first_secret.MYD", noise(6 << 20, 1));
     server.write("salaries/second_secret.MYD", vec![b's'; 3 << 20]);
     server
 }

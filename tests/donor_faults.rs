@@ -1,5 +1,4 @@
 //! Whatever goes wrong: the server is thawed, the reason is told, nothing is left that looks like a backup.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 #[path = "donor_faults/cut_off.rs"]
 mod cut_off;

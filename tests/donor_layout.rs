@@ -1,6 +1,5 @@
 //! Which files a backup holds, found without SQL: from option files, mysqld's arguments and the directory itself.
 //! What is unpacked by stock `tar` and `zstd` is compared with the server's own files.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 #[path = "donor_layout/binlogs.rs"]
 mod binlogs;

@@ -1,5 +1,4 @@
 //! `metrics-file`: how a run has ended, and what the repository holds, behind `done` and in nobody's way.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 

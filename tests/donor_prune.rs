@@ -1,5 +1,4 @@
 //! `prune-after-backup`: older backups go behind `done`, within seconds, and nothing of it touches the backup.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 

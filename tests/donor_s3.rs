@@ -1,9 +1,5 @@
 //! A donor whose repository is a bucket: whole backups, or none, whatever becomes of its requests.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
-#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
 
-#[path = "storage/contract.rs"]
-mod contract;
 #[path = "storage/donor.rs"]
 mod donor;
 #[path = "storage/proxy.rs"]
@@ -17,16 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use contract::noise;
 use donor::{command, donor};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::Signal;
 use proxy::{Fault, Proxy, Way};
 use server::{FileServer, SECRET, settings};
-use support::ScriptedMysqld;
 use support::cli::open_folder;
 use support::scripted_mysqld::Outcome;
 use support::trees::assert_same_files;
+use support::{ScriptedMysqld, noise};
 use wsrep_sst_backup::config::Retention;
 use wsrep_sst_backup::prune::{PrunePlan, Tally, carry_out};
 

@@ -1,5 +1,4 @@
 //! The fixtures of format 1 through the library and through the stock tools: both find what the generator put in.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "support/damage.rs"]
 mod damage;

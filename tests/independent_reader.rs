@@ -1,7 +1,6 @@
 //! `tests/fixtures/reader.py` over the fixtures: what a reader finds that knows `doc/format.md` and nothing else.
 //!
 //! Where it and the library differ, the document, the library or the reader is wrong.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "support/damage.rs"]
 mod damage;

@@ -1,10 +1,4 @@
 //! What lies in the packages is in order: by the tools that look after packages, units, manuals and completions.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests report by panicking"
-)]
 
 mod package;
 

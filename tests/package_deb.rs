@@ -3,12 +3,6 @@
 //!
 //! Asserted is what dpkg, the file system and real servers say: which program a donor has run is told by the manifest
 //! that it has left.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests report by panicking"
-)]
 
 #[path = "package/node.rs"]
 mod node;

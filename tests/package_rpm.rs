@@ -1,10 +1,4 @@
 //! The .rpm in a root of its own, beside a package that owns the stub as MariaDB-server does.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests report by panicking"
-)]
 
 #[path = "package/node.rs"]
 mod node;

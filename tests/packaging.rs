@@ -1,7 +1,5 @@
 //! The option file that is shipped, and the reference in `doc/`: what they say about the settings is true and complete.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #[path = "../examples/manual/option_file.rs"]
 mod option_file;
 

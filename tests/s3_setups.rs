@@ -1,6 +1,4 @@
 //! Buckets as people have them: locked ones, keys that may only put, slow lines, proxies, and servers that are none of S3.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
-#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
 
 #[path = "storage/contract.rs"]
 mod contract;

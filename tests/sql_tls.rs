@@ -1,20 +1,12 @@
 //! SQL over TCP with TLS, against a real server that insists on it.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests report by panicking")]
 
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use support::{Cluster, ClusterOptions, PATIENCE};
+use support::{Cluster, ClusterOptions, PATIENCE, openssl};
 use wsrep_sst_backup::config::Secret;
 use wsrep_sst_backup::sql::{Account, Endpoint, SqlSession, Tls};
-
-fn openssl(folder: &Path, line: &str) {
-    let output = Command::new("openssl").args(line.split(' ')).current_dir(folder).output();
-    let output = output.expect("openssl: run scripts/install-deps");
-    assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// `ca.pem`, and `NAME.pem` with `NAME.key`, signed by it; the server's certificate is for 127.0.0.1 alone.
 fn certificates(folder: &Path) {

@@ -1,11 +1,10 @@
 //! Every storage keeps the same promises.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
-#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
 
 #[path = "storage/contract.rs"]
 mod contract;
 #[path = "storage/memory.rs"]
 mod memory;
+mod support;
 
 use std::sync::Arc;
 

@@ -1,6 +1,4 @@
 //! Where the key, the trust and the address of a bucket come from: services, files, names; seen by the program itself.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
-#![allow(unreachable_pub, dead_code, reason = "helpers are modules of this binary")]
 
 #[path = "storage/server.rs"]
 mod server;
@@ -8,11 +6,11 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
 use std::process::Command;
 
 use server::{FileServer, KEY_ID, Moto, SECRET};
 use support::cli::{Cli, cli};
+use support::openssl;
 
 /// `list` of an empty bucket, without a key.
 fn list(endpoint: &str) -> Cli {
@@ -97,11 +95,6 @@ fn a_key_that_nobody_has_is_told_at_once() {
         .env("WSREP_SST_BACKUP_S3_PROFILE", "p")
         .run()
         .fails_with(1, "there is no profile 'p' in /nonexistent/.aws/config");
-}
-
-fn openssl(folder: &Path, line: &str) {
-    let output = Command::new("openssl").args(line.split(' ')).current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! `limit-rate` and `low-priority`: bytes take their time, nobody is kept waiting by them, and what has time makes way.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests report by panicking")]
 
 mod support;
 

@@ -3,7 +3,6 @@
 //! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
 //! do, [`report`] how to read the table. Each row is measured several times, the rows taking turns, so that whatever
 //! else the machine does meets all of them; the run with the shortest time counts.
-#![allow(clippy::print_stdout, reason = "it talks to a person")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,6 +1,5 @@
 //! What `bench` and `soak` share: processes looked at through `/proc`, commands measured, data made, tables printed.
 #![allow(dead_code, unused_imports, reason = "each of the two examples uses another part")]
-#![allow(clippy::print_stdout, reason = "they talk to a person")]
 
 pub(crate) mod donor;
 pub(crate) mod format;

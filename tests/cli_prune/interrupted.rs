@@ -1,6 +1,10 @@
 //! What a `prune` leaves that is killed, stopped, or fails, and what two of them do at once.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
 use super::*;
+use crate::support::scratch::ServerUser;
 
 /// Runs `prune` and lets the kernel do something at the `nth` call of those named; its exit status and what it said.
 fn prune_with(repository: &Path, calls: &str, fault: &str, nth: usize) -> (std::process::ExitStatus, String) {

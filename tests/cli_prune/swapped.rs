@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
+use std::process::{Command, Stdio};
+
 use super::*;
 
 #[test]

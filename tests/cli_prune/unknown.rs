@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::support::scratch::ServerUser;
 
 fn close(place: &Path) {
     fs::set_permissions(place, fs::Permissions::from_mode(0o000)).unwrap();

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use wsrep_sst_backup::storage::Storage;
 
-use crate::contract::noise;
 use crate::donor::{command_by, donor};
 use crate::proxy::{Proxy, Said, Way};
 use crate::refusal;
 use crate::server::{FileServer, settings, storage};
+use crate::support::noise;
 
 fn is_manifest(head: &str) -> bool {
     head.starts_with("put ") && head.lines().next().is_some_and(|line| line.contains("manifest.json"))

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use wsrep_sst_backup::config::{S3Proxy, S3Settings, Secret};
 use wsrep_sst_backup::storage::{S3Storage, Storage, StorageError, Watched};
 
-use crate::contract::{content, holds_alone, noise};
+use crate::contract::{content, holds_alone};
 use crate::proxy::{Proxy, Said, Way};
 use crate::refusal;
 use crate::server::{BUCKET, FileServer, STALL, settings, storage};
 use crate::support::cli::cli;
+use crate::support::noise;
 
 #[test]
 fn a_large_part_on_a_slow_line_arrives_and_is_not_taken_for_one_that_hangs() {

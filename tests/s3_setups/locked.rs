@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use wsrep_sst_backup::storage::{S3Storage, Storage};
 
-use crate::contract::noise;
 use crate::donor::{command_by, donor};
 use crate::proxy::{Proxy, Way};
 use crate::refusal;
 use crate::server::{FileServer, Moto, STALL, settings, storage};
+use crate::support::noise;
 
 /// Asks moto for something that our own client has no request for.
 fn curl(arguments: &[&str]) -> String {

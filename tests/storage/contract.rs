@@ -1,4 +1,5 @@
 //! What every storage promises, asked of each of them in the same words.
+#![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Barrier};
@@ -7,19 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use wsrep_sst_backup::storage::{ObjectInfo, Storage, Unfinished};
 
-/// Bytes that no compression and no page of zeros hides.
-pub fn noise(bytes: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut noise = Vec::with_capacity(bytes + 8);
-    while noise.len() < bytes {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        noise.extend_from_slice(&state.to_le_bytes());
-    }
-    noise.truncate(bytes);
-    noise
-}
+use crate::support::noise;
 
 fn wait_until(limit: Duration, condition: impl Fn() -> bool) -> bool {
     let begun = Instant::now();

@@ -1,4 +1,5 @@
 //! A donor whose repository is a bucket, and the commands of who looks after its backups.
+#![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 use crate::server::{KEY_ID, SECRET};
 use crate::support::ScriptedMysqld;

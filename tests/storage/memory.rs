@@ -1,4 +1,5 @@
 //! A storage in memory: what the contract says, and nothing else.
+#![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, ErrorKind, Write};

@@ -1,4 +1,5 @@
 //! A line between a client and a server that breaks, stalls, or answers for the server when it is told to.
+#![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{Read, Write};

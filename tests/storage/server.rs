@@ -3,6 +3,7 @@
 //! They differ: `s3s-fs` keeps objects in files, so that gigabytes pass through, checks signatures, and does not know
 //! `If-None-Match`; moto knows conditions, encryption and pages of lists, and checks no signature. `s3s-fs` does not list
 //! uploads either; here it does, unless a test wants it as it is.
+#![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 mod uploads;
 

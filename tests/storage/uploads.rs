@@ -1,4 +1,5 @@
 //! `s3s-fs` with what it lacks: the list of uploads that were begun, in small pages and as old as a test wants them.
+#![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

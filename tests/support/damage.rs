@@ -13,12 +13,6 @@
 //! ```
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 #![allow(unreachable_pub, reason = "a module of each test binary")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, in its helpers too"
-)]
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

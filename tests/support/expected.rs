@@ -1,12 +1,6 @@
 //! What a fixture holds, as its generator knew it (`expected.json`), and the comparison with a tree on disk.
 #![allow(dead_code, reason = "every test binary uses another part of it")]
 #![allow(unreachable_pub, reason = "a module of each test binary")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, in its helpers too"
-)]
 
 use std::ffi::OsString;
 use std::fs;

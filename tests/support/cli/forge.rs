@@ -8,11 +8,18 @@ use std::fs;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use wsrep_sst_backup::archive::{ArchiveWriter, NewMember, Segment, Source, WriterOptions};
 use wsrep_sst_backup::model::{ArchivePath, Compression, IndexHeader, Origin, WsrepGtid};
 
 pub use super::records::*;
+
+/// The name of a backup that began so many days and one hour ago.
+pub fn ago(days: i64) -> String {
+    let at = Timestamp::now() - SignedDuration::from_hours(24 * days + 1);
+    format!("{}_n1", at.strftime("%Y%m%dT%H%M%SZ"))
+}
 
 /// What a member is.
 #[derive(Debug, Clone)]
