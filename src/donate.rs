@@ -4,28 +4,19 @@
 //! the index are made durable; then the manifest appears, and with it the backup; then mysqld hears
 //! `done`. Whatever ends the program before the manifest leaves no backup, and whatever ends it after
 //! leaves a complete one. Every way out waits until the node is in the Primary component ([`primary`]). Older backups go,
-//! and [`metrics`] are written, where that is wanted, when mysqld has heard `done` ([`retention`]).
+//! and metrics are written, where that is wanted, when mysqld has heard `done` ([`crate::job`]).
 //!
 //! While the server is frozen this program has all that the machine gives, unless `limit-rate` says otherwise; from
 //! `continue` on it makes way for the server ([`crate::priority`]).
 
-mod behind;
 mod blockers;
 mod ending;
 mod error;
 mod flow_control;
-mod folder;
-mod identity;
-mod members;
-mod metrics;
+mod host;
 mod pace;
 mod primary;
-mod publish;
-mod report;
-mod retention;
-mod room;
 mod turn;
-mod warnings;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,43 +24,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capture::{
-    self, Abort, CaptureError, Demands, Engines, Facts, ListOptions, Login, NodeNames, Outlook, Overlap,
-    Room, ServerLayout, Tablespaces, Watch,
+    self, Abort, Captured, Choice, Facts, FileList, Login, Outlook, Overlap, Plan, Prospect, Room,
+    ServerLayout, Task, Watch,
 };
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides, environment};
 use crate::exit;
-use crate::model::{BackupId, BackupState, Manifest, WsrepGtid, safe_component};
-use crate::priority;
-use crate::quiesce::{Limits, Quiescer};
+use crate::job::{Claim, Job, Metrics, Reporter, check_room, claim_folder, prune_after_backup};
+use crate::model::{BackupState, Manifest, WsrepGtid, safe_component};
+use crate::output::{Label, Outcome, OutputError, Patience};
+use crate::quiesce::{Quiescer, Resumed};
+use crate::server::Server;
+use crate::sql::SqlSession;
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
-use crate::storage::Storage;
-use crate::throttle::Throttle;
 use crate::ui;
-use blockers::Way;
 use ending::Ending;
 pub use error::DonateError;
-use folder::claim_folder;
-use identity::Identity;
-use members::{Objects, create_objects, finish_members, start_archive};
-use metrics::Metrics;
+use host::Donor;
 use pace::LiftAtEnd;
-use publish::{Taken, discard, publish};
-use report::Reporter;
-use retention::prune_after_backup;
-use turn::Turn;
-
-/// Everything about one run that is known when its folder is claimed.
-struct Run {
-    request: DonorRequest,
-    settings: Settings,
-    names: NodeNames,
-    storage: Arc<dyn Storage>,
-    throttle: Throttle,
-    id: BackupId,
-    /// The cluster's folder.
-    folder: String,
-    started: Timestamp,
-}
 
 /// Gives mysqld what it asks for, and ends when the node is Primary. `pipe` is the claimed stdout.
 fn donate(
@@ -150,16 +121,18 @@ fn transfer(
     let names = facts.names();
     let folder = safe_component(settings.cluster.as_deref().unwrap_or(&names.cluster));
     let metrics = ending.measure(Metrics::new(settings.metrics_file.clone(), &folder, &names.node, started));
+    let quiescer = Box::new(conversation.for_backup(&request.gtid, request.progress));
+    let DonorRequest { server, gtid, request, .. } = request;
+    let label = Label { cluster: names.cluster, node: names.node, request, asked: Some(gtid), started };
     // The folder comes first of all that can fail, so that a failure reaches the repository.
-    let (run, repository) = claim_folder(request, settings, names, folder, started, watch)
+    let job = claim_folder(Claim { folder, label }, settings, watch)
+        .map_err(DonateError::from)
         .inspect_err(|error| metrics.record(error.exit_status(), None, None))?;
-    // A status that cannot be stored is no reason to give up a backup: that storage is not watched.
-    let reporter = ending.report(Reporter::start(&run, Arc::clone(&repository), watch.counter()));
-    let quiescer = Box::new(conversation.for_backup(&run.request.gtid, run.request.progress));
-    let outcome = back_up(&run, &repository, quiescer, facts, watch, ending, reporter);
+    let reporter = ending.report(Reporter::start(&job, watch.counter()));
+    let outcome = back_up(&job, &server, quiescer, facts, watch, ending, reporter);
     let (error, frozen_ms) = (outcome.as_ref().err(), reporter.frozen_ms());
     if error.is_some_and(DonateError::leaves_no_backup) {
-        discard(&run);
+        job.destination.discard();
     }
     let has_failed = error.is_some_and(|error| !error.leaves_a_backup());
     reporter.finish(
@@ -169,85 +142,56 @@ fn transfer(
     let status = error.map_or(exit::DONE, DonateError::exit_status);
     metrics.record(status, frozen_ms, outcome.as_ref().ok());
     if outcome.is_ok() {
-        prune_after_backup(&run, Arc::clone(&repository), watch);
-        metrics.read(repository, watch);
+        prune_after_backup(&job, watch);
+        metrics.read(&job, watch);
     }
     outcome.map(drop)
 }
 
 fn configure(request: &DonorRequest) -> Result<(OptionFiles, Settings), DonateError> {
     let files = OptionFiles::read(&request.server.defaults)?;
-    let settings = Settings::resolve(&files, environment(), &SettingsOverrides::default())?;
+    let settings = capture::settings(&files, environment(), &SettingsOverrides::default())?;
     Ok((files, settings))
 }
 
 fn back_up(
-    run: &Run,
-    repository: &Arc<dyn Storage>,
+    job: &Job,
+    server: &Server,
     quiescer: Box<dyn Quiescer>,
     mut facts: Facts,
     watch: &Watch,
     ending: &Ending,
     reporter: &Reporter,
 ) -> Result<Manifest, DonateError> {
-    log::info!("backup {} of node '{}' to '{}'", run.id, run.names.node, run.storage.location());
-    let layout = ServerLayout::new(&run.request.server, &facts)?;
+    let id = &job.destination.id;
+    log::info!("backup {id} of node '{}' to '{}'", job.label().node, job.destination.storage.location());
+    let layout = ServerLayout::new(server, &facts)?;
     ending.one_at_a_time(&layout.datadir, watch)?;
     layout.external_roots().for_each(|(variable, root)| log::info!("{variable} is '{}'", root.display()));
     let room = Room::new(&facts, &layout);
     if let Some(abort) = room.lacks() {
         return Err(abort.into());
     }
-    flow_control::check(run, &mut facts)?;
-    let Prepared { objects, options, demands } = prepare(run, &layout, &mut facts)?;
-    let tablespaces = ask_for_tablespaces(&mut facts);
-    let mut turn = Turn::take(run, repository, ending.gate.login(), watch)?;
-    let way = Way::clear(run, &facts, ending.gate.login(), watch)?;
-    turn.is_still_ours(watch)?;
+    flow_control::check(job, &mut facts)?;
+    let settings = &job.settings;
+    let (plan, expected) = Plan::make(&layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
+    let Choice { method, estimate, .. } = prepare(job, &layout, &expected)?;
+    pace::announce(settings, estimate, &expected)?;
+    check_room(job, &expected)?;
+    let output = job.destination.open(expected.entries.len(), expected.bytes)?;
+    drop(expected);
 
-    reporter.state(BackupState::Freezing);
-    let limits = Limits { timeout: run.settings.flush_timeout, wanted: &|| watch.wanted() };
-    let frozen = quiescer.quiesce(&limits).map_err(|error| way.explain(error, watch))?;
-    watch.limit_freeze(frozen.asked(), run.settings.freeze_timeout);
-    watch.limit_room(room).map_err(|cause| DonateError::System("cannot watch the server's room", cause))?;
-    reporter.frozen(frozen.position(), frozen.asked());
-    let identity = Identity::of(frozen.as_ref(), &mut facts, &layout);
-    log::info!(
-        "the server is frozen at {} (flush took {} ms)",
-        identity.gtid,
-        identity.flush_time.as_millis()
-    );
-    let mut list = capture::list_frozen(&layout, &mut facts, &options, &demands, watch)?;
-    list.tablespaces = tablespaces;
-    reporter.total(list.bytes);
-    let mut archive = start_archive(run, &identity, objects)?;
+    let session = facts.sql.as_ref().map(SqlSession::id);
+    let mut host = Donor::new(job, watch, reporter, (ending.gate.login(), session), quiescer, room);
     let _lift = LiftAtEnd(watch.given_up());
-    let limiter = &run.throttle.data;
-    let captured = capture::copy_frozen(frozen, &layout.datadir, &list, &mut archive, watch, limiter)?;
-    watch.lift_limit();
-    way.end(&mut facts);
-    drop(turn);
-    if run.settings.low_priority {
-        // Nobody waits for what is left, and the way back is closed.
-        priority::lower();
-    }
-    let frozen_time = captured.resumed.frozen;
-    log::info!("the server runs again: it was frozen for {} ms", frozen_time.as_millis());
-
-    reporter.thawed(frozen_time);
-    finish_members(run, &identity.gtid, &mut archive)?;
-    let summary = archive.finish().map_err(CaptureError::from)?;
-    reporter.state(BackupState::Publishing);
-    if let Some(abort) = watch.aborted() {
-        return Err(abort.into());
-    }
-    let warnings = facts.warnings;
-    let about_files = [list.warnings, captured.warnings].concat();
-    let taken = Taken { frozen_time, vanished: captured.vanished, warnings, about_files };
-    let manifest = publish(run, identity, taken, summary, watch)?;
+    let limiter = &job.throttle.data;
+    let task = Task { layout: &layout, facts: &mut facts, plan, output, watch, limiter, host: &mut host };
+    let captured = method.capture(task)?;
+    host.warn(&mut facts.warnings);
+    let (manifest, resumed) = publish(job, captured, method.name(), facts.warnings, watch, reporter)?;
     watch.patiently(|outlook| ending.gate.wait(outlook));
     tell_scripts(&layout.datadir, &manifest.gtid);
-    captured.resumed.complete().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
+    resumed.complete().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
     log::info!(
         "backup {} is complete at {}: {} files, {} MiB stored in {} MiB, frozen for {} ms",
         manifest.id,
@@ -260,50 +204,40 @@ fn back_up(
     Ok(manifest)
 }
 
-/// What is known and made before the freeze.
-struct Prepared {
-    objects: Objects,
-    options: ListOptions,
-    demands: Demands,
-}
-
-/// Everything that can be wrong with the files is better known while the server runs. The list of them is not kept: it
-/// is made anew under the freeze.
-fn prepare(run: &Run, layout: &ServerLayout, facts: &mut Facts) -> Result<Prepared, DonateError> {
-    let engines = Engines::ask(facts, &layout.datadir);
-    let allow_unfrozen = run.settings.allow_rocksdb;
-    facts.warnings.extend(engines.admit(allow_unfrozen, &layout.datadir)?);
-    let options = ListOptions {
-        binlogs: run.settings.binlogs,
-        allow_unfrozen,
-        unfrozen: engines.unfrozen,
-        ..ListOptions::default()
-    };
-    let (mut expected, demands) = capture::look_ahead(layout, facts, &options)?;
-    expected.refuse()?;
-    if let RepositoryUrl::Directory(path) = &run.settings.repository
+/// The method, where nothing speaks against a backup of these files.
+fn prepare(job: &Job, layout: &ServerLayout, expected: &FileList) -> Result<Choice, DonateError> {
+    if let RepositoryUrl::Directory(path) = &job.settings.repository
         && let Some(overlap) = Overlap::find(path, layout, &expected.entries)
     {
         return Err(DonateError::Overlap(overlap.text(path)));
     }
-    log::info!("{} files and directories, {} MiB", expected.entries.len(), expected.bytes >> 20);
-    if let Some(named) = demands.tablespaces() {
-        log::info!("all {named} tablespaces that the server names are among them");
-    }
-    pace::announce(run, &expected)?;
-    room::check(run, &expected)?;
-    Ok(Prepared { objects: create_objects(run, &expected)?, options, demands })
+    let prospect = Prospect { layout, files: expected, rate: job.settings.limit_rate };
+    capture::choose(&job.settings.method, &prospect).map_err(DonateError::NoMethod)
 }
 
-/// Tells a table whose file is damaged from a file that no table uses.
-fn ask_for_tablespaces(facts: &mut Facts) -> Option<Tablespaces> {
-    match Tablespaces::ask(facts.sql.as_mut()?) {
-        Ok(tablespaces) => Some(tablespaces),
-        Err(why) => {
-            log::info!("cannot ask which tablespaces the server has: {why}");
-            None
-        }
+/// Makes a backup of what was captured.
+fn publish(
+    job: &Job,
+    captured: Captured<'_>,
+    method: &'static str,
+    warnings: Vec<String>,
+    watch: &Watch,
+    reporter: &Reporter,
+) -> Result<(Manifest, Resumed), DonateError> {
+    let Captured { archive, identity, resumed, vanished, warnings: about_files } = captured;
+    let written = archive.end(&identity.gtid).map_err(OutputError::from)?;
+    reporter.state(BackupState::Publishing);
+    if let Some(abort) = watch.aborted() {
+        return Err(abort.into());
     }
+    let outcome = Outcome { method, frozen_time: resumed.frozen, vanished, warnings, about_files };
+    let is_wanted = || watch.aborted().is_none();
+    let patience = Patience { is_wanted: &is_wanted, stall_timeout: job.settings.stall_timeout };
+    let manifest = written.publish(identity, outcome, &patience).map_err(|error| match watch.aborted() {
+        Some(abort) if matches!(error, OutputError::Unwanted) => abort.into(),
+        _ => DonateError::from(error),
+    })?;
+    Ok((manifest, resumed))
 }
 
 /// The file that the stock script leaves: wrappers of garbd wait for it.

@@ -1,7 +1,7 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate → restore, verify, prune, copy, trigger, check, metrics, report → capture, catalog, lease, cluster →
+//! `main → cli, commands → donate → job → restore, verify, prune, copy, trigger, check, metrics, report → capture → output → catalog, lease, cluster →
 //! sst, archive, storage, sql → server, quiesce → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
@@ -28,9 +28,11 @@ pub mod donate;
 pub mod exit;
 pub mod hosts;
 pub mod innodb;
+pub mod job;
 pub mod lease;
 pub mod metrics;
 pub mod model;
+pub mod output;
 pub mod priority;
 pub mod prune;
 pub mod quiesce;

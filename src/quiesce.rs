@@ -25,6 +25,8 @@ pub enum Files {
     Clean,
     /// Those of a server that crashed at the position: it recovers when it is started.
     Crashed,
+    /// They change while they are read; the method has to bring its own consistency and position.
+    Changing,
 }
 
 /// Lets the server run, whoever calls it, in whatever thread.
@@ -91,8 +93,8 @@ pub trait Quiescer {
 
 /// A server that stands still. Dropping it lets the server run.
 pub trait Quiet {
-    /// The position of the files.
-    fn position(&self) -> &WsrepGtid;
+    /// The position of the files, where what quiesces the server knows it.
+    fn position(&self) -> Option<&WsrepGtid>;
 
     /// Since when it stands still.
     fn since(&self) -> Timestamp;

@@ -29,8 +29,8 @@ pub(crate) fn gtid() -> WsrepGtid {
 
 /// All three objects.
 pub(crate) fn write(folder: &Path, entries: &[Entry]) -> Result<()> {
-    let summary = repository::archive(entries, gtid(), Compression::None)?;
-    let mut tar = summary.archive;
+    let finished = repository::archive(entries, gtid(), Compression::None)?;
+    let mut tar = finished.archive;
     tar.resize(tar.len().next_multiple_of(RECORD), 0);
     let mut archive = Vec::new();
     let mut blocks = Vec::new();
@@ -39,8 +39,8 @@ pub(crate) fn write(folder: &Path, entries: &[Entry]) -> Result<()> {
         blocks.push(Block { offset: archive.len() as u64, bytes: frame.len() as u64, raw: raw.len() as u64 });
         archive.extend_from_slice(&frame);
     }
-    let index = index(&zstd::decode_all(&summary.index[..])?, &blocks, tar.len())?;
-    let manifest = manifest(&archive, &index, summary.data_bytes, summary.files);
+    let index = index(&zstd::decode_all(&finished.index[..])?, &blocks, tar.len())?;
+    let manifest = manifest(&archive, &index, finished.summary.data_bytes, finished.summary.files);
     fs::write(folder.join("archive_of_another_name.tar.zst"), &archive)?;
     fs::write(folder.join(INDEX), &index)?;
     fs::write(folder.join(MANIFEST), manifest)?;

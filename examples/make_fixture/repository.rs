@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use wsrep_sst_backup::archive::{
-    ArchiveSummary, ArchiveWriter, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, Segment, Source,
+    ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, Segment, Source,
     WriterOptions, hex,
 };
 use wsrep_sst_backup::catalog::{INDEX, MANIFEST, SEALED};
@@ -88,22 +88,22 @@ pub(crate) fn write(
     compression: Compression,
     recipients: &[Recipient],
 ) -> Result<()> {
-    let mut summary = archive(entries, gtid(), compression)?;
-    let mut index = in_fixed_order(&summary.index)?;
+    let mut finished = archive(entries, gtid(), compression)?;
+    let mut index = in_fixed_order(&finished.index)?;
     if !recipients.is_empty() {
         index = sealed(&index, recipients)?;
-        summary.archive = sealed(&summary.archive, recipients)?;
-        summary.archive_bytes = summary.archive.len() as u64;
-        summary.archive_sha256 = hex(&Sha256::digest(&summary.archive));
+        finished.archive = sealed(&finished.archive, recipients)?;
+        finished.summary.archive_bytes = finished.archive.len() as u64;
+        finished.summary.archive_sha256 = hex(&Sha256::digest(&finished.archive));
     }
-    let mut manifest = manifest(&summary, &index, compression)?;
+    let mut manifest = manifest(&finished, &index, compression)?;
     if !recipients.is_empty() {
         manifest.archive.name.push_str(SEALED);
         manifest.index.name.push_str(SEALED);
         manifest.archive.encryption = Some(AGE.into());
         manifest.archive.recipients = recipients.iter().map(ToString::to_string).collect();
     }
-    fs::write(folder.join(&manifest.archive.name), &summary.archive)?;
+    fs::write(folder.join(&manifest.archive.name), &finished.archive)?;
     fs::write(folder.join(&manifest.index.name), &index)?;
     fs::write(folder.join(MANIFEST), manifest.to_bytes()?)?;
     Ok(())
@@ -120,7 +120,7 @@ pub(crate) fn archive(
     entries: &[Entry],
     gtid: WsrepGtid,
     compression: Compression,
-) -> Result<ArchiveSummary<Vec<u8>, Vec<u8>>> {
+) -> Result<Finished<Vec<u8>, Vec<u8>>> {
     let options = WriterOptions { compression, level: compression.default_level(), threads: THREADS };
     let (identity, grastate) = (identity(&gtid)?, gtid.grastate(false));
     let header = IndexHeader { format: FORMAT, id: ID.parse()?, gtid, compression };
@@ -252,7 +252,7 @@ fn in_fixed_order(index: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn manifest(
-    summary: &ArchiveSummary<Vec<u8>, Vec<u8>>,
+    finished: &Finished<Vec<u8>, Vec<u8>>,
     index: &[u8],
     compression: Compression,
 ) -> Result<Manifest> {
@@ -273,12 +273,12 @@ fn manifest(
         mariadb_gtid: mariadb_gtid(),
         replication: None,
         server: server(),
-        data_bytes: summary.data_bytes,
-        files: summary.files,
+        data_bytes: finished.summary.data_bytes,
+        files: finished.summary.files,
         archive: ArchiveObject {
             name: compression.archive_name().into(),
-            bytes: summary.archive_bytes,
-            sha256: summary.archive_sha256.clone(),
+            bytes: finished.summary.archive_bytes,
+            sha256: finished.summary.archive_sha256.clone(),
             compression,
             encryption: None,
             recipients: Vec::new(),
@@ -288,8 +288,8 @@ fn manifest(
             bytes: index.len() as u64,
             sha256: hex(&Sha256::digest(index)),
         },
-        damaged_pages: summary.damaged_pages,
-        missing_pages: summary.missing_pages,
+        damaged_pages: finished.summary.damaged_pages,
+        missing_pages: finished.summary.missing_pages,
         warnings: vec!["'mysql/general_log.CSV' is not a real log".into()],
         more_warnings: 0,
         tool: tool(),

@@ -36,7 +36,7 @@ pub use member::{NewMember, Segment, Source, stored_bytes};
 pub use pages::{PageFault, missing_of_system, page_fault};
 pub use reader::{MemberDamage, StreamReader, read_member};
 pub use sums::sum_line;
-pub use writer::{ArchiveError, ArchiveSummary, ArchiveWriter};
+pub use writer::{ArchiveError, ArchiveSummary, ArchiveWriter, Finished};
 
 /// Name of the first member: identity and position, known before the first data byte.
 pub const IDENTITY_MEMBER: &str = "wsrep_sst_backup.json";

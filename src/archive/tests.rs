@@ -101,11 +101,11 @@ fn write_sealed(compression: Compression, recipients: &[Recipient], keys: Option
         .append_file(member("grown.CSV"), 10, None, &mut Bytes(Cursor::new(vec![b'x'; 1000]), true))
         .unwrap();
     writer.append_sums(member(SUMS_MEMBER)).unwrap();
-    let summary = writer.finish().unwrap();
+    let Finished { archive, index, summary } = writer.finish().unwrap();
     assert_eq!(summary.files, 9);
-    assert_eq!(summary.archive_bytes, summary.archive.len() as u64);
-    let index = Index::read(&summary.index[..], &summary.index_sha256, keys).unwrap();
-    Written { archive: summary.archive, index, archive_sha256: summary.archive_sha256 }
+    assert_eq!(summary.archive_bytes, archive.len() as u64);
+    let index = Index::read(&index[..], &summary.index_sha256, keys).unwrap();
+    Written { archive, index, archive_sha256: summary.archive_sha256 }
 }
 
 fn stream(archive: Vec<u8>, index: &Index) -> StreamReader {

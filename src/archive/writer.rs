@@ -37,13 +37,20 @@ pub enum ArchiveError {
     Write(#[from] io::Error),
 }
 
-/// What came out.
+/// Both streams at their end.
 #[derive(Debug)]
-pub struct ArchiveSummary<W, I> {
+pub struct Finished<W, I> {
     /// The archive's sink, to be made durable.
     pub archive: W,
     /// The index's sink, to be made durable.
     pub index: I,
+    /// What is in them.
+    pub summary: ArchiveSummary,
+}
+
+/// What is in a finished archive.
+#[derive(Debug)]
+pub struct ArchiveSummary {
     /// Bytes of the archive object.
     pub archive_bytes: u64,
     /// Its SHA-256.
@@ -195,7 +202,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
     }
 
     /// Writes the end of the tar and of the index and waits for both sinks.
-    pub fn finish(mut self) -> Result<ArchiveSummary<W, I>, ArchiveError> {
+    pub fn finish(mut self) -> Result<Finished<W, I>, ArchiveError> {
         self.pages.end();
         self.stream.write_all(&[0; 2 * TAR_BLOCK])?;
         let (archive, archive_bytes, archive_sha256) = self.stream.finish()?;
@@ -203,9 +210,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             .and_then(|mutex| mutex.into_inner().ok())
             .ok_or_else(|| io::Error::other("the index is still in use"))?;
         let (index, index_bytes, index_sha256) = index.finish()?;
-        Ok(ArchiveSummary {
-            archive,
-            index,
+        let summary = ArchiveSummary {
             archive_bytes,
             archive_sha256,
             index_bytes,
@@ -216,7 +221,8 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             missing_pages: self.pages.missing,
             lost: self.pages.lost,
             leftovers: self.pages.leftovers,
-        })
+        };
+        Ok(Finished { archive, index, summary })
     }
 
     /// Copies the data, digesting holes as zeros; whether the source ended early.

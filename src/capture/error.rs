@@ -58,6 +58,15 @@ pub enum CaptureError {
     /// The archive.
     #[error(transparent)]
     Archive(#[from] crate::archive::ArchiveError),
+    /// The sink of the archive.
+    #[error(transparent)]
+    Output(#[from] crate::output::OutputError),
+    /// What quiesces the server cannot tell its position, and the method needs one.
+    #[error("the server's position is not known while it stands still: this method needs it")]
+    NoPosition,
+    /// Whoever takes the backup.
+    #[error(transparent)]
+    Host(#[from] super::method::HostError),
     /// From outside.
     #[error(transparent)]
     Aborted(#[from] super::abort::Abort),

@@ -27,8 +27,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Where it is on disk.
-    pub fn disk(&self, datadir: &Path) -> PathBuf {
+    /// Where it belongs, and where the server has it. Its content may be read elsewhere ([`super::copy::Contents`]).
+    pub fn belongs(&self, datadir: &Path) -> PathBuf {
         match &self.origin {
             Some(origin) => origin.path.as_path().to_path_buf(),
             None => self.path.below(datadir),

@@ -13,6 +13,7 @@ use super::error::CaptureError;
 use super::facts::Facts;
 use super::files::{Entry, FileList};
 use super::layout::ServerLayout;
+use super::plan::Plan;
 use super::still;
 use super::walk::{ListOptions, list_files};
 use super::watch::Watch;
@@ -56,20 +57,20 @@ fn look(
 }
 
 /// Lists the files of a frozen server that has come to rest; an error where something is missing that was there before.
-pub fn list_frozen(
+pub(super) fn list_frozen(
     layout: &ServerLayout,
     facts: &mut Facts,
-    options: &ListOptions,
-    demands: &Demands,
+    plan: Plan,
     watch: &Watch,
 ) -> Result<FileList, CaptureError> {
-    let mut list = list_files(layout, options)?;
+    let mut list = list_files(layout, &plan.options)?;
     still::come_to_rest(&mut list, layout, watch)?;
     still::note_pages(&mut list, layout);
-    let unmet = demands.unmet_now(&list, &layout.datadir, facts);
+    let unmet = plan.demands.unmet_now(&list, &layout.datadir, facts);
     list.objections.extend(unmet);
     list.refuse()?;
     // The redo log is read behind every page, so that no page in the archive is newer than the end of the log there.
     list.entries.sort_by_key(Entry::is_redo_log);
+    list.tablespaces = plan.tablespaces;
     Ok(list)
 }

@@ -1,16 +1,17 @@
 //! Which files make up the server, and how they are read at one position.
 //!
 //! ```text
-//! facts (SQL, else option files and mysqld's arguments) -> ServerLayout -> FileList -> freeze
-//! what the server, its variables and links name        -> Demands      ----^
+//! facts (SQL, else option files and mysqld's arguments) -> ServerLayout -> FileList -> Method -> Output
+//! what the server, its variables and links name        -> Plan         ----^
 //! ```
 //!
-//! Only this layer decides when the server is thawed.
+//! Only this layer decides when the server is thawed: each [`Method`] does, by its [`Host`].
 
 mod abort;
 mod binlog;
 mod class;
 mod connections;
+mod copy;
 mod demand;
 mod engines;
 mod error;
@@ -18,18 +19,23 @@ mod excluded;
 mod facts;
 mod files;
 mod freeze;
+mod identify;
 mod layout;
 mod links;
 mod login;
 mod logs;
 mod look;
+mod method;
 mod overlap;
 mod page_lsns;
 mod place;
+mod plan;
 mod relay;
 mod resolve;
 mod room;
 mod rules;
+#[cfg(test)]
+mod sample;
 mod source;
 mod still;
 mod tablespaces;
@@ -45,11 +51,14 @@ pub use error::CaptureError;
 pub use excluded::{Excluded, gcache_option};
 pub use facts::{Facts, NodeNames, gather};
 pub use files::{Entry, EntryKind, FileList, Look, Objection};
-pub use freeze::{Captured, copy_frozen};
 pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
 pub use login::Login;
-pub use look::{list_frozen, look_ahead};
+pub use look::look_ahead;
+pub use method::{
+    Captured, Choice, Estimate, Host, HostError, METHODS, Method, Prospect, Task, choose, settings,
+};
 pub use overlap::Overlap;
+pub use plan::Plan;
 pub use relay::{RelayFiles, is_replication_state};
 pub use resolve::{is_same_directory, is_same_entry, resolved};
 pub use room::{DEFAULT_PAGE, RESERVE, Room, free_space};

@@ -16,10 +16,32 @@ use crate::regular_file;
 /// more holes than that is stored with zeros behind the last one; a restore makes holes of them again.
 const MAX_SEGMENTS: usize = 1 << 18;
 
+/// A file to be read.
+pub(super) struct Opened {
+    pub(super) file: File,
+    /// Of the server's file.
+    pub(super) metadata: Metadata,
+    /// This is a copy of it, which nobody else writes to.
+    pub(super) is_copy: bool,
+}
+
+impl Opened {
+    /// The server's file itself.
+    pub(super) fn live(path: &Path) -> io::Result<Self> {
+        let file = regular_file::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                io::Error::other("it was a file when the files were listed, and is none now")
+            }
+            _ => error,
+        })?;
+        let metadata = file.metadata()?;
+        Ok(Self { file, metadata, is_copy: false })
+    }
+}
+
 /// A file being read.
 pub(super) struct FileSource<'a> {
-    file: File,
-    opened: Metadata,
+    opened: Opened,
     segments: Option<Vec<Segment>>,
     /// Index of the segment being read and bytes taken of it.
     place: (usize, u64),
@@ -29,24 +51,18 @@ pub(super) struct FileSource<'a> {
 
 impl<'a> FileSource<'a> {
     /// `watch` is told how many bytes were read, and can stop the copy.
-    pub(super) fn open(path: &Path, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
-        let file = regular_file::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidInput => {
-                io::Error::other("it was a file when the files were listed, and is none now")
-            }
-            _ => error,
-        })?;
-        let opened = file.metadata()?;
-        let has_holes = opened.blocks().saturating_mul(512) < opened.len();
-        let segments = if has_holes { find_segments(&file, opened.len())? } else { None };
-        let mut source = Self { file, opened, segments, place: (0, 0), position: 0, watch };
-        source.file.seek(SeekFrom::Start(0))?;
-        let _ = posix_fadvise(&source.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
+    pub(super) fn new(opened: Opened, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
+        let bytes = opened.metadata.len();
+        let has_holes = opened.metadata.blocks().saturating_mul(512) < bytes;
+        let segments = if has_holes { find_segments(&opened.file, bytes)? } else { None };
+        let mut source = Self { opened, segments, place: (0, 0), position: 0, watch };
+        source.opened.file.seek(SeekFrom::Start(0))?;
+        let _ = posix_fadvise(&source.opened.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
         Ok(source)
     }
 
     pub(super) fn metadata(&self) -> &Metadata {
-        &self.opened
+        &self.opened.metadata
     }
 
     pub(super) fn segments(&self) -> Option<Vec<Segment>> {
@@ -56,13 +72,13 @@ impl<'a> FileSource<'a> {
     /// Bytes that may be read at once, and the seek that goes before.
     fn next_stretch(&mut self) -> io::Result<u64> {
         let Some(segments) = &self.segments else {
-            return Ok(self.opened.len().saturating_sub(self.position));
+            return Ok(self.opened.metadata.len().saturating_sub(self.position));
         };
         while let Some(segment) = segments.get(self.place.0) {
             if self.place.1 < segment.len {
                 let wanted = segment.offset + self.place.1;
                 if wanted != self.position {
-                    self.file.seek(SeekFrom::Start(wanted))?;
+                    self.opened.file.seek(SeekFrom::Start(wanted))?;
                     self.position = wanted;
                 }
                 return Ok(segment.len - self.place.1);
@@ -77,7 +93,7 @@ impl Read for FileSource<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let stretch = self.next_stretch()?;
         let wanted = usize::try_from(stretch).unwrap_or(usize::MAX).min(buffer.len());
-        let got = self.file.read(&mut buffer[..wanted])?;
+        let got = self.opened.file.read(&mut buffer[..wanted])?;
         self.position += got as u64;
         self.place.1 += got as u64;
         (self.watch)(got as u64)?;
@@ -87,7 +103,12 @@ impl Read for FileSource<'_> {
 
 impl Source for FileSource<'_> {
     fn changed(&mut self) -> bool {
-        self.file.metadata().map_or(true, |now| Look::of(&now) != Look::of(&self.opened))
+        !self.opened.is_copy
+            && self
+                .opened
+                .file
+                .metadata()
+                .map_or(true, |now| Look::of(&now) != Look::of(&self.opened.metadata))
     }
 }
 

@@ -67,11 +67,11 @@ pub(super) fn note_pages(list: &mut FileList, layout: &ServerLayout) {
     let Some(page_size) = layout.page_size else { return };
     let first = layout.system_tablespaces.first();
     let entry = list.entries.iter().find(|entry| {
-        let disk = entry.disk(&layout.datadir);
+        let disk = entry.belongs(&layout.datadir);
         entry.system_tablespace && first.is_some_and(|first| is_same_entry(first, &disk))
     });
     list.at_rest = entry.and_then(|entry| {
-        let pages = PageLsns::read(&entry.disk(&layout.datadir), page_size).ok()??;
+        let pages = PageLsns::read(&entry.belongs(&layout.datadir), page_size).ok()??;
         Some((entry.path.clone(), pages))
     });
 }
@@ -87,7 +87,7 @@ fn look_again(list: &mut FileList, datadir: &Path) -> Result<Option<PathBuf>, Ca
     let mut moved = None;
     let mut gone = Vec::new();
     for (number, entry) in list.entries.iter_mut().enumerate() {
-        let disk = entry.disk(datadir);
+        let disk = entry.belongs(datadir);
         let EntryKind::File(seen) = &mut entry.kind else { continue };
         if entry.class != FileClass::Data {
             continue;
@@ -123,7 +123,7 @@ pub(super) fn stood_still(list: &FileList, datadir: &Path, watch: &Watch) -> Res
         if let Some(abort) = watch.aborted() {
             return Err(abort.into());
         }
-        let disk = entry.disk(datadir);
+        let disk = entry.belongs(datadir);
         match look(&disk) {
             Ok(now) => compare(entry, seen, &now, list, datadir)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(vanished(entry, datadir)),
@@ -150,7 +150,7 @@ pub(super) fn compare(
         std::cmp::Ordering::Greater => "has grown",
         std::cmp::Ordering::Equal => "was written to",
     };
-    Err(CaptureError::NotStill { path: entry.disk(datadir), how })
+    Err(CaptureError::NotStill { path: entry.belongs(datadir), how })
 }
 
 /// What temporary tables do to the system tablespace of a frozen server: see [`super::page_lsns`].
@@ -158,7 +158,7 @@ fn only_header_moved(entry: &Entry, before: &Look, now: &Look, list: &FileList, 
     let Some((path, pages)) = &list.at_rest else { return false };
     let moved = path == &entry.path
         && before.bytes == now.bytes
-        && pages.only_header_moved(&entry.disk(datadir)).is_ok_and(|moved| moved);
+        && pages.only_header_moved(&entry.belongs(datadir)).is_ok_and(|moved| moved);
     if moved {
         log::info!(
             "'{}': the next table id was written under the freeze: a client makes temporary tables",
@@ -170,7 +170,7 @@ fn only_header_moved(entry: &Entry, before: &Look, now: &Look, list: &FileList, 
 
 /// A file that must be there is gone.
 pub(super) fn vanished(entry: &Entry, datadir: &Path) -> CaptureError {
-    CaptureError::NotStill { path: entry.disk(datadir), how: "has vanished" }
+    CaptureError::NotStill { path: entry.belongs(datadir), how: "has vanished" }
 }
 
 #[cfg(test)]

@@ -270,7 +270,7 @@ impl Walk<'_> {
         let wanted: BTreeSet<PathBuf> = named.iter().cloned().chain(real).collect();
         for entry in &mut self.list.entries {
             entry.system_tablespace = matches!(entry.kind, EntryKind::File(_))
-                && wanted.contains(&entry.disk(&self.layout.datadir));
+                && wanted.contains(&entry.belongs(&self.layout.datadir));
             if entry.system_tablespace {
                 entry.class = FileClass::Data;
             }

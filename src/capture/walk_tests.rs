@@ -36,7 +36,7 @@ fn files(root: &Path, list: &FileList) -> Vec<String> {
         .entries
         .iter()
         .filter(|entry| matches!(entry.kind, EntryKind::File(_)))
-        .map(|entry| entry.disk(&root.join("data")).strip_prefix(root).unwrap().display().to_string())
+        .map(|entry| entry.belongs(&root.join("data")).strip_prefix(root).unwrap().display().to_string())
         .collect();
     found.sort();
     found
@@ -156,7 +156,7 @@ fn a_system_tablespace_behind_a_link_is_the_file_and_not_the_link() {
         assert_eq!(list.objections, []);
         let marked: Vec<&Entry> = list.entries.iter().filter(|entry| entry.system_tablespace).collect();
         assert_eq!(marked.len(), 1, "{marked:?}");
-        assert_eq!(marked[0].disk(&root.join("data")), real);
+        assert_eq!(marked[0].belongs(&root.join("data")), real);
         assert_eq!(marked[0].class, FileClass::Data);
     }
     let (_folder, root) = tree(&[]);

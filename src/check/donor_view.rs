@@ -10,8 +10,8 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use super::probe::{DonorSettings, ProbeAnswer};
 use super::probe_request::{ProbeRequest, ProbeUser};
 use super::repository::RepositoryView;
-use super::{bucket, files, program, repository, space, sql};
-use crate::capture::{free_space, is_replication_state};
+use super::{bucket, files, program, repository, sql};
+use crate::capture::{self, free_space, is_replication_state};
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides};
 use crate::model::Compression;
 
@@ -43,13 +43,13 @@ pub fn look(request: &ProbeRequest) -> ProbeAnswer {
         answer.unfrozen = look.unfrozen();
         // Others may not read what the donor may.
         answer.overlap = look.overlap();
-        answer.files = as_server.then(|| look.take());
-        let seen = answer.files.as_mut().and_then(|seen| seen.overlap.take());
-        answer.overlap = answer.overlap.take().or(seen);
-    }
-    answer.data = answer.files.as_ref().and_then(|seen| seen.size(request.datadir.as_deref()));
-    if answer.data.is_none() {
-        answer.data = request.datadir.as_ref().map(|datadir| space::measure(datadir, request));
+        if as_server {
+            let (mut seen, measured) = look.take();
+            answer.overlap = answer.overlap.take().or(seen.overlap.take());
+            (answer.files, answer.data) = (Some(seen), measured);
+        } else {
+            answer.data = look.measure();
+        }
     }
     if let Ok((settings, _)) = &settings {
         let cluster = settings.cluster.as_deref().or(request.cluster.as_deref());
@@ -113,7 +113,7 @@ fn settings(request: &ProbeRequest) -> Result<(Settings, Vec<String>), String> {
     let files = OptionFiles::read_with(&request.defaults(), &variable).map_err(|error| error.to_string())?;
     let ours = request.environment.iter().filter(|(name, _)| name.starts_with(OURS)).cloned();
     let flags = SettingsOverrides::default();
-    let settings = Settings::resolve(&files, ours, &flags).map_err(|error| error.to_string())?;
+    let settings = capture::settings(&files, ours, &flags).map_err(|error| error.to_string())?;
     // Among them: files that this user may not read, which MariaDB's rules pass over.
     let warnings = files.warnings().iter().chain(&settings.warnings).cloned().collect();
     Ok((settings, warnings))

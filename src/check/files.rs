@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use super::freeze::Forecast;
 use super::probe_request::ProbeRequest;
 use super::space::DataSize;
-use crate::capture::{self, Engines, Entry, Facts, ListOptions, Login, Overlap, ServerLayout};
+use crate::capture::{
+    self, Engines, Entry, Facts, FileList, ListOptions, Login, Overlap, Prospect, ServerLayout,
+};
 use crate::config::{OptionFiles, RepositoryUrl, Settings};
 use crate::server::Server;
 use crate::sst::Credentials;
@@ -29,9 +32,8 @@ pub(super) struct FilesSeen {
     pub(super) failure: Option<String>,
     /// Files, directories and links.
     pub(super) entries: u64,
-    /// Bytes with and without holes.
+    /// Bytes with holes.
     pub(super) bytes: u64,
-    pub(super) stored: u64,
     /// Tablespaces that the server names, where it was asked.
     pub(super) tablespaces: Option<u64>,
     /// The time was over before all was seen.
@@ -44,34 +46,40 @@ pub(super) struct FilesSeen {
     pub(super) warnings: (Vec<String>, u64),
 }
 
-impl FilesSeen {
-    /// The size of the data, if all of it was seen.
-    pub(super) fn size(&self, datadir: Option<&Path>) -> Option<DataSize> {
-        let device = datadir.and_then(|datadir| fs::metadata(datadir).ok()).map(|data| data.dev());
+/// The data as a whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) size: DataSize,
+    /// What a backup would be taken by; the text says why by nothing.
+    pub(super) method: Result<Forecast, String>,
+}
+
+impl Measured {
+    /// Of a list of files, as far as it was made.
+    fn of(layout: &ServerLayout, list: &FileList, settings: &Settings) -> Self {
         let size = DataSize {
-            apparent: self.bytes,
-            allocated: self.stored,
-            files: self.entries,
-            complete: true,
-            device,
+            apparent: list.bytes,
+            allocated: list.stored,
+            files: list.entries.len() as u64,
+            complete: !list.is_cut && list.objections.is_empty(),
+            device: fs::metadata(&layout.datadir).ok().map(|data| data.dev()),
         };
-        (self.failure.is_none() && !self.is_cut).then_some(size)
+        let prospect = Prospect { layout, files: list, rate: settings.limit_rate };
+        Self { size, method: capture::choose(&settings.method, &prospect).map(Forecast::from) }
     }
 }
 
 /// What the donor program knows before it lists its files.
-pub(super) struct DonorFiles {
+pub(super) struct DonorFiles<'a> {
     /// The text says why there can be no look.
     server: Result<(ServerLayout, Facts), String>,
     engines: Engines,
-    binlogs: crate::config::BinlogChoice,
-    /// Where it is a directory.
-    repository: Option<PathBuf>,
+    settings: &'a Settings,
 }
 
-impl DonorFiles {
+impl<'a> DonorFiles<'a> {
     /// Asks the server as the donor does.
-    pub(super) fn prepare(request: &ProbeRequest, datadir: &Path, settings: &Settings) -> Self {
+    pub(super) fn prepare(request: &ProbeRequest, datadir: &Path, settings: &'a Settings) -> Self {
         let found = server(request, datadir);
         let mut server =
             OptionFiles::read(&found.defaults).map_err(|error| error.to_string()).and_then(|files| {
@@ -85,16 +93,38 @@ impl DonorFiles {
             Ok((layout, facts)) => Engines::ask(facts, &layout.datadir.clone()),
             Err(_) => Engines::default(),
         };
-        let repository = match &settings.repository {
-            RepositoryUrl::Directory(path) => Some(path.clone()),
+        Self { server, engines, settings }
+    }
+
+    /// Where it is a directory.
+    fn repository(&self) -> Option<&'a Path> {
+        match &self.settings.repository {
+            RepositoryUrl::Directory(path) => Some(path),
             RepositoryUrl::S3 { .. } => None,
-        };
-        Self { server, engines, binlogs: settings.binlogs, repository }
+        }
+    }
+
+    fn options(&self) -> ListOptions {
+        ListOptions {
+            binlogs: self.settings.binlogs,
+            // What is refused for its engine is a topic of its own.
+            allow_unfrozen: true,
+            unfrozen: self.engines.unfrozen.clone(),
+            until: Some(Instant::now() + LIMIT),
+            ..ListOptions::default()
+        }
+    }
+
+    /// How large the data is, for somebody who may not read it.
+    pub(super) fn measure(&self) -> Option<Measured> {
+        let (layout, _) = self.server.as_ref().ok()?;
+        let list = capture::list_files(layout, &self.options()).ok()?;
+        Some(Measured::of(layout, &list, self.settings))
     }
 
     /// How the repository and the directories that the server names lie in each other, if they do.
     pub(super) fn overlap(&self) -> Option<String> {
-        overlap(self.repository.as_deref()?, &self.server.as_ref().ok()?.0, &[])
+        overlap(self.repository()?, &self.server.as_ref().ok()?.0, &[])
     }
 
     /// The directories of engines that are not frozen, as far as they are there.
@@ -113,41 +143,34 @@ impl DonorFiles {
     }
 
     /// Looks at all files, and opens them.
-    pub(super) fn take(self) -> FilesSeen {
-        let mut overlaps = None;
+    pub(super) fn take(self) -> (FilesSeen, Option<Measured>) {
+        let (options, repository, settings) = (self.options(), self.repository(), self.settings);
         let outcome = self.server.and_then(|(layout, mut facts)| {
-            let options = ListOptions {
-                binlogs: self.binlogs,
-                // What is refused for its engine is a topic of its own.
-                allow_unfrozen: true,
-                unfrozen: self.engines.unfrozen,
-                until: Some(Instant::now() + LIMIT),
-                ..ListOptions::default()
-            };
-            let found =
+            let (list, demands) =
                 capture::look_ahead(&layout, &mut facts, &options).map_err(|error| error.to_string())?;
-            overlaps = self.repository.and_then(|path| overlap(&path, &layout, &found.0.entries));
-            Ok(found)
+            let overlap = repository.and_then(|path| overlap(path, &layout, &list.entries));
+            let measured = Measured::of(&layout, &list, settings);
+            Ok((list, demands, overlap, measured))
         });
-        let (list, demands) = match outcome {
+        let (list, demands, overlap, measured) = match outcome {
             Ok(found) => found,
-            Err(failure) => return FilesSeen { failure: Some(failure), ..FilesSeen::default() },
+            Err(failure) => return (FilesSeen { failure: Some(failure), ..FilesSeen::default() }, None),
         };
         let objections = list.objections.into_iter().map(|objection| objection.text).collect();
         // The topic `data` tells of engines.
         let warnings =
             list.warnings.into_iter().filter(|text| !text.contains("tables are not in this backup"));
-        FilesSeen {
+        let seen = FilesSeen {
             failure: None,
             entries: list.entries.len() as u64,
             bytes: list.bytes,
-            stored: list.stored,
             tablespaces: demands.tablespaces().map(|count| count as u64),
             is_cut: list.is_cut,
-            overlap: overlaps,
+            overlap,
             objections: first(objections),
             warnings: first(warnings.collect()),
-        }
+        };
+        (seen, Some(measured))
     }
 }
 

@@ -93,8 +93,6 @@ impl Local {
         let us = nix::unistd::geteuid();
         let can_become = us.is_root() || us.as_raw() == process.uid;
         let defaults = process.defaults();
-        let folders = ["innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory"];
-        let elsewhere = folders.iter().filter_map(|name| self.variable(name));
         ProbeRequest {
             enter: (us.is_root() && process.own_mounts == Some(true)).then_some(process.pid),
             become_user: can_become.then(|| ProbeUser {
@@ -109,7 +107,6 @@ impl Local {
             arguments: process.args.clone(),
             path: self.program_folders(process),
             datadir: Some(self.datadir.clone()),
-            elsewhere: elsewhere.map(|folder| self.datadir.join(folder).components().collect()).collect(),
             binlog_base: self.variable("log_bin_basename").map(PathBuf::from),
             gcache: Some(self.gcache()),
             socket: self.socket.clone(),

@@ -15,11 +15,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::FilesSeen;
+use super::files::{FilesSeen, Measured};
 use super::probe_request::ProbeRequest;
 use super::program::FoundProgram;
 use super::repository::RepositoryView;
-use super::space::DataSize;
 use super::sql::LoginTrial;
 use crate::config::RepositoryUrl;
 use crate::model::not_understood;
@@ -55,7 +54,7 @@ pub struct ProbeAnswer {
     /// Regular files of the program's name, in the order of the search.
     pub(super) programs: Vec<FoundProgram>,
     pub(super) repository: RepositoryView,
-    pub(super) data: Option<DataSize>,
+    pub(super) data: Option<Measured>,
     pub(super) login: Option<LoginTrial>,
     /// Bytes that are free for page files.
     pub(super) gcache_free: Option<u64>,

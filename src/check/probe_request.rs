@@ -32,8 +32,6 @@ pub struct ProbeRequest {
     /// Folders that are searched for the program, in order.
     pub(super) path: Vec<PathBuf>,
     pub(super) datadir: Option<PathBuf>,
-    /// Directories and files of the server outside its data directory.
-    pub(super) elsewhere: Vec<PathBuf>,
     pub(super) binlog_base: Option<PathBuf>,
     /// Where Galera's page files go.
     pub(super) gcache: Option<PathBuf>,

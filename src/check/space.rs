@@ -1,30 +1,15 @@
 //! Whether a backup will fit: the size of the data against the free space of the repository.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs::{self, Metadata};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
-use super::probe_request::ProbeRequest;
 use super::repository::RepositoryView;
 use crate::model::Manifest;
-use crate::regular_file;
 use crate::ui::{bytes, grouped};
 
 const TOPIC: &str = "space";
-/// Longest walk; a size that is too small is better than no answer.
-const LIMIT: Duration = Duration::from_secs(20);
-/// More bytes than a link file of InnoDB has: one path.
-const LONGEST_PATH: u64 = 64 << 10;
-/// Names in a data directory that no backup has, as far as they can be large.
-const LEFT_OUT: [&str; 7] =
-    ["#innodb_temp", ".snapshot", ".zfs", "galera.cache", "lost+found", "#rocksdb", ".rocksdb"];
 /// Compression without a backup to learn from: data rarely shrinks to less than this fraction.
 const BEST_FRACTION: u64 = 4;
 
@@ -40,76 +25,6 @@ pub(super) struct DataSize {
     pub(super) complete: bool,
     /// Device of the data directory's file system.
     pub(super) device: Option<u64>,
-}
-
-/// Adds up the data directory and what the server keeps elsewhere.
-pub(super) fn measure(datadir: &Path, request: &ProbeRequest) -> DataSize {
-    let device = fs::metadata(datadir).ok().map(|data| data.dev());
-    let mut size = DataSize { complete: true, device, ..DataSize::default() };
-    let end = Instant::now() + LIMIT;
-    let outside = request.elsewhere.iter().filter(|path| !path.starts_with(datadir));
-    let mut folders: Vec<PathBuf> = std::iter::once(datadir.to_path_buf()).chain(outside.cloned()).collect();
-    folders.sort();
-    folders.dedup();
-    let mut walked = BTreeSet::new();
-    while let Some(folder) = folders.pop() {
-        // Links may lead to one folder twice, or in circles.
-        if !walked.insert(fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone())) {
-            continue;
-        }
-        let Ok(listing) = fs::read_dir(&folder) else {
-            size.complete = false;
-            continue;
-        };
-        for path in listing.flatten().map(|entry| entry.path()) {
-            if is_left_out(&path, request.binlog_base.as_deref()) {
-                continue;
-            }
-            match fs::metadata(&path) {
-                Ok(data) if data.is_dir() => folders.push(path),
-                Ok(data) if data.is_file() => {
-                    size.add(&data);
-                    let is_link = path.extension().is_some_and(|extension| extension == "isl");
-                    if let Some(far) = is_link.then(|| linked(&path)).flatten() {
-                        size.add(&far);
-                    }
-                }
-                _ => {}
-            }
-        }
-        if Instant::now() > end {
-            size.complete = false;
-            return size;
-        }
-    }
-    size
-}
-
-impl DataSize {
-    fn add(&mut self, data: &Metadata) {
-        self.files += 1;
-        self.apparent += data.len();
-        self.allocated += data.blocks() * 512;
-    }
-}
-
-/// The tablespace of a `DATA DIRECTORY` table, to which its `.isl` file points.
-fn linked(isl: &Path) -> Option<Metadata> {
-    let target = regular_file::read(isl, LONGEST_PATH).ok()?;
-    fs::metadata(isl.parent()?.join(OsStr::from_bytes(target.trim_ascii()))).ok()
-}
-
-fn is_left_out(path: &Path, binlog_base: Option<&Path>) -> bool {
-    let Some(name) = path.file_name() else { return false };
-    let of_binlog = binlog_base.is_some_and(|base| {
-        let after = base.file_name().and_then(|stem| name.as_bytes().strip_prefix(stem.as_bytes()));
-        base.parent() == path.parent()
-            && after.is_some_and(|rest| {
-                rest.len() > 1 && rest[0] == b'.' && rest[1..].iter().all(u8::is_ascii_digit)
-            })
-    });
-    let text = name.to_string_lossy();
-    of_binlog || LEFT_OUT.contains(&&*text) || text.starts_with("ibtmp") || text.starts_with("gcache.page.")
 }
 
 /// How well an earlier backup was compressed.
@@ -191,8 +106,6 @@ fn by_need(free: u64, needed: u64, text: String, cure: String) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
     use crate::check::Level;
 
@@ -229,39 +142,5 @@ mod tests {
         let data = DataSize { device: Some(2), ..DataSize::default() };
         let [finding] = &judge(Path::new("/r"), &place, &data, None, true)[..] else { panic!() };
         assert!(finding.level == Level::Warning && finding.text.contains("file system of the data"));
-    }
-
-    #[test]
-    fn what_no_backup_has_is_not_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        for (name, size) in [
-            ("ibdata1", 1000),
-            ("d/t.ibd", 100),
-            ("galera.cache", 9000),
-            ("bin.000001", 9000),
-            ("bin.index", 10),
-            ("ibtmp1", 9000),
-            ("#innodb_temp/x", 9000),
-        ] {
-            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
-            fs::write(root.join(name), vec![1; size]).unwrap();
-        }
-        let request = ProbeRequest { binlog_base: Some(root.join("bin")), ..ProbeRequest::default() };
-        let size = measure(root, &request);
-        assert_eq!((size.apparent, size.files, size.complete), (1110, 3, true));
-        // Data elsewhere, to which a link, an .isl file or a variable points; and a link in a circle.
-        let elsewhere = tempfile::tempdir().unwrap();
-        for name in ["db/a.ibd", "far.ibd", "home/ibdata2"] {
-            fs::create_dir_all(elsewhere.path().join(name).parent().unwrap()).unwrap();
-            fs::write(elsewhere.path().join(name), [1; 20]).unwrap();
-        }
-        symlink(elsewhere.path().join("db"), root.join("db")).unwrap();
-        symlink(root, root.join("circle")).unwrap();
-        let target = elsewhere.path().join("far.ibd").display().to_string();
-        fs::write(root.join("d/far.isl"), &target).unwrap();
-        let request = ProbeRequest { elsewhere: vec![elsewhere.path().join("home")], ..request };
-        let size = measure(root, &request);
-        assert_eq!((size.apparent, size.files), (1110 + 3 * 20 + target.len() as u64, 7));
     }
 }

@@ -182,7 +182,7 @@ impl<'a> CheckFacts<'a> {
             return Vec::new();
         }
         let ratio = self.newest().and_then(space::Ratio::of);
-        space::judge(repository, place, data, ratio, settings.compressed)
+        space::judge(repository, place, &data.size, ratio, settings.compressed)
     }
 
     /// The freeze: what it does to the server and to its cluster, and what may hold it up.
@@ -196,7 +196,9 @@ impl<'a> CheckFacts<'a> {
             findings.extend(lock::judge(report, settings.flush_timeout, login.as_ref()));
         }
         let limited = data.as_ref().zip(settings.limit_rate);
-        findings.extend(limited.map(|(data, rate)| freeze::judge(data, rate, settings.freeze_timeout)));
+        findings.extend(limited.and_then(|(data, rate)| {
+            freeze::judge(data.method.as_ref().ok()?, &data.size, rate, settings.freeze_timeout)
+        }));
         findings
     }
 

@@ -4,6 +4,7 @@ use clap::Args;
 use thiserror::Error;
 
 use super::{CommandError, Context};
+use crate::capture;
 use crate::config::{
     ConfigError, DefaultsArgs, EVERY_COMMAND, Flag, OptionFileError, OptionFiles, RepositoryUrl,
     SettingOrigin, Settings, SettingsOverrides, environment, flag, named_here,
@@ -79,7 +80,7 @@ impl CommonArgs {
             return Err(CommandError::Usage(problem));
         }
         let flags = SettingsOverrides::default();
-        let settings = Settings::resolve(&files, std::iter::empty(), &flags).map_err(SettingsFault::from)?;
+        let settings = capture::settings(&files, std::iter::empty(), &flags).map_err(SettingsFault::from)?;
         for warning in settings.warnings.iter().filter(|warning| !here.warnings.contains(warning)) {
             log::warn!("{warning}");
         }
@@ -111,7 +112,7 @@ impl CommonArgs {
         flags.set(CLUSTER, self.cluster.as_deref());
         flags.set(IDENTITY_FILE, self.identity_file.as_deref());
         add(&mut flags);
-        let settings = Settings::resolve(&files, environment(), &flags)?;
+        let settings = capture::settings(&files, environment(), &flags)?;
         Ok((files, settings))
     }
 }

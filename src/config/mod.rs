@@ -26,7 +26,7 @@ pub use table::{
     Chapter, EVERY_COMMAND, Example, Flag, FlagHelp, SETTINGS, SettingSpec, Unset, flag, is_secret,
 };
 pub use values::ValueError;
-pub use values::choice::{BinlogChoice, Method};
+pub use values::choice::{BinlogChoice, MethodChoice};
 pub use values::duration::parse as parse_duration;
 pub use values::repository::{RepositoryUrl, named_here};
 pub use values::retention::Retention;

@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use super::Run;
 use super::error::DonateError;
 use super::flow_control::FlowControl;
-use crate::capture::{Facts, Login, Watch};
+use crate::capture::{Login, Watch};
+use crate::job::Job;
 use crate::quiesce::QuiesceError;
-use crate::sql::{Availability, LockPatience, SqlSession, look_for_lock};
+use crate::sql::{Availability, LockPatience, look_for_lock};
 
 /// A look at who is in the way.
 const LOOK: Duration = Duration::from_secs(2);
@@ -26,24 +26,30 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// Waits until it is clear, up to `flush-timeout`; the server runs meanwhile, and was not asked for anything.
-    pub(super) fn clear(run: &Run, facts: &Facts, login: Login, watch: &Watch) -> Result<Self, DonateError> {
-        let mut way = Self { login, own: facts.sql.iter().map(SqlSession::id).collect(), flow_control: None };
-        if facts.sql.is_none() {
+    /// Waits until it is clear, up to `flush-timeout`; the server runs meanwhile, and was not asked for anything. `session` is our
+    /// own, where the server answers.
+    pub(super) fn clear(
+        job: &Job,
+        session: Option<u32>,
+        login: Login,
+        watch: &Watch,
+    ) -> Result<Self, DonateError> {
+        let mut way = Self { login, own: session.into_iter().collect(), flow_control: None };
+        if session.is_none() {
             // A server that has not answered is not waited for here.
             log::info!(
                 "without SQL nobody can see who might hold up the freeze, and whether it holds up the cluster"
             );
             return Ok(way);
         }
-        way.wait(run, watch)?;
-        way.flow_control = FlowControl::watch(run, &way.login, watch);
+        way.wait(job, watch)?;
+        way.flow_control = FlowControl::watch(job, &way.login, watch);
         way.own.extend(way.flow_control.as_ref().map(FlowControl::session));
         Ok(way)
     }
 
-    fn wait(&self, run: &Run, watch: &Watch) -> Result<(), DonateError> {
-        let settings = &run.settings;
+    fn wait(&self, job: &Job, watch: &Watch) -> Result<(), DonateError> {
+        let settings = &job.settings;
         let limit = settings.flush_timeout.as_secs();
         let patience = LockPatience {
             one_try: settings.lock_timeout,
@@ -88,9 +94,7 @@ impl Way {
     }
 
     /// The freeze is over; what is to be told of it.
-    pub(super) fn end(self, facts: &mut Facts) {
-        if let Some(flow_control) = self.flow_control {
-            flow_control.end(facts);
-        }
+    pub(super) fn end(self) -> Vec<String> {
+        self.flow_control.map(FlowControl::end).unwrap_or_default()
     }
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::{DonateError, abort_status};
-use super::metrics::Metrics;
 use super::primary::PrimaryGate;
-use super::report::Reporter;
 use crate::capture::{Abort, Login, Outlook, Watch};
+use crate::job::{Metrics, Reporter};
 use crate::model::BackupState;
 use crate::sst::{ErrorLog, LockError, TransferLock};
 

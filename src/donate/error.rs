@@ -9,7 +9,9 @@ use thiserror::Error as ThisError;
 use crate::capture::{Abort, CaptureError, LayoutError};
 use crate::config::{ConfigError, OptionFileError};
 use crate::exit;
+use crate::job::JobError;
 use crate::model::BackupId;
+use crate::output::OutputError;
 use crate::quiesce::QuiesceError;
 use crate::sst::{ArgsError, LockError};
 use crate::storage::StorageError;
@@ -40,7 +42,7 @@ pub enum DonateError {
     Freeze(#[from] QuiesceError),
     /// The copy.
     #[error(transparent)]
-    Capture(#[from] CaptureError),
+    Capture(CaptureError),
     /// The repository.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -108,15 +110,38 @@ pub enum DonateError {
     /// The backup is there, and mysqld takes it for a failure.
     #[error("backup {0} is complete, but mysqld could not be told: {1}")]
     Untold(BackupId, io::Error),
-    /// The manifest was sent, and nobody knows whether it has arrived.
-    #[error(
-        "it is not known whether backup {0} is complete: {1}; 'list' shows it if its manifest has arrived or still does, and \
-         else 'prune' removes the rest of it when it is a day old"
-    )]
-    Unsettled(BackupId, StorageError),
+    /// The sink of the backup.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// No method works here.
+    #[error("{0}")]
+    NoMethod(String),
     /// Anything of the system.
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
+}
+
+impl From<CaptureError> for DonateError {
+    /// An error of our own that has come by way of the method is the one that it was.
+    fn from(error: CaptureError) -> Self {
+        match error {
+            CaptureError::Host(own) => {
+                own.downcast().map_or_else(|other| Self::Capture(CaptureError::Host(other)), |own| *own)
+            }
+            error => Self::Capture(error),
+        }
+    }
+}
+
+impl From<JobError> for DonateError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Storage(error) => error.into(),
+            JobError::Aborted(abort) => abort.into(),
+            JobError::Claim(cause) => Self::System("cannot take a folder in the repository", cause),
+            JobError::NoRoom(text) => Self::NoRoom(text),
+        }
+    }
 }
 
 impl DonateError {
@@ -131,6 +156,7 @@ impl DonateError {
             | Self::TooSlow(_)
             | Self::SyncDonor
             | Self::Overlap(_)
+            | Self::NoMethod(_)
             | Self::Capture(CaptureError::Unfrozen { .. } | CaptureError::Incomplete(_)) => exit::EINVAL,
             Self::Freeze(QuiesceError::Timeout(_)) | Self::Blocked { .. } | Self::StillBlocked(..) => {
                 exit::ETIMEDOUT
@@ -142,10 +168,8 @@ impl DonateError {
             Self::NoRoom(_) => exit::ENOSPC,
             Self::Untold(..) => exit::EPIPE,
             Self::Freeze(_) => exit::NOT_FROZEN,
-            Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) if self.is_full() => {
-                exit::ENOSPC
-            }
-            Self::Unsettled(..) | Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) => {
+            _ if self.is_full() => exit::ENOSPC,
+            Self::Output(_) | Self::Capture(_) | Self::Storage(_) | Self::Lock(_) | Self::System(..) => {
                 exit::EIO
             }
         }
@@ -168,7 +192,7 @@ impl DonateError {
 
     /// Whether the repository is as it was before.
     pub(super) fn leaves_no_backup(&self) -> bool {
-        !matches!(self, Self::Untold(..) | Self::Unsettled(..))
+        !matches!(self, Self::Untold(..) | Self::Output(OutputError::Unsettled(..)))
     }
 
     /// Whether there is a backup for certain.

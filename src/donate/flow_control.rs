@@ -17,18 +17,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Run;
 use super::error::DonateError;
 use crate::capture::{Abort, Facts, Login, Watch};
+use crate::job::Job;
 use crate::model::syncs_donor;
 
 /// How often a frozen server is asked.
 const POLL: Duration = Duration::from_millis(250);
 /// Longest wait for its answer.
 const LIMIT: Duration = Duration::from_secs(2);
-/// What `backup --force` puts behind its request.
-const FORCED: &str = ".force";
-
 /// What is in the log and the manifest of a backup that was taken all the same.
 const ALLOWED: &str = "gcs.sync_donor is on: while this node was frozen, nobody in the cluster could write";
 
@@ -41,21 +38,16 @@ const WAY_OUT: &str = "MariaDB does not come to the end of such a shutdown, what
                        it again: nothing that was committed is lost, and this backup is complete only if it is before that. Next time run \
                        'release-donor' before the stop";
 
-/// Whether whoever has asked wants the freeze whatever it does to the cluster.
-pub(super) fn is_forced(run: &Run) -> bool {
-    run.request.request.as_ref().is_some_and(|request| request.ends_with(FORCED))
-}
-
-fn is_allowed(run: &Run) -> bool {
-    run.settings.allow_sync_donor || is_forced(run)
+fn is_allowed(job: &Job) -> bool {
+    job.settings.allow_sync_donor || job.is_forced()
 }
 
 /// Refuses a freeze that would stop the cluster, unless somebody wants it.
-pub(super) fn check(run: &Run, facts: &mut Facts) -> Result<(), DonateError> {
+pub(super) fn check(job: &Job, facts: &mut Facts) -> Result<(), DonateError> {
     if !facts.get("wsrep_provider_options").is_some_and(syncs_donor) {
         return Ok(());
     }
-    if !is_allowed(run) {
+    if !is_allowed(job) {
         return Err(DonateError::SyncDonor);
     }
     log::warn!("{ALLOWED}");
@@ -75,7 +67,7 @@ pub(super) struct FlowControl {
 
 impl FlowControl {
     /// Before the freeze: nobody may be able to log in afterwards. None where nobody can now.
-    pub(super) fn watch(run: &Run, login: &Login, watch: &Watch) -> Option<Self> {
+    pub(super) fn watch(job: &Job, login: &Login, watch: &Watch) -> Option<Self> {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let mut session = match login.connect_within(LIMIT) {
             Ok(session) => session,
@@ -85,7 +77,7 @@ impl FlowControl {
             }
         };
         let id = session.id();
-        let give_up = (!is_allowed(run)).then(|| watch.give_up());
+        let give_up = (!is_allowed(job)).then(|| watch.give_up());
         let is_leaving = Arc::new(AtomicBool::new(false));
         let (over, found, leaves) = (Arc::clone(&stop), Arc::clone(&seen), Arc::clone(&is_leaving));
         let look = move || {
@@ -122,15 +114,16 @@ impl FlowControl {
     }
 
     /// The freeze is over; what is to be told of it.
-    pub(super) fn end(mut self, facts: &mut Facts) {
+    pub(super) fn end(mut self) -> Vec<String> {
         self.join();
-        if self.seen.load(Ordering::Relaxed) && !facts.warnings.iter().any(|known| known == ALLOWED) {
-            log::warn!("{ALLOWED}");
-            facts.warnings.push(ALLOWED.into());
+        let mut warnings = Vec::new();
+        if self.seen.load(Ordering::Relaxed) {
+            warnings.push(ALLOWED.into());
         }
         if self.is_leaving.load(Ordering::Relaxed) {
-            facts.warnings.push(SHUT_DOWN.into());
+            warnings.push(SHUT_DOWN.into());
         }
+        warnings
     }
 
     fn join(&mut self) {

@@ -20,12 +20,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Run;
-use super::behind::{Limits, bounded};
 use super::error::DonateError;
-use super::flow_control::is_forced;
 use crate::capture::{Login, Watch};
 use crate::cluster::{Access, NodeState, Standby, Survey};
+use crate::job::{Job, Limits, bounded};
 use crate::lease::{Lease, LeaseKind, Others, holder, host, take_away};
 use crate::sql::Endpoint;
 use crate::storage::{Storage, StorageError};
@@ -54,8 +52,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The right to freeze. It is to end behind the freeze, however that ends: declare it before.
 pub(super) struct Turn<'a> {
-    run: &'a Run,
-    storage: &'a Arc<dyn Storage>,
+    job: &'a Job,
     login: Login,
     lease: Option<Lease>,
     /// When the members were looked at; none where they do not answer.
@@ -70,14 +67,9 @@ struct Other {
 }
 
 impl<'a> Turn<'a> {
-    /// Waits for it, for seconds. `storage` is the repository without a limit of the rate.
-    pub(super) fn take(
-        run: &'a Run,
-        storage: &'a Arc<dyn Storage>,
-        login: Login,
-        watch: &Watch,
-    ) -> Result<Self, DonateError> {
-        let mut turn = Self { run, storage, login, lease: None, looked: None };
+    /// Waits for it, for seconds.
+    pub(super) fn take(job: &'a Job, login: Login, watch: &Watch) -> Result<Self, DonateError> {
+        let mut turn = Self { job, login, lease: None, looked: None };
         let other = turn.show_lease(Duration::ZERO, watch)?;
         let standby = turn.look_at_members(watch)?;
         let Some(nobody) = turn.settle(standby) else { return Ok(turn) };
@@ -99,7 +91,7 @@ impl<'a> Turn<'a> {
 
     fn wait_for_donor(&mut self, other: &Other, watch: &Watch) -> Result<(), DonateError> {
         let what = format!("another donor of this cluster stands still, or is about to ({})", other.who);
-        if is_forced(self.run) {
+        if self.job.is_forced() {
             log::warn!("forced: {what}");
             return Ok(());
         }
@@ -114,9 +106,9 @@ impl<'a> Turn<'a> {
     /// Puts a lease; another donor, if one is still there after `patience`.
     fn show_lease(&mut self, patience: Duration, watch: &Watch) -> Result<Option<Other>, DonateError> {
         let queue = Queue {
-            storage: Arc::clone(self.storage),
-            cluster: self.run.folder.clone(),
-            owner: format!("node '{}' on {}", self.run.names.node, host()),
+            storage: Arc::clone(&self.job.repository),
+            cluster: self.job.destination.folder.clone(),
+            owner: format!("node '{}' on {}", self.job.label().node, host()),
             patience,
         };
         let limits = Limits { time: patience + ANSWER, farewell: Duration::from_secs(1) };
@@ -166,13 +158,13 @@ impl<'a> Turn<'a> {
         watch: &Watch,
     ) -> Result<(), DonateError> {
         let begun = Instant::now();
-        let own = &self.run.names.node;
+        let own = &self.job.label().node;
         // Nothing is known where there are none.
         while !others.is_empty() {
             let states: Vec<String> =
                 others.iter().map(|(name, state)| format!("'{name}' is {state}")).collect();
             let states = states.join(", ");
-            if is_forced(self.run) {
+            if self.job.is_forced() {
                 log::warn!("forced: no other member is Synced ({states})");
                 return Ok(());
             }
@@ -188,8 +180,8 @@ impl<'a> Turn<'a> {
 
     /// In a thread of its own, because each silent member takes its time.
     fn look_at_members(&self, watch: &Watch) -> Result<Standby, DonateError> {
-        let access = Access::to_members(&self.run.settings, user_name(nix::unistd::geteuid().as_raw()));
-        let (login, name) = (self.login.clone(), self.run.names.node.clone());
+        let access = Access::to_members(&self.job.settings, user_name(nix::unistd::geteuid().as_raw()));
+        let (login, name) = (self.login.clone(), self.job.label().node.clone());
         let look = move |_: &_| -> Result<Standby, String> {
             let mut session = login.connect()?;
             let survey = Survey::around(&access, Endpoint::Socket(login.socket()), &mut session)?;

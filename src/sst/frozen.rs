@@ -23,8 +23,8 @@ pub(super) struct Frozen {
 }
 
 impl Quiet for Frozen {
-    fn position(&self) -> &WsrepGtid {
-        &self.gtid
+    fn position(&self) -> Option<&WsrepGtid> {
+        Some(&self.gtid)
     }
 
     fn since(&self) -> Timestamp {

@@ -40,3 +40,8 @@ pub fn millis(bytes: u64, rate: NonZeroU64) -> u64 {
     let millis = u128::from(bytes) * 1000 / u128::from(rate.get());
     u64::try_from(millis).unwrap_or(u64::MAX)
 }
+
+/// The same as a time.
+pub fn time_for(bytes: u64, rate: NonZeroU64) -> std::time::Duration {
+    std::time::Duration::from_millis(millis(bytes, rate))
+}

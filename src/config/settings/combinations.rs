@@ -11,6 +11,7 @@ use crate::config::values::ValueError;
 /// Looks at all settings when each has its value, and adds what a person should know.
 pub(super) fn check(settings: &mut Settings, given: &Layers) -> Result<(), ConfigError> {
     settings.compression_level = level(settings, given)?;
+    settings.method_origin = given.origin("method");
     if let Some((name, problem)) = settings.s3.contradiction() {
         return Err(given.blame(name, ValueError::new(problem)));
     }

@@ -20,7 +20,7 @@ pub use overrides::SettingsOverrides;
 
 use crate::config::files::OptionFiles;
 use crate::config::table::entries;
-use crate::config::values::choice::{BinlogChoice, Method};
+use crate::config::values::choice::{BinlogChoice, MethodChoice};
 use crate::config::values::repository::RepositoryUrl;
 use crate::config::values::retention::Retention;
 use crate::config::values::s3::S3Settings;
@@ -43,7 +43,9 @@ pub struct Settings {
     /// The cluster's name, where it is not to be taken from the server.
     pub cluster: Option<String>,
     /// How data is captured.
-    pub method: Method,
+    pub method: MethodChoice,
+    /// Where that was said: whether there is such a method is known only where the methods are.
+    pub method_origin: SettingOrigin,
     /// How the archive is compressed.
     pub compression: Compression,
     /// The level of that compression, within its range; 0 without compression.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The place that a setting, or a fault in it, comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SettingOrigin {
     /// An option file.
     File {
@@ -18,6 +18,7 @@ pub enum SettingOrigin {
     /// A flag of this name, without dashes.
     Flag(&'static str),
     /// No layer has set it.
+    #[default]
     Default,
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use super::Chapter;
 use super::entry::{Example, SettingSpec, Unset, set, switch, text};
 use super::flag::flag_help;
-use crate::config::values::choice::{BinlogChoice, Method};
+use crate::config::values::choice::{BinlogChoice, MethodChoice};
 use crate::config::values::{ValueError, number};
 use crate::model::Compression;
 
@@ -22,7 +22,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             unset: Unset::Is("auto"),
             meaning: "How the data is captured; freeze is what this version has.",
             note: "How the data is captured: auto takes the best that works; freeze is the one this version has.",
-            ..text(|to, text| set(&mut to.method, text.parse::<Method>()))
+            ..text(|to, text| set(&mut to.method, text.parse::<MethodChoice>()))
         },
         SettingSpec {
             name: "compression",

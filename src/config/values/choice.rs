@@ -39,46 +39,35 @@ impl fmt::Display for BinlogChoice {
     }
 }
 
-/// How data is captured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// The method with the shortest freeze that works here.
+/// How data is captured. Which methods there are is known where they are; here a name is only a word.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub enum MethodChoice {
+    /// The method with the least harm that works here.
     #[default]
     Auto,
-    /// Copy while the server is frozen.
-    Freeze,
+    /// This one.
+    Named(String),
 }
 
-impl Method {
-    const ALL: [(&'static str, Self); 2] = [("auto", Self::Auto), ("freeze", Self::Freeze)];
-    /// The method that is taken.
-    #[must_use]
-    pub fn chosen(self) -> Self {
-        match self {
-            Self::Auto | Self::Freeze => Self::Freeze,
-        }
-    }
-
-    /// Methods that are designed and not in this version.
-    const LATER: [&'static str; 4] = ["snapshot", "precopy", "mariadb-backup", "logical"];
-}
-
-impl FromStr for Method {
+impl FromStr for MethodChoice {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        if Self::LATER.contains(&text) {
-            let problem = format!("method '{text}' is not in this version; use auto or freeze");
-            return Err(ValueError::new(problem));
+        let is_word = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ if is_word => Ok(Self::Named(text.to_owned())),
+            _ => Err(ValueError::new(format!("'{text}' is not the name of a method"))),
         }
-        one_of(text, &Self::ALL)
     }
 }
 
-impl fmt::Display for Method {
+impl fmt::Display for MethodChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(*self, &Self::ALL))
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Named(name) => name,
+        })
     }
 }
 
@@ -103,15 +92,15 @@ mod tests {
         for (name, value) in BinlogChoice::ALL {
             assert_eq!(serde_json::to_value(value).unwrap(), value.to_string(), "{name}");
         }
-        for (name, value) in Method::ALL {
-            assert_eq!(serde_json::to_value(value).unwrap(), value.to_string(), "{name}");
-        }
     }
 
     #[test]
-    fn a_later_method_is_refused_as_such() {
-        let error = "precopy".parse::<Method>().unwrap_err().to_string();
-        assert_eq!(error, "method 'precopy' is not in this version; use auto or freeze");
-        assert_eq!("x".parse::<Method>().unwrap_err().to_string(), "'x' is not one of auto, freeze");
+    fn a_method_is_a_word() {
+        assert_eq!("auto".parse(), Ok(MethodChoice::Auto));
+        assert_eq!("mariadb-backup".parse(), Ok(MethodChoice::Named("mariadb-backup".into())));
+        for text in ["", "Freeze", "a b"] {
+            let error = text.parse::<MethodChoice>().unwrap_err().to_string();
+            assert_eq!(error, format!("'{text}' is not the name of a method"));
+        }
     }
 }

@@ -23,7 +23,8 @@ use crate::model::HostPort;
 pub struct ValueError(String);
 
 impl ValueError {
-    pub(in crate::config) fn new(problem: impl Into<String>) -> Self {
+    /// What is wrong with it; never the text of a password.
+    pub fn new(problem: impl Into<String>) -> Self {
         Self(problem.into())
     }
 }

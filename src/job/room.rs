@@ -4,8 +4,7 @@
 //! refused is only what cannot end well: less than half of what the newest backup makes likely, or of data that is not
 //! compressed at all; without anything to go by, a thousandth of the data. A repository that does not tell its room (a bucket) is not judged.
 
-use super::flow_control::is_forced;
-use super::{DonateError, Run};
+use super::{Job, JobError};
 use crate::capture::{EntryKind, FileList};
 use crate::catalog::read_manifest;
 use crate::model::{BackupId, Compression, Manifest};
@@ -26,8 +25,8 @@ enum Expected {
 }
 
 /// Refuses what cannot fit.
-pub(super) fn check(run: &Run, list: &FileList) -> Result<(), DonateError> {
-    let free = match run.storage.free_bytes() {
+pub fn check_room(job: &Job, list: &FileList) -> Result<(), JobError> {
+    let free = match job.destination.storage.free_bytes() {
         Ok(Some(free)) => free,
         Ok(None) => return Ok(()),
         Err(error) => {
@@ -35,19 +34,19 @@ pub(super) fn check(run: &Run, list: &FileList) -> Result<(), DonateError> {
             return Ok(());
         }
     };
-    let newest = (run.settings.compression != Compression::None).then(|| newest(run)).flatten();
+    let newest = (job.settings.compression != Compression::None).then(|| newest(job)).flatten();
     // Of the redo log only what is needed is stored.
     let redo = list.entries.iter().filter(|entry| entry.is_redo_log()).map(|entry| match entry.kind {
         EntryKind::File(look) => look.bytes,
         _ => 0,
     });
     let data = list.stored.saturating_sub(redo.sum());
-    let expected = expect(list.bytes, data, run.settings.compression, newest.as_ref());
+    let expected = expect(list.bytes, data, job.settings.compression, newest.as_ref());
     let (is_refused, text) = judge(free, &expected);
     let Some(text) = text else { return Ok(()) };
-    let text = format!("'{}' has {text}", run.storage.location());
-    if is_refused && !is_forced(run) {
-        return Err(DonateError::NoRoom(text));
+    let text = format!("'{}' has {text}", job.destination.storage.location());
+    if is_refused && !job.is_forced() {
+        return Err(JobError::NoRoom(text));
     }
     log::warn!("{text}");
     Ok(())
@@ -83,15 +82,16 @@ fn expect(listed: u64, data: u64, compression: Compression, newest: Option<&Mani
 }
 
 /// The newest backup of this cluster that was compressed in the same way. What cannot be read tells nothing.
-fn newest(run: &Run) -> Option<Manifest> {
-    let folders = run.storage.folders(&run.folder).ok()?;
+fn newest(job: &Job) -> Option<Manifest> {
+    let folders = job.destination.storage.folders(&job.destination.folder).ok()?;
     let mut ids: Vec<BackupId> = folders.iter().filter_map(|folder| folder.parse().ok()).collect();
     ids.sort();
-    let read = |id: &BackupId| read_manifest(run.storage.as_ref(), &run.folder, id).ok();
+    let read =
+        |id: &BackupId| read_manifest(job.destination.storage.as_ref(), &job.destination.folder, id).ok();
     let is_alike = |manifest: &Manifest| {
-        manifest.data_bytes > 0 && manifest.archive.compression == run.settings.compression
+        manifest.data_bytes > 0 && manifest.archive.compression == job.settings.compression
     };
-    ids.iter().rev().filter(|id| **id != run.id).take(LOOKED_AT).filter_map(read).find(is_alike)
+    ids.iter().rev().filter(|id| **id != job.destination.id).take(LOOKED_AT).filter_map(read).find(is_alike)
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{DonateError, Run};
-use crate::capture::{NodeNames, Watch};
+use super::{Job, JobError, writer_options};
+use crate::capture::Watch;
 use crate::catalog::TooDeep;
 use crate::config::{RepositoryUrl, Settings};
 use crate::model::BackupId;
-use crate::sst::DonorRequest;
+use crate::output::{Destination, Label};
 use crate::storage::{self, Limited, Storage, Watched};
 use crate::throttle::Throttle;
 
@@ -20,15 +20,17 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How often it is tried: for ten seconds, in which several donors of one name may each have taken one.
 const ATTEMPTS: u32 = 50;
 
-/// A folder for this run, and the repository that it is in, which nobody watches for stalls.
-pub(super) fn claim_folder(
-    request: DonorRequest,
-    settings: Settings,
-    names: NodeNames,
-    folder: String,
-    started: Timestamp,
-    watch: &Watch,
-) -> Result<(Run, Arc<dyn Storage>), DonateError> {
+/// Who wants a folder.
+pub struct Claim {
+    /// The cluster's folder.
+    pub folder: String,
+    /// Who and when.
+    pub label: Label,
+}
+
+/// A folder for this run in the repository of its settings.
+pub fn claim_folder(claim: Claim, settings: Settings, watch: &Watch) -> Result<Job, JobError> {
+    let Claim { folder, label } = claim;
     let repository = storage::open(&settings)?;
     let watched = Watched::new(Arc::clone(&repository));
     watch.limit_stall(watched.activity(), settings.stall_timeout);
@@ -49,16 +51,18 @@ pub(super) fn claim_folder(
         let is_ours = storage.claim(&format!("{folder}/{id}"))?;
         watch.aborted().filter(|_| !is_ours).map_or(Ok(is_ours), |abort| Err(abort.into()))
     };
-    let id = claim(&take, &names.node, PAUSE)?;
-    Ok((Run { request, settings, names, storage, throttle, id, folder, started }, repository))
+    let id = try_names(&take, &label.node, PAUSE)?;
+    let (options, recipients) = (writer_options(&settings), settings.encrypt_to.clone());
+    let destination = Destination { storage, folder, id, label, options, recipients };
+    Ok(Job { settings, destination, repository, throttle })
 }
 
 /// Takes a folder of our own. Two backups of a node in one second get different seconds.
-fn claim(
-    take: &dyn Fn(&BackupId) -> Result<bool, DonateError>,
+fn try_names(
+    take: &dyn Fn(&BackupId) -> Result<bool, JobError>,
     node: &str,
     pause: Duration,
-) -> Result<BackupId, DonateError> {
+) -> Result<BackupId, JobError> {
     let mut attempts = 0;
     loop {
         let id = BackupId::new(Timestamp::now(), node);
@@ -72,7 +76,7 @@ fn claim(
                  repository say so of every name?"
             );
             let cause = io::Error::new(io::ErrorKind::AlreadyExists, why);
-            return Err(DonateError::System("cannot take a folder in the repository", cause));
+            return Err(JobError::Claim(cause));
         }
         std::thread::sleep(pause);
     }
@@ -93,7 +97,7 @@ mod tests {
                 asked.set(asked.get() + 1);
                 Ok(asked.get() == number)
             };
-            claim(&take, "n1", Duration::ZERO)
+            try_names(&take, "n1", Duration::ZERO)
         };
         assert!(take_at(3).unwrap().as_str().ends_with("_n1"));
         assert_eq!(asked.get(), 3);

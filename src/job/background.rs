@@ -14,16 +14,16 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// How long it may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub struct Limits {
     /// All of it.
-    pub(super) time: Duration,
+    pub time: Duration,
     /// What is under way then, or when `is_over` says so, to come to its end.
-    pub(super) farewell: Duration,
+    pub farewell: Duration,
 }
 
 /// Runs `work`, which is told by the flag that it is to stop. Nothing where it has not come to its end in time: it hangs
 /// in a file system or a network, and is left there.
-pub(super) fn bounded<T: Send + 'static>(
+pub fn bounded<T: Send + 'static>(
     name: &str,
     limits: Limits,
     is_over: &dyn Fn() -> bool,

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::Run;
-use super::publish::millis;
+use super::Job;
 use crate::catalog::{STATUS, object_name};
 use crate::model::{BackupState, Status, WsrepGtid, to_record};
+use crate::output::millis;
 use crate::storage::{Storage, StorageError};
 
 /// How often the bytes are told while nothing else changes.
@@ -32,7 +32,7 @@ enum Order {
 }
 
 /// Tells the repository where the backup stands.
-pub(super) struct Reporter {
+pub struct Reporter {
     status: Arc<Mutex<Status>>,
     frozen_since: Arc<OnceLock<Instant>>,
     orders: Sender<Order>,
@@ -40,19 +40,15 @@ pub(super) struct Reporter {
 
 impl Reporter {
     /// Writes the first status; `bytes_done` counts what is read.
-    pub(super) fn start(
-        run: &Run,
-        storage: Arc<dyn Storage>,
-        bytes_done: impl Fn() -> u64 + Send + 'static,
-    ) -> Self {
+    pub fn start(job: &Job, bytes_done: impl Fn() -> u64 + Send + 'static) -> Self {
         let status = Arc::new(Mutex::new(Status {
-            id: run.id.clone(),
-            cluster: run.names.cluster.clone(),
-            node: run.names.node.clone(),
-            request: run.request.request.clone(),
+            id: job.destination.id.clone(),
+            cluster: job.label().cluster.clone(),
+            node: job.label().node.clone(),
+            request: job.label().request.clone(),
             state: BackupState::Starting,
-            started: run.started,
-            updated: run.started,
+            started: job.label().started,
+            updated: job.label().started,
             pid: std::process::id(),
             bytes_done: 0,
             bytes_total: None,
@@ -66,8 +62,9 @@ impl Reporter {
         let writer = Writer {
             status: Arc::clone(&status),
             frozen_since: Arc::clone(&frozen_since),
-            storage,
-            name: object_name(&run.folder, &run.id, STATUS),
+            // A status that cannot be stored is no reason to give up a backup: this storage is not watched.
+            storage: Arc::clone(&job.repository),
+            name: object_name(&job.destination.folder, &job.destination.id, STATUS),
             bytes_done: Box::new(bytes_done),
             complaint: String::new(),
         };
@@ -83,26 +80,26 @@ impl Reporter {
     }
 
     /// A new state.
-    pub(super) fn state(&self, state: BackupState) {
+    pub fn state(&self, state: BackupState) {
         self.change(|status| status.state = state);
     }
 
     /// How much there is to read.
-    pub(super) fn total(&self, bytes: u64) {
+    pub fn total(&self, bytes: u64) {
         self.change(|status| status.bytes_total = Some(bytes));
     }
 
     /// The server stands still here; it was asked to at that moment.
-    pub(super) fn frozen(&self, gtid: &WsrepGtid, asked: Instant) {
+    pub fn frozen(&self, gtid: Option<&WsrepGtid>, asked: Instant) {
         let _ = self.frozen_since.set(asked);
         self.change(|status| {
-            status.gtid = Some(gtid.clone());
+            status.gtid = gtid.cloned();
             status.state = BackupState::Copying;
         });
     }
 
     /// The server runs again; it was frozen for so long.
-    pub(super) fn thawed(&self, frozen: Duration) {
+    pub fn thawed(&self, frozen: Duration) {
         self.change(|status| {
             status.frozen_ms = Some(millis(frozen));
             status.state = BackupState::Thawed;
@@ -110,7 +107,7 @@ impl Reporter {
     }
 
     /// How long the server has been frozen; after the last word, as `status.json` has it.
-    pub(super) fn frozen_ms(&self) -> Option<u64> {
+    pub fn frozen_ms(&self) -> Option<u64> {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         match status.state {
             BackupState::Copying => self.frozen_since.get().map(|since| millis(since.elapsed())),
@@ -119,7 +116,7 @@ impl Reporter {
     }
 
     /// The last word, which waits a little until it is stored. Later ones are not heard.
-    pub(super) fn finish(&self, state: BackupState, error: Option<String>) {
+    pub fn finish(&self, state: BackupState, error: Option<String>) {
         self.set(|status| (status.state, status.error) = (state, error));
         let (stored, is_stored) = channel();
         if self.orders.send(Order::WriteLast(stored)).is_ok()

@@ -2,7 +2,7 @@
 //!
 //! The run comes first, from memory into a file of this machine: that takes milliseconds, and it is the only word about a
 //! failure that no repository has heard of. A repository that may be the cause of it is not asked. After a backup it is
-//! read, behind `done` and behind [`super::retention`], for the numbers of all backups. Nothing of it is waited for longer than
+//! read, behind `done` and behind [`super::pruning`], for the numbers of all backups. Nothing of it is waited for longer than
 //! its limit, and nothing of it changes how the run ends.
 
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::behind::{Limits, bounded};
+use super::Job;
+use super::background::{Limits, bounded};
 use crate::capture::Watch;
 use crate::catalog::Catalog;
 use crate::metrics::{self, LastRun, MetricsError, News, Numbers, Scope};
 use crate::model::Manifest;
-use crate::storage::Storage;
 
 /// A file of this machine.
 const RECORD: Limits = Limits { time: Duration::from_secs(1), farewell: Duration::ZERO };
@@ -25,7 +25,7 @@ const READ: Limits = Limits { time: Duration::from_secs(10), farewell: Duration:
 
 /// Where the numbers of this run go.
 #[derive(Debug)]
-pub(super) struct Metrics {
+pub struct Metrics {
     /// Nowhere, where nobody wants them.
     path: Option<PathBuf>,
     cluster: String,
@@ -35,12 +35,12 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// `cluster` is the folder in the repository.
-    pub(super) fn new(path: Option<PathBuf>, cluster: &str, node: &str, started: Timestamp) -> Self {
+    pub fn new(path: Option<PathBuf>, cluster: &str, node: &str, started: Timestamp) -> Self {
         Self { path, cluster: cluster.to_owned(), node: node.to_owned(), started }
     }
 
     /// How the run has ended; with the manifest where it has made a backup.
-    pub(super) fn record(&self, exit_status: u8, frozen_ms: Option<u64>, manifest: Option<&Manifest>) {
+    pub fn record(&self, exit_status: u8, frozen_ms: Option<u64>, manifest: Option<&Manifest>) {
         let run = LastRun {
             cluster: self.cluster.clone(),
             node: self.node.clone(),
@@ -61,7 +61,8 @@ impl Metrics {
     }
 
     /// What the repository holds now.
-    pub(super) fn read(&self, storage: Arc<dyn Storage>, watch: &Watch) {
+    pub fn read(&self, job: &Job, watch: &Watch) {
+        let storage = Arc::clone(&job.repository);
         let cluster = self.cluster.clone();
         self.write(READ, &|| watch.aborted().is_some(), move |path| {
             let catalog = Catalog::read(storage.as_ref(), Some(&cluster));

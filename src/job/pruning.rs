@@ -1,7 +1,7 @@
-//! `prune-after-backup`: the last thing that a donor does, behind `done`.
+//! `prune-after-backup`: the last thing that a run does, in the donor role behind `done`.
 //!
 //! The backup is complete, mysqld has been told, and the node is a donor no more: it is Synced again before this program
-//! ends (seen on MariaDB 10.11), so the way out is not closed to a node that is cut off now ([`super::primary`]). But a mysqld
+//! ends (seen on MariaDB 10.11), so the way out is not closed to a node that is cut off now (`donate::primary`). But a mysqld
 //! that shuts down waits for the program (seen, too), and so does the next state transfer. So pruning has a few
 //! seconds, on a thread of its own that nobody waits for any longer: what it does not get done is for the next time, and
 //! wherever it is cut off, the next time finishes it (see [`crate::prune`]). Nothing here changes how the backup ends.
@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Run;
-use super::behind::{Limits, bounded};
+use super::Job;
+use super::background::{Limits, bounded};
 use crate::capture::Watch;
 use crate::catalog::{CatalogError, History};
 use crate::prune::policy::RetentionVerdict;
 use crate::prune::{PrunePlan, Tally, carry_out};
-use crate::storage::Storage;
 
 /// How long it may take.
 const LIMITS: Limits = Limits { time: Duration::from_secs(4), farewell: Duration::from_secs(1) };
@@ -26,12 +25,12 @@ const LIMITS: Limits = Limits { time: Duration::from_secs(4), farewell: Duration
 const CUT_OFF: &str = "pruning was cut off; the next one, or 'wsrep_sst_backup prune', goes on with it";
 
 /// Removes what the policy does not keep of this cluster's backups, where `prune-after-backup` is set.
-pub(super) fn prune_after_backup(run: &Run, storage: Arc<dyn Storage>, watch: &Watch) {
-    let policy = run.settings.retention;
-    if !run.settings.prune_after_backup || policy.is_empty() {
+pub fn prune_after_backup(job: &Job, watch: &Watch) {
+    let policy = job.settings.retention;
+    if !job.settings.prune_after_backup || policy.is_empty() {
         return;
     }
-    let cluster = run.folder.clone();
+    let (cluster, storage) = (job.destination.folder.clone(), Arc::clone(&job.repository));
     let outcome = bounded("prune", LIMITS, &|| watch.aborted().is_some(), move |stop| {
         PrunePlan::make(storage.as_ref(), Some(&cluster), &policy, Timestamp::now()).map(|plan| {
             announce(&plan);

@@ -1,0 +1,198 @@
+//! Reads the listed files into an archive, from wherever their content is.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::class::FileClass;
+use super::error::CaptureError;
+use super::files::{Entry, EntryKind, FileList, Look, left_out, shown};
+use super::source::{FileSource, Opened};
+use super::still;
+use super::watch::Watch;
+use crate::archive::{NewMember, Source};
+use crate::model::ArchivePath;
+use crate::output::Writer;
+use crate::users::{group_name, user_name};
+
+/// Where the content of a list's files is read. Where they belong is a matter of the list ([`Entry::belongs`]).
+pub(super) trait Contents {
+    /// Opens the file of the entry with this number in the list.
+    fn open(&self, number: usize, entry: &Entry) -> io::Result<Opened>;
+}
+
+/// Where the server has them.
+pub(super) struct Live<'a> {
+    /// The data directory.
+    pub(super) datadir: &'a Path,
+}
+
+impl Contents for Live<'_> {
+    fn open(&self, _: usize, entry: &Entry) -> io::Result<Opened> {
+        Opened::live(&entry.belongs(self.datadir))
+    }
+}
+
+/// What came of reading the files.
+pub(super) struct Copied {
+    /// Files that were there when the list was made and gone when they were to be read.
+    pub(super) vanished: u64,
+    /// Files that are not the server's data and changed, or could not be read.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Copies a list of files.
+pub(super) struct Copier<'a> {
+    pub(super) list: &'a FileList,
+    pub(super) datadir: &'a Path,
+    pub(super) contents: &'a dyn Contents,
+    /// Told how many bytes were read; its error ends the copy.
+    pub(super) count: &'a dyn Fn(u64) -> io::Result<()>,
+    pub(super) watch: &'a Watch,
+}
+
+impl Copier<'_> {
+    /// Writes every listed file to the archive.
+    pub(super) fn copy(&self, archive: &mut Writer) -> Result<Copied, CaptureError> {
+        let mut copied = Copied { vanished: 0, warnings: Vec::new() };
+        let mut names = OwnerNames::default();
+        for (number, entry) in self.list.entries.iter().enumerate() {
+            if let Some(abort) = self.watch.aborted() {
+                return Err(abort.into());
+            }
+            match self.append(number, entry, archive, &mut names) {
+                Ok(Fate::Stored) => {}
+                Ok(Fate::Changed) => copied.warnings.push(format!(
+                    "'{}' changed while it was read; it is no file of the server's, and stored as it was read",
+                    shown(entry.path.as_path())
+                )),
+                Err(CaptureError::Read { path, cause }) if cause.kind() == io::ErrorKind::NotFound => {
+                    if entry.class == FileClass::Data {
+                        return Err(still::vanished(entry, self.datadir));
+                    }
+                    log::info!("'{}' is gone since the files were listed; it is left out", shown(&path));
+                    copied.vanished += 1;
+                }
+                Err(CaptureError::Unopened { path, cause }) => {
+                    copied.warnings.push(left_out(&path, &cause));
+                }
+                // A read that the watch has stopped is no error of the file.
+                Err(error) => return Err(self.watch.aborted().map_or(error, CaptureError::from)),
+            }
+        }
+        Ok(copied)
+    }
+
+    fn append(
+        &self,
+        number: usize,
+        entry: &Entry,
+        archive: &mut Writer,
+        names: &mut OwnerNames,
+    ) -> Result<Fate, CaptureError> {
+        let Self { list, datadir, .. } = *self;
+        let disk = entry.belongs(datadir);
+        let fail = |cause| CaptureError::Read { path: disk.clone(), cause };
+        match &entry.kind {
+            EntryKind::File(seen) => {
+                let mut source = self
+                    .contents
+                    .open(number, entry)
+                    .and_then(|opened| FileSource::new(opened, self.count))
+                    .map_err(|cause| match cause.kind() {
+                        io::ErrorKind::NotFound => fail(cause),
+                        _ if entry.class.is_needed() => fail(cause),
+                        _ => CaptureError::Unopened { path: disk.clone(), cause },
+                    })?;
+                still::compare(entry, seen, &Look::of(source.metadata()), list, datadir)?;
+                let mut member = member(entry, source.metadata(), names);
+                member.listed =
+                    list.tablespaces.as_ref().and_then(|known| known.lists(entry, &disk, source.metadata()));
+                let (size, segments) = (source.metadata().len(), source.segments());
+                archive.append_file(member, size, segments.as_deref(), &mut source)?;
+                if source.changed() {
+                    match entry.class {
+                        FileClass::Data => {
+                            let now = still::look(&disk).map_err(fail)?;
+                            still::compare(entry, seen, &now, list, datadir)?;
+                            if now == *seen {
+                                return Err(CaptureError::NotStill { path: disk, how: "was replaced" });
+                            }
+                        }
+                        FileClass::Other => return Ok(Fate::Changed),
+                        FileClass::Moving | FileClass::Log => {}
+                    }
+                }
+            }
+            EntryKind::Directory => {
+                let metadata = std::fs::metadata(&disk).map_err(fail)?;
+                archive.append_directory(member(entry, &metadata, names))?;
+            }
+            EntryKind::Symlink(target) => {
+                let metadata = std::fs::symlink_metadata(&disk).map_err(fail)?;
+                archive.append_symlink(member(entry, &metadata, names), ArchivePath::new(target))?;
+            }
+            EntryKind::Generated(content) => {
+                let metadata = std::fs::metadata(&disk).map_err(fail)?;
+                archive.append_generated(member(entry, &metadata, names), content)?;
+            }
+        }
+        Ok(Fate::Stored)
+    }
+}
+
+/// What came of an entry.
+enum Fate {
+    Stored,
+    /// It changed while it was read, and may.
+    Changed,
+}
+
+fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMember {
+    NewMember {
+        path: entry.path.clone(),
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        user: names.user(metadata.uid()),
+        group: names.group(metadata.gid()),
+        mtime: metadata.mtime(),
+        mtime_nsec: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
+        system_tablespace: entry.system_tablespace,
+        origin: entry.origin.as_deref().cloned(),
+        listed: None,
+    }
+}
+
+/// Names that were looked up before: nearly every file has the same owner.
+#[derive(Default)]
+struct OwnerNames {
+    user: Option<(u32, Option<String>)>,
+    group: Option<(u32, Option<String>)>,
+}
+
+impl OwnerNames {
+    fn user(&mut self, uid: u32) -> Option<String> {
+        cached(&mut self.user, uid, user_name)
+    }
+
+    fn group(&mut self, gid: u32) -> Option<String> {
+        cached(&mut self.group, gid, group_name)
+    }
+}
+
+fn cached(
+    cache: &mut Option<(u32, Option<String>)>,
+    id: u32,
+    look_up: fn(u32) -> Option<String>,
+) -> Option<String> {
+    match cache {
+        Some((known, name)) if *known == id => name.clone(),
+        _ => {
+            let name = look_up(id);
+            *cache = Some((id, name.clone()));
+            name
+        }
+    }
+}

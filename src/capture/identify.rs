@@ -1,0 +1,50 @@
+//! What a frozen server says of itself, for the archive's identity.
+
+use super::error::CaptureError;
+use super::facts::Facts;
+use super::layout::ServerLayout;
+use crate::model::{MariadbGtid, ServerIdentity};
+use crate::output::Identity;
+use crate::quiesce::Quiet;
+
+/// Of a server that stands still; an error where what quiesces it has no position.
+pub(super) fn identify(
+    quiet: &dyn Quiet,
+    facts: &mut Facts,
+    layout: &ServerLayout,
+) -> Result<Identity, CaptureError> {
+    let gtid = quiet.position().ok_or(CaptureError::NoPosition)?.clone();
+    Ok(Identity {
+        gtid,
+        frozen_at: quiet.since(),
+        flush_time: quiet.flush_time(),
+        mariadb_gtid: mariadb_gtid(facts),
+        replication: facts.replication(layout),
+        server: server(layout, facts),
+    })
+}
+
+fn server(layout: &ServerLayout, facts: &Facts) -> ServerIdentity {
+    let known = ServerIdentity::OPTIONS.into_iter();
+    ServerIdentity {
+        options: known.filter_map(|name| Some((name.to_owned(), facts.get(name)?.to_owned()))).collect(),
+        version: layout.version.clone(),
+        datadir: layout.datadir.to_string_lossy().into_owned(),
+        innodb_page_size: layout.page_size,
+        wsrep_data_home_dir: layout.wsrep_home.as_ref().map(|home| home.to_string_lossy().into_owned()),
+    }
+}
+
+/// The positions for replicas; a server without SQL has none to tell.
+fn mariadb_gtid(facts: &mut Facts) -> MariadbGtid {
+    let Some(sql) = &mut facts.sql else {
+        facts.warnings.push("SQL did not answer: the binlog position is not known, a replica cannot be built from this backup".into());
+        return MariadbGtid::default();
+    };
+    sql.mariadb_gtid().unwrap_or_else(|why| {
+        facts.warnings.push(format!(
+            "the binlog position is not known ({why}): a replica cannot be built from this backup"
+        ));
+        MariadbGtid::default()
+    })
+}

@@ -1,0 +1,171 @@
+//! How data is captured: the methods, and what they have in common.
+//!
+//! ```text
+//! Plan, Output, Host ──> Method::capture ──> Captured (an archive with the server's files, and its identity)
+//! ```
+//!
+//! A method decides when the server stands still and when it runs again; its [`Host`] makes it do so, and does there all that is no
+//! matter of the files: a donor waits for its turn before, and watches its cluster. So one method serves every way to
+//! quiesce a server, and each way to take a backup has every method.
+//!
+//! To add a method: one file with its implementation, and its line in [`METHODS`].
+
+use std::error::Error;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use super::error::CaptureError;
+use super::facts::Facts;
+use super::files::FileList;
+use super::freeze::Freeze;
+use super::layout::ServerLayout;
+use super::plan::Plan;
+use super::watch::Watch;
+use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
+use crate::output::{Archive, Identity, Output};
+use crate::quiesce::{Quiet, Resumed};
+use crate::throttle::Limiter;
+
+/// All methods, the one with the least harm first: the order in which `auto` tries them.
+pub const METHODS: &[&dyn Method] = &[
+    &Freeze,
+    #[cfg(test)]
+    &super::sample::Sample,
+];
+
+/// A way to capture a server's data.
+pub trait Method: Sync {
+    /// Its name in `method` and in the manifest.
+    fn name(&self) -> &'static str;
+
+    /// What it would cost here; the text says why it cannot work.
+    fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String>;
+
+    /// Captures the data. On any error the server runs, or will as soon as it can.
+    fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError>;
+}
+
+/// The server as it is before a backup.
+#[derive(Debug, Clone, Copy)]
+pub struct Prospect<'a> {
+    /// Where it keeps its files.
+    pub layout: &'a ServerLayout,
+    /// Its files.
+    pub files: &'a FileList,
+    /// `limit-rate`, bytes a second.
+    pub rate: Option<NonZeroU64>,
+}
+
+/// What a method would cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Estimate {
+    /// The server stands still while all its data is read: at least, and at most, for so long where that is known.
+    WhileRead {
+        /// Holes are not read.
+        least: Option<Duration>,
+        /// With them.
+        most: Option<Duration>,
+    },
+    /// Beyond its own flush, about so long.
+    About(Duration),
+}
+
+/// What is asked of a method.
+pub struct Task<'a, 't> {
+    /// Where the server keeps its files.
+    pub layout: &'t ServerLayout,
+    /// What is known of it.
+    pub facts: &'t mut Facts,
+    /// What is to be listed.
+    pub plan: Plan,
+    /// Where it goes.
+    pub output: Output<'a>,
+    /// Who gives it up, and counts what is read.
+    pub watch: &'t Watch,
+    /// How fast data may be read.
+    pub limiter: &'t Limiter,
+    /// Who makes the server stand still.
+    pub host: &'t mut dyn Host,
+}
+
+/// What a method has captured.
+pub struct Captured<'a> {
+    /// The server's files are in it; it is to be ended.
+    pub archive: Archive<'a>,
+    /// At which position, and of what.
+    pub identity: Identity,
+    /// The server, which runs again.
+    pub resumed: Resumed,
+    /// Files that were there when the list was made and gone when they were to be read.
+    pub vanished: u64,
+    /// What is to be told of files.
+    pub warnings: Vec<String>,
+}
+
+/// Any error of whoever takes the backup.
+pub type HostError = Box<dyn Error + Send + Sync>;
+
+/// Whoever takes the backup: it lends the method its server.
+pub trait Host {
+    /// Makes the server stand still.
+    fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError>;
+
+    /// So many bytes are to be read.
+    fn total(&mut self, bytes: u64);
+
+    /// Lets the server run again; fails where somebody has let it run before, so that its files may have changed.
+    fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError>;
+}
+
+/// A method, and why it is that one.
+#[derive(Clone)]
+pub struct Choice {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// What it is expected to cost.
+    pub estimate: Estimate,
+    /// Methods before it that do not work here, and why, each a phrase.
+    pub passed: Vec<String>,
+}
+
+/// Resolves the settings, and sees whether there is a method as they name it.
+pub fn settings(
+    files: &OptionFiles,
+    env: impl Iterator<Item = (String, String)>,
+    flags: &SettingsOverrides,
+) -> Result<Settings, ConfigError> {
+    let settings = Settings::resolve(files, env, flags)?;
+    match &settings.method {
+        MethodChoice::Named(name) => find(name).map(drop).map_err(|problem| ConfigError::Value {
+            name: "method",
+            origin: settings.method_origin.clone(),
+            problem: ValueError::new(problem),
+        })?,
+        MethodChoice::Auto => {}
+    }
+    Ok(settings)
+}
+
+/// The method of this name; the text says which there are.
+fn find(name: &str) -> Result<&'static dyn Method, String> {
+    METHODS.iter().find(|method| method.name() == name).copied().ok_or_else(|| {
+        let names: Vec<&str> = METHODS.iter().map(|method| method.name()).collect();
+        format!("'{name}' is not one of auto, {}", names.join(", "))
+    })
+}
+
+/// The method that is taken on this server; the text says why there is none.
+pub fn choose(wanted: &MethodChoice, prospect: &Prospect<'_>) -> Result<Choice, String> {
+    let candidates = match wanted {
+        MethodChoice::Auto => METHODS.to_vec(),
+        MethodChoice::Named(name) => vec![find(name)?],
+    };
+    let mut passed = Vec::new();
+    for method in candidates {
+        match method.estimate(prospect) {
+            Ok(estimate) => return Ok(Choice { method, estimate, passed }),
+            Err(why) => passed.push(format!("{}: {why}", method.name())),
+        }
+    }
+    Err(format!("no method works on this server: {}", passed.join("; ")))
+}

@@ -1,0 +1,165 @@
+//! A method for tests only: the shortest that there can be, and the proof that a method is one file and one line.
+//!
+//! It keeps the names of the files and nothing else.
+
+use super::error::CaptureError;
+use super::identify::identify;
+use super::look::list_frozen;
+use super::method::{Captured, Estimate, Method, Prospect, Task};
+
+/// Lists the files while the server stands still.
+pub(super) struct Sample;
+
+impl Method for Sample {
+    fn name(&self) -> &'static str {
+        "sample"
+    }
+
+    fn estimate(&self, _: &Prospect<'_>) -> Result<Estimate, String> {
+        Ok(Estimate::About(std::time::Duration::from_millis(1)))
+    }
+
+    fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
+        let quiet = task.host.quiesce()?;
+        let identity = identify(quiet.as_ref(), task.facts, task.layout)?;
+        let list = list_frozen(task.layout, task.facts, task.plan, task.watch)?;
+        let resumed = task.host.resume(quiet)?;
+        let archive = task.output.begin(&identity)?;
+        let warnings = list.entries.iter().map(|entry| entry.path.to_string()).collect();
+        Ok(Captured { archive, identity, resumed, vanished: 0, warnings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::io;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use jiff::Timestamp;
+
+    use super::super::method::{Host, HostError, choose};
+    use super::super::{Facts, ListOptions, Plan, ServerLayout, Watch, list_files};
+    use super::*;
+    use crate::archive::WriterOptions;
+    use crate::catalog::read_manifest;
+    use crate::config::{BinlogChoice, MethodChoice};
+    use crate::model::{BackupId, Compression, WsrepGtid};
+    use crate::output::{Destination, Label, Outcome, Patience};
+    use crate::quiesce::{Quiet, Release, Resumed};
+    use crate::server::Server;
+    use crate::storage::{LocalStorage, Storage};
+    use crate::throttle::Throttle;
+
+    /// A server that nobody writes to.
+    #[derive(Debug)]
+    struct Still(WsrepGtid);
+
+    impl Release for Still {
+        fn release(&self) -> bool {
+            false
+        }
+    }
+
+    impl Quiet for Still {
+        fn position(&self) -> Option<&WsrepGtid> {
+            Some(&self.0)
+        }
+        fn since(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+        fn asked(&self) -> Instant {
+            Instant::now()
+        }
+        fn flush_time(&self) -> Duration {
+            Duration::ZERO
+        }
+        fn total(&self, _: u64) {}
+        fn complete(&self, _: u64) {}
+        fn resume(self: Box<Self>) -> Result<Resumed, Box<dyn Quiet>> {
+            Ok(Resumed::new(Duration::from_millis(7), || Ok(())))
+        }
+    }
+
+    struct Caller(WsrepGtid);
+
+    impl Host for Caller {
+        fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError> {
+            Ok(Box::new(Still(self.0.clone())))
+        }
+        fn total(&mut self, _: u64) {}
+        fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError> {
+            quiet.resume().map_err(|_| io::Error::other("it ran before").into())
+        }
+    }
+
+    fn destination(storage: Arc<dyn Storage>) -> Destination {
+        let label = Label {
+            cluster: "c".into(),
+            node: "n1".into(),
+            request: None,
+            asked: None,
+            started: Timestamp::UNIX_EPOCH,
+        };
+        Destination {
+            storage,
+            folder: "c".into(),
+            id: BackupId::new(Timestamp::UNIX_EPOCH, "n1"),
+            label,
+            options: WriterOptions { compression: Compression::None, level: 0, threads: 1 },
+            recipients: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_method_is_found_by_its_name_and_makes_a_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let datadir = folder.path().join("data");
+        std::fs::create_dir(&datadir).unwrap();
+        std::fs::write(datadir.join("ibdata1"), [0; 16384]).unwrap();
+        std::fs::write(datadir.join("ib_logfile0"), [0; 4096]).unwrap();
+        let server = Server { datadir, ..Server::default() };
+        let version = HashMap::from([("version".to_owned(), "11.8.2-MariaDB".to_owned())]);
+        let mut facts = Facts::from_variables(version);
+        let layout = ServerLayout::new(&server, &facts).unwrap();
+        let files = list_files(&layout, &ListOptions::default()).unwrap();
+        let prospect = Prospect { layout: &layout, files: &files, rate: None };
+        let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &prospect);
+        assert_eq!(chosen("auto").unwrap().method.name(), "freeze");
+        assert_eq!(chosen("nothing").err().unwrap(), "'nothing' is not one of auto, freeze, sample");
+        let method = chosen("sample").unwrap().method;
+
+        let gtid: WsrepGtid = "6b3f5a6e-0000-11ee-8000-000000000001:42".parse().unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(folder.path().join("repository")));
+        let destination = destination(Arc::clone(&storage));
+        storage.claim(&format!("c/{}", destination.id)).unwrap();
+        let mut caller = Caller(gtid.clone());
+        let watch = Watch::start(Arc::new(Still(gtid.clone())), None, |_, _| {}).unwrap();
+        let throttle = Throttle::new(None, &watch.given_up());
+        let (plan, _) = Plan::make(&layout, &mut facts, BinlogChoice::Newest, false).unwrap();
+        let task = Task {
+            layout: &layout,
+            facts: &mut facts,
+            plan,
+            output: destination.open(2, 20480).unwrap(),
+            watch: &watch,
+            limiter: &throttle.data,
+            host: &mut caller,
+        };
+        let Captured { archive, identity, resumed, warnings, .. } = method.capture(task).unwrap();
+        assert_eq!((identity.gtid.clone(), resumed.frozen.as_millis()), (gtid.clone(), 7));
+        assert_eq!(warnings, ["ibdata1", "ib_logfile0"]);
+        let outcome = Outcome {
+            method: method.name(),
+            frozen_time: resumed.frozen,
+            vanished: 0,
+            warnings,
+            about_files: Vec::new(),
+        };
+        let patience = Patience { is_wanted: &|| true, stall_timeout: Duration::from_secs(9) };
+        archive.end(&gtid).unwrap().publish(identity, outcome, &patience).unwrap();
+        let manifest = read_manifest(storage.as_ref(), "c", &destination.id).unwrap();
+        assert_eq!((manifest.method.as_str(), manifest.gtid, manifest.frozen_ms), ("sample", gtid, 7));
+    }
+}

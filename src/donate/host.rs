@@ -1,0 +1,119 @@
+//! The donor as the method sees it: a server that is made to stand still by the conversation of a state transfer.
+//!
+//! Before the freeze comes the donor's turn among the members of its cluster, then a way that nobody blocks; while it lasts, the
+//! cluster and the room for write sets are watched. Whichever way the freeze ends, the turn is given back behind it.
+
+use std::io;
+
+use super::blockers::Way;
+use super::error::DonateError;
+use super::turn::Turn;
+use crate::capture::{Host, HostError, Login, Room, Watch};
+use crate::job::{Job, Reporter};
+use crate::model::{BackupState, WsrepGtid};
+use crate::priority;
+use crate::quiesce::{Limits, Quiescer, Quiet, Resumed};
+
+/// Lends a method the server.
+pub(super) struct Donor<'a> {
+    pub(super) job: &'a Job,
+    pub(super) watch: &'a Watch,
+    pub(super) reporter: &'a Reporter,
+    pub(super) login: Login,
+    /// The server's number of our session; none where it does not answer.
+    pub(super) session: Option<u32>,
+    /// What can be asked once.
+    pub(super) quiescer: Option<(Box<dyn Quiescer>, Room)>,
+    way: Option<Way>,
+    /// Given back when the freeze is over, however that was: the method drops what is frozen before.
+    turn: Option<Turn<'a>>,
+    /// What the freeze has shown.
+    warnings: Vec<String>,
+}
+
+impl<'a> Donor<'a> {
+    /// Of a server that runs.
+    pub(super) fn new(
+        job: &'a Job,
+        watch: &'a Watch,
+        reporter: &'a Reporter,
+        (login, session): (Login, Option<u32>),
+        quiescer: Box<dyn Quiescer>,
+        room: Room,
+    ) -> Self {
+        let quiescer = Some((quiescer, room));
+        Self { job, watch, reporter, login, session, quiescer, way: None, turn: None, warnings: Vec::new() }
+    }
+
+    /// Adds what the freeze has shown to what is known already.
+    pub(super) fn warn(self, known: &mut Vec<String>) {
+        let new: Vec<String> = self.warnings.into_iter().filter(|warning| !known.contains(warning)).collect();
+        known.extend(new);
+    }
+
+    fn freeze(&mut self) -> Result<Box<dyn Quiet>, DonateError> {
+        let Some((quiescer, room)) = self.quiescer.take() else {
+            let cause = io::Error::other("a state transfer can do so once");
+            return Err(DonateError::System("cannot freeze the server", cause));
+        };
+        let (watch, settings) = (self.watch, &self.job.settings);
+        let mut turn = Turn::take(self.job, self.login.clone(), watch)?;
+        let way = Way::clear(self.job, self.session, self.login.clone(), watch)?;
+        turn.is_still_ours(watch)?;
+        self.turn = Some(turn);
+        self.reporter.state(BackupState::Freezing);
+        let limits = Limits { timeout: settings.flush_timeout, wanted: &|| watch.wanted() };
+        let quiet = quiescer.quiesce(&limits).map_err(|error| way.explain(error, watch))?;
+        self.way = Some(way);
+        watch.limit_freeze(quiet.asked(), settings.freeze_timeout);
+        watch
+            .limit_room(room)
+            .map_err(|cause| DonateError::System("cannot watch the server's room", cause))?;
+        self.reporter.frozen(quiet.position(), quiet.asked());
+        log::info!(
+            "the server is frozen at {} (flush took {} ms)",
+            quiet.position().map(WsrepGtid::to_string).unwrap_or_default(),
+            quiet.flush_time().as_millis()
+        );
+        Ok(quiet)
+    }
+
+    fn thaw(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, DonateError> {
+        let resumed = quiet.resume().map_err(|quiet| {
+            // Only the watch can have been first, and it says why.
+            let reason = self.watch.aborted();
+            drop(quiet);
+            reason.map_or_else(
+                || {
+                    let cause = io::Error::other("the server was thawed too early");
+                    DonateError::System("the copy is not of one moment", cause)
+                },
+                DonateError::from,
+            )
+        })?;
+        self.watch.lift_limit();
+        self.warnings.extend(self.way.take().into_iter().flat_map(Way::end));
+        self.turn = None;
+        if self.job.settings.low_priority {
+            // Nobody waits for what is left to do, and the way back is closed.
+            priority::lower();
+        }
+        log::info!("the server runs again: it was frozen for {} ms", resumed.frozen.as_millis());
+        self.reporter.thawed(resumed.frozen);
+        Ok(resumed)
+    }
+}
+
+impl Host for Donor<'_> {
+    fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError> {
+        Ok(self.freeze()?)
+    }
+
+    fn total(&mut self, bytes: u64) {
+        self.reporter.total(bytes);
+    }
+
+    fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError> {
+        Ok(self.thaw(quiet)?)
+    }
+}

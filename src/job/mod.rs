@@ -1,0 +1,67 @@
+//! One run that takes a backup, whoever has asked for it: its folder, its state, and what follows the backup.
+//!
+//! ```text
+//! claim ──> Job ──> room, status ──> (a method captures, the output is published) ──> metrics, pruning
+//! ```
+//!
+//! How the server is made to stand still is no matter of these: the donor role ([`crate::donate`]) is one caller.
+
+mod background;
+mod claim;
+mod error;
+mod metrics;
+mod pruning;
+mod room;
+mod status;
+
+use std::sync::Arc;
+
+pub use background::{Limits, bounded};
+pub use claim::{Claim, claim_folder};
+pub use error::JobError;
+pub use metrics::Metrics;
+pub use pruning::prune_after_backup;
+pub use room::check_room;
+pub use status::Reporter;
+
+use crate::archive::WriterOptions;
+use crate::config::Settings;
+use crate::output::{Destination, Label};
+use crate::storage::Storage;
+use crate::throttle::Throttle;
+
+/// What `backup --force` puts behind its request.
+const FORCED: &str = ".force";
+
+/// What is known of a run when its folder is claimed.
+pub struct Job {
+    /// As they were resolved for this run.
+    pub settings: Settings,
+    /// Where the backup goes.
+    pub destination: Destination,
+    /// The repository without a limit of the rate, which nobody watches for stalls.
+    pub repository: Arc<dyn Storage>,
+    /// `limit-rate`.
+    pub throttle: Throttle,
+}
+
+impl Job {
+    /// Who and when.
+    pub fn label(&self) -> &Label {
+        &self.destination.label
+    }
+
+    /// Whether whoever has asked wants the backup whatever it does to the cluster.
+    pub fn is_forced(&self) -> bool {
+        self.label().request.as_ref().is_some_and(|request| request.ends_with(FORCED))
+    }
+}
+
+/// How these settings have an archive written.
+fn writer_options(settings: &Settings) -> WriterOptions {
+    WriterOptions {
+        compression: settings.compression,
+        level: settings.compression_level,
+        threads: settings.threads,
+    }
+}

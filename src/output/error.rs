@@ -1,0 +1,32 @@
+//! Why a backup could not be written.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::archive::ArchiveError;
+use crate::model::BackupId;
+use crate::storage::StorageError;
+
+/// Why a backup could not be written.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    /// The stream of the archive or its index.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The repository.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The first member.
+    #[error("cannot write the identity: {0}")]
+    Identity(#[source] io::Error),
+    /// The caller has changed its mind before the manifest was put.
+    #[error("the backup was given up before its manifest was stored")]
+    Unwanted,
+    /// The manifest was sent, and nobody knows whether it has arrived.
+    #[error(
+        "it is not known whether backup {0} is complete: {1}; 'list' shows it if its manifest has arrived or still does, and \
+         else 'prune' removes the rest of it when it is a day old"
+    )]
+    Unsettled(BackupId, StorageError),
+}

@@ -1,0 +1,63 @@
+//! At which position, of which server: the first member of the archive, and a part of its manifest.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Label, tool};
+use crate::model::{
+    BackupId, Connection, FORMAT, MariadbGtid, ServerIdentity, ToolIdentity, WsrepGtid, to_record,
+};
+
+/// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
+pub struct Identity {
+    /// The position of the files.
+    pub gtid: WsrepGtid,
+    /// When the server stood still.
+    pub frozen_at: Timestamp,
+    /// From the question until it did.
+    pub flush_time: Duration,
+    /// The positions for replicas.
+    pub mariadb_gtid: MariadbGtid,
+    /// From whom the server replicates; none where that is not known.
+    pub replication: Option<Vec<Connection>>,
+    /// What a restore wants to know of the server.
+    pub server: ServerIdentity,
+}
+
+impl Identity {
+    /// The content of the member.
+    pub(super) fn to_bytes(&self, id: &BackupId, label: &Label) -> serde_json::Result<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            format: u32,
+            id: &'a str,
+            cluster: &'a str,
+            node: &'a str,
+            request: Option<&'a str>,
+            started: Timestamp,
+            frozen_at: Timestamp,
+            gtid: &'a WsrepGtid,
+            mariadb_gtid: &'a MariadbGtid,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            replication: Option<&'a [Connection]>,
+            server: &'a ServerIdentity,
+            tool: ToolIdentity,
+        }
+        to_record(&Document {
+            format: FORMAT,
+            id: id.as_str(),
+            cluster: &label.cluster,
+            node: &label.node,
+            request: label.request.as_deref(),
+            started: label.started,
+            frozen_at: self.frozen_at,
+            gtid: &self.gtid,
+            mariadb_gtid: &self.mariadb_gtid,
+            replication: self.replication.as_deref(),
+            server: &self.server,
+            tool: tool(),
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! The archive from its first member to its last: this program's own members stand around the server's files.
+
+use super::identity::Identity;
+use super::{Destination, OutputError};
+use crate::archive::{
+    ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER,
+};
+use crate::model::{ArchivePath, FORMAT, IndexHeader, WsrepGtid};
+use crate::storage::{ObjectWriter, StorageError};
+use crate::users;
+
+/// What takes the server's files.
+pub type Writer = ArchiveWriter<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>;
+
+/// Archive and index, empty.
+pub struct Output<'a> {
+    to: &'a Destination,
+    archive: Box<dyn ObjectWriter>,
+    index: Box<dyn ObjectWriter>,
+}
+
+/// An archive that has its identity and takes the server's files.
+pub struct Archive<'a> {
+    to: &'a Destination,
+    /// Where the files go.
+    pub writer: Writer,
+}
+
+/// Both streams at their end, not durable yet.
+pub struct Written<'a> {
+    pub(super) to: &'a Destination,
+    pub(super) streams: Finished<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>,
+}
+
+impl Destination {
+    /// Opens both objects, for so many members with so many bytes of data. It comes before the freeze: what cannot be created costs
+    /// none, and is taken away while the server runs.
+    pub fn open(&self, members: usize, bytes: u64) -> Result<Output<'_>, StorageError> {
+        let (archive, index) = self.names();
+        Ok(Output {
+            to: self,
+            archive: self.storage.create_large(&self.object(&archive), at_most(members, bytes))?,
+            index: self.storage.create(&self.object(&index))?,
+        })
+    }
+
+    /// A file of our own belongs to the server's user, who runs this program.
+    fn own_member(&self, name: &str) -> NewMember {
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        NewMember {
+            path: ArchivePath::new(name),
+            mode: 0o640,
+            uid,
+            gid,
+            user: users::user_name(uid),
+            group: users::group_name(gid),
+            mtime: self.label.started.as_second(),
+            mtime_nsec: 0,
+            system_tablespace: false,
+            origin: None,
+            listed: None,
+        }
+    }
+}
+
+/// What the archive cannot exceed, if the data does not grow by more than a tenth until the freeze: headers, digests
+/// and what compression adds to data that cannot be compressed are far less than the rest.
+fn at_most(members: usize, bytes: u64) -> u64 {
+    let members = (members as u64).saturating_mul(4096);
+    let data = bytes.saturating_add(bytes / 8);
+    data.saturating_add(members).saturating_add(64 << 20)
+}
+
+impl<'a> Output<'a> {
+    /// Writes the identity, before the first data byte.
+    pub fn begin(self, identity: &Identity) -> Result<Archive<'a>, OutputError> {
+        let Self { to, archive, index } = self;
+        let header = IndexHeader {
+            format: FORMAT,
+            id: to.id.clone(),
+            gtid: identity.gtid.clone(),
+            compression: to.options.compression,
+        };
+        let mut writer = ArchiveWriter::create(archive, index, header, to.options, &to.recipients)?;
+        let content =
+            identity.to_bytes(&to.id, &to.label).map_err(|error| OutputError::Identity(error.into()))?;
+        writer.append_generated(to.own_member(IDENTITY_MEMBER), &content)?;
+        Ok(Archive { to, writer })
+    }
+}
+
+impl<'a> Archive<'a> {
+    /// Writes the members that follow the data, and the end of both streams.
+    pub fn end(mut self, gtid: &WsrepGtid) -> Result<Written<'a>, ArchiveError> {
+        let to = self.to;
+        self.writer.append_generated(to.own_member(GRASTATE_MEMBER), gtid.grastate(false).as_bytes())?;
+        self.writer.append_sums(to.own_member(SUMS_MEMBER))?;
+        Ok(Written { to, streams: self.writer.finish()? })
+    }
+}

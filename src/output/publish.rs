@@ -1,0 +1,183 @@
+//! From two finished streams to a backup: durable objects first, the manifest last.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::identity::Identity;
+use super::open::Written;
+use super::warnings::bounded;
+use super::{Destination, OutputError, tool};
+use crate::archive::{ArchiveSummary, Finished};
+use crate::catalog::{BackupReader, MANIFEST};
+use crate::model::{ArchiveObject, FORMAT, IndexObject, Manifest, WsrepGtid};
+use crate::seal::AGE;
+use crate::storage::StorageError;
+
+/// How long a manifest is looked for whose storing was not answered, at most: no longer than one operation may take in any
+/// case.
+const LOOK_FOR: Duration = Duration::from_secs(60);
+
+/// How the data was captured.
+pub struct Outcome {
+    /// The method's name.
+    pub method: &'static str,
+    /// From the question until the server ran again.
+    pub frozen_time: Duration,
+    /// Files that were there when the list was made and gone when they were to be read.
+    pub vanished: u64,
+    /// What the administrator should know.
+    pub warnings: Vec<String>,
+    /// The same, where it names files.
+    pub about_files: Vec<String>,
+}
+
+/// Whoever takes the backup, while it is published.
+pub struct Patience<'a> {
+    /// Whether the backup is still wanted.
+    pub is_wanted: &'a dyn Fn() -> bool,
+    /// The longest that one operation of the repository may take (`stall-timeout`).
+    pub stall_timeout: Duration,
+}
+
+impl Written<'_> {
+    /// Makes archive and index durable, then lets the manifest appear.
+    pub fn publish(
+        self,
+        identity: Identity,
+        mut outcome: Outcome,
+        patience: &Patience<'_>,
+    ) -> Result<Manifest, OutputError> {
+        let Self { to, streams: Finished { archive, index, summary } } = self;
+        archive.commit()?;
+        index.commit()?;
+        // To make many gigabytes durable takes its time; whoever has stopped the run meanwhile wants no backup.
+        if !(patience.is_wanted)() {
+            return Err(OutputError::Unwanted);
+        }
+        let warnings = warnings(to, &mut outcome, &summary);
+        let manifest = manifest(to, identity, &outcome, summary, warnings);
+        put_manifest(to, &to_bytes(&manifest)?, patience)?;
+        Ok(manifest)
+    }
+}
+
+/// What the manifest says, and how many more warnings there are; the log has all of them.
+fn warnings(to: &Destination, outcome: &mut Outcome, summary: &ArchiveSummary) -> (Vec<String>, u64) {
+    let mut warnings = std::mem::take(&mut outcome.warnings);
+    if outcome.vanished > 0 {
+        warnings.push(format!(
+            "{} files vanished between the listing and the copy (server logs do)",
+            outcome.vanished
+        ));
+    }
+    let mut about_files = std::mem::take(&mut outcome.about_files);
+    // What is lost comes first, where there is more than a manifest has room for.
+    let lost =
+        summary.lost.iter().map(|(path, what)| format!("'{path}': {what}: the server's own file is damaged"));
+    about_files.splice(0..0, lost);
+    about_files.extend(summary.leftovers.iter().map(|(path, what)| format!("'{path}': {what}")));
+    for warning in warnings.iter().chain(&about_files) {
+        log::warn!("{warning}");
+    }
+    if to.recipients.is_empty() {
+        warnings.append(&mut about_files);
+    } else if !about_files.is_empty() {
+        // The manifest is not encrypted.
+        warnings.push(format!("{} more name files: they stand in the donor's error log", about_files.len()));
+    }
+    bounded(warnings)
+}
+
+fn manifest(
+    to: &Destination,
+    identity: Identity,
+    outcome: &Outcome,
+    summary: ArchiveSummary,
+    (warnings, more_warnings): (Vec<String>, u64),
+) -> Manifest {
+    let (archive, index) = to.names();
+    let recipients: Vec<String> = to.recipients.iter().map(ToString::to_string).collect();
+    Manifest {
+        format: FORMAT,
+        id: to.id.clone(),
+        cluster: to.label.cluster.clone(),
+        node: to.label.node.clone(),
+        request: to.label.request.clone(),
+        method: outcome.method.to_owned(),
+        started: to.label.started,
+        frozen_at: identity.frozen_at,
+        finished: Timestamp::now(),
+        flush_ms: millis(identity.flush_time),
+        frozen_ms: millis(outcome.frozen_time),
+        gtid: identity.gtid,
+        donor_gtid: to.label.asked.as_ref().map(WsrepGtid::position),
+        mariadb_gtid: identity.mariadb_gtid,
+        replication: identity.replication,
+        server: identity.server,
+        data_bytes: summary.data_bytes,
+        files: summary.files,
+        archive: ArchiveObject {
+            name: archive,
+            bytes: summary.archive_bytes,
+            sha256: summary.archive_sha256,
+            compression: to.options.compression,
+            encryption: (!recipients.is_empty()).then(|| AGE.into()),
+            recipients,
+        },
+        index: IndexObject { name: index, bytes: summary.index_bytes, sha256: summary.index_sha256 },
+        damaged_pages: summary.damaged_pages,
+        missing_pages: summary.missing_pages,
+        warnings,
+        more_warnings,
+        tool: tool(),
+    }
+}
+
+/// The manifest as it is stored; an error where no reader would take it.
+fn to_bytes(manifest: &Manifest) -> Result<Vec<u8>, StorageError> {
+    let bytes = manifest.to_bytes().map_err(|error| StorageError::new("write", MANIFEST, error.into()))?;
+    if bytes.len() as u64 > BackupReader::SMALL {
+        let cause = io::Error::other(format!(
+            "it would have {} bytes, and no reader takes more than {}",
+            bytes.len(),
+            BackupReader::SMALL
+        ));
+        return Err(StorageError::new("write", MANIFEST, cause));
+    }
+    Ok(bytes)
+}
+
+/// Lets the manifest appear. Where the answer to that is lost, it is looked for with patience: it may have arrived, or be on
+/// its way still, and must find its archive when it does.
+fn put_manifest(to: &Destination, bytes: &[u8], patience: &Patience<'_>) -> Result<(), OutputError> {
+    let name = to.object(MANIFEST);
+    let error = match to.storage.put(&name, bytes) {
+        Err(error) if error.is_uncertain() => error,
+        outcome => return Ok(outcome?),
+    };
+    log::warn!("{error}: it may have been stored all the same; looking for it");
+    let begun = Instant::now();
+    let longest = LOOK_FOR.min(patience.stall_timeout);
+    loop {
+        match to.storage.read_small(&name, bytes.len() as u64) {
+            Ok(found) if found == bytes => {
+                log::info!("the manifest is there");
+                return Ok(());
+            }
+            Err(error) if error.is_denied() => break,
+            _ => {}
+        }
+        if begun.elapsed() >= longest || !(patience.is_wanted)() {
+            break;
+        }
+        std::thread::sleep(longest / 40);
+    }
+    Err(OutputError::Unsettled(to.id.clone(), error))
+}
+
+/// Whole milliseconds.
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
