@@ -164,7 +164,7 @@ fn wrong_option_files_are_named_with_the_line() {
         ),
         (
             "[wsrep_sst_backup]\nmethod=snapshot\n",
-            format!("{place} line 2: method: method 'snapshot' is not in this version; use auto or freeze"),
+            format!("{place} line 2: method: 'snapshot' is not one of auto, freeze"),
         ),
         (
             "[wsrep_sst_backup\nrepository=/x\n",

@@ -1,14 +1,19 @@
 //! The method `freeze`: the server stands still, its files are read, it runs again.
 
 use std::cell::Cell;
+use std::path::Path;
 
-use super::copy::{Copier, Live};
+use super::copy::{Copied, Copier, Live};
 use super::error::CaptureError;
+use super::files::FileList;
 use super::identify::identify;
 use super::look::list_frozen;
-use super::method::{Captured, Estimate, Method, Prospect, Task};
+use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
 use super::still;
-use crate::throttle::time_for;
+use super::watch::Watch;
+use crate::output::Writer;
+use crate::quiesce::{Quiet, Resumed};
+use crate::throttle::{Limiter, time_for};
 
 /// Bytes between two `complete` lines, where mysqld wants them.
 const COMPLETE_EVERY: u64 = 64 << 20;
@@ -35,6 +40,29 @@ impl Method for Freeze {
         host.total(list.bytes);
         quiet.total(list.bytes);
         let mut archive = output.begin(&identity)?;
+        let copy = Copy { list: &list, datadir: &layout.datadir, watch, limiter };
+        let (copied, resumed) = copy.run(quiet, host, &mut archive.writer)?;
+        list.warnings.extend(copied.warnings);
+        Ok(Captured { archive, identity, resumed, vanished: copied.vanished, warnings: list.warnings })
+    }
+}
+
+struct Copy<'a> {
+    list: &'a FileList,
+    datadir: &'a Path,
+    watch: &'a Watch,
+    limiter: &'a Limiter,
+}
+
+impl Copy<'_> {
+    /// Takes the frozen server, so that on an error it runs before the caller takes back what was written.
+    fn run(
+        &self,
+        quiet: Box<dyn Quiet>,
+        host: &mut dyn Host,
+        writer: &mut Writer,
+    ) -> Result<(Copied, Resumed), CaptureError> {
+        let Self { list, datadir, watch, limiter } = *self;
         let told = Cell::new(0);
         // Also within a file: a server may have its data in one.
         let count = |bytes| {
@@ -46,15 +74,11 @@ impl Method for Freeze {
             }
             Ok(())
         };
-        let contents = Live { datadir: &layout.datadir };
-        let copied =
-            Copier { list: &list, datadir: &layout.datadir, contents: &contents, count: &count, watch }
-                .copy(&mut archive.writer)?;
+        let contents = Live { datadir };
+        let copied = Copier { list, datadir, contents: &contents, count: &count, watch }.copy(writer)?;
         // Also those that were read early: only now it is certain that nothing has written to them meanwhile.
-        still::stood_still(&list, &layout.datadir, watch)?;
+        still::stood_still(list, datadir, watch)?;
         quiet.complete(list.bytes);
-        let resumed = host.resume(quiet)?;
-        list.warnings.extend(copied.warnings);
-        Ok(Captured { archive, identity, resumed, vanished: copied.vanished, warnings: list.warnings })
+        Ok((copied, host.resume(quiet)?))
     }
 }
