@@ -182,8 +182,8 @@ fn every_setting_can_come_from_the_environment_and_from_a_flag() {
     let env: Vec<(String, &str)> = TEXTS.iter().map(|(name, text)| (upper(name), *text)).collect();
     let env: Vec<(&str, &str)> = env.iter().map(|(name, text)| (name.as_str(), *text)).collect();
     let by_environment = resolve("", &env, &SettingsOverrides::default()).unwrap();
-    assert_eq!(by_environment.method_origin, Origin::Environment("WSREP_SST_BACKUP_METHOD".into()));
-    let anywhere = |settings| Settings { method_origin: Origin::Default, ..settings };
+    assert_eq!(by_environment.method_origin, SettingOrigin::Environment("WSREP_SST_BACKUP_METHOD".into()));
+    let anywhere = |settings| Settings { method_origin: SettingOrigin::Default, ..settings };
     let by_file = anywhere(by_file);
     assert_eq!(anywhere(by_environment), by_file);
 
