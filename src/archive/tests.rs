@@ -279,7 +279,7 @@ fn more_threads_than_cores_never_wait_for_each_other() {
             let mut writer =
                 ArchiveWriter::create(io::sink(), io::sink(), header.clone(), options, &[]).unwrap();
             for number in 0..20 {
-                let size = 64 << 20;
+                let size = 24 << 20;
                 let name = format!("t{number}");
                 writer.append_file(member(&name), size, None, &mut Zeros(size)).unwrap();
             }

@@ -28,6 +28,8 @@ pub use backup::{Backup, shell};
 pub use ear::{Heard, Reply};
 pub use run::{Outcome, Run};
 
+use super::noise;
+
 /// The history that the scripted cluster lives in.
 pub const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
 /// What `--gtid` says unless a test says otherwise; the files stand one further.
@@ -160,15 +162,7 @@ impl ScriptedMysqld {
     /// Data that takes the program about a second for 10 MiB, so that it can be met while it copies: bytes that do
     /// not compress, for one thread of bzip2.
     pub fn make_slow(&self, mebibytes: usize) {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut noise = Vec::with_capacity(mebibytes << 20);
-        while noise.len() < mebibytes << 20 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            noise.extend_from_slice(&state.to_le_bytes());
-        }
-        self.write("db/noise.MYD", noise);
+        self.write("db/noise.MYD", noise(mebibytes << 20, 1));
         self.configure("wsrep_sst_backup", "compression=bzip2");
     }
 
