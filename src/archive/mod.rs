@@ -12,13 +12,13 @@
 mod block_reader;
 mod block_writer;
 mod codec;
-mod content;
 mod digest;
 mod index;
 mod member;
 mod object_stream;
 mod pages;
 mod reader;
+mod stages;
 mod sums;
 mod tar_header;
 #[cfg(test)]
@@ -35,6 +35,7 @@ pub use index::{Index, IndexError, IndexWriter};
 pub use member::{NewMember, Segment, Source, stored_bytes};
 pub use pages::{PageFault, missing_of_system, page_fault};
 pub use reader::{MemberDamage, StreamReader, read_member};
+pub use stages::read_full;
 pub use sums::sum_line;
 pub use writer::{ArchiveError, ArchiveSummary, ArchiveWriter, Finished};
 

@@ -1,6 +1,6 @@
 //! Writes the members of an archive: headers, holes, digests, page checksums, index lines.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
@@ -8,18 +8,15 @@ use tar::EntryType;
 use thiserror::Error;
 
 use super::block_writer::{BlockWriter, WriterOptions};
-use super::content::Content;
 use super::digest::hex;
 use super::index::{IndexWriter, lock};
 use super::member::{NewMember, Segment, Source, fill_tar_blocks, stored_bytes};
 use super::pages::PageFaults;
+use super::stages::{CHUNK, ContentDigest, ContentPages, Pieces, Stage, Store};
 use super::sums::sum_line;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
 use crate::model::{ArchivePath, IndexHeader, IndexLine, Member, MemberKind};
 use crate::seal::Recipient;
-
-/// Bytes read from a file at once.
-const CHUNK: usize = 256 << 10;
 
 /// Why an archive could not be written on.
 #[derive(Debug, Error)]
@@ -166,21 +163,26 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
                 self.stream.write_all(&headers.sparse(member.path.as_bytes(), size, segments))?;
             }
         }
-        let mut content = Content::new(&member);
         let whole = [Segment { offset: 0, len: size }];
-        let keep_holes = sparse.is_some();
-        let outcome = self.copy_segments(segments.unwrap_or(&whole), size, keep_holes, source, &mut content);
-        let short = match outcome {
-            Ok(short) => short,
-            Err(ArchiveError::Read { cause, .. }) => {
-                return Err(ArchiveError::Read { path: member.path, cause });
-            }
-            Err(error) => return Err(error),
-        };
+        let keeps_holes = sparse.is_some();
+        let mut pieces = Pieces::new(&mut *source, segments.unwrap_or(&whole), size);
+        let (mut digest, mut pages) = (ContentDigest::default(), ContentPages::new(&member));
+        let mut store = Store { stream: &mut self.stream, keeps_holes };
+        loop {
+            let read = pieces.next(&mut self.chunk);
+            let Some(piece) =
+                read.map_err(|cause| ArchiveError::Read { path: member.path.clone(), cause })?
+            else {
+                break;
+            };
+            let stages: [&mut dyn Stage; 3] = [&mut digest, &mut pages, &mut store];
+            stages.into_iter().try_for_each(|stage| stage.take(piece))?;
+        }
+        let is_short = pieces.is_short();
         self.pad()?;
-        let changed = short || source.changed();
-        let (digest, pages) = content.finish();
-        if let Some(report) = pages.filter(|_| !changed) {
+        let changed = is_short || source.changed();
+        let digest = digest.finish();
+        if let Some(report) = pages.finish().filter(|_| !changed) {
             self.pages.take(&member, size, &report);
         }
         self.files += 1;
@@ -189,7 +191,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         self.note(member, MemberKind::File, start, |line| {
             line.size = size;
             line.stored = stored;
-            line.sparse = keep_holes;
+            line.sparse = keeps_holes;
             line.sha256 = Some(digest);
             line.changed = changed;
         })
@@ -223,46 +225,6 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             leftovers: self.pages.leftovers,
         };
         Ok(Finished { archive, index, summary })
-    }
-
-    /// Copies the data, digesting holes as zeros; whether the source ended early.
-    fn copy_segments(
-        &mut self,
-        segments: &[Segment],
-        size: u64,
-        keep_holes: bool,
-        source: &mut dyn Source,
-        content: &mut Content,
-    ) -> Result<bool, ArchiveError> {
-        let mut short = false;
-        let mut position = 0;
-        for segment in segments {
-            self.hole(segment.offset.saturating_sub(position), keep_holes, content)?;
-            let mut left = segment.len;
-            while left > 0 {
-                let want = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
-                let got = if short { 0 } else { read_full(source, &mut self.chunk[..want])? };
-                if got < want {
-                    short = true;
-                    self.chunk[got..want].fill(0);
-                }
-                content.update(&self.chunk[..want]);
-                self.stream.write_all(&self.chunk[..want])?;
-                left -= want as u64;
-            }
-            position = segment.offset + segment.len;
-        }
-        self.hole(size.saturating_sub(position), keep_holes, content)?;
-        Ok(short)
-    }
-
-    /// Zeros that the reader sees, in the stream or left out of it.
-    fn hole(&mut self, bytes: u64, keep: bool, content: &mut Content) -> io::Result<()> {
-        content.zeros(bytes);
-        if !keep {
-            io::copy(&mut io::repeat(0).take(bytes), &mut self.stream)?;
-        }
-        Ok(())
     }
 
     fn pad(&mut self) -> Result<(), ArchiveError> {
@@ -302,18 +264,4 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         lock(&self.index)?.append(&IndexLine::Member(line))?;
         Ok(())
     }
-}
-
-/// Fills the buffer unless the source ends.
-fn read_full(source: &mut dyn Source, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match source.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(ArchiveError::Read { path: ArchivePath::new(""), cause }),
-        }
-    }
-    Ok(filled)
 }

@@ -11,7 +11,7 @@ use super::destinations::Destinations;
 use super::error::SystemError;
 use super::request::Control;
 use super::undo_log::{UndoLog, finish_open};
-use crate::archive::hex;
+use crate::archive::{hex, read_full};
 use crate::model::{Member, MemberKind};
 
 /// Bytes written at once, and the grain in which zeros become holes.
@@ -124,19 +124,6 @@ fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<usize> {
         }
     }
     Ok(written)
-}
-
-fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match content.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// Paths inside small files, after their digest was found right.
