@@ -13,7 +13,11 @@ const LONG: Duration = Duration::from_secs(180);
 
 /// A cluster whose donor copies some data with these settings.
 fn slow_cluster(settings: &[&str]) -> Cluster {
-    let mut options = ClusterOptions::new()
+    slow_cluster_of(ClusterOptions::new(), settings)
+}
+
+fn slow_cluster_of(options: ClusterOptions, settings: &[&str]) -> Cluster {
+    let mut options = options
         .binary(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
         .group("wsrep_sst_backup", "repository={base}/repository")
         .group("wsrep_sst_backup", "user=root");
@@ -123,8 +127,13 @@ fn a_donor_cut_off_while_it_copies_waits_for_its_cluster_and_is_synced() {
 #[test]
 #[ignore = "needs MariaDB and Galera"]
 fn a_donor_cut_off_just_before_its_transfer_ends_is_synced_when_it_is_back() {
-    // Slow enough to be stopped while it copies, and done before the others notice anything.
-    let cluster = slow_cluster(&["compression-level=9", "threads=1"]);
+    // Slow enough to be stopped while it copies, and done before the others notice anything: that takes them 5 s by default,
+    // in which a busy machine does not copy it all.
+    let patient = ClusterOptions::new()
+        .provider("evs.suspect_timeout=PT20S")
+        .provider("evs.inactive_timeout=PT30S")
+        .provider("evs.install_timeout=PT30S");
+    let cluster = slow_cluster_of(patient, &["compression-level=9", "threads=1"]);
     let donor = cluster.n(2);
     let writer = Writer::start(cluster.n(1), 50);
     let (program, mark) = backup_that_stands_still(&cluster);
