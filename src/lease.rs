@@ -183,6 +183,14 @@ fn is_of(name: &str, kind: LeaseKind, cluster: &str) -> bool {
     inner == Some(cluster)
 }
 
+/// The folder of the cluster that an object is a lease for, of whatever kind; none where it is no lease.
+pub fn cluster_of(name: &str) -> Option<&str> {
+    let (front, word) = name.rsplit_once('.')?;
+    let kinds = [LeaseKind::Asking, LeaseKind::Freezing].into_iter();
+    let of = kinds.filter_map(|kind| front.strip_prefix(kind.prefix())?.strip_prefix('.'));
+    of.into_iter().find(|cluster| !cluster.is_empty() && !word.is_empty())
+}
+
 /// The machine's own name for itself.
 pub fn host() -> String {
     nix::unistd::gethostname()
@@ -202,6 +210,17 @@ mod tests {
         assert!(is_of("asking.a.b.012345", LeaseKind::Asking, "a.b"));
         for name in ["asking.a.b.012345", "asking.a", "asking", "other.a.012345", "freezing.a.012345"] {
             assert!(!is_of(name, LeaseKind::Asking, "a"), "{name}");
+        }
+        for (name, of) in [
+            ("asking.a.b.012345", Some("a.b")),
+            ("freezing.a.012345-rare", Some("a")),
+            ("pruned.a.json", None),
+            ("asking.a", None),
+            ("asking..x", None),
+            ("freezing.a.", None),
+            ("asking", None),
+        ] {
+            assert_eq!(cluster_of(name), of, "{name}");
         }
     }
 

@@ -33,6 +33,7 @@ pub mod lease;
 pub mod metrics;
 pub mod model;
 pub mod output;
+pub mod presence;
 pub mod priority;
 pub mod prune;
 pub mod quiesce;

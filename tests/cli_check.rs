@@ -132,6 +132,46 @@ fn a_node_without_its_server_and_a_missing_repository_are_told() {
     );
 }
 
+/// A server in a root directory of its own, as far as a process without one goes: what its name, its user and its arguments say.
+#[test]
+#[ignore = "needs root and perl"]
+fn a_server_in_another_root_directory_is_looked_at_from_there() {
+    let stage = Stage::new("");
+    let root = stage.folder.path().join("root");
+    fs::create_dir_all(root.join("data")).unwrap();
+    let (programs, options) = (root.join("usr/local/sbin"), root.join("etc"));
+    fs::create_dir_all(&programs).unwrap();
+    fs::create_dir(&options).unwrap();
+    let program = programs.join("wsrep_sst_backup");
+    fs::write(&program, "#!/bin/sh\n. wsrep_sst_common\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(options.join("my.cnf"), "[wsrep_sst_backup]\nrepository=/data/in/there\n").unwrap();
+    let script = "chroot $ARGV[0] or die; chdir '/data' or die; $) = '65534 65534'; $( = 65534; $< = $> = 65534; \
+                  $0 = 'mariadbd'; print \"ready\\n\"; close STDOUT; sleep 300";
+    let mut server = std::process::Command::new("/usr/bin/perl")
+        .args(["-e", script])
+        .arg(&root)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    std::io::Read::read_to_string(&mut server.stdout.take().unwrap(), &mut ready).unwrap();
+    stage.set("datadir=/data", "");
+    let (_, lines) = stage.found("--sample 0");
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(ready, "ready\n");
+    let told =
+        |topic: &str| lines.iter().find(|line| line.contains(topic)).unwrap_or_else(|| panic!("{lines:#?}"));
+    let place = format!("in the root directory {}", root.canonicalize().unwrap().display());
+    assert!(told(" server: ").contains(&place), "{lines:#?}");
+    let program = "would start /usr/local/sbin/wsrep_sst_backup, the stock script";
+    assert!(told(" program: ").contains(program), "{lines:#?}");
+    assert!(told(" settings: ").contains("will store into /data/in/there"), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("seen from here")), "{lines:#?}");
+}
+
 #[test]
 fn faults_in_option_files_are_findings() {
     let stage = Stage::new("compresion=none");

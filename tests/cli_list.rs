@@ -85,6 +85,7 @@ fn json_has_the_manifests_as_they_are() {
                 {"id": "20261120T140000Z_n1", "cluster_folder": "c", "status": null},
             ],
             "many_histories": [],
+            "parted": [],
             "unknown": [],
         })
     );
@@ -122,7 +123,10 @@ fn an_empty_repository_is_no_error_and_a_missing_one_is() {
     let place = folder.path().display().to_string();
     assert_eq!(cli("list").on(folder.path()).run().done(), format!("There are no backups in '{place}'.\n"));
     let empty = cli("list --json").on(folder.path()).run().json();
-    assert_eq!(empty, json!({"backups": [], "incomplete": [], "many_histories": [], "unknown": []}));
+    assert_eq!(
+        empty,
+        json!({"backups": [], "incomplete": [], "many_histories": [], "parted": [], "unknown": []})
+    );
     let hint = "(--repository or the setting 'repository' names it)";
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();

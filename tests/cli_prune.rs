@@ -216,6 +216,7 @@ fn json_tells_the_same() {
             ],
             "histories": [{"uuid": uuid, "backups": 2, "newest": ids[1], "taken": taken(&ids[1]), "first": taken(&ids[0])}],
         }],
+        "signs": [],
         "unknown": [],
         "outcome": null,
     });

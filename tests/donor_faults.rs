@@ -49,6 +49,11 @@ fn a_position_that_cannot_be_right_is_refused() {
         let outcome = server.asks().reply(Reply::once(&position)).run();
         assert_eq!(outcome.stdout, ASKED_AND_RELEASED, "{position}");
         outcome.assert_refused(&server, 255, message);
+        // And what to do about it.
+        for cure in ["Its error log says why", "when this node is Primary and Synced", "or from another node"]
+        {
+            assert!(outcome.stderr.contains(cure), "{}", outcome.stderr);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::abort::Abort;
 use super::room::Room;
+use crate::presence::Presence;
 use crate::quiesce::{Release, Wanted};
 use crate::sst::Mysqld;
 use crate::storage::{Activity, InFlight};
@@ -250,11 +251,21 @@ impl Bell {
 
 fn run(shared: &Arc<Shared>, bell: &Bell, release: &dyn Release, last_resort: impl FnOnce(&Abort, &Outlook)) {
     let is_over = || shared.stop.load(Ordering::Relaxed);
+    let mut presence = Presence::since(Instant::now());
+    let mut waited = Duration::ZERO;
+    // How long the storage has had since this process was last stopped.
+    let mut since_stop = Duration::MAX;
     let reason = loop {
         if is_over() {
             return;
         }
-        if let Some(reason) = look(shared) {
+        let before = std::mem::replace(&mut waited, presence.waited());
+        since_stop = if waited == before {
+            Duration::ZERO
+        } else {
+            since_stop.saturating_add(waited.saturating_sub(before))
+        };
+        if let Some(reason) = look(shared, since_stop) {
             break reason;
         }
         bell.wait();
@@ -276,7 +287,7 @@ fn run(shared: &Arc<Shared>, bell: &Bell, release: &dyn Release, last_resort: im
     }
 }
 
-fn look(shared: &Shared) -> Option<Abort> {
+fn look(shared: &Shared, since_stop: Duration) -> Option<Abort> {
     if shared.count_signals() > 0 {
         return Some(Abort::Signal(shared.first_signal.get().copied().unwrap_or("a signal")));
     }
@@ -291,12 +302,14 @@ fn look(shared: &Shared) -> Option<Abort> {
     if let Some((_, limit)) = deadline.filter(|(at, _)| Instant::now() >= *at) {
         return Some(Abort::FreezeTimeout(limit));
     }
-    stalled(shared)
+    stalled(shared, since_stop)
 }
 
-fn stalled(shared: &Shared) -> Option<Abort> {
+/// An operation that was in flight while this process was stopped has not hung for that long.
+fn stalled(shared: &Shared, since_stop: Duration) -> Option<Abort> {
     let storage = shared.storage.lock().unwrap_or_else(PoisonError::into_inner);
     let (activity, limit) = storage.as_ref()?;
-    let InFlight { action, object, .. } = activity.oldest().filter(|oldest| oldest.time >= *limit)?;
+    let InFlight { action, object, .. } =
+        activity.oldest().filter(|oldest| oldest.time.min(since_stop) >= *limit)?;
     Some(Abort::Stalled { action, object, limit: *limit })
 }

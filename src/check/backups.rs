@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::finding::Finding;
-use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, History, Record, further};
+use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, History, Lines, Record, further};
 use crate::model::{BackupId, BackupState, Manifest};
 use crate::ui::{duration_ms, grouped};
 
@@ -80,7 +80,9 @@ pub(super) fn judge(catalog: &Catalog, terms: &Terms<'_>) -> Vec<Finding> {
         findings.push(Finding::error(TOPIC, text, cure));
     }
     findings.extend(strangers(catalog, terms));
-    findings.extend(behind(catalog, newest, location));
+    let behind = behind(catalog, newest, location);
+    findings.extend(parted(catalog, now, behind.is_some()));
+    findings.extend(behind);
     findings.extend(doubtful(catalog, newest, terms));
     findings.extend(unusable(&catalog.records, newest.map(|manifest| &manifest.id), location));
     findings.extend(attempts(&catalog.attempts, newest.map(|manifest| &manifest.id), now));
@@ -197,6 +199,16 @@ fn behind(catalog: &Catalog, newest: Option<&Manifest>, location: &str) -> Optio
         further.id
     );
     Some(Finding::warning(TOPIC, text, cure))
+}
+
+/// Lines of one history that have parted. That a cluster went back is told already where the newest backup says it.
+fn parted(catalog: &Catalog, now: Timestamp, is_told: bool) -> Vec<Finding> {
+    let lines = catalog.lines(now).into_iter().filter(|lines| !is_told || !lines.two_lines.is_empty());
+    let finding = |lines: Lines| {
+        let (text, cure) = lines.words();
+        Finding::warning(TOPIC, text, cure.to_owned())
+    };
+    lines.map(finding).collect()
 }
 
 /// Backups that something speaks against: they are not counted, and one that would be the newest otherwise is an error.

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
-use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, chdir, chroot, fchdir, setgid, setgroups, setuid};
 
 use super::probe::{DonorSettings, ProbeAnswer};
 use super::probe_request::{ProbeRequest, ProbeUser};
@@ -82,13 +83,21 @@ fn is_replica(datadir: &Path) -> bool {
     names.map(|name| name.to_string_lossy().into_owned()).any(|name| is_replication_state(&name))
 }
 
-/// Enters a process's mount namespace, and with it sees its file systems.
+/// Enters a process's mount namespace and its root directory, and with them sees its file systems.
 fn enter(pid: i32) -> Result<(), String> {
-    let path = format!("/proc/{pid}/ns/mnt");
-    let namespace = File::open(&path).map_err(|error| format!("cannot open '{path}': {error}"))?;
-    setns(namespace, CloneFlags::CLONE_NEWNS).map_err(|errno| {
-        format!("cannot enter the server's mount namespace: {}", std::io::Error::from(errno))
-    })
+    let open = |name: &str| {
+        let path = format!("/proc/{pid}/{name}");
+        File::open(&path).map_err(|error| format!("cannot open '{path}': {error}"))
+    };
+    let failed = |what: &str, errno: Errno| format!("cannot enter {what}: {}", std::io::Error::from(errno));
+    // In the namespace there need be no /proc, or one of other processes.
+    let (namespace, root) = (open("ns/mnt")?, open("root")?);
+    setns(namespace, CloneFlags::CLONE_NEWNS)
+        .map_err(|errno| failed("the server's mount namespace", errno))?;
+    fchdir(&root)
+        .and_then(|()| chroot("."))
+        .and_then(|()| chdir("/"))
+        .map_err(|errno| failed("the server's root directory", errno))
 }
 
 fn become_user(identity: &ProbeUser) -> Result<(), String> {

@@ -94,7 +94,9 @@ impl Local {
         let can_become = us.is_root() || us.as_raw() == process.uid;
         let defaults = process.defaults();
         ProbeRequest {
-            enter: (us.is_root() && process.own_mounts == Some(true)).then_some(process.pid),
+            // Who may not enter another root says so.
+            enter: ((us.is_root() && process.own_mounts == Some(true)) || process.root.is_some())
+                .then_some(process.pid),
             become_user: can_become.then(|| ProbeUser {
                 uid: process.uid,
                 gid: process.gid,

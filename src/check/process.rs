@@ -32,6 +32,8 @@ pub(super) struct ServerProcess {
     pub(super) unit: Option<String>,
     /// Whether it has a mount namespace of its own; not known without the right to look.
     pub(super) own_mounts: Option<bool>,
+    /// Its root directory, as it is called here, where that is not the root of this process.
+    pub(super) root: Option<PathBuf>,
     /// `/proc/<pid>/mountinfo`, maybe empty.
     pub(super) mounts: String,
 }
@@ -48,8 +50,10 @@ impl ServerProcess {
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter(|pid| is_server(*pid))
             .collect();
-        let datadir = fs::canonicalize(datadir).unwrap_or_else(|_| datadir.to_path_buf());
-        let works_there = |pid: &&i32| fs::read_link(proc_file(**pid, "cwd")).is_ok_and(|cwd| cwd == datadir);
+        let real = fs::canonicalize(datadir).unwrap_or_else(|_| datadir.to_path_buf());
+        let works_there = |pid: &&i32| {
+            fs::read_link(proc_file(**pid, "cwd")).is_ok_and(|cwd| cwd == real) || works_in(**pid, datadir)
+        };
         let hides = |pid: &&i32| fs::read_link(proc_file(**pid, "cwd")).is_err();
         let pid = pids.iter().find(works_there).or_else(|| match pids.as_slice() {
             [only] => Some(only).filter(hides),
@@ -77,6 +81,7 @@ impl ServerProcess {
             environment,
             unit: unit_of(&text("cgroup")),
             own_mounts,
+            root: own_root(pid),
             mounts: text("mountinfo"),
         })
     }
@@ -106,6 +111,18 @@ fn written_pid(file: &Path) -> Option<i32> {
 
 fn proc_file(pid: i32, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
+}
+
+/// Whether it works in this directory of its own root. The links of `/proc` tell it; nobody's file system is touched.
+fn works_in(pid: i32, datadir: &Path) -> bool {
+    let below = datadir.strip_prefix("/").unwrap_or(datadir);
+    let place = own_root(pid).map(|root| root.join(below));
+    place.is_some() && fs::read_link(proc_file(pid, "cwd")).ok() == place
+}
+
+/// A root directory that is not that of its mount namespace; none where it may not be seen.
+fn own_root(pid: i32) -> Option<PathBuf> {
+    fs::read_link(proc_file(pid, "root")).ok().filter(|root| root != Path::new("/"))
 }
 
 fn is_server(pid: i32) -> bool {
@@ -273,5 +290,6 @@ mod tests {
         assert!(!is_server(me));
         let read = ServerProcess::read(me).unwrap();
         assert_eq!((read.uid, read.own_mounts), (nix::unistd::geteuid().as_raw(), Some(false)));
+        assert_eq!(read.root, None);
     }
 }

@@ -263,6 +263,7 @@ mod tests {
             environment: Ok(vec![]),
             unit: Some("mariadb".into()),
             own_mounts: Some(own_mounts),
+            root: None,
             mounts: "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:2 / /ro ro - ext4 /dev/b rw\n".into(),
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn judge_files(files: &OptionFiles, warnings: &[String]) -> Vec<Findi
     let mut open: Vec<&Path> = files
         .group_settings(&["wsrep_sst_backup"])
         .into_iter()
-        .filter(|setting| is_secret(&setting.name) && setting.value.is_some())
+        .filter(|setting| setting.value.as_deref().is_some_and(|value| is_secret(&setting.name, value)))
         .map(|setting| setting.file.as_path())
         .filter(|file| fs::metadata(file).is_ok_and(|data| data.permissions().mode() & WORLD_READABLE != 0))
         .collect();
@@ -98,6 +98,17 @@ mod tests {
             let args = DefaultsArgs { defaults_file: Some(file.clone()), ..DefaultsArgs::default() };
             judge_files(&OptionFiles::read(&args).unwrap(), &[])
         };
+        for (line, is_told) in [
+            ("s3-proxy=http://u:p@proxy:3128", true),
+            ("s3_proxy = http://u:p@proxy:3128", true),
+            ("s3-proxy=http://proxy:3128", false),
+            ("s3-secret-access-key=x", true),
+            ("repository=/r", false),
+        ] {
+            fs::write(&file, format!("[wsrep_sst_backup]\n{line}\n")).unwrap();
+            assert_eq!(levels(0o644).len(), usize::from(is_told), "{line}");
+        }
+        fs::write(&file, "[wsrep_sst_backup]\npassword=x\n").unwrap();
         let findings = levels(0o644);
         assert_eq!(findings.len(), 1);
         assert!(findings[0].cure.as_deref().unwrap().ends_with(&format!("chmod 0640 {}", file.display())));

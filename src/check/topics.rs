@@ -86,7 +86,13 @@ impl<'a> CheckFacts<'a> {
     pub(super) fn server(&self) -> Vec<Finding> {
         let Local { process, report, .. } = &self.local;
         let identity = match process {
-            Some(process) => format!("pid {}, user '{}'", process.pid, self.local.user()),
+            Some(process) => {
+                let root = process.root.as_ref();
+                let root = root.map_or_else(String::new, |root| {
+                    format!(", in the root directory {}: paths are those in there", root.display())
+                });
+                format!("pid {}, user '{}'{root}", process.pid, self.local.user())
+            }
             None => "its process is not visible from here".into(),
         };
         match (report, process) {

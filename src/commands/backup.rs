@@ -22,7 +22,7 @@ use crate::model::{HostPort, safe_component};
 use crate::trigger::{
     AskDecision, AskError, DonorChoice, DonorWish, Election, Flushes, Follower, GarbdCall, GarbdCallArgs,
     LockableDonors, Pace, Refusal, RequestId, RequestOutcome, Traffic, Watching, ask, blocked, desyncs, plan,
-    watch,
+    watch, when_calm,
 };
 
 /// How long a member that is a donor may take until the repository shows what for.
@@ -277,7 +277,10 @@ fn ask_and_follow(
     follower.pass_over_present().map_err(|error| AskError::Failed(error.to_string()))?;
     let invitation = invitation.for_donors(donors);
     // The look above is some seconds old, and another process may have asked since.
-    let look = || plan(&survey.again(&access), &traffic, &wish).map(drop);
+    let look = || {
+        let now = when_calm(&survey, &|| survey.again(&access), &|| prepared.is_over().is_some());
+        plan(&now, &traffic, &wish).map(drop)
+    };
     let (interrupted, deadline) = (&prepared.interrupted, prepared.deadline);
     let asked = ask(&invitation, &request, interrupted, deadline, &look, &mut |event| {
         shown.teller.tell(event);

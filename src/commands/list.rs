@@ -5,6 +5,8 @@
 //! `error`), `doubt` (null, or in words what speaks against it: it is damaged, or its time cannot be right), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
 //! or null) of runs that are not a backup: they go on, have failed, or were killed. `many_histories` has for each cluster with backups of
 //! several histories (state UUIDs) its `cluster_folder` and its `histories`: `uuid`, `backups`, `newest`, `taken`, `first`.
+//! `parted` has for each history of a cluster that has gone back to an older backup, or that two clusters share, `cluster_folder`, `history`,
+//! `two_lines` and `left_behind` (IDs).
 //! `unknown` has in words the folders of clusters that could not be looked into; the exit status is 1 then.
 
 use std::collections::BTreeSet;
@@ -37,7 +39,7 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     let catalog = Catalog::read(context.storage.as_ref(), context.cluster())?;
     let now = Timestamp::now();
     if args.json {
-        print_json(&as_json(&catalog, &besides(&context, &catalog, now)))?;
+        print_json(&as_json(&catalog, &besides(&context, &catalog, now), now))?;
         return complain_of(&catalog.unknown);
     }
     let screen = Screen::of_stdout();
@@ -55,6 +57,11 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
         page
     };
     page.append(&histories(&catalog));
+    for lines in catalog.lines(now) {
+        let (text, cure) = lines.words();
+        page.blank();
+        page.line(format!("Note: {text}: {cure}."));
+    }
     if !catalog.attempts.is_empty() {
         page.blank();
         page.line("Not complete:");
@@ -266,7 +273,7 @@ fn describe(state: BackupState) -> &'static str {
     }
 }
 
-fn as_json(catalog: &Catalog, besides: &[Beside]) -> serde_json::Value {
+fn as_json(catalog: &Catalog, besides: &[Beside], now: Timestamp) -> serde_json::Value {
     let backups: Vec<serde_json::Value> = catalog
         .records
         .iter()
@@ -292,6 +299,7 @@ fn as_json(catalog: &Catalog, besides: &[Beside]) -> serde_json::Value {
         .map(|(cluster, histories)| json!({ "cluster_folder": cluster, "histories": histories }))
         .collect();
     json!({
-        "backups": backups, "incomplete": attempts, "many_histories": histories, "unknown": catalog.unknown,
+        "backups": backups, "incomplete": attempts, "many_histories": histories, "parted": catalog.lines(now),
+        "unknown": catalog.unknown,
     })
 }

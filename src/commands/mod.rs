@@ -11,6 +11,7 @@ pub mod list;
 mod list_terminal;
 pub mod ls;
 pub mod prune;
+mod prune_besides;
 pub mod report;
 pub mod restore;
 mod restore_tables;

@@ -3,7 +3,8 @@
 //! `--json` gives one object at the end. `clusters` has `cluster_folder`, `backups` (`id`, `taken`, `bytes`, `action`
 //! `keep` or `remove`, `reasons`, `history` (state UUID, or null)), `histories` (`uuid`, `backups`, `newest`, `taken`, `first`; the one with the last
 //! backup first) and `leftovers` (`id`, `file` or null for the whole folder, `upload` with the id of
-//! one that was begun in a bucket and never completed, or null, `bytes`, `action` `leave` or `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
+//! one that was begun in a bucket and never completed, or null, `bytes`, `action` `leave` or `sweep`, `reason`). `signs` has what programs that have died have left at the root of the
+//! repository (`object`, `bytes`, `action`, which is `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
 //! gone, `spared` and `failed` (texts), and `stopped`. `unknown` has in words what could not be looked at; it stays, and
 //! the exit status is 1. Of a bucket there is `old_versions` too: `count`, `bytes`,
 //! `delete_marks` and `more` (there are more than were counted), or an `error` where that cannot be known.
@@ -14,13 +15,13 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::prune_besides::{signs_as_json, signs_as_text, versions_as_json, versions_as_text};
 use super::{CommandError, CommonArgs, Context, interruption, print, print_json, refresh_metrics};
 use crate::config::{Flag, OptionFiles, ServerOptions, flag};
 use crate::metrics::Scope;
 use crate::model::safe_component;
 use crate::prune::policy::RetentionVerdict;
 use crate::prune::{ClusterPlan, Left, Leftover, Planned, PrunePlan, PruneScope, Tally, carry_out};
-use crate::storage::{StorageError, Versions};
 use crate::ui::{Align, Table, TextPage, bytes, time};
 
 const KEEP_WITHIN: Flag = flag("keep-within", "prune");
@@ -161,10 +162,10 @@ fn complaint(plan: &PrunePlan, tally: &Tally) -> Result<(), CommandError> {
 }
 
 fn as_text(plan: &PrunePlan, location: &str) -> TextPage {
-    if plan.clusters.is_empty() && plan.unknown.is_empty() {
-        return TextPage::of(format!("There are no backups in '{location}'."));
-    }
     let mut page = TextPage::new();
+    if plan.clusters.is_empty() && plan.unknown.is_empty() {
+        page.line(format!("There are no backups in '{location}'."));
+    }
     for (nth, plan) in plan.clusters.iter().enumerate() {
         if nth > 0 {
             page.blank();
@@ -173,6 +174,7 @@ fn as_text(plan: &PrunePlan, location: &str) -> TextPage {
         page.table(&cluster_table(plan));
         page.append(&histories(plan));
     }
+    page.append(&signs_as_text(&plan.signs));
     page
 }
 
@@ -228,18 +230,18 @@ fn told(verdict: &RetentionVerdict) -> (&'static str, Vec<String>) {
     }
 }
 
-fn action_of(goes: bool) -> &'static str {
+pub(super) fn action_of(goes: bool) -> &'static str {
     if goes { "sweep" } else { "leave" }
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// What has become of the plan, in one paragraph.
 fn ending(plan: &PrunePlan, tally: Option<&Tally>) -> TextPage {
     let mut page = TextPage::new();
-    if plan.clusters.is_empty() {
+    if plan.clusters.is_empty() && plan.signs.is_empty() {
         return page;
     }
     page.blank();
@@ -259,38 +261,6 @@ fn ending(plan: &PrunePlan, tally: Option<&Tally>) -> TextPage {
     ));
     tally.spared.iter().for_each(|spared| page.line(spared));
     page
-}
-
-/// What the bucket still has of what was overwritten or removed, now or ever before.
-fn versions_as_text(versions: &Result<Option<Versions>, StorageError>) -> TextPage {
-    let text = match versions {
-        Ok(None | Some(Versions { count: 0, marks: 0, .. })) => return TextPage::new(),
-        Ok(Some(Versions { count, bytes: stored, marks, more })) => format!(
-            "{}{} of objects that were overwritten or removed ({}) and {} remain in the bucket, which keeps versions: no 'prune' \
-             removes them, but a lifecycle rule (NoncurrentVersionExpiration) when their lock is over.",
-            if *more { "More than " } else { "" },
-            counted(*count, "old version", "old versions"),
-            bytes(*stored),
-            counted(*marks, "delete marker", "delete markers"),
-        ),
-        Err(error) => format!(
-            "Whether the bucket keeps old versions of what was removed cannot be known: {error} (s3:ListBucketVersions)."
-        ),
-    };
-    let mut page = TextPage::new();
-    page.blank();
-    page.line(text);
-    page
-}
-
-fn versions_as_json(versions: &Result<Option<Versions>, StorageError>) -> Option<Value> {
-    Some(match versions {
-        Ok(None) => return None,
-        Ok(Some(Versions { count, bytes, marks, more })) => {
-            json!({ "count": count, "bytes": bytes, "delete_marks": marks, "more": more })
-        }
-        Err(error) => json!({ "error": error.to_string() }),
-    })
 }
 
 fn as_json(plan: &PrunePlan, tally: Option<&Tally>) -> Value {
@@ -332,6 +302,7 @@ fn as_json(plan: &PrunePlan, tally: Option<&Tally>) -> Value {
         })
     });
     json!({
-        "dry_run": tally.is_none(), "clusters": clusters, "unknown": plan.unknown, "outcome": outcome,
+        "dry_run": tally.is_none(), "clusters": clusters, "signs": signs_as_json(&plan.signs),
+        "unknown": plan.unknown, "outcome": outcome,
     })
 }

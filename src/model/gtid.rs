@@ -26,10 +26,15 @@ pub enum GtidError {
     /// No `uuid:seqno` shape.
     #[error("'{0}' is not a Galera position of the form uuid:seqno")]
     Malformed(String),
-    /// The seqno is -1: the provider does not know its position.
-    #[error("'{0}' has no position (seqno below zero): the provider was not paused")]
+    /// The seqno is -1, or the UUID is none: the provider does not know its position.
+    #[error("'{0}' has no position (seqno below zero, or no history): the provider was not paused; {cure}", cure = NO_POSITION)]
     Undefined(String),
 }
+
+/// What to do about a position that cannot be that of a backup.
+pub const NO_POSITION: &str = "the server runs on. Its error log says why, just before. Take the backup again when this node is Primary and \
+                               Synced (SHOW STATUS LIKE 'wsrep_%': wsrep_cluster_status, wsrep_local_state_comment), or from another node \
+                               (backup --donor); where it comes again, restart this node";
 
 impl FromStr for WsrepGtid {
     type Err = GtidError;

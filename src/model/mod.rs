@@ -27,7 +27,7 @@ pub use address::HostPort;
 pub use compression::Compression;
 pub use filename::{encode_char, encode_name};
 pub use glob::matches;
-pub use gtid::{GtidError, WsrepGtid, parse_domain_id};
+pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};
 pub use hold::Hold;
 pub use id::{BackupId, IdError, safe_component};
 pub use index::{Block, IndexEnd, IndexHeader, IndexLine, Member, MemberKind, Origin};

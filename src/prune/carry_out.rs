@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, judge};
 use super::policy::RetentionVerdict;
+use super::signs::signs;
 use crate::catalog::{
     Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, VERIFY, add_pruned, object_name, read_hold,
     read_manifest, read_status,
@@ -55,7 +56,7 @@ pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: &dyn Fn() -> boo
                 return tally;
             }
             let outcome = remove_backup(storage, cluster, &backup.id, stop);
-            tally.backups += usize::from(tally.note(&backup.id, backup.bytes, outcome));
+            tally.backups += usize::from(tally.note(backup.id.as_str(), backup.bytes, outcome));
         }
         if !is_noted && let Err(error) = add_pruned(storage, cluster, names()) {
             log::warn!("{error}; so 'copy --all' from another repository may bring back what is removed now");
@@ -71,15 +72,34 @@ pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: &dyn Fn() -> boo
                 }
             };
             let Leftover { id, bytes, .. } = leftover;
-            tally.leftovers += usize::from(tally.note(id, *bytes, outcome));
+            tally.leftovers += usize::from(tally.note(id.as_str(), *bytes, outcome));
         }
     }
+    remove_signs(storage, plan, stop, &mut tally);
     tally
+}
+
+/// Those that have not grown since the plan was made.
+fn remove_signs(storage: &dyn Storage, plan: &PrunePlan, stop: &dyn Fn() -> bool, tally: &mut Tally) {
+    if plan.signs.is_empty() || tally.stopped {
+        return;
+    }
+    let still = match signs(storage, None, plan.now) {
+        Ok(still) => still,
+        Err(error) => return tally.failed.push(error.to_string()),
+    };
+    for sign in plan.signs.iter().filter(|sign| still.contains(sign)) {
+        let outcome = remove_one(storage, &sign.name, stop);
+        tally.leftovers += usize::from(tally.note(&sign.name, sign.bytes, outcome));
+        if tally.stopped {
+            return;
+        }
+    }
 }
 
 impl Tally {
     /// Whether it is gone.
-    fn note(&mut self, id: &BackupId, bytes: u64, outcome: Result<(), Stay>) -> bool {
+    fn note(&mut self, id: &str, bytes: u64, outcome: Result<(), Stay>) -> bool {
         match outcome {
             Ok(()) => {
                 self.bytes = self.bytes.saturating_add(bytes);

@@ -40,6 +40,8 @@
 //! all that is in it. An upload whose folder has nothing else is not in any list of folders; it is found by the list of
 //! uploads, and is a folder of its own to the plan.
 //!
+//! The same goes for signs of life at the root of the repository ([`crate::lease`]) that have not grown for a day.
+//!
 //! # Crashes and company
 //!
 //! The manifest goes first, and its removal is durable before anything else goes: a backup that is being removed is none
@@ -51,11 +53,12 @@
 mod carry_out;
 mod plan;
 pub mod policy;
-mod two_lines;
+mod signs;
 mod verdict;
 
 pub use carry_out::{Tally, carry_out};
 pub use plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, PruneScope};
+pub use signs::Sign;
 
 #[cfg(test)]
 mod tests;

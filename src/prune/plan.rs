@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::policy::{Reason, RetentionCandidate, RetentionVerdict, current_history, decide, forget};
+use super::signs::{Sign, signs};
 use crate::catalog::{
     Attempt, BackupFacts, Catalog, CatalogError, Doubt, History, Record, TOLERANCE, clusters, read_hold,
 };
@@ -13,13 +14,15 @@ use crate::model::{BackupId, BackupState, Manifest, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
 
 /// A folder that has not changed for so long is no work in progress.
-const QUIET: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const QUIET: SignedDuration = SignedDuration::from_hours(24);
 
 /// What `prune` would do, cluster by cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrunePlan {
     /// Each cluster on its own.
     pub clusters: Vec<ClusterPlan>,
+    /// Signs of life that go, since their owners are gone.
+    pub signs: Vec<Sign>,
     /// What could not be looked at, so that nothing of it goes: what was tried, and why it failed.
     pub unknown: Vec<String>,
     /// When it was made.
@@ -120,15 +123,20 @@ impl PrunePlan {
             let of_it = of_cluster(storage, cluster, found, wanted, now, &mut plan.unknown);
             plan.clusters.push(of_it);
         }
+        match signs(storage, cluster, now) {
+            Ok(found) => plan.signs = found,
+            Err(error) => plan.unknown.push(error.to_string()),
+        }
         Ok(plan)
     }
 
     /// Whether there is nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.clusters.iter().all(|plan| {
+        let of_clusters = self.clusters.iter().all(|plan| {
             plan.backups.iter().all(|backup| matches!(backup.verdict, RetentionVerdict::Keep(_)))
                 && plan.leftovers.iter().all(|leftover| !leftover.goes)
-        })
+        });
+        of_clusters && self.signs.is_empty()
     }
 }
 

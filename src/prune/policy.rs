@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::two_lines::two_lines;
 pub use super::verdict::{Lapse, Period, Reason, RetentionVerdict};
-use crate::catalog::{BackupFacts, DataMoment, Doubt, doubts, newest};
+use crate::catalog::{BackupFacts, DataMoment, Doubt, doubts, newest, two_lines};
 use crate::config::Retention;
 use crate::model::BackupId;
 

@@ -102,6 +102,37 @@ fn age(path: &Path, days: i64) {
     fs::File::open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
 }
 
+#[test]
+fn signs_of_programs_that_have_died_go_when_they_are_a_day_old() {
+    let repository = DailyBackups::new([1, 0]);
+    let root = repository.folder.path();
+    for (name, days) in [
+        ("freezing.c.dead00", 2),
+        ("asking.c.dead00-rare", 2),
+        ("asking.d.e.dead00", 2),
+        ("freezing.c.alive0", 0),
+        ("pruned.c.json", 2),
+        ("freezing", 2),
+    ] {
+        fs::write(root.join(name), "node 'n1' on db1 pid 7 ..").unwrap();
+        age(&root.join(name), days);
+    }
+    let names = |plan: &PrunePlan| plan.signs.iter().map(|sign| sign.name.clone()).collect::<Vec<_>>();
+    let storage = repository.storage();
+    let of_one = PrunePlan::make(&storage, Some("c"), &LAST, repository.now).unwrap();
+    assert_eq!(names(&of_one), ["asking.c.dead00-rare", "freezing.c.dead00"]);
+    let plan = repository.plan();
+    assert_eq!(names(&plan), ["asking.c.dead00-rare", "asking.d.e.dead00", "freezing.c.dead00"]);
+    assert!(plan.signs[0].reason().starts_with("its program has died, it was last written at 20"));
+    // One of them lives after all.
+    fs::write(root.join("freezing.c.dead00"), "node 'n1' on db1 pid 7 ...").unwrap();
+    let tally = carry_out(&storage, &plan, &|| false);
+    assert_eq!((tally.leftovers, tally.failed.len()), (2, 0), "{tally:?}");
+    let mut left: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["c", "freezing", "freezing.c.alive0", "freezing.c.dead00", "pruned.c.json"]);
+}
+
 /// Tells what is removed, and fails from one removal on, as if the program had died there.
 struct Mortal {
     removed: Mutex<Vec<String>>,

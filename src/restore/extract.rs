@@ -13,6 +13,7 @@ use super::partial_server_options::ScratchTables;
 use super::request::{Control, Purpose, RestoreRequest};
 use super::table_selection::Selection;
 use super::tables::{TableFile, TableFileRole};
+use super::target_lock::TargetLock;
 use super::undo_log::{self, UndoLog};
 use super::{restore_member, small_files, target};
 use crate::archive::Index;
@@ -65,6 +66,7 @@ pub fn extract(
     let (files, triggers) = (chosen.files.clone(), chosen.triggers.clone());
     let wanted = ScratchTables::new(chosen);
     let places = places(source, &index, &files, request)?;
+    let mut lock = TargetLock::take(&request.target)?;
     target::check_alone(
         &request.target,
         files.iter().map(|file| (request.target.join(&file.path), file.member.stored)),
@@ -80,6 +82,10 @@ pub fn extract(
         (control.progress)(file.member.header_offset);
         let place = request.target.join(&file.path);
         restore_member(&mut stream, source, file.member, &place, &places, control, &mut created)?;
+        if lock.is_none() {
+            // Now it is there.
+            lock = TargetLock::take(&request.target)?;
+        }
         Ok(created.finish(file.member, &place, &places)?)
     });
     let outcome = outcome.and_then(|()| Ok(undo_log::sync(&BTreeSet::new(), &request.target)?));

@@ -45,6 +45,7 @@ mod small_files;
 mod table_selection;
 mod tables;
 mod target;
+mod target_lock;
 mod undo_log;
 mod write;
 mod wsrep_home;
@@ -69,6 +70,7 @@ pub use pattern::TablePattern;
 pub use request::{Control, Purpose, RestoreRequest};
 pub use restored::Restored;
 pub use table_selection::Selection;
+use target_lock::TargetLock;
 use undo_log::UndoLog;
 use write::{WriteError, write_member};
 pub use wsrep_home::wsrep_home;
@@ -93,14 +95,27 @@ pub fn restore(
     let places = Destinations::new(Path::new(identity.datadir()), index, request)?;
     old_datadir::refuse(&places)?;
     wsrep_home::check(request, source.manifest(), &places)?;
+    let lock = TargetLock::take(places.target())?;
     target::check(&places, index, &source.location())?;
     if let Some(stranger) = places.stranger() {
         log::warn!("{stranger}");
     }
     let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
     let mut created = UndoLog::below(bases);
-    fill(stream, source, &members, &places, request, control, &mut created)
+    let begun = begin(&places, lock, &mut created);
+    begun
+        .and_then(|_lock| fill(stream, source, &members, &places, request, control, &mut created))
         .map_err(|error| error.undo(&mut created))
+}
+
+/// Makes the target where it is not there, and holds it.
+fn begin(
+    places: &Destinations,
+    lock: Option<TargetLock>,
+    created: &mut UndoLog,
+) -> Result<Option<TargetLock>, RestoreError> {
+    created.directory(places.target(), places.owner(), None)?;
+    if lock.is_some() { Ok(lock) } else { TargetLock::take(places.target()) }
 }
 
 fn fill(
@@ -124,7 +139,6 @@ fn fill(
         tables: None,
         stranger: places.stranger(),
     };
-    created.directory(places.target(), places.owner(), None)?;
     let guard = created.guard(places)?;
     let mut finishing = Vec::new();
     for member in &members.index.members {

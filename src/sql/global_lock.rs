@@ -17,11 +17,15 @@
 //! provider lets the second one wait without any limit (wsrep-lib, `server_state::pause`). A session outside of the
 //! cluster would pass it, and so asks first for a lock on a table that nobody uses, which is not to be had then. One inside
 //! sees no answer at all.
+//!
+//! A program that was itself stopped meanwhile (SIGSTOP) finds a try that took too long, and sessions that have begun to do something else:
+//! that blames nobody, and it looks anew.
 
 use std::time::{Duration, Instant};
 
 use super::SqlSession;
 use super::error_text;
+use crate::presence::Heartbeat;
 
 /// `ER_LOCK_WAIT_TIMEOUT`, `ER_STATEMENT_TIMEOUT`.
 const LATE: [u16; 2] = [1205, 1969];
@@ -80,21 +84,33 @@ pub fn look_for_lock(
     patience: &LockPatience<'_>,
     tell: &mut dyn FnMut(&str),
 ) -> Availability {
-    let mut session = match connect(patience.one_try + MARGIN) {
-        Ok(session) => session,
+    let (heartbeat, begun) = match Heartbeat::start() {
+        Ok(heartbeat) => (heartbeat, Instant::now()),
+        Err(error) => return Availability::Unknown(error.to_string()),
+    };
+    let begin = || begin(connect, outside_only, patience.one_try + MARGIN);
+    let (mut session, mut outside) = match begin() {
+        Ok(begun) => begun,
         Err(why) => return Availability::Unknown(why),
     };
-    let outside = match session.leave_cluster() {
-        Ok(()) => true,
-        Err(why) if outside_only => return Availability::Unknown(why),
-        Err(_) => false,
-    };
-    let begun = Instant::now();
+    let mut own = [patience.own, &[session.id()]].concat();
     let mut waited: Option<Instant> = None;
     let mut who = String::new();
+    let mut away = heartbeat.away();
     loop {
         if (patience.is_over)() {
             return Availability::GivenUp;
+        }
+        if heartbeat.away() > away {
+            // What came of a try meanwhile says nothing of the server, and that session may still hold what it was given.
+            log::warn!("this program was stopped while it looked for the lock: it looks anew");
+            (session, outside) = match begin() {
+                Ok(begun) => begun,
+                Err(why) => return Availability::Unknown(why),
+            };
+            own.push(session.id());
+            (waited, who) = (None, String::new());
+            away = heartbeat.away();
         }
         let mut tried = session.try_global_lock(Duration::ZERO, outside);
         let is_first = waited.is_none();
@@ -104,27 +120,42 @@ pub fn look_for_lock(
             }
             waited = Some(Instant::now());
             match tried {
-                Tried::Late => who = session.who_blocks(patience.own),
-                Tried::Stopped => who = stopped(&session.who_stops(patience.own)),
+                Tried::Late => who = session.who_blocks(&own),
+                Tried::Stopped => who = stopped(&session.who_stops(&own)),
                 _ => {}
             }
-            if is_first && !who.is_empty() {
+            if is_first && heartbeat.away() == away && !who.is_empty() {
                 tell(&who);
             }
         }
         match tried {
             Tried::Had => return Availability::Free,
-            Tried::Late | Tried::Stopped if begun.elapsed() >= patience.all => {
+            _ if heartbeat.away() > away => {}
+            Tried::Late | Tried::Stopped if begun.elapsed().saturating_sub(away) >= patience.all => {
                 return Availability::Blocked(who);
             }
             Tried::Late | Tried::Stopped => std::thread::sleep(POLL),
             Tried::Silent => {
                 // That session waits on, and holds nothing but what is held anyway.
-                let seen = connect(LOOK).map(|mut session| session.who_stops(patience.own));
+                let seen = connect(LOOK).map(|mut session| session.who_stops(&own));
                 return Availability::Blocked(stopped(&seen.unwrap_or_else(|why| why)));
             }
             Tried::Refused(why) => return Availability::Unknown(why),
         }
+    }
+}
+
+/// A session for the tries, and whether it is outside of the cluster.
+fn begin(
+    connect: &dyn Fn(Duration) -> Result<SqlSession, String>,
+    outside_only: bool,
+    limit: Duration,
+) -> Result<(SqlSession, bool), String> {
+    let mut session = connect(limit)?;
+    match session.leave_cluster() {
+        Ok(()) => Ok((session, true)),
+        Err(why) if outside_only => Err(why),
+        Err(_) => Ok((session, false)),
     }
 }
 

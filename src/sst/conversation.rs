@@ -15,6 +15,7 @@ use super::frozen::Frozen;
 use super::pipe::Pipe;
 use super::protocol::{self, Reply};
 use crate::model::WsrepGtid;
+use crate::presence::Presence;
 use crate::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Release, Wanted};
 use crate::regular_file;
 
@@ -126,6 +127,8 @@ fn wait_for_reply(
     limits: &Limits<'_>,
 ) -> Result<WsrepGtid, QuiesceError> {
     let mut seen: Option<(WsrepGtid, Instant)> = None;
+    // Who was stopped meanwhile has not waited for mysqld, and finds its answer in its place.
+    let mut presence = Presence::since(asked);
     loop {
         if (limits.wanted)() != Wanted::Yes {
             return Err(QuiesceError::GivenUp);
@@ -158,7 +161,7 @@ fn wait_for_reply(
             },
             Reply::Incomplete => seen = None,
         }
-        if asked.elapsed() >= limits.timeout {
+        if presence.waited() >= limits.timeout {
             return Err(QuiesceError::Timeout(limits.timeout));
         }
         std::thread::sleep(POLL);

@@ -4,7 +4,7 @@
 //! (MariaDB `sql/wsrep_sst.cc`, `sst_donor_thread`). A trailing blank or CR breaks the exact ones,
 //! and any other line, even a blank one, ends the dialogue.
 
-use crate::model::WsrepGtid;
+use crate::model::{NO_POSITION, WsrepGtid};
 
 /// Asks for the freeze. Once only: a second one deadlocks mysqld.
 pub(super) const FLUSH_TABLES: &str = "flush tables\n";
@@ -49,13 +49,13 @@ pub(super) fn read_reply(text: &str, asked: &WsrepGtid) -> Reply {
     };
     if gtid.uuid != asked.uuid {
         return Reply::Refused(format!(
-            "the server paused in the history {}, but the request came from {}",
+            "the server paused in the history {}, but the request came from {}; {NO_POSITION}",
             gtid.uuid, asked.uuid
         ));
     }
     if gtid.seqno < asked.seqno {
         return Reply::Refused(format!(
-            "the server paused at seqno {}, before the request at {}",
+            "the server paused at seqno {}, before the request at {}; {NO_POSITION}",
             gtid.seqno, asked.seqno
         ));
     }

@@ -12,6 +12,7 @@
 
 mod ask;
 mod backlog;
+mod calm;
 mod donor;
 mod donor_choice;
 mod election;
@@ -35,6 +36,7 @@ use thiserror::Error;
 
 pub use ask::{SelectedDonor, ask};
 pub use backlog::{Desync, blocked, desyncs};
+pub use calm::when_calm;
 pub use donor_choice::{DonorChoice, DonorWish, Refusal, plan};
 pub use election::{AskDecision, AskLock, Election, Pace};
 pub use flushes::Flushes;

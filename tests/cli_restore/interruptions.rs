@@ -50,6 +50,21 @@ fn text(path: PathBuf) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
 }
 
+/// Also where the directory was not there when the first one began, and for files of tables without a server.
+#[test]
+fn of_two_at_once_the_second_is_refused_by_name_and_the_first_comes_to_its_end() {
+    let server = slow();
+    let map = to_mapped(&server);
+    let first = midway(&server, &server.path("new"), &map, &server.path("mapped/noise.MYD"));
+    let why =
+        format!("another restore (pid {}) is writing into '{}'", first.pid(), server.path("new").display());
+    for more in [map.as_str(), "--only db.t"] {
+        restore(&server.repository(), &server.path("new"), more).fails_with(1, &why);
+    }
+    first.finish().done();
+    assert_eq!(fs::metadata(server.path("mapped/noise.MYD")).unwrap().len(), 12 << 20);
+}
+
 #[test]
 fn a_signal_takes_everything_back() {
     let server = slow();

@@ -49,6 +49,24 @@ fn a_signal_while_the_server_flushes_releases_it() {
     }
 }
 
+/// Not waited for is not kept waiting: the answer that came meanwhile counts, and nobody is named who would have held it up.
+#[test]
+fn a_program_that_was_stopped_itself_takes_the_answer_and_blames_nobody() {
+    let server = ScriptedMysqld::new();
+    server.configure("wsrep_sst_backup", "flush-timeout=1s");
+    let run = server.asks().reply(Reply::never()).start();
+    run.wait_for("flush tables");
+    run.signal(Signal::SIGSTOP);
+    run.answer(&Reply::once(PAUSED));
+    // Longer than the limit, and than any look is late on a busy machine.
+    std::thread::sleep(Duration::from_secs(3));
+    run.signal(Signal::SIGCONT);
+    let outcome = run.finish();
+    outcome.assert_backed_up(&server);
+    assert!(outcome.stderr.contains("this program was stopped for "), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("KILL"), "{}", outcome.stderr);
+}
+
 #[test]
 fn a_program_that_is_stopped_stays_until_the_server_has_answered() {
     let server = ScriptedMysqld::new();

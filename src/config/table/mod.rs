@@ -56,9 +56,11 @@ pub(super) fn find(name: &str) -> Option<&'static SettingSpec> {
     entries().find(|entry| entry.name == name)
 }
 
-/// Whether the setting of that name is a password or key.
-pub fn is_secret(name: &str) -> bool {
-    find(name).is_some_and(|entry| entry.secret)
+/// Whether the setting of that name, with this value, is a password or key.
+pub fn is_secret(name: &str, value: &str) -> bool {
+    // A proxy has a password where there is a user before its host.
+    let has_one = name != "s3-proxy" || value.contains('@');
+    has_one && find(name).is_some_and(|entry| entry.secret)
 }
 
 #[cfg(test)]

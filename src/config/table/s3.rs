@@ -119,6 +119,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             meaning: "A proxy on the way to the bucket, http[s]://[user:password@]host:port; without it https_proxy, http_proxy and \
                       all_proxy, as curl reads them; none: no proxy whatever they say. What no_proxy names is reached without.",
             example: Example::Value("http://proxy.example.com:3128"),
+            secret: true,
             ..text(|to, text| set(&mut to.s3.proxy, proxy(text)))
         },
     ],
