@@ -2,7 +2,10 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{check, commands, exit, ui};
+use crate::check;
+use crate::commands;
+use crate::exit;
+use crate::ui;
 
 /// Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 ///
@@ -93,7 +96,7 @@ pub fn main() -> u8 {
             if let Some((first, more)) = lines.split_first() {
                 log::error!("{first}");
                 for line in more {
-                    ui::Live::new().line(line);
+                    ui::LiveLines::new().line(line);
                 }
             }
             error.exit_status()

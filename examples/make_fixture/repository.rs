@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use wsrep_sst_backup::archive::{
-    ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, Segment, Source,
+    ArchiveWriter, FileContent, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER, Segment,
     WriterOptions, hex,
 };
 use wsrep_sst_backup::catalog::{INDEX, MANIFEST, SEALED};
@@ -177,7 +177,7 @@ impl Read for Content {
     }
 }
 
-impl Source for Content {
+impl FileContent for Content {
     fn changed(&mut self) -> bool {
         self.1
     }

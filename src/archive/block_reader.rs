@@ -85,7 +85,7 @@ pub struct ObjectDigest {
     pub sha256: String,
 }
 
-struct Job {
+struct DecodeJob {
     planned: PlannedBlock,
     frame: Result<Vec<u8>, BlockDamage>,
     reply: Sender<DecodedBlock>,
@@ -109,7 +109,7 @@ impl BlockReader {
         let largest = plan.blocks.iter().map(|planned| planned.block.raw).max().unwrap_or(0);
         let affordable = usize::try_from(IN_FLIGHT / largest.max(1)).unwrap_or(usize::MAX);
         let threads = threads.min(affordable).max(1);
-        let (jobs, queue) = bounded::<Job>(threads);
+        let (jobs, queue) = bounded::<DecodeJob>(threads);
         let (order, ordered) = bounded(threads);
         let mut workers = Vec::new();
         for number in 0..threads {
@@ -152,22 +152,22 @@ impl BlockReader {
 fn feed<R: Read + Seek>(
     mut stream: ObjectStream<R>,
     plan: &ReadPlan,
-    jobs: &Sender<Job>,
+    jobs: &Sender<DecodeJob>,
     order: &Sender<Receiver<DecodedBlock>>,
 ) -> io::Result<Option<ObjectDigest>> {
     for planned in &plan.blocks {
         let frame = stream.read_block(planned)?;
         let (reply, pending) = bounded(1);
         // The reader may have stopped listening; that is no error of the storage, and nobody asks for the rest.
-        if order.send(pending).is_err() || jobs.send(Job { planned: *planned, frame, reply }).is_err() {
+        if order.send(pending).is_err() || jobs.send(DecodeJob { planned: *planned, frame, reply }).is_err() {
             return Ok(None);
         }
     }
     if plan.is_whole { stream.finish() } else { Ok(None) }
 }
 
-fn decode_jobs(compression: Compression, queue: &Receiver<Job>) {
-    while let Ok(Job { planned, frame, reply }) = queue.recv() {
+fn decode_jobs(compression: Compression, queue: &Receiver<DecodeJob>) {
+    while let Ok(DecodeJob { planned, frame, reply }) = queue.recv() {
         let PlannedBlock { number, block, .. } = planned;
         let bytes = frame.and_then(|frame| {
             let raw = usize::try_from(block.raw).unwrap_or(usize::MAX);

@@ -55,25 +55,25 @@ fn pieces(threads: usize) -> usize {
 
 /// What circulates: a piece of tar stream and its compressed form.
 #[derive(Default)]
-struct Piece {
+struct BlockPiece {
     raw: Vec<u8>,
     frame: Vec<u8>,
 }
 
-struct Job {
-    piece: Piece,
-    reply: Sender<io::Result<Piece>>,
+struct CompressJob {
+    piece: BlockPiece,
+    reply: Sender<io::Result<BlockPiece>>,
 }
 
-type Pending = Receiver<io::Result<Piece>>;
+type Pending = Receiver<io::Result<BlockPiece>>;
 
 /// The sink of the tar stream. Dropping it unfinished abandons the archive.
 pub struct BlockWriter<W> {
-    current: Piece,
+    current: BlockPiece,
     block_bytes: usize,
     raw_written: u64,
-    empties: Receiver<Piece>,
-    jobs: Option<Sender<Job>>,
+    empties: Receiver<BlockPiece>,
+    jobs: Option<Sender<CompressJob>>,
     ordered: Option<Sender<Pending>>,
     workers: Vec<JoinHandle<()>>,
     writing: Option<JoinHandle<io::Result<Hashing<W>>>>,
@@ -96,7 +96,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         let block_bytes = options.block_bytes();
         let (back, empties) = bounded(pieces);
         for _ in 1..pieces {
-            let _ = back.send(Piece::default());
+            let _ = back.send(BlockPiece::default());
         }
         let (jobs, job_queue) = unbounded();
         let (ordered, order) = unbounded();
@@ -113,7 +113,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             .name("store".into())
             .spawn(move || write_blocks(sink, &index, &order, &back))?;
         Ok(Self {
-            current: Piece::default(),
+            current: BlockPiece::default(),
             block_bytes,
             raw_written: 0,
             empties,
@@ -143,7 +143,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         let (reply, pending) = bounded(1);
         let accepted = match (&self.jobs, &self.ordered) {
             (Some(jobs), Some(ordered)) => {
-                jobs.send(Job { piece, reply }).is_ok() && ordered.send(pending).is_ok()
+                jobs.send(CompressJob { piece, reply }).is_ok() && ordered.send(pending).is_ok()
             }
             _ => false,
         };
@@ -206,8 +206,8 @@ impl<W: Write + Send + 'static> Write for BlockWriter<W> {
 }
 
 /// A worker: ends when no more jobs can come or nobody writes them any more.
-fn compress_jobs(mut encoder: Encoder, queue: &Receiver<Job>, given_up: &AtomicBool) {
-    while let Ok(Job { mut piece, reply }) = queue.recv() {
+fn compress_jobs(mut encoder: Encoder, queue: &Receiver<CompressJob>, given_up: &AtomicBool) {
+    while let Ok(CompressJob { mut piece, reply }) = queue.recv() {
         if given_up.load(Ordering::Relaxed) {
             return;
         }
@@ -222,7 +222,7 @@ fn write_blocks<W: Write, I: Write>(
     mut sink: SealedWriter<Hashing<W>>,
     index: &Mutex<IndexWriter<I>>,
     order: &Receiver<Pending>,
-    back: &Sender<Piece>,
+    back: &Sender<BlockPiece>,
 ) -> io::Result<Hashing<W>> {
     // Blocks have their places in the stream before it is sealed.
     let mut offset = 0;

@@ -26,7 +26,7 @@ pub(super) fn fill_tar_blocks(segments: &[Segment]) -> bool {
 }
 
 /// The content of a file, data segments one after the other.
-pub trait Source: Read {
+pub trait FileContent: Read {
     /// Whether the file has changed since it was opened; asked after the last byte.
     fn changed(&mut self) -> bool;
 }

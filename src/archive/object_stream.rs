@@ -54,27 +54,27 @@ impl<R: Read + Seek> Stored<R> {
 }
 
 /// The same for the seal's reader, which does not give it back.
-struct Shared<R>(Arc<Mutex<Stored<R>>>);
+struct SharedObject<R>(Arc<Mutex<Stored<R>>>);
 
-impl<R> Shared<R> {
+impl<R> SharedObject<R> {
     fn stored(&self) -> MutexGuard<'_, Stored<R>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<R> Clone for Shared<R> {
+impl<R> Clone for SharedObject<R> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<R: Read + Seek> Read for Shared<R> {
+impl<R: Read + Seek> Read for SharedObject<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stored().read(buffer)
     }
 }
 
-impl<R: Read + Seek> Seek for Shared<R> {
+impl<R: Read + Seek> Seek for SharedObject<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.stored().seek(to)
     }
@@ -82,11 +82,11 @@ impl<R: Read + Seek> Seek for Shared<R> {
 
 /// The blocks of an object.
 pub(super) struct ObjectStream<R> {
-    stored: Shared<R>,
+    stored: SharedObject<R>,
     /// None where the object is not sealed.
     keys: Option<Arc<Identities>>,
     /// None until it is opened, and after damage: the library cannot go on behind it.
-    unsealed: Option<Unsealed<Shared<R>>>,
+    unsealed: Option<Unsealed<SharedObject<R>>>,
     /// Where the stream stands.
     position: u64,
     /// Where it ends, once that was seen before a block was whole.
@@ -97,7 +97,13 @@ impl<R: Read + Seek> ObjectStream<R> {
     /// An object from its first byte; sealed where there are keys.
     pub(super) fn new(object: R, keys: Option<Arc<Identities>>) -> Self {
         let stored = Stored { object, position: 0, sha: Some(Sha256::new()), failure: None };
-        Self { stored: Shared(Arc::new(Mutex::new(stored))), keys, unsealed: None, position: 0, end: None }
+        Self {
+            stored: SharedObject(Arc::new(Mutex::new(stored))),
+            keys,
+            unsealed: None,
+            position: 0,
+            end: None,
+        }
     }
 
     /// The bytes of one block; the outer error is the storage's.

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use sha2::{Digest, Sha256};
 
 use super::digest::hex;
-use super::member::{NewMember, Segment, Source};
+use super::member::{FileContent, NewMember, Segment};
 use crate::innodb::{PageChecker, PageReport};
 
 /// Bytes read from a file at once.
@@ -34,7 +34,7 @@ pub(super) trait Stage {
 
 /// Reads a file piece by piece, as many bytes as were promised.
 pub(super) struct Pieces<'a> {
-    source: &'a mut dyn Source,
+    source: &'a mut dyn FileContent,
     segments: &'a [Segment],
     /// Bytes of the file, holes included.
     size: u64,
@@ -44,7 +44,7 @@ pub(super) struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     /// The source yields the bytes of these segments, one after the other.
-    pub(super) fn new(source: &'a mut dyn Source, segments: &'a [Segment], size: u64) -> Self {
+    pub(super) fn new(source: &'a mut dyn FileContent, segments: &'a [Segment], size: u64) -> Self {
         Self { source, segments, size, position: 0, is_short: false }
     }
 
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    impl Source for Bytes {
+    impl FileContent for Bytes {
         fn changed(&mut self) -> bool {
             false
         }

@@ -10,15 +10,15 @@ use super::*;
 use crate::model::{ArchivePath, Block, Compression, IndexHeader, Member, MemberKind};
 use crate::seal::{Identities, Recipient};
 
-struct Bytes(Cursor<Vec<u8>>, bool);
+struct InMemory(Cursor<Vec<u8>>, bool);
 
-impl Read for Bytes {
+impl Read for InMemory {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Source for Bytes {
+impl FileContent for InMemory {
     fn changed(&mut self) -> bool {
         self.1
     }
@@ -51,19 +51,23 @@ fn options(compression: Compression) -> WriterOptions {
     WriterOptions { compression, level: 1, threads: 16 }
 }
 
-struct Written {
+struct WrittenArchive {
     archive: Vec<u8>,
     index: Index,
     archive_sha256: String,
 }
 
 /// Files of 0 to 1 MiB, a sparse one with many segments that ends in a hole, long names, a link.
-fn write_sample(compression: Compression) -> Written {
+fn write_sample(compression: Compression) -> WrittenArchive {
     write_sealed(compression, &[], None)
 }
 
 /// The same, sealed for somebody who has the keys.
-fn write_sealed(compression: Compression, recipients: &[Recipient], keys: Option<&Identities>) -> Written {
+fn write_sealed(
+    compression: Compression,
+    recipients: &[Recipient],
+    keys: Option<&Identities>,
+) -> WrittenArchive {
     let header = IndexHeader {
         format: 1,
         id: "20261120T113452Z_n1".parse().unwrap(),
@@ -74,38 +78,48 @@ fn write_sealed(compression: Compression, recipients: &[Recipient], keys: Option
         ArchiveWriter::create(Vec::new(), Vec::new(), header, options(compression), recipients).unwrap();
     writer.append_generated(member(IDENTITY_MEMBER), b"{}").unwrap();
     writer.append_directory(member("db")).unwrap();
-    writer.append_file(member("db/empty"), 0, None, &mut Bytes(Cursor::default(), false)).unwrap();
+    writer.append_file(member("db/empty"), 0, None, &mut InMemory(Cursor::default(), false)).unwrap();
     for seed in 0..3 {
         let name = format!("db/t{seed}.MYD");
         writer
-            .append_file(member(&name), 1 << 20, None, &mut Bytes(Cursor::new(noise(seed)), false))
+            .append_file(member(&name), 1 << 20, None, &mut InMemory(Cursor::new(noise(seed)), false))
             .unwrap();
     }
     let long = format!("db/{}.frm", "n".repeat(150));
-    writer.append_file(member(&long), 3, None, &mut Bytes(Cursor::new(b"abc".to_vec()), false)).unwrap();
+    writer.append_file(member(&long), 3, None, &mut InMemory(Cursor::new(b"abc".to_vec()), false)).unwrap();
     let segments: Vec<Segment> = (0..60).map(|n| Segment { offset: 4096 + n * 16384, len: 4096 }).collect();
     let data: Vec<u8> = (0..60u8).flat_map(|n| vec![n + 1; 4096]).collect();
     writer
-        .append_file(member("db/sparse.ibd"), 1 << 20, Some(&segments), &mut Bytes(Cursor::new(data), false))
+        .append_file(
+            member("db/sparse.ibd"),
+            1 << 20,
+            Some(&segments),
+            &mut InMemory(Cursor::new(data), false),
+        )
         .unwrap();
     // Data segments that do not fill their tar blocks: no file system of today has such holes.
     let odd = [Segment { offset: 100, len: 700 }, Segment { offset: 5000, len: 10 }];
     writer
-        .append_file(member("db/odd.MYD"), 6000, Some(&odd), &mut Bytes(Cursor::new(vec![b'o'; 710]), false))
+        .append_file(
+            member("db/odd.MYD"),
+            6000,
+            Some(&odd),
+            &mut InMemory(Cursor::new(vec![b'o'; 710]), false),
+        )
         .unwrap();
     writer.append_symlink(member("link"), ArchivePath::new("/elsewhere")).unwrap();
     writer
-        .append_file(member("shrunk.CSV"), 1000, None, &mut Bytes(Cursor::new(vec![b'x'; 10]), false))
+        .append_file(member("shrunk.CSV"), 1000, None, &mut InMemory(Cursor::new(vec![b'x'; 10]), false))
         .unwrap();
     writer
-        .append_file(member("grown.CSV"), 10, None, &mut Bytes(Cursor::new(vec![b'x'; 1000]), true))
+        .append_file(member("grown.CSV"), 10, None, &mut InMemory(Cursor::new(vec![b'x'; 1000]), true))
         .unwrap();
     writer.append_sums(member(SUMS_MEMBER)).unwrap();
     let Finished { archive, index, summary } = writer.finish().unwrap();
     assert_eq!(summary.files, 9);
     assert_eq!(summary.archive_bytes, archive.len() as u64);
     let index = Index::read(&index[..], &summary.index_sha256, keys).unwrap();
-    Written { archive, index, archive_sha256: summary.archive_sha256 }
+    WrittenArchive { archive, index, archive_sha256: summary.archive_sha256 }
 }
 
 fn stream(archive: Vec<u8>, index: &Index) -> StreamReader {
@@ -302,7 +316,7 @@ impl Read for Zeros {
     }
 }
 
-impl Source for Zeros {
+impl FileContent for Zeros {
     fn changed(&mut self) -> bool {
         false
     }

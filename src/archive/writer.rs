@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::block_writer::{BlockWriter, WriterOptions};
 use super::digest::hex;
 use super::index::{IndexWriter, lock};
-use super::member::{NewMember, Segment, Source, fill_tar_blocks, stored_bytes};
+use super::member::{FileContent, NewMember, Segment, fill_tar_blocks, stored_bytes};
 use super::pages::PageFaults;
 use super::stages::{CHUNK, ContentDigest, ContentPages, Pieces, Stage, Store};
 use super::sums::sum_line;
@@ -148,7 +148,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         member: NewMember,
         size: u64,
         segments: Option<&[Segment]>,
-        source: &mut dyn Source,
+        source: &mut dyn FileContent,
     ) -> Result<(), ArchiveError> {
         let start = self.stream.raw_written();
         let sparse = segments.filter(|segments| fill_tar_blocks(segments));

@@ -11,7 +11,7 @@ use super::files::{Entry, EntryKind, FileList, Look, left_out, shown};
 use super::source::{FileSource, Opened};
 use super::still;
 use super::watch::Watch;
-use crate::archive::{NewMember, Source};
+use crate::archive::{FileContent, NewMember};
 use crate::model::ArchivePath;
 use crate::output::Writer;
 use crate::users::{group_name, user_name};

@@ -4,7 +4,7 @@ use super::error::CaptureError;
 use super::facts::Facts;
 use super::layout::ServerLayout;
 use crate::model::{MariadbGtid, ServerIdentity};
-use crate::output::Identity;
+use crate::output::BackupIdentity;
 use crate::quiesce::Quiet;
 
 /// Of a server that stands still; an error where what quiesces it has no position.
@@ -12,9 +12,9 @@ pub(super) fn identify(
     quiet: &dyn Quiet,
     facts: &mut Facts,
     layout: &ServerLayout,
-) -> Result<Identity, CaptureError> {
+) -> Result<BackupIdentity, CaptureError> {
     let gtid = quiet.position().ok_or(CaptureError::NoPosition)?.clone();
-    Ok(Identity {
+    Ok(BackupIdentity {
         gtid,
         frozen_at: quiet.since(),
         flush_time: quiet.flush_time(),

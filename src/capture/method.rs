@@ -22,7 +22,7 @@ use super::layout::ServerLayout;
 use super::plan::Plan;
 use super::watch::Watch;
 use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
-use crate::output::{Archive, Identity, Output};
+use crate::output::{Archive, BackupIdentity, Output};
 use crate::quiesce::{Quiet, Resumed};
 use crate::throttle::Limiter;
 
@@ -93,7 +93,7 @@ pub struct Captured<'a> {
     /// The server's files are in it; it is to be ended.
     pub archive: Archive<'a>,
     /// At which position, and of what.
-    pub identity: Identity,
+    pub identity: BackupIdentity,
     /// The server, which runs again.
     pub resumed: Resumed,
     /// Files that were there when the list was made and gone when they were to be read.

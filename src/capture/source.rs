@@ -9,7 +9,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Whence, lseek};
 
 use super::files::Look;
-use crate::archive::{Segment, Source};
+use crate::archive::{FileContent, Segment};
 use crate::regular_file;
 
 /// Segments of one file that are kept: 24 bytes each in the header, and as much in memory. A file with
@@ -101,7 +101,7 @@ impl Read for FileSource<'_> {
     }
 }
 
-impl Source for FileSource<'_> {
+impl FileContent for FileSource<'_> {
     fn changed(&mut self) -> bool {
         !self.opened.is_copy
             && self

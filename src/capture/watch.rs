@@ -41,7 +41,7 @@ const SIGNALS: [(i32, &str); 3] = [
 ];
 
 #[derive(Debug, Default)]
-struct Shared {
+struct WatchState {
     /// The number of a signal that nobody has counted yet.
     signal: Arc<AtomicUsize>,
     signals: AtomicUsize,
@@ -59,7 +59,7 @@ struct Shared {
     stop: AtomicBool,
 }
 
-impl Shared {
+impl WatchState {
     /// Signals so far. Two of the same kind within a tick are one.
     fn count_signals(&self) -> usize {
         let number = self.signal.swap(0, Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Shared {
 
 /// What ends a wait for the node; usable in any thread.
 #[derive(Debug, Clone)]
-pub struct Outlook(Arc<Shared>);
+pub struct Outlook(Arc<WatchState>);
 
 impl Outlook {
     /// SIGTERM, SIGINT and SIGHUP so far.
@@ -100,7 +100,7 @@ impl Outlook {
 /// Watches from its start until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    shared: Arc<Shared>,
+    shared: Arc<WatchState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -112,7 +112,7 @@ impl Watch {
         mysqld: Option<Mysqld>,
         last_resort: impl FnOnce(&Abort, &Outlook) + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared { mysqld, ..Shared::default() });
+        let shared = Arc::new(WatchState { mysqld, ..WatchState::default() });
         for (number, _) in SIGNALS {
             let value = usize::try_from(number).unwrap_or_default();
             signal_hook::flag::register_usize(number, Arc::clone(&shared.signal), value)?;
@@ -134,7 +134,7 @@ impl Watch {
     /// because a file system may hang.
     pub fn limit_room(&self, room: Room) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let is_over = move |shared: &Shared| {
+        let is_over = move |shared: &WatchState| {
             shared.thawed.load(Ordering::Relaxed) || shared.stop.load(Ordering::Relaxed)
         };
         let look = move || {
@@ -249,7 +249,12 @@ impl Bell {
     }
 }
 
-fn run(shared: &Arc<Shared>, bell: &Bell, release: &dyn Release, last_resort: impl FnOnce(&Abort, &Outlook)) {
+fn run(
+    shared: &Arc<WatchState>,
+    bell: &Bell,
+    release: &dyn Release,
+    last_resort: impl FnOnce(&Abort, &Outlook),
+) {
     let is_over = || shared.stop.load(Ordering::Relaxed);
     let mut presence = Presence::since(Instant::now());
     let mut waited = Duration::ZERO;
@@ -287,7 +292,7 @@ fn run(shared: &Arc<Shared>, bell: &Bell, release: &dyn Release, last_resort: im
     }
 }
 
-fn look(shared: &Shared, since_stop: Duration) -> Option<Abort> {
+fn look(shared: &WatchState, since_stop: Duration) -> Option<Abort> {
     if shared.count_signals() > 0 {
         return Some(Abort::Signal(shared.first_signal.get().copied().unwrap_or("a signal")));
     }
@@ -306,7 +311,7 @@ fn look(shared: &Shared, since_stop: Duration) -> Option<Abort> {
 }
 
 /// An operation that was in flight while this process was stopped has not hung for that long.
-fn stalled(shared: &Shared, since_stop: Duration) -> Option<Abort> {
+fn stalled(shared: &WatchState, since_stop: Duration) -> Option<Abort> {
     let storage = shared.storage.lock().unwrap_or_else(PoisonError::into_inner);
     let (activity, limit) = storage.as_ref()?;
     let InFlight { action, object, .. } =

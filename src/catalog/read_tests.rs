@@ -45,14 +45,14 @@ fn removal(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Some steps of a removal happen before an operation: all at that one, or one at each from then on.
-struct Pruned {
+struct PrunedMeanwhile {
     from: usize,
     steps: usize,
     at_once: bool,
     state: Mutex<(usize, Vec<PathBuf>)>,
 }
 
-impl Whims for Pruned {
+impl Whims for PrunedMeanwhile {
     fn before(&self, _: Operation, _: &str) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         let count = match (state.0 == self.from, self.at_once) {
@@ -69,12 +69,12 @@ impl Whims for Pruned {
 }
 
 /// A repository of two backups, of which one is being removed.
-fn pruned(root: &Path, id: &str, from: usize, steps: usize, at_once: bool) -> Whimsical<Pruned> {
+fn pruned(root: &Path, id: &str, from: usize, steps: usize, at_once: bool) -> Whimsical<PrunedMeanwhile> {
     let _ = fs::remove_dir_all(root.join("c"));
     put(root, OLD, 10);
     put(root, NEW, 20);
     let state = Mutex::new((0, removal(&root.join("c").join(id))));
-    Whimsical::new(root, Pruned { from, steps, at_once, state })
+    Whimsical::new(root, PrunedMeanwhile { from, steps, at_once, state })
 }
 
 #[test]

@@ -11,11 +11,11 @@ use crate::model::{BackupState, Manifest};
 use crate::trigger::{
     AskError, BackupPlace, Event, GarbdCall, RequestId, RequestOutcome, SyncedAgain, Traffic, describe,
 };
-use crate::ui::{Align, Live, Table, TextPage, bytes, duration_ms, grouped};
+use crate::ui::{Align, LiveLines, Table, TextPage, bytes, duration_ms, grouped};
 
 /// Tells what happens while it happens, on stderr.
 pub(super) struct Teller {
-    live: Live,
+    live: LiveLines,
     state: Option<BackupState>,
 }
 
@@ -81,7 +81,7 @@ pub(super) struct BackupOutput {
 
 impl BackupOutput {
     pub(super) fn new(json: bool) -> Self {
-        let teller = Teller { live: Live::new(), state: None };
+        let teller = Teller { live: LiveLines::new(), state: None };
         Self {
             json,
             teller,

@@ -17,7 +17,7 @@ use crate::restore::{
     Restored, Selection, TablePattern, advice, missing_options, restore, wsrep_home,
 };
 use crate::throttle::millis;
-use crate::ui::{ByteBar, Live, TextPage, bytes, duration_ms, grouped};
+use crate::ui::{ByteBar, LiveLines, TextPage, bytes, duration_ms, grouped};
 
 /// What the data directory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,7 +107,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         if is_bad {
             log::warn!("{text}");
         } else if !args.json {
-            Live::new().line(&format!("{text}."));
+            LiveLines::new().line(&format!("{text}."));
         }
     }
     let started = Instant::now();
@@ -115,7 +115,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let throttle = context.throttle(&interrupted);
     let source = source.interruptible(&interrupted).limited(throttle.repository);
     if let (Some(rate), false) = (context.settings.limit_rate, args.json) {
-        Live::new().line(&slowed(source.manifest(), rate));
+        LiveLines::new().line(&slowed(source.manifest(), rate));
     }
     let bar = ByteBar::new("restoring", source.manifest().data_bytes);
     let control =

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::capture::{Login, Outlook};
 use crate::config::PRIMARY_TIMEOUT;
 use crate::sql::SqlSession;
-use crate::sst::{ErrorLog, NodeState};
+use crate::sst::{ErrorLog, LoggedNodeState};
 
 /// How often the server is asked.
 const POLL: Duration = Duration::from_millis(200);
@@ -125,7 +125,7 @@ impl PrimaryGate {
         }
     }
 
-    fn log_state(&self) -> Option<NodeState> {
+    fn log_state(&self) -> Option<LoggedNodeState> {
         lock(&self.log).as_mut()?.state().ok()
     }
 }
@@ -167,7 +167,7 @@ impl Asker<'_> {
 
     fn without_sql(&self, why: String, silent: Duration, signalled: bool) -> Node {
         let log = self.gate.log_state();
-        if log == Some(NodeState::ShuttingDown) {
+        if log == Some(LoggedNodeState::ShuttingDown) {
             return Node::ShuttingDown;
         }
         if self.gate.answered.load(Ordering::Relaxed) {
@@ -179,7 +179,7 @@ impl Asker<'_> {
             }
         }
         match log {
-            Some(NodeState::NonPrimary) => Node::CutOff("by its error log".into()),
+            Some(LoggedNodeState::NonPrimary) => Node::CutOff("by its error log".into()),
             Some(_) => Node::Primary(LOG_SETTLE),
             // It was cut off when it last spoke, and its process lives.
             None if self.told => Node::Silent,

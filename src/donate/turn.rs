@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use super::error::DonateError;
 use crate::capture::{Login, Watch};
 use crate::cluster::{Access, NodeState, Standby, Survey};
-use crate::job::{Job, Limits, bounded};
+use crate::job::{Job, ThreadLimits, bounded};
 use crate::lease::{Lease, LeaseKind, Others, holder, host, take_away};
 use crate::sql::Endpoint;
 use crate::storage::{Storage, StorageError};
@@ -111,7 +111,7 @@ impl<'a> Turn<'a> {
             owner: format!("node '{}' on {}", self.job.label().node, host()),
             patience,
         };
-        let limits = Limits { time: patience + ANSWER, farewell: Duration::from_secs(1) };
+        let limits = ThreadLimits { time: patience + ANSWER, farewell: Duration::from_secs(1) };
         let shown = bounded("lease", limits, &|| watch.aborted().is_some(), move |stop| queue.wait(stop));
         if let Some(abort) = watch.aborted() {
             return Err(abort.into());
@@ -187,7 +187,7 @@ impl<'a> Turn<'a> {
             let survey = Survey::around(&access, Endpoint::Socket(login.socket()), &mut session)?;
             Ok(survey.standby(&name))
         };
-        let limits = Limits { time: LOOK, farewell: Duration::ZERO };
+        let limits = ThreadLimits { time: LOOK, farewell: Duration::ZERO };
         let seen = bounded("members", limits, &|| watch.aborted().is_some(), look);
         if let Some(abort) = watch.aborted() {
             return Err(abort.into());
@@ -202,7 +202,7 @@ impl<'a> Turn<'a> {
     /// In a thread: the repository may hang, and the server is not to wait for it.
     fn give_back(&mut self) {
         let Some(lease) = self.lease.take() else { return };
-        let limits = Limits { time: FAREWELL, farewell: Duration::ZERO };
+        let limits = ThreadLimits { time: FAREWELL, farewell: Duration::ZERO };
         let name = lease.name().to_owned();
         if !matches!(bounded("lease", limits, &|| false, move |_| drop(lease)), Ok(Some(()))) {
             log::warn!(

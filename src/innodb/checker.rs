@@ -23,14 +23,14 @@ use super::tablespace::Tablespace;
 /// ```
 #[derive(Debug)]
 pub struct PageChecker {
-    stage: Stage,
+    stage: CheckStage,
     /// The start of a page (or, while learning, of a window) whose rest has not come yet.
     pending: Vec<u8>,
     report: PageReport,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum CheckStage {
     /// The page size is not known yet.
     Learning(Learning),
     Checking(Tablespace),
@@ -59,7 +59,7 @@ impl PageChecker {
     /// A checker for one file, before its first byte.
     pub fn new() -> Self {
         Self {
-            stage: Stage::Learning(Learning::default()),
+            stage: CheckStage::Learning(Learning::default()),
             pending: Vec::new(),
             report: PageReport::default(),
         }
@@ -69,9 +69,9 @@ impl PageChecker {
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let wanted = match &mut self.stage {
-                Stage::Learning(_) => LARGEST,
-                Stage::Checking(tablespace) => tablespace.page_size(),
-                Stage::Hopeless(learning) => return learning.skip(bytes.len()),
+                CheckStage::Learning(_) => LARGEST,
+                CheckStage::Checking(tablespace) => tablespace.page_size(),
+                CheckStage::Hopeless(learning) => return learning.skip(bytes.len()),
             };
             if self.pending.is_empty() && bytes.len() >= wanted {
                 let (unit, rest) = bytes.split_at(wanted);
@@ -95,31 +95,33 @@ impl PageChecker {
     pub fn finish(mut self) -> PageReport {
         let rest = std::mem::take(&mut self.pending);
         let mut trailing = rest.len();
-        if let Stage::Learning(_) = self.stage
+        if let CheckStage::Learning(_) = self.stage
             && !rest.is_empty()
         {
             trailing = self.take(&rest);
         }
         match &self.stage {
-            Stage::Checking(tablespace) => tablespace.finish(trailing, &mut self.report),
-            Stage::Learning(learning) | Stage::Hopeless(learning) => learning.give_up(&mut self.report),
+            CheckStage::Checking(tablespace) => tablespace.finish(trailing, &mut self.report),
+            CheckStage::Learning(learning) | CheckStage::Hopeless(learning) => {
+                learning.give_up(&mut self.report)
+            }
         }
         self.report
     }
 
     /// Takes a page, or a window while learning; returns how many bytes at its end are no whole page.
     fn take(&mut self, unit: &[u8]) -> usize {
-        if let Stage::Learning(learning) = &mut self.stage {
+        if let CheckStage::Learning(learning) = &mut self.stage {
             match learning.window(unit, &mut self.report) {
-                Lesson::Learnt(tablespace) => self.stage = Stage::Checking(tablespace),
+                Lesson::Learnt(tablespace) => self.stage = CheckStage::Checking(tablespace),
                 Lesson::NotYet => return 0,
                 Lesson::Hopeless => {
-                    self.stage = Stage::Hopeless(std::mem::take(learning));
+                    self.stage = CheckStage::Hopeless(std::mem::take(learning));
                     return 0;
                 }
             }
         }
-        let Stage::Checking(tablespace) = &mut self.stage else { return 0 };
+        let CheckStage::Checking(tablespace) = &mut self.stage else { return 0 };
         let pages = unit.chunks_exact(tablespace.page_size());
         let trailing = pages.remainder().len();
         for page in pages {

@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// How long it may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ThreadLimits {
     /// All of it.
     pub time: Duration,
     /// What is under way then, or when `is_over` says so, to come to its end.
@@ -25,7 +25,7 @@ pub struct Limits {
 /// in a file system or a network, and is left there.
 pub fn bounded<T: Send + 'static>(
     name: &str,
-    limits: Limits,
+    limits: ThreadLimits,
     is_over: &dyn Fn() -> bool,
     work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
 ) -> io::Result<Option<T>> {

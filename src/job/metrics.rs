@@ -12,16 +12,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Job;
-use super::background::{Limits, bounded};
+use super::background::{ThreadLimits, bounded};
 use crate::capture::Watch;
 use crate::catalog::Catalog;
 use crate::metrics::{self, LastRun, MetricsError, News, Numbers, Scope};
 use crate::model::Manifest;
 
 /// A file of this machine.
-const RECORD: Limits = Limits { time: Duration::from_secs(1), farewell: Duration::ZERO };
+const RECORD: ThreadLimits = ThreadLimits { time: Duration::from_secs(1), farewell: Duration::ZERO };
 /// A manifest of each backup. A server that is stopped ends it at once, by the signal that comes with it.
-const READ: Limits = Limits { time: Duration::from_secs(10), farewell: Duration::ZERO };
+const READ: ThreadLimits = ThreadLimits { time: Duration::from_secs(10), farewell: Duration::ZERO };
 
 /// Where the numbers of this run go.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Metrics {
 
     fn write(
         &self,
-        limits: Limits,
+        limits: ThreadLimits,
         is_over: &dyn Fn() -> bool,
         work: impl FnOnce(&Path) -> Result<(), MetricsError> + Send + 'static,
     ) {

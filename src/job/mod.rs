@@ -16,7 +16,7 @@ mod status;
 
 use std::sync::Arc;
 
-pub use background::{Limits, bounded};
+pub use background::{ThreadLimits, bounded};
 pub use claim::{Claim, claim_folder};
 pub use error::JobError;
 pub use metrics::Metrics;

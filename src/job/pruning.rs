@@ -13,14 +13,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Job;
-use super::background::{Limits, bounded};
+use super::background::{ThreadLimits, bounded};
 use crate::capture::Watch;
 use crate::catalog::{CatalogError, History};
 use crate::prune::policy::RetentionVerdict;
 use crate::prune::{PrunePlan, Tally, carry_out};
 
 /// How long it may take.
-const LIMITS: Limits = Limits { time: Duration::from_secs(4), farewell: Duration::from_secs(1) };
+const LIMITS: ThreadLimits = ThreadLimits { time: Duration::from_secs(4), farewell: Duration::from_secs(1) };
 
 const CUT_OFF: &str = "pruning was cut off; the next one, or 'wsrep_sst_backup prune', goes on with it";
 

@@ -59,7 +59,7 @@ impl Reporter {
         }));
         let (orders, received) = channel();
         let frozen_since = Arc::new(OnceLock::new());
-        let writer = Writer {
+        let writer = StatusWriter {
             status: Arc::clone(&status),
             frozen_since: Arc::clone(&frozen_since),
             // A status that cannot be stored is no reason to give up a backup: this storage is not watched.
@@ -141,7 +141,7 @@ impl Reporter {
 }
 
 /// The writing thread.
-struct Writer {
+struct StatusWriter {
     status: Arc<Mutex<Status>>,
     frozen_since: Arc<OnceLock<Instant>>,
     storage: Arc<dyn Storage>,
@@ -151,7 +151,7 @@ struct Writer {
     complaint: String,
 }
 
-impl Writer {
+impl StatusWriter {
     fn obey(mut self, orders: &Receiver<Order>) {
         loop {
             let mut order = orders.recv_timeout(self.every());

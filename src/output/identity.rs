@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
-pub struct Identity {
+pub struct BackupIdentity {
     /// The position of the files.
     pub gtid: WsrepGtid,
     /// When the server stood still.
@@ -26,7 +26,7 @@ pub struct Identity {
     pub server: ServerIdentity,
 }
 
-impl Identity {
+impl BackupIdentity {
     /// The content of the member.
     pub(super) fn to_bytes(&self, id: &BackupId, label: &Label) -> serde_json::Result<Vec<u8>> {
         #[derive(Serialize)]

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use error::OutputError;
-pub use identity::Identity;
+pub use identity::BackupIdentity;
 pub use open::{Archive, Output, Writer, Written};
 pub use publish::{Outcome, Patience, millis};
 

@@ -1,6 +1,6 @@
 //! The archive from its first member to its last: this program's own members stand around the server's files.
 
-use super::identity::Identity;
+use super::identity::BackupIdentity;
 use super::{Destination, OutputError};
 use crate::archive::{
     ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER,
@@ -73,7 +73,7 @@ fn at_most(members: usize, bytes: u64) -> u64 {
 
 impl<'a> Output<'a> {
     /// Writes the identity, before the first data byte.
-    pub fn begin(self, identity: &Identity) -> Result<Archive<'a>, OutputError> {
+    pub fn begin(self, identity: &BackupIdentity) -> Result<Archive<'a>, OutputError> {
         let Self { to, archive, index } = self;
         let header = IndexHeader {
             format: FORMAT,

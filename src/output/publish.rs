@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::identity::Identity;
+use super::identity::BackupIdentity;
 use super::open::Written;
 use super::warnings::bounded;
 use super::{Destination, OutputError, tool};
@@ -45,7 +45,7 @@ impl Written<'_> {
     /// Makes archive and index durable, then lets the manifest appear.
     pub fn publish(
         self,
-        identity: Identity,
+        identity: BackupIdentity,
         mut outcome: Outcome,
         patience: &Patience<'_>,
     ) -> Result<Manifest, OutputError> {
@@ -92,7 +92,7 @@ fn warnings(to: &Destination, outcome: &mut Outcome, summary: &ArchiveSummary) -
 
 fn manifest(
     to: &Destination,
-    identity: Identity,
+    identity: BackupIdentity,
     outcome: &Outcome,
     summary: ArchiveSummary,
     (warnings, more_warnings): (Vec<String>, u64),

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::archive_stream::open_stream;
 use super::error::RestoreError;
-use super::table_selection::Contents;
+use super::table_selection::SmallContents;
 use crate::archive::{Index, hex, read_member};
 use crate::catalog::{BackupReadError, BackupReader};
 use crate::model::Member;
@@ -20,14 +20,14 @@ pub(super) fn peek(
     index: &Index,
     members: &[&Member],
     threads: usize,
-) -> Result<Contents, RestoreError> {
+) -> Result<SmallContents, RestoreError> {
     let mut wanted: Vec<&Member> = members.iter().filter(|member| member.size <= LIMIT).copied().collect();
     wanted.sort_by_key(|member| member.header_offset);
     let plan = index.plan_for(|member| {
         wanted.binary_search_by_key(&member.header_offset, |member| member.header_offset).is_ok()
     });
     let mut stream = open_stream(source, index, plan, threads)?;
-    let mut contents = Contents::new();
+    let mut contents = SmallContents::new();
     for member in wanted {
         let mut content = Vec::new();
         let outcome = read_member(&mut stream, member, |data| data.take(LIMIT).read_to_end(&mut content));

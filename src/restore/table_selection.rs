@@ -31,10 +31,10 @@ pub(super) struct Chosen<'a> {
 }
 
 /// The contents of small members, by their places in the tar stream; one that is damaged is missing.
-pub(super) type Contents = BTreeMap<u64, Vec<u8>>;
+pub(super) type SmallContents = BTreeMap<u64, Vec<u8>>;
 
 /// Reads small members.
-pub(super) type ReadMembers<'r> = &'r dyn Fn(&[&Member]) -> Result<Contents, RestoreError>;
+pub(super) type ReadMembers<'r> = &'r dyn Fn(&[&Member]) -> Result<SmallContents, RestoreError>;
 
 impl Selection {
     /// The files of the wanted tables; an error where a pattern fits none. `for_server`: a server will start on them.
@@ -174,9 +174,9 @@ fn table_of_trigger(content: &[u8]) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("trigger_table=")).map(encode_name)
 }
 
-fn read_all(files: &[&TableFile<'_>], read: ReadMembers<'_>) -> Result<Contents, RestoreError> {
+fn read_all(files: &[&TableFile<'_>], read: ReadMembers<'_>) -> Result<SmallContents, RestoreError> {
     if files.is_empty() {
-        return Ok(Contents::new());
+        return Ok(SmallContents::new());
     }
     let members: Vec<&Member> = files.iter().map(|file| file.member).collect();
     read(&members)

@@ -1,6 +1,6 @@
 //! What a donor's program tells mysqld from its first word to its last.
 //!
-//! The compiler knows whether the server is frozen: `flush tables` can be asked once because it consumes the [`Freeze`] that the
+//! The compiler knows whether the server is frozen: `flush tables` can be asked once because it consumes the [`FlushTables`] that the
 //! conversation has become.
 
 use std::fs::{self, File};
@@ -57,20 +57,20 @@ impl Conversation {
     }
 
     /// A backup: `asked` is the position of the request, `progress` is `--progress 1`.
-    pub fn for_backup(self, asked: &WsrepGtid, progress: bool) -> Freeze {
-        Freeze { pipe: self.pipe, asked: asked.clone(), progress }
+    pub fn for_backup(self, asked: &WsrepGtid, progress: bool) -> FlushTables {
+        FlushTables { pipe: self.pipe, asked: asked.clone(), progress }
     }
 }
 
 /// A server that can be frozen by `flush tables`.
 #[derive(Debug)]
-pub struct Freeze {
+pub struct FlushTables {
     pipe: Arc<Pipe>,
     asked: WsrepGtid,
     progress: bool,
 }
 
-impl Quiescer for Freeze {
+impl Quiescer for FlushTables {
     fn files(&self) -> Files {
         Files::Clean
     }

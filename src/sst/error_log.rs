@@ -24,7 +24,7 @@ const LONGEST_LINE: usize = 64 << 10;
 
 /// The last word of the log on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeState {
+pub enum LoggedNodeState {
     /// In the Primary component.
     Primary,
     /// Cut off.
@@ -40,7 +40,7 @@ pub struct ErrorLog {
     position: u64,
     /// A line without its end.
     rest: Vec<u8>,
-    state: NodeState,
+    state: LoggedNodeState,
 }
 
 impl ErrorLog {
@@ -54,11 +54,11 @@ impl ErrorLog {
         // Opened anew: a place of our own in the file, and the right to read it.
         let file = File::open("/proc/self/fd/2").ok()?;
         let position = file.metadata().ok()?.len();
-        Some(Self { file, position, rest: Vec::new(), state: NodeState::Primary })
+        Some(Self { file, position, rest: Vec::new(), state: LoggedNodeState::Primary })
     }
 
     /// Reads on; the last word so far.
-    pub fn state(&mut self) -> io::Result<NodeState> {
+    pub fn state(&mut self) -> io::Result<LoggedNodeState> {
         if self.file.metadata()?.len() < self.position {
             // It was truncated: what it holds now is new.
             self.position = 0;
@@ -81,7 +81,7 @@ impl ErrorLog {
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
             // A server that shuts down leaves its cluster, and says that last.
-            if self.state != NodeState::ShuttingDown {
+            if self.state != LoggedNodeState::ShuttingDown {
                 self.state = said(&String::from_utf8_lossy(&line)).unwrap_or(self.state);
             }
         }
@@ -92,17 +92,17 @@ impl ErrorLog {
 }
 
 /// What one line says of the node, if anything.
-fn said(line: &str) -> Option<NodeState> {
+fn said(line: &str) -> Option<LoggedNodeState> {
     // Our own lines, and those of other scripts, may quote anything.
     let (_, said) = line.split_once("WSREP: ").filter(|_| !line.starts_with("WSREP_SST: "))?;
     if said.starts_with("view(view_id(PRIM") {
-        Some(NodeState::Primary)
+        Some(LoggedNodeState::Primary)
     } else if said.starts_with("view(view_id(NON_PRIM") {
-        Some(NodeState::NonPrimary)
+        Some(LoggedNodeState::NonPrimary)
     } else if said.starts_with("Shutdown replication")
         || said.starts_with("Server status change") && said.trim_end().ends_with("-> disconnecting")
     {
-        Some(NodeState::ShuttingDown)
+        Some(LoggedNodeState::ShuttingDown)
     } else {
         None
     }
@@ -119,16 +119,16 @@ mod tests {
         for (line, wanted) in [
             (
                 "2026-11-20 16:15:03 0 [Note] WSREP: view(view_id(NON_PRIM,6eed7aca-b869,9) memb {",
-                Some(NodeState::NonPrimary),
+                Some(LoggedNodeState::NonPrimary),
             ),
             (
                 "2026-11-20 16:15:13 0 [Note] WSREP: view(view_id(PRIM,6eed7aca-b869,11) memb {",
-                Some(NodeState::Primary),
+                Some(LoggedNodeState::Primary),
             ),
             ("2026-11-20 16:15:13 2 [Note] WSREP: Server status change connected -> joiner", None),
             (
                 "2026-11-20 16:15:13 2 [Note] WSREP: Server status change donor -> disconnecting",
-                Some(NodeState::ShuttingDown),
+                Some(LoggedNodeState::ShuttingDown),
             ),
             ("WSREP_SST: [INFO] WSREP: view(view_id(NON_PRIM, (20261120 16:15:13.000)", None),
             ("2026-11-20 16:15:03 9 [Warning] Aborted connection 9: WSREP", None),
@@ -143,20 +143,20 @@ mod tests {
         let path = folder.path().join("log");
         let mut writer = File::create(&path).unwrap();
         let file = File::open(&path).unwrap();
-        let mut log = ErrorLog { file, position: 0, rest: Vec::new(), state: NodeState::Primary };
-        assert_eq!(log.state().unwrap(), NodeState::Primary);
+        let mut log = ErrorLog { file, position: 0, rest: Vec::new(), state: LoggedNodeState::Primary };
+        assert_eq!(log.state().unwrap(), LoggedNodeState::Primary);
         writer.write_all(b"x\n0 [Note] WSREP: view(view_id(NON_PR").unwrap();
-        assert_eq!(log.state().unwrap(), NodeState::Primary);
+        assert_eq!(log.state().unwrap(), LoggedNodeState::Primary);
         writer.write_all(b"IM,a-b,1) memb {\n\tb,0\n").unwrap();
-        assert_eq!(log.state().unwrap(), NodeState::NonPrimary);
+        assert_eq!(log.state().unwrap(), LoggedNodeState::NonPrimary);
         writer.set_len(0).unwrap();
         writer.seek(SeekFrom::Start(0)).unwrap();
         writer.write_all(b"0 [Note] WSREP: view(view_id(PRIM,\n").unwrap();
-        assert_eq!(log.state().unwrap(), NodeState::Primary);
+        assert_eq!(log.state().unwrap(), LoggedNodeState::Primary);
         // The order in which a server that is stopped says it.
         writer.write_all(b"0 [Note] WSREP: Shutdown replication\n").unwrap();
         writer.write_all(b"0 [Note] WSREP: Server status change donor -> disconnecting\n").unwrap();
         writer.write_all(b"0 [Note] WSREP: view(view_id(NON_PRIM,a-b,8) memb {\n").unwrap();
-        assert_eq!(log.state().unwrap(), NodeState::ShuttingDown);
+        assert_eq!(log.state().unwrap(), LoggedNodeState::ShuttingDown);
     }
 }

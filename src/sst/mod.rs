@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! mysqld ── argv, environment, stdin ──> DonorRequest, Credentials
-//!        <── "flush tables" ─────────── Conversation, Freeze
+//!        <── "flush tables" ─────────── Conversation, FlushTables
 //!        ── tables_flushed | sst_error ─> Frozen
 //!        <── "continue" ─────────────── Resumed
 //!        <── "done uuid:seqno domain"
@@ -10,7 +10,7 @@
 //!
 //! Only this module writes to the stdout that mysqld reads ([`stdout::claim`] takes it away from
 //! everything else), and the types say whether the server is frozen: `flush tables` consumes the
-//! [`Freeze`], so it cannot be asked twice, and dropping what it becomes thaws. To those who read the files it is one of the
+//! [`FlushTables`], so it cannot be asked twice, and dropping what it becomes thaws. To those who read the files it is one of the
 //! things that make a server stand still ([`crate::quiesce`]).
 
 mod args;
@@ -25,8 +25,8 @@ pub mod stdout;
 mod transfer_lock;
 
 pub use args::{ArgsError, DonorRequest, Role};
-pub use conversation::{Conversation, Freeze};
+pub use conversation::{Conversation, FlushTables};
 pub use credentials::{Credentials, read_credentials};
-pub use error_log::{ErrorLog, NodeState};
+pub use error_log::{ErrorLog, LoggedNodeState};
 pub use process::{Mysqld, close_inherited};
 pub use transfer_lock::{LockError, TransferLock};

@@ -81,7 +81,7 @@ impl Held {
     }
 }
 
-enum Attempt {
+enum LockAttempt {
     Taken(TransferLock),
     Busy(Option<u32>),
     /// The file was removed or replaced meanwhile.
@@ -97,14 +97,16 @@ impl TransferLock {
         loop {
             let attempt = Self::attempt(&path, datadir);
             match attempt.map_err(|cause| LockError::Io { path: path.clone(), cause })? {
-                Attempt::Taken(lock) => return Ok(lock),
-                Attempt::Busy(pid) if begun.elapsed() >= LIMIT => return Err(LockError::Busy { path, pid }),
-                Attempt::Busy(_) => {
+                LockAttempt::Taken(lock) => return Ok(lock),
+                LockAttempt::Busy(pid) if begun.elapsed() >= LIMIT => {
+                    return Err(LockError::Busy { path, pid });
+                }
+                LockAttempt::Busy(_) => {
                     if !std::mem::replace(&mut told, true) {
                         log::info!("Previous SST is not completed, waiting for it to exit");
                     }
                 }
-                Attempt::Again => {}
+                LockAttempt::Again => {}
             }
             if is_over() {
                 return Err(LockError::GivenUp);
@@ -113,7 +115,7 @@ impl TransferLock {
         }
     }
 
-    fn attempt(path: &Path, datadir: &Path) -> io::Result<Attempt> {
+    fn attempt(path: &Path, datadir: &Path) -> io::Result<LockAttempt> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -125,25 +127,25 @@ impl TransferLock {
             .open(path)?;
         let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => Held::Locked(file),
-            Err((mut file, Errno::EWOULDBLOCK)) => return Ok(Attempt::Busy(number_in(&mut file))),
+            Err((mut file, Errno::EWOULDBLOCK)) => return Ok(LockAttempt::Busy(number_in(&mut file))),
             Err((file, Errno::ENOLCK | Errno::EOPNOTSUPP)) => Held::Bare(file),
             Err((_, errno)) => return Err(errno.into()),
         };
         if !leads_to(path, file.file()) {
-            return Ok(Attempt::Again);
+            return Ok(LockAttempt::Again);
         }
         let own = std::process::id();
         if let Some(pid) = number_in(file.file()).filter(|pid| *pid != own && is_sst_script(*pid, datadir)) {
-            return Ok(Attempt::Busy(Some(pid)));
+            return Ok(LockAttempt::Busy(Some(pid)));
         }
         let handle = file.file();
         handle.set_len(0)?;
         handle.rewind()?;
         handle.write_all(format!("{own}\n").as_bytes())?;
         if leads_to(path, handle) {
-            Ok(Attempt::Taken(Self { file, path: path.to_path_buf() }))
+            Ok(LockAttempt::Taken(Self { file, path: path.to_path_buf() }))
         } else {
-            Ok(Attempt::Again)
+            Ok(LockAttempt::Again)
         }
     }
 }
@@ -197,7 +199,7 @@ fn same_directory(one: &Path, other: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn take(datadir: &Path) -> Attempt {
+    fn take(datadir: &Path) -> LockAttempt {
         TransferLock::attempt(&datadir.join(NAME), datadir).unwrap()
     }
 
@@ -209,7 +211,7 @@ mod tests {
         // A dead process, our own number, a process that is no script, nonsense, nothing.
         for text in ["4194305\n", &own, "1\n", "-1\n", "x", ""] {
             fs::write(&file, text).unwrap();
-            let Attempt::Taken(lock) = take(folder.path()) else { panic!("{text:?}") };
+            let LockAttempt::Taken(lock) = take(folder.path()) else { panic!("{text:?}") };
             assert_eq!(fs::read_to_string(&file).unwrap(), format!("{own}\n"));
             drop(lock);
             assert!(!file.exists());
@@ -220,8 +222,8 @@ mod tests {
     fn the_lock_of_the_living_holds_and_a_file_of_others_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(NAME);
-        let Attempt::Taken(lock) = take(folder.path()) else { panic!("it is free") };
-        assert!(matches!(take(folder.path()), Attempt::Busy(Some(pid)) if pid == std::process::id()));
+        let LockAttempt::Taken(lock) = take(folder.path()) else { panic!("it is free") };
+        assert!(matches!(take(folder.path()), LockAttempt::Busy(Some(pid)) if pid == std::process::id()));
         fs::remove_file(&file).unwrap();
         fs::write(&file, "7\n").unwrap();
         drop(lock);

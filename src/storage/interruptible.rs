@@ -97,7 +97,7 @@ impl Storage for Interruptible {
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         let reader = self.call("open", name, |inner, name| inner.open(name))?;
-        let reader = Reader::start(reader, Arc::clone(&self.interrupted));
+        let reader = ThreadedReader::start(reader, Arc::clone(&self.interrupted));
         let reader = reader.map_err(|cause| StorageError::new("open", name, cause))?;
         Ok(Box::new(reader))
     }
@@ -172,7 +172,7 @@ enum ReadAnswer {
 }
 
 /// An object that a thread reads.
-struct Reader {
+struct ThreadedReader {
     ask: Sender<ReadOrder>,
     told: Receiver<ReadAnswer>,
     interrupted: Arc<AtomicBool>,
@@ -182,7 +182,7 @@ struct Reader {
     is_lost: bool,
 }
 
-impl Reader {
+impl ThreadedReader {
     fn start(mut object: Box<dyn ObjectReader>, interrupted: Arc<AtomicBool>) -> io::Result<Self> {
         let ((ask, asked), (tell, told)) = (channel(), channel());
         let serve = move || {
@@ -214,7 +214,7 @@ impl Reader {
     }
 }
 
-impl Read for Reader {
+impl Read for ThreadedReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(into.len().min(PIECE), 0);
@@ -230,7 +230,7 @@ impl Read for Reader {
     }
 }
 
-impl Seek for Reader {
+impl Seek for ThreadedReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match self.answer(ReadOrder::Seek(to))? {
             ReadAnswer::Sought(position) => position,
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_hangs_is_waited_for_until_the_command_is_interrupted() {
         let interrupted = Arc::new(AtomicBool::new(false));
-        let mut reader = Reader::start(Box::new(HangingStorage), Arc::clone(&interrupted)).unwrap();
+        let mut reader = ThreadedReader::start(Box::new(HangingStorage), Arc::clone(&interrupted)).unwrap();
         let reading = thread::spawn(move || {
             let error = reader.read(&mut [0; 9]).unwrap_err();
             (error.to_string(), reader.read(&mut [0; 9]).is_err(), reader.seek(SeekFrom::Start(0)).is_err())

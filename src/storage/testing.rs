@@ -97,12 +97,12 @@ impl<W: Whims + 'static> Storage for Whimsical<W> {
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         self.before(Operation::Open, name)?;
-        Ok(Box::new(Reader { inner: self.inner.open(name)?, storage: self.clone() }))
+        Ok(Box::new(FailingReader { inner: self.inner.open(name)?, storage: self.clone() }))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
         self.before(Operation::Create, name)?;
-        Ok(Box::new(Writer { inner: Some(self.inner.create(name)?), storage: self.clone() }))
+        Ok(Box::new(FailingWriter { inner: Some(self.inner.create(name)?), storage: self.clone() }))
     }
 
     fn remove(&self, name: &str) -> Result<(), StorageError> {
@@ -137,30 +137,30 @@ impl<W: Whims + 'static> Storage for Whimsical<W> {
     }
 }
 
-struct Reader<W> {
+struct FailingReader<W> {
     inner: Box<dyn ObjectReader>,
     storage: Whimsical<W>,
 }
 
-impl<W: Whims> Read for Reader<W> {
+impl<W: Whims> Read for FailingReader<W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.storage.before(Operation::Read, "it").map_err(io::Error::other)?;
         self.inner.read(buffer)
     }
 }
 
-impl<W: Whims> Seek for Reader<W> {
+impl<W: Whims> Seek for FailingReader<W> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.inner.seek(to)
     }
 }
 
-struct Writer<W: Whims> {
+struct FailingWriter<W: Whims> {
     inner: Option<Box<dyn ObjectWriter>>,
     storage: Whimsical<W>,
 }
 
-impl<W: Whims> Write for Writer<W> {
+impl<W: Whims> Write for FailingWriter<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.storage.before(Operation::Write, "it").map_err(io::Error::other)?;
         self.inner.as_mut().expect("it was not committed").write(buffer)
@@ -171,14 +171,14 @@ impl<W: Whims> Write for Writer<W> {
     }
 }
 
-impl<W: Whims> ObjectWriter for Writer<W> {
+impl<W: Whims> ObjectWriter for FailingWriter<W> {
     fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
         self.storage.before(Operation::Commit, "it")?;
         self.inner.take().expect("it was not committed").commit()
     }
 }
 
-impl<W: Whims> Drop for Writer<W> {
+impl<W: Whims> Drop for FailingWriter<W> {
     fn drop(&mut self) {
         if self.storage.whims.leaves_remains()
             && let Some(inner) = self.inner.take()

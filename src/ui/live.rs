@@ -8,17 +8,17 @@ use super::{TextPage, visible};
 
 /// Lines and a bar.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveLines {
     bar: Option<ProgressBar>,
 }
 
-impl Default for Live {
+impl Default for LiveLines {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Live {
+impl LiveLines {
     /// Without a bar yet.
     pub fn new() -> Self {
         Self { bar: None }
@@ -77,7 +77,7 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for LiveLines {
     fn drop(&mut self) {
         self.clear();
     }

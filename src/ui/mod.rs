@@ -11,7 +11,7 @@ mod table;
 mod units;
 mod visible;
 
-pub use live::Live;
+pub use live::LiveLines;
 pub use log_lines::{init_donor, init_operator};
 pub use page::TextPage;
 pub use progress::ByteBar;

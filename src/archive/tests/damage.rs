@@ -105,7 +105,7 @@ fn a_full_disk_at_any_write_is_its_own_error() {
                     member(&name),
                     1 << 20,
                     None,
-                    &mut Bytes(Cursor::new(noise(seed)), false),
+                    &mut InMemory(Cursor::new(noise(seed)), false),
                 )?;
             }
             writer.finish().map(|_| ())

@@ -32,7 +32,7 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 const WORLD_WRITABLE: u32 = 0o002;
 
 /// What became of a file that does not have to exist.
-enum Opened {
+enum FileOpened {
     Read,
     Missing(io::Error),
 }
@@ -86,13 +86,13 @@ impl<'a> Search<'a> {
         let path = path.canonicalize().or_else(|_| std::env::current_dir().map(|cwd| cwd.join(path)));
         let path = path.map_err(|source| OptionFileError::Read { path: PathBuf::from("."), source })?;
         match self.file(&path, 0)? {
-            Opened::Read => Ok(()),
-            Opened::Missing(source) => Err(OptionFileError::Required { option, path, source }),
+            FileOpened::Read => Ok(()),
+            FileOpened::Missing(source) => Err(OptionFileError::Required { option, path, source }),
         }
     }
 
     fn optional(&mut self, path: &Path) -> Result<(), OptionFileError> {
-        if let Opened::Missing(cause) = self.file(path, 0)?
+        if let FileOpened::Missing(cause) = self.file(path, 0)?
             && cause.kind() != io::ErrorKind::NotFound
         {
             self.warn(format!("option file '{}' is ignored: {cause}", path.display()));
@@ -103,41 +103,41 @@ impl<'a> Search<'a> {
     fn included(&mut self, path: &Path, depth: u32, file: &Path, line: u32) {
         let place = || format!("{} line {line}: included file '{}'", file.display(), path.display());
         match self.file(path, depth) {
-            Ok(Opened::Read) => {}
-            Ok(Opened::Missing(cause)) => self.warn(format!("{} is ignored: {cause}", place())),
+            Ok(FileOpened::Read) => {}
+            Ok(FileOpened::Missing(cause)) => self.warn(format!("{} is ignored: {cause}", place())),
             Err(fault) => self.warn(format!("{} is read up to a fault only: {fault}", place())),
         }
     }
 
     /// Reads one file and what it includes.
-    fn file(&mut self, path: &Path, depth: u32) -> Result<Opened, OptionFileError> {
+    fn file(&mut self, path: &Path, depth: u32) -> Result<FileOpened, OptionFileError> {
         let shown = path.display();
         if path.as_os_str().len() > MAX_NAME_BYTES {
             self.warn(format!("'{shown}' is ignored: MariaDB takes names of up to {MAX_NAME_BYTES} bytes"));
-            return Ok(Opened::Read);
+            return Ok(FileOpened::Read);
         }
         let meta = match path.metadata() {
             Ok(meta) => meta,
-            Err(cause) => return Ok(Opened::Missing(cause)),
+            Err(cause) => return Ok(FileOpened::Missing(cause)),
         };
         if meta.is_file() && meta.permissions().mode() & WORLD_WRITABLE != 0 {
             self.warn(format!(
                 "World-writable config file '{shown}' is ignored; take it away with chmod o-w"
             ));
-            return Ok(Opened::Read);
+            return Ok(FileOpened::Read);
         }
         let file = match File::open(path) {
             Ok(file) => file,
-            Err(cause) => return Ok(Opened::Missing(cause)),
+            Err(cause) => return Ok(FileOpened::Missing(cause)),
         };
         if meta.is_dir() {
             self.warn(format!("'{shown}' is a folder, from which no options are read"));
-            return Ok(Opened::Read);
+            return Ok(FileOpened::Read);
         }
         let text = contents(file, path)?;
         self.found.files.push(path.to_owned());
         self.text(path, &text, depth)?;
-        Ok(Opened::Read)
+        Ok(FileOpened::Read)
     }
 
     fn text(&mut self, path: &Path, text: &[u8], depth: u32) -> Result<(), OptionFileError> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use wsrep_sst_backup::archive::{ArchiveWriter, Finished, NewMember, Segment, Source, WriterOptions};
+use wsrep_sst_backup::archive::{ArchiveWriter, FileContent, Finished, NewMember, Segment, WriterOptions};
 use wsrep_sst_backup::model::{ArchivePath, Compression, IndexHeader, Origin, WsrepGtid};
 
 pub use super::records::*;
@@ -261,7 +261,7 @@ impl Read for Bytes {
     }
 }
 
-impl Source for Bytes {
+impl FileContent for Bytes {
     fn changed(&mut self) -> bool {
         false
     }
