@@ -10,13 +10,13 @@
 //! `continue` on it makes way for the server ([`crate::priority`]).
 
 mod blockers;
-mod ending;
 mod error;
 mod flow_control;
+mod freeze_turn;
 mod host;
 mod pace;
 mod primary;
-mod turn;
+mod ways_out;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,10 +37,10 @@ use crate::server::Server;
 use crate::sql::SqlSession;
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
 use crate::ui;
-use ending::Ending;
 pub use error::DonateError;
 use host::Donor;
 use pace::LiftAtEnd;
+use ways_out::WaysOut;
 
 /// Gives mysqld what it asks for, and ends when the node is Primary. `pipe` is the claimed stdout.
 fn donate(
@@ -60,19 +60,19 @@ fn donate(
     // mysqld starts its scripts there.
     let datadir = datadir.unwrap_or_else(|| ".".into());
     let conversation = Conversation::new(pipe, &datadir);
-    let ending = Arc::new(Ending::new(Login::new(&datadir, socket.as_deref(), None, passed), log));
-    let last = Arc::clone(&ending);
+    let ways_out = Arc::new(WaysOut::new(Login::new(&datadir, socket.as_deref(), None, passed), log));
+    let last = Arc::clone(&ways_out);
     let last_resort =
         move |abort: &Abort, outlook: &Outlook| last.without_the_main_thread(abort, outlook, end);
     let watch = Watch::start(conversation.release(), Mysqld::find(&datadir), last_resort)
         .map_err(|cause| DonateError::System("cannot watch signals", cause))
         .inspect_err(tell)?;
-    let outcome = request.and_then(|request| transfer(request, conversation, passed, &watch, &ending));
+    let outcome = request.and_then(|request| transfer(request, conversation, passed, &watch, &ways_out));
     if let Err(error) = &outcome {
         tell(error);
         if !error.leaves_a_backup() {
             // The end of this program ends the state transfer too.
-            watch.patiently(|outlook| ending.gate.wait(outlook));
+            watch.patiently(|outlook| ways_out.gate.wait(outlook));
         }
     }
     outcome
@@ -93,7 +93,7 @@ fn transfer(
     conversation: Conversation,
     passed: &Credentials,
     watch: &Watch,
-    ending: &Ending,
+    ways_out: &WaysOut,
 ) -> Result<(), DonateError> {
     let started = Timestamp::now();
     if !request.ignored.is_empty() {
@@ -103,24 +103,25 @@ fn transfer(
     if let Ok((_, settings)) = &configuration {
         let login =
             Login::new(&request.server.datadir, request.server.socket.as_deref(), Some(settings), passed);
-        ending.gate.configure(login, settings.primary_timeout);
+        ways_out.gate.configure(login, settings.primary_timeout);
     }
     if request.bypass {
         log::info!("Bypassing state dump.");
-        watch.patiently(|outlook| ending.gate.wait(outlook));
+        watch.patiently(|outlook| ways_out.gate.wait(outlook));
         return conversation
             .bypass(&request.gtid)
             .map_err(|cause| DonateError::System("cannot answer mysqld", cause));
     }
     let (files, settings) = configuration?;
     files.warnings().iter().chain(&settings.warnings).for_each(|warning| log::warn!("{warning}"));
-    let facts = capture::gather(&request.server, &files, &ending.gate.login());
+    let facts = capture::gather(&request.server, &files, &ways_out.gate.login());
     if facts.sql.is_some() {
-        ending.gate.has_answered();
+        ways_out.gate.has_answered();
     }
     let names = facts.names();
     let folder = safe_component(settings.cluster.as_deref().unwrap_or(&names.cluster));
-    let metrics = ending.measure(Metrics::new(settings.metrics_file.clone(), &folder, &names.node, started));
+    let metrics =
+        ways_out.measure(Metrics::new(settings.metrics_file.clone(), &folder, &names.node, started));
     let quiescer = Box::new(conversation.for_backup(&request.gtid, request.progress));
     let DonorRequest { server, gtid, request, .. } = request;
     let label = Label { cluster: names.cluster, node: names.node, request, asked: Some(gtid), started };
@@ -128,8 +129,8 @@ fn transfer(
     let job = claim_folder(Claim { folder, label }, settings, watch)
         .map_err(DonateError::from)
         .inspect_err(|error| metrics.record(error.exit_status(), None, None))?;
-    let reporter = ending.report(Reporter::start(&job, watch.counter()));
-    let outcome = back_up(&job, &server, quiescer, facts, watch, ending, reporter);
+    let reporter = ways_out.report(Reporter::start(&job, watch.counter()));
+    let outcome = back_up(&job, &server, quiescer, facts, watch, ways_out, reporter);
     let (error, frozen_ms) = (outcome.as_ref().err(), reporter.frozen_ms());
     if error.is_some_and(DonateError::leaves_no_backup) {
         job.destination.discard();
@@ -160,13 +161,13 @@ fn back_up(
     quiescer: Box<dyn Quiescer>,
     mut facts: Facts,
     watch: &Watch,
-    ending: &Ending,
+    ways_out: &WaysOut,
     reporter: &Reporter,
 ) -> Result<Manifest, DonateError> {
     let id = &job.destination.id;
     log::info!("backup {id} of node '{}' to '{}'", job.label().node, job.destination.storage.location());
     let layout = ServerLayout::new(server, &facts)?;
-    ending.one_at_a_time(&layout.datadir, watch)?;
+    ways_out.one_at_a_time(&layout.datadir, watch)?;
     layout.external_roots().for_each(|(variable, root)| log::info!("{variable} is '{}'", root.display()));
     let room = Room::new(&facts, &layout);
     if let Some(abort) = room.lacks() {
@@ -182,14 +183,14 @@ fn back_up(
     drop(expected);
 
     let session = facts.sql.as_ref().map(SqlSession::id);
-    let mut host = Donor::new(job, watch, reporter, (ending.gate.login(), session), quiescer, room);
+    let mut host = Donor::new(job, watch, reporter, (ways_out.gate.login(), session), quiescer, room);
     let _lift = LiftAtEnd(watch.given_up());
     let limiter = &job.throttle.data;
     let task = Task { layout: &layout, facts: &mut facts, plan, output, watch, limiter, host: &mut host };
     let captured = method.capture(task)?;
     host.warn(&mut facts.warnings);
     let (manifest, resumed) = publish(job, captured, method.name(), facts.warnings, watch, reporter)?;
-    watch.patiently(|outlook| ending.gate.wait(outlook));
+    watch.patiently(|outlook| ways_out.gate.wait(outlook));
     tell_scripts(&layout.datadir, &manifest.gtid);
     resumed.complete().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
     log::info!(

@@ -9,7 +9,7 @@ use super::class::FileClass;
 use super::error::CaptureError;
 use super::files::{Entry, EntryKind, FileList, Look, left_out, shown};
 use super::source::{FileSource, Opened};
-use super::still;
+use super::standstill;
 use super::watch::Watch;
 use crate::archive::{FileContent, NewMember};
 use crate::model::ArchivePath;
@@ -69,7 +69,7 @@ impl Copier<'_> {
                 )),
                 Err(CaptureError::Read { path, cause }) if cause.kind() == io::ErrorKind::NotFound => {
                     if entry.class == FileClass::Data {
-                        return Err(still::vanished(entry, self.datadir));
+                        return Err(standstill::vanished(entry, self.datadir));
                     }
                     log::info!("'{}' is gone since the files were listed; it is left out", shown(&path));
                     copied.vanished += 1;
@@ -105,7 +105,7 @@ impl Copier<'_> {
                         _ if entry.class.is_needed() => fail(cause),
                         _ => CaptureError::Unopened { path: disk.clone(), cause },
                     })?;
-                still::compare(entry, seen, &Look::of(source.metadata()), list, datadir)?;
+                standstill::compare(entry, seen, &Look::of(source.metadata()), list, datadir)?;
                 let mut member = member(entry, source.metadata(), names);
                 member.listed =
                     list.tablespaces.as_ref().and_then(|known| known.lists(entry, &disk, source.metadata()));
@@ -114,8 +114,8 @@ impl Copier<'_> {
                 if source.changed() {
                     match entry.class {
                         FileClass::Data => {
-                            let now = still::look(&disk).map_err(fail)?;
-                            still::compare(entry, seen, &now, list, datadir)?;
+                            let now = standstill::look(&disk).map_err(fail)?;
+                            standstill::compare(entry, seen, &now, list, datadir)?;
                             if now == *seen {
                                 return Err(CaptureError::NotStill { path: disk, how: "was replaced" });
                             }

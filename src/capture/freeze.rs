@@ -7,9 +7,9 @@ use super::copy::{Copied, Copier, Live};
 use super::error::CaptureError;
 use super::files::FileList;
 use super::identify::identify;
-use super::look::list_frozen;
+use super::listings::list_frozen;
 use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
-use super::still;
+use super::standstill;
 use super::watch::Watch;
 use crate::output::Writer;
 use crate::quiesce::{Quiet, Resumed};
@@ -77,7 +77,7 @@ impl Copy<'_> {
         let contents = Live { datadir };
         let copied = Copier { list, datadir, contents: &contents, count: &count, watch }.copy(writer)?;
         // Also those that were read early: only now it is certain that nothing has written to them meanwhile.
-        still::stood_still(list, datadir, watch)?;
+        standstill::stood_still(list, datadir, watch)?;
         quiet.complete(list.bytes);
         Ok((copied, host.resume(quiet)?))
     }

@@ -10,7 +10,7 @@ use super::class::FileClass;
 use super::demand::Required;
 use super::error::CaptureError;
 use super::files::{EntryKind, shown};
-use super::place::Place;
+use super::outside_place::Place;
 use super::walk::Walk;
 use crate::regular_file;
 

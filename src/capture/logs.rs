@@ -8,7 +8,7 @@ use super::binlog;
 use super::class::FileClass;
 use super::error::CaptureError;
 use super::files::{EntryKind, shown};
-use super::place::Place;
+use super::outside_place::Place;
 use super::rules::numbered;
 use super::walk::Walk;
 use crate::config::BinlogChoice;

@@ -22,13 +22,13 @@ mod freeze;
 mod identify;
 mod layout;
 mod links;
+mod listings;
 mod login;
 mod logs;
-mod look;
 mod method;
+mod outside_place;
 mod overlap;
 mod page_lsns;
-mod place;
 mod plan;
 mod relay;
 mod resolve;
@@ -37,7 +37,7 @@ mod rules;
 #[cfg(test)]
 mod sample;
 mod source;
-mod still;
+mod standstill;
 mod tablespaces;
 mod walk;
 mod watch;
@@ -52,8 +52,8 @@ pub use excluded::{Excluded, gcache_option};
 pub use facts::{Facts, NodeNames, gather};
 pub use files::{Entry, EntryKind, FileList, Look, Objection};
 pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
+pub use listings::look_ahead;
 pub use login::Login;
-pub use look::look_ahead;
 pub use method::{
     Captured, Choice, Estimate, Host, HostError, METHODS, Method, Prospect, Task, choose, settings,
 };

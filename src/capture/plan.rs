@@ -6,7 +6,7 @@ use super::error::CaptureError;
 use super::facts::Facts;
 use super::files::FileList;
 use super::layout::ServerLayout;
-use super::look::look_ahead;
+use super::listings::look_ahead;
 use super::tablespaces::Tablespaces;
 use super::walk::ListOptions;
 use crate::config::BinlogChoice;

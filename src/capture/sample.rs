@@ -4,7 +4,7 @@
 
 use super::error::CaptureError;
 use super::identify::identify;
-use super::look::list_frozen;
+use super::listings::list_frozen;
 use super::method::{Captured, Estimate, Method, Prospect, Task};
 
 /// Lists the files while the server stands still.

@@ -15,7 +15,7 @@ use super::demand::{Listed, Required};
 use super::error::CaptureError;
 use super::files::{Entry, EntryKind, FileList, Look, Objection, left_out, shown};
 use super::layout::ServerLayout;
-use super::place::Place;
+use super::outside_place::Place;
 use super::rules::{Verdict, judge, numbered};
 use crate::config::BinlogChoice;
 use crate::model::ArchivePath;

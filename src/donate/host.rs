@@ -7,7 +7,7 @@ use std::io;
 
 use super::blockers::Way;
 use super::error::DonateError;
-use super::turn::Turn;
+use super::freeze_turn::Turn;
 use crate::capture::{Host, HostError, Login, Room, Watch};
 use crate::job::{Job, Reporter};
 use crate::model::{BackupState, WsrepGtid};

@@ -12,7 +12,6 @@
 
 mod ask;
 mod backlog;
-mod calm;
 mod donor;
 mod donor_choice;
 mod election;
@@ -21,6 +20,7 @@ mod follow;
 mod garbd;
 mod garbd_call;
 mod garbd_log;
+mod group_rest;
 mod lockable_donors;
 mod missing_status;
 mod outcome;
@@ -36,12 +36,12 @@ use thiserror::Error;
 
 pub use ask::{SelectedDonor, ask};
 pub use backlog::{Desync, blocked, desyncs};
-pub use calm::when_calm;
 pub use donor_choice::{DonorChoice, DonorWish, Refusal, plan};
 pub use election::{AskDecision, AskLock, Election, Pace};
 pub use flushes::Flushes;
 pub use follow::{BackupPlace, Follower, RequestProgress};
 pub use garbd_call::{GarbdCall, GarbdCallArgs};
+pub use group_rest::when_calm;
 pub use lockable_donors::LockableDonors;
 pub use outcome::{RequestOutcome, SyncedAgain};
 pub use request::RequestId;

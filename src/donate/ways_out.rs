@@ -11,7 +11,7 @@ use crate::model::BackupState;
 use crate::sst::{ErrorLog, LockError, TransferLock};
 
 /// The ways out of one run.
-pub(super) struct Ending {
+pub(super) struct WaysOut {
     /// No way out leads past it.
     pub(super) gate: PrimaryGate,
     reporter: OnceLock<Reporter>,
@@ -20,7 +20,7 @@ pub(super) struct Ending {
     lock: Mutex<Option<TransferLock>>,
 }
 
-impl Ending {
+impl WaysOut {
     /// With what is known at the very start.
     pub(super) fn new(login: Login, log: Option<ErrorLog>) -> Self {
         let gate = PrimaryGate::new(login, log);

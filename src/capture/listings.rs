@@ -14,7 +14,7 @@ use super::facts::Facts;
 use super::files::{Entry, FileList};
 use super::layout::ServerLayout;
 use super::plan::Plan;
-use super::still;
+use super::standstill;
 use super::walk::{ListOptions, list_files};
 use super::watch::Watch;
 
@@ -64,8 +64,8 @@ pub(super) fn list_frozen(
     watch: &Watch,
 ) -> Result<FileList, CaptureError> {
     let mut list = list_files(layout, &plan.options)?;
-    still::come_to_rest(&mut list, layout, watch)?;
-    still::note_pages(&mut list, layout);
+    standstill::come_to_rest(&mut list, layout, watch)?;
+    standstill::note_pages(&mut list, layout);
     let unmet = plan.demands.unmet_now(&list, &layout.datadir, facts);
     list.objections.extend(unmet);
     list.refuse()?;

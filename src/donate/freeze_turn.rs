@@ -297,5 +297,5 @@ fn random_part() -> f64 {
 }
 
 #[cfg(test)]
-#[path = "turn_tests.rs"]
+#[path = "freeze_turn_tests.rs"]
 mod tests;
