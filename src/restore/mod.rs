@@ -42,6 +42,7 @@ mod request;
 mod restored;
 mod rewritten_paths;
 mod small_files;
+mod start_file;
 mod table_selection;
 mod tables;
 mod target;
@@ -69,6 +70,7 @@ pub use options::missing as missing_options;
 pub use pattern::TablePattern;
 pub use request::{Control, Purpose, RestoreRequest};
 pub use restored::Restored;
+use start_file::StartFileGuard;
 pub use table_selection::Selection;
 use target_lock::TargetLock;
 use undo_log::UndoLog;
@@ -139,7 +141,7 @@ fn fill(
         tables: None,
         stranger: places.stranger(),
     };
-    let guard = created.guard(places)?;
+    let guard = StartFileGuard::hide(created, places)?;
     let mut finishing = Vec::new();
     for member in &members.index.members {
         if control.interrupted.load(Ordering::Relaxed) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::destinations::Destinations;
 use super::error::RestoreError;
-use super::undo_log::is_unfinished;
+use super::start_file::is_unfinished;
 use crate::archive::Index;
 use crate::model::MemberKind;
 

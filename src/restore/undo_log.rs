@@ -1,14 +1,14 @@
 //! Everything that a restore makes on the disk, so that a restore that fails can remove it.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fstat, futimens, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
@@ -17,14 +17,6 @@ use super::destinations::{Destinations, FileOwner};
 use super::error::{RestoreError, SystemError, Undone};
 use super::no_follow;
 use crate::model::{Member, MemberKind};
-
-/// The system tablespace while the restore goes on.
-pub(super) const HIDDEN_SUFFIX: &str = ".wsrep_sst_backup-restoring";
-
-/// What stands in the place of the system tablespace until everything else is there. InnoDB refuses it:
-/// it is shorter than a page.
-const PLACEHOLDER: &str = "This data directory is being restored by wsrep_sst_backup and is not complete.\n\
-    If no restore is running, it was interrupted: empty the directory and restore again.\n";
 
 impl RestoreError {
     /// Removes what was made until then, and says so where there was anything.
@@ -141,6 +133,11 @@ impl UndoLog {
         Ok(())
     }
 
+    /// This file has got another name: it is not removed by the old one.
+    pub(super) fn has_moved(&mut self, old: &Path) {
+        self.files.retain(|file| file != old);
+    }
+
     /// A new file, to write and to read back; one that is there is an error.
     pub(super) fn create(&mut self, path: &Path, mode: u32) -> Result<File, SystemError> {
         let failed = SystemError::of("create", path);
@@ -209,68 +206,6 @@ impl UndoLog {
         let made = openat(&folder, name, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
         finish_open(&made.into(), member, place, places)
     }
-
-    /// Hides the start file behind the placeholder.
-    pub(super) fn guard(&mut self, places: &Destinations) -> Result<StartFileGuard, SystemError> {
-        let Some(start) = places.start_file().map(Path::to_path_buf) else {
-            return Ok(StartFileGuard { place: None });
-        };
-        if let Some(parent) = start.parent() {
-            self.directory(parent, places.owner(), None)?;
-        }
-        let mut file = self.create(&start, 0o640)?;
-        let written = file.write_all(PLACEHOLDER.as_bytes()).and_then(|()| file.sync_all());
-        written.map_err(SystemError::of("write", &start))?;
-        Ok(StartFileGuard { place: Some((hidden(&start), start)) })
-    }
-}
-
-/// The system tablespace under its hidden name.
-pub(super) struct StartFileGuard {
-    /// Hidden and final.
-    place: Option<(PathBuf, PathBuf)>,
-}
-
-impl StartFileGuard {
-    /// Where this file is written for now.
-    pub(super) fn hidden_place(&self, place: &Path) -> PathBuf {
-        match &self.place {
-            Some((hidden, start)) if start == place => hidden.clone(),
-            _ => place.to_path_buf(),
-        }
-    }
-
-    /// Puts the file into its place: from here on mysqld can start.
-    pub(super) fn publish(&self, created: &mut UndoLog) -> Result<(), SystemError> {
-        let Some((hidden, start)) = &self.place else { return Ok(()) };
-        let failed = SystemError::of("put into place", start);
-        let (folder, name) = no_follow::parent(start).map_err(&failed)?;
-        renameat(&folder, hidden.file_name().unwrap_or_default(), &folder, name)
-            .map_err(|errno| failed(errno.into()))?;
-        created.files.retain(|file| file != hidden);
-        let folder = start.parent().unwrap_or(Path::new("/"));
-        let synced = no_follow::readable_directory(folder).and_then(|handle| handle.sync_all());
-        synced.map_err(SystemError::of("sync the folder of", start))
-    }
-}
-
-fn hidden(start: &Path) -> PathBuf {
-    let mut hidden = start.as_os_str().to_owned();
-    hidden.push(HIDDEN_SUFFIX);
-    hidden.into()
-}
-
-/// Whether an unfinished restore has left its mark in the place of this system tablespace.
-pub(super) fn is_unfinished(start: &Path) -> bool {
-    is_placeholder(start) || fs::symlink_metadata(hidden(start)).is_ok()
-}
-
-/// The placeholder is there before anything hidden is. It is cut short where the restore ended within its first
-/// write.
-fn is_placeholder(start: &Path) -> bool {
-    // One byte more than it has, so that what is longer is seen to be.
-    let read = no_follow::read_file(start, PLACEHOLDER.len() as u64 + 1);
-    read.is_ok_and(|content| PLACEHOLDER.as_bytes().starts_with(&content))
 }
 
 /// Everything on the file systems involved is durable after this.
@@ -327,26 +262,4 @@ fn give_step(step: impl AsFd, (uid, gid): FileOwner) -> io::Result<()> {
 fn remove(path: &Path, what: UnlinkatFlags) -> io::Result<()> {
     let (folder, name) = no_follow::parent(path)?;
     Ok(unlinkat(&folder, name, what)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_placeholder_is_known_however_much_of_it_was_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("ibdata1");
-        for (content, known) in [
-            (PLACEHOLDER, true),
-            (&PLACEHOLDER[..20], true),
-            ("", true),
-            ("x", false),
-            (&format!("{PLACEHOLDER}x"), false),
-        ] {
-            fs::write(&file, content).unwrap();
-            assert_eq!(is_placeholder(&file), known, "{content:?}");
-        }
-        assert!(!is_placeholder(folder.path()) && !is_placeholder(&folder.path().join("missing")));
-    }
 }
