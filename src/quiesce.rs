@@ -29,20 +29,20 @@ pub enum Files {
     Changing,
 }
 
-/// Lets the server run, whoever calls it, in whatever thread.
+/// Lets the server run, from any thread.
 pub trait Release: Debug + Send + Sync {
-    /// Lets it run if nobody has; true if this call did it.
+    /// Lets it run unless another call has; true if this call did it.
     fn release(&self) -> bool;
 }
 
 /// Whether anybody still waits for the server to stand still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// Somebody does.
+    /// The backup goes on.
     Yes,
     /// The backup is given up.
     No,
-    /// The backup is given up by somebody who may stop the server next: it is to be left in a state in which it can.
+    /// The backup is given up by a signal, whose sender may stop the server next: it is to be left in a state in which it can.
     ServerMayStop,
 }
 
@@ -71,7 +71,7 @@ pub enum QuiesceError {
     /// The answer cannot be trusted.
     #[error("mysqld paused at a position that cannot be backed up: {0}")]
     Position(String),
-    /// Nobody wants it any more; whoever said so knows why.
+    /// The backup was given up; the caller knows why.
     #[error("the freeze was given up")]
     GivenUp,
     /// The pipe or the data directory.
@@ -111,7 +111,7 @@ pub trait Quiet {
     /// Tells the server how many bytes are read, where it wants to know.
     fn complete(&self, bytes: u64);
 
-    /// Lets the server run again. Fails if somebody has done so before: then the files may have changed while they were read.
+    /// Lets the server run again. Fails if another call has done so before: then the files may have changed while they were read.
     fn resume(self: Box<Self>) -> Result<Resumed, Box<dyn Quiet>>;
 }
 
@@ -129,12 +129,12 @@ impl Debug for Resumed {
 }
 
 impl Resumed {
-    /// `complete` tells whoever has asked for the backup that it is there.
+    /// `complete` tells mysqld, or another caller that has asked for the backup, that it is there.
     pub fn new(frozen: Duration, complete: impl FnOnce() -> io::Result<()> + 'static) -> Self {
         Self { frozen, complete: Box::new(complete) }
     }
 
-    /// Tells whoever has asked that the backup is there: only after everything is durable.
+    /// Tells the caller that has asked that the backup is there: only after everything is durable.
     pub fn complete(self) -> io::Result<()> {
         (self.complete)()
     }

@@ -1,4 +1,4 @@
-//! The server whose files are backed up, as whoever names it knows it.
+//! The server whose files are backed up, as mysqld or an administrator names it.
 //!
 //! mysqld names it in the arguments of a state transfer ([`crate::sst::DonorRequest`]), an administrator by a running
 //! process and its option files ([`crate::check`]). What reads a server's files knows neither: it takes this.

@@ -158,7 +158,7 @@ fn feed<R: Read + Seek>(
     for planned in &plan.blocks {
         let frame = stream.read_block(planned)?;
         let (reply, pending) = bounded(1);
-        // The reader may have stopped listening; that is no error of the storage, and nobody asks for the rest.
+        // The reader may have stopped listening; that is no error of the storage, and the rest is not wanted.
         if order.send(pending).is_err() || jobs.send(DecodeJob { planned: *planned, frame, reply }).is_err() {
             return Ok(None);
         }
@@ -177,7 +177,7 @@ fn decode_jobs(compression: Compression, queue: &Receiver<DecodeJob>) {
                 reason: format!("its {compression} data is damaged ({error})"),
             })
         });
-        // Nobody waits for it when the reader has gone.
+        // A reader that has gone does not wait for it.
         let _ = reply.send(DecodedBlock { planned, bytes });
     }
 }

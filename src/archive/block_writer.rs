@@ -205,7 +205,7 @@ impl<W: Write + Send + 'static> Write for BlockWriter<W> {
     }
 }
 
-/// A worker: ends when no more jobs can come or nobody writes them any more.
+/// A worker: ends when no more jobs can come or the writing thread has ended.
 fn compress_jobs(mut encoder: Encoder, queue: &Receiver<CompressJob>, given_up: &AtomicBool) {
     while let Ok(CompressJob { mut piece, reply }) = queue.recv() {
         if given_up.load(Ordering::Relaxed) {
@@ -235,7 +235,7 @@ fn write_blocks<W: Write, I: Write>(
         sink.write_all(&piece.frame)?;
         lock(index)?.append(&IndexLine::Block(block))?;
         piece.raw.clear();
-        // Nobody fills it any more once the last block is submitted.
+        // No block is filled any more once the last one is submitted.
         let _ = back.send(piece);
     }
     let mut sink = sink.finish()?;

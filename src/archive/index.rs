@@ -42,7 +42,7 @@ impl<I: Write> IndexWriter<I> {
         Ok(writer)
     }
 
-    /// Appends one line. An error where the index would become one that nobody reads.
+    /// Appends one line. An error where the index would become longer than a reader takes.
     pub fn append(&mut self, line: &IndexLine) -> io::Result<()> {
         match line {
             IndexLine::Member(_) => self.end.members += 1,

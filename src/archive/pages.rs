@@ -16,7 +16,7 @@ const INTERMEDIATE: &[u8] = b"#sql";
 /// Something is wrong with a tablespace file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageFault {
-    /// Data that somebody relies on is lost.
+    /// Data of a table that is in use is lost.
     Lost {
         /// Pages that are not what the server wrote.
         damaged: u64,
@@ -46,7 +46,7 @@ pub fn page_fault(name: &[u8], bytes: u64, report: &PageReport, listed: Option<b
             let is_there = bytes >= SMALLEST_PAGE;
             (damaged, missing) = (u64::from(is_there), u64::from(!is_there));
         } else if bytes > 0 && report.pages_skipped.total() == 0 {
-            // Pages of zeros: a table in the making, or a test of somebody.
+            // Pages of zeros: a table in the making, or a test file.
             return None;
         }
     }

@@ -109,7 +109,7 @@ fn append_long(bytes: &mut Vec<u8>, kind: EntryType, name: &[u8]) {
     bytes.extend_from_slice(padding(name.len() as u64 + 1));
 }
 
-/// A name that does not fit is left out: a cut one would be somebody else's.
+/// A name that does not fit is left out: a cut one would be another user's.
 fn set_owner(field: &mut [u8], name: Option<&str>) {
     let name = name.unwrap_or_default().as_bytes();
     if name.len() < field.len() {

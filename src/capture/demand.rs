@@ -22,7 +22,7 @@ use crate::sql::{SqlSession, TablespaceFiles};
 pub(super) struct Required {
     /// Where it is.
     pub(super) path: PathBuf,
-    /// Who names it.
+    /// The variable, or the server, that names it.
     by: String,
 }
 

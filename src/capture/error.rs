@@ -64,7 +64,7 @@ pub enum CaptureError {
     /// What quiesces the server cannot tell its position, and the method needs one.
     #[error("the server's position is not known while it stands still: this method needs it")]
     NoPosition,
-    /// Whoever takes the backup.
+    /// The host of the method, which takes the backup.
     #[error(transparent)]
     Host(#[from] super::method::HostError),
     /// From outside.

@@ -14,7 +14,7 @@ const RUN_FILES: [&str; 6] =
 pub(super) const KEY_FILES: [&str; 2] = ["file_key_management_filename", "file_key_management_filekey"];
 /// Directories of temporary files; `tmpdir` may be a list.
 const TEMPORARY: [&str; 3] = ["tmpdir", "innodb_tmpdir", "slave_load_tmpdir"];
-/// `gcache.name` where nobody sets it.
+/// `gcache.name` where it is not set.
 const GCACHE: &str = "galera.cache";
 
 /// What is left out by the variables of this server.

@@ -104,7 +104,7 @@ impl Facts {
         self.variables.get(name).map(String::as_str)
     }
 
-    /// The names of cluster and node; where nobody told one, what mysqld takes: its default, and the host's name.
+    /// The names of cluster and node; where one is not set, what mysqld takes: its default, and the host's name.
     pub fn names(&self) -> NodeNames {
         let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let node = self.get("wsrep_node_name").map(ToOwned::to_owned).or_else(host);
@@ -170,7 +170,7 @@ fn add_options(facts: &mut Facts, server: &Server, files: &OptionFiles) {
 }
 
 /// One of some hundred donors had no answer, within milliseconds, for a reason that was not seen; the next one had. The
-/// server still runs now, so that waiting freezes nobody.
+/// server still runs now, so that no client waits.
 fn ask(login: &Login) -> Result<Facts, String> {
     let started = Instant::now();
     loop {

@@ -1,6 +1,6 @@
 //! The two looks at all files: one while the server runs, one under the freeze.
 //!
-//! The first one costs nobody anything. It tries everything that can be tried without a freeze, and is what `check`
+//! The first one makes no client wait. It tries everything that can be tried without a freeze, and is what `check`
 //! does as well. A table that is made, renamed or dropped while it goes on looks like one that is missing, so
 //! an objection counts when a second look has it too.
 

@@ -80,11 +80,11 @@ pub struct Task<'a, 't> {
     pub plan: Plan,
     /// Where it goes.
     pub output: Output<'a>,
-    /// Who gives it up, and counts what is read.
+    /// Gives the backup up, and counts the bytes that are read.
     pub watch: &'t Watch,
     /// How fast data may be read.
     pub limiter: &'t Limiter,
-    /// Who makes the server stand still.
+    /// Makes the server stand still.
     pub host: &'t mut dyn Host,
 }
 
@@ -102,10 +102,10 @@ pub struct Captured<'a> {
     pub warnings: Vec<String>,
 }
 
-/// Any error of whoever takes the backup.
+/// Any error of the host.
 pub type HostError = Box<dyn Error + Send + Sync>;
 
-/// Whoever takes the backup: it lends the method its server.
+/// The caller that takes the backup: it lends the method its server.
 pub trait Host {
     /// Makes the server stand still.
     fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError>;
@@ -113,7 +113,7 @@ pub trait Host {
     /// So many bytes are to be read.
     fn total(&mut self, bytes: u64);
 
-    /// Lets the server run again; fails where somebody has let it run before, so that its files may have changed.
+    /// Lets the server run again; fails where another thread has let it run before, so that its files may have changed.
     fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError>;
 }
 

@@ -19,7 +19,7 @@ use crate::regular_file;
 
 /// Ends the default base name.
 const DEFAULT_BASE: &str = "-relay-bin";
-/// `master_info_file` and `relay_log_info_file` where nobody sets them.
+/// `master_info_file` and `relay_log_info_file` where they are not set.
 pub(super) const MASTER_INFO: &str = "master.info";
 pub(super) const RELAY_INFO: &str = "relay-log.info";
 /// An index that is larger is none.

@@ -12,7 +12,7 @@ use super::facts::Facts;
 use super::layout::ServerLayout;
 use crate::model::{provider_option, provider_size};
 
-/// `gcache.page_size` where nobody sets it.
+/// `gcache.page_size` where it is not set.
 pub const DEFAULT_PAGE: u64 = 128 << 20;
 /// Beside a page file the server writes its logs.
 pub const RESERVE: u64 = 16 << 20;

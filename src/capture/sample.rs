@@ -52,7 +52,7 @@ mod tests {
     use crate::storage::{LocalStorage, Storage};
     use crate::throttle::Throttle;
 
-    /// A server that nobody writes to.
+    /// A server without clients.
     #[derive(Debug)]
     struct Still(WsrepGtid);
 

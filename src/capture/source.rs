@@ -21,7 +21,7 @@ pub(super) struct Opened {
     pub(super) file: File,
     /// Of the server's file.
     pub(super) metadata: Metadata,
-    /// This is a copy of it, which nobody else writes to.
+    /// This is a copy of it that only this process has.
     pub(super) is_copy: bool,
 }
 

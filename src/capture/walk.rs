@@ -96,7 +96,7 @@ impl Walk<'_> {
         paths.iter().try_for_each(|path| self.entry(path, place))
     }
 
-    /// A directory below another one. One that nobody may enter is no database that the server could use; but it may
+    /// A directory below another one. One that this user may not enter is no database that the server could use; but it may
     /// have been one, so that it is left out only where it cannot be.
     fn folder(&mut self, path: &Path, place: Option<&Place>, relative: &Path) -> Result<(), CaptureError> {
         let paths = match names_in(path) {
@@ -253,7 +253,7 @@ impl Walk<'_> {
         self.listed.contains(&Self::real(file))
     }
 
-    /// False where nobody may read it.
+    /// False where it may not be read.
     pub(super) fn add_root(&mut self, place: &Place) -> bool {
         if let Err(cause) = fs::read_dir(&place.root) {
             self.object(&place.root.clone(), unreadable(&place.root, &cause));

@@ -42,7 +42,7 @@ const SIGNALS: [(i32, &str); 3] = [
 
 #[derive(Debug, Default)]
 struct WatchState {
-    /// The number of a signal that nobody has counted yet.
+    /// The number of a signal that is not counted yet.
     signal: Arc<AtomicUsize>,
     signals: AtomicUsize,
     first_signal: OnceLock<&'static str>,
@@ -91,7 +91,7 @@ impl Outlook {
         self.0.mysqld_gone().is_some()
     }
 
-    /// The main thread has come to its end: nobody needs to wait any more.
+    /// The main thread has come to its end: no wait has a purpose any more.
     pub fn is_over(&self) -> bool {
         self.0.stop.load(Ordering::Relaxed)
     }
@@ -165,7 +165,7 @@ impl Watch {
         self.shared.abort.get().cloned()
     }
 
-    /// Whether the server is still to stand still. Whoever ends this program by a signal may stop the server next.
+    /// Whether the server is still to stand still. A service manager that ends this program by a signal may stop the server next.
     pub fn wanted(&self) -> Wanted {
         match self.shared.abort.get() {
             None => Wanted::Yes,
@@ -174,7 +174,7 @@ impl Watch {
         }
     }
 
-    /// True from the moment on in which the backup is given up; whoever gives it up for a reason of his own may set it,
+    /// True from the moment on in which the backup is given up; a thread that gives it up for a reason of its own may set it,
     /// too. It ends waits that a disk or a storage does not cause ([`crate::throttle`]).
     pub fn given_up(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.shared.given_up)

@@ -1,6 +1,6 @@
-//! Nobody may stand in the way of the freeze when it is asked for: a `flush tables` that waits cannot be taken back.
+//! No session may hold the freeze's lock when it is asked for: a `flush tables` that waits cannot be taken back.
 //!
-//! See [`crate::sql::look_for_lock`]. Between that look and mysqld's own request lie milliseconds in which somebody may still
+//! See [`crate::sql::look_for_lock`]. Between that look and mysqld's own request lie milliseconds in which another session may still
 //! take a lock; what is said then is the truth: mysqld waits on, and only the end of that session, or
 //! `lock_wait_timeout`, ends it.
 
@@ -13,14 +13,14 @@ use crate::job::Job;
 use crate::quiesce::QuiesceError;
 use crate::sql::{Availability, LockPatience, look_for_lock};
 
-/// A look at who is in the way.
+/// How long the look for the sessions in the way may take.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// A way that is clear: the lock was to be had a moment ago, and the cluster is watched.
 #[derive(Debug)]
 pub(super) struct Way {
     login: Login,
-    /// The server's numbers of our own sessions, which are in nobody's way.
+    /// The server's numbers of our own sessions, which hold no lock.
     own: Vec<u32>,
     flow_control: Option<FlowControl>,
 }

@@ -49,7 +49,7 @@ pub enum DonateError {
     /// Given up from outside.
     #[error(transparent)]
     Aborted(#[from] Abort),
-    /// Somebody holds the lock that the freeze needs: mysqld was not asked for it.
+    /// Another session holds the lock that the freeze needs: mysqld was not asked for it.
     #[error(
         "the server was not frozen, because FLUSH TABLES WITH READ LOCK was not to be had for {} s (flush-timeout): {who}; end what \
          holds it (KILL its thread), or back up at another hour; mysqld was not asked, and the server runs on",
@@ -61,7 +61,7 @@ pub enum DonateError {
         /// `flush-timeout`.
         waited: Duration,
     },
-    /// Somebody holds that lock, and mysqld waits for it.
+    /// Another session holds that lock, and mysqld waits for it.
     #[error("{0}; seen just now: {1}")]
     StillBlocked(QuiesceError, String),
     /// The whole cluster would stand still.
@@ -92,7 +92,7 @@ pub enum DonateError {
         /// How long that was waited for.
         waited: Duration,
     },
-    /// Nobody would be left for the clients.
+    /// No Synced member would be left for the clients.
     #[error(
         "no other member is Synced ({0}): frozen, this node would leave none for the clients, so it was not frozen and runs on. Take the \
          backup when another member is Synced, or with 'backup --force' (garbd: '--sst backup:NAME.force')"

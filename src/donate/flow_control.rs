@@ -6,7 +6,7 @@
 //! then the donor's own status does: `wsrep_flow_control_requested`, which answers under the freeze too. A backup that
 //! sees it is given up.
 //!
-//! The same look shows a mysqld that somebody shuts down while it stands still: it leaves its cluster at once, and never ends
+//! The same look shows a mysqld that is shut down while it stands still: it leaves its cluster at once, and never ends
 //! (seen on 10.11.19: `wsrep_provider::disconnect` waits for an applier that waits for a provider which is paused, and which nobody
 //! lets run again, because a server that is disconnecting is no donor any more; to write `continue` 4 ms behind "Normal shutdown" was too
 //! late). New sessions get no answer then; one that is open does, and is told that the node is not Primary, which a frozen node that
@@ -42,7 +42,7 @@ fn is_allowed(job: &Job) -> bool {
     job.settings.allow_sync_donor || job.is_forced()
 }
 
-/// Refuses a freeze that would stop the cluster, unless somebody wants it.
+/// Refuses a freeze that would stop the cluster, unless the settings or the request allow it.
 pub(super) fn check(job: &Job, facts: &mut Facts) -> Result<(), DonateError> {
     if !facts.get("wsrep_provider_options").is_some_and(syncs_donor) {
         return Ok(());
@@ -66,7 +66,7 @@ pub(super) struct FlowControl {
 }
 
 impl FlowControl {
-    /// Before the freeze: nobody may be able to log in afterwards. None where nobody can now.
+    /// Logs in before the freeze, because a frozen server may take no new session. None where no session can be had.
     pub(super) fn watch(job: &Job, login: &Login, watch: &Watch) -> Option<Self> {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let mut session = match login.connect_within(LIMIT) {

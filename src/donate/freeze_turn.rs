@@ -1,18 +1,18 @@
-//! Two members that stand still at the same time stop a cluster of two, and nobody but the donors can see it in time.
+//! Two members that stand still at the same time stop a cluster of two, and only the donors can see it in time.
 //!
-//! Whoever asks for a backup looks at the members before; between that look and the freeze others may ask, too. So the
+//! The command `backup` looks at the members before it asks; between that look and the freeze others may ask, too. So the
 //! donor itself looks, right before it freezes its server, in two ways:
 //!
 //! 1. **Another member must be Synced**, as far as the members answer this donor by SQL. A node is a donor before its program
 //!    begins, so of two that look at each other at least one sees that the other is one.
 //! 2. Where that is not known, **one freeze at a time for each cluster**, by a lease in the repository ([`crate::lease`]), which
-//!    needs no rights. Each donor puts one before it looks at anything. Whoever sees another and no Synced member takes its own
+//!    needs no rights. Each donor puts one before it looks at anything. A donor that sees another lease and no Synced member takes its own
 //!    back, waits for a moment of random length, and begins anew; after [`FOR_LEASE`] it gives up. Donors with different
 //!    repositories do not know of each other in this way.
 //!
 //! Where two wait for each other, the one whose name sorts last waits longer, so that one of them comes to its backup.
 //!
-//! The server runs on meanwhile: that costs nobody anything. A node that is alone, and one of whose members nothing is known,
+//! The server runs on meanwhile: no client waits. A node that is alone, and one of whose members nothing is known,
 //! is frozen all the same, and so is one whose repository does not answer: that is told.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -41,12 +41,12 @@ const LOOK: Duration = Duration::from_secs(12);
 const FRESH: Duration = Duration::from_secs(2);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often somebody looks whether the backup is given up.
+/// How often a wait looks whether the backup is given up.
 const TICK: Duration = Duration::from_millis(50);
 /// Between two signs of life of a lease, and how long one is alive without.
 const BEAT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long the repository may take to show a lease, and to forget it: nobody waits for one that hangs.
+/// How long the repository may take to show a lease, and to forget it: the donor does not wait for one that hangs.
 const ANSWER: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -128,7 +128,7 @@ impl<'a> Turn<'a> {
         Ok(other)
     }
 
-    /// Tells who is there for the clients. Not known is no answer of its own; members that are not Synced are returned.
+    /// Logs which member is there for the clients. Where none is known the freeze goes on; members that are not Synced are returned.
     fn settle(&mut self, standby: Standby) -> Option<Vec<(String, NodeState)>> {
         self.looked = Some(Instant::now());
         match standby {

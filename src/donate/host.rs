@@ -1,6 +1,6 @@
 //! The donor as the method sees it: a server that is made to stand still by the conversation of a state transfer.
 //!
-//! Before the freeze comes the donor's turn among the members of its cluster, then a way that nobody blocks; while it lasts, the
+//! Before the freeze comes the donor's turn among the members of its cluster, then the look for sessions that hold its lock; while it lasts, the
 //! cluster and the room for write sets are watched. Whichever way the freeze ends, the turn is given back behind it.
 
 use std::io;
@@ -95,7 +95,7 @@ impl<'a> Donor<'a> {
         self.warnings.extend(self.way.take().into_iter().flat_map(Way::end));
         self.turn = None;
         if self.job.settings.low_priority {
-            // Nobody waits for what is left to do, and the way back is closed.
+            // No client waits for the rest of the run, and a priority cannot be raised again.
             priority::lower();
         }
         log::info!("the server runs again: it was frozen for {} ms", resumed.frozen.as_millis());

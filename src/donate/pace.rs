@@ -19,7 +19,7 @@ pub(super) fn announce(settings: &Settings, estimate: Estimate, list: &FileList)
         return Ok(());
     };
     let limit = settings.freeze_timeout;
-    // What was listed counts holes, which nobody reads.
+    // The list counts holes, which are not read.
     if least > limit {
         return Err(DonateError::TooSlow(too_slow(list.stored, rate, millis(least), millis(limit))));
     }
@@ -43,7 +43,7 @@ fn too_slow(data: u64, rate: NonZeroU64, takes: u64, limit: u64) -> String {
     )
 }
 
-/// Lifts the limits when it goes: threads that still store what nobody wants any more do not take their time.
+/// Lifts the limits when it goes: threads that still store blocks of a backup that was given up end soon.
 pub(super) struct LiftAtEnd(pub(super) Arc<AtomicBool>);
 
 impl Drop for LiftAtEnd {

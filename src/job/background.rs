@@ -1,4 +1,4 @@
-//! Work behind the backup: on a thread of its own, that nobody waits for longer than a few seconds.
+//! Work behind the backup: on a thread of its own, which the run waits for a few seconds at most.
 //!
 //! mysqld has been told, or the run has failed; a server that shuts down waits for this program all the same, and so
 //! does the next state transfer.
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How often somebody looks whether it is to end.
+/// How often the run looks whether the work is to end.
 const TICK: Duration = Duration::from_millis(50);
 
 /// How long it may take.

@@ -20,11 +20,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How often it is tried: for ten seconds, in which several donors of one name may each have taken one.
 const ATTEMPTS: u32 = 50;
 
-/// Who wants a folder.
+/// The run that wants a folder.
 pub struct Claim {
     /// The cluster's folder.
     pub folder: String,
-    /// Who and when.
+    /// Cluster, node, request and time of the run.
     pub label: Label,
 }
 

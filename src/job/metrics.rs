@@ -26,7 +26,7 @@ const READ: ThreadLimits = ThreadLimits { time: Duration::from_secs(10), farewel
 /// Where the numbers of this run go.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Nowhere, where nobody wants them.
+    /// None where `metrics-file` is not set.
     path: Option<PathBuf>,
     cluster: String,
     node: String,

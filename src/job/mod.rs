@@ -1,4 +1,4 @@
-//! One run that takes a backup, whoever has asked for it: its folder, its state, and what follows the backup.
+//! One run that takes a backup, in the donor role or by a command: its folder, its state, and what follows the backup.
 //!
 //! ```text
 //! claim ──> Job ──> room, status ──> (a method captures, the output is published) ──> metrics, pruning
@@ -39,19 +39,19 @@ pub struct Job {
     pub settings: Settings,
     /// Where the backup goes.
     pub destination: Destination,
-    /// The repository without a limit of the rate, which nobody watches for stalls.
+    /// The repository without a limit of the rate, not watched for stalls.
     pub repository: Arc<dyn Storage>,
     /// `limit-rate`.
     pub throttle: Throttle,
 }
 
 impl Job {
-    /// Who and when.
+    /// Cluster, node, request and time of the run.
     pub fn label(&self) -> &Label {
         &self.destination.label
     }
 
-    /// Whether whoever has asked wants the backup whatever it does to the cluster.
+    /// Whether the request wants the backup whatever it does to the cluster.
     pub fn is_forced(&self) -> bool {
         self.label().request.as_ref().is_some_and(|request| request.ends_with(FORCED))
     }

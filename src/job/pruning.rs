@@ -3,7 +3,7 @@
 //! The backup is complete, mysqld has been told, and the node is a donor no more: it is Synced again before this program
 //! ends (seen on MariaDB 10.11), so the way out is not closed to a node that is cut off now (`donate::primary`). But a mysqld
 //! that shuts down waits for the program (seen, too), and so does the next state transfer. So pruning has a few
-//! seconds, on a thread of its own that nobody waits for any longer: what it does not get done is for the next time, and
+//! seconds, on a thread of its own, which the run does not wait for any longer: what it does not get done is for the next time, and
 //! wherever it is cut off, the next time finishes it (see [`crate::prune`]). Nothing here changes how the backup ends.
 
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub fn prune_after_backup(job: &Job, watch: &Watch) {
     }
 }
 
-/// What goes, and what nobody can judge.
+/// Logs which backups go, and which cannot be judged.
 fn announce(plan: &PrunePlan) {
     for backup in plan.clusters.iter().flat_map(|plan| &plan.backups) {
         match &backup.verdict {

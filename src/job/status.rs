@@ -1,7 +1,7 @@
 //! `status.json`: written by a thread of its own, so that a repository that is slow or hangs prolongs neither
 //! the freeze nor the run.
 //!
-//! Who follows a backup wants to see it grow, so it is written every other second. Where the storage keeps what is
+//! A person who follows a backup wants to see it grow, so it is written every other second. Where the storage keeps what is
 //! overwritten (a bucket with versions, or with object lock, where nothing of it can be removed), that would leave 1,800 old
 //! ones an hour: there each new state is told, and a sign of life every few minutes, and the status says so itself, so that nobody
 //! takes the silence between for death ([`Status::patience`]).
@@ -68,7 +68,7 @@ impl Reporter {
             bytes_done: Box::new(bytes_done),
             complaint: String::new(),
         };
-        // Nobody waits for this thread without a limit: where the repository hangs, it hangs alone.
+        // No thread waits for this one without a limit: where the repository hangs, it hangs alone.
         if let Err(error) =
             std::thread::Builder::new().name("status".into()).spawn(move || writer.obey(&received))
         {

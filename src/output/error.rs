@@ -23,7 +23,7 @@ pub enum OutputError {
     /// The caller has changed its mind before the manifest was put.
     #[error("the backup was given up before its manifest was stored")]
     Unwanted,
-    /// The manifest was sent, and nobody knows whether it has arrived.
+    /// The manifest was sent, and the repository has not said whether it has arrived.
     #[error(
         "it is not known whether backup {0} is complete: {1}; 'list' shows it if its manifest has arrived or still does, and \
          else 'prune' removes the rest of it when it is a day old"

@@ -7,7 +7,7 @@
 //!
 //! Each arrow consumes what stands before it, so that nothing is written twice or out of order. Until [`Written::publish`] has put the
 //! manifest there is no backup ([`crate::catalog`]); [`Destination::discard`] takes back what a failed run has left. Nothing
-//! here knows of a server: whoever feeds it says what stands in the identity.
+//! here knows of a server: the method says what stands in the identity.
 
 mod error;
 mod identity;
@@ -53,11 +53,11 @@ pub struct Destination {
     pub folder: String,
     /// The backup's own folder in it.
     pub id: BackupId,
-    /// Who and when.
+    /// Cluster, node, request and time of the run.
     pub label: Label,
     /// Compression.
     pub options: WriterOptions,
-    /// Whom archive and index are encrypted for; nobody: they are not.
+    /// The recipients that archive and index are encrypted for; without any they are not encrypted.
     pub recipients: Vec<Recipient>,
 }
 

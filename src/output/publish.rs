@@ -33,7 +33,7 @@ pub struct Outcome {
     pub about_files: Vec<String>,
 }
 
-/// Whoever takes the backup, while it is published.
+/// How the caller waits while the backup is published.
 pub struct Patience<'a> {
     /// Whether the backup is still wanted.
     pub is_wanted: &'a dyn Fn() -> bool,
@@ -52,7 +52,7 @@ impl Written<'_> {
         let Self { to, streams: Finished { archive, index, summary } } = self;
         archive.commit()?;
         index.commit()?;
-        // To make many gigabytes durable takes its time; whoever has stopped the run meanwhile wants no backup.
+        // To make many gigabytes durable takes its time; a run that was stopped meanwhile is to leave no backup.
         if !(patience.is_wanted)() {
             return Err(OutputError::Unwanted);
         }

@@ -1,6 +1,6 @@
 //! Warnings in a manifest, which every reader refuses above 1 MiB: a bounded number of them, and how many more there were.
 
-/// Most warnings that a manifest has: more are read by nobody there.
+/// Most warnings that a manifest has; the error log has all.
 const MOST: usize = 100;
 /// Most bytes of all of them: a path may have 4,096 bytes, and three times that where they are written as %XX.
 const BYTES: usize = 128 << 10;

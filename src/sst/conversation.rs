@@ -127,7 +127,7 @@ fn wait_for_reply(
     limits: &Limits<'_>,
 ) -> Result<WsrepGtid, QuiesceError> {
     let mut seen: Option<(WsrepGtid, Instant)> = None;
-    // Who was stopped meanwhile has not waited for mysqld, and finds its answer in its place.
+    // A program that was stopped meanwhile has not waited for mysqld, and finds its answer in its place.
     let mut presence = Presence::since(asked);
     loop {
         if (limits.wanted)() != Wanted::Yes {

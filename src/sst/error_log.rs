@@ -1,7 +1,7 @@
 //! What the server's error log says of the node, where SQL does not answer: a best effort.
 //!
 //! mysqld's stderr is its error log, and ours. Where that is a regular file, what was appended since this
-//! program began can be read; at that moment the node was Primary, or nobody would have made it a donor.
+//! program began can be read; at that moment the node was Primary, or the cluster would not have made it a donor.
 //! Seen in MariaDB 10.11 with Galera 26.4, when a node is cut off and comes back:
 //!
 //! ```text

@@ -51,7 +51,7 @@ impl Pipe {
         }
     }
 
-    /// Says `continue` after a `flush tables`, once, whoever comes first; true for the one that said it.
+    /// Says `continue` after a `flush tables`, once, from the thread that comes first; true for the call that said it.
     pub(super) fn thaw(&self) -> bool {
         let mut guard = self.lock();
         if guard.1 != Said::FlushTables {

@@ -45,7 +45,7 @@ pub enum LockError {
         /// The number in it.
         pid: Option<u32>,
     },
-    /// Nobody waits for it any more.
+    /// The backup was given up while the lock was waited for.
     #[error("the wait for another state transfer was given up")]
     GivenUp,
     /// The file.
@@ -58,7 +58,7 @@ pub enum LockError {
     },
 }
 
-/// Nobody else transfers the state of this data directory while it lives.
+/// No other program transfers the state of this data directory while it lives.
 #[derive(Debug)]
 pub struct TransferLock {
     file: Held,
@@ -89,7 +89,7 @@ enum LockAttempt {
 }
 
 impl TransferLock {
-    /// Waits until the data directory is ours, or nobody wants it any more.
+    /// Waits until the data directory is ours, or the backup is given up.
     pub fn acquire(datadir: &Path, is_over: &dyn Fn() -> bool) -> Result<Self, LockError> {
         let path = datadir.join(NAME);
         let begun = Instant::now();
@@ -152,7 +152,7 @@ impl TransferLock {
 
 impl Drop for TransferLock {
     fn drop(&mut self) {
-        // Somebody who has put another file there holds that one.
+        // A program that has put another file there holds that one.
         if leads_to(&self.path, self.file.file())
             && let Err(error) = fs::remove_file(&self.path)
         {
