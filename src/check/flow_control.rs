@@ -30,7 +30,9 @@ pub(super) fn judge(report: &NodeReport, allowed: bool) -> Finding {
 }
 
 fn off() -> String {
-    "take gcs.sync_donor out of wsrep_provider_options in [mysqld], and SET GLOBAL wsrep_provider_options='gcs.sync_donor=no'".into()
+    "take gcs.sync_donor out of wsrep_provider_options in [mysqld], and SET GLOBAL wsrep_provider_options='gcs.sync_donor=no'; where \
+     the plugin wsrep_provider is loaded (MariaDB 11.8) it is the variable wsrep_provider_gcs_sync_donor, to be set OFF"
+        .into()
 }
 
 #[cfg(test)]

@@ -37,7 +37,9 @@ pub use manifest::{
 };
 pub use parse_error::not_understood;
 pub use path::ArchivePath;
-pub use provider::{provider_option, provider_size, syncs_donor};
+pub use provider::{
+    PROVIDER_OPTIONS, SYNC_DONOR, provider_option, provider_size, syncs_donor, with_sync_donor,
+};
 pub use random_word::random_word;
 pub use replication::{Connection, ConnectionSource};
 pub use status::{BackupState, Status};

@@ -26,6 +26,18 @@ pub fn syncs_donor(options: &str) -> bool {
     ["yes", "on", "true", "1", "y", "t"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
+/// The variable of all options.
+pub const PROVIDER_OPTIONS: &str = "wsrep_provider_options";
+/// That of the plugin `wsrep_provider` (MDEV-22570, loaded by default in Debian's 11.8).
+pub const SYNC_DONOR: &str = "wsrep_provider_gcs_sync_donor";
+
+/// The options with what the plugin's variable says of `gcs.sync_donor`. Where that is on it was set in an option file or at run
+/// time, which `wsrep_provider_options` does not show (seen on 11.8.9): on is on, whichever of the two says it.
+pub fn with_sync_donor(options: &str, by_plugin: &str) -> String {
+    let told = format!("{options}; gcs.sync_donor = {by_plugin}");
+    if syncs_donor(&told) { told } else { options.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +49,10 @@ mod tests {
         assert_eq!(provider_option(options, "socket.ssl"), Some("yes"));
         assert_eq!(provider_option(options, "size"), None);
         assert!(syncs_donor("gcs.sync_donor = YES; gmcast.x = 1") && syncs_donor("gcs.sync_donor=1"));
+        let by_plugin = |value| with_sync_donor("gcs.sync_donor = no; gcache.size = 1G; ", value);
+        assert!(syncs_donor(&by_plugin("ON")) && !syncs_donor(&by_plugin("OFF")));
+        assert!(syncs_donor(&with_sync_donor("gcs.sync_donor = yes", "OFF")));
+        assert_eq!(provider_option(&by_plugin("ON"), "gcache.size"), Some("1G"));
         assert!(!syncs_donor("gcs.sync_donor = no;") && !syncs_donor("gcs.max_throttle = 1"));
     }
 }

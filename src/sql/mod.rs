@@ -32,7 +32,7 @@ pub use replication::ReplicaStatus;
 pub use threads::{MetadataLock, Thread};
 
 use crate::hosts;
-use crate::model::{HostPort, MariadbGtid};
+use crate::model::{HostPort, MariadbGtid, PROVIDER_OPTIONS, SYNC_DONOR, with_sync_donor};
 
 /// Longest wait for one answer of a server that runs.
 pub const LIMIT: Duration = Duration::from_secs(5);
@@ -234,12 +234,19 @@ impl SqlSession {
         )
     }
 
-    /// These global variables, those the server has.
+    /// These global variables, those the server has. The options of Galera have `gcs.sync_donor` as the plugin `wsrep_provider`
+    /// tells it, too ([`with_sync_donor`]).
     pub fn variables(&mut self, names: &[&str]) -> Result<HashMap<String, String>, String> {
-        let list: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+        let list: Vec<String> = names.iter().chain(&[SYNC_DONOR]).map(|name| format!("'{name}'")).collect();
         let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", list.join(","));
         let rows: Vec<(String, String)> = self.rows(&statement)?;
-        Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
+        let rows = rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let mut variables: HashMap<String, String> = rows.collect();
+        let by_plugin = variables.remove(SYNC_DONOR);
+        if let (Some(options), Some(value)) = (variables.get_mut(PROVIDER_OPTIONS), by_plugin) {
+            *options = with_sync_donor(options, &value);
+        }
+        Ok(variables)
     }
 
     /// Names of the active plugins that encrypt.
