@@ -120,13 +120,13 @@ fn holes_stay_holes() {
     begins_with_hole.write_all(b"end").unwrap();
     drop((file, empty, begins_with_hole));
     let (backup, unpacked) = assert_whole(&server, &[]);
-    for (name, most) in [("db/compressed.ibd", 200 * 8), ("db/all_hole.ibd", 0), ("db/late.MYD", 8)] {
+    for name in ["db/compressed.ibd", "db/all_hole.ibd", "db/late.MYD"] {
         let (here, there) =
             (fs::metadata(server.datadir().join(name)).unwrap(), fs::metadata(unpacked.join(name)).unwrap());
         assert_eq!(here.len(), there.len(), "{name}");
-        assert_eq!(here.blocks(), most, "{name}: this file system makes no holes");
+        assert!(here.blocks() < here.len() / 512 / 2, "{name}: this file system makes no holes");
         assert!(
-            there.blocks() <= here.blocks(),
+            there.blocks() <= here.blocks() + 16,
             "{name}: {} blocks became {}",
             here.blocks(),
             there.blocks()

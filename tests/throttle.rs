@@ -156,8 +156,8 @@ fn a_limited_freeze_ends_at_its_own_limit() {
 
 #[test]
 fn a_fault_in_a_limited_copy_does_not_wait_for_bytes_that_nobody_wants() {
-    // The first block is full after two seconds, just before the fault, and is stored in two more.
-    let server = server(4000, "limit-rate=2M");
+    // The first block is full after four seconds, just before the fault, and is stored in four more.
+    let server = server(4000, "limit-rate=1M");
     let gone = server.write("db/z.MYD", vec![b'x'; 9 << 20]);
     let run = server.asks().progress().start();
     run.wait_for("total ");
@@ -166,7 +166,7 @@ fn a_fault_in_a_limited_copy_does_not_wait_for_bytes_that_nobody_wants() {
     let outcome = run.finish();
     let ended = outcome.at("continue").elapsed();
     outcome.assert_refused(&server, 5, "z.MYD': it was a file when the files were listed, and is none now");
-    assert!(ended < Duration::from_millis(1200), "{ended:?}");
+    assert!(ended < Duration::from_secs(3), "{ended:?}");
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl PageChecker {
         match &self.stage {
             CheckStage::Checking(tablespace) => tablespace.finish(trailing, &mut self.report),
             CheckStage::Learning(learning) | CheckStage::Hopeless(learning) => {
-                learning.give_up(&mut self.report)
+                learning.give_up(&mut self.report);
             }
         }
         self.report

@@ -141,6 +141,8 @@ mod tests {
     use std::num::NonZeroU64;
     use std::time::{Duration, Instant};
 
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::storage::{LocalStorage, Watched};
 
@@ -154,16 +156,20 @@ mod tests {
         storage.claim("c/id").unwrap();
         let bytes: Vec<u8> = (0..=255).cycle().take(300 << 10).collect();
         let begun = Instant::now();
+        let is_written = Arc::new(AtomicBool::new(false));
         let writing = {
             let (storage, bytes) = (Arc::clone(&storage), bytes.clone());
+            let is_written = Arc::clone(&is_written);
             std::thread::spawn(move || {
                 let mut object = storage.create("c/id/x").unwrap();
                 object.write_all(&bytes).unwrap();
+                // A sync takes its time on a busy disk.
+                is_written.store(true, Ordering::Relaxed);
                 object.commit().unwrap();
             })
         };
         let (mut looks, mut in_flight) = (0, 0);
-        while !writing.is_finished() {
+        while !is_written.load(Ordering::Relaxed) && !writing.is_finished() {
             looks += 1;
             in_flight += u32::from(activity.oldest().is_some());
             std::thread::sleep(Duration::from_millis(1));

@@ -11,7 +11,8 @@ use crate::storage::LocalStorage;
 const PACE: Pace = Pace {
     poll: Duration::from_millis(20),
     beat: Duration::from_millis(20),
-    silence: Duration::from_millis(600),
+    // Longer than a busy machine keeps a thread from its next beat.
+    silence: Duration::from_secs(2),
 };
 const NODES: usize = 8;
 const UUID: &str = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";

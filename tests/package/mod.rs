@@ -14,7 +14,10 @@ pub(crate) fn package(format: &'static str, release: u32) -> PathBuf {
     static BUILT: Mutex<BTreeMap<(&str, u32), PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = built.entry((format, release)).or_insert_with(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packages-{format}-{release}"));
+        // Each test binary has packages of its own: several run at once.
+        let binary = std::env::current_exe().expect("a name").file_stem().expect("a name").to_owned();
+        let binary = binary.to_string_lossy().rsplit_once('-').map_or("tests", |(name, _)| name).to_owned();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{binary}-{format}-{release}"));
         let _ = std::fs::remove_dir_all(&folder);
         let mut script = Command::new("scripts/package");
         // What cargo tells a test would have the cargo in the script build half of the dependencies anew.

@@ -33,6 +33,11 @@ impl DonorProgram {
         pids.find(is_ours).map(|pid| Self(Pid::from_raw(pid)))
     }
 
+    /// Its process.
+    pub fn pid(self) -> i32 {
+        self.0.as_raw()
+    }
+
     /// Waits until there is one.
     pub fn wait(cluster: &Cluster) -> Self {
         Self::wait_while(cluster, || true).expect("no donor has started the program")
