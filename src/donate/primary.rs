@@ -111,7 +111,7 @@ impl PrimaryGate {
             }
             if asker.told && outlook.signals() > 1 {
                 return log::warn!(
-                    "a second signal: ways_out although the node is not Primary; it may stay Donor/Desynced"
+                    "a second signal: ending although the node is not Primary; it may stay Donor/Desynced"
                 );
             }
             if started.elapsed() >= limit {

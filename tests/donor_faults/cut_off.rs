@@ -132,7 +132,8 @@ fn a_signal_thaws_at_once_and_a_second_one_ends_the_wait() {
     run.signal(Signal::SIGTERM);
     let outcome = run.finish();
     assert_released(&outcome);
-    assert!(outcome.messages("WARNING").last().unwrap().starts_with("a second signal: ending"));
+    let last = outcome.messages("WARNING").last().unwrap().to_string();
+    assert!(last.starts_with("a second signal: ending"), "{}", outcome.stderr);
     outcome.assert_refused(&server, 4, "stopped by SIGTERM");
 }
 
