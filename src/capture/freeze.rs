@@ -41,7 +41,9 @@ impl Method for Freeze {
         quiet.total(list.bytes);
         let mut archive = output.begin(&identity)?;
         let copy = Copy { list: &list, datadir: &layout.datadir, watch, limiter };
-        let (copied, resumed) = copy.run(quiet, host, &mut archive.writer)?;
+        // What is written so far is taken back at once: the limit of the rate does not hold for it.
+        let copied = copy.run(quiet, host, &mut archive.writer).inspect_err(|_| watch.lift_rate());
+        let (copied, resumed) = copied?;
         list.warnings.extend(copied.warnings);
         Ok(Captured { archive, identity, resumed, vanished: copied.vanished, warnings: list.warnings })
     }

@@ -180,6 +180,11 @@ impl Watch {
         Arc::clone(&self.shared.given_up)
     }
 
+    /// The backup has failed: threads that still store its blocks do not wait for the limit of the rate any more.
+    pub fn lift_rate(&self) {
+        self.shared.given_up.store(true, Ordering::Relaxed);
+    }
+
     /// For a thread that sees why the backup is to be given up: the server is thawed at once, and the copy ends.
     pub fn give_up(&self) -> impl Fn(Abort) + Send + 'static {
         let shared = Arc::clone(&self.shared);
