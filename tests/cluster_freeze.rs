@@ -196,6 +196,8 @@ fn a_lock_that_nobody_could_look_for(stage: &Stage) {
 }
 
 fn sessions_that_would_wait_for_the_cluster(stage: &Stage) {
+    // A busy machine may need more than three seconds for a flush.
+    stage.configure("flush-timeout=60s\n");
     let before = stage.program.back_up(&stage.cluster, 2);
     let set = |value: u8| {
         stage.cluster.nodes().for_each(|n| n.exec(&format!("SET GLOBAL wsrep_sync_wait={value}")));
@@ -218,7 +220,7 @@ fn a_donor_that_holds_up_its_cluster(stage: &Stage) {
     let donor = stage.donor();
     let writer = Writer::start(stage.cluster.n(1), 1000);
     donor.set_provider_option("gcs.sync_donor", "ON");
-    stage.configure(SLOW);
+    stage.configure(&format!("{SLOW}flush-timeout=60s\n"));
     let told = stage.administrator.on(&stage.cluster, 2, &["--donor=n2"]).finish();
     told.ended("failed", "this donor holds up the writes of its whole cluster");
     donor.wait_synced(PATIENCE);
