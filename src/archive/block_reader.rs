@@ -9,43 +9,14 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::block::{BlockDamage, ObjectDigest, PlannedBlock};
 use super::codec::decode;
 use super::object_stream::ObjectStream;
-use crate::model::{Block, Compression};
+use crate::model::Compression;
 use crate::seal::Identities;
 
 /// Bytes of all blocks that are decompressed at once, but for two: where they are large, fewer threads work.
 const IN_FLIGHT: u64 = 32 << 20;
-
-/// Why a block has no bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockDamage {
-    /// Number of the block, from 0.
-    pub block: usize,
-    /// Where it starts in the archive, bytes: in its stream inside the seal, where there is one.
-    pub offset: u64,
-    /// What is wrong.
-    pub reason: String,
-}
-
-impl std::fmt::Display for BlockDamage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "block {} at byte {} of the archive: {}", self.block, self.offset, self.reason)
-    }
-}
-
-impl std::error::Error for BlockDamage {}
-
-/// A block that is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlannedBlock {
-    /// Its number in the archive, from 0.
-    pub number: usize,
-    /// Where its bytes start in the tar stream.
-    pub raw_offset: u64,
-    /// Its place and lengths.
-    pub block: Block,
-}
 
 /// What is to be read of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,15 +45,6 @@ pub struct DecodedBlock {
     pub planned: PlannedBlock,
     /// Its bytes.
     pub bytes: Result<Vec<u8>, BlockDamage>,
-}
-
-/// What the whole object turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectDigest {
-    /// Bytes read until its end.
-    pub bytes: u64,
-    /// SHA-256 of them.
-    pub sha256: String,
 }
 
 struct DecodeJob {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::block_reader::{PlannedBlock, ReadPlan};
+use super::block::PlannedBlock;
+use super::block_reader::ReadPlan;
 use super::digest::{Hashing, hex};
 use super::validator::Validator;
 use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member, not_understood};

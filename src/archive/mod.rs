@@ -9,6 +9,7 @@
 //! Nothing here knows about servers or storages: only `Read`, `Write`, `Seek` and numbers. Where recipients are named, archive
 //! and index are sealed ([`crate::seal`]) as the last thing before they leave; offsets of blocks are those in the stream inside.
 
+mod block;
 mod block_reader;
 mod block_writer;
 mod codec;
@@ -26,9 +27,8 @@ mod tests;
 mod validator;
 mod writer;
 
-pub use block_reader::{
-    BlockDamage, BlockReader, DecodedBlock, ObjectDigest, PlannedBlock, ReadPlan, ReaderOptions,
-};
+pub use block::{BlockDamage, ObjectDigest, PlannedBlock};
+pub use block_reader::{BlockReader, DecodedBlock, ReadPlan, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
 pub use digest::{Hashing, hex};
 pub use index::{Index, IndexError, IndexWriter};

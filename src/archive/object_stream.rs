@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::block_reader::{BlockDamage, ObjectDigest, PlannedBlock};
+use super::block::{BlockDamage, ObjectDigest, PlannedBlock};
 use super::digest::hex;
 use crate::seal::{Identities, UnsealError, Unsealed, unseal};
 

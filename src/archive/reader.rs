@@ -5,7 +5,8 @@ use std::io::{self, Read};
 
 use tar::EntryType;
 
-use super::block_reader::{BlockDamage, BlockReader, ObjectDigest};
+use super::block::{BlockDamage, ObjectDigest};
+use super::block_reader::BlockReader;
 use super::tar_header::TAR_BLOCK;
 use crate::model::{Member, MemberKind};
 

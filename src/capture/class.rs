@@ -80,6 +80,11 @@ fn is_log(name: &str) -> bool {
     })
 }
 
+/// What follows the dot in the name of a log.
+pub(super) fn is_log_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,12 +6,35 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::facts::Facts;
 use super::layout::ServerLayout;
 use crate::model::{Connection, ConnectionSource, encode_char};
 use crate::regular_file;
 
 /// Such a file is a few hundred bytes.
 const LARGEST: u64 = 1 << 20;
+
+impl Facts {
+    /// From whom the server replicates and how far it has come: asked again under the freeze, where it has masters; else,
+    /// where it does not tell, by its files. None where neither tells, with a warning.
+    pub fn replication(&mut self, layout: &ServerLayout) -> Option<Vec<Connection>> {
+        if self.masters == Some(0) {
+            return Some(Vec::new());
+        }
+        if let (Some(_), Some(sql)) = (self.masters, &mut self.sql) {
+            match sql.replica_status() {
+                Ok(status) => return Some(status.into_iter().map(|status| status.connection).collect()),
+                Err(why) => log::info!("the server does not tell its masters ({why}); its files do"),
+            }
+        }
+        connections_in_files(layout)
+            .inspect_err(|error| {
+                let text = format!("whether this server replicates from another one, and from where on, is not known: {error}");
+                self.warnings.push(text);
+            })
+            .ok()
+    }
+}
 
 /// The connections that the files tell of.
 pub fn connections_in_files(layout: &ServerLayout) -> io::Result<Vec<Connection>> {

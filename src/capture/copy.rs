@@ -6,8 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::class::FileClass;
+use super::entry::{Entry, EntryKind, Look};
 use super::error::CaptureError;
-use super::files::{Entry, EntryKind, FileList, Look, left_out, shown};
+use super::files::FileList;
+use super::objection::{left_out, shown};
 use super::source::{FileSource, Opened};
 use super::standstill;
 use super::watch::Watch;

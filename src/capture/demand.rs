@@ -11,8 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::facts::Facts;
-use super::files::{FileList, Objection, shown};
+use super::files::FileList;
 use super::layout::{ServerLayout, is_undo};
+use super::objection::{Objection, shown};
 use super::resolve::Datadir;
 use crate::archive::EXTERNAL_PREFIX;
 use crate::sql::{SqlSession, TablespaceFiles};

@@ -1,11 +1,12 @@
 //! Why files could not be listed or copied.
 
+use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::files::{Objection, shown};
+use super::objection::{Objection, shown};
 
 /// Objections that are told; one is enough to go on with.
 const TOLD: usize = 5;
@@ -66,11 +67,14 @@ pub enum CaptureError {
     NoPosition,
     /// The host of the method, which takes the backup.
     #[error(transparent)]
-    Host(#[from] super::method::HostError),
+    Host(#[from] HostError),
     /// From outside.
     #[error(transparent)]
     Aborted(#[from] super::abort::Abort),
 }
+
+/// Any error of the host.
+pub type HostError = Box<dyn StdError + Send + Sync>;
 
 fn told(objections: &[Objection]) -> String {
     let texts: Vec<&str> = objections.iter().take(TOLD).map(|objection| objection.text.as_str()).collect();

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::connections::connections_in_files;
-use super::layout::ServerLayout;
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
-use crate::model::{Connection, ServerIdentity};
+use crate::model::ServerIdentity;
 use crate::regular_file;
 use crate::server::Server;
 use crate::sql::SqlSession;
@@ -86,7 +84,7 @@ pub struct Facts {
     /// Names of the relay logs that are applied.
     pub(super) relay_logs: Vec<String>,
     /// How many masters the server replicates from, where it has told.
-    masters: Option<usize>,
+    pub(super) masters: Option<usize>,
     /// Open while the server answers.
     pub sql: Option<SqlSession>,
     /// What the administrator should know.
@@ -112,26 +110,6 @@ impl Facts {
             cluster: self.get("wsrep_cluster_name").unwrap_or("my_wsrep_cluster").to_owned(),
             node: node.unwrap_or_else(|| "node".into()),
         }
-    }
-
-    /// From whom the server replicates and how far it has come: asked again under the freeze, where it has masters; else,
-    /// where it does not tell, by its files. None where neither tells, with a warning.
-    pub fn replication(&mut self, layout: &ServerLayout) -> Option<Vec<Connection>> {
-        if self.masters == Some(0) {
-            return Some(Vec::new());
-        }
-        if let (Some(_), Some(sql)) = (self.masters, &mut self.sql) {
-            match sql.replica_status() {
-                Ok(status) => return Some(status.into_iter().map(|status| status.connection).collect()),
-                Err(why) => log::info!("the server does not tell its masters ({why}); its files do"),
-            }
-        }
-        connections_in_files(layout)
-            .inspect_err(|error| {
-                let text = format!("whether this server replicates from another one, and from where on, is not known: {error}");
-                self.warnings.push(text);
-            })
-            .ok()
     }
 
     /// Facts without a server, for tests and for the fallback.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::class::FileClass;
 use super::demand::Required;
+use super::entry::EntryKind;
 use super::error::CaptureError;
-use super::files::{EntryKind, shown};
+use super::objection::shown;
 use super::outside_place::Place;
 use super::walk::Walk;
 use crate::regular_file;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::binlog;
 use super::class::FileClass;
+use super::entry::EntryKind;
 use super::error::CaptureError;
-use super::files::{EntryKind, shown};
+use super::objection::shown;
 use super::outside_place::Place;
 use super::rules::numbered;
 use super::walk::Walk;

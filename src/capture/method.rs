@@ -8,30 +8,20 @@
 //! matter of the files: a donor waits for its turn before, and watches its cluster. So one method serves every way to
 //! quiesce a server, and each way to take a backup has every method.
 //!
-//! To add a method: one file with its implementation, and its line in [`METHODS`].
+//! To add a method: one file with its implementation, and its line in [`METHODS`](super::METHODS).
 
-use std::error::Error;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::error::CaptureError;
+use super::error::{CaptureError, HostError};
 use super::facts::Facts;
 use super::files::FileList;
-use super::freeze::Freeze;
 use super::layout::ServerLayout;
 use super::plan::Plan;
 use super::watch::Watch;
-use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
 use crate::output::{Archive, BackupIdentity, Output};
 use crate::quiesce::{Quiet, Resumed};
 use crate::throttle::Limiter;
-
-/// All methods, the one with the least harm first: the order in which `auto` tries them.
-pub const METHODS: &[&dyn Method] = &[
-    &Freeze,
-    #[cfg(test)]
-    &super::sample::Sample,
-];
 
 /// A way to capture a server's data.
 pub trait Method: Sync {
@@ -102,9 +92,6 @@ pub struct Captured<'a> {
     pub warnings: Vec<String>,
 }
 
-/// Any error of the host.
-pub type HostError = Box<dyn Error + Send + Sync>;
-
 /// The caller that takes the backup: it lends the method its server.
 pub trait Host {
     /// Makes the server stand still.
@@ -115,57 +102,4 @@ pub trait Host {
 
     /// Lets the server run again; fails where another thread has let it run before, so that its files may have changed.
     fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError>;
-}
-
-/// A method, and why it is that one.
-#[derive(Clone)]
-pub struct Choice {
-    /// The method.
-    pub method: &'static dyn Method,
-    /// What it is expected to cost.
-    pub estimate: Estimate,
-    /// Methods before it that do not work here, and why, each a phrase.
-    pub passed: Vec<String>,
-}
-
-/// Resolves the settings, and sees whether there is a method as they name it.
-pub fn settings(
-    files: &OptionFiles,
-    env: impl Iterator<Item = (String, String)>,
-    flags: &SettingsOverrides,
-) -> Result<Settings, ConfigError> {
-    let settings = Settings::resolve(files, env, flags)?;
-    match &settings.method {
-        MethodChoice::Named(name) => find(name).map(drop).map_err(|problem| ConfigError::Value {
-            name: "method",
-            origin: settings.method_origin.clone(),
-            problem: ValueError::new(problem),
-        })?,
-        MethodChoice::Auto => {}
-    }
-    Ok(settings)
-}
-
-/// The method of this name; the text says which there are.
-fn find(name: &str) -> Result<&'static dyn Method, String> {
-    METHODS.iter().find(|method| method.name() == name).copied().ok_or_else(|| {
-        let names: Vec<&str> = METHODS.iter().map(|method| method.name()).collect();
-        format!("'{name}' is not one of auto, {}", names.join(", "))
-    })
-}
-
-/// The method that is taken on this server; the text says why there is none.
-pub fn choose(wanted: &MethodChoice, prospect: &Prospect<'_>) -> Result<Choice, String> {
-    let candidates = match wanted {
-        MethodChoice::Auto => METHODS.to_vec(),
-        MethodChoice::Named(name) => vec![find(name)?],
-    };
-    let mut passed = Vec::new();
-    for method in candidates {
-        match method.estimate(prospect) {
-            Ok(estimate) => return Ok(Choice { method, estimate, passed }),
-            Err(why) => passed.push(format!("{}: {why}", method.name())),
-        }
-    }
-    Err(format!("no method works on this server: {}", passed.join("; ")))
 }

@@ -7,8 +7,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::files::{Entry, EntryKind, shown};
+use super::entry::{Entry, EntryKind};
 use super::layout::ServerLayout;
+use super::objection::shown;
 use super::resolve::{Inode, inode, resolved};
 
 /// A repository and a directory of the server that lie in each other.

@@ -12,9 +12,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::class::is_log_number;
 use super::facts::Facts;
 use super::resolve::{Datadir, is_same_directory, is_same_entry};
-use super::rules::is_log_number;
 use crate::regular_file;
 
 /// Ends the default base name.

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use super::class::is_log_number;
 use super::layout::{BinlogFiles, ServerLayout};
 use super::resolve::{is_same_directory, is_same_entry};
 use crate::archive::{EXTERNAL_PREFIX, IDENTITY_MEMBER, SUMS_MEMBER};
@@ -135,11 +136,6 @@ pub(super) fn numbered(base: &Path, path: &Path) -> bool {
         .is_some_and(|rest| is_log_number(rest.strip_suffix(".idx").unwrap_or(rest)));
     is_numbered
         && matches!((base.parent(), path.parent()), (Some(one), Some(other)) if is_same_directory(one, other))
-}
-
-/// What follows the dot in the name of a log.
-pub(super) fn is_log_number(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]

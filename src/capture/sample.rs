@@ -3,8 +3,8 @@
 //! It keeps the names of the files and nothing else.
 
 use super::error::CaptureError;
+use super::frozen_list::list_frozen;
 use super::identify::identify;
-use super::listings::list_frozen;
 use super::method::{Captured, Estimate, Method, Prospect, Task};
 
 /// Lists the files while the server stands still.
@@ -39,7 +39,9 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use super::super::method::{Host, HostError, choose};
+    use super::super::error::HostError;
+    use super::super::method::Host;
+    use super::super::method_choice::choose;
     use super::super::{Facts, ListOptions, Plan, ServerLayout, Watch, list_files};
     use super::*;
     use crate::archive::WriterOptions;

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Whence, lseek};
 
-use super::files::Look;
+use super::entry::Look;
 use crate::archive::{FileContent, Segment};
 use crate::regular_file;
 

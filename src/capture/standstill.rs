@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::class::FileClass;
+use super::entry::{Entry, EntryKind, Look};
 use super::error::CaptureError;
-use super::files::{Entry, EntryKind, FileList, Look, shown};
+use super::files::FileList;
 use super::layout::ServerLayout;
+use super::objection::shown;
 use super::page_lsns::PageLsns;
 use super::resolve::is_same_entry;
 use super::watch::Watch;

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::files::Entry;
+use super::entry::Entry;
 use crate::sql::SqlSession;
 
 /// Seconds by which the clock of a file system may be behind.
@@ -61,7 +61,7 @@ fn has_definition(disk: &Path, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::class::FileClass;
-    use super::super::files::{EntryKind, Look};
+    use super::super::entry::{EntryKind, Look};
     use super::*;
     use crate::model::{ArchivePath, Origin};
 

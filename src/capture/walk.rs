@@ -12,9 +12,11 @@ use nix::fcntl::OFlag;
 
 use super::class::FileClass;
 use super::demand::{Listed, Required};
+use super::entry::{Entry, EntryKind, Look};
 use super::error::CaptureError;
-use super::files::{Entry, EntryKind, FileList, Look, Objection, left_out, shown};
+use super::files::FileList;
 use super::layout::ServerLayout;
+use super::objection::{Objection, left_out, shown};
 use super::outside_place::Place;
 use super::rules::{Verdict, judge, numbered};
 use crate::config::BinlogChoice;

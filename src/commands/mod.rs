@@ -12,6 +12,7 @@ mod list_terminal;
 pub mod ls;
 pub mod prune;
 mod prune_besides;
+mod prune_words;
 pub mod report;
 pub mod restore;
 mod restore_tables;

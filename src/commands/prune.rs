@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::prune_besides::{signs_as_json, signs_as_text, versions_as_json, versions_as_text};
+use super::prune_words::{action_of, counted};
 use super::{CommandError, CommonArgs, Context, interruption, print, print_json, refresh_metrics};
 use crate::config::{Flag, OptionFiles, ServerOptions, flag};
 use crate::metrics::Scope;
@@ -228,14 +229,6 @@ fn told(verdict: &RetentionVerdict) -> (&'static str, Vec<String>) {
         RetentionVerdict::Keep(reasons) => ("keep", reasons.iter().map(ToString::to_string).collect()),
         RetentionVerdict::Remove(lapses) => ("remove", lapses.iter().map(ToString::to_string).collect()),
     }
-}
-
-pub(super) fn action_of(goes: bool) -> &'static str {
-    if goes { "sweep" } else { "leave" }
-}
-
-pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// What has become of the plan, in one paragraph.

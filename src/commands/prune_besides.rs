@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::prune::{action_of, counted};
+use super::prune_words::{action_of, counted};
 use crate::prune::Sign;
 use crate::storage::{StorageError, Versions};
 use crate::ui::{Align, Table, TextPage, bytes};

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::policy::{Reason, RetentionCandidate, RetentionVerdict, current_history, decide, forget};
-use super::signs::{Sign, signs};
+use super::signs::{QUIET, Sign, signs};
 use crate::catalog::{
     Attempt, BackupFacts, Catalog, CatalogError, Doubt, History, Record, TOLERANCE, clusters, read_hold,
 };
 use crate::config::Retention;
 use crate::model::{BackupId, BackupState, Manifest, safe_component};
 use crate::storage::{Storage, StorageError, Unfinished};
-
-/// A folder that has not changed for so long is no work in progress.
-pub(super) const QUIET: SignedDuration = SignedDuration::from_hours(24);
 
 /// What `prune` would do, cluster by cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,12 +4,14 @@
 //! versions are kept. One that is killed leaves it; whoever looks for others takes it away, but where nobody looks, or
 //! may not remove it, it stays. One that has not grown for a day belongs to nobody who lives.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::plan::QUIET;
 use crate::lease;
 use crate::model::safe_component;
 use crate::storage::{ObjectInfo, Storage, StorageError};
+
+/// What has not changed for so long, a sign or a folder, is no work in progress.
+pub(super) const QUIET: SignedDuration = SignedDuration::from_hours(24);
 
 /// A sign of somebody who is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]

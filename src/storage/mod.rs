@@ -8,6 +8,7 @@ mod interruptible;
 mod limited;
 mod local;
 mod local_writer;
+mod open;
 mod open_folder;
 mod pulse;
 mod replace;
@@ -17,7 +18,6 @@ pub(crate) mod testing;
 mod watched;
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -25,31 +25,12 @@ pub use error::StorageError;
 pub use interruptible::Interruptible;
 pub use limited::Limited;
 pub use local::LocalStorage;
+pub use open::{open, open_as};
 pub(crate) use open_folder::{DIRECTORY_HANDLE, EnterError, enter};
 pub use pulse::Pulse;
 pub use replace::{Mode, replace_file};
 pub use s3::{KeyRights, S3Storage};
 pub use watched::{Activity, InFlight, Watched};
-
-use crate::config::{RepositoryUrl, Settings};
-
-/// The repository that the settings name. It is not looked at yet.
-pub fn open(settings: &Settings) -> Result<Arc<dyn Storage>, StorageError> {
-    open_as(settings, &|name| std::env::var(name).ok())
-}
-
-/// The same with the environment of another process, in which keys may stand.
-pub fn open_as(
-    settings: &Settings,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Arc<dyn Storage>, StorageError> {
-    Ok(match &settings.repository {
-        RepositoryUrl::Directory(root) => Arc::new(LocalStorage::new(root)),
-        RepositoryUrl::S3 { bucket, prefix } => {
-            Arc::new(S3Storage::new(bucket, prefix, &settings.s3, settings.stall_timeout, variable)?)
-        }
-    })
-}
 
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@ mod error;
 mod layers;
 mod origin;
 mod overrides;
+mod resolve;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +14,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::ConfigError;
-pub(in crate::config) use layers::Layers;
 pub use layers::environment;
 pub use origin::SettingOrigin;
 pub use overrides::SettingsOverrides;
 
-use crate::config::files::OptionFiles;
-use crate::config::table::entries;
 use crate::config::values::choice::{BinlogChoice, MethodChoice};
 use crate::config::values::repository::RepositoryUrl;
 use crate::config::values::retention::Retention;
@@ -102,22 +100,4 @@ pub struct Settings {
     pub metrics_file: Option<PathBuf>,
     /// What a person should know, such as `loose-` options that do not exist. One line each.
     pub warnings: Vec<String>,
-}
-
-impl Settings {
-    /// Resolves the layers: option files (group `[wsrep_sst_backup]`), then variables `WSREP_SST_BACKUP_<NAME>` out
-    /// of `env` (others are passed over; see [`environment`]), then flags.
-    pub fn resolve(
-        files: &OptionFiles,
-        env: impl Iterator<Item = (String, String)>,
-        flags: &SettingsOverrides,
-    ) -> Result<Self, ConfigError> {
-        let mut given = Layers::from(files, env, flags)?;
-        let mut settings = Self { warnings: std::mem::take(&mut given.warnings), ..Self::default() };
-        for entry in entries() {
-            entry.resolve(&mut settings, &given)?;
-        }
-        combinations::check(&mut settings, &given)?;
-        Ok(settings)
-    }
 }

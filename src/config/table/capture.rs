@@ -2,9 +2,9 @@
 
 use std::num::NonZero;
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, set, switch, text};
-use super::flag::flag_help;
+use super::flag_help::flag_help;
 use crate::config::values::choice::{BinlogChoice, MethodChoice};
 use crate::config::values::{ValueError, number};
 use crate::model::Compression;

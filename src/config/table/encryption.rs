@@ -1,8 +1,8 @@
 //! Whom backups are encrypted for, and who reads them.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, list, set, text};
-use super::flag::{EVERY_COMMAND, flag_help};
+use super::flag_help::{EVERY_COMMAND, flag_help};
 use crate::config::values::{ValueError, path, string};
 use crate::seal::Recipient;
 

@@ -1,9 +1,7 @@
 //! One setting: its name, its default, its texts, and how a text becomes its value.
 
-use super::flag::FlagHelp;
+use super::flag_help::FlagHelp;
 use crate::config::names::bool_value;
-use crate::config::settings::ConfigError;
-use crate::config::settings::Layers;
 use crate::config::settings::Settings;
 use crate::config::values::secret::Secret;
 use crate::config::values::{ValueError, utf8};
@@ -134,32 +132,8 @@ impl SettingSpec {
         matches!(self.read, Setter::List(_))
     }
 
-    /// Puts its value into the settings: what was said, else what holds without.
-    pub(in crate::config) fn resolve(&self, into: &mut Settings, given: &Layers) -> Result<(), ConfigError> {
-        let said = given.about(self.name);
-        if said.is_empty() {
-            return match self.unset {
-                Unset::Is(text) => {
-                    self.read_text(into, text).map_err(|problem| given.blame(self.name, problem))
-                }
-                Unset::Described(_) => Ok(()),
-                Unset::Found(_, find) => {
-                    find(into);
-                    Ok(())
-                }
-            };
-        }
-        for (said, origin) in said {
-            self.take(into, said).map_err(|problem| ConfigError::Value {
-                name: self.name,
-                origin: origin.clone(),
-                problem,
-            })?;
-        }
-        Ok(())
-    }
-
-    fn take(&self, into: &mut Settings, said: &RawValue) -> Result<(), ValueError> {
+    /// Puts what one layer has said into its field.
+    pub(in crate::config) fn take(&self, into: &mut Settings, said: &RawValue) -> Result<(), ValueError> {
         match (self.read, said) {
             (_, RawValue::Text(text)) => return self.read_text(into, text.expose()),
             (Setter::Switch(put), RawValue::Bare) => put(into, true),
@@ -171,7 +145,8 @@ impl SettingSpec {
         Ok(())
     }
 
-    fn read_text(&self, into: &mut Settings, text: &str) -> Result<(), ValueError> {
+    /// Puts what this text means into its field.
+    pub(in crate::config) fn read_text(&self, into: &mut Settings, text: &str) -> Result<(), ValueError> {
         match self.read {
             Setter::Text(read) | Setter::List(read) => utf8(text).and_then(|text| read(into, text)),
             Setter::Switch(put) => {

@@ -13,24 +13,6 @@ pub struct Flag {
     pub help: &'static str,
 }
 
-/// The commands of which a setting is a flag, and what their help says of it.
-#[derive(Debug, Clone, Copy)]
-pub struct FlagHelp {
-    /// The commands, or [`EVERY_COMMAND`].
-    pub commands: &'static [&'static str],
-    /// What its value is there, where that is less than in the option files.
-    pub value: Option<&'static str>,
-    /// What it does there.
-    pub help: &'static str,
-}
-
-/// In place of a command: all of them have that flag.
-pub const EVERY_COMMAND: &str = "every command";
-
-pub(super) const fn flag_help(commands: &'static [&'static str], help: &'static str) -> FlagHelp {
-    FlagHelp { commands, value: None, help }
-}
-
 /// The setting of that name as a flag of that command, for a `const`.
 ///
 /// # Panics
@@ -85,6 +67,7 @@ const fn is(one: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flag_help::EVERY_COMMAND;
     use super::*;
 
     #[test]

@@ -5,9 +5,11 @@
 //! `doc/configuration.md`, the option file in `packaging/`, and the help of commands that have it as a flag ([`flag`]).
 
 mod capture;
+mod chapter;
 mod encryption;
 mod entry;
 mod flag;
+mod flag_help;
 mod monitoring;
 mod repository;
 mod retention;
@@ -16,20 +18,11 @@ mod speed;
 mod sql;
 mod time_limits;
 
+pub use chapter::Chapter;
 pub(super) use entry::RawValue;
 pub use entry::{Example, SettingSpec, Unset};
-pub use flag::{EVERY_COMMAND, Flag, FlagHelp, flag};
-
-/// Settings that belong together.
-#[derive(Debug, Clone, Copy)]
-pub struct Chapter {
-    /// What they are about.
-    pub title: &'static str,
-    /// What is to be said of all of them; may be empty.
-    pub text: &'static str,
-    /// The settings.
-    pub settings: &'static [SettingSpec],
-}
+pub use flag::{Flag, flag};
+pub use flag_help::{EVERY_COMMAND, FlagHelp};
 
 /// All of them, in the order in which a person meets them.
 ///

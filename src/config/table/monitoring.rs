@@ -1,6 +1,6 @@
 //! What a monitoring system reads.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, set, text};
 use crate::config::values::absolute_path;
 

@@ -1,8 +1,8 @@
 //! Where backups are kept.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, set, text};
-use super::flag::{EVERY_COMMAND, FlagHelp, flag_help};
+use super::flag_help::{EVERY_COMMAND, FlagHelp, flag_help};
 use crate::config::values::repository::{DEFAULT, RepositoryUrl};
 use crate::config::values::string;
 

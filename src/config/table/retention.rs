@@ -1,8 +1,8 @@
 //! Which backups are kept.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, set, switch, text};
-use super::flag::flag_help;
+use super::flag_help::flag_help;
 use crate::config::values::duration;
 use crate::config::values::retention::count;
 

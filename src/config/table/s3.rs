@@ -1,6 +1,6 @@
 //! How a bucket is reached, and what its server does with the data.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, secret, set, switch, text};
 use crate::config::values::s3::{ServerEncryption, customer_key, endpoint, proxy};
 use crate::config::values::secret::Secret;

@@ -1,8 +1,8 @@
 //! How fast a backup may be, and who makes way for whom.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, set, switch, text};
-use super::flag::flag_help;
+use super::flag_help::flag_help;
 use crate::config::values::size;
 
 pub(super) const CHAPTER: Chapter = Chapter {

@@ -1,8 +1,8 @@
 //! How the server and the other members are asked by SQL.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, secret, set, switch, text};
-use super::flag::flag_help;
+use super::flag_help::flag_help;
 use crate::config::values::secret::Secret;
 use crate::config::values::{members, path, string};
 

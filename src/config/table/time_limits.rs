@@ -1,6 +1,6 @@
 //! How long each wait may last.
 
-use super::Chapter;
+use super::chapter::Chapter;
 use super::entry::{SettingSpec, Unset, set, text};
 use crate::config::values::duration::parse;
 

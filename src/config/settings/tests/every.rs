@@ -1,6 +1,7 @@
 //! Every setting: its default, and its value from each layer.
 
 use super::*;
+use crate::config::table::entries;
 use crate::config::{S3Proxy, ServerEncryption};
 
 #[test]

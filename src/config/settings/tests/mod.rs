@@ -8,6 +8,7 @@ mod secrets;
 use std::path::Path;
 
 use super::*;
+use crate::config::files::OptionFiles;
 
 const FILE: &str = "/etc/mysql/x.cnf";
 const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";

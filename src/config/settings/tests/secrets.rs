@@ -1,5 +1,6 @@
 //! Passwords and keys.
 
+use super::super::layers::Layers;
 use super::*;
 
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
