@@ -1,5 +1,7 @@
 //! `list`: what is in a repository, whatever state it is in.
 
+#[path = "cli_list/parted.rs"]
+mod parted;
 mod support;
 #[path = "cli_list/unusable.rs"]
 mod unusable;

@@ -115,109 +115,16 @@ fn size_of(row: &Row) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
-    use std::os::unix::net::{UnixListener, UnixStream};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::io::Write;
+    use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::sql::{Account, Endpoint, SqlSession};
-
-    /// Sends packets as a server does.
-    struct Wire {
-        stream: UnixStream,
-        number: u8,
-        sent: Arc<AtomicUsize>,
-    }
-
-    impl Wire {
-        fn send(&mut self, payload: &[u8]) -> io::Result<()> {
-            let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
-            let mut packet = vec![length[0], length[1], length[2], self.number];
-            packet.extend(payload);
-            self.number = self.number.wrapping_add(1);
-            self.sent.fetch_add(packet.len(), Ordering::Relaxed);
-            self.stream.write_all(&packet)
-        }
-
-        /// What the client sends; the answer begins with the next number.
-        fn receive(&mut self) -> io::Result<Vec<u8>> {
-            let mut head = [0; 4];
-            self.stream.read_exact(&mut head)?;
-            let mut payload = vec![0; u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize];
-            self.stream.read_exact(&mut payload)?;
-            self.number = head[3].wrapping_add(1);
-            Ok(payload)
-        }
-
-        fn log_in(&mut self) -> io::Result<()> {
-            let mut hello =
-                b"\x0a10.11.19-MariaDB\0\x01\0\0\0abcdefgh\0\x01\x82\x21\x02\0\x08\0\x15".to_vec();
-            hello.extend([0; 10]);
-            hello.extend(b"abcdefghijkl\0mysql_native_password\0");
-            self.send(&hello)?;
-            self.receive()?;
-            self.ok()
-        }
-
-        fn ok(&mut self) -> io::Result<()> {
-            self.send(b"\0\0\0\x02\0\0\0")
-        }
-
-        /// The beginning of an answer with two columns of text.
-        fn columns(&mut self) -> io::Result<()> {
-            self.send(&[2])?;
-            for _ in 0..2 {
-                self.send(b"\x03def\0\0\0\x01x\x01x\x0c\x21\0\0\x04\0\0\xfd\0\0\0\0\0")?;
-            }
-            self.send(b"\xfe\0\0\x02\0")
-        }
-
-        fn row(&mut self) -> io::Result<()> {
-            let mut row = vec![0xfc, 0xe8, 0x03];
-            row.extend([b'n'; 1000]);
-            row.extend(b"\x01v");
-            self.send(&row)
-        }
-    }
-
-    /// A server that answers everything but the beginning of a session by `answer`, until the client goes.
-    fn server(
-        folder: &std::path::Path,
-        answer: impl Fn(&mut Wire) -> io::Result<()> + Send + 'static,
-    ) -> (Endpoint, Arc<AtomicUsize>) {
-        let socket = folder.join("s");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let sent = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&sent);
-        thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
-            let mut wire = Wire { stream, number: 0, sent: counted };
-            let mut serve = || {
-                wire.log_in()?;
-                loop {
-                    let statement = wire.receive()?;
-                    if statement.windows(3).any(|word| word == b"SET") {
-                        wire.ok()
-                    } else {
-                        answer(&mut wire)
-                    }?;
-                }
-            };
-            let _: io::Result<()> = serve();
-        });
-        (Endpoint::Socket(socket), sent)
-    }
-
-    fn session(endpoint: &Endpoint, limit: Duration) -> SqlSession {
-        let account = Account { user: Some("u".into()), password: None, tls: None };
-        SqlSession::connect_within(endpoint, &account, limit).unwrap()
-    }
+    use crate::sql::testing::{server, session};
 
     #[test]
     fn an_answer_that_ends_is_had_and_the_session_goes_on() {
         let folder = tempfile::tempdir().unwrap();
-        let (endpoint, _) = server(folder.path(), |wire| {
+        let (endpoint, _) = server(folder.path(), |wire, _| {
             wire.columns()?;
             wire.row()?;
             wire.send(b"\xfe\0\0\x02\0")
@@ -231,7 +138,7 @@ mod tests {
     #[test]
     fn rows_without_end_are_not_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let (endpoint, sent) = server(folder.path(), |wire| {
+        let (endpoint, sent) = server(folder.path(), |wire, _| {
             wire.columns()?;
             loop {
                 wire.row()?;
@@ -247,7 +154,7 @@ mod tests {
     #[test]
     fn an_answer_that_drips_is_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let (endpoint, _) = server(folder.path(), |wire| {
+        let (endpoint, _) = server(folder.path(), |wire, _| {
             wire.columns()?;
             wire.stream.write_all(&[0xff, 0xff, 0, wire.number])?;
             loop {
@@ -265,8 +172,9 @@ mod tests {
     #[test]
     fn a_number_of_columns_that_nobody_has_ends_the_session_only() {
         let folder = tempfile::tempdir().unwrap();
-        let (endpoint, _) =
-            server(folder.path(), |wire| wire.send(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]));
+        let (endpoint, _) = server(folder.path(), |wire, _| {
+            wire.send(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f])
+        });
         let mut session = session(&endpoint, Duration::from_secs(5));
         let why = session.variables(&["x"]).unwrap_err();
         assert_eq!(why, "the server's answer has a form that is not expected");

@@ -205,3 +205,64 @@ impl SqlSession {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::sql::testing::{server, session};
+
+    /// What is sent to a server that refuses statements that begin so, by these errors.
+    fn looked(refused: &'static [(&'static str, u16)]) -> (Availability, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&sent);
+        let (endpoint, _) = server(folder.path(), move |wire, statement| {
+            heard.lock().unwrap().push(statement.to_owned());
+            match refused.iter().find(|(start, _)| statement.starts_with(start)) {
+                Some((_, code)) => wire.error(*code),
+                None => wire.ok(),
+            }
+        });
+        let patience = LockPatience {
+            one_try: Duration::from_secs(2),
+            all: Duration::ZERO,
+            own: &[],
+            is_over: &|| false,
+        };
+        let connect = |limit| Ok(session(&endpoint, limit));
+        let outcome = look_for_lock(&connect, false, &patience, &mut |_| {});
+        let sent = sent.lock().unwrap().clone();
+        (outcome, sent)
+    }
+
+    /// A server whose client has vanished with the lock in hand gives it back after five seconds.
+    #[test]
+    fn each_try_is_limited_before_it_is_made_also_where_nobody_can_give_the_lock_back() {
+        const LIMITS: &str =
+            "SET SESSION lock_wait_timeout=0, SESSION max_statement_time=4, SESSION wait_timeout=5";
+        const TAKE: &str = "FLUSH TABLES WITH READ LOCK";
+        let aside = [
+            "SET SESSION lock_wait_timeout=0",
+            "LOCK TABLES mysql.time_zone_leap_second WRITE",
+            "UNLOCK TABLES",
+        ];
+        let (outcome, sent) = looked(&[]);
+        assert_eq!(outcome, Availability::Free);
+        assert_eq!(
+            sent,
+            [&["SET SESSION wsrep_on=OFF"][..], &aside, &[LIMITS, TAKE, "UNLOCK TABLES"]].concat()
+        );
+        // Inside of the cluster, and in somebody's way: the second try waits.
+        let (outcome, sent) = looked(&[("SET SESSION wsrep_on", 1227), (TAKE, 1205), ("S", 1142)]);
+        assert!(matches!(outcome, Availability::Unknown(_)), "{outcome:?}");
+        assert_eq!(sent, ["SET SESSION wsrep_on=OFF", LIMITS], "without the limits it is not asked");
+        let (outcome, sent) =
+            looked(&[("SET SESSION wsrep_on", 1227), (TAKE, 1205), ("SELECT", 1142), ("SHOW", 1142)]);
+        assert!(matches!(outcome, Availability::Blocked(_)), "{outcome:?}");
+        let waiting =
+            LIMITS.replace("lock_wait_timeout=0", "lock_wait_timeout=2").replace("time=4", "time=6");
+        assert_eq!(sent[..5], ["SET SESSION wsrep_on=OFF", LIMITS, TAKE, &waiting, TAKE]);
+    }
+}

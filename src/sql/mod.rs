@@ -16,6 +16,8 @@ mod endpoint;
 mod error_text;
 mod global_lock;
 mod replication;
+#[cfg(test)]
+mod testing;
 mod threads;
 
 use std::collections::HashMap;
