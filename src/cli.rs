@@ -1,10 +1,13 @@
 //! The operator's command line: arguments become one validated request, once.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::check;
 use crate::commands;
 use crate::exit;
+use crate::guard;
 use crate::ui;
 
 /// Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
@@ -50,11 +53,43 @@ enum Command {
     Hold(commands::hold::HoldArgs),
     /// End the hold of a backup
     Release(commands::hold::ReleaseArgs),
+    /// Run a command on this node while it is desynced, and let it in again for certain
+    Run(commands::run::RunArgs),
     /// Write a page about the backups: their state, their sizes and freezes over time
     Report(commands::report::ReportArgs),
     /// The eyes of 'check' in the place of the server; nobody starts it by hand
     #[command(name = check::PROBE_COMMAND, hide = true)]
     CheckFromServer,
+    /// What stands between 'run' and its command; nobody starts it by hand
+    #[command(name = guard::GUARD_COMMAND, hide = true)]
+    Guard(GuardArgs),
+    /// What becomes the command of 'run'; nobody starts it by hand
+    #[command(name = guard::BECOME_COMMAND, hide = true)]
+    Become(GuardArgs),
+}
+
+/// For whom, and what.
+#[derive(Debug, Args)]
+struct GuardArgs {
+    parent: i32,
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+/// Is one of the two processes between this program and the administrator's command.
+fn stand_between(command: &Command) -> Option<u8> {
+    match command {
+        Command::Guard(args) => Some(guard::guard(args.parent, &args.command).unwrap_or_else(|error| {
+            log::error!("cannot start the command: {error}");
+            exit::FAILED
+        })),
+        Command::Become(args) => {
+            let (status, why) = guard::become_command(args.parent, &args.command);
+            log::error!("{why}");
+            Some(status)
+        }
+        _ => None,
+    }
 }
 
 /// The definition of the command line, from which the manual and the completions are made.
@@ -74,6 +109,9 @@ pub fn main() -> u8 {
             return status;
         }
     };
+    if let Some(status) = stand_between(&cli.command) {
+        return status;
+    }
     let outcome = match cli.command {
         Command::Backup(args) => commands::backup::run(&args),
         Command::Check(args) => commands::check::run(&args),
@@ -85,6 +123,8 @@ pub fn main() -> u8 {
         Command::Restore(args) => commands::restore::run(&args),
         Command::Copy(args) => commands::copy::run(&args),
         Command::Prune(args) => commands::prune::run(&args),
+        Command::Run(args) => commands::run::run(&args),
+        Command::Guard(_) | Command::Become(_) => Ok(()),
         Command::Report(args) => commands::report::run(&args),
         Command::Hold(args) => commands::hold::hold(&args),
         Command::Release(args) => commands::hold::release(&args),

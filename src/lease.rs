@@ -122,6 +122,14 @@ pub fn take_away(storage: &dyn Storage, name: &str) {
     }
 }
 
+/// Removes the lease of a process that is known to have died, so that nobody waits for it to grow old. The name comes from a file: what is
+/// no lease is left alone.
+pub fn take_away_dead(storage: &dyn Storage, name: &str) {
+    if !name.contains('/') && cluster_of(name).is_some() {
+        take_away(storage, name);
+    }
+}
+
 /// The leases of others, and since when each has not grown.
 #[derive(Debug, Default)]
 pub struct Others(HashMap<String, (u64, Instant)>);

@@ -66,7 +66,7 @@ pub use overlap::Overlap;
 pub use plan::Plan;
 pub use relay::{RelayFiles, is_replication_state};
 pub use resolve::{is_same_directory, is_same_entry, resolved};
-pub use room::{DEFAULT_PAGE, RESERVE, Room, free_space};
+pub use room::{Room, free_space};
 pub use tablespaces::Tablespaces;
 pub use walk::{ListOptions, list_files};
 pub use watch::{Outlook, Watch};

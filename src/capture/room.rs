@@ -10,12 +10,7 @@ use std::path::PathBuf;
 use super::abort::Abort;
 use super::facts::Facts;
 use super::layout::ServerLayout;
-use crate::model::{provider_option, provider_size};
-
-/// `gcache.page_size` where it is not set.
-pub const DEFAULT_PAGE: u64 = 128 << 20;
-/// Beside a page file the server writes its logs.
-pub const RESERVE: u64 = 16 << 20;
+use crate::model::{DEFAULT_PAGE, PAGE_RESERVE, provider_option, provider_size};
 
 /// Where page files go, and how large they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +30,7 @@ impl Room {
     /// Why no page file fits any more. What cannot be looked at is no reason: the server itself looks there.
     pub fn lacks(&self) -> Option<Abort> {
         let free = free_space(&self.directory)?;
-        (free < self.page.saturating_add(RESERVE)).then(|| Abort::NoRoom {
+        (free < self.page.saturating_add(PAGE_RESERVE)).then(|| Abort::NoRoom {
             directory: self.directory.clone(),
             free,
             page: self.page,

@@ -2,12 +2,14 @@
 //!
 //! Each topic has a module with facts and a judgement: the facts come from SQL, from `/proc`, from the repository and
 //! from a child that stands where the donor program would stand ([`probe`]); the judgement is a function of them.
-//! Nothing is changed anywhere, but for a file that is written into the repository and removed.
+//! Nothing is changed anywhere, but for a file that is written into the repository and removed, and for a desync that a `run` which was
+//! killed has left ([`desync`]).
 
 mod asking_topics;
 mod backups;
 mod bucket;
 mod data;
+mod desync;
 mod donor_view;
 mod files;
 mod finding;
@@ -68,6 +70,7 @@ pub fn check(options: &Options<'_>) -> CheckOutcome {
         options.files.warnings().iter().chain(&options.settings.warnings).cloned().collect();
     let findings = [
         settings::judge_files(options.files, &warnings),
+        scene.left(),
         scene.server(),
         scene.donor(),
         scene.space(),

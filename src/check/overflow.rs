@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::finding::Finding;
-use crate::capture::{DEFAULT_PAGE, RESERVE};
-use crate::model::{provider_option, provider_size};
+
+use crate::model::{DEFAULT_PAGE, PAGE_RESERVE, provider_option, provider_size};
 use crate::ui::{bytes, duration_ms};
 
 const TOPIC: &str = "freeze";
@@ -36,7 +36,7 @@ pub(super) fn judge(scale: &Scale<'_>) -> Option<Finding> {
             "free space at {place}, or set gcache.dir to a larger file system, or gcache.size to more, in wsrep_provider_options"
         )
     };
-    let least = page.saturating_add(RESERVE);
+    let least = page.saturating_add(PAGE_RESERVE);
     if let Some(free) = scale.free.filter(|free| *free < least) {
         let text = format!(
             "{} free at {place}: a page file, into which write sets go that come during a freeze, takes {}, and a server \

@@ -10,10 +10,12 @@ use super::options::Options;
 use super::probe::{self, ProbeAnswer};
 use super::process::ServerProcess;
 use super::repository::{self, DonorProgram};
-use super::{bucket, files, flow_control, freeze, lock, node, program, service, settings, space};
+use super::{bucket, desync, files, flow_control, freeze, lock, node, program, service, settings, space};
 use crate::catalog::{Catalog, CatalogError, TooDeep};
 use crate::cluster::{Access, Survey};
 use crate::config::{RepositoryUrl, ServerOptions};
+use crate::desync::{DesyncError, DesyncLeft};
+use crate::lease;
 use crate::model::Manifest;
 use crate::storage;
 use crate::users::user_name;
@@ -31,6 +33,8 @@ pub(super) struct CheckFacts<'a> {
     catalog: Option<Result<Catalog, CatalogError>>,
     too_deep: Option<TooDeep>,
     pub(super) begun: Instant,
+    /// What a `run` that was killed has left.
+    left: Result<DesyncLeft, DesyncError>,
 }
 
 impl<'a> CheckFacts<'a> {
@@ -40,6 +44,8 @@ impl<'a> CheckFacts<'a> {
         let server_options = ServerOptions::from(options.files, &[], None);
         let user = user_name(nix::unistd::geteuid().as_raw());
         let access = Access::new(options.settings, &server_options, user);
+        // Before the members are asked, who would call this node a donor.
+        let left = desync::end_left(&access);
         let survey = Survey::take(&access);
         let mut local = Local::find(&survey, &access, &server_options);
         let answer = probe::ask(&local.request(options.settings));
@@ -51,17 +57,37 @@ impl<'a> CheckFacts<'a> {
         let mut too_deep = None;
         let read = || {
             let storage = storage::open(options.settings)?;
+            if let Some(lease) = left.as_ref().ok().and_then(DesyncLeft::dead_lease) {
+                lease::take_away_dead(storage.as_ref(), lease);
+            }
             too_deep = TooDeep::find(storage.as_ref());
             Catalog::read(storage.as_ref(), cluster.as_deref())
         };
         let catalog = answer.is_ok().then(read);
-        Self { options, server_options, access, survey, local, answer, cluster, catalog, too_deep, begun }
+        Self {
+            options,
+            server_options,
+            access,
+            survey,
+            local,
+            answer,
+            cluster,
+            catalog,
+            too_deep,
+            begun,
+            left,
+        }
     }
 
     /// The cluster, and what was found in the repository; a directory that is not there is none.
     pub(super) fn into_repository(self) -> (Option<String>, Option<Catalog>) {
         let repository = &self.options.settings.repository;
         (self.cluster, self.catalog.and_then(Result::ok).filter(|_| !repository.is_missing_here()))
+    }
+
+    /// What a `run` that was killed has left.
+    pub(super) fn left(&self) -> Vec<Finding> {
+        desync::judge(&self.left).into_iter().collect()
     }
 
     pub(super) fn catalog(&self) -> Option<&Catalog> {

@@ -16,6 +16,8 @@ mod prune_words;
 pub mod report;
 pub mod restore;
 mod restore_tables;
+pub mod run;
+mod run_told;
 pub mod show;
 pub mod verify;
 
@@ -133,6 +135,9 @@ pub enum CommandError {
     /// Exit status 1; what is wrong has been shown.
     #[error("there are errors")]
     Shown,
+    /// The exit status of the administrator's command, which has said why.
+    #[error("the command ended with status {0}")]
+    Status(u8),
 }
 
 impl CommandError {
@@ -143,13 +148,14 @@ impl CommandError {
             Self::NotFound(_) => exit::NOT_FOUND,
             Self::Damaged(_) | Self::DamageShown => exit::DAMAGED,
             Self::Failed(_) | Self::Shown => exit::FAILED,
+            Self::Status(status) => *status,
         }
     }
 
     /// What is left to say, in lines.
     pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::DamageShown | Self::Shown => Vec::new(),
+            Self::DamageShown | Self::Shown | Self::Status(_) => Vec::new(),
             Self::Question(lines) => lines.clone(),
             Self::Usage(text) | Self::NotFound(text) | Self::Damaged(text) | Self::Failed(text) => {
                 vec![text.clone()]

@@ -38,7 +38,8 @@ pub use manifest::{
 pub use parse_error::not_understood;
 pub use path::ArchivePath;
 pub use provider::{
-    PROVIDER_OPTIONS, SYNC_DONOR, provider_option, provider_size, syncs_donor, with_sync_donor,
+    DEFAULT_PAGE, PAGE_RESERVE, PROVIDER_OPTIONS, SYNC_DONOR, provider_option, provider_size, syncs_donor,
+    with_sync_donor,
 };
 pub use random_word::random_word;
 pub use replication::{Connection, ConnectionSource};

@@ -1,5 +1,10 @@
 //! `wsrep_provider_options`, the settings of Galera.
 
+/// `gcache.page_size` where it is not set.
+pub const DEFAULT_PAGE: u64 = 128 << 20;
+/// What must be free beside another page file: the server writes its logs there.
+pub const PAGE_RESERVE: u64 = 16 << 20;
+
 /// One of the provider's options (`name = value;`), also as `show variables` prints them, with blanks around.
 pub fn provider_option<'a>(options: &'a str, name: &str) -> Option<&'a str> {
     let mut pairs = options.rsplit(';').filter_map(|pair| pair.split_once('='));

@@ -12,6 +12,7 @@
 
 mod blockers;
 mod bounded;
+mod desync;
 mod endpoint;
 mod error_text;
 mod global_lock;

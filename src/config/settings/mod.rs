@@ -62,6 +62,10 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// How long to wait, at the end, for a node that is cut off to be in the Primary component again.
     pub primary_timeout: Duration,
+    /// How long `run` waits for the receive queue to drain before it lets the node in again.
+    pub resync_timeout: Duration,
+    /// How many write sets may wait in the receive queue while `run` keeps the node desynced.
+    pub queue_limit: Option<u64>,
     /// How long one operation of the repository may take: a write, or the sync of a whole object.
     pub stall_timeout: Duration,
     /// Bytes a second, on the side of the data directory and on that of the repository; see [`crate::throttle`].

@@ -1,8 +1,13 @@
 //! How long each wait may last.
 
 use super::chapter::Chapter;
-use super::entry::{SettingSpec, Unset, set, text};
+use super::entry::{Example, SettingSpec, Unset, set, text};
+use super::flag_help::flag_help;
 use crate::config::values::duration::parse;
+use crate::config::values::number;
+
+/// More write sets than this is a slip.
+const LONGEST_QUEUE: u64 = 1_000_000_000;
 
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Time limits",
@@ -43,6 +48,33 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "How long the program waits, at its end, for a node that is cut off from its cluster: a state transfer that ends \
                    outside the Primary component would leave the node a donor for ever.",
             ..text(|to, text| set(&mut to.primary_timeout, parse(text)))
+        },
+        SettingSpec {
+            name: "resync-timeout",
+            value: "TIME",
+            unset: Unset::Is("1h"),
+            meaning: "How long run waits, when its command has ended, until the node has applied what it has not got to meanwhile, before it \
+                      lets the node in again all the same: the cluster may have to wait for it then.",
+            note: "run lets the node in again when its receive queue is empty, or when this time is over: the cluster may have to wait \
+                   for it then (flow control).",
+            flags: &[flag_help(
+                &["run"],
+                "How long the receive queue may take to drain before the node is let in all the same [default: 1h]",
+            )],
+            ..text(|to, text| set(&mut to.resync_timeout, parse(text)))
+        },
+        SettingSpec {
+            name: "queue-limit",
+            value: "N",
+            unset: Unset::Described("none"),
+            meaning: "run gives its command up when more write sets than this wait in the node's receive queue.",
+            note: "run gives its command up when more write sets than this wait to be applied. Without it: no limit.",
+            example: Example::Value("1000000"),
+            flags: &[flag_help(
+                &["run"],
+                "Give the command up when more write sets than this wait in the receive queue [default: no limit]",
+            )],
+            ..text(|to, text| set(&mut to.queue_limit, number(text, &(1..=LONGEST_QUEUE))))
         },
         SettingSpec {
             name: "stall-timeout",

@@ -21,6 +21,8 @@ fn without_a_word_the_documented_defaults_hold() {
         flush_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(2),
         primary_timeout: Duration::from_secs(1800),
+        resync_timeout: Duration::from_secs(3600),
+        queue_limit: None,
         stall_timeout: Duration::from_secs(300),
         limit_rate: None,
         low_priority: true,
@@ -50,7 +52,7 @@ fn every_setting_can_come_from_a_file() {
     let settings = from_file(
         &format!("encrypt-to={SSH_KEY}\nidentity_file=/id\n\
          repository=s3://bucket/p\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
-         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nlock_timeout=1\nprimary-timeout=6\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nallow-sync-donor\nuser=u\npassword=p\nsocket=/s\n\
+         freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nlock_timeout=1\nprimary-timeout=6\nresync-timeout=2d\nqueue_limit=1000000\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nallow-sync-donor\nuser=u\npassword=p\nsocket=/s\n\
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
          s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
@@ -72,6 +74,8 @@ fn every_setting_can_come_from_a_file() {
         flush_timeout: Duration::from_secs(5),
         lock_timeout: Duration::from_secs(1),
         primary_timeout: Duration::from_secs(6),
+        resync_timeout: Duration::from_secs(2 * 86_400),
+        queue_limit: Some(1_000_000),
         stall_timeout: Duration::from_secs(7),
         limit_rate: NonZeroU64::new(200 << 20),
         low_priority: false,
@@ -117,7 +121,7 @@ fn every_setting_can_come_from_a_file() {
 }
 
 /// A text for each setting.
-const TEXTS: [(&str, &str); 46] = [
+const TEXTS: [(&str, &str); 48] = [
     ("repository", "/r"),
     ("cluster", "c"),
     ("method", "freeze"),
@@ -127,6 +131,8 @@ const TEXTS: [(&str, &str); 46] = [
     ("freeze-timeout", "1h30m"),
     ("flush-timeout", "5"),
     ("primary-timeout", "6"),
+    ("resync-timeout", "8"),
+    ("queue-limit", "9"),
     ("stall-timeout", "7"),
     ("limit-rate", "1G"),
     ("low-priority", "off"),

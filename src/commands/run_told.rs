@@ -1,0 +1,80 @@
+//! What a person is told of a node that was desynced.
+
+use crate::desync::{DesyncLeft, Drained, NodeLoad, Resynced};
+use crate::ui::{duration_ms, grouped, time};
+
+/// A warning, on stderr.
+#[expect(clippy::needless_pass_by_value, reason = "for iterators and closures")]
+pub(super) fn warn(text: String) {
+    log::warn!("{text}");
+}
+
+/// How a node came back.
+pub(super) fn resynced_told(name: &str, resynced: &Resynced) -> String {
+    match resynced {
+        Resynced::Already => format!("node '{name}' is not desynced any more: somebody else has ended that"),
+        Resynced::Restarted => {
+            format!("the server of '{name}' has ended or was started anew, and is not desynced any more")
+        }
+        Resynced::Done { drained, synced, load } => {
+            let queue = queue(*drained);
+            let synced = match synced {
+                Some(after) => format!("Synced after {}", duration_ms(millis(*after))),
+                None => not_synced(*load),
+            };
+            format!("node '{name}' is let in again: {queue}; {synced}")
+        }
+    }
+}
+
+fn queue(drained: Drained) -> String {
+    let waited = duration_ms(millis(drained.waited));
+    match drained {
+        Drained { first: 0, last: 0, .. } => "its receive queue was empty".to_owned(),
+        Drained { first, last: 0, .. } => {
+            format!("its receive queue of {} write sets drained in {waited}", grouped(first))
+        }
+        Drained { last, .. } => format!(
+            "{} write sets still wait after {waited}, so the cluster may have to wait for this node (flow control)",
+            grouped(last)
+        ),
+    }
+}
+
+fn not_synced(load: NodeLoad) -> String {
+    match load.desyncs {
+        0 => "it is not Synced yet (SHOW STATUS LIKE 'wsrep_local_state_comment')".to_owned(),
+        count => format!(
+            "it is not Synced, since somebody else has it desynced as well (wsrep_desync_count {count}: a lock, a transfer)"
+        ),
+    }
+}
+
+/// What another run has left, if anything.
+pub(super) fn leftover_told(leftover: &DesyncLeft) -> Option<String> {
+    match leftover {
+        DesyncLeft::Nothing => None,
+        DesyncLeft::Running(record) => {
+            let who = record.as_ref().map_or_else(String::new, |record| {
+                format!(" ('{}' since {}, pid {})", record.command, time(record.since), record.pid)
+            });
+            Some(format!("another run has this node desynced{who}: nothing was done"))
+        }
+        DesyncLeft::Ended(record, resynced) => Some(format!(
+            "a run ('{}' since {}, pid {}) was killed and had left the node desynced. {}",
+            record.command,
+            time(record.since),
+            record.pid,
+            sentence(&resynced_told(&record.node, resynced))
+        )),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

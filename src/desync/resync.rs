@@ -1,0 +1,202 @@
+//! Out of flow control, and back.
+
+use std::time::{Duration, Instant};
+
+use super::DesyncError;
+use super::load::NodeLoad;
+use super::node::LocalNode;
+use super::note::{DesyncRecord, Note};
+use crate::sql::SqlSession;
+
+/// Between two looks at the queue: a busy queue is empty for moments only.
+const POLL: Duration = Duration::from_millis(50);
+/// Between two tries of what has failed.
+const AGAIN: Duration = Duration::from_secs(1);
+/// For how long `wsrep_desync=OFF` is tried.
+const TRIED: Duration = Duration::from_secs(120);
+/// How long the node may take to be Synced when its queue is empty.
+const SYNCED: Duration = Duration::from_secs(60);
+
+/// How long the way back may take, and who hears of it.
+pub struct ResyncPatience<'a> {
+    /// For the queue to drain (`resync-timeout`).
+    pub drain: Duration,
+    /// Whether it is not to be waited for any more.
+    pub at_once: &'a dyn Fn() -> bool,
+    /// Hears each step.
+    pub tell: &'a mut dyn FnMut(ResyncStep),
+}
+
+/// A step of the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResyncStep {
+    /// So many write sets are waited for.
+    Draining(u64),
+}
+
+/// What the receive queue did before the desync ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Write sets in it when the wait began.
+    pub first: u64,
+    /// Write sets in it when it ended.
+    pub last: u64,
+    /// How long that was.
+    pub waited: Duration,
+}
+
+/// How a node came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resynced {
+    /// By `wsrep_desync=OFF`.
+    Done {
+        /// The queue before.
+        drained: Drained,
+        /// How long it took to be Synced; none where it was not within a minute.
+        synced: Option<Duration>,
+        /// The node after it.
+        load: NodeLoad,
+    },
+    /// Somebody else had said `wsrep_desync=OFF`.
+    Already,
+    /// The server was restarted or has ended, and with it the desync.
+    Restarted,
+}
+
+/// A node that this process has desynced. Dropping it ends that at once.
+pub struct Desynced {
+    node: LocalNode,
+    note: Option<Note>,
+}
+
+impl Desynced {
+    /// Writes the note, then desyncs. On an error the node is as it was.
+    pub fn begin(mut node: LocalNode, mut record: DesyncRecord) -> Result<Self, DesyncError> {
+        record.server_started = node.ask(SqlSession::started_at).map_err(DesyncError::Sql)?;
+        let note = Note::write(node.socket(), record)?;
+        let mut desynced = Self { node, note: Some(note) };
+        let answer = desynced.node.ask(|session| {
+            if session.is_desynced()? {
+                return Err("it was desynced by somebody else in this moment".to_owned());
+            }
+            session.set_desync(true)
+        });
+        let Err(why) = answer else { return Ok(desynced) };
+        // A statement without an answer may have been carried out all the same.
+        desynced.resync_at_once();
+        Err(DesyncError::Sql(why))
+    }
+
+    /// What the node has to do meanwhile.
+    pub fn load(&mut self) -> Result<NodeLoad, String> {
+        self.node.load()
+    }
+
+    /// Waits for the queue, then lets the node in again.
+    pub fn end(mut self, patience: &mut ResyncPatience<'_>) -> Result<Resynced, DesyncError> {
+        self.resync(patience)
+    }
+
+    fn resync_at_once(&mut self) {
+        let mut patience = ResyncPatience { drain: Duration::ZERO, at_once: &|| true, tell: &mut |_| () };
+        if let Err(error) = self.resync(&mut patience) {
+            log::error!("{error}");
+        }
+    }
+
+    fn resync(&mut self, patience: &mut ResyncPatience<'_>) -> Result<Resynced, DesyncError> {
+        let Some(note) = self.note.take() else { return Ok(Resynced::Already) };
+        resync(&mut self.node, note, patience)
+    }
+}
+
+impl Drop for Desynced {
+    fn drop(&mut self) {
+        self.resync_at_once();
+    }
+}
+
+/// Ends the desync of which the note speaks, then removes the note. Where that fails the note stays.
+pub(super) fn resync(
+    node: &mut LocalNode,
+    note: Note,
+    patience: &mut ResyncPatience<'_>,
+) -> Result<Resynced, DesyncError> {
+    let started = note.record.server_started;
+    let drained = drain(node, patience);
+    let begun = Instant::now();
+    let outcome = loop {
+        match node.ask(|session| let_in(session, started)) {
+            Ok(outcome) => break outcome,
+            Err(_) if node.is_down() => break LetIn::Restarted,
+            Err(cause) if begun.elapsed() >= TRIED => {
+                return Err(DesyncError::StillDesynced { tried: begun.elapsed(), cause });
+            }
+            Err(cause) => {
+                log::warn!("{cause}; trying again");
+                std::thread::sleep(AGAIN);
+            }
+        }
+    };
+    note.remove()?;
+    match outcome {
+        LetIn::Restarted => Ok(Resynced::Restarted),
+        LetIn::Already => Ok(Resynced::Already),
+        LetIn::Now => Ok(wait_synced(node, drained, patience)),
+    }
+}
+
+enum LetIn {
+    Now,
+    Already,
+    Restarted,
+}
+
+fn let_in(session: &mut SqlSession, started: i64) -> Result<LetIn, String> {
+    // The two questions may lie on either side of the end of a second.
+    if session.started_at()?.abs_diff(started) > 1 {
+        return Ok(LetIn::Restarted);
+    }
+    if !session.is_desynced()? {
+        return Ok(LetIn::Already);
+    }
+    session.set_desync(false)?;
+    Ok(LetIn::Now)
+}
+
+/// Until the queue is empty. A server that does not answer has nothing to wait for.
+fn drain(node: &mut LocalNode, patience: &mut ResyncPatience<'_>) -> Drained {
+    let begun = Instant::now();
+    let mut drained = Drained::default();
+    let mut is_first = true;
+    loop {
+        let Ok(load) = node.load() else { return drained };
+        if is_first {
+            drained.first = load.queue;
+            is_first = false;
+            if load.queue > 0 {
+                (patience.tell)(ResyncStep::Draining(load.queue));
+            }
+        }
+        drained.last = load.queue;
+        drained.waited = begun.elapsed();
+        if load.queue == 0 || begun.elapsed() >= patience.drain || (patience.at_once)() {
+            return drained;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn wait_synced(node: &mut LocalNode, drained: Drained, patience: &ResyncPatience<'_>) -> Resynced {
+    let begun = Instant::now();
+    loop {
+        let load = node.load().unwrap_or_default();
+        let synced = load.is_synced.then(|| begun.elapsed());
+        // Somebody else's desync, or a lock, keeps it a donor.
+        let is_others = load.desyncs > 0 && (patience.at_once)();
+        if synced.is_some() || is_others || begun.elapsed() >= SYNCED {
+            return Resynced::Done { drained, synced, load };
+        }
+        std::thread::sleep(POLL);
+    }
+}

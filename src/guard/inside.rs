@@ -1,0 +1,107 @@
+//! The two processes between this program and the command.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, getppid};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
+
+use super::{BECOME_COMMAND, GRACE, descendants};
+
+/// Between two looks at the command.
+const POLL: Duration = Duration::from_millis(50);
+/// As in a shell: it is there and cannot be run; it is not there.
+const NOT_RUNNABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so.
+pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let orphaned = Arc::new(AtomicBool::new(false));
+    flag::register(SIGTERM, Arc::clone(&asked))?;
+    flag::register(SIGUSR1, Arc::clone(&orphaned))?;
+    // What a terminal sends reaches the command by itself, and the program that has started it decides what comes of it. A handler, unlike
+    // a signal that is ignored, is not handed on to the command.
+    for signal in [SIGINT, SIGHUP, SIGQUIT] {
+        flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    prctl::set_child_subreaper(true)?;
+    prctl::set_pdeathsig(Signal::SIGUSR1)?;
+    if getppid().as_raw() != parent {
+        return Err(io::Error::other("the program that started this one has ended"));
+    }
+    let child = Command::new("/proc/self/exe")
+        .arg(BECOME_COMMAND)
+        .arg(getpid().to_string())
+        .arg("--")
+        .args(command)
+        .spawn()?;
+    let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let mut since: Option<Instant> = None;
+    let mut status = None;
+    while status.is_none() {
+        if orphaned.load(Ordering::Relaxed) {
+            descendants::end_all(Duration::ZERO);
+        } else if asked.load(Ordering::Relaxed) {
+            match since {
+                None => {
+                    since = Some(Instant::now());
+                    descendants::signal_all(Signal::SIGTERM);
+                }
+                Some(since) if since.elapsed() >= GRACE => descendants::signal_all(Signal::SIGKILL),
+                Some(_) => {}
+            }
+        }
+        status = reap(child)?;
+        if status.is_none() {
+            std::thread::sleep(POLL);
+        }
+    }
+    // What the command has left in the background.
+    let grace = if orphaned.load(Ordering::Relaxed) { Duration::ZERO } else { GRACE };
+    descendants::end_all(grace);
+    Ok(status.unwrap_or(u8::MAX))
+}
+
+/// Waits for all that have ended; the status of the command, if it is among them.
+fn reap(command: Pid) -> io::Result<Option<u8>> {
+    loop {
+        let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => (pid, code),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
+            Ok(WaitStatus::StillAlive) => return Ok(None),
+            // Killed by `end_all`, which has waited for it.
+            Err(nix::errno::Errno::ECHILD) => return Ok(Some(128 + Signal::SIGKILL as u8)),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if pid == command {
+            return Ok(Some(u8::try_from(code).unwrap_or(u8::MAX)));
+        }
+    }
+}
+
+/// Becomes the command, which the kernel kills when the guard is killed; returns only where it cannot be run.
+pub fn become_command(guard: i32, command: &[OsString]) -> (u8, String) {
+    let Some((program, arguments)) = command.split_first() else {
+        return (NOT_RUNNABLE, "there is no command".into());
+    };
+    if let Err(error) = prctl::set_pdeathsig(Signal::SIGKILL) {
+        return (NOT_RUNNABLE, format!("cannot bind the command to this program: {error}"));
+    }
+    if getppid().as_raw() != guard {
+        return (NOT_RUNNABLE, "the program that started this one has ended".into());
+    }
+    let error = Command::new(program).args(arguments).exec();
+    let status = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE };
+    (status, format!("cannot run '{}': {error}", program.to_string_lossy()))
+}
