@@ -65,16 +65,16 @@ impl Scene {
     fn desync(&self, number: usize) -> String {
         self.cluster.n(number).scalar("SELECT @@GLOBAL.wsrep_desync")
     }
+}
 
-    #[track_caller]
-    fn assert_back(&self, node: &Node) {
-        assert_eq!(node.scalar("SELECT @@GLOBAL.wsrep_desync"), "0");
-        node.wait_synced(PATIENCE);
-        assert_eq!(node.status("wsrep_desync_count"), "0");
-        let beside = fs::read_dir(node.socket().parent().unwrap()).unwrap().flatten();
-        let left: Vec<_> = beside.map(|entry| entry.file_name()).filter(|name| is_note(name)).collect();
-        assert!(left.is_empty(), "{left:?}");
-    }
+#[track_caller]
+fn assert_back(node: &Node) {
+    assert_eq!(node.scalar("SELECT @@GLOBAL.wsrep_desync"), "0");
+    node.wait_synced(PATIENCE);
+    assert_eq!(node.status("wsrep_desync_count"), "0");
+    let beside = fs::read_dir(node.socket().parent().unwrap()).unwrap().flatten();
+    let left: Vec<_> = beside.map(|entry| entry.file_name()).filter(|name| is_note(name)).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[track_caller]
@@ -135,16 +135,16 @@ fn the_command_has_its_node_and_its_status_is_ours(scene: &Scene) {
         "{}",
         ran.err
     );
-    scene.assert_back(n1);
+    assert_back(n1);
     for (script, status) in [("false", 1), ("exit 7", 7), ("kill -TERM $$", 143)] {
         let ran = scene.run(1, &["run", "--", "sh", "-c", script]);
         assert_eq!(ran.status, Some(status), "{script}: {}", ran.err);
-        scene.assert_back(n1);
+        assert_back(n1);
     }
     let ran = scene.run(1, &["run", "--", "/no/such/program"]);
     assert_eq!(ran.status, Some(127), "{}", ran.err);
     assert!(ran.err.contains("cannot run '/no/such/program': No such file"), "{}", ran.err);
-    scene.assert_back(n1);
+    assert_back(n1);
 }
 
 /// A lock keeps the node from applying; what it has not got to by the end of the command is applied first.
@@ -162,7 +162,7 @@ fn the_queue_drains_before_the_node_is_let_in(scene: &Scene) {
     assert_eq!(ran.status, Some(0), "{}", ran.err);
     assert!(ran.err.contains("write sets waited in the receive queue"), "{}", ran.err);
     assert!(ran.err.contains("its receive queue of ") && ran.err.contains(" drained in "), "{}", ran.err);
-    scene.assert_back(n1);
+    assert_back(n1);
     writer.stop();
     assert_eq!([n1, n2].map(Node::flow_control_sent), sent);
     wait_until("both have the same", || n1.position() == n2.position());
@@ -183,7 +183,7 @@ fn killed_it_is_cured(scene: &Scene) {
         let ran = scene.run(1, next);
         let told = format!("{}{}", ran.out, ran.err);
         assert!(told.contains("was killed") && told.contains("let in again"), "{next:?}: {told}");
-        scene.assert_back(n1);
+        assert_back(n1);
     }
     // The guard is killed: the command goes with it, and the rest is the usual end.
     let (child, pids) = scene.endless(1, "guard");
@@ -192,7 +192,7 @@ fn killed_it_is_cured(scene: &Scene) {
     let ran = Ran::finish(child);
     assert_eq!(ran.status, Some(137), "{}", ran.err);
     assert_all_end(&pids);
-    scene.assert_back(n1);
+    assert_back(n1);
     // Nothing is left, and that is no error.
     let ran = scene.run(1, &["run", "--resync"]);
     assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (Some(0), "", ""));
@@ -200,7 +200,7 @@ fn killed_it_is_cured(scene: &Scene) {
 
 fn asked_to_end_it_ends_all(scene: &Scene) {
     for (end, again) in [(Signal::SIGTERM, false), (Signal::SIGINT, true)] {
-        let (child, pids) = scene.endless(1, &end.to_string());
+        let (child, pids) = scene.endless(1, end.as_ref());
         signal(&child, end);
         if again {
             signal(&child, end);
@@ -209,7 +209,7 @@ fn asked_to_end_it_ends_all(scene: &Scene) {
         assert_eq!(ran.status, Some(1), "{}", ran.err);
         assert!(ran.err.contains("interrupted: the command was ended"), "{}", ran.err);
         assert_all_end(&pids);
-        scene.assert_back(scene.cluster.n(1));
+        assert_back(scene.cluster.n(1));
     }
 }
 
@@ -230,7 +230,7 @@ fn one_at_a_time(scene: &Scene) {
     signal(&child, Signal::SIGHUP);
     Ran::finish(child);
     assert_all_end(&pids);
-    scene.assert_back(scene.cluster.n(1));
+    assert_back(scene.cluster.n(1));
 }
 
 fn of_others_is_left_alone(scene: &Scene) {
@@ -285,5 +285,5 @@ fn a_server_that_was_restarted_is_not_desynced(scene: &Scene) {
     assert!(ran.status == Some(0) && ran.err.contains("has ended or was started anew"), "{}", ran.err);
     assert_eq!(scene.desync(1), "1");
     n1.exec("SET GLOBAL wsrep_desync=OFF");
-    scene.assert_back(n1);
+    assert_back(n1);
 }

@@ -15,7 +15,8 @@ use nix::unistd::{Pid, getpid, getppid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
-use super::{BECOME_COMMAND, GRACE, descendants};
+use super::descendants;
+use super::words::{BECOME_COMMAND, GRACE};
 
 /// Between two looks at the command.
 const POLL: Duration = Duration::from_millis(50);
