@@ -5,6 +5,8 @@
 
 #[path = "cli_backup/endings.rs"]
 mod endings;
+#[path = "cli_backup/members.rs"]
+mod members;
 mod support;
 
 use std::fs;
