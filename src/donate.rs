@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 use crate::capture::{
     self, Abort, Captured, Choice, Facts, FileList, Login, Outlook, Overlap, Plan, Prospect, Room,
-    ServerLayout, Task, Watch,
+    ServerLayout, Task, Unended, Watch,
 };
 use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides, environment};
 use crate::exit;
@@ -62,8 +62,9 @@ fn donate(
     let conversation = Conversation::new(pipe, &datadir);
     let ways_out = Arc::new(WaysOut::new(Login::new(&datadir, socket.as_deref(), None, passed), log));
     let last = Arc::clone(&ways_out);
-    let last_resort =
-        move |abort: &Abort, outlook: &Outlook| last.without_the_main_thread(abort, outlook, end);
+    let last_resort = move |abort: &Abort, unended: Unended, outlook: &Outlook| {
+        last.without_the_main_thread(abort, unended, outlook, end);
+    };
     let watch = Watch::start(conversation.release(), Mysqld::find(&datadir), last_resort)
         .map_err(|cause| DonateError::System("cannot watch signals", cause))
         .inspect_err(tell)?;

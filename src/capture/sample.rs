@@ -137,7 +137,7 @@ mod tests {
         let destination = destination(Arc::clone(&storage));
         storage.claim(&format!("c/{}", destination.id)).unwrap();
         let mut caller = Caller(gtid.clone());
-        let watch = Watch::start(Arc::new(Still(gtid.clone())), None, |_, _| {}).unwrap();
+        let watch = Watch::start(Arc::new(Still(gtid.clone())), None, |_, _, _| {}).unwrap();
         let throttle = Throttle::new(None, &watch.given_up());
         let (plan, _) = Plan::make(&layout, &mut facts, BinlogChoice::Newest, false).unwrap();
         let task = Task {

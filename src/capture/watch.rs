@@ -3,8 +3,8 @@
 //! The main thread may hang in a storage while the server is frozen, so the decision to thaw must not
 //! wait for it. This thread looks every few milliseconds; the first reason it sees is kept, the server
 //! is told to continue at once, and the copy ends at its next read. A main thread that has not ended a
-//! while later hangs in a disk or a storage; then the process ends without it, because mysqld keeps the
-//! node a donor until the program is gone. A main thread that waits for the node to be Primary does not
+//! while later, and does not get on either, hangs; then the process ends without it, because mysqld keeps the
+//! node a donor until the program is gone. One that gets on has longer. A main thread that waits for the node to be Primary does not
 //! hang, and that wait has limits of its own; the last resort waits in the same way ([`Outlook`]).
 
 use std::io::{self, Read};
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::abort::Abort;
+use super::progress::{Grace, MainStage, Progress, Unended};
 use super::room::Room;
 use crate::presence::Presence;
 use crate::quiesce::{Release, Wanted};
@@ -31,7 +32,7 @@ const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How long a backup that is given up may take to clean up after itself.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Grace = Grace { still: Duration::from_secs(10), longest: Duration::from_secs(60) };
 
 /// Signals that end a backup in good order.
 const SIGNALS: [(i32, &str); 3] = [
@@ -105,13 +106,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts watching; from here on signals no longer end the process by themselves. `last_resort` ends
+    /// Starts watching the calling thread; from here on signals no longer end the process by themselves. `last_resort` ends
     /// the process when the main thread does not.
     pub fn start(
         release: Arc<dyn Release>,
         mysqld: Option<Mysqld>,
-        last_resort: impl FnOnce(&Abort, &Outlook) + Send + 'static,
+        last_resort: impl FnOnce(&Abort, Unended, &Outlook) + Send + 'static,
     ) -> io::Result<Self> {
+        let main = Progress::of_this_thread();
         let shared = Arc::new(WatchState { mysqld, ..WatchState::default() });
         for (number, _) in SIGNALS {
             let value = usize::try_from(number).unwrap_or_default();
@@ -121,7 +123,7 @@ impl Watch {
         let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("watch".into())
-            .spawn(move || run(&watched, &bell, release.as_ref(), last_resort))?;
+            .spawn(move || run(&watched, &bell, release.as_ref(), main, last_resort))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -258,7 +260,8 @@ fn run(
     shared: &Arc<WatchState>,
     bell: &Bell,
     release: &dyn Release,
-    last_resort: impl FnOnce(&Abort, &Outlook),
+    main: Progress,
+    last_resort: impl FnOnce(&Abort, Unended, &Outlook),
 ) {
     let is_over = || shared.stop.load(Ordering::Relaxed);
     let mut presence = Presence::since(Instant::now());
@@ -285,15 +288,17 @@ fn run(
     if release.release() {
         log::warn!("{reason}: the server is told to continue");
     }
-    let mut end = Instant::now() + GRACE;
-    while !is_over() {
-        if shared.patient.load(Ordering::Relaxed) {
-            end = Instant::now() + GRACE;
-        } else if Instant::now() >= end {
-            last_resort(&reason, &Outlook(Arc::clone(shared)));
-            return;
-        }
-        std::thread::sleep(TICK);
+    let stage = || match (is_over(), shared.patient.load(Ordering::Relaxed)) {
+        (true, _) => MainStage::Over,
+        (false, true) => MainStage::Patient,
+        (false, false) => MainStage::Ending,
+    };
+    let in_flight = || {
+        let storage = shared.storage.lock().unwrap_or_else(PoisonError::into_inner);
+        storage.as_ref().and_then(|(activity, _)| activity.oldest()).map(|oldest| oldest.time)
+    };
+    if let Some(unended) = GRACE.await_end(main, &stage, &in_flight) {
+        last_resort(&reason, unended, &Outlook(Arc::clone(shared)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::{DonateError, abort_status};
 use super::primary::PrimaryGate;
-use crate::capture::{Abort, Login, Outlook, Watch};
+use crate::capture::{Abort, Login, Outlook, Unended, Watch};
 use crate::job::{Metrics, Reporter};
 use crate::model::BackupState;
 use crate::sst::{ErrorLog, LockError, TransferLock};
@@ -48,13 +48,25 @@ impl WaysOut {
         Ok(())
     }
 
-    /// The end of a run whose main thread hangs in a disk or a storage; `end` does not return.
+    /// The end of a run whose main thread does not come to its own; `end` does not return.
     ///
     /// mysqld keeps the node a donor until this program is gone, and nothing else can end it: leaving
     /// temporary files is the smaller harm. Only the manifest can say now whether there is a backup.
-    pub(super) fn without_the_main_thread(&self, abort: &Abort, outlook: &Outlook, end: fn(u8)) {
+    pub(super) fn without_the_main_thread(
+        &self,
+        abort: &Abort,
+        unended: Unended,
+        outlook: &Outlook,
+        end: fn(u8),
+    ) {
+        let why = match unended {
+            Unended::Blocked => "a disk or the repository hangs".to_owned(),
+            Unended::After(time) => {
+                format!("this program has not come to its end in the {} s since", time.as_secs())
+            }
+        };
         log::error!(
-            "{abort}, and a disk or the repository hangs: temporary files may be left, and there is a backup only if 'list' shows it"
+            "{abort}, and {why}: temporary files may be left, and there is a backup only if 'list' shows it"
         );
         if let Some(reporter) = self.reporter.get() {
             reporter.finish(BackupState::Failed, Some(abort.to_string()));

@@ -90,7 +90,7 @@ impl Session {
                 self.rows(&[&STATUS[..], &[("wsrep_cluster_conf_id", configuration)]].concat())?;
             } else if statement.starts_with("SHOW GLOBAL STATUS") {
                 self.rows(&[])?;
-            } else if statement.starts_with("S") && !statement.starts_with("SET") {
+            } else if statement.starts_with('S') && !statement.starts_with("SET") {
                 self.send(b"\xff\x76\x04#42000no right to ask that")?;
             } else {
                 self.ok()?;
