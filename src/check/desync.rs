@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use crate::cluster::Access;
-use crate::desync::{DesyncError, DesyncLeft, LocalNode, ResyncPatience, Resynced, end_leftover};
+use crate::desync::{DesyncError, DesyncLeft, LocalNode, Restarted, ResyncPatience, Resynced, end_leftover};
 use crate::ui::{grouped, time};
 
 const TOPIC: &str = "desync";
@@ -29,7 +29,9 @@ pub(super) fn judge(found: &Result<DesyncLeft, DesyncError>) -> Option<Finding> 
             });
             Some(Finding::ok(
                 TOPIC,
-                format!("a run{who} has the node desynced for as long as its command takes"),
+                format!(
+                    "a run{who} is under way, and the server steps aside for as long as its command takes"
+                ),
             ))
         }
         Ok(DesyncLeft::Ended(record, resynced)) => {
@@ -47,6 +49,25 @@ pub(super) fn judge(found: &Result<DesyncLeft, DesyncError>) -> Option<Finding> 
                 record.pid
             );
             Some(Finding::warning(TOPIC, text, "see why it was killed (the journal, dmesg)".to_owned()))
+        }
+        Ok(DesyncLeft::Started(record, restarted)) => {
+            let now = match restarted {
+                Restarted::Running(all) if all.iter().all(|connection| connection.outcome.is_ok()) => {
+                    "they run again, and have caught up"
+                }
+                Restarted::Running(_) => "they were started again, and have not caught up yet",
+                Restarted::Server => "the server was started anew since",
+            };
+            let (command, since) = (&record.command, time(record.since));
+            let text = format!(
+                "a run ('{command}' since {since}, pid {}) was killed while it had the replica's SQL threads stopped: {now}",
+                record.pid
+            );
+            Some(Finding::warning(
+                TOPIC,
+                text,
+                "see why it was killed (the journal, dmesg); SHOW ALL SLAVES STATUS".to_owned(),
+            ))
         }
         Err(error) => Some(Finding::error(
             TOPIC,
@@ -72,6 +93,7 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             pid: 7,
             command: "mydumper".into(),
+            stopped: Vec::new(),
             lease: None,
         };
         let done = |last| Resynced::Done {
@@ -81,7 +103,7 @@ mod tests {
         };
         assert_eq!(judge(&Ok(DesyncLeft::Nothing)), None);
         for (found, level, text) in [
-            (Ok(DesyncLeft::Running(Some(record()))), Level::Ok, "pid 7) has the node desynced"),
+            (Ok(DesyncLeft::Running(Some(record()))), Level::Ok, "pid 7) is under way"),
             (
                 Ok(DesyncLeft::Ended(record(), done(0))),
                 Level::Warning,

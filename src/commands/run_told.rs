@@ -1,12 +1,46 @@
 //! What a person is told of a node that was desynced.
 
-use crate::desync::{DesyncLeft, Drained, NodeLoad, Resynced};
-use crate::ui::{duration_ms, grouped, time};
+use crate::desync::{CaughtUp, DesyncLeft, Drained, NodeLoad, Restarted, ResyncStep, Resynced};
+use crate::ui::{LiveLines, duration_ms, grouped, time};
 
 /// A warning, on stderr.
 #[expect(clippy::needless_pass_by_value, reason = "for iterators and closures")]
 pub(super) fn warn(text: String) {
     log::warn!("{text}");
+}
+
+/// A step of the way back, on stderr.
+pub(super) fn tell_step(step: ResyncStep) {
+    let line = match step {
+        ResyncStep::Draining(queue) => format!("{} write sets wait to be applied", grouped(queue)),
+        ResyncStep::CatchingUp => "the replica applies what it has received meanwhile".to_owned(),
+    };
+    LiveLines::new().line(&line);
+}
+
+/// How a replica went on.
+pub(super) fn restarted_told(restarted: &Restarted) -> String {
+    match restarted {
+        Restarted::Server => {
+            "the server has ended or was started anew; it starts its threads by its own settings".to_owned()
+        }
+        Restarted::Running(all) => {
+            let each: Vec<String> = all.iter().map(caught_up).collect();
+            format!("the replica's SQL threads run again: {}", each.join(", "))
+        }
+    }
+}
+
+fn caught_up(connection: &CaughtUp) -> String {
+    let name = if connection.name.is_empty() {
+        "the default connection".into()
+    } else {
+        format!("'{}'", connection.name)
+    };
+    match &connection.outcome {
+        Ok(after) => format!("{name} caught up after {}", duration_ms(millis(*after))),
+        Err(why) => format!("{name} did not catch up ({why})"),
+    }
 }
 
 /// How a node came back.
@@ -54,11 +88,18 @@ fn not_synced(load: NodeLoad) -> String {
 pub(super) fn leftover_told(leftover: &DesyncLeft) -> Option<String> {
     match leftover {
         DesyncLeft::Nothing => None,
+        DesyncLeft::Started(record, restarted) => Some(format!(
+            "a run ('{}' since {}, pid {}) was killed and had left the replica's SQL threads stopped. {}",
+            record.command,
+            time(record.since),
+            record.pid,
+            sentence(&restarted_told(restarted))
+        )),
         DesyncLeft::Running(record) => {
             let who = record.as_ref().map_or_else(String::new, |record| {
                 format!(" ('{}' since {}, pid {})", record.command, time(record.since), record.pid)
             });
-            Some(format!("another run has this node desynced{who}: nothing was done"))
+            Some(format!("another run is under way on this server{who}: nothing was done"))
         }
         DesyncLeft::Ended(record, resynced) => Some(format!(
             "a run ('{}' since {}, pid {}) was killed and had left the node desynced. {}",
@@ -75,6 +116,6 @@ fn sentence(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn millis(time: std::time::Duration) -> u64 {
+pub(super) fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

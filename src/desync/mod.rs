@@ -10,6 +10,8 @@
 //!
 //! Whatever ends this program, the desync ends: on each way out that the program sees, and after a death that it does not see
 //! (kill -9, the OOM killer) by whoever comes next, who knows from a note beside the server's socket that the desync is ours ([`note`]).
+//! A replica, whose SQL threads stand meanwhile ([`replica`]), is treated alike: where this text says desync, its stopped threads are meant as well.
+//!
 //! The note is there before the desync begins and goes after it has ended, and its lock lives as long as its writer. A desync without a note is the
 //! administrator's, and is never touched.
 
@@ -18,6 +20,7 @@ mod leftover;
 mod load;
 mod node;
 mod note;
+mod replica;
 mod resync;
 mod vigil;
 
@@ -31,6 +34,7 @@ pub use leftover::{DesyncLeft, end_leftover};
 pub use load::NodeLoad;
 pub use node::LocalNode;
 pub use note::DesyncRecord;
+pub use replica::{CaughtUp, Restarted, StoppedReplica, connections, doubts};
 pub use resync::{Desynced, Drained, ResyncPatience, ResyncStep, Resynced};
 pub use vigil::{Vigil, VigilLimits};
 
@@ -55,6 +59,18 @@ pub enum DesyncError {
     /// Another process holds the note.
     #[error("{0}")]
     Busy(String),
+    /// A replica's threads do not run again.
+    #[error(
+        "THE REPLICA STANDS STILL: its SQL threads could not be started for {} s ({cause}); START SLAVE, or 'run --resync' when the server \
+         answers again",
+        .tried.as_secs()
+    )]
+    StillStopped {
+        /// For how long it was tried.
+        tried: Duration,
+        /// The last answer.
+        cause: String,
+    },
     /// It is still desynced.
     #[error(
         "THE NODE IS STILL DESYNCED: wsrep_desync=OFF did not succeed for {} s ({cause}); SET GLOBAL wsrep_desync=OFF, or 'run --resync' when the \

@@ -39,6 +39,9 @@ pub struct DesyncRecord {
     pub pid: u32,
     /// What for.
     pub command: String,
+    /// The connections whose SQL threads it has stopped, on a replica; a node of a cluster is desynced instead.
+    #[serde(default)]
+    pub stopped: Vec<String>,
     /// The lease that it has in the repository, where it has one: an object's name.
     pub lease: Option<String>,
 }
@@ -169,6 +172,7 @@ mod tests {
             since: Timestamp::UNIX_EPOCH,
             pid: 1,
             command: "true".into(),
+            stopped: Vec::new(),
             lease: None,
         }
     }

@@ -32,6 +32,8 @@ pub struct ResyncPatience<'a> {
 pub enum ResyncStep {
     /// So many write sets are waited for.
     Draining(u64),
+    /// What a replica has received meanwhile is waited for.
+    CatchingUp,
 }
 
 /// What the receive queue did before the desync ended.

@@ -12,6 +12,28 @@ pub struct ReplicaStatus {
     pub connection: Connection,
     /// The relay log that is applied; its name without a directory.
     pub relay_log: String,
+    /// The master's binary log and the position in it up to which everything is received.
+    pub received: Option<(String, u64)>,
+    /// What has ended its SQL thread.
+    pub error: Option<String>,
+}
+
+impl ReplicaStatus {
+    /// Whether it has applied everything up to there, a file of the master's and a position in it. The numbers at the files' ends have as many
+    /// digits each, so that their names sort.
+    pub fn has_applied(&self, goal: Option<&(String, u64)>) -> bool {
+        let Some((file, position)) = goal else { return true };
+        let applied =
+            (self.connection.log_file.as_deref().unwrap_or_default(), self.connection.log_pos.unwrap_or(0));
+        applied >= (file.as_str(), *position)
+    }
+}
+
+/// `STOP SLAVE` and `START SLAVE` name a connection by a literal; none is the default one.
+fn sql_thread(verb: &str, name: &str) -> String {
+    let quoted = name.replace('\\', "\\\\").replace('\'', "''");
+    let of = if name.is_empty() { String::new() } else { format!(" '{quoted}'") };
+    format!("{verb} SLAVE{of} SQL_THREAD")
 }
 
 impl SqlSession {
@@ -20,6 +42,18 @@ impl SqlSession {
     pub fn replica_status(&mut self) -> Result<Vec<ReplicaStatus>, String> {
         let rows: Vec<Row> = self.rows("SHOW ALL SLAVES STATUS")?;
         Ok(rows.iter().map(status).filter(|status| !status.connection.host.is_empty()).collect())
+    }
+
+    /// Stops the thread that applies what a connection has received. Needs the right REPLICATION SLAVE ADMIN, or SUPER.
+    pub fn stop_sql_thread(&mut self, connection: &str) -> Result<(), String> {
+        let statement = sql_thread("STOP", connection);
+        self.run_one(&statement).map_err(|error| format!("{statement}: {}", self.plain(error)))
+    }
+
+    /// Starts it.
+    pub fn start_sql_thread(&mut self, connection: &str) -> Result<(), String> {
+        let statement = sql_thread("START", connection);
+        self.run_one(&statement).map_err(|error| format!("{statement}: {}", self.plain(error)))
     }
 }
 
@@ -38,5 +72,46 @@ fn status(row: &Row) -> ReplicaStatus {
         running: text("Slave_SQL_Running").map(|running| running.eq_ignore_ascii_case("yes")),
         source: ConnectionSource::Server,
     };
-    ReplicaStatus { connection, relay_log: text("Relay_Log_File").unwrap_or_default() }
+    let position = text("Read_Master_Log_Pos").and_then(|position| position.parse().ok());
+    ReplicaStatus {
+        connection,
+        relay_log: text("Relay_Log_File").unwrap_or_default(),
+        received: known("Master_Log_File").zip(position),
+        error: known("Last_SQL_Error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_named_as_a_literal() {
+        assert_eq!(sql_thread("STOP", ""), "STOP SLAVE SQL_THREAD");
+        assert_eq!(sql_thread("START", "it's\\"), "START SLAVE 'it''s\\\\' SQL_THREAD");
+    }
+
+    #[test]
+    fn what_is_applied_is_compared_by_file_and_position() {
+        let status = |file: &str, position| ReplicaStatus {
+            connection: Connection {
+                log_file: Some(file.into()),
+                log_pos: Some(position),
+                ..Connection::default()
+            },
+            relay_log: String::new(),
+            received: None,
+            error: None,
+        };
+        let goal = ("m-bin.000009".to_owned(), 400);
+        assert!(
+            status("m-bin.000009", 400).has_applied(Some(&goal))
+                && status("m-bin.000010", 4).has_applied(Some(&goal))
+        );
+        assert!(
+            !status("m-bin.000009", 399).has_applied(Some(&goal))
+                && !status("m-bin.000008", 900).has_applied(Some(&goal))
+        );
+        assert!(status("", 0).has_applied(None));
+    }
 }

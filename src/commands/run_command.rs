@@ -1,0 +1,126 @@
+//! The command of `run` while it runs, whatever stands still or steps aside for it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::CommandError;
+use super::run_told::{millis, tell_step};
+use crate::cluster::NodeReport;
+use crate::config::Settings;
+use crate::desync::{DesyncError, DesyncRecord, DesyncRefusal, ResyncPatience};
+use crate::guard::GuardedCommand;
+use crate::ui::{LiveLines, duration_ms};
+
+/// Between two looks at the command.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What a run works with.
+pub(super) struct Run<'a> {
+    pub(super) words: &'a [OsString],
+    pub(super) force: bool,
+    pub(super) settings: Settings,
+    pub(super) socket: PathBuf,
+    pub(super) interrupted: Arc<AtomicBool>,
+}
+
+impl Run<'_> {
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// The program's name: its arguments may have a password among them.
+    pub(super) fn shown(&self) -> String {
+        let program = self.words.first().map(Path::new).and_then(Path::file_name);
+        program.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// What a note says of this run.
+    pub(super) fn record(&self, name: &str) -> DesyncRecord {
+        DesyncRecord {
+            node: name.to_owned(),
+            server_started: 0,
+            since: Timestamp::now(),
+            pid: std::process::id(),
+            command: self.shown(),
+            stopped: Vec::new(),
+            lease: None,
+        }
+    }
+
+    /// How long the way back may take: no time where we were asked to end.
+    pub(super) fn come_back<T>(&self, end: impl FnOnce(&mut ResyncPatience<'_>) -> T) -> T {
+        end(&mut ResyncPatience {
+            drain: self.settings.resync_timeout,
+            at_once: &|| self.is_interrupted(),
+            tell: &mut tell_step,
+        })
+    }
+
+    /// Runs it; its exit status. An error where it could not be run, or was given up: `look`, which is asked all the time, says why.
+    pub(super) fn command(
+        &self,
+        own: &NodeReport,
+        look: &mut dyn FnMut() -> Result<(), String>,
+    ) -> Result<u8, CommandError> {
+        if self.is_interrupted() {
+            return Err(CommandError::Failed("interrupted; the command was not run".into()));
+        }
+        let begun = Instant::now();
+        let mut command = GuardedCommand::start(self.words, &self.environment(own))
+            .map_err(|error| CommandError::Failed(format!("cannot start the command: {error}")))?;
+        let mut given_up = None;
+        let status = loop {
+            let polled = command.poll();
+            if let Some(status) = polled
+                .map_err(|error| CommandError::Failed(format!("cannot wait for the command: {error}")))?
+            {
+                break status;
+            }
+            if !command.is_ending() {
+                given_up = self.is_interrupted().then(|| "interrupted".to_owned()).or_else(|| look().err());
+                if given_up.is_some() {
+                    command.end();
+                }
+            }
+            std::thread::sleep(POLL);
+        };
+        LiveLines::new().line(&format!("the command took {}", duration_ms(millis(begun.elapsed()))));
+        match given_up {
+            None => Ok(status),
+            Some(why) => Err(CommandError::Failed(format!("{why}: the command was ended"))),
+        }
+    }
+
+    /// What the command is told of the server.
+    fn environment(&self, own: &NodeReport) -> Vec<(&'static str, OsString)> {
+        vec![
+            // What clients of MariaDB and MySQL read by themselves.
+            ("MYSQL_UNIX_PORT", self.socket.clone().into()),
+            ("WSREP_RUN_SOCKET", self.socket.clone().into()),
+            ("WSREP_RUN_DATADIR", own.variable("datadir").unwrap_or_default().into()),
+            ("WSREP_RUN_NODE", own.name().into()),
+        ]
+    }
+}
+
+/// How `run` ends when the command has ended and what stepped aside for it is back.
+pub(super) fn ended(status: u8) -> Result<(), CommandError> {
+    if status == 0 { Ok(()) } else { Err(CommandError::Status(status)) }
+}
+
+impl From<DesyncError> for CommandError {
+    fn from(error: DesyncError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<DesyncRefusal> for CommandError {
+    fn from(refusal: DesyncRefusal) -> Self {
+        Self::Failed(format!("{refusal}; the command was not run"))
+    }
+}
