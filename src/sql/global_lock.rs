@@ -84,10 +84,21 @@ pub fn look_for_lock(
     patience: &LockPatience<'_>,
     tell: &mut dyn FnMut(&str),
 ) -> Availability {
-    let (heartbeat, begun) = match Heartbeat::start() {
-        Ok(heartbeat) => (heartbeat, Instant::now()),
-        Err(error) => return Availability::Unknown(error.to_string()),
-    };
+    match Heartbeat::start() {
+        Ok(heartbeat) => look(&|| heartbeat.away(), connect, outside_only, patience, tell),
+        Err(error) => Availability::Unknown(error.to_string()),
+    }
+}
+
+/// The same; `away_now` says for how long this program was stopped.
+fn look(
+    away_now: &dyn Fn() -> Duration,
+    connect: &dyn Fn(Duration) -> Result<SqlSession, String>,
+    outside_only: bool,
+    patience: &LockPatience<'_>,
+    tell: &mut dyn FnMut(&str),
+) -> Availability {
+    let begun = Instant::now();
     let begin = || begin(connect, outside_only, patience.one_try + MARGIN);
     let (mut session, mut outside) = match begin() {
         Ok(begun) => begun,
@@ -96,12 +107,12 @@ pub fn look_for_lock(
     let mut own = [patience.own, &[session.id()]].concat();
     let mut waited: Option<Instant> = None;
     let mut who = String::new();
-    let mut away = heartbeat.away();
+    let mut away = away_now();
     loop {
         if (patience.is_over)() {
             return Availability::GivenUp;
         }
-        if heartbeat.away() > away {
+        if away_now() > away {
             // What came of a try meanwhile says nothing of the server, and that session may still hold what it was given.
             log::warn!("this program was stopped while it looked for the lock: it looks anew");
             (session, outside) = match begin() {
@@ -110,7 +121,7 @@ pub fn look_for_lock(
             };
             own.push(session.id());
             (waited, who) = (None, String::new());
-            away = heartbeat.away();
+            away = away_now();
         }
         let mut tried = session.try_global_lock(Duration::ZERO, outside);
         let is_first = waited.is_none();
@@ -124,13 +135,13 @@ pub fn look_for_lock(
                 Tried::Stopped => who = stopped(&session.who_stops(&own)),
                 _ => {}
             }
-            if is_first && heartbeat.away() == away && !who.is_empty() {
+            if is_first && away_now() == away && !who.is_empty() {
                 tell(&who);
             }
         }
         match tried {
             Tried::Had => return Availability::Free,
-            _ if heartbeat.away() > away => {}
+            _ if away_now() > away => {}
             Tried::Late | Tried::Stopped if begun.elapsed().saturating_sub(away) >= patience.all => {
                 return Availability::Blocked(who);
             }
@@ -208,19 +219,32 @@ impl SqlSession {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::sql::testing::{server, session};
 
-    /// What is sent to a server that refuses statements that begin so, by these errors.
+    const OUTSIDE: &str = "SET SESSION wsrep_on=OFF";
+
+    /// What is sent to a server that refuses statements that begin so, by these errors, in its first session.
     fn looked(refused: &'static [(&'static str, u16)]) -> (Availability, Vec<String>) {
+        looked_with(&|| Duration::ZERO, refused, &mut |_| {})
+    }
+
+    fn looked_with(
+        away_now: &dyn Fn() -> Duration,
+        refused: &'static [(&'static str, u16)],
+        tell: &mut dyn FnMut(&str),
+    ) -> (Availability, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let sent = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&sent);
         let (endpoint, _) = server(folder.path(), move |wire, statement| {
-            heard.lock().unwrap().push(statement.to_owned());
-            match refused.iter().find(|(start, _)| statement.starts_with(start)) {
+            let mut heard = heard.lock().unwrap();
+            heard.push(statement.to_owned());
+            let is_first = heard.iter().filter(|statement| *statement == OUTSIDE).count() < 2;
+            match refused.iter().find(|(start, _)| is_first && statement.starts_with(start)) {
                 Some((_, code)) => wire.error(*code),
                 None => wire.ok(),
             }
@@ -232,9 +256,25 @@ mod tests {
             is_over: &|| false,
         };
         let connect = |limit| Ok(session(&endpoint, limit));
-        let outcome = look_for_lock(&connect, false, &patience, &mut |_| {});
+        let outcome = look(away_now, &connect, false, &patience, tell);
         let sent = sent.lock().unwrap().clone();
         (outcome, sent)
+    }
+
+    #[test]
+    fn a_program_that_was_stopped_during_a_try_looks_anew_and_blames_nobody() {
+        let looks = Cell::new(0);
+        let away_now = || {
+            looks.set(looks.get() + 1);
+            // Twice before the first try.
+            if looks.get() > 2 { Duration::from_secs(60) } else { Duration::ZERO }
+        };
+        let refused = &[(OUTSIDE, 1227), ("FLUSH", 1205), ("SELECT", 1142), ("SHOW", 1142)];
+        let mut told = Vec::new();
+        let (outcome, sent) = looked_with(&away_now, refused, &mut |who| told.push(who.to_owned()));
+        assert_eq!(outcome, Availability::Free, "{sent:?}");
+        assert_eq!(sent.iter().filter(|statement| *statement == OUTSIDE).count(), 2, "{sent:?}");
+        assert!(told.is_empty(), "{told:?}");
     }
 
     /// A server whose client has vanished with the lock in hand gives it back after five seconds.
@@ -250,19 +290,15 @@ mod tests {
         ];
         let (outcome, sent) = looked(&[]);
         assert_eq!(outcome, Availability::Free);
-        assert_eq!(
-            sent,
-            [&["SET SESSION wsrep_on=OFF"][..], &aside, &[LIMITS, TAKE, "UNLOCK TABLES"]].concat()
-        );
+        assert_eq!(sent, [&[OUTSIDE][..], &aside, &[LIMITS, TAKE, "UNLOCK TABLES"]].concat());
         // Inside of the cluster, and in somebody's way: the second try waits.
-        let (outcome, sent) = looked(&[("SET SESSION wsrep_on", 1227), (TAKE, 1205), ("S", 1142)]);
+        let (outcome, sent) = looked(&[(OUTSIDE, 1227), (TAKE, 1205), ("S", 1142)]);
         assert!(matches!(outcome, Availability::Unknown(_)), "{outcome:?}");
-        assert_eq!(sent, ["SET SESSION wsrep_on=OFF", LIMITS], "without the limits it is not asked");
-        let (outcome, sent) =
-            looked(&[("SET SESSION wsrep_on", 1227), (TAKE, 1205), ("SELECT", 1142), ("SHOW", 1142)]);
+        assert_eq!(sent, [OUTSIDE, LIMITS], "without the limits it is not asked");
+        let (outcome, sent) = looked(&[(OUTSIDE, 1227), (TAKE, 1205), ("SELECT", 1142), ("SHOW", 1142)]);
         assert!(matches!(outcome, Availability::Blocked(_)), "{outcome:?}");
         let waiting =
             LIMITS.replace("lock_wait_timeout=0", "lock_wait_timeout=2").replace("time=4", "time=6");
-        assert_eq!(sent[..5], ["SET SESSION wsrep_on=OFF", LIMITS, TAKE, &waiting, TAKE]);
+        assert_eq!(sent[..5], [OUTSIDE, LIMITS, TAKE, &waiting, TAKE]);
     }
 }

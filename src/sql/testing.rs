@@ -80,34 +80,37 @@ impl Wire {
 /// counts the bytes that it has sent.
 pub(super) fn server(
     folder: &Path,
-    answer: impl Fn(&mut Wire, &str) -> io::Result<()> + Send + 'static,
+    answer: impl Fn(&mut Wire, &str) -> io::Result<()> + Send + Sync + 'static,
 ) -> (Endpoint, Arc<AtomicUsize>) {
     let socket = folder.join("s");
     let listener = UnixListener::bind(&socket).unwrap();
     let sent = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&sent);
+    let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut wire = Wire { stream: stream.unwrap(), number: 0, sent: Arc::clone(&counted) };
-            let mut serve = || {
-                wire.log_in()?;
-                loop {
-                    let packet = wire.receive()?;
-                    if packet.first() != Some(&QUERY) {
-                        return Ok(());
-                    }
-                    let statement = String::from_utf8_lossy(&packet[1..]).into_owned();
-                    if super::BEGIN.contains(&statement.as_str()) {
-                        wire.ok()
-                    } else {
-                        answer(&mut wire, &statement)
-                    }?;
-                }
-            };
-            let _: io::Result<()> = serve();
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || serve(&mut wire, answer.as_ref()));
         }
     });
     (Endpoint::Socket(socket), sent)
+}
+
+fn serve(wire: &mut Wire, answer: &dyn Fn(&mut Wire, &str) -> io::Result<()>) -> io::Result<()> {
+    wire.log_in()?;
+    loop {
+        let packet = wire.receive()?;
+        if packet.first() != Some(&QUERY) {
+            return Ok(());
+        }
+        let statement = String::from_utf8_lossy(&packet[1..]).into_owned();
+        if super::BEGIN.contains(&statement.as_str()) {
+            wire.ok()?;
+        } else {
+            answer(wire, &statement)?;
+        }
+    }
 }
 
 pub(super) fn session(endpoint: &Endpoint, limit: Duration) -> SqlSession {
