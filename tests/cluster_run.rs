@@ -2,119 +2,24 @@
 //!
 //! What the node was is asserted by the node itself: `wsrep_desync`, its state, its counters.
 
+#[path = "cluster_run/replica.rs"]
+mod replica;
+#[path = "cluster_run/scene.rs"]
+mod scene;
 mod support;
 
-use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::assert_same_rows;
-use support::program::{Ran, text, with_program};
-use support::replica::create_account;
-use support::{Cluster, ClusterOptions, Node, PATIENCE, Program, Replica, Server, Writer};
+use replica::a_replica_stands_and_catches_up;
+use scene::{Scene, assert_all_end, assert_back, signal, wait_until};
+use support::program::{Ran, with_program};
+use support::{Cluster, ClusterOptions, Node, PATIENCE, Program, Writer, assert_same_rows};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wsrep_sst_backup");
-
-/// A cluster whose nodes run commands.
-struct Scene {
-    cluster: Cluster,
-    program: Program,
-}
-
-impl Scene {
-    /// The words of a command line on a node, by its option file.
-    fn words(&self, number: usize, words: &[&str]) -> Command {
-        self.words_for(self.cluster.n(number), words)
-    }
-
-    fn words_for(&self, server: &Server, words: &[&str]) -> Command {
-        let mut command = Command::new(self.cluster.program());
-        command
-            .arg(words[0])
-            .arg("--defaults-file")
-            .arg(server.cnf())
-            .arg("--repository")
-            .arg(self.program.repository())
-            .args(&words[1..])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, number: usize, words: &[&str]) -> Ran {
-        Ran::finish(self.words(number, words).spawn().unwrap())
-    }
-
-    fn run_for(&self, server: &Server, words: &[&str]) -> Ran {
-        Ran::finish(self.words_for(server, words).spawn().unwrap())
-    }
-
-    fn endless(&self, number: usize, mark: &str) -> (Child, PathBuf) {
-        self.endless_for(self.cluster.n(number), mark)
-    }
-
-    /// A command of the shell that runs until it is ended; returns when it has begun. It has a child in the background.
-    fn endless_for(&self, server: &Server, mark: &str) -> (Child, PathBuf) {
-        let pids = self.cluster.make_dir("marks").join(mark);
-        let script =
-            format!("trap '' HUP; sleep 4711 & echo $$ $! >{0}.new; mv {0}.new {0}; wait", pids.display());
-        let mut child = self.words_for(server, &["run", "--", "sh", "-c", &script]).spawn().unwrap();
-        let has_ended = |child: &mut Child| child.try_wait().unwrap().is_some();
-        support::wait_until(PATIENCE, || pids.exists() || has_ended(&mut child));
-        if !pids.exists() {
-            let _ = child.kill();
-            panic!("the command has not begun: {:?}", Ran::finish(child));
-        }
-        (child, pids)
-    }
-
-    fn desync(&self, number: usize) -> String {
-        self.cluster.n(number).scalar("SELECT @@GLOBAL.wsrep_desync")
-    }
-}
-
-#[track_caller]
-fn assert_back(node: &Node) {
-    assert_eq!(node.scalar("SELECT @@GLOBAL.wsrep_desync"), "0");
-    node.wait_synced(PATIENCE);
-    assert_eq!(node.status("wsrep_desync_count"), "0");
-    let beside = fs::read_dir(node.socket().parent().unwrap()).unwrap().flatten();
-    let left: Vec<_> = beside.map(|entry| entry.file_name()).filter(|name| is_note(name)).collect();
-    assert!(left.is_empty(), "{left:?}");
-}
-
-#[track_caller]
-fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    assert!(support::wait_until(PATIENCE, condition), "{what}");
-}
-
-fn is_note(name: &OsStr) -> bool {
-    name.to_string_lossy().contains("desync")
-}
-
-fn is_alive(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-#[track_caller]
-fn assert_all_end(pids: &Path) {
-    let pids: Vec<i32> =
-        fs::read_to_string(pids).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    assert_eq!(pids.len(), 2);
-    wait_until("the command and its child have ended", || !pids.iter().any(|pid| is_alive(*pid)));
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
-}
 
 #[test]
 #[ignore = "needs MariaDB and Galera"]
@@ -329,74 +234,4 @@ fn killed_at_any_moment_the_next_one_cures_it(scene: &Scene) {
     }
     eprintln!("16 runs killed: {begun} had desynced the node, {cured} were cured by the next");
     assert!(cured > 0 && begun > cured / 2, "{begun} {cured}");
-}
-
-/// The SQL threads that ran stand while the command runs, and run again after every end; one that did not run is left alone.
-fn a_replica_stands_and_catches_up(scene: &Scene) {
-    let master = scene.cluster.n(2);
-    create_account(master);
-    let manifest = scene.program.back_up(&scene.cluster, 2);
-    let replica =
-        Replica::prepare(scene.cluster.scratch(), "r1", &["log_bin=binlog", "log_slave_updates=ON"]);
-    fs::write(
-        replica.cnf(),
-        format!(
-            "{}[wsrep_sst_backup]\nuser=root\nsocket={}\n",
-            fs::read_to_string(replica.cnf()).unwrap(),
-            replica.socket().display()
-        ),
-    )
-    .unwrap();
-    scene.program.restore(&manifest, &replica.datadir(), &["--as", "standalone"]);
-    replica.start();
-    // Neither a node nor a replica: the command, and nothing else.
-    let ran = scene.run_for(&replica, &["run", "--", "sh", "-c", "exit 3"]);
-    assert!(ran.status == Some(3) && ran.err.contains("nothing is stopped for the command"), "{}", ran.err);
-
-    replica.follow(master, text(&manifest, "/mariadb_gtid/binlog_pos"));
-    replica.exec("CHANGE MASTER 'idle' TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='x'");
-    replica.wait_caught_up(master, PATIENCE);
-    let threads = || {
-        // Connection_name and Slave_SQL_Running.
-        let all = replica.sql("SHOW ALL SLAVES STATUS");
-        let running = |name: &str| all.iter().any(|row| row[0] == name && row[13] == "Yes");
-        (running(""), running("idle"))
-    };
-    assert_eq!(threads(), (true, false));
-    let writer = Writer::start(master, 100);
-    let commits = master.scalar("SELECT @@GLOBAL.gtid_binlog_pos");
-    let look = "q() { mariadb --socket=$WSREP_RUN_SOCKET -uroot -BNe \"$1\"; }; q 'SELECT @@gtid_slave_pos'; sleep 1; q 'SELECT @@gtid_slave_pos'; mariadb --socket=$WSREP_RUN_SOCKET -uroot -Be 'SHOW SLAVE STATUS\\G' | grep Slave_SQL_Running:";
-    let ran = scene.run_for(&replica, &["run", "--", "sh", "-c", look]);
-    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
-    let lines: Vec<&str> = ran.out.lines().map(str::trim).collect();
-    assert!(lines.len() == 3 && lines[0] == lines[1] && lines[2] == "Slave_SQL_Running: No", "{lines:?}");
-    assert!(ran.err.contains("'idle' from x@127.0.0.1:1, by GTID (Slave_Pos) does not apply"), "{}", ran.err);
-    assert!(
-        ran.err.contains("the replica's SQL threads run again: the default connection caught up after"),
-        "{}",
-        ran.err
-    );
-    assert_eq!(threads(), (true, false));
-    assert_ne!(master.scalar("SELECT @@GLOBAL.gtid_binlog_pos"), commits, "nothing was written meanwhile");
-
-    for next in [&["run", "--resync"][..], &["check", "--sample", "0"]] {
-        let (mut child, pids) = scene.endless_for(&replica, &format!("replica-{}", next[0]));
-        assert_eq!(threads(), (false, false));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_all_end(&pids);
-        assert_eq!(threads(), (false, false), "nobody has come yet");
-        let ran = scene.run_for(&replica, next);
-        let told = format!("{}{}", ran.out, ran.err);
-        assert!(told.contains("was killed") && told.contains("run again"), "{next:?}: {told}");
-        assert_eq!(threads(), (true, false));
-    }
-    let (child, pids) = scene.endless_for(&replica, "replica-term");
-    signal(&child, Signal::SIGTERM);
-    assert_eq!(Ran::finish(child).status, Some(1));
-    assert_all_end(&pids);
-    assert_eq!(threads(), (true, false));
-    writer.stop();
-    replica.wait_caught_up(master, PATIENCE);
-    assert_same_rows([&**master, &*replica]);
 }

@@ -6,6 +6,7 @@ pub mod check;
 mod common_args;
 pub mod copy;
 pub mod hold;
+mod interruption;
 mod ist_forecast;
 pub mod list;
 mod list_terminal;
@@ -34,6 +35,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use common_args::CommonArgs;
+use interruption::interruption;
 
 use crate::catalog::{BackupReadError, BackupReader, Catalog, CatalogError, Selector, TooDeep};
 use crate::config::Settings;
@@ -288,18 +290,6 @@ fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
         serde_json::to_string_pretty(value).map_err(|error| CommandError::Failed(error.to_string()))?;
     text.push('\n');
     write(&visible_json(&text))
-}
-
-/// A flag that Ctrl-C, SIGTERM and SIGHUP set, so that a long command ends in good order. The second of them ends the process
-/// as if nobody had caught it, whatever it does: a call that writes may hang, and cannot be cut off.
-fn interruption() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        // In this order: the first signal finds the flag not set yet.
-        let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag));
-        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
-    }
-    flag
 }
 
 /// `user@host`; what the system does not tell is its number, or nothing.

@@ -6,12 +6,12 @@
 //! Where the server could not step aside the command is not started, and where it does not come back the status is 1.
 
 use std::ffi::OsString;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
 
+use super::interruption::interruption_only;
 use super::run_command::Run;
 use super::run_node::on_a_node;
 use super::run_replica::on_a_replica;
@@ -65,7 +65,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let socket = access.socket.clone().ok_or_else(|| {
         CommandError::Failed("no socket of a server was found here: name it with the setting 'socket'".into())
     })?;
-    let interrupted = interruption();
+    let interrupted = interruption_only();
     let resync_timeout = settings.resync_timeout;
     let mut node = LocalNode::new(access.clone(), socket.clone());
     let found = end_left(&mut node, resync_timeout, &interrupted)?;
@@ -99,14 +99,4 @@ fn end_left(
         LiveLines::new().line(&told);
     }
     Ok(found)
-}
-
-/// A flag that Ctrl-C, SIGTERM and SIGHUP set. Unlike that of other commands a second signal does not end the process: it would leave the
-/// node desynced.
-fn interruption() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
-    }
-    flag
 }
