@@ -180,14 +180,26 @@ fn back_up(
     let Choice { method, estimate, .. } = prepare(job, &layout, &expected)?;
     pace::announce(settings, estimate, &expected)?;
     check_room(job, &expected)?;
-    let output = job.destination.open(expected.entries.len(), expected.bytes)?;
+    let output = job.destination.open(method.content(), expected.entries.len(), expected.bytes)?;
+    let expected_bytes = expected.bytes;
     drop(expected);
 
     let session = facts.sql.as_ref().map(SqlSession::id);
     let mut host = Donor::new(job, watch, reporter, (ways_out.gate.login(), session), quiescer, room);
     let _lift = LiftAtEnd(watch.given_up());
     let limiter = &job.throttle.data;
-    let task = Task { layout: &layout, facts: &mut facts, plan, output, watch, limiter, host: &mut host };
+    let task = Task {
+        layout: &layout,
+        facts: &mut facts,
+        plan,
+        output,
+        watch,
+        limiter,
+        host: &mut host,
+        login: ways_out.gate.login(),
+        stall_timeout: settings.stall_timeout,
+        expected_bytes,
+    };
     let captured = method.capture(task)?;
     host.warn(&mut facts.warnings);
     let (manifest, resumed) = publish(job, captured, method.name(), facts.warnings, watch, reporter)?;
@@ -226,13 +238,13 @@ fn publish(
     watch: &Watch,
     reporter: &Reporter,
 ) -> Result<(Manifest, Resumed), DonateError> {
-    let Captured { archive, identity, resumed, vanished, warnings: about_files } = captured;
+    let Captured { archive, identity, resumed, paused, vanished, warnings: about_files } = captured;
     let written = archive.end(&identity.gtid).map_err(OutputError::from)?;
     reporter.state(BackupState::Publishing);
     if let Some(abort) = watch.aborted() {
         return Err(abort.into());
     }
-    let outcome = Outcome { method, frozen_time: resumed.frozen, vanished, warnings, about_files };
+    let outcome = Outcome { method, frozen_time: resumed.frozen, paused, vanished, warnings, about_files };
     let is_wanted = || watch.aborted().is_none();
     let patience = Patience { is_wanted: &is_wanted, stall_timeout: job.settings.stall_timeout };
     let manifest = written.publish(identity, outcome, &patience).map_err(|error| match watch.aborted() {

@@ -2,7 +2,7 @@
 //!
 //! Imports point one way:
 //! `main → cli, commands → donate → job → restore, verify, prune, copy, trigger, check, metrics, report → capture → output → catalog, lease, cluster →
-//! sst, archive, storage, sql → server, quiesce → config, hosts, innodb, model, priority → seal, throttle`.
+//! sst, archive, storage, sql → server, quiesce, child, tool → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -19,6 +19,7 @@ pub mod archive;
 pub mod capture;
 pub mod catalog;
 pub mod check;
+pub mod child;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
@@ -48,6 +49,7 @@ pub mod sql;
 pub mod sst;
 pub mod storage;
 pub mod throttle;
+pub mod tool;
 pub mod trigger;
 pub mod ui;
 pub mod users;

@@ -9,13 +9,19 @@
     clippy::print_stderr
 )]
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::{self, ExitCode};
 
-use wsrep_sst_backup::{cli, donate, sst};
+use wsrep_sst_backup::{child, cli, donate, exit, sst};
 
 fn main() -> ExitCode {
-    let args: Vec<String> =
-        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if child::is_meant(&args) {
+        let _ = writeln!(std::io::stderr(), "{}", child::become_program(&args));
+        return ExitCode::from(exit::FAILED);
+    }
+    let args: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let is_donor = sst::DonorRequest::is_meant(&args);
     ExitCode::from(if is_donor { donate::main(&args, end_now) } else { cli::main() })
 }

@@ -87,6 +87,10 @@ pub trait Quiescer {
     /// A handle for the thread that watches.
     fn release(&self) -> Arc<dyn Release>;
 
+    /// It is not made to stand still, and a backup is there all the same, at this position; an error where that cannot be one of
+    /// the server that has asked.
+    fn pass(self: Box<Self>, gtid: &WsrepGtid) -> Result<Resumed, QuiesceError>;
+
     /// Makes it stand still. On any error the server runs, or will as soon as it can.
     fn quiesce(self: Box<Self>, limits: &Limits<'_>) -> Result<Box<dyn Quiet>, QuiesceError>;
 }

@@ -246,9 +246,9 @@ fn a_manifest_that_cannot_be_used_is_told_by_its_status() {
     };
     for (text, status, message) in [
         (
-            manifest_with(&|m| m["format"] = 2.into()),
+            manifest_with(&|m| m["format"] = 3.into()),
             1,
-            "the backup has format 2, this program reads up to 1: use a newer wsrep_sst_backup",
+            "the backup has format 3, this program reads up to 2: use a newer wsrep_sst_backup",
         ),
         (
             manifest_with(&|m| m["archive"]["encryption"] = "gpg".into()),

@@ -164,7 +164,7 @@ fn wrong_option_files_are_named_with_the_line() {
         ),
         (
             "[wsrep_sst_backup]\nmethod=snapshot\n",
-            format!("{place} line 2: method: 'snapshot' is not one of auto, freeze"),
+            format!("{place} line 2: method: 'snapshot' is not one of auto, freeze, mariadb-backup"),
         ),
         (
             "[wsrep_sst_backup\nrepository=/x\n",

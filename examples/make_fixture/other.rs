@@ -62,7 +62,8 @@ fn index(ours: &[u8], blocks: &[Block], raw: usize) -> Result<Vec<u8>> {
             IndexLine::Block(_) | IndexLine::End(_) => {}
         }
     }
-    let end = IndexEnd { members: members.len() as u64, blocks: blocks.len() as u64, raw: raw as u64 };
+    let end =
+        IndexEnd { members: members.len() as u64, blocks: blocks.len() as u64, raw: raw as u64, gtid: None };
     let head: Vec<IndexLine> =
         header.into_iter().chain(blocks.iter().copied().map(IndexLine::Block)).collect();
     let mut frames = zstd::bulk::compress(&text(&head)?, 1)?;

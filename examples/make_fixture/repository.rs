@@ -123,7 +123,13 @@ pub(crate) fn archive(
 ) -> Result<Finished<Vec<u8>, Vec<u8>>> {
     let options = WriterOptions { compression, level: compression.default_level(), threads: THREADS };
     let (identity, grastate) = (identity(&gtid)?, gtid.grastate(false));
-    let header = IndexHeader { format: FORMAT, id: ID.parse()?, gtid, compression };
+    let header = IndexHeader {
+        format: FORMAT,
+        id: ID.parse()?,
+        content: wsrep_sst_backup::model::Content::Datadir,
+        gtid: Some(gtid),
+        compression,
+    };
     let mut writer = ArchiveWriter::create(Vec::new(), Vec::new(), header, options, &[])?;
     writer.append_generated(own_member(IDENTITY_MEMBER), &identity)?;
     for entry in entries {
@@ -258,6 +264,7 @@ fn manifest(
 ) -> Result<Manifest> {
     Ok(Manifest {
         format: FORMAT,
+        content: wsrep_sst_backup::model::Content::Datadir,
         id: ID.parse::<BackupId>()?,
         cluster: CLUSTER.into(),
         node: NODE.into(),
@@ -268,6 +275,7 @@ fn manifest(
         finished: FINISHED.parse()?,
         flush_ms: 12,
         frozen_ms: 345,
+        paused_ms: None,
         gtid: gtid(),
         donor_gtid: Some(format!("{}:{}", gtid().uuid, gtid().seqno - 1)),
         mariadb_gtid: mariadb_gtid(),
@@ -276,7 +284,7 @@ fn manifest(
         data_bytes: finished.summary.data_bytes,
         files: finished.summary.files,
         archive: ArchiveObject {
-            name: compression.archive_name().into(),
+            name: compression.archive_name(wsrep_sst_backup::model::Content::Datadir).into(),
             bytes: finished.summary.archive_bytes,
             sha256: finished.summary.archive_sha256.clone(),
             compression,

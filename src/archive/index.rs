@@ -11,7 +11,10 @@ use super::block::PlannedBlock;
 use super::block_reader::ReadPlan;
 use super::digest::{Hashing, hex};
 use super::validator::Validator;
-use crate::model::{Block, FORMAT, IndexEnd, IndexHeader, IndexLine, Member, not_understood};
+use crate::model::{
+    Block, Content, FORMAT, IndexEnd, IndexHeader, IndexLine, Member, NEWEST_FORMAT, WsrepGtid,
+    not_understood,
+};
 use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_stream};
 
 /// Bytes that an index may unpack to, whatever its own size: an index is small.
@@ -38,7 +41,8 @@ impl<I: Write> IndexWriter<I> {
         let sealed = SealedWriter::create(Hashing::new(sink), recipients)?;
         let mut stream = zstd::stream::write::Encoder::new(sealed, 3)?;
         stream.include_checksum(true)?;
-        let mut writer = Self { stream, end: IndexEnd { members: 0, blocks: 0, raw: 0 }, written: 0 };
+        let mut writer =
+            Self { stream, end: IndexEnd { members: 0, blocks: 0, raw: 0, gtid: None }, written: 0 };
         writer.append(&IndexLine::Index(header))?;
         Ok(writer)
     }
@@ -66,9 +70,14 @@ impl<I: Write> IndexWriter<I> {
         self.stream.write_all(&text)
     }
 
+    /// The position, where it was not known when the header was written.
+    pub fn position(&mut self, gtid: WsrepGtid) {
+        self.end.gtid = Some(gtid);
+    }
+
     /// Writes the end mark; the sink, the object's size and its SHA-256.
     pub fn finish(mut self) -> io::Result<(I, u64, String)> {
-        let end = self.end;
+        let end = self.end.clone();
         self.append(&IndexLine::End(end))?;
         let mut sink = self.stream.finish()?.finish()?;
         sink.flush()?;
@@ -133,7 +142,7 @@ fn objection(unpacked: u64, taken: u64) -> Option<&'static str> {
 /// A whole index in memory: about 200 bytes a file and 24 bytes a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// First line.
+    /// First line; it has the position, wherever that stands in the object.
     pub header: IndexHeader,
     /// Members in the order of the stream.
     pub members: Vec<Member>,
@@ -191,16 +200,22 @@ impl Index {
                 serde_json::from_slice(&line).map(Some).map_err(|e| damaged(&not_understood(&e)))
             }
         };
-        let Some(IndexLine::Index(header)) = next()? else {
+        let Some(IndexLine::Index(mut header)) = next()? else {
             return Err(damaged(&"its first line is not its header"));
         };
-        if header.format > FORMAT {
+        if header.format > NEWEST_FORMAT {
             return Err(damaged(&format!("it has the newer format {}", header.format)));
+        }
+        if header.format < header.content.format() {
+            return Err(damaged(&format!("format {} has no such content", header.format)));
         }
         let mut validator = Validator::default();
         let (mut members, mut blocks) = (Vec::new(), Vec::new());
         let end = loop {
             match next()? {
+                Some(IndexLine::Member(_)) if header.content != Content::Datadir => {
+                    return Err(damaged(&"it names a file of an archive that has none"));
+                }
                 Some(IndexLine::Member(member)) => {
                     validator.member(&member).map_err(|what| damaged(&what))?;
                     members.push(member);
@@ -217,7 +232,13 @@ impl Index {
         if next()?.is_some() {
             return Err(damaged(&"it goes on behind its end line"));
         }
-        let raw_bytes = validator.end(&members, end).map_err(|what| damaged(&what))?;
+        let raw_bytes = validator.end(&members, &end).map_err(|what| damaged(&what))?;
+        if header.gtid.is_none() && header.format > FORMAT {
+            header.gtid = end.gtid;
+        }
+        if header.gtid.is_none() {
+            return Err(damaged(&"it has no position"));
+        }
         Ok(Self { header, members, blocks, raw_bytes })
     }
 

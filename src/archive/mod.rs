@@ -20,12 +20,14 @@ mod object_stream;
 mod pages;
 mod reader;
 mod stages;
+mod stream_writer;
 mod sums;
 mod tar_header;
 #[cfg(test)]
 mod tests;
 mod validator;
 mod writer;
+mod xbstream;
 
 pub use block::{BlockDamage, ObjectDigest, PlannedBlock};
 pub use block_reader::{BlockReader, DecodedBlock, ReadPlan, ReaderOptions};
@@ -36,8 +38,10 @@ pub use member::{FileContent, NewMember, Segment, stored_bytes};
 pub use pages::{PageFault, missing_of_system, page_fault};
 pub use reader::{MemberDamage, StreamReader, read_member};
 pub use stages::read_full;
+pub use stream_writer::StreamWriter;
 pub use sums::sum_line;
 pub use writer::{ArchiveError, ArchiveSummary, ArchiveWriter, Finished};
+pub use xbstream::{XbstreamContent, XbstreamError, XbstreamScanner, is_about_the_backup};
 
 /// Name of the first member: identity and position, known before the first data byte.
 pub const IDENTITY_MEMBER: &str = "wsrep_sst_backup.json";

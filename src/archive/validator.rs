@@ -76,11 +76,11 @@ impl Validator {
     }
 
     /// The last line, and all members together; the length of the tar stream.
-    pub(super) fn end(&self, members: &[Member], end: IndexEnd) -> Result<u64, String> {
+    pub(super) fn end(&self, members: &[Member], end: &IndexEnd) -> Result<u64, String> {
         if let Some(beyond) = members.iter().find(|member| member.end_offset > self.raw) {
             return Err(disorder(beyond));
         }
-        if end != (IndexEnd { members: self.members, blocks: self.blocks, raw: self.raw }) {
+        if (end.members, end.blocks, end.raw) != (self.members, self.blocks, self.raw) {
             return Err("the counts in its last line are not those of its lines".into());
         }
         in_the_tree(members).map_or(Ok(self.raw), Err)

@@ -15,6 +15,19 @@ use crate::regular_file;
 const LARGEST: u64 = 1 << 20;
 
 impl Facts {
+    /// None from whom it replicates, where that is certain. How far it has come at a moment that is over is not.
+    pub(super) fn no_replication(&mut self) -> Option<Vec<Connection>> {
+        if self.masters == Some(0) {
+            return Some(Vec::new());
+        }
+        self.warnings.push(
+            "whether this server replicated from another one, and from where on, is not in this backup: mariadb-backup takes its \
+             position while the server runs"
+                .into(),
+        );
+        None
+    }
+
     /// From whom the server replicates and how far it has come: asked again under the freeze, where it has masters; else,
     /// where it does not tell, by its files. None where neither tells, with a warning.
     pub fn replication(&mut self, layout: &ServerLayout) -> Option<Vec<Connection>> {

@@ -56,6 +56,9 @@ pub enum CaptureError {
         /// MyRocks or TokuDB.
         engine: &'static str,
     },
+    /// A program that captures the data for us.
+    #[error("{0}")]
+    Program(String),
     /// The archive.
     #[error(transparent)]
     Archive(#[from] crate::archive::ArchiveError),

@@ -11,7 +11,7 @@ use super::identify::identify;
 use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
 use super::standstill;
 use super::watch::Watch;
-use crate::output::Writer;
+use crate::output::{Captive, Writer};
 use crate::quiesce::{Quiet, Resumed};
 use crate::throttle::{Limiter, time_for};
 
@@ -33,7 +33,7 @@ impl Method for Freeze {
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
-        let Task { layout, facts, plan, output, watch, limiter, host } = task;
+        let Task { layout, facts, plan, output, watch, limiter, host, .. } = task;
         let quiet = host.quiesce()?;
         let identity = identify(quiet.as_ref(), facts, layout)?;
         let mut list = list_frozen(layout, facts, plan, watch)?;
@@ -45,7 +45,14 @@ impl Method for Freeze {
         let copied = copy.run(quiet, host, &mut archive.writer).inspect_err(|_| watch.lift_rate());
         let (copied, resumed) = copied?;
         list.warnings.extend(copied.warnings);
-        Ok(Captured { archive, identity, resumed, vanished: copied.vanished, warnings: list.warnings })
+        Ok(Captured {
+            archive: Captive::Files(archive),
+            identity,
+            resumed,
+            paused: None,
+            vanished: copied.vanished,
+            warnings: list.warnings,
+        })
     }
 }
 

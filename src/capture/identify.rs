@@ -24,10 +24,12 @@ pub(super) fn identify(
     })
 }
 
-fn server(layout: &ServerLayout, facts: &Facts) -> ServerIdentity {
+/// What a restore wants to know of a server.
+pub(super) fn server(layout: &ServerLayout, facts: &Facts) -> ServerIdentity {
     let known = ServerIdentity::OPTIONS.into_iter();
     ServerIdentity {
         options: known.filter_map(|name| Some((name.to_owned(), facts.get(name)?.to_owned()))).collect(),
+        owner: None,
         version: layout.version.clone(),
         datadir: layout.datadir.to_string_lossy().into_owned(),
         innodb_page_size: layout.page_size,

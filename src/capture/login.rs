@@ -44,6 +44,16 @@ impl Login {
         self.socket.clone().unwrap_or_default()
     }
 
+    /// The account that the server takes now; where it takes none, the one that would be tried first.
+    pub(super) fn account(&self) -> Account {
+        let Some(socket) = self.socket.clone().map(Endpoint::Socket) else {
+            return self.candidates.first().cloned().unwrap_or_default();
+        };
+        let works = |account: &&Account| SqlSession::connect_within(&socket, account, LIMIT).is_ok();
+        let mut candidates = self.candidates.iter();
+        candidates.find(works).or(self.candidates.first()).cloned().unwrap_or_default()
+    }
+
     /// Connects; the text says why not.
     pub fn connect(&self) -> Result<SqlSession, String> {
         self.connect_within(LIMIT)

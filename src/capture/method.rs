@@ -11,15 +11,17 @@
 //! To add a method: one file with its implementation, and its line in [`METHODS`](super::METHODS).
 
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::{CaptureError, HostError};
 use super::facts::Facts;
 use super::files::FileList;
 use super::layout::ServerLayout;
+use super::login::Login;
 use super::plan::Plan;
 use super::watch::Watch;
-use crate::output::{Archive, BackupIdentity, Output};
+use crate::model::{Content, WsrepGtid};
+use crate::output::{BackupIdentity, Captive, Output};
 use crate::quiesce::{Quiet, Resumed};
 use crate::throttle::Limiter;
 
@@ -27,6 +29,16 @@ use crate::throttle::Limiter;
 pub trait Method: Sync {
     /// Its name in `method` and in the manifest.
     fn name(&self) -> &'static str;
+
+    /// What its archive is.
+    fn content(&self) -> Content {
+        Content::Datadir
+    }
+
+    /// Whether `auto` may take it.
+    fn is_automatic(&self) -> bool {
+        true
+    }
 
     /// What it would cost here; the text says why it cannot work.
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String>;
@@ -58,6 +70,8 @@ pub enum Estimate {
     },
     /// Beyond its own flush, about so long.
     About(Duration),
+    /// It is not made to stand still.
+    Unfrozen,
 }
 
 /// What is asked of a method.
@@ -76,16 +90,24 @@ pub struct Task<'a, 't> {
     pub limiter: &'t Limiter,
     /// Makes the server stand still.
     pub host: &'t mut dyn Host,
+    /// How a program is to log in that asks the server itself.
+    pub login: Login,
+    /// How long such a program may be silent.
+    pub stall_timeout: Duration,
+    /// Bytes of the files as they were listed before.
+    pub expected_bytes: u64,
 }
 
 /// What a method has captured.
 pub struct Captured<'a> {
     /// The server's files are in it; it is to be ended.
-    pub archive: Archive<'a>,
+    pub archive: Captive<'a>,
     /// At which position, and of what.
     pub identity: BackupIdentity,
     /// The server, which runs again.
     pub resumed: Resumed,
+    /// How long another program held up the server, where that was seen.
+    pub paused: Option<Duration>,
     /// Files that were there when the list was made and gone when they were to be read.
     pub vanished: u64,
     /// What is to be told of files.
@@ -99,6 +121,16 @@ pub trait Host {
 
     /// So many bytes are to be read.
     fn total(&mut self, bytes: u64);
+
+    /// So many bytes are to be read from a server that is not made to stand still.
+    fn reads(&mut self, bytes: u64);
+
+    /// Another program has held up the server since this moment: the limits of a freeze hold until [`Watch::lift_limit`].
+    fn holds_up(&mut self, since: Instant) -> Result<(), HostError>;
+
+    /// The server was not made to stand still, and the data is there at this position; in the place of [`Host::quiesce`] and
+    /// [`Host::resume`].
+    fn pass(&mut self, gtid: &WsrepGtid) -> Result<Resumed, HostError>;
 
     /// Lets the server run again; fails where another thread has let it run before, so that its files may have changed.
     fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError>;

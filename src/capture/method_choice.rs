@@ -1,12 +1,14 @@
 //! Which methods there are, and which one is taken on a server.
 
 use super::freeze::Freeze;
+use super::mariadb_backup::BackupProgram;
 use super::method::{Estimate, Method, Prospect};
 use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
 
 /// All methods, the one with the least harm first: the order in which `auto` tries them.
 pub const METHODS: &[&dyn Method] = &[
     &Freeze,
+    &BackupProgram,
     #[cfg(test)]
     &super::sample::Sample,
 ];
@@ -51,7 +53,7 @@ fn find(name: &str) -> Result<&'static dyn Method, String> {
 /// The method that is taken on this server; the text says why there is none.
 pub fn choose(wanted: &MethodChoice, prospect: &Prospect<'_>) -> Result<Choice, String> {
     let candidates = match wanted {
-        MethodChoice::Auto => METHODS.to_vec(),
+        MethodChoice::Auto => METHODS.iter().filter(|method| method.is_automatic()).copied().collect(),
         MethodChoice::Named(name) => vec![find(name)?],
     };
     let mut passed = Vec::new();

@@ -27,6 +27,7 @@ mod links;
 mod listings;
 mod login;
 mod logs;
+mod mariadb_backup;
 mod method;
 mod method_choice;
 mod objection;

@@ -6,6 +6,7 @@ use super::error::CaptureError;
 use super::frozen_list::list_frozen;
 use super::identify::identify;
 use super::method::{Captured, Estimate, Method, Prospect, Task};
+use crate::output::Captive;
 
 /// Lists the files while the server stands still.
 pub(super) struct Sample;
@@ -26,7 +27,8 @@ impl Method for Sample {
         let resumed = task.host.resume(quiet)?;
         let archive = task.output.begin(&identity)?;
         let warnings = list.entries.iter().map(|entry| entry.path.to_string()).collect();
-        Ok(Captured { archive, identity, resumed, vanished: 0, warnings })
+        let archive = Captive::Files(archive);
+        Ok(Captured { archive, identity, resumed, paused: None, vanished: 0, warnings })
     }
 }
 
@@ -34,6 +36,7 @@ impl Method for Sample {
 mod tests {
     use std::collections::HashMap;
     use std::io;
+    use std::path::Path;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
@@ -42,15 +45,16 @@ mod tests {
     use super::super::error::HostError;
     use super::super::method::Host;
     use super::super::method_choice::choose;
-    use super::super::{Facts, ListOptions, Plan, ServerLayout, Watch, list_files};
+    use super::super::{Facts, ListOptions, Login, Plan, ServerLayout, Watch, list_files};
     use super::*;
     use crate::archive::WriterOptions;
     use crate::catalog::read_manifest;
     use crate::config::{BinlogChoice, MethodChoice};
-    use crate::model::{BackupId, Compression, WsrepGtid};
+    use crate::model::{BackupId, Compression, Content, WsrepGtid};
     use crate::output::{Destination, Label, Outcome, Patience};
     use crate::quiesce::{Quiet, Release, Resumed};
     use crate::server::Server;
+    use crate::sst::Credentials;
     use crate::storage::{LocalStorage, Storage};
     use crate::throttle::Throttle;
 
@@ -91,6 +95,13 @@ mod tests {
             Ok(Box::new(Still(self.0.clone())))
         }
         fn total(&mut self, _: u64) {}
+        fn reads(&mut self, _: u64) {}
+        fn holds_up(&mut self, _: Instant) -> Result<(), HostError> {
+            Ok(())
+        }
+        fn pass(&mut self, _: &WsrepGtid) -> Result<Resumed, HostError> {
+            Ok(Resumed::new(Duration::ZERO, || Ok(())))
+        }
         fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError> {
             quiet.resume().map_err(|_| io::Error::other("it ran before").into())
         }
@@ -129,7 +140,10 @@ mod tests {
         let prospect = Prospect { layout: &layout, files: &files, rate: None };
         let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &prospect);
         assert_eq!(chosen("auto").unwrap().method.name(), "freeze");
-        assert_eq!(chosen("nothing").err().unwrap(), "'nothing' is not one of auto, freeze, sample");
+        assert_eq!(
+            chosen("nothing").err().unwrap(),
+            "'nothing' is not one of auto, freeze, mariadb-backup, sample"
+        );
         let method = chosen("sample").unwrap().method;
 
         let gtid: WsrepGtid = "6b3f5a6e-0000-11ee-8000-000000000001:42".parse().unwrap();
@@ -144,10 +158,13 @@ mod tests {
             layout: &layout,
             facts: &mut facts,
             plan,
-            output: destination.open(2, 20480).unwrap(),
+            output: destination.open(Content::Datadir, 2, 20480).unwrap(),
             watch: &watch,
             limiter: &throttle.data,
             host: &mut caller,
+            login: Login::new(Path::new("/"), None, None, &Credentials::default()),
+            stall_timeout: Duration::from_secs(9),
+            expected_bytes: 20480,
         };
         let Captured { archive, identity, resumed, warnings, .. } = method.capture(task).unwrap();
         assert_eq!((identity.gtid.clone(), resumed.frozen.as_millis()), (gtid.clone(), 7));
@@ -155,6 +172,7 @@ mod tests {
         let outcome = Outcome {
             method: method.name(),
             frozen_time: resumed.frozen,
+            paused: None,
             vanished: 0,
             warnings,
             about_files: Vec::new(),

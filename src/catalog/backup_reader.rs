@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{CatalogError, MANIFEST, ObjectDamage, STATUS, check_sizes, object_name, read_manifest};
 use crate::archive::{Index, IndexError, ReaderOptions};
-use crate::model::{Manifest, MemberKind};
+use crate::model::{Content, Manifest, MemberKind};
 use crate::seal::{self, Identities};
 use crate::storage::{Interruptible, Limited, ObjectReader, Storage, StorageError};
 use crate::throttle::Limiter;
@@ -224,8 +224,8 @@ impl BackupReader {
         if header.id != manifest.id {
             damage.push(differs("backup", &manifest.id, &header.id));
         }
-        if header.gtid != manifest.gtid {
-            damage.push(differs("position", &manifest.gtid, &header.gtid));
+        if let Some(gtid) = header.gtid.as_ref().filter(|gtid| **gtid != manifest.gtid) {
+            damage.push(differs("position", &manifest.gtid, gtid));
         }
         if header.compression != manifest.archive.compression {
             damage.push(differs("compression", &manifest.archive.compression, &header.compression));
@@ -234,10 +234,20 @@ impl BackupReader {
         // The length of an encrypted object's header is known only when it was read.
         let fits = self.is_encrypted() && seal::fits(manifest.archive.bytes, stored);
         let stored = if fits { manifest.archive.bytes } else { stored };
+        if header.content != manifest.content {
+            damage.push(differs("content", &manifest.content.name(), &header.content.name()));
+        }
+        // The index of a stream does not know the files in it.
+        let (count, data) = match header.content {
+            Content::Datadir => {
+                (files().count() as u64, files().fold(0_u64, |sum, file| sum.saturating_add(file.size)))
+            }
+            Content::Xbstream => (manifest.files, index.raw_bytes),
+        };
         let sums: [(&str, u64, u64); 3] = [
             ("archive bytes", manifest.archive.bytes, stored),
-            ("files", manifest.files, files().count() as u64),
-            ("data bytes", manifest.data_bytes, files().fold(0, |sum, file| sum.saturating_add(file.size))),
+            ("files", manifest.files, count),
+            ("data bytes", manifest.data_bytes, data),
         ];
         for (what, here, there) in sums.iter().filter(|(_, here, there)| here != there) {
             damage.push(differs(what, here, there));

@@ -7,13 +7,13 @@ use crate::model::{
 
 pub(in crate::check) const UUID: &str = "64f8fd84-e4fc-11f1-a7f7-8a19f99d6a1a";
 const NOW: &str = "2026-11-20T12:00:00Z";
-
 /// A backup at seqno 100.
 pub(in crate::check) fn manifest(id: &str) -> Manifest {
     let id: BackupId = id.parse().unwrap();
     let began = id.started().unwrap();
     Manifest {
         format: 1,
+        content: crate::model::Content::Datadir,
         cluster: "c".into(),
         node: "n1".into(),
         request: None,
@@ -23,6 +23,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
         finished: began,
         flush_ms: 1,
         frozen_ms: 2,
+        paused_ms: None,
         gtid: WsrepGtid { uuid: UUID.into(), seqno: 100, domain_id: None },
         donor_gtid: None,
         mariadb_gtid: MariadbGtid::default(),
@@ -49,8 +50,8 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
 }
 
 fn record(manifest: Manifest) -> Record {
-    let evidence = Evidence::default();
-    Record { cluster: "c".into(), id: manifest.id.clone(), manifest: Ok(manifest), evidence }
+    let (id, evidence) = (manifest.id.clone(), Evidence::default());
+    Record { cluster: "c".into(), id, manifest: Ok(manifest), evidence }
 }
 
 fn attempt(id: &str, state: Option<BackupState>, updated: &str) -> Attempt {

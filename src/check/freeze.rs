@@ -31,6 +31,7 @@ impl From<Choice> for Forecast {
         let (reading, about) = match choice.estimate {
             Estimate::WhileRead { least, most } => (least.map(millis).zip(most.map(millis)), None),
             Estimate::About(time) => (None, Some(millis(time))),
+            Estimate::Unfrozen => (None, None),
         };
         Self { method: choice.method.name().into(), passed: choice.passed, reading, about }
     }

@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::whole_archive::whole_only;
 use super::{CommandError, CommonArgs, IdArgs, print, print_json, removed};
 use crate::model::{BackupId, Member, MemberKind, matches};
 use crate::ui::{Align, Table, TextPage, bytes, grouped, time};
@@ -31,7 +32,9 @@ pub struct LsArgs {
 pub fn run(args: &LsArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context()?;
-    let source = context.with_keys(context.find(&selector)?)?;
+    let source = context.find(&selector)?;
+    whole_only(&source, "'ls'")?;
+    let source = context.with_keys(source)?;
     let index = match source.read_index() {
         Err(_) if source.is_removed() => return Err(removed(&source)),
         index => index?,

@@ -24,6 +24,7 @@ mod run_replica;
 mod run_told;
 pub mod show;
 pub mod verify;
+mod whole_archive;
 
 use std::io::Write;
 use std::sync::Arc;

@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::ist_forecast::{self, node_outlook, sentence};
 use super::restore_tables::extract_tables;
+use super::whole_archive::whole_only;
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::config::{Flag, ServerOptions, flag};
-use crate::model::Manifest;
+use crate::model::{Content, Manifest};
 use crate::restore::{
     Advice, AllowedDirectory, Control, DirectoryMap, Installed, Purpose, RestoreError, RestoreRequest,
     Restored, Selection, TablePattern, advice, missing_options, restore, wsrep_home,
@@ -87,7 +88,11 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     })?;
     request.threads = context.settings.threads;
     request.wsrep_home = wsrep_home(&ServerOptions::from(&files, &[], None), &request.target);
-    let source = context.with_keys(context.find_intact(&selector)?)?;
+    let source = context.find_intact(&selector)?;
+    if request.only.is_some() {
+        whole_only(&source, "--only")?;
+    }
+    let source = context.with_keys(source)?;
     if let (Some(only), None) = (&request.only, args.purpose) {
         return extract_tables(&context, source, &request, only, args.json);
     }
@@ -218,8 +223,14 @@ fn as_text(
     (advice, options): (&Advice, &[String]),
     took: u64,
 ) -> TextPage {
+    let compared = match manifest.content {
+        Content::Datadir => "every SHA-256 was compared",
+        Content::Xbstream => {
+            "its SHA-256 was compared, mariadb-backup has prepared it, and its files stand at its position"
+        }
+    };
     let mut page = TextPage::of(format!(
-        "Restored backup {} to {}: {} files, {} in {}; every SHA-256 was compared.",
+        "Restored backup {} to {}: {} files, {} in {}; {compared}.",
         manifest.id,
         request.target.display(),
         grouped(restored.files),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{CommandError, CommonArgs, IdArgs, print, print_json};
 use crate::catalog::{HoldState, Verified, read_hold, read_verified};
-use crate::model::{Manifest, VerifyOutcome};
+use crate::model::{Content, Manifest, VerifyOutcome};
 use crate::ui::{TextPage, bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
@@ -110,6 +110,12 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Te
             ),
         ),
     ];
+    if manifest.content != Content::Datadir {
+        lines.push(("Content", manifest.content.name().into()));
+    }
+    if let Some(paused) = manifest.paused_ms {
+        lines.push(("Held up", format!("{} by {}", duration_ms(paused), manifest.method)));
+    }
     let connections = manifest.replication.iter().flatten();
     lines.extend(connections.map(|connection| ("Replicated from", connection.words())));
     if let Some(home) = &manifest.server.wsrep_data_home_dir {

@@ -4,6 +4,7 @@
 //! cluster and the room for write sets are watched. Whichever way the freeze ends, the turn is given back behind it.
 
 use std::io;
+use std::time::Instant;
 
 use super::blockers::Way;
 use super::error::DonateError;
@@ -23,7 +24,9 @@ pub(super) struct Donor<'a> {
     /// The server's number of our session; none where it does not answer.
     pub(super) session: Option<u32>,
     /// What can be asked once.
-    pub(super) quiescer: Option<(Box<dyn Quiescer>, Room)>,
+    pub(super) quiescer: Option<Box<dyn Quiescer>>,
+    /// Where the server's write sets wait while nothing is applied.
+    room: Option<Room>,
     way: Option<Way>,
     /// Given back when the freeze is over, however that was: the method drops what is frozen before.
     turn: Option<Turn<'a>>,
@@ -41,8 +44,19 @@ impl<'a> Donor<'a> {
         quiescer: Box<dyn Quiescer>,
         room: Room,
     ) -> Self {
-        let quiescer = Some((quiescer, room));
-        Self { job, watch, reporter, login, session, quiescer, way: None, turn: None, warnings: Vec::new() }
+        let (quiescer, room) = (Some(quiescer), Some(room));
+        Self {
+            job,
+            watch,
+            reporter,
+            login,
+            session,
+            quiescer,
+            room,
+            way: None,
+            turn: None,
+            warnings: Vec::new(),
+        }
     }
 
     /// Adds what the freeze has shown to what is known already.
@@ -52,10 +66,7 @@ impl<'a> Donor<'a> {
     }
 
     fn freeze(&mut self) -> Result<Box<dyn Quiet>, DonateError> {
-        let Some((quiescer, room)) = self.quiescer.take() else {
-            let cause = io::Error::other("a state transfer can do so once");
-            return Err(DonateError::System("cannot freeze the server", cause));
-        };
+        let quiescer = self.quiescer()?;
         let (watch, settings) = (self.watch, &self.job.settings);
         let mut turn = Turn::take(self.job, self.login.clone(), watch)?;
         let way = Way::clear(self.job, self.session, self.login.clone(), watch)?;
@@ -65,10 +76,7 @@ impl<'a> Donor<'a> {
         let limits = Limits { timeout: settings.flush_timeout, wanted: &|| watch.wanted() };
         let quiet = quiescer.quiesce(&limits).map_err(|error| way.explain(error, watch))?;
         self.way = Some(way);
-        watch.limit_freeze(quiet.asked(), settings.freeze_timeout);
-        watch
-            .limit_room(room)
-            .map_err(|cause| DonateError::System("cannot watch the server's room", cause))?;
+        self.limit(quiet.asked())?;
         self.reporter.frozen(quiet.position(), quiet.asked());
         log::info!(
             "the server is frozen at {} (flush took {} ms)",
@@ -76,6 +84,29 @@ impl<'a> Donor<'a> {
             quiet.flush_time().as_millis()
         );
         Ok(quiet)
+    }
+
+    fn quiescer(&mut self) -> Result<Box<dyn Quiescer>, DonateError> {
+        self.quiescer.take().ok_or_else(|| {
+            let cause = io::Error::other("a state transfer can do so once");
+            DonateError::System("cannot freeze the server", cause)
+        })
+    }
+
+    /// What holds from that moment on, until the server runs again.
+    fn limit(&mut self, since: Instant) -> Result<(), DonateError> {
+        self.watch.limit_freeze(since, self.job.settings.freeze_timeout);
+        let Some(room) = self.room.take() else { return Ok(()) };
+        self.watch
+            .limit_room(room)
+            .map_err(|cause| DonateError::System("cannot watch the server's room", cause))
+    }
+
+    /// No client waits for the rest of the run, and a priority cannot be raised again.
+    fn lower(&self) {
+        if self.job.settings.low_priority {
+            priority::lower();
+        }
     }
 
     fn thaw(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, DonateError> {
@@ -94,10 +125,7 @@ impl<'a> Donor<'a> {
         self.watch.lift_limit();
         self.warnings.extend(self.way.take().into_iter().flat_map(Way::end));
         self.turn = None;
-        if self.job.settings.low_priority {
-            // No client waits for the rest of the run, and a priority cannot be raised again.
-            priority::lower();
-        }
+        self.lower();
         log::info!("the server runs again: it was frozen for {} ms", resumed.frozen.as_millis());
         self.reporter.thawed(resumed.frozen);
         Ok(resumed)
@@ -111,6 +139,21 @@ impl Host for Donor<'_> {
 
     fn total(&mut self, bytes: u64) {
         self.reporter.total(bytes);
+    }
+
+    fn reads(&mut self, bytes: u64) {
+        self.reporter.total(bytes);
+        self.reporter.state(BackupState::Thawed);
+    }
+
+    fn holds_up(&mut self, since: Instant) -> Result<(), HostError> {
+        Ok(self.limit(since)?)
+    }
+
+    fn pass(&mut self, gtid: &WsrepGtid) -> Result<Resumed, HostError> {
+        let quiescer = self.quiescer()?;
+        self.lower();
+        Ok(quiescer.pass(gtid).map_err(DonateError::Freeze)?)
     }
 
     fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError> {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Content;
+
 /// The compression of an archive; its concatenated blocks are a plain file of the stock tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,13 +36,17 @@ impl Compression {
         }
     }
 
-    /// The archive's file name in the repository.
-    pub fn archive_name(self) -> &'static str {
-        match self {
-            Self::Zstd => "backup.tar.zst",
-            Self::Gzip => "backup.tar.gz",
-            Self::Bzip2 => "backup.tar.bz2",
-            Self::None => "backup.tar",
+    /// The file name in the repository of an archive with this content.
+    pub fn archive_name(self, content: Content) -> &'static str {
+        match (content, self) {
+            (Content::Datadir, Self::Zstd) => "backup.tar.zst",
+            (Content::Datadir, Self::Gzip) => "backup.tar.gz",
+            (Content::Datadir, Self::Bzip2) => "backup.tar.bz2",
+            (Content::Datadir, Self::None) => "backup.tar",
+            (Content::Xbstream, Self::Zstd) => "backup.xb.zst",
+            (Content::Xbstream, Self::Gzip) => "backup.xb.gz",
+            (Content::Xbstream, Self::Bzip2) => "backup.xb.bz2",
+            (Content::Xbstream, Self::None) => "backup.xb",
         }
     }
 

@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Compression;
 use super::{ArchivePath, BackupId, WsrepGtid};
+use super::{Compression, Content};
 
 /// One line of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +30,12 @@ pub struct IndexHeader {
     pub format: u32,
     /// The backup's name.
     pub id: BackupId,
-    /// The position of the files.
-    pub gtid: WsrepGtid,
+    /// What the archive is. Absent where it is the files of a data directory.
+    #[serde(default, skip_serializing_if = "Content::is_datadir")]
+    pub content: Content,
+    /// The position of the files. Format 1 always has it; where it is known at the end only, the end line has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gtid: Option<WsrepGtid>,
     /// How the blocks are compressed.
     pub compression: Compression,
 }
@@ -143,7 +147,7 @@ pub struct Block {
 }
 
 /// The last line: an index that ends without it is cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexEnd {
     /// Number of member lines.
     pub members: u64,
@@ -151,4 +155,7 @@ pub struct IndexEnd {
     pub blocks: u64,
     /// Length of the tar stream.
     pub raw: u64,
+    /// The position, where the header does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gtid: Option<WsrepGtid>,
 }

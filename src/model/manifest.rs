@@ -6,18 +6,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Compression;
 use super::{BackupId, Connection, WsrepGtid, to_record};
+use super::{Compression, Content, FORMAT, NEWEST_FORMAT};
 use crate::seal;
-
-/// The newest format that this program writes and reads.
-pub const FORMAT: u32 = 1;
 
 /// What a backup is, in one small file: written last, removed first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format of archive, index and manifest.
     pub format: u32,
+    /// What the archive is. Absent where it is the files of a data directory.
+    #[serde(default, skip_serializing_if = "Content::is_datadir")]
+    pub content: Content,
     /// Name of the backup, equal to its folder.
     pub id: BackupId,
     /// wsrep_cluster_name.
@@ -38,6 +38,9 @@ pub struct Manifest {
     pub flush_ms: u64,
     /// Milliseconds from `flush tables` to `continue`: how long the server was frozen.
     pub frozen_ms: u64,
+    /// Milliseconds for which the program that captured the data held up the server by itself, where that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_ms: Option<u64>,
     /// The position of the files, to the transaction (from `tables_flushed`).
     pub gtid: WsrepGtid,
     /// What mysqld passed with `--gtid`: the position of the request, at or before `gtid`.
@@ -99,6 +102,24 @@ pub struct ServerIdentity {
     /// that were known and not empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// Whose its files are, where the archive does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// The owner of a server's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Its number on the donor.
+    pub uid: u32,
+    /// The number of its group there.
+    pub gid: u32,
+    /// Its name there, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The name of its group there, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 impl ServerIdentity {
@@ -168,11 +189,16 @@ pub enum ManifestError {
     #[error("the manifest is damaged: {0}")]
     Damaged(String),
     /// Written by a newer program.
-    #[error("the backup has format {found}, this program reads up to {FORMAT}: use a newer wsrep_sst_backup")]
+    #[error(
+        "the backup has format {found}, this program reads up to {NEWEST_FORMAT}: use a newer wsrep_sst_backup"
+    )]
     Newer {
         /// The number in the manifest.
         found: u64,
     },
+    /// A later program may know other contents.
+    #[error("the archive is '{0}', which this program does not know: use a newer wsrep_sst_backup")]
+    Content(String),
     /// A later program may know other methods.
     #[error(
         "the archive is encrypted with '{0}', which this program does not know: use a newer wsrep_sst_backup"
@@ -221,16 +247,27 @@ impl Manifest {
         #[derive(Deserialize)]
         struct Probe {
             format: u64,
+            #[serde(default)]
+            content: Option<String>,
         }
         let damaged = |error: serde_json::Error| ManifestError::Damaged(super::not_understood(&error));
         let probe: Probe = serde_json::from_slice(bytes).map_err(damaged)?;
-        if probe.format > u64::from(FORMAT) {
+        if probe.format > u64::from(NEWEST_FORMAT) {
             return Err(ManifestError::Newer { found: probe.format });
         }
         if probe.format == 0 {
             return Err(ManifestError::Damaged("there is no format 0".into()));
         }
+        if let Some(content) = probe.content.filter(|_| probe.format > u64::from(FORMAT))
+            && !Content::ALL.iter().any(|known| known.name() == content)
+        {
+            return Err(ManifestError::Content(content));
+        }
         let manifest: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        if manifest.format < manifest.content.format() {
+            let (format, content) = (manifest.format, manifest.content.name());
+            return Err(ManifestError::Damaged(format!("format {format} has no content '{content}'")));
+        }
         if let Some(method) = manifest.archive.encryption.as_ref().filter(|method| *method != seal::AGE) {
             return Err(ManifestError::Encrypted(method.clone()));
         }

@@ -6,6 +6,7 @@
 
 mod address;
 mod compression;
+mod content;
 mod filename;
 mod filename_letters;
 mod glob;
@@ -25,6 +26,7 @@ mod verification;
 
 pub use address::HostPort;
 pub use compression::Compression;
+pub use content::{Content, FORMAT, NEWEST_FORMAT};
 pub use filename::{encode_char, encode_name};
 pub use glob::matches;
 pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};
@@ -33,7 +35,7 @@ pub use id::{BackupId, IdError, safe_component};
 pub use index::{Block, IndexEnd, IndexHeader, IndexLine, Member, MemberKind, Origin};
 pub use json_document::to_record;
 pub use manifest::{
-    ArchiveObject, FORMAT, IndexObject, Manifest, ManifestError, MariadbGtid, ServerIdentity, ToolIdentity,
+    ArchiveObject, IndexObject, Manifest, ManifestError, MariadbGtid, Owner, ServerIdentity, ToolIdentity,
 };
 pub use parse_error::not_understood;
 pub use path::ArchivePath;

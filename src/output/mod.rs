@@ -13,6 +13,7 @@ mod error;
 mod identity;
 mod open;
 mod publish;
+mod stream;
 mod warnings;
 
 use std::sync::Arc;
@@ -23,10 +24,11 @@ pub use error::OutputError;
 pub use identity::BackupIdentity;
 pub use open::{Archive, Output, Writer, Written};
 pub use publish::{Outcome, Patience, millis};
+pub use stream::{Captive, StreamArchive};
 
 use crate::archive::WriterOptions;
 use crate::catalog::{INDEX, MANIFEST, SEALED, object_name};
-use crate::model::{BackupId, ToolIdentity, WsrepGtid};
+use crate::model::{BackupId, Content, ToolIdentity, WsrepGtid};
 use crate::seal::Recipient;
 use crate::storage::Storage;
 
@@ -63,9 +65,9 @@ pub struct Destination {
 
 impl Destination {
     /// The names of archive and index.
-    fn names(&self) -> (String, String) {
+    fn names(&self, content: Content) -> (String, String) {
         let sealed = if self.recipients.is_empty() { "" } else { SEALED };
-        (format!("{}{sealed}", self.options.compression.archive_name()), format!("{INDEX}{sealed}"))
+        (format!("{}{sealed}", self.options.compression.archive_name(content)), format!("{INDEX}{sealed}"))
     }
 
     fn object(&self, name: &str) -> String {
@@ -75,8 +77,11 @@ impl Destination {
     /// Takes back what a failed run has published, the manifest first: so long as that may be there nothing else goes. What
     /// was never there is no error.
     pub fn discard(&self) {
-        let (archive, index) = self.names();
-        for name in [MANIFEST, &archive, &index] {
+        let index = self.names(Content::Datadir).1;
+        let archives = Content::ALL.map(|content| self.names(content).0);
+        let names =
+            std::iter::once(MANIFEST).chain(archives.iter().map(String::as_str)).chain([index.as_str()]);
+        for name in names {
             let Err(error) = self.storage.remove(&self.object(name)) else { continue };
             if name == MANIFEST && self.may_have_manifest() {
                 log::warn!(

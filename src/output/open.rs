@@ -5,7 +5,7 @@ use super::{Destination, OutputError};
 use crate::archive::{
     ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER,
 };
-use crate::model::{ArchivePath, FORMAT, IndexHeader, WsrepGtid};
+use crate::model::{ArchivePath, Content, FORMAT, IndexHeader, WsrepGtid};
 use crate::storage::{ObjectWriter, StorageError};
 use crate::users;
 
@@ -14,9 +14,10 @@ pub type Writer = ArchiveWriter<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>;
 
 /// Archive and index, empty.
 pub struct Output<'a> {
-    to: &'a Destination,
-    archive: Box<dyn ObjectWriter>,
-    index: Box<dyn ObjectWriter>,
+    pub(super) to: &'a Destination,
+    pub(super) content: Content,
+    pub(super) archive: Box<dyn ObjectWriter>,
+    pub(super) index: Box<dyn ObjectWriter>,
 }
 
 /// An archive that has its identity and takes the server's files.
@@ -29,17 +30,24 @@ pub struct Archive<'a> {
 /// Both streams at their end, not durable yet.
 pub struct Written<'a> {
     pub(super) to: &'a Destination,
+    pub(super) content: Content,
     pub(super) streams: Finished<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>,
 }
 
 impl Destination {
     /// Opens both objects, for so many members with so many bytes of data. It comes before the freeze: what cannot be created costs
     /// none, and is taken away while the server runs.
-    pub fn open(&self, members: usize, bytes: u64) -> Result<Output<'_>, StorageError> {
-        let (archive, index) = self.names();
+    pub fn open(&self, content: Content, members: usize, bytes: u64) -> Result<Output<'_>, StorageError> {
+        let (archive, index) = self.names(content);
+        // In a stream of another program goes what the server writes meanwhile.
+        let most = match content {
+            Content::Datadir => at_most(members, bytes),
+            Content::Xbstream => at_most(members, bytes.saturating_mul(2)),
+        };
         Ok(Output {
             to: self,
-            archive: self.storage.create_large(&self.object(&archive), at_most(members, bytes))?,
+            content,
+            archive: self.storage.create_large(&self.object(&archive), most)?,
             index: self.storage.create(&self.object(&index))?,
         })
     }
@@ -74,11 +82,12 @@ fn at_most(members: usize, bytes: u64) -> u64 {
 impl<'a> Output<'a> {
     /// Writes the identity, before the first data byte.
     pub fn begin(self, identity: &BackupIdentity) -> Result<Archive<'a>, OutputError> {
-        let Self { to, archive, index } = self;
+        let Self { to, archive, index, .. } = self;
         let header = IndexHeader {
             format: FORMAT,
             id: to.id.clone(),
-            gtid: identity.gtid.clone(),
+            content: Content::Datadir,
+            gtid: Some(identity.gtid.clone()),
             compression: to.options.compression,
         };
         let mut writer = ArchiveWriter::create(archive, index, header, to.options, &to.recipients)?;
@@ -95,6 +104,6 @@ impl<'a> Archive<'a> {
         let to = self.to;
         self.writer.append_generated(to.own_member(GRASTATE_MEMBER), gtid.grastate(false).as_bytes())?;
         self.writer.append_sums(to.own_member(SUMS_MEMBER))?;
-        Ok(Written { to, streams: self.writer.finish()? })
+        Ok(Written { to, content: Content::Datadir, streams: self.writer.finish()? })
     }
 }

@@ -11,7 +11,7 @@ use super::warnings::bounded;
 use super::{Destination, OutputError, tool};
 use crate::archive::{ArchiveSummary, Finished};
 use crate::catalog::{BackupReader, MANIFEST};
-use crate::model::{ArchiveObject, FORMAT, IndexObject, Manifest, WsrepGtid};
+use crate::model::{ArchiveObject, Content, IndexObject, Manifest, WsrepGtid};
 use crate::seal::AGE;
 use crate::storage::StorageError;
 
@@ -25,6 +25,8 @@ pub struct Outcome {
     pub method: &'static str,
     /// From the question until the server ran again.
     pub frozen_time: Duration,
+    /// How long the program that captured the data held up the server by itself, where that was seen.
+    pub paused: Option<Duration>,
     /// Files that were there when the list was made and gone when they were to be read.
     pub vanished: u64,
     /// What the administrator should know.
@@ -49,7 +51,7 @@ impl Written<'_> {
         mut outcome: Outcome,
         patience: &Patience<'_>,
     ) -> Result<Manifest, OutputError> {
-        let Self { to, streams: Finished { archive, index, summary } } = self;
+        let Self { to, content, streams: Finished { archive, index, summary } } = self;
         archive.commit()?;
         index.commit()?;
         // To make many gigabytes durable takes its time; a run that was stopped meanwhile is to leave no backup.
@@ -57,7 +59,7 @@ impl Written<'_> {
             return Err(OutputError::Unwanted);
         }
         let warnings = warnings(to, &mut outcome, &summary);
-        let manifest = manifest(to, identity, &outcome, summary, warnings);
+        let manifest = manifest((to, content), identity, &outcome, summary, warnings);
         put_manifest(to, &to_bytes(&manifest)?, patience)?;
         Ok(manifest)
     }
@@ -91,16 +93,17 @@ fn warnings(to: &Destination, outcome: &mut Outcome, summary: &ArchiveSummary) -
 }
 
 fn manifest(
-    to: &Destination,
+    (to, content): (&Destination, Content),
     identity: BackupIdentity,
     outcome: &Outcome,
     summary: ArchiveSummary,
     (warnings, more_warnings): (Vec<String>, u64),
 ) -> Manifest {
-    let (archive, index) = to.names();
+    let (archive, index) = to.names(content);
     let recipients: Vec<String> = to.recipients.iter().map(ToString::to_string).collect();
     Manifest {
-        format: FORMAT,
+        format: content.format(),
+        content,
         id: to.id.clone(),
         cluster: to.label.cluster.clone(),
         node: to.label.node.clone(),
@@ -111,6 +114,7 @@ fn manifest(
         finished: Timestamp::now(),
         flush_ms: millis(identity.flush_time),
         frozen_ms: millis(outcome.frozen_time),
+        paused_ms: outcome.paused.map(millis),
         gtid: identity.gtid,
         donor_gtid: to.label.asked.as_ref().map(WsrepGtid::position),
         mariadb_gtid: identity.mariadb_gtid,

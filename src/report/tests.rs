@@ -6,8 +6,8 @@ use super::attention::{Urgency, points};
 use super::*;
 use crate::catalog::{AttemptState, Doubt, Verified};
 use crate::model::{
-    ArchiveObject, BackupId, BackupState, Compression, IndexObject, Manifest, MariadbGtid, ServerIdentity,
-    ToolIdentity, Verification, VerifyOutcome, WsrepGtid,
+    ArchiveObject, BackupId, BackupState, Compression, Content, IndexObject, Manifest, MariadbGtid,
+    ServerIdentity, ToolIdentity, Verification, VerifyOutcome, WsrepGtid,
 };
 
 const NOW: &str = "2026-11-25T02:00:00Z";
@@ -27,6 +27,7 @@ fn tool() -> ToolIdentity {
 fn manifest(hours: i64, node: &str) -> Manifest {
     Manifest {
         format: 1,
+        content: Content::Datadir,
         id: BackupId::new(ago(hours), node),
         cluster: "c".into(),
         node: node.into(),
@@ -37,6 +38,7 @@ fn manifest(hours: i64, node: &str) -> Manifest {
         finished: ago(hours) + SignedDuration::from_secs(90),
         flush_ms: 12,
         frozen_ms: 801,
+        paused_ms: None,
         gtid: WsrepGtid { uuid: "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f".into(), seqno: 417, domain_id: None },
         donor_gtid: None,
         mariadb_gtid: MariadbGtid::default(),

@@ -47,6 +47,14 @@ pub enum RestoreError {
         /// What became of the target.
         undone: Undone,
     },
+    /// A program of MariaDB that the restore needs.
+    #[error("{what}{undone}")]
+    Program {
+        /// Which, and what it said.
+        what: String,
+        /// What became of the target.
+        undone: Undone,
+    },
     /// Reading the repository failed on the way.
     #[error("{0}{1}")]
     Read(StorageError, Undone),

@@ -53,6 +53,9 @@ pub fn extract(
     control: &Control<'_>,
 ) -> Result<Extracted, RestoreError> {
     let index = source.index()?;
+    if let Some(why) = index.header.content.refuses("--only", &index.header.id) {
+        return Err(RestoreError::Usage(why));
+    }
     let is_content = |file: &TableFile<'_>| {
         file.member.kind == MemberKind::File && file.path.extension() != Some("isl".as_ref())
     };

@@ -5,38 +5,9 @@ use std::process::{Command, Stdio};
 
 use super::error::RestoreError;
 use crate::config::ServerOptions;
+use crate::tool::{ReleaseSeries, places};
 
-/// Where a server's program lies when PATH does not say so, as cron's does not.
-const PLACES: [&str; 6] = [
-    "/usr/sbin",
-    "/usr/libexec",
-    "/usr/bin",
-    "/usr/local/sbin",
-    "/usr/local/mariadb/bin",
-    "/usr/local/mysql/bin",
-];
 const NAMES: [&str; 2] = ["mariadbd", "mysqld"];
-
-/// A release series, such as 10.11: within one a server may be older than the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ReleaseSeries {
-    major: u32,
-    minor: u32,
-}
-
-impl ReleaseSeries {
-    /// From `10.11.19-MariaDB-log` and its like.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let mut numbers = text.split(|c: char| !c.is_ascii_digit());
-        Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
-    }
-}
-
-impl std::fmt::Display for ReleaseSeries {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
 
 /// A MariaDB server that is installed here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,15 +22,7 @@ impl Installed {
     /// The server that `basedir` of the options names, else the first one in PATH or at the usual places; none where
     /// nothing answers, or what answers is no MariaDB.
     pub fn find(options: &ServerOptions) -> Option<Self> {
-        let places: Vec<PathBuf> = match options.get("basedir") {
-            Some(base) => {
-                ["sbin", "bin", "libexec"].iter().map(|folder| Path::new(base).join(folder)).collect()
-            }
-            None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-                .filter(|place| place.is_absolute())
-                .chain(PLACES.map(PathBuf::from))
-                .collect(),
-        };
+        let places = places(options.get("basedir"));
         let programs = places.iter().flat_map(|place| NAMES.map(|name| place.join(name)));
         programs.filter(|program| program.is_file()).find_map(|program| Self::ask(&program))
     }

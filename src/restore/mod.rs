@@ -13,6 +13,8 @@
 //! Manifest, index and archive are checked against each other before the target is touched; the target
 //! must be empty and unused; a restore that fails removes exactly what it created.
 //!
+//! A backup by mariadb-backup takes another way to the same end: see [`prepared`].
+//!
 //! # Why an index cannot choose where root writes
 //!
 //! Whoever writes to the repository can edit the index. Its paths stay below the target; places outside of it are the
@@ -28,6 +30,7 @@ mod directory_map;
 mod error;
 mod external_directories;
 mod extract;
+mod frame;
 mod identity;
 mod installed_server;
 mod members;
@@ -37,11 +40,13 @@ mod options;
 mod partial_server;
 mod partial_server_options;
 mod pattern;
+mod prepared;
 mod replication;
 mod request;
 mod restored;
 mod rewritten_paths;
 mod small_files;
+mod stage;
 mod start_file;
 mod table_selection;
 mod tables;
@@ -54,15 +59,16 @@ mod wsrep_home;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use crate::archive::{GRASTATE_MEMBER, MemberDamage, StreamReader, read_member};
+use crate::archive::{MemberDamage, StreamReader, read_member};
 use crate::catalog::BackupReader;
-use crate::model::{Manifest, Member, MemberKind};
+use crate::model::{Content, Member, MemberKind};
 pub use advice::{Advice, Listing, advice};
 use archive_stream::open_stream;
 pub use destinations::{Destinations, Stranger};
 pub use directory_map::{AllowedDirectory, DirectoryMap};
 pub use error::{RestoreError, Undone};
 pub use extract::{Extract, Extracted, extract};
+use frame::{begin, check_rest, write_state};
 pub use installed_server::Installed;
 use members::Members;
 pub use members::Tables;
@@ -86,6 +92,9 @@ pub fn restore(
     if request.purpose == Purpose::Replica {
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }
+    if source.manifest().content == Content::Xbstream {
+        return prepared::restore(source, request, control);
+    }
     let mut members = Members::all(source.index()?);
     let mut plan = members.index.plan();
     if let Some(only) = &request.only {
@@ -108,16 +117,6 @@ pub fn restore(
     begun
         .and_then(|_lock| fill(stream, source, &members, &places, request, control, &mut created))
         .map_err(|error| error.undo(&mut created))
-}
-
-/// Makes the target where it is not there, and holds it.
-fn begin(
-    places: &Destinations,
-    lock: Option<TargetLock>,
-    created: &mut UndoLog,
-) -> Result<Option<TargetLock>, RestoreError> {
-    created.directory(places.target(), places.owner(), None)?;
-    if lock.is_some() { Ok(lock) } else { TargetLock::take(places.target()) }
 }
 
 fn fill(
@@ -204,57 +203,5 @@ fn restore_member(
         (Some(WriteError::System(error)), _) => Err(error.into()),
         (None, Ok(Ok(()))) => Ok(()),
         (Some(WriteError::Read(cause)), _) | (None, Err(cause)) => Err(read_failed(cause)),
-    }
-}
-
-/// The whole object must be what the manifest says, also where no file lies.
-fn check_rest(
-    stream: StreamReader,
-    source: &BackupReader,
-    control: &Control<'_>,
-) -> Result<(), RestoreError> {
-    (control.progress)(stream.position());
-    let (digest, damage) = stream
-        .finish()
-        .map_err(|cause| RestoreError::Read(source.archive_failed(cause), Undone::default()))?;
-    let Manifest { id, archive, .. } = source.manifest();
-    let what = match digest {
-        Some(digest) if digest.sha256 == archive.sha256 && digest.bytes == archive.bytes => return Ok(()),
-        Some(digest) => format!("its SHA-256 is {}, the manifest says {}", digest.sha256, archive.sha256),
-        // Where it had to be passed over.
-        None => {
-            damage.first().map_or_else(|| "it could not be read in one piece".into(), ToString::to_string)
-        }
-    };
-    let undone = Undone::default();
-    Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what, undone })
-}
-
-/// `grastate.dat` for a node, the statements for a replica.
-fn write_state(
-    manifest: &Manifest,
-    request: &RestoreRequest,
-    places: &Destinations,
-    created: &mut UndoLog,
-) -> Result<(), RestoreError> {
-    match request.purpose {
-        Purpose::Node | Purpose::Cluster => {
-            let text = manifest.gtid.grastate(request.purpose == Purpose::Cluster);
-            let homes = wsrep_home::homes(request, manifest, places)?;
-            for home in std::iter::once(places.target().to_path_buf()).chain(homes) {
-                created.directory(&home, places.owner(), None)?;
-                created.file_of_ours(&home.join(GRASTATE_MEMBER), text.as_bytes(), places.owner())?;
-            }
-            Ok(())
-        }
-        Purpose::Standalone => Ok(()),
-        Purpose::Replica => {
-            let text = advice::replica_script(manifest).map_err(RestoreError::Refused)?;
-            Ok(created.file_of_ours(
-                &places.target().join(replication::REPLICA_FILE),
-                text.as_bytes(),
-                places.owner(),
-            )?)
-        }
     }
 }

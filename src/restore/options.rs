@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::destinations::Destinations;
-use super::installed_server::ReleaseSeries;
 use crate::config::{Given, ServerOptions};
 use crate::model::ServerIdentity;
+use crate::tool::ReleaseSeries;
 
 /// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -124,7 +124,7 @@ mod tests {
     use super::super::request::{Purpose, RestoreRequest};
     use super::*;
     use crate::archive::Index;
-    use crate::model::{ArchivePath, BackupId, Compression, FORMAT, IndexHeader, Origin, WsrepGtid};
+    use crate::model::{ArchivePath, BackupId, Compression, Content, FORMAT, IndexHeader, Origin, WsrepGtid};
 
     fn member(path: &str, kind: MemberKind, origin: Option<(&str, &str, &str)>) -> Member {
         let text = format!(
@@ -146,7 +146,8 @@ mod tests {
         IndexHeader {
             format: FORMAT,
             id: BackupId::new("2026-11-20T12:00:00Z".parse().unwrap(), "n1"),
-            gtid: WsrepGtid { uuid: String::new(), seqno: 1, domain_id: None },
+            content: Content::Datadir,
+            gtid: Some(WsrepGtid { uuid: String::new(), seqno: 1, domain_id: None }),
             compression: Compression::None,
         }
     }

@@ -25,6 +25,7 @@ impl RestoreError {
         match &mut self {
             Self::Damaged { undone, .. }
             | Self::Write { undone, .. }
+            | Self::Program { undone, .. }
             | Self::Read(_, undone)
             | Self::Interrupted(undone) => *undone = removed,
             Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => {}
@@ -41,6 +42,8 @@ pub(super) struct UndoLog {
     files: Vec<PathBuf>,
     /// Sorted: a directory comes before what is in it.
     directories: BTreeSet<PathBuf>,
+    /// Directories that other programs have filled.
+    trees: BTreeSet<PathBuf>,
     /// Directories that were there and got another owner, with the one they had.
     given: Vec<(PathBuf, FileOwner)>,
 }
@@ -53,13 +56,19 @@ impl UndoLog {
 
     /// Removes it all, newest first; whether there was anything. What was there before is not in the list.
     pub(super) fn remove_all(&mut self) -> bool {
-        let any = !(self.files.is_empty() && self.directories.is_empty());
+        let any = !(self.files.is_empty() && self.directories.is_empty() && self.trees.is_empty());
         let failed = |path: &Path, error: &io::Error| {
             log::warn!("cannot remove '{}': {error}; remove it by hand", path.display());
         };
         for file in self.files.drain(..).rev() {
             match remove(&file, UnlinkatFlags::NoRemoveDir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => failed(&file, &error),
+                _ => {}
+            }
+        }
+        while let Some(tree) = self.trees.pop_last() {
+            match std::fs::remove_dir_all(&tree) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => failed(&tree, &error),
                 _ => {}
             }
         }
@@ -133,9 +142,27 @@ impl UndoLog {
         Ok(())
     }
 
-    /// This file has got another name: it is not removed by the old one.
+    /// This file, or directory of another program, has got another name: it is not removed by the old one.
     pub(super) fn has_moved(&mut self, old: &Path) {
         self.files.retain(|file| file != old);
+        self.trees.remove(old);
+    }
+
+    /// A new directory that other programs fill: it goes with everything that is in it.
+    pub(super) fn tree(&mut self, path: &Path, owner: Option<FileOwner>) -> Result<(), SystemError> {
+        self.directory(path, owner, Some(0o700))?;
+        self.directories.remove(path);
+        self.trees.insert(path.to_path_buf());
+        Ok(())
+    }
+
+    /// What another program has made was moved to this place.
+    pub(super) fn has_come(&mut self, path: &Path, is_directory: bool) {
+        if is_directory {
+            self.trees.insert(path.to_path_buf());
+        } else {
+            self.files.push(path.to_path_buf());
+        }
     }
 
     /// A new file, to write and to read back; one that is there is an error.

@@ -16,7 +16,7 @@ use super::pipe::Pipe;
 use super::protocol::{self, Reply};
 use crate::model::WsrepGtid;
 use crate::presence::Presence;
-use crate::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Release, Wanted};
+use crate::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Release, Resumed, Wanted};
 use crate::regular_file;
 
 /// Each poll is freeze time: the stock scripts' 200 ms would be most of it on a small server.
@@ -77,6 +77,19 @@ impl Quiescer for FlushTables {
 
     fn release(&self) -> Arc<dyn Release> {
         Arc::<Pipe>::clone(&self.pipe)
+    }
+
+    /// mysqld's words for a transfer in which it need not stand still are those of one without data.
+    fn pass(self: Box<Self>, gtid: &WsrepGtid) -> Result<Resumed, QuiesceError> {
+        let Self { pipe, asked, .. } = *self;
+        if let Reply::Refused(why) = protocol::read_reply(&format!("{gtid}\n"), &asked) {
+            return Err(QuiesceError::Position(why));
+        }
+        let gtid = gtid.clone();
+        Ok(Resumed::new(Duration::ZERO, move || {
+            pipe.say(protocol::CONTINUE)?;
+            pipe.say(&protocol::done(&gtid))
+        }))
     }
 
     /// On any error the server has been told to continue, if it has been asked at all.

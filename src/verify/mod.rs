@@ -7,12 +7,14 @@
 mod members;
 mod object;
 mod program_members;
+mod stream;
 mod verify_report;
 
 use std::sync::atomic::AtomicBool;
 
 use crate::archive::{BlockReader, GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER, StreamReader};
 use crate::catalog::{BackupReadError, BackupReader};
+use crate::model::Content;
 use members::Check;
 pub use verify_report::{Defect, VerifyError, VerifyReport};
 
@@ -64,6 +66,10 @@ pub fn verify(
     let options = source.reader_options(&index, threads)?;
     let blocks = BlockReader::open(archive, index.plan(), &options);
     let mut stream = StreamReader::new(blocks.map_err(VerifyError::Start)?);
+    if index.header.content == Content::Xbstream {
+        stream::check(stream, source, &mut report, progress, interrupted)?;
+        return Ok(report);
+    }
     let mut check = Check::new(&mut report, source, &index, interrupted);
     for member in &index.members {
         progress(member.header_offset);

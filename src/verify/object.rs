@@ -86,7 +86,7 @@ fn digest(
     }
 }
 
-fn wrong_digest(found: &str, wanted: &str) -> String {
+pub(super) fn wrong_digest(found: &str, wanted: &str) -> String {
     format!("its SHA-256 is {found}, the manifest says {wanted}")
 }
 

@@ -163,7 +163,7 @@ fn what_is_no_backup_is_never_shown_as_one() {
 fn unusable_manifests_are_shown_with_the_reason() {
     let folder = open_folder();
     put_manifest(folder.path(), "c", &manifest("20261120T000001Z_n1"));
-    put_manifest(folder.path(), "c", &changed("20261120T000002Z_n1", |m| m["format"] = 2.into()));
+    put_manifest(folder.path(), "c", &changed("20261120T000002Z_n1", |m| m["format"] = 3.into()));
     put_object(folder.path(), "c/20261120T000003Z_n1/manifest.json", "garbage");
     put_object(folder.path(), "c/20261120T000004Z_n1/manifest.json", manifest(ID).to_string());
     put_object(folder.path(), "c/20261120T000005Z_n1/manifest.json", "");
@@ -184,7 +184,7 @@ fn unusable_manifests_are_shown_with_the_reason() {
         .collect();
     let wanted = [
         ("01", ""),
-        ("02", "the backup has format 2, this program reads up to 1: use a newer wsrep_sst_backup"),
+        ("02", "the backup has format 3, this program reads up to 2: use a newer wsrep_sst_backup"),
         ("03", "the manifest is damaged: expected value at line 1 column 1"),
         ("04", "the manifest is that of '20261120T113452Z_n1'"),
         ("05", "the manifest is damaged: EOF while parsing a value at line 1 column 0"),

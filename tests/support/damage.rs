@@ -241,8 +241,8 @@ pub const BROKEN: &[Broken] = {
         row("manifest_names_a_path", Damaged, "../", |f| {
             f.edit_manifest(|manifest| manifest["archive"]["name"] = "../backup.tar.zst".into());
         }),
-        row("format_of_the_future", Newer, "format 2", |f| {
-            f.edit_manifest(|manifest| manifest["format"] = 2.into());
+        row("format_of_the_future", Newer, "format 3", |f| {
+            f.edit_manifest(|manifest| manifest["format"] = 3.into());
         }),
         row("format_zero", Damaged, "format 0", |f| {
             f.edit_manifest(|manifest| manifest["format"] = 0.into());

@@ -18,10 +18,10 @@ pub(super) const CHAPTER: Chapter = Chapter {
     settings: &[
         SettingSpec {
             name: "method",
-            value: "auto | freeze",
+            value: "auto | freeze | mariadb-backup",
             unset: Unset::Is("auto"),
-            meaning: "How the data is captured; freeze is what this version has.",
-            note: "How the data is captured: auto takes the best that works; freeze is the one this version has.",
+            meaning: "How the data is captured: [methods](methods.md). auto takes freeze.",
+            note: "How the data is captured: auto takes freeze; mariadb-backup leaves the server running, and its backups must be prepared.",
             ..text(|to, text| set(&mut to.method, text.parse::<MethodChoice>()))
         },
         SettingSpec {

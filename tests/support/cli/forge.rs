@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use wsrep_sst_backup::archive::{ArchiveWriter, FileContent, Finished, NewMember, Segment, WriterOptions};
-use wsrep_sst_backup::model::{ArchivePath, Compression, IndexHeader, Origin, WsrepGtid};
+use wsrep_sst_backup::model::{ArchivePath, Compression, Content, IndexHeader, Origin, WsrepGtid};
 
 pub use super::records::*;
 
@@ -165,7 +165,8 @@ impl Forge {
         let header = IndexHeader {
             format: 1,
             id: id.parse().expect("an id"),
-            gtid: gtid.clone(),
+            content: Content::Datadir,
+            gtid: Some(gtid.clone()),
             compression: self.compression,
         };
         let options = WriterOptions {
@@ -196,13 +197,14 @@ impl Forge {
         manifest["data_bytes"] = summary.data_bytes.into();
         manifest["files"] = summary.files.into();
         manifest["damaged_pages"] = summary.damaged_pages.into();
-        manifest["archive"]["name"] = self.compression.archive_name().into();
+        manifest["archive"]["name"] = self.compression.archive_name(Content::Datadir).into();
         manifest["archive"]["compression"] = self.compression.name().into();
         manifest["archive"]["bytes"] = summary.archive_bytes.into();
         manifest["archive"]["sha256"] = summary.archive_sha256.into();
         manifest["index"]["bytes"] = summary.index_bytes.into();
         manifest["index"]["sha256"] = summary.index_sha256.into();
-        fs::write(folder.join(self.compression.archive_name()), archive).expect("cannot write");
+        fs::write(folder.join(self.compression.archive_name(Content::Datadir)), archive)
+            .expect("cannot write");
         fs::write(folder.join("index.json.zst"), index).expect("cannot write");
         put_manifest(repository, "c", &manifest)
     }

@@ -1,0 +1,11 @@
+//! What a backup cannot do whose archive has no single files.
+
+use super::CommandError;
+use crate::catalog::BackupReader;
+use crate::model::Manifest;
+
+/// Refuses what needs the single files of an archive that has none.
+pub(super) fn whole_only(source: &BackupReader, what: &str) -> Result<(), CommandError> {
+    let Manifest { content, id, .. } = source.manifest();
+    content.refuses(what, id).map_or(Ok(()), |why| Err(CommandError::Usage(why)))
+}

@@ -1,0 +1,57 @@
+//! What the archive of a backup is.
+
+use serde::{Deserialize, Serialize};
+
+/// The format that suffices for the files of a data directory at a known position.
+pub const FORMAT: u32 = 1;
+/// The newest format that this program reads; it is written where [`FORMAT`] does not suffice.
+pub const NEWEST_FORMAT: u32 = 2;
+
+/// What comes out of the blocks of an archive when they are decompressed one behind the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// A tar with the files of a data directory.
+    #[default]
+    Datadir,
+    /// The stream of `mariadb-backup --stream=xbstream`.
+    Xbstream,
+}
+
+impl Content {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::Datadir, Self::Xbstream];
+
+    /// Its name in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Datadir => "datadir",
+            Self::Xbstream => "xbstream",
+        }
+    }
+
+    /// The oldest format that has it.
+    pub fn format(self) -> u32 {
+        match self {
+            Self::Datadir => FORMAT,
+            Self::Xbstream => 2,
+        }
+    }
+
+    /// Whether it is what a manifest of format 1 can only have; for serde.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+    pub(super) fn is_datadir(&self) -> bool {
+        *self == Self::Datadir
+    }
+
+    /// Why `what` cannot be done with a backup, where that needs the single files of an archive.
+    pub fn refuses(self, what: &str, id: &super::BackupId) -> Option<String> {
+        match self {
+            Self::Datadir => None,
+            Self::Xbstream => Some(format!(
+                "backup '{id}' is a stream of mariadb-backup (content xbstream), whose files cannot be reached one by one: \
+                 {what} is not possible; restore it as a whole"
+            )),
+        }
+    }
+}

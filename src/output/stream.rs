@@ -1,0 +1,70 @@
+//! An archive that is the stream of another program, and what a method hands over, whichever it is.
+
+use std::io::{self, Write};
+
+use super::open::{Archive, Output, Written};
+use super::{Destination, OutputError};
+use crate::archive::{ArchiveError, StreamWriter};
+use crate::model::{Content, IndexHeader, WsrepGtid};
+use crate::storage::ObjectWriter;
+
+/// An archive that takes a stream; its position is known at the end.
+pub struct StreamArchive<'a> {
+    to: &'a Destination,
+    content: Content,
+    writer: StreamWriter<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>,
+    files: u64,
+}
+
+impl<'a> Output<'a> {
+    /// Nothing stands before the stream.
+    pub fn begin_stream(self) -> Result<StreamArchive<'a>, OutputError> {
+        let Self { to, content, archive, index } = self;
+        let header = IndexHeader {
+            format: content.format(),
+            id: to.id.clone(),
+            content,
+            gtid: None,
+            compression: to.options.compression,
+        };
+        let writer = StreamWriter::create(archive, index, header, to.options, &to.recipients)?;
+        Ok(StreamArchive { to, content, writer, files: 0 })
+    }
+}
+
+impl StreamArchive<'_> {
+    /// The stream has held so many files.
+    pub fn holds(&mut self, files: u64) {
+        self.files = files;
+    }
+}
+
+impl Write for StreamArchive<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.writer.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// What a method has filled, to be ended.
+pub enum Captive<'a> {
+    /// With the files of a data directory.
+    Files(Archive<'a>),
+    /// With a stream.
+    Stream(StreamArchive<'a>),
+}
+
+impl<'a> Captive<'a> {
+    /// Writes what follows the data, and the end of both streams.
+    pub fn end(self, gtid: &WsrepGtid) -> Result<Written<'a>, ArchiveError> {
+        match self {
+            Self::Files(archive) => archive.end(gtid),
+            Self::Stream(StreamArchive { to, content, writer, files }) => {
+                Ok(Written { to, content, streams: writer.finish(files, gtid.clone())? })
+            }
+        }
+    }
+}

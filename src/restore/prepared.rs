@@ -1,0 +1,312 @@
+//! A data directory from a backup by mariadb-backup: its stream is unpacked by `mbstream` and prepared by `mariadb-backup
+//! --prepare`, aside; what comes of it is held against the manifest, and only then becomes a data directory.
+//!
+//! Both programs work in a folder below the target that they cannot leave by its name: it is their working directory. Where this
+//! process is root they are run as the owner of the data, so that a stream that somebody has made up writes nowhere else; and
+//! its paths are looked at before `mbstream` sees them.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
+
+use super::archive_stream::open_stream;
+use super::destinations::Destinations;
+use super::error::{RestoreError, SystemError, Undone};
+use super::frame::{begin, check_rest, write_state};
+use super::request::{Control, RestoreRequest};
+use super::restored::Restored;
+use super::stage::StagingFolder;
+use super::start_file::StartFileGuard;
+use super::target_lock::TargetLock;
+use super::undo_log::{self, UndoLog};
+use super::{accounts, old_datadir, options, target, wsrep_home};
+use crate::archive::{Index, StreamReader, XbstreamContent, XbstreamScanner};
+use crate::catalog::BackupReader;
+use crate::child::{self, LastWords, Leashed};
+use crate::model::{ArchivePath, Manifest, Member, MemberKind, Owner, WsrepGtid};
+use crate::tool::MariadbBackup;
+
+/// Bytes handed on at once.
+const CHUNK: usize = 256 << 10;
+/// Lines of a program that has failed.
+const WORDS: usize = 12;
+/// Largest file that tells a position, bytes.
+const SMALL: u64 = 4 << 10;
+/// Its last words when all went well.
+const COMPLETED: &str = "completed OK!";
+/// Where `mariadb-backup` (11.1 and later; before) writes the position that it has found.
+const POSITIONS: [&str; 2] = ["mariadb_backup_galera_info", "xtrabackup_galera_info"];
+
+/// The programs, which are those of the server's own series.
+struct Tools {
+    backup: PathBuf,
+    mbstream: PathBuf,
+}
+
+impl Tools {
+    fn find(manifest: &Manifest) -> Result<Self, RestoreError> {
+        let refused = |why: String| {
+            RestoreError::Refused(format!(
+                "backup '{}' needs mariadb-backup to be restored: {why}",
+                manifest.id
+            ))
+        };
+        let found = MariadbBackup::find(None).map_err(refused)?;
+        if let Some(why) = found.objection(manifest.server.version.as_deref()) {
+            return Err(refused(why));
+        }
+        let mbstream = found.program.with_file_name("mbstream");
+        if !mbstream.is_file() {
+            return Err(refused(format!(
+                "'{}' is not there; it comes with mariadb-backup and unpacks the stream",
+                mbstream.display()
+            )));
+        }
+        Ok(Self { backup: found.program, mbstream })
+    }
+}
+
+/// Restores it.
+pub(super) fn restore(
+    source: &BackupReader,
+    request: &RestoreRequest,
+    control: &Control<'_>,
+) -> Result<Restored, RestoreError> {
+    let manifest = source.manifest();
+    let tools = Tools::find(manifest)?;
+    let index = source.index()?;
+    let stream = open_stream(source, &index, index.plan(), request.threads)?;
+    let expected = stand_in(manifest, &index);
+    let places = Destinations::new(Path::new(&manifest.server.datadir), &expected, request)?;
+    old_datadir::refuse(&places)?;
+    wsrep_home::check(request, manifest, &places)?;
+    let lock = TargetLock::take(places.target())?;
+    target::check(&places, &expected, &source.location())?;
+    if let Some(stranger) = places.stranger() {
+        log::warn!("{stranger}");
+    }
+    let mut created = UndoLog::below(vec![places.target().to_path_buf()]);
+    let begun = begin(&places, lock, &mut created);
+    let work = Preparation { source, request, places: &places, tools: &tools, control };
+    begun.and_then(|_lock| work.fill(stream, &mut created)).map_err(|error| error.undo(&mut created))
+}
+
+/// What the rest of a restore wants to know of the files: there is a system tablespace, whose it is, and how much there is.
+fn stand_in(manifest: &Manifest, index: &Index) -> Index {
+    let owner = manifest.server.owner.clone();
+    let Owner { uid, gid, user, group } =
+        owner.unwrap_or(Owner { uid: 0, gid: 0, user: Some("mysql".into()), group: Some("mysql".into()) });
+    let member = Member {
+        path: ArchivePath::new(system_tablespace(manifest)),
+        kind: MemberKind::File,
+        mode: 0o660,
+        uid,
+        gid,
+        user,
+        group,
+        mtime: 0,
+        mtime_nsec: 0,
+        size: manifest.data_bytes,
+        stored: manifest.data_bytes,
+        sha256: Some(String::new()),
+        sparse: false,
+        header_offset: 0,
+        end_offset: 0,
+        target: None,
+        origin: None,
+        system_tablespace: true,
+        listed: None,
+        changed: false,
+    };
+    Index { members: vec![member], blocks: Vec::new(), ..index.clone() }
+}
+
+/// The first file of `innodb_data_file_path`; mariadb-backup keeps its name and drops its place.
+fn system_tablespace(manifest: &Manifest) -> String {
+    let path = manifest.server.options.get("innodb_data_file_path").map_or("ibdata1", String::as_str);
+    let first = path.split([':', ';']).next().unwrap_or_default();
+    let name = Path::new(first).file_name().map(|name| name.to_string_lossy().into_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "ibdata1".into())
+}
+
+struct Preparation<'a> {
+    source: &'a BackupReader,
+    request: &'a RestoreRequest,
+    places: &'a Destinations,
+    tools: &'a Tools,
+    control: &'a Control<'a>,
+}
+
+impl Preparation<'_> {
+    fn fill(&self, stream: StreamReader, created: &mut UndoLog) -> Result<Restored, RestoreError> {
+        let Self { source, request, places, .. } = *self;
+        let manifest = source.manifest();
+        let guard = StartFileGuard::hide(created, places)?;
+        let stage = StagingFolder::make(created, places)?;
+        let content = self.unpack(stream, &stage)?;
+        // What the program has written down at the backup; what it finds in the files is to be written anew.
+        for name in POSITIONS {
+            stage.remove(name)?;
+        }
+        self.prepare(&stage)?;
+        self.check_position(&stage)?;
+        stage.remove_what_is_about_the_backup()?;
+        let start = places.start_file().unwrap_or(places.target());
+        let binlogs = stage.binlogs(manifest.server.options.get("log_bin_basename").map(String::as_str))?;
+        if !stage.become_datadir(created, places, start, &guard.hidden_place(start))? {
+            return Err(
+                self.damaged(format!("it holds no '{}', without which no server starts", start.display()))
+            );
+        }
+        if let Some((name, text)) = binlogs {
+            created.file_of_ours(&places.target().join(name), text.as_bytes(), places.owner())?;
+        }
+        let sst_accounts = accounts::sst_accounts(places.target());
+        write_state(manifest, request, places, created)?;
+        undo_log::sync(&places.external_roots(), places.target())?;
+        guard.publish(created)?;
+        Ok(Restored {
+            datadir: places.target().to_path_buf(),
+            files: content.files,
+            bytes: content.bytes,
+            external: places.external_roots(),
+            links_left: Vec::new(),
+            needed: options::needed(&manifest.server, places),
+            sst_accounts,
+            owner_kept: places.owner_kept(),
+            tables: None,
+            stranger: places.stranger(),
+        })
+    }
+
+    /// Feeds `mbstream`, and sees that the object is the one that the manifest names.
+    fn unpack(
+        &self,
+        mut stream: StreamReader,
+        stage: &StagingFolder,
+    ) -> Result<XbstreamContent, RestoreError> {
+        let Self { source, control, .. } = *self;
+        let (mut child, words) = self.start(stage, &self.tools.mbstream, &["-x"])?;
+        let mut scanner = XbstreamScanner::default();
+        let mut chunk = vec![0; CHUNK];
+        let mut input = child.0.stdin.take();
+        loop {
+            self.go_on()?;
+            (control.progress)(stream.position());
+            let count = match stream.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(self.damaged(error.to_string()));
+                }
+                Err(cause) => {
+                    return Err(RestoreError::Read(source.archive_failed(cause), Undone::default()));
+                }
+            };
+            scanner.take(&chunk[..count]).map_err(|error| self.damaged(error.to_string()))?;
+            if input.as_mut().is_some_and(|input| input.write_all(&chunk[..count]).is_err()) {
+                // Why it does not read any more is in its words.
+                break;
+            }
+            control.limiter.take(count as u64);
+        }
+        drop(input);
+        let status = self.wait(&mut child, &self.tools.mbstream)?;
+        let said = words.finish();
+        if !status.success() {
+            return Err(failed(&self.tools.mbstream, &status.to_string(), &said));
+        }
+        check_rest(stream, source, control)?;
+        let content = scanner.finish().map_err(|error| self.damaged(error.to_string()))?;
+        let told = content.told("galera_info").map(|text| String::from_utf8_lossy(text).trim().to_owned());
+        self.compare(told, "its galera_info says")?;
+        Ok(content)
+    }
+
+    fn prepare(&self, stage: &StagingFolder) -> Result<(), RestoreError> {
+        let tool = &self.tools.backup;
+        let (mut child, words) =
+            self.start(stage, tool, &["--no-defaults", "--prepare", "--target-dir=."])?;
+        drop(child.0.stdin.take());
+        let status = self.wait(&mut child, tool)?;
+        let said = words.finish();
+        if !status.success() {
+            return Err(failed(tool, &status.to_string(), &said));
+        }
+        if !said.last().is_some_and(|line| line.ends_with(COMPLETED)) {
+            return Err(failed(tool, "it has ended without its 'completed OK!'", &said));
+        }
+        Ok(())
+    }
+
+    /// The position that InnoDB has found in its files, which is what the server will find.
+    fn check_position(&self, stage: &StagingFolder) -> Result<(), RestoreError> {
+        let found = POSITIONS.iter().find_map(|name| stage.read(name, SMALL));
+        self.compare(found.map(|text| text.trim().to_owned()), "prepared, its files stand at")
+    }
+
+    fn compare(&self, told: Option<String>, what: &str) -> Result<(), RestoreError> {
+        let wanted = &self.source.manifest().gtid;
+        let is_same = |gtid: WsrepGtid| gtid.uuid == wanted.uuid && gtid.seqno == wanted.seqno;
+        match told {
+            Some(text) if text.parse().is_ok_and(is_same) => Ok(()),
+            told => Err(self.damaged(format!(
+                "{what} '{}', the manifest says {}",
+                told.unwrap_or_else(|| "nothing".into()),
+                wanted.position()
+            ))),
+        }
+    }
+
+    fn start(
+        &self,
+        stage: &StagingFolder,
+        tool: &Path,
+        args: &[&str],
+    ) -> Result<(Leashed, LastWords), RestoreError> {
+        let failed = SystemError::of("start", tool);
+        let mut command = child::command(tool, args);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // By its handle, so that nobody can put another folder into its place.
+        command.current_dir(format!("/proc/self/fd/{}", stage.handle().as_raw_fd()));
+        if let Some((uid, gid)) = self.places.owner() {
+            command.uid(uid).gid(gid);
+        }
+        let mut child = Leashed(command.spawn().map_err(&failed)?);
+        let stderr = child.0.stderr.take().ok_or_else(|| failed(io::Error::other("it has no stderr")))?;
+        Ok((child, LastWords::of(stderr, WORDS).map_err(&failed)?))
+    }
+
+    fn wait(&self, child: &mut Leashed, tool: &Path) -> Result<ExitStatus, RestoreError> {
+        let interrupted = self.control.interrupted;
+        let status = child.wait(|_| !interrupted.load(Ordering::Relaxed));
+        status.map_err(SystemError::of("wait for", tool))?.ok_or_else(RestoreError::interrupted)
+    }
+
+    fn go_on(&self) -> Result<(), RestoreError> {
+        if self.control.interrupted.load(Ordering::Relaxed) {
+            Err(RestoreError::interrupted())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn damaged(&self, what: String) -> RestoreError {
+        let Manifest { id, archive, .. } = self.source.manifest();
+        RestoreError::Damaged {
+            id: id.to_string(),
+            path: archive.name.clone(),
+            what,
+            undone: Undone::default(),
+        }
+    }
+}
+
+fn failed(tool: &Path, how: &str, said: &[String]) -> RestoreError {
+    let words = if said.is_empty() { "it has said nothing".into() } else { said.join(" | ") };
+    let what = format!("'{}' has failed ({how}): {words}", tool.display());
+    RestoreError::Program { what, undone: Undone::default() }
+}

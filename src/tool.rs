@@ -1,0 +1,136 @@
+//! Programs of MariaDB that lie on this machine, and their versions.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where a program lies when PATH does not say so, as cron's and a service's do not.
+const PLACES: [&str; 6] = [
+    "/usr/sbin",
+    "/usr/libexec",
+    "/usr/bin",
+    "/usr/local/sbin",
+    "/usr/local/mariadb/bin",
+    "/usr/local/mysql/bin",
+];
+
+/// The names of the program that takes physical backups.
+const MARIADB_BACKUP: [&str; 2] = ["mariadb-backup", "mariabackup"];
+
+/// A release series, such as 10.11: within one a program may be older than the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReleaseSeries {
+    major: u32,
+    minor: u32,
+}
+
+impl ReleaseSeries {
+    /// From `10.11.19-MariaDB-log` and its like.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+        Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for ReleaseSeries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// The folders that programs are looked for in: those of the base directory where there is one, else PATH and the usual places.
+pub fn places(basedir: Option<&str>) -> Vec<PathBuf> {
+    match basedir {
+        Some(base) => ["sbin", "bin", "libexec"].iter().map(|folder| Path::new(base).join(folder)).collect(),
+        None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .filter(|place| place.is_absolute())
+            .chain(PLACES.map(PathBuf::from))
+            .collect(),
+    }
+}
+
+/// The first file with one of these names.
+pub fn find(names: &[&str], basedir: Option<&str>) -> Option<PathBuf> {
+    let places = places(basedir);
+    places.iter().flat_map(|place| names.iter().map(|name| place.join(name))).find(|file| file.is_file())
+}
+
+/// mariadb-backup, as it lies here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MariadbBackup {
+    /// Its program.
+    pub program: PathBuf,
+    /// What it says of its version.
+    pub version: String,
+    /// Its series.
+    pub series: ReleaseSeries,
+}
+
+impl MariadbBackup {
+    /// Looks for it; the text says what is missing, and what to do.
+    pub fn find(basedir: Option<&str>) -> Result<Self, String> {
+        let program =
+            find(&MARIADB_BACKUP, basedir).or_else(|| find(&MARIADB_BACKUP, None)).ok_or_else(|| {
+                "mariadb-backup is not installed here: install it (package mariadb-backup or MariaDB-backup)"
+                    .to_owned()
+            })?;
+        let said = Command::new(&program)
+            .args(["--no-defaults", "--version"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("'{}' cannot be started: {error}", program.display()))?;
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        // mariadb-backup based on MariaDB server 10.11.19-MariaDB debian-linux-gnu (x86_64)
+        let version = said.split_once("MariaDB server ").and_then(|(_, rest)| rest.split_whitespace().next());
+        let Some((version, series)) =
+            version.and_then(|text| Some((text.to_owned(), ReleaseSeries::read(text)?)))
+        else {
+            return Err(format!(
+                "'{}' does not tell its version: it says '{}'",
+                program.display(),
+                said.trim()
+            ));
+        };
+        Ok(Self { program, version, series })
+    }
+
+    /// Why it cannot serve a server, or a backup of one, of this version. Its formats are those of its own series.
+    pub fn objection(&self, version: Option<&str>) -> Option<String> {
+        let wanted = version.and_then(ReleaseSeries::read)?;
+        let how = match self.series.cmp(&wanted) {
+            std::cmp::Ordering::Equal => return None,
+            std::cmp::Ordering::Less => "too old",
+            std::cmp::Ordering::Greater => "too new",
+        };
+        Some(format!(
+            "'{}' is of MariaDB {} ({}), {how} for the files of a server of {wanted}: install mariadb-backup {wanted}",
+            self.program.display(),
+            self.series,
+            self.version
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_series_serves() {
+        let tool = |version: &str| MariadbBackup {
+            program: "/x/mariadb-backup".into(),
+            version: version.into(),
+            series: ReleaseSeries::read(version).unwrap(),
+        };
+        for (here, there, wanted) in [
+            ("10.11.2-MariaDB", Some("10.11.19-MariaDB-log"), None),
+            ("10.11.2-MariaDB", None, None),
+            ("10.6.16-MariaDB", Some("10.11.19-MariaDB"), Some("too old")),
+            ("11.4.2-MariaDB", Some("10.11.19-MariaDB"), Some("too new")),
+        ] {
+            let objection = tool(here).objection(there);
+            assert_eq!(objection.is_some(), wanted.is_some(), "{here} {there:?}");
+            assert!(objection.unwrap_or_default().contains(wanted.unwrap_or_default()));
+        }
+    }
+}
