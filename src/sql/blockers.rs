@@ -1,13 +1,13 @@
 //! The sessions that hold up `FLUSH TABLES WITH READ LOCK`, in words for a person.
 //!
 //! The plugin `metadata_lock_info`, where somebody has installed it, tells for certain. Else: a statement that writes and takes
-//! long, or a table that is locked while nobody works on it, by one of the sessions that sleep. (Nothing in a process list
-//! says that a session holds `LOCK TABLES`.)
+//! long, or a table that is locked by one of the sessions that do not wait themselves: nothing in a process list says that a
+//! session holds `LOCK TABLES`, whether it sleeps or runs a statement.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::SqlSession;
+use super::{SqlSession, missing_rights};
 
 /// Sessions that are named at most.
 const MOST: usize = 5;
@@ -57,6 +57,14 @@ impl ProcessRow {
     fn sleeps(&self) -> bool {
         self.command == "Sleep" && self.user != "system user"
     }
+
+    /// Whether it may hold a lock: it sleeps, or runs a statement and does not wait for a lock itself.
+    fn may_hold(&self) -> bool {
+        let runs = !self.statement.is_empty()
+            && self.user != "system user"
+            && !self.state.starts_with("Waiting for");
+        self.sleeps() || runs
+    }
 }
 
 /// A line as it comes: number, user, host, command, seconds, state, statement.
@@ -70,14 +78,20 @@ impl SqlSession {
     pub fn who_blocks(&mut self, own: &[u32]) -> String {
         let threads = self.process_list(own);
         let known = self.lock_holders_among(&threads);
-        if known.is_empty() { suspects(&threads, &self.tables_in_use()) } else { known }
+        if known.is_empty() { suspects(&threads, &self.tables_in_use(), self.sees_all()) } else { known }
     }
 
-    /// Who has stopped the server's writes: certainly, or one of the sessions that sleep.
+    /// Who has stopped the server's writes: certainly, or one of the sessions that do not wait themselves.
     pub(super) fn who_stops(&mut self, own: &[u32]) -> String {
         let threads = self.process_list(own);
         let known = self.lock_holders_among(&threads);
-        if known.is_empty() { by_sleepers(&threads) } else { known }
+        if known.is_empty() { by_one_of(&threads, self.sees_all()) } else { known }
+    }
+
+    /// Whether the process list shows this account every session: it has the right PROCESS.
+    fn sees_all(&mut self) -> bool {
+        let grants: Result<Vec<String>, String> = self.rows("SHOW GRANTS");
+        grants.is_ok_and(|grants| !missing_rights(&grants).contains(&"PROCESS"))
     }
 
     /// Those who certainly hold up a freeze now; empty where there is nobody, and where no plugin tells.
@@ -165,25 +179,37 @@ fn list<'a>(threads: impl Iterator<Item = &'a ProcessRow>) -> String {
 }
 
 /// By whom, where nobody says that he holds a lock.
-fn by_sleepers(threads: &[ProcessRow]) -> String {
-    let sleeping = list(threads.iter().filter(|thread| thread.sleeps()));
-    if sleeping.is_empty() {
-        return "by a session that cannot be seen without the right PROCESS".into();
+fn by_one_of(threads: &[ProcessRow], sees_all: bool) -> String {
+    let maybe = || threads.iter().filter(|thread| thread.may_hold());
+    let idle = if maybe().all(ProcessRow::sleeps) { "idle " } else { "" };
+    match (list(maybe()), sees_all) {
+        (none, true) if none.is_empty() => {
+            "by whom cannot be told: the process list shows no session but those that wait".into()
+        }
+        (none, false) if none.is_empty() => {
+            "by a session that cannot be seen without the right PROCESS".into()
+        }
+        (named, true) => format!("by one of the {idle}sessions: {named}"),
+        (named, false) => {
+            format!(
+                "by one of the {idle}sessions: {named}, or one that cannot be seen without the right PROCESS"
+            )
+        }
     }
-    format!("by one of the idle sessions: {sleeping}")
 }
 
 /// Those who may be it.
-fn suspects(threads: &[ProcessRow], tables: &[String]) -> String {
+fn suspects(threads: &[ProcessRow], tables: &[String], sees_all: bool) -> String {
     let writing = list(threads.iter().filter(|thread| thread.writes()));
     if !writing.is_empty() {
         return format!("a statement that writes takes long: {writing}");
     }
     if tables.is_empty() {
-        return "who it is cannot be seen (the right PROCESS shows all sessions, the plugin metadata_lock_info their locks)".into();
+        let right = if sees_all { "" } else { "the right PROCESS shows all sessions, " };
+        return format!("who it is cannot be seen ({right}the plugin metadata_lock_info shows their locks)");
     }
     let tables = tables.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
-    format!("{tables} is locked (LOCK TABLES … WRITE) {}", by_sleepers(threads))
+    format!("{tables} is locked (LOCK TABLES … WRITE) {}", by_one_of(threads, sees_all))
 }
 
 /// A statement on one line, without what it says of people and passwords: the texts in quotes are left out.
@@ -220,80 +246,5 @@ fn shown(statement: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn thread(id: u64, command: &str, seconds: i64, statement: &str) -> ProcessRow {
-        ProcessRow {
-            id,
-            user: "app".into(),
-            host: "10.0.0.7:4711".into(),
-            command: command.into(),
-            seconds,
-            statement: statement.into(),
-            ..ProcessRow::default()
-        }
-    }
-
-    #[test]
-    fn a_statement_is_shown_without_the_texts_in_it() {
-        for (statement, wanted) in [
-            ("UPDATE t\n  SET a = 1", "UPDATE t SET a = 1"),
-            ("SET PASSWORD = PASSWORD('se\\'cret')", "SET PASSWORD = PASSWORD('…')"),
-            ("CREATE USER u IDENTIFIED BY \"se'cret\"", "CREATE USER u IDENTIFIED BY \"…\""),
-            ("INSERT INTO t VALUES ('cut off at the se", "INSERT INTO t VALUES ('…"),
-            ("INSERT INTO t VALUES ('a''b', '\\\\', 'secret')", "INSERT INTO t VALUES ('…''…', '…', '…')"),
-        ] {
-            assert_eq!(shown(statement), wanted);
-        }
-        assert_eq!(shown(&"x".repeat(500)).chars().count(), LONGEST + 1);
-    }
-
-    #[test]
-    fn who_writes_is_named_before_who_sleeps() {
-        let threads = [
-            ProcessRow { user: "system user".into(), ..thread(1, "Sleep", 900, "") },
-            thread(7, "Sleep", 35, ""),
-            thread(8, "Query", 9, "select sleep(9)"),
-            thread(9, "Query", 70, "/* job */ UPDATE t SET a = 'x'"),
-            ProcessRow {
-                state: "Waiting for backup lock".into(),
-                ..thread(10, "Query", 5, "INSERT INTO t VALUES (1)")
-            },
-        ];
-        let locked = ["d.t".to_owned()];
-        assert_eq!(
-            suspects(&threads[..3], &locked),
-            "d.t is locked (LOCK TABLES … WRITE) by one of the idle sessions: thread 7 (app@10.0.0.7:4711, idle for 35 s)"
-        );
-        let writing = suspects(&threads, &locked);
-        assert!(
-            writing.contains("thread 9 (app@10.0.0.7:4711, for 70 s: /* job */ UPDATE t SET a = '…')"),
-            "{writing}"
-        );
-        assert!(!writing.contains("thread 10") && !writing.contains("thread 8"), "{writing}");
-        assert!(suspects(&threads[..1], &locked).contains("without the right PROCESS"));
-        assert!(suspects(&threads[..3], &[]).contains("cannot be seen"));
-    }
-
-    #[test]
-    fn what_the_plugin_tells_is_certain() {
-        let lock = |id, mode: &str, table: Option<&str>| {
-            (id, mode.to_owned(), table.map(|_| "d".to_owned()), table.map(str::to_owned))
-        };
-        let locks = [
-            lock(7, "MDL_BACKUP_DDL", None),
-            lock(7, "MDL_SHARED_NO_READ_WRITE", Some("t")),
-            lock(8, "MDL_BACKUP_START", None),
-            lock(9, "MDL_SHARED_READ", Some("u")),
-            lock(11, "MDL_BACKUP_FTWRL2", None),
-        ];
-        let threads = [thread(7, "Sleep", 35, "")];
-        assert_eq!(
-            holders(&locks, &threads),
-            "thread 7 (app@10.0.0.7:4711, idle for 35 s) holds LOCK TABLES d.t WRITE, or DDL on it, thread 11 holds \
-             FLUSH TABLES WITH READ LOCK"
-        );
-        assert_eq!(holders(&locks[2..4], &threads), "");
-    }
-}
+#[path = "blockers_tests.rs"]
+mod tests;
