@@ -16,6 +16,8 @@ const TOPIC: &str = "backups";
 const USUAL_AGE: Duration = Duration::from_secs(36 * 3600);
 /// A program that runs writes its status every two seconds.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Of one that was heard of since, it is said that it runs.
+const HEARD: Duration = Duration::from_secs(10);
 /// Backups in doubt that are told of one by one.
 const MOST_DOUBTS: usize = 5;
 
@@ -303,7 +305,12 @@ fn attempts(attempts: &[Attempt], newest: Option<&BackupId>, now: Timestamp) -> 
                 failed = Some((&attempt.id, format!("its program {told}, and has probably died")));
             }
         } else {
-            findings.push(Finding::ok(TOPIC, format!("{} runs", attempt.id)));
+            let text = match &attempt.status {
+                _ if silent <= HEARD => format!("{} runs", attempt.id),
+                Some(_) => format!("{} was alive {} ago", attempt.id, shown(silent)),
+                None => format!("{} began {} ago, and has told nothing since", attempt.id, shown(silent)),
+            };
+            findings.push(Finding::ok(TOPIC, text));
         }
     }
     if let Some((id, why)) = failed.filter(|(id, _)| newest.is_none_or(|newest| *newest < **id)) {

@@ -20,6 +20,8 @@ const DATADIR: &str = "/var/lib/mysql";
 /// What is known of it.
 pub(super) struct Local {
     pub(super) process: Option<ServerProcess>,
+    /// The servers that run here, where none of them is the one of these option files: process and option file.
+    pub(super) others: Vec<(i32, Option<PathBuf>)>,
     pub(super) report: Option<NodeReport>,
     pub(super) datadir: PathBuf,
     socket: Option<PathBuf>,
@@ -35,7 +37,9 @@ impl Local {
         let pid_file =
             variable("pid_file").or_else(|| options.get("pid-file")).map(|file| datadir.join(file));
         let process = ServerProcess::find(pid_file.as_deref(), &datadir);
-        Self { process, report, datadir, socket: access.socket.clone() }
+        let is_here = process.is_some() || report.is_some();
+        let others = if is_here { Vec::new() } else { ServerProcess::all() };
+        Self { process, others, report, datadir, socket: access.socket.clone() }
     }
 
     /// Takes over what the server has told the donor's account, where it has not answered ours.

@@ -44,12 +44,7 @@ impl ServerProcess {
         if let Some(pid) = pid_file.and_then(written_pid).filter(|pid| is_server(*pid)) {
             return Self::read(pid);
         }
-        let pids: Vec<i32> = fs::read_dir("/proc")
-            .ok()?
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|pid| is_server(*pid))
-            .collect();
+        let pids = servers();
         let real = fs::canonicalize(datadir).unwrap_or_else(|_| datadir.to_path_buf());
         let works_there = |pid: &&i32| {
             fs::read_link(proc_file(**pid, "cwd")).is_ok_and(|cwd| cwd == real) || works_in(**pid, datadir)
@@ -60,6 +55,12 @@ impl ServerProcess {
             _ => None,
         })?;
         Self::read(*pid)
+    }
+
+    /// Every server that runs here, with its first flag where that names its option file.
+    pub(super) fn all() -> Vec<(i32, Option<PathBuf>)> {
+        let file = |pid| Self::read(pid).and_then(|server| server.defaults().defaults_file);
+        servers().into_iter().map(|pid| (pid, file(pid))).collect()
     }
 
     fn read(pid: i32) -> Option<Self> {
@@ -123,6 +124,17 @@ fn works_in(pid: i32, datadir: &Path) -> bool {
 /// A root directory that is not that of its mount namespace; none where it may not be seen.
 fn own_root(pid: i32) -> Option<PathBuf> {
     fs::read_link(proc_file(pid, "root")).ok().filter(|root| root != Path::new("/"))
+}
+
+/// The processes of servers, the oldest number first.
+fn servers() -> Vec<i32> {
+    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<i32> = numbers
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| is_server(*pid))
+        .collect();
+    pids.sort_unstable();
+    pids
 }
 
 fn is_server(pid: i32) -> bool {

@@ -133,9 +133,13 @@ impl<'a> CheckFacts<'a> {
             )],
             (None, None) if self.is_configured() => vec![Finding::error(
                 "server",
-                "this machine is configured as a node, and no server runs: it cannot be a donor",
+                format!(
+                    "this machine is configured as a node, and no server runs{}: it cannot be a donor",
+                    if self.local.others.is_empty() { "" } else { " with these option files" }
+                ),
                 "systemctl start mariadb; its error log says why it has ended",
             )],
+            (None, None) if !self.local.others.is_empty() => vec![strangers(&self.local)],
             (None, None) => {
                 vec![Finding::ok("server", "no server runs here; what concerns a node is left out")]
             }
@@ -285,4 +289,29 @@ impl<'a> CheckFacts<'a> {
             (None, None) => Vec::new(),
         }
     }
+}
+
+/// Servers that run here and are none of these option files.
+fn strangers(local: &Local) -> Finding {
+    let file =
+        |file: &Option<PathBuf>| file.as_ref().map(|file| format!("--defaults-file={}", file.display()));
+    let told = local.others.iter().map(|(pid, named)| match file(named) {
+        Some(flag) => format!("pid {pid} ({flag})"),
+        None => format!("pid {pid}"),
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    let (runs, none) = match local.others.len() {
+        1 => ("a server runs here", "it does not belong"),
+        _ => ("servers run here", "none of them belongs"),
+    };
+    let text = format!(
+        "{runs} ({told}), and {none} to these option files (data directory {}): what concerns a node is left out",
+        local.datadir.display()
+    );
+    let flag = match local.others.as_slice() {
+        [(_, named)] => file(named),
+        _ => None,
+    };
+    let flag = flag.unwrap_or_else(|| "--defaults-file=FILE, with the option file of that server".into());
+    Finding::warning("server", text, format!("wsrep_sst_backup check {flag}"))
 }
