@@ -2,7 +2,7 @@
 
 use crate::model::Block;
 
-/// Why a block has no bytes.
+/// Why a block has no bytes. In words it is the same for every member that lies in what is lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockDamage {
     /// Number of the block, from 0.
@@ -12,6 +12,9 @@ pub struct BlockDamage {
     /// What is wrong.
     pub reason: String,
 }
+
+/// The reason where the object is cut, before the byte at which it ends.
+pub const ENDS: &str = "the archive ends at byte ";
 
 impl std::fmt::Display for BlockDamage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

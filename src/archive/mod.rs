@@ -29,7 +29,7 @@ mod validator;
 mod writer;
 mod xbstream;
 
-pub use block::{BlockDamage, ObjectDigest, PlannedBlock};
+pub use block::{BlockDamage, ENDS, ObjectDigest, PlannedBlock};
 pub use block_reader::{BlockReader, DecodedBlock, ReadPlan, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
 pub use digest::{Hashing, hex};

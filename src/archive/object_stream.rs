@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::block::{BlockDamage, ObjectDigest, PlannedBlock};
+use super::block::{BlockDamage, ENDS, ObjectDigest, PlannedBlock};
 use super::digest::hex;
 use crate::seal::{Identities, UnsealError, Unsealed, unseal};
 
@@ -112,7 +112,7 @@ impl<R: Read + Seek> ObjectStream<R> {
         let damage =
             |reason: String| Ok(Err(BlockDamage { block: planned.number, offset: block.offset, reason }));
         if let Some(end) = self.end {
-            return damage(format!("the archive ends at byte {end}"));
+            return damage(format!("{ENDS}{end}"));
         }
         let mut frame = Vec::new();
         let outcome = self.fill(block.offset, block.bytes, &mut frame);
@@ -124,7 +124,7 @@ impl<R: Read + Seek> ObjectStream<R> {
             Ok(()) if frame.len() as u64 == block.bytes => Ok(Ok(frame)),
             Ok(()) => {
                 self.end = Some(self.position);
-                damage(format!("the archive ends at byte {}", self.position))
+                damage(format!("{ENDS}{}", self.position))
             }
             Err(reason) => {
                 self.unsealed = None;

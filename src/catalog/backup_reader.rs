@@ -225,7 +225,7 @@ impl BackupReader {
             damage.push(differs("backup", &manifest.id, &header.id));
         }
         if let Some(gtid) = header.gtid.as_ref().filter(|gtid| **gtid != manifest.gtid) {
-            damage.push(differs("position", &manifest.gtid, gtid));
+            damage.push(differs("position", &manifest.gtid.words(), &gtid.words()));
         }
         if header.compression != manifest.archive.compression {
             damage.push(differs("compression", &manifest.archive.compression, &header.compression));

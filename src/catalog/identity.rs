@@ -19,6 +19,8 @@ pub struct Identity {
     started: Timestamp,
     frozen_at: Timestamp,
     gtid: WsrepGtid,
+    /// Archives of the first versions do not have it.
+    donor_gtid: Option<String>,
     mariadb_gtid: MariadbGtid,
     server: ServerIdentity,
 }
@@ -35,7 +37,8 @@ pub struct Contradiction {
 impl Contradiction {
     /// Whether a restore could go wrong by it. Times and labels are only told.
     pub fn matters(&self) -> bool {
-        !matches!(self.field, "request" | "started" | "frozen_at") && !self.field.starts_with("server.")
+        !matches!(self.field, "request" | "started" | "frozen_at" | "donor_gtid")
+            && !self.field.starts_with("server.")
     }
 }
 
@@ -63,13 +66,23 @@ impl Identity {
             ("request", manifest.request.clone(), self.request.clone()),
             ("started", text(&manifest.started), text(&self.started)),
             ("frozen_at", text(&manifest.frozen_at), text(&self.frozen_at)),
-            ("gtid", text(&manifest.gtid), text(&self.gtid)),
+            ("gtid", Some(manifest.gtid.words()), Some(self.gtid.words())),
+            ("donor_gtid", manifest.donor_gtid.clone(), self.donor_gtid.clone()),
             ("mariadb_gtid.binlog_pos", here.binlog_pos.clone(), there.binlog_pos.clone()),
             ("mariadb_gtid.current_pos", here.current_pos.clone(), there.current_pos.clone()),
             ("mariadb_gtid.slave_pos", here.slave_pos.clone(), there.slave_pos.clone()),
             ("server.version", manifest.server.version.clone(), self.server.version.clone()),
             ("server.innodb_page_size", size(&manifest.server), size(&self.server)),
         ];
+        let asked = manifest.donor_gtid.as_deref().filter(|_| self.donor_gtid.is_none());
+        let impossible =
+            asked.filter(|asked| !may_precede(asked, &manifest.gtid)).map(|asked| Contradiction {
+                field: "donor_gtid",
+                what: format!(
+                    "it says donor_gtid '{asked}', which is no position before its own, {}",
+                    manifest.gtid.position()
+                ),
+            });
         let differ = pairs.into_iter().filter_map(|(field, here, there)| Some((field, here?, there?)));
         differ
             .filter(|(_, here, there)| here != there)
@@ -77,6 +90,32 @@ impl Identity {
                 let what = format!("it says {field} '{here}', the archive says '{there}'");
                 Contradiction { field, what }
             })
+            .chain(impossible)
             .collect()
+    }
+}
+
+/// Whether a backup at `gtid` may have been asked for at this position: one of the same history, not later.
+fn may_precede(asked: &str, gtid: &WsrepGtid) -> bool {
+    asked.parse().is_ok_and(|asked: WsrepGtid| asked.uuid == gtid.uuid && asked.seqno <= gtid.seqno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_asked_for_in_its_own_history_and_not_after_it() {
+        let uuid = "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f";
+        let gtid: WsrepGtid = format!("{uuid}:417 0").parse().unwrap();
+        for (asked, may) in [
+            (format!("{uuid}:417"), true),
+            (format!("{uuid}:0"), true),
+            (format!("{uuid}:418"), false),
+            (format!("{}:416", uuid.replace('4', "5")), false),
+            ("yesterday".into(), false),
+        ] {
+            assert_eq!(may_precede(&asked, &gtid), may, "{asked}");
+        }
     }
 }

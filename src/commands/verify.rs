@@ -16,8 +16,10 @@ use crate::metrics::Scope;
 use crate::model::{Manifest, ToolIdentity, Verification, VerifyOutcome};
 use crate::priority;
 use crate::ui::{ByteBar, TextPage, bytes, duration_ms, grouped};
-use crate::verify::{VerifyError, VerifyReport, verify, verify_stored};
+use crate::verify::{Defect, VerifyError, VerifyReport, verify, verify_stored};
 
+/// So many files that one cause has cost have a line each; of more these are named.
+const NAMED_ALONE: usize = 3;
 const THREADS: Flag = flag("threads", "verify");
 const LIMIT_RATE: Flag = flag("limit-rate", "verify");
 
@@ -136,10 +138,31 @@ fn record(context: &Context, source: &BackupReader, report: &VerifyReport, took_
     refresh_metrics(context, Scope::Cluster(source.cluster()));
 }
 
+/// A line for each finding; many files in a row that one cause has cost are one line.
+fn finding_lines(findings: &[Defect]) -> Vec<String> {
+    let alike = findings.chunk_by(|one, next| one.cause() == next.cause());
+    alike
+        .flat_map(|group| match group {
+            [first, .., _] if group.len() > NAMED_ALONE => {
+                let names: Vec<&str> =
+                    group.iter().take(NAMED_ALONE).map(|finding| finding.file.as_str()).collect();
+                let more = group.len() - NAMED_ALONE;
+                vec![format!(
+                    "DAMAGED  {} files: {}; {} and {more} more (--json names them all)",
+                    group.len(),
+                    first.cause(),
+                    names.join(", "),
+                )]
+            }
+            _ => group.iter().map(|finding| format!("DAMAGED  {}: {}", finding.file, finding.what)).collect(),
+        })
+        .collect()
+}
+
 fn as_text(manifest: &Manifest, report: &VerifyReport, took: u64, objects_only: bool) -> TextPage {
     let mut page = TextPage::new();
-    for finding in &report.findings {
-        page.line(format!("DAMAGED  {}: {}", finding.file, finding.what));
+    for line in finding_lines(&report.findings) {
+        page.line(line);
     }
     let read = format!(
         "{} files, {}, {} InnoDB pages in {}",

@@ -77,6 +77,12 @@ impl WsrepGtid {
         format!("{}:{}", self.uuid, self.seqno)
     }
 
+    /// For people: `uuid:seqno (domain 0)`.
+    pub fn words(&self) -> String {
+        let domain = self.domain_id.map_or_else(String::new, |domain| format!(" (domain {domain})"));
+        format!("{}{domain}", self.position())
+    }
+
     /// The text of a `grastate.dat` at this position (Galera `galera/src/saved_state.cpp`).
     ///
     /// `safe_to_bootstrap` is 1 on the one node of a cluster that may be bootstrapped.
@@ -111,6 +117,7 @@ mod tests {
         let gtid: WsrepGtid = format!("{UUID}:6 0\n\n").parse().unwrap();
         assert_eq!(gtid, WsrepGtid { uuid: UUID.into(), seqno: 6, domain_id: Some(0) });
         assert_eq!(gtid.to_string(), format!("{UUID}:6 0"));
+        assert_eq!(gtid.words(), format!("{UUID}:6 (domain 0)"));
         let bare: WsrepGtid = format!("{UUID}:9223372036854775807").parse().unwrap();
         assert_eq!((bare.seqno, bare.domain_id), (i64::MAX, None));
     }

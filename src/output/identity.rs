@@ -39,6 +39,8 @@ impl BackupIdentity {
             started: Timestamp,
             frozen_at: Timestamp,
             gtid: &'a WsrepGtid,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            donor_gtid: Option<String>,
             mariadb_gtid: &'a MariadbGtid,
             #[serde(skip_serializing_if = "Option::is_none")]
             replication: Option<&'a [Connection]>,
@@ -54,6 +56,7 @@ impl BackupIdentity {
             started: label.started,
             frozen_at: self.frozen_at,
             gtid: &self.gtid,
+            donor_gtid: label.asked.as_ref().map(WsrepGtid::position),
             mariadb_gtid: &self.mariadb_gtid,
             replication: self.replication.as_deref(),
             server: &self.server,

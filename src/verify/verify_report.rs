@@ -4,6 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::archive::ENDS;
 use crate::catalog::BackupReadError;
 use crate::storage::StorageError;
 
@@ -17,6 +18,15 @@ pub struct Defect {
     pub file: String,
     /// What is wrong, and where.
     pub what: String,
+}
+
+impl Defect {
+    /// What is to blame, in words that are the same for every file that it has cost: the block, or the place at which the archive ends,
+    /// whichever block it is that is not there.
+    pub fn cause(&self) -> &str {
+        let end = self.what.rfind(ENDS).filter(|_| self.what.starts_with("block "));
+        end.map_or(&self.what, |end| &self.what[end..])
+    }
 }
 
 /// The findings of a verification, and how much was read.

@@ -116,18 +116,34 @@ fn a_cut_archive_costs_the_files_behind_the_cut() {
             let lost = blocks.iter().find(|(offset, bytes, ..)| offset + bytes > cut).unwrap();
             let mut wanted = vec![compression.archive_name(Content::Datadir).to_owned()];
             wanted.extend(members_in(&backup, lost.2, u64::MAX));
-            let answer = verify(folder.path());
-            let found: Vec<&str> =
-                answer.stdout.lines().filter_map(|line| line.strip_prefix("DAMAGED  ")).collect();
-            let names: Vec<&str> = found.iter().map(|line| line.split_once(": ").unwrap().0).collect();
+            let answer = cli("verify --json").arg(ID).on(folder.path()).run();
+            let told: Value = serde_json::from_str(&answer.stdout).unwrap();
+            let findings = told["report"]["findings"].as_array().unwrap();
+            let all = |field| findings.iter().map(move |finding| finding[field].as_str().unwrap());
+            let names: Vec<&str> = all("file").collect();
             assert_eq!(names[..wanted.len()], wanted, "{compression}, cut at {cut}: {}", answer.stdout);
-            let size = format!("{}: it has {cut} bytes, the manifest says {}", wanted[0], whole.len());
-            assert_eq!(found[0], size);
-            assert!(
-                found[1..].iter().all(|line| line.ends_with(&format!("the archive ends at byte {cut}"))),
-                "{found:?}"
-            );
+            let size = format!("it has {cut} bytes, the manifest says {}", whole.len());
+            assert_eq!(all("what").next().unwrap(), size);
+            let end = format!("the archive ends at byte {cut}");
+            assert!(all("what").skip(1).all(|what| what.ends_with(&end)), "{}", answer.stdout);
             assert_eq!(answer.status, Some(4));
+            // For people one cause of many is one line.
+            let page = verify(folder.path());
+            let lines: Vec<&str> =
+                page.stdout.lines().filter_map(|line| line.strip_prefix("DAMAGED  ")).collect();
+            let behind = findings.len() - 1;
+            if behind > 3 {
+                let line = format!("{behind} files: {end}; {}, {}, {} and ", names[1], names[2], names[3]);
+                let rest = format!("{line}{} more (--json names them all)", behind - 3);
+                assert_eq!(lines, [format!("{}: {size}", names[0]), rest], "{}", page.stdout);
+            } else {
+                assert_eq!(lines.len(), findings.len(), "{}", page.stdout);
+            }
+            assert!(
+                page.stdout.contains(&format!("is DAMAGED: {} finding", findings.len())),
+                "{}",
+                page.stdout
+            );
             fs::write(&archive, &whole).unwrap();
         }
     }

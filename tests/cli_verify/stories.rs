@@ -7,7 +7,7 @@ use serde_json::Value;
 use wsrep_sst_backup::model::Compression;
 
 use crate::objects::{assert_found, verify};
-use crate::support::cli::forge::{Forge, ID, UUID, edit_index, edit_manifest, edit_member};
+use crate::support::cli::forge::{Forge, ID, UUID, edit_index, edit_manifest, edit_member, manifest};
 use crate::support::cli::{cli, open_folder};
 use crate::support::damage::{BROKEN, Outcome};
 
@@ -62,7 +62,9 @@ fn parts_of_different_backups_do_not_pass() {
         folder.path(),
         &[
             &format!("manifest.json: it says backup {ID}, the index says {other_id}"),
-            &format!("manifest.json: it says position {UUID}:417 0, the index says {UUID}:500 0"),
+            &format!(
+                "manifest.json: it says position {UUID}:417 (domain 0), the index says {UUID}:500 (domain 0)"
+            ),
             "manifest.json: it says started '2026-11-20T11:34:52Z', the archive says '2026-11-20T12:00:00Z'",
             "manifest.json: it says frozen_at '2026-11-20T11:34:52.25Z', the archive says '2026-11-20T12:00:00.25Z'",
         ],
@@ -92,6 +94,24 @@ fn the_donors_own_members_must_tell_the_same_story() {
 }
 
 #[test]
+fn the_position_of_the_request_is_at_or_before_that_of_the_files() {
+    let folder = open_folder();
+    // As the first versions wrote it.
+    let mut old = manifest(ID);
+    old.as_object_mut().unwrap().retain(|field, _| field != "donor_gtid");
+    let old = serde_json::to_string(&old).unwrap();
+    let backup = Forge::new(ID).own("wsrep_sst_backup.json", Some(&old)).write(folder.path());
+    verify(folder.path()).done();
+    for asked in [format!("{UUID}:418"), format!("{}:416", UUID.replace('4', "5")), "soon".into()] {
+        edit_manifest(&backup, |manifest| manifest["donor_gtid"] = asked.as_str().into());
+        let found = format!(
+            "manifest.json: it says donor_gtid '{asked}', which is no position before its own, {UUID}:417"
+        );
+        assert_found(folder.path(), &[&found]);
+    }
+}
+
+#[test]
 fn every_field_of_the_identity_is_compared() {
     let folder = open_folder();
     for (pointer, value, finding) in [
@@ -115,6 +135,11 @@ fn every_field_of_the_identity_is_compared() {
         ),
         ("/mariadb_gtid/current_pos", "", "mariadb_gtid.current_pos '', the archive says '0-1-400'"),
         ("/mariadb_gtid/slave_pos", "0-1-1", "mariadb_gtid.slave_pos '0-1-1', the archive says ''"),
+        (
+            "/donor_gtid",
+            "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:1",
+            "donor_gtid '4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:1', the archive says '4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:416'",
+        ),
         ("/server/version", "9", "server.version '9', the archive says '10.11.19-MariaDB-log'"),
     ] {
         let backup =
@@ -131,7 +156,9 @@ fn every_field_of_the_identity_is_compared() {
     assert_found(
         folder.path(),
         &[
-            &format!("manifest.json: it says position {UUID}:418 0, the index says {UUID}:417 0"),
+            &format!(
+                "manifest.json: it says position {UUID}:418 (domain 0), the index says {UUID}:417 (domain 0)"
+            ),
             "manifest.json: it says files 4, the index says 5",
             "manifest.json: it says data bytes 1, the index says 44850",
         ],
@@ -144,7 +171,9 @@ fn every_field_of_the_identity_is_compared() {
     assert_found(
         folder.path(),
         &[
-            &format!("manifest.json: it says gtid '{UUID}:418 0', the archive says '{UUID}:417 0'"),
+            &format!(
+                "manifest.json: it says gtid '{UUID}:418 (domain 0)', the archive says '{UUID}:417 (domain 0)'"
+            ),
             &format!("grastate.dat: it does not say the position of the index, {UUID}:418"),
         ],
     );
@@ -217,7 +246,11 @@ fn every_broken_repository_is_told_by_the_exit_status() {
             let words = format!("{}{}", answer.stdout, answer.stderr);
             assert_eq!(answer.status, Some(broken.outcome.exit_status()), "{case}, {}: {words}", broken.name);
             if broken.outcome != Outcome::NoBackup {
-                assert!(words.contains(broken.names), "{case}, {}: {words}", broken.name);
+                // Of many files that one cause has cost the page names the first.
+                let json =
+                    || cli("verify --json").arg(crate::support::damage::ID).on(&fixture.repository()).run();
+                let named = words.contains(broken.names) || json().stdout.contains(broken.names);
+                assert!(named, "{case}, {}: {words}", broken.name);
             }
             assert!(!words.contains("is intact"), "{case}, {}: {words}", broken.name);
             assert_eq!(

@@ -220,6 +220,7 @@ impl Forge {
             "request",
             "started",
             "frozen_at",
+            "donor_gtid",
             "gtid",
             "mariadb_gtid",
             "server",
