@@ -1,5 +1,6 @@
 //! `restore`: rebuilds a data directory and says what to do with it.
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -119,12 +120,16 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let interrupted = interruption();
     let throttle = context.throttle(&interrupted);
     let source = source.interruptible(&interrupted).limited(throttle.repository);
-    if let (Some(rate), false) = (context.settings.limit_rate, args.json) {
-        LiveLines::new().line(&slowed(source.manifest(), rate));
-    }
+    // Told once the target is accepted, when the first file is on its way.
+    let slow = Cell::new(context.settings.limit_rate.filter(|_| !args.json));
     let bar = ByteBar::new("restoring", source.manifest().data_bytes);
-    let control =
-        Control { progress: &|done| bar.set(done), interrupted: &interrupted, limiter: &throttle.data };
+    let progress = |done| {
+        if let Some(rate) = slow.take() {
+            LiveLines::new().line(&slowed(source.manifest(), rate));
+        }
+        bar.set(done);
+    };
+    let control = Control { progress: &progress, interrupted: &interrupted, limiter: &throttle.data };
     let outcome = restore(&source, &request, &control);
     drop(bar);
     if outcome.as_ref().is_err_and(RestoreError::may_be_removal) && source.is_removed() {

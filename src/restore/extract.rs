@@ -69,6 +69,7 @@ pub fn extract(
     let (files, triggers) = (chosen.files.clone(), chosen.triggers.clone());
     let wanted = ScratchTables::new(chosen);
     let places = places(source, &index, &files, request)?;
+    target::check_writable([request.target.as_path()])?;
     let mut lock = TargetLock::take(&request.target)?;
     target::check_alone(
         &request.target,

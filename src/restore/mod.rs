@@ -104,6 +104,7 @@ pub fn restore(
     let mut stream = open_stream(source, index, plan, request.threads)?;
     let identity = identity::read(&mut stream, source, index)?;
     let places = Destinations::new(Path::new(identity.datadir()), index, request)?;
+    target::check_writable(places.external_roots().iter().map(AsRef::as_ref).chain([places.target()]))?;
     old_datadir::refuse(&places)?;
     wsrep_home::check(request, source.manifest(), &places)?;
     let lock = TargetLock::take(places.target())?;

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::FsFlags;
+
 use super::destinations::Destinations;
 use super::error::RestoreError;
 use super::start_file::is_unfinished;
@@ -39,6 +41,27 @@ pub(super) fn check(places: &Destinations, index: &Index, repository: &str) -> R
     check_empty(target)?;
     check_absent(places, index)?;
     check_space(places, index)
+}
+
+/// Refuses places on a file system that is mounted read-only, by what is there of the way to them.
+pub(super) fn check_writable<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result<(), RestoreError> {
+    places.into_iter().try_for_each(|place| {
+        let (device, existing) = device_of(place);
+        let flags = nix::sys::statvfs::statvfs(&existing).map(|stat| stat.flags());
+        // What cannot be told is left to the writing itself.
+        if !flags.is_ok_and(|flags| flags.contains(FsFlags::ST_RDONLY)) {
+            return Ok(());
+        }
+        let existing = fs::canonicalize(&existing).unwrap_or(existing);
+        let same = |above: &&Path| fs::metadata(above).is_ok_and(|data| data.dev() == device);
+        let mount = existing.ancestors().take_while(same).last().unwrap_or(&existing);
+        refused(format!(
+            "'{}' is on the file system '{mount}', which is mounted read-only: mount it read-write (mount -o remount,rw '{mount}'), or name \
+             another directory",
+            place.display(),
+            mount = mount.display()
+        ))
+    })
 }
 
 /// The same for files that make no server: their places and sizes.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::support::cli::forge::{Forge, ID, edit_manifest, edit_member};
 use crate::support::cli::tree::{Tree, assert_same, entry, tree};
@@ -113,6 +113,52 @@ fn too_little_space_is_known_before_a_byte_is_written() {
     let map = format!("--map innodb_undo_directory={}", large.join("undo").display());
     refused(folder.path(), &repository, &small.join("data"), &map, 1, &message(4));
     restore(&repository, &large.join("data"), &map).done();
+}
+
+#[test]
+fn a_file_system_that_is_mounted_read_only_is_refused_by_its_name() {
+    let folder = open_folder();
+    let (repository, fixed) = (folder.path().join("r"), folder.path().join("fixed"));
+    Forge::new(ID)
+        .external("innodb_undo_directory", &fixed, &fixed.join("undo/undo002"), "x")
+        .write(&repository);
+    let _disk = SmallDisk::mount(&fixed, 2);
+    let remount = ["-o", "remount,ro"];
+    assert!(Command::new("mount").args(remount).arg(&fixed).status().unwrap().success());
+    let message = |place: &Path| {
+        format!(
+            "'{}' is on the file system '{disk}', which is mounted read-only: mount it read-write (mount -o \
+             remount,rw '{disk}'), or name another directory",
+            place.display(),
+            disk = fixed.display()
+        )
+    };
+    let away = format!("--map innodb_undo_directory={}", folder.path().join("undo").display());
+    for target in [fixed.clone(), fixed.join("not/there/yet")] {
+        refused(folder.path(), &repository, &target, &away, 1, &message(&target));
+    }
+    refused(folder.path(), &repository, &folder.path().join("data"), "", 1, &message(&fixed));
+    let target = fixed.join("tables");
+    refused(folder.path(), &repository, &target, "--only db.*", 1, &message(&target));
+}
+
+#[test]
+fn the_pace_is_told_once_the_target_is_accepted() {
+    let folder = open_folder();
+    let (repository, target) = (folder.path().join("r"), folder.path().join("data"));
+    Forge::new(ID).write(&repository);
+    let slow = |target: &Path| restore(&repository, target, "--limit-rate 100M");
+    let refusal = slow(Path::new("/"));
+    assert_eq!((refusal.status, refusal.stderr.lines().count()), (Some(1), 1), "{}", refusal.stderr);
+    assert!(!target.exists());
+    let told = slow(&target);
+    assert_eq!(told.status, Some(0), "{}", told.stderr);
+    assert_eq!(
+        told.stderr.matches("limit-rate is 100 MiB a second: this takes ").count(),
+        1,
+        "{}",
+        told.stderr
+    );
 }
 
 #[test]
@@ -261,7 +307,7 @@ fn a_manifest_that_contradicts_the_archive_is_not_followed() {
         (
             "/gtid/uuid",
             "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5e",
-            "it says position 4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5e:417 0",
+            "it says position 4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5e:417 (domain 0)",
         ),
     ] {
         let backup = Forge::new(ID).write(&repository);
