@@ -279,7 +279,7 @@ fn wrong_words_are_wrong_usage() {
         ("--unless-newer-than 1h --no-wait", "cannot be used with"),
         ("--listen a:b:c:d!", "--listen: "),
         ("--follow a;b", "cannot be used with"),
-        ("--members a:x", "--members: members: 'a:x' is not HOST"),
+        ("--members a:x", "--members: 'a:x' is not HOST"),
     ] {
         let answer = stage.backup(words).run();
         assert_eq!(answer.status, Some(2), "{words}: {answer:?}");

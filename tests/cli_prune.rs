@@ -110,9 +110,9 @@ fn without_a_policy_nothing_is_done() {
     let none = cli("prune --keep-last 1").on(&place).run();
     assert_eq!(none.done(), format!("There are no backups in '{}'.\n", place.display()));
     for (flag, message) in [
-        ("--keep-last 0", "--keep-last: keep-last: '0' is not a whole number from 1 to 100000"),
-        ("--keep-within soon", "--keep-within: keep-within: 'soon' is not a duration"),
-        ("--keep-within 30", "--keep-within: keep-within: '30' says no unit; write 30d for days"),
+        ("--keep-last 0", "--keep-last: '0' is not a whole number from 1 to 100000"),
+        ("--keep-within soon", "--keep-within: 'soon' is not a duration"),
+        ("--keep-within 30", "--keep-within: '30' says no unit; write 30d for days"),
     ] {
         cli(&format!("prune {flag}")).on(folder.path()).run().fails_with(2, message);
     }

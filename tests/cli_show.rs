@@ -89,12 +89,12 @@ fn what_is_not_known_is_said_to_be_unknown() {
     let text = cli("show").arg(ID).on(folder.path()).run();
     for line in [
         "Request           none",
-        "Requested at      unknown",
-        "Binlog position   unknown",
-        "Slave position    unknown",
+        "Requested at      not known",
+        "Binlog position   not known (the donor had no SQL)",
+        "Slave position    not known (the donor had no SQL)",
         "Took              0 ms",
-        "Server            unknown",
-        "InnoDB page size  unknown",
+        "Server            not known (the donor had no SQL)",
+        "InnoDB page size  not known (the donor had no SQL)",
         "Stored            53.0 MiB (0 % of the data), backup.tar.zst",
     ] {
         assert!(text.done().contains(&format!("\n{line}\n")), "{line}: {}", text.stdout);

@@ -244,10 +244,8 @@ fn verify_reads_no_faster_than_the_limit() {
     let begun = Instant::now();
     verify("verify latest").done();
     assert!(begun.elapsed() + SAVED_UP >= least * 2, "{:?}", begun.elapsed());
-    verify("verify latest --limit-rate 0").fails(
-        2,
-        "--limit-rate: limit-rate: 0 bytes a second would never come to an end; write none for no limit",
-    );
+    verify("verify latest --limit-rate 0")
+        .fails(2, "--limit-rate: 0 bytes a second would never come to an end; write none for no limit");
 }
 
 #[test]

@@ -38,7 +38,7 @@ const LIMIT_RATE: Flag = flag("limit-rate", "copy");
 #[derive(Debug, Args)]
 pub struct CopyArgs {
     /// Backup ID, or 'latest'
-    #[arg(value_name = "ID", required_unless_present_any = ["target_time", "all"])]
+    #[arg(value_name = "ID|latest", required_unless_present_any = ["target_time", "all"])]
     id: Option<String>,
     /// The newest backup taken at or before this time, e.g. 2026-11-20T11:30:00Z
     #[arg(long, value_name = "RFC3339", conflicts_with = "id")]

@@ -240,7 +240,7 @@ fn removed(source: &BackupReader) -> CommandError {
 #[derive(Debug, Clone, Args)]
 pub struct IdArgs {
     /// Backup ID, or 'latest'
-    #[arg(value_name = "ID", required_unless_present = "target_time")]
+    #[arg(value_name = "ID|latest", required_unless_present = "target_time")]
     id: Option<String>,
     /// The newest backup taken at or before this time, e.g. 2026-11-20T11:30:00Z
     #[arg(long, value_name = "RFC3339", conflicts_with = "id")]

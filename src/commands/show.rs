@@ -68,7 +68,7 @@ fn verified_line(verified: Option<&Verified>) -> String {
 
 fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> TextPage {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
-    let unknown = || "unknown".to_owned();
+    let unknown = || "not known (the donor had no SQL)".to_owned();
     // An empty position is known: the server has written, or replicated, nothing.
     let gtid = |position: &Option<String>| match position.as_deref() {
         None => unknown(),
@@ -83,7 +83,7 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Te
         ("Request", manifest.request.clone().unwrap_or_else(|| "none".into())),
         ("Taken", time(manifest.frozen_at)),
         ("Position", manifest.gtid.position()),
-        ("Requested at", manifest.donor_gtid.clone().unwrap_or_else(unknown)),
+        ("Requested at", manifest.donor_gtid.clone().unwrap_or_else(|| "not known".into())),
         ("Binlog position", gtid(&manifest.mariadb_gtid.binlog_pos)),
         ("Slave position", gtid(&manifest.mariadb_gtid.slave_pos)),
         (

@@ -19,7 +19,7 @@ pub enum ConfigError {
         meant: Option<String>,
     },
     /// A value that does not fit.
-    #[error("{origin}: {name}: {problem}")]
+    #[error("{origin}: {}{problem}", again(.name, .origin))]
     Value {
         /// The setting.
         name: &'static str,
@@ -32,6 +32,14 @@ pub enum ConfigError {
 
 fn kind(origin: &SettingOrigin) -> &'static str {
     if matches!(origin, SettingOrigin::Environment(_)) { "variable" } else { "option" }
+}
+
+/// The name, where the place does not say it already.
+fn again(name: &str, origin: &SettingOrigin) -> String {
+    match origin {
+        SettingOrigin::Flag(flag) if *flag == name => String::new(),
+        _ => format!("{name}: "),
+    }
 }
 
 fn hint(meant: Option<&str>) -> String {
