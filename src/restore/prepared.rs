@@ -81,6 +81,7 @@ pub(super) fn restore(
     let stream = open_stream(source, &index, index.plan(), request.threads)?;
     let expected = stand_in(manifest, &index);
     let places = Destinations::new(Path::new(&manifest.server.datadir), &expected, request)?;
+    target::check_writable(places.external_roots().iter().map(AsRef::as_ref).chain([places.target()]))?;
     old_datadir::refuse(&places)?;
     wsrep_home::check(request, manifest, &places)?;
     let lock = TargetLock::take(places.target())?;
