@@ -24,10 +24,17 @@ const SECRET: [&[u8]; 2] = [b"WSREP_SST_", b"AWS_"];
 /// Between two looks at a child that is waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// A command that runs `program` as a child of this process.
-pub fn command<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = A>) -> Command {
+/// A command that runs `program` as a child of this process, with its environment.
+pub fn bound<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = A>) -> Command {
+    // Also after an upgrade, which has put another program in the place of this one.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("wsrep_sst_backup").arg(BECOME).arg(std::process::id().to_string()).arg(program).args(args);
+    command
+}
+
+/// The same without what is secret in the environment.
+pub fn command<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = bound(program, args);
     // What the server, or whoever has started this program, has passed in secret is not for others.
     for (name, _) in std::env::vars_os() {
         if SECRET.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix)) {

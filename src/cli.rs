@@ -1,8 +1,6 @@
 //! The operator's command line: arguments become one validated request, once.
 
-use std::ffi::OsString;
-
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::check;
 use crate::commands;
@@ -62,34 +60,7 @@ enum Command {
     CheckFromServer,
     /// What stands between 'run' and its command; nobody starts it by hand
     #[command(name = guard::GUARD_COMMAND, hide = true)]
-    Guard(GuardArgs),
-    /// What becomes the command of 'run'; nobody starts it by hand
-    #[command(name = guard::BECOME_COMMAND, hide = true)]
-    Become(GuardArgs),
-}
-
-/// For whom, and what.
-#[derive(Debug, Args)]
-struct GuardArgs {
-    parent: i32,
-    #[arg(last = true)]
-    command: Vec<OsString>,
-}
-
-/// Is one of the two processes between this program and the administrator's command.
-fn stand_between(command: &Command) -> Option<u8> {
-    match command {
-        Command::Guard(args) => Some(guard::guard(args.parent, &args.command).unwrap_or_else(|error| {
-            log::error!("cannot start the command: {error}");
-            exit::FAILED
-        })),
-        Command::Become(args) => {
-            let (status, why) = guard::become_command(args.parent, &args.command);
-            log::error!("{why}");
-            Some(status)
-        }
-        _ => None,
-    }
+    Guard(commands::run::GuardArgs),
 }
 
 /// The definition of the command line, from which the manual and the completions are made.
@@ -109,9 +80,6 @@ pub fn main() -> u8 {
             return status;
         }
     };
-    if let Some(status) = stand_between(&cli.command) {
-        return status;
-    }
     let outcome = match cli.command {
         Command::Backup(args) => commands::backup::run(&args),
         Command::Check(args) => commands::check::run(&args),
@@ -124,7 +92,7 @@ pub fn main() -> u8 {
         Command::Copy(args) => commands::copy::run(&args),
         Command::Prune(args) => commands::prune::run(&args),
         Command::Run(args) => commands::run::run(&args),
-        Command::Guard(_) | Command::Become(_) => Ok(()),
+        Command::Guard(args) => commands::run::guard(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Hold(args) => commands::hold::hold(&args),
         Command::Release(args) => commands::hold::release(&args),

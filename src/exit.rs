@@ -14,6 +14,11 @@ pub const NOT_FOUND: u8 = 3;
 /// The backup is damaged.
 pub const DAMAGED: u8 = 4;
 
+/// A program that is there could not be started in the place of this one, as in a shell.
+pub const NOT_RUNNABLE: u8 = 126;
+/// It is not there.
+pub const NO_PROGRAM: u8 = 127;
+
 /// Donor role: stopped by a signal (EINTR).
 pub const EINTR: u8 = 4;
 /// Donor role: something could not be read or stored (EIO).

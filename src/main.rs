@@ -18,8 +18,10 @@ use wsrep_sst_backup::{child, cli, donate, exit, sst};
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     if child::is_meant(&args) {
-        let _ = writeln!(std::io::stderr(), "{}", child::become_program(&args));
-        return ExitCode::from(exit::FAILED);
+        let error = child::become_program(&args);
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        return ExitCode::from(if is_missing { exit::NO_PROGRAM } else { exit::NOT_RUNNABLE });
     }
     let args: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let is_donor = sst::DonorRequest::is_meant(&args);

@@ -63,7 +63,7 @@ fn the_command_has_its_node_and_its_status_is_ours(scene: &Scene) {
     }
     let ran = scene.run(1, &["run", "--", "/no/such/program"]);
     assert_eq!(ran.status, Some(127), "{}", ran.err);
-    assert!(ran.err.contains("cannot run '/no/such/program': No such file"), "{}", ran.err);
+    assert!(ran.err.contains("cannot start '/no/such/program': No such file"), "{}", ran.err);
     assert_back(n1);
 }
 

@@ -8,6 +8,8 @@ use crate::desync::{DesyncError, DesyncLeft, LocalNode, Restarted, ResyncPatienc
 use crate::ui::{grouped, time};
 
 const TOPIC: &str = "desync";
+/// For how long the server is asked: one that refuses does so again.
+const INSIST: Duration = Duration::from_secs(5);
 /// How long its queue may take: who checks waits for an answer.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -15,7 +17,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) fn end_left(access: &Access) -> Result<DesyncLeft, DesyncError> {
     let Some(socket) = access.socket.clone() else { return Ok(DesyncLeft::Nothing) };
     let mut node = LocalNode::new(access.clone(), socket);
-    let mut patience = ResyncPatience { drain: DRAIN, at_once: &|| false, tell: &mut |_| () };
+    let mut patience = ResyncPatience { drain: DRAIN, insist: INSIST, at_once: &|| false, tell: &mut |_| () };
     end_leftover(&mut node, &mut patience)
 }
 

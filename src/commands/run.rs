@@ -12,14 +12,15 @@ use std::time::Duration;
 use clap::Args;
 
 use super::interruption::interruption_only;
-use super::run_command::Run;
+use super::run_command::{Run, ended};
 use super::run_node::on_a_node;
 use super::run_replica::on_a_replica;
 use super::run_told::{leftover_told, tell_step};
 use super::{CommandError, CommonArgs, Context};
 use crate::cluster::{Access, Survey};
 use crate::config::{Flag, ServerOptions, SettingsOverrides, flag};
-use crate::desync::{DesyncLeft, LocalNode, ResyncPatience, end_leftover};
+use crate::desync::{DesyncLeft, INSIST, LocalNode, ResyncPatience, end_leftover};
+use crate::guard;
 use crate::lease;
 use crate::ui::LiveLines;
 
@@ -49,6 +50,21 @@ pub struct RunArgs {
     command: Vec<OsString>,
 }
 
+/// Arguments of the guard, which `run` starts: for whom, and what.
+#[derive(Debug, Args)]
+pub struct GuardArgs {
+    parent: i32,
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+/// Stands between `run` and its command.
+pub fn guard(args: &GuardArgs) -> Result<(), CommandError> {
+    let status = guard::guard(args.parent, &args.command)
+        .map_err(|error| CommandError::Failed(format!("cannot start the command: {error}")))?;
+    ended(status)
+}
+
 /// Runs `run`.
 pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let set = |flags: &mut SettingsOverrides| {
@@ -62,9 +78,11 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     }
     let server = ServerOptions::from(&files, &[], None);
     let access = Access::new(&settings, &server, crate::users::user_name(nix::unistd::geteuid().as_raw()));
-    let socket = access.socket.clone().ok_or_else(|| {
-        CommandError::Failed("no socket of a server was found here: name it with the setting 'socket'".into())
-    })?;
+    let Some(socket) = access.socket.clone() else {
+        // Nor is there a note of a run then.
+        let text = "no socket of a server was found here: name it with the setting 'socket'";
+        return if args.resync { Ok(()) } else { Err(CommandError::Failed(text.into())) };
+    };
     let interrupted = interruption_only();
     let resync_timeout = settings.resync_timeout;
     let mut node = LocalNode::new(access.clone(), socket.clone());
@@ -92,8 +110,12 @@ fn end_left(
     drain: Duration,
     interrupted: &AtomicBool,
 ) -> Result<DesyncLeft, CommandError> {
-    let mut patience =
-        ResyncPatience { drain, at_once: &|| interrupted.load(Ordering::Relaxed), tell: &mut tell_step };
+    let mut patience = ResyncPatience {
+        drain,
+        insist: INSIST,
+        at_once: &|| interrupted.load(Ordering::Relaxed),
+        tell: &mut tell_step,
+    };
     let found = end_leftover(node, &mut patience)?;
     if let (DesyncLeft::Ended(..) | DesyncLeft::Started(..), Some(told)) = (&found, leftover_told(&found)) {
         LiveLines::new().line(&told);

@@ -12,7 +12,7 @@ use super::CommandError;
 use super::run_told::{millis, tell_step};
 use crate::cluster::NodeReport;
 use crate::config::Settings;
-use crate::desync::{DesyncError, DesyncRecord, DesyncRefusal, ResyncPatience};
+use crate::desync::{DesyncError, DesyncRecord, DesyncRefusal, INSIST, ResyncPatience};
 use crate::guard::GuardedCommand;
 use crate::ui::{LiveLines, duration_ms};
 
@@ -56,6 +56,7 @@ impl Run<'_> {
     pub(super) fn come_back<T>(&self, end: impl FnOnce(&mut ResyncPatience<'_>) -> T) -> T {
         end(&mut ResyncPatience {
             drain: self.settings.resync_timeout,
+            insist: INSIST,
             at_once: &|| self.is_interrupted(),
             tell: &mut tell_step,
         })

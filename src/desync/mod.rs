@@ -35,7 +35,7 @@ pub use load::NodeLoad;
 pub use node::LocalNode;
 pub use note::DesyncRecord;
 pub use replica::{CaughtUp, Restarted, StoppedReplica, connections, doubts};
-pub use resync::{Desynced, Drained, ResyncPatience, ResyncStep, Resynced};
+pub use resync::{Desynced, Drained, INSIST, ResyncPatience, ResyncStep, Resynced};
 pub use vigil::{Vigil, VigilLimits};
 
 /// What goes wrong around a desync.

@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 use super::DesyncError;
 use super::node::LocalNode;
 use super::note::{DesyncRecord, Note};
-use super::resync::{ResyncPatience, ResyncStep};
+use super::resync::{INSIST, ResyncPatience, ResyncStep};
 use crate::sql::{ReplicaStatus, SqlSession};
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(200);
 /// How long a thread may take to stop: it ends what it has begun.
 const STOPPED: Duration = Duration::from_secs(120);
-/// For how long it is tried to start them.
-const TRIED: Duration = Duration::from_secs(120);
 /// Between two tries of what has failed.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -102,7 +100,8 @@ impl StoppedReplica {
 
     fn start_at_once(&mut self) {
         let Some(note) = self.note.take() else { return };
-        let mut patience = ResyncPatience { drain: Duration::ZERO, at_once: &|| true, tell: &mut |_| () };
+        let mut patience =
+            ResyncPatience { drain: Duration::ZERO, insist: INSIST, at_once: &|| true, tell: &mut |_| () };
         if let Err(error) = restart(&mut self.node, note, &mut patience) {
             log::error!("{error}");
         }
@@ -145,7 +144,7 @@ pub(super) fn restart(
         match node.ask(|session| start_all(session, started, &names)) {
             Ok(received) => break received,
             Err(_) if node.is_down() => break None,
-            Err(cause) if begun.elapsed() >= TRIED => {
+            Err(cause) if begun.elapsed() >= patience.insist => {
                 return Err(DesyncError::StillStopped { tried: begun.elapsed(), cause });
             }
             Err(cause) => {

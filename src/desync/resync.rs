@@ -12,8 +12,8 @@ use crate::sql::SqlSession;
 const POLL: Duration = Duration::from_millis(50);
 /// Between two tries of what has failed.
 const AGAIN: Duration = Duration::from_secs(1);
-/// For how long `wsrep_desync=OFF` is tried.
-const TRIED: Duration = Duration::from_secs(120);
+/// For how long a statement is tried that must succeed.
+pub const INSIST: Duration = Duration::from_secs(120);
 /// How long the node may take to be Synced when its queue is empty.
 const SYNCED: Duration = Duration::from_secs(60);
 
@@ -21,6 +21,8 @@ const SYNCED: Duration = Duration::from_secs(60);
 pub struct ResyncPatience<'a> {
     /// For the queue to drain (`resync-timeout`).
     pub drain: Duration,
+    /// For a statement that ends it to succeed: a server may refuse connections for a while.
+    pub insist: Duration,
     /// Whether it is not to be waited for any more.
     pub at_once: &'a dyn Fn() -> bool,
     /// Hears each step.
@@ -100,7 +102,8 @@ impl Desynced {
     }
 
     fn resync_at_once(&mut self) {
-        let mut patience = ResyncPatience { drain: Duration::ZERO, at_once: &|| true, tell: &mut |_| () };
+        let mut patience =
+            ResyncPatience { drain: Duration::ZERO, insist: INSIST, at_once: &|| true, tell: &mut |_| () };
         if let Err(error) = self.resync(&mut patience) {
             log::error!("{error}");
         }
@@ -131,7 +134,7 @@ pub(super) fn resync(
         match node.ask(|session| let_in(session, started)) {
             Ok(outcome) => break outcome,
             Err(_) if node.is_down() => break LetIn::Restarted,
-            Err(cause) if begun.elapsed() >= TRIED => {
+            Err(cause) if begun.elapsed() >= patience.insist => {
                 return Err(DesyncError::StillDesynced { tried: begun.elapsed(), cause });
             }
             Err(cause) => {

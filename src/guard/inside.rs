@@ -1,9 +1,8 @@
-//! The two processes between this program and the command.
+//! The guard: the process between this program and the command.
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,18 +10,16 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, getppid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
 use super::descendants;
-use super::words::{BECOME_COMMAND, GRACE};
+use super::words::GRACE;
+use crate::child;
 
 /// Between two looks at the command.
 const POLL: Duration = Duration::from_millis(50);
-/// As in a shell: it is there and cannot be run; it is not there.
-const NOT_RUNNABLE: u8 = 126;
-const NOT_FOUND: u8 = 127;
 
 /// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so.
 pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
@@ -40,12 +37,9 @@ pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
     if getppid().as_raw() != parent {
         return Err(io::Error::other("the program that started this one has ended"));
     }
-    let child = Command::new("/proc/self/exe")
-        .arg(BECOME_COMMAND)
-        .arg(getpid().to_string())
-        .arg("--")
-        .args(command)
-        .spawn()?;
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| io::Error::other("there is no command"))?;
+    let child = child::bound(Path::new(program), arguments).spawn()?;
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     let mut since: Option<Instant> = None;
     let mut status = None;
@@ -89,20 +83,4 @@ fn reap(command: Pid) -> io::Result<Option<u8>> {
             return Ok(Some(u8::try_from(code).unwrap_or(u8::MAX)));
         }
     }
-}
-
-/// Becomes the command, which the kernel kills when the guard is killed; returns only where it cannot be run.
-pub fn become_command(guard: i32, command: &[OsString]) -> (u8, String) {
-    let Some((program, arguments)) = command.split_first() else {
-        return (NOT_RUNNABLE, "there is no command".into());
-    };
-    if let Err(error) = prctl::set_pdeathsig(Signal::SIGKILL) {
-        return (NOT_RUNNABLE, format!("cannot bind the command to this program: {error}"));
-    }
-    if getppid().as_raw() != guard {
-        return (NOT_RUNNABLE, "the program that started this one has ended".into());
-    }
-    let error = Command::new(program).args(arguments).exec();
-    let status = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE };
-    (status, format!("cannot run '{}': {error}", program.to_string_lossy()))
 }

@@ -1,7 +1,7 @@
 //! A command of the administrator's, none of whose processes outlives us, however we end.
 //!
 //! ```text
-//! this program ── guard (this program again) ── exec'd in place: the command ── its children
+//! this program ── guard (this program again) ── the command (bound to the guard, see crate::child) ── its children
 //! ```
 //!
 //! The kernel tells a process of its parent's death (`PR_SET_PDEATHSIG`), its children's children nothing. So a guard stands between:
@@ -16,5 +16,5 @@ mod inside;
 mod words;
 
 pub use command::GuardedCommand;
-pub use inside::{become_command, guard};
-pub use words::{BECOME_COMMAND, GUARD_COMMAND};
+pub use inside::guard;
+pub use words::GUARD_COMMAND;

@@ -4,8 +4,5 @@ use std::time::Duration;
 
 /// The hidden command in which this program is the guard; its first argument is the process that it guards for.
 pub const GUARD_COMMAND: &str = "guard-command";
-/// The hidden command in which it becomes the administrator's; its first argument is the guard.
-pub const BECOME_COMMAND: &str = "become-command";
-
 /// How long a command that is asked to end may take until it is killed.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
