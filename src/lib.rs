@@ -45,6 +45,7 @@ pub mod report;
 pub mod restore;
 pub mod seal;
 pub mod server;
+pub mod signals;
 pub mod sql;
 pub mod sst;
 pub mod storage;

@@ -10,6 +10,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -32,6 +33,7 @@ fn a_node_is_desynced_while_a_command_runs_and_comes_back_from_every_end() {
     the_queue_drains_before_the_node_is_let_in(&scene);
     killed_it_is_cured(&scene);
     asked_to_end_it_ends_all(&scene);
+    what_it_was_started_to_ignore_it_ignores(&scene);
     one_at_a_time(&scene);
     of_others_is_left_alone(&scene);
     a_server_that_was_restarted_is_not_desynced(&scene);
@@ -133,6 +135,29 @@ fn asked_to_end_it_ends_all(scene: &Scene) {
     }
 }
 
+/// Started by `nohup`, it outlives its terminal.
+fn what_it_was_started_to_ignore_it_ignores(scene: &Scene) {
+    let script = "trap '' HUP; exec \"$@\"";
+    let mut command = Command::new("sh");
+    let inner = scene.words(
+        1,
+        &["run", "--", "sh", "-c", "kill -HUP $PPID $$; kill -HUP $(ps -o ppid= $PPID); sleep 0.3; exit 5"],
+    );
+    command.args(["-c", script, "sh"]).arg(inner.get_program()).args(inner.get_args());
+    let ran = Ran::finish(
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    assert_eq!(ran.status, Some(5), "{}{}", ran.out, ran.err);
+    assert_back(scene.cluster.n(1));
+}
+
 fn one_at_a_time(scene: &Scene) {
     let (child, pids) = scene.endless(1, "first");
     for (number, why) in
@@ -227,8 +252,8 @@ fn killed_at_any_moment_the_next_one_cures_it(scene: &Scene) {
         assert_eq!(ran.status, Some(0), "round {round}: {}", ran.err);
         cured += i32::from(ran.err.contains("was killed"));
         assert_back(n1);
-        // One that was killed before its note leaves a lease, which others mind for a minute.
-        for name in scene.program.files().iter().filter(|name| name.starts_with("asking.")) {
+        // One that was killed before its note leaves a lease, which others mind for a minute, or its temporary file, which nobody minds.
+        for name in scene.program.files().iter().filter(|name| name.contains("asking.")) {
             fs::remove_file(scene.program.repository().join(name)).unwrap();
         }
     }

@@ -6,13 +6,18 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+use crate::signals;
+
+/// Those that end a command; one that it was started to ignore (`nohup`) does not.
+fn ends() -> impl Iterator<Item = i32> {
+    [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !signals::is_ignored(*signal))
+}
 
 /// A flag that Ctrl-C, SIGTERM and SIGHUP set, so that a long command ends in good order. The second of them ends the process
 /// as if nobody had caught it, whatever it does: a call that writes may hang, and cannot be cut off.
 pub(super) fn interruption() -> Arc<AtomicBool> {
     let set = Arc::new(AtomicBool::new(false));
-    for signal in SIGNALS {
+    for signal in ends() {
         // In this order: the first signal finds the flag not set yet.
         let _ = flag::register_conditional_default(signal, Arc::clone(&set));
         let _ = flag::register(signal, Arc::clone(&set));
@@ -23,7 +28,7 @@ pub(super) fn interruption() -> Arc<AtomicBool> {
 /// The same, and a second signal does not end the process: it would leave a node desynced.
 pub(super) fn interruption_only() -> Arc<AtomicBool> {
     let set = Arc::new(AtomicBool::new(false));
-    for signal in SIGNALS {
+    for signal in ends() {
         let _ = flag::register(signal, Arc::clone(&set));
     }
     set

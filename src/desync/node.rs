@@ -43,6 +43,17 @@ impl LocalNode {
         Ok(answer)
     }
 
+    /// An answer of a new session: nothing is said twice.
+    pub(super) fn ask_once<T>(
+        &mut self,
+        question: impl FnOnce(&mut SqlSession) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let mut session = self.access.connect(&Endpoint::Socket(self.socket.clone()))?;
+        let answer = question(&mut session)?;
+        self.session = Some(session);
+        Ok(answer)
+    }
+
     /// What the node has to do, and in which state it is.
     pub fn load(&mut self) -> Result<NodeLoad, String> {
         self.ask(|session| session.status("wsrep_")).map(|status| NodeLoad::of(&status))

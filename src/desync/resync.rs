@@ -6,7 +6,7 @@ use super::DesyncError;
 use super::load::NodeLoad;
 use super::node::LocalNode;
 use super::note::{DesyncRecord, Note};
-use crate::sql::SqlSession;
+use crate::sql::{DesyncAnswer, SqlSession};
 
 /// Between two looks at the queue: a busy queue is empty for moments only.
 const POLL: Duration = Duration::from_millis(50);
@@ -14,6 +14,8 @@ const POLL: Duration = Duration::from_millis(50);
 const AGAIN: Duration = Duration::from_secs(1);
 /// For how long a statement is tried that must succeed.
 pub const INSIST: Duration = Duration::from_secs(120);
+/// How long a statement without an answer is waited for.
+const LATE: Duration = Duration::from_secs(10);
 /// How long the node may take to be Synced when its queue is empty.
 const SYNCED: Duration = Duration::from_secs(60);
 
@@ -74,21 +76,27 @@ pub struct Desynced {
 }
 
 impl Desynced {
-    /// Writes the note, then desyncs. On an error the node is as it was.
+    /// Writes the note, then desyncs. On an error the node is as it was, or its note stays for whoever comes next.
     pub fn begin(mut node: LocalNode, mut record: DesyncRecord) -> Result<Self, DesyncError> {
+        let of_others =
+            || DesyncError::Busy("the node was desynced by somebody else in this moment".to_owned());
         record.server_started = node.ask(SqlSession::started_at).map_err(DesyncError::Sql)?;
+        if node.ask(SqlSession::is_desynced).map_err(DesyncError::Sql)? {
+            return Err(of_others());
+        }
         let note = Note::write(node.socket(), record)?;
-        let mut desynced = Self { node, note: Some(note) };
-        let answer = desynced.node.ask(|session| {
-            if session.is_desynced()? {
-                return Err("it was desynced by somebody else in this moment".to_owned());
+        match desync(&mut node) {
+            Ok(DesyncAnswer::Done) => Ok(Self { node, note: Some(note) }),
+            Ok(DesyncAnswer::Already) => {
+                note.remove()?;
+                Err(of_others())
             }
-            session.set_desync(true)
-        });
-        let Err(why) = answer else { return Ok(desynced) };
-        // A statement without an answer may have been carried out all the same.
-        desynced.resync_at_once();
-        Err(DesyncError::Sql(why))
+            Ok(DesyncAnswer::NotNow(why) | DesyncAnswer::Refused(why)) => {
+                note.remove()?;
+                Err(DesyncError::Sql(why))
+            }
+            Err(why) => Err(unanswered(node, note, why)),
+        }
     }
 
     /// What the node has to do meanwhile.
@@ -113,6 +121,33 @@ impl Desynced {
         let Some(note) = self.note.take() else { return Ok(Resynced::Already) };
         resync(&mut self.node, note, patience)
     }
+}
+
+/// Tries for a while what the provider cannot do at once.
+fn desync(node: &mut LocalNode) -> Result<DesyncAnswer, String> {
+    let begun = Instant::now();
+    loop {
+        let answer = node.ask_once(SqlSession::desync);
+        if !matches!(answer, Ok(DesyncAnswer::NotNow(_))) || begun.elapsed() >= LATE {
+            return answer;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A statement without an answer may be carried out all the same, and later.
+fn unanswered(mut node: LocalNode, note: Note, why: String) -> DesyncError {
+    let begun = Instant::now();
+    while begun.elapsed() < LATE {
+        if node.ask(SqlSession::is_desynced) == Ok(true) {
+            Desynced { node, note: Some(note) }.resync_at_once();
+            return DesyncError::Sql(why);
+        }
+        std::thread::sleep(AGAIN);
+    }
+    DesyncError::Sql(format!(
+        "{why}; should the node be desynced by that later, 'check' or 'run --resync' ends it"
+    ))
 }
 
 impl Drop for Desynced {
@@ -165,7 +200,7 @@ fn let_in(session: &mut SqlSession, started: i64) -> Result<LetIn, String> {
     if !session.is_desynced()? {
         return Ok(LetIn::Already);
     }
-    session.set_desync(false)?;
+    session.resync()?;
     Ok(LetIn::Now)
 }
 

@@ -17,6 +17,7 @@ use signal_hook::flag;
 use super::descendants;
 use super::words::GRACE;
 use crate::child;
+use crate::signals;
 
 /// Between two looks at the command.
 const POLL: Duration = Duration::from_millis(50);
@@ -29,7 +30,7 @@ pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
     flag::register(SIGUSR1, Arc::clone(&orphaned))?;
     // What a terminal sends reaches the command by itself, and the program that has started it decides what comes of it. A handler, unlike
     // a signal that is ignored, is not handed on to the command.
-    for signal in [SIGINT, SIGHUP, SIGQUIT] {
+    for signal in [SIGINT, SIGHUP, SIGQUIT].into_iter().filter(|signal| !signals::is_ignored(*signal)) {
         flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     prctl::set_child_subreaper(true)?;

@@ -2,6 +2,22 @@
 
 use super::SqlSession;
 
+/// `ER_CANNOT_USER`, with which `wsrep_desync_check` tells that the provider has failed.
+const PROVIDER_FAILED: u16 = 1396;
+
+/// What came of a desync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DesyncAnswer {
+    /// The node is desynced.
+    Done,
+    /// Somebody else had it desynced already.
+    Already,
+    /// The provider cannot do it now; why. Seen right after an earlier desync had ended, when the node was Synced in its own eyes.
+    NotNow(String),
+    /// The server refuses; why.
+    Refused(String),
+}
+
 impl SqlSession {
     /// Whether the node was desynced by hand (`wsrep_desync`). A state transfer or a lock desyncs it too, and does not show here.
     pub fn is_desynced(&mut self) -> Result<bool, String> {
@@ -9,10 +25,26 @@ impl SqlSession {
         rows.first().map(|on| *on != 0).ok_or_else(|| "the server has no wsrep_desync".to_owned())
     }
 
-    /// `SET GLOBAL wsrep_desync`; needs the right SUPER. That it has this value already is no error to the server, and nothing is done
-    /// then (`sql/wsrep_var.cc`, `wsrep_desync_check`).
-    pub fn set_desync(&mut self, on: bool) -> Result<(), String> {
-        let statement = if on { "SET GLOBAL wsrep_desync=ON" } else { "SET GLOBAL wsrep_desync=OFF" };
+    /// `SET GLOBAL wsrep_desync=ON`; needs the right SUPER. An error means that there was no answer: it may be carried out all the same.
+    pub fn desync(&mut self) -> Result<DesyncAnswer, String> {
+        let statement = "SET GLOBAL wsrep_desync=ON";
+        match self.run_one(statement) {
+            Ok(()) => {}
+            Err(mysql::Error::MySqlError(error)) => {
+                let is_providers = error.code == PROVIDER_FAILED;
+                let why = format!("{statement}: {}", self.plain(error.into()));
+                return Ok(if is_providers { DesyncAnswer::NotNow(why) } else { DesyncAnswer::Refused(why) });
+            }
+            Err(error) => return Err(format!("{statement}: {}", self.plain(error))),
+        }
+        // That it is on already is a warning, and nothing is done then (`sql/wsrep_var.cc`, `wsrep_desync_check`).
+        let warnings: Vec<i64> = self.rows("SELECT @@warning_count")?;
+        Ok(if warnings.first() == Some(&0) { DesyncAnswer::Done } else { DesyncAnswer::Already })
+    }
+
+    /// `SET GLOBAL wsrep_desync=OFF`.
+    pub fn resync(&mut self) -> Result<(), String> {
+        let statement = "SET GLOBAL wsrep_desync=OFF";
         self.run_one(statement).map_err(|error| format!("{statement}: {}", self.plain(error)))
     }
 

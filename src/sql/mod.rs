@@ -29,6 +29,7 @@ use mysql::prelude::FromRow;
 use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 use bounded::Bounds;
+pub use desync::DesyncAnswer;
 pub use endpoint::{Account, Endpoint, Tls};
 pub use global_lock::{Availability, LockPatience, look_for_lock};
 pub use replication::ReplicaStatus;
