@@ -32,7 +32,7 @@ use crate::exit;
 use crate::job::{Claim, Job, Metrics, Reporter, check_room, claim_folder, prune_after_backup};
 use crate::model::{BackupState, Manifest, WsrepGtid, safe_component};
 use crate::output::{Label, Outcome, OutputError, Patience};
-use crate::quiesce::{Quiescer, Resumed};
+use crate::quiesce::{Files, Quiescer, Resumed};
 use crate::server::Server;
 use crate::sql::SqlSession;
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
@@ -226,7 +226,7 @@ fn prepare(job: &Job, layout: &ServerLayout, expected: &FileList) -> Result<Choi
         return Err(DonateError::Overlap(overlap.text(path)));
     }
     let prospect = Prospect { layout, files: expected, rate: job.settings.limit_rate };
-    capture::choose(&job.settings.method, &prospect).map_err(DonateError::NoMethod)
+    capture::choose(&job.settings.method, &[Files::Clean], &prospect).map_err(DonateError::NoMethod)
 }
 
 /// Makes a backup of what was captured.

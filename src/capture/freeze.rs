@@ -12,7 +12,7 @@ use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
 use super::standstill;
 use super::watch::Watch;
 use crate::output::{Captive, Writer};
-use crate::quiesce::{Quiet, Resumed};
+use crate::quiesce::{Files, Quiet, Resumed};
 use crate::throttle::{Limiter, time_for};
 
 /// Bytes between two `complete` lines, where mysqld wants them.
@@ -24,6 +24,10 @@ pub(super) struct Freeze;
 impl Method for Freeze {
     fn name(&self) -> &'static str {
         "freeze"
+    }
+
+    fn accepts(&self, files: Files) -> bool {
+        files == Files::Clean
     }
 
     /// How fast this machine reads, and its repository stores, is not known; what `limit-rate` does is. Holes are not read.

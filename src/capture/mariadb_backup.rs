@@ -33,6 +33,7 @@ use crate::archive::{ArchiveError, XbstreamContent, XbstreamError, XbstreamScann
 use crate::child::{self, Leashed};
 use crate::model::{Content, MariadbGtid, Owner, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, StreamArchive};
+use crate::quiesce::Files;
 use crate::throttle::Limiter;
 use crate::tool::MariadbBackup;
 use crate::users::{group_name, user_name};
@@ -55,8 +56,13 @@ impl Method for BackupProgram {
         Content::Xbstream
     }
 
-    fn is_automatic(&self) -> bool {
-        false
+    fn accepts(&self, _: Files) -> bool {
+        true
+    }
+
+    /// Where the server can stand still for a copy, that copy is the better backup: nothing is to be prepared.
+    fn is_automatic(&self, files: Files) -> bool {
+        files == Files::Changing
     }
 
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String> {
@@ -85,7 +91,7 @@ impl Method for BackupProgram {
         let (mut archive, content, heard) = run.all(child, archive)?;
         archive.holds(content.files);
         let gtid = position(&content)?;
-        let resumed = host.pass(&gtid)?;
+        let resumed = host.pass(Some(&gtid))?;
         let paused = heard.paused();
         tell(paused, &gtid, facts);
         let identity = identify(gtid, &content, &heard, facts, layout);

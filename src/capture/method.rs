@@ -22,7 +22,7 @@ use super::plan::Plan;
 use super::watch::Watch;
 use crate::model::{Content, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, Output};
-use crate::quiesce::{Quiet, Resumed};
+use crate::quiesce::{Files, Quiet, Resumed};
 use crate::throttle::Limiter;
 
 /// A way to capture a server's data.
@@ -35,8 +35,11 @@ pub trait Method: Sync {
         Content::Datadir
     }
 
-    /// Whether `auto` may take it.
-    fn is_automatic(&self) -> bool {
+    /// Whether it can capture files that are worth so much while they are read.
+    fn accepts(&self, files: Files) -> bool;
+
+    /// Whether `auto` may take it for such files.
+    fn is_automatic(&self, _: Files) -> bool {
         true
     }
 
@@ -128,9 +131,9 @@ pub trait Host {
     /// Another program has held up the server since this moment: the limits of a freeze hold until [`Watch::lift_limit`].
     fn holds_up(&mut self, since: Instant) -> Result<(), HostError>;
 
-    /// The server was not made to stand still, and the data is there at this position; in the place of [`Host::quiesce`] and
-    /// [`Host::resume`].
-    fn pass(&mut self, gtid: &WsrepGtid) -> Result<Resumed, HostError>;
+    /// The server was not made to stand still, and the data is there at this position, where it has one in a cluster; in the place
+    /// of [`Host::quiesce`] and [`Host::resume`].
+    fn pass(&mut self, gtid: Option<&WsrepGtid>) -> Result<Resumed, HostError>;
 
     /// Lets the server run again; fails where another thread has let it run before, so that its files may have changed.
     fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError>;

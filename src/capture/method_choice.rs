@@ -4,6 +4,7 @@ use super::freeze::Freeze;
 use super::mariadb_backup::BackupProgram;
 use super::method::{Estimate, Method, Prospect};
 use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
+use crate::quiesce::Files;
 
 /// All methods, the one with the least harm first: the order in which `auto` tries them.
 pub const METHODS: &[&dyn Method] = &[
@@ -20,6 +21,8 @@ pub struct Choice {
     pub method: &'static dyn Method,
     /// What it is expected to cost.
     pub estimate: Estimate,
+    /// What the files are to be worth while it reads them: one of those that were offered.
+    pub files: Files,
     /// Methods before it that do not work here, and why, each a phrase.
     pub passed: Vec<String>,
 }
@@ -50,18 +53,36 @@ fn find(name: &str) -> Result<&'static dyn Method, String> {
     })
 }
 
-/// The method that is taken on this server; the text says why there is none.
-pub fn choose(wanted: &MethodChoice, prospect: &Prospect<'_>) -> Result<Choice, String> {
-    let candidates = match wanted {
-        MethodChoice::Auto => METHODS.iter().filter(|method| method.is_automatic()).copied().collect(),
-        MethodChoice::Named(name) => vec![find(name)?],
+/// The method that is taken on this server, where its files can be made worth one of `offered` while they are read, the best first; the text
+/// says why there is none.
+pub fn choose(wanted: &MethodChoice, offered: &[Files], prospect: &Prospect<'_>) -> Result<Choice, String> {
+    let fits = |method: &dyn Method, is_automatic: bool| {
+        let fits =
+            |files: &&Files| method.accepts(**files) && (!is_automatic || method.is_automatic(**files));
+        offered.iter().find(fits).copied()
+    };
+    let candidates: Vec<_> = match wanted {
+        MethodChoice::Auto => {
+            METHODS.iter().filter_map(|method| Some((*method, fits(*method, true)?))).collect()
+        }
+        MethodChoice::Named(name) => {
+            let method = find(name)?;
+            vec![(method, fits(method, false).ok_or_else(|| unfit(name))?)]
+        }
     };
     let mut passed = Vec::new();
-    for method in candidates {
+    for (method, files) in candidates {
         match method.estimate(prospect) {
-            Ok(estimate) => return Ok(Choice { method, estimate, passed }),
+            Ok(estimate) => return Ok(Choice { method, estimate, files, passed }),
             Err(why) => passed.push(format!("{}: {why}", method.name())),
         }
     }
     Err(format!("no method works on this server: {}", passed.join("; ")))
+}
+
+fn unfit(name: &str) -> String {
+    format!(
+        "method '{name}' reads the files of a server that stands still as in a state transfer, and 'run' asks for none: take \
+         method=auto or mariadb-backup, or let garbd ask ('backup')"
+    )
 }

@@ -7,6 +7,7 @@ use super::frozen_list::list_frozen;
 use super::identify::identify;
 use super::method::{Captured, Estimate, Method, Prospect, Task};
 use crate::output::Captive;
+use crate::quiesce::Files;
 
 /// Lists the files while the server stands still.
 pub(super) struct Sample;
@@ -14,6 +15,10 @@ pub(super) struct Sample;
 impl Method for Sample {
     fn name(&self) -> &'static str {
         "sample"
+    }
+
+    fn accepts(&self, files: Files) -> bool {
+        files != Files::Changing
     }
 
     fn estimate(&self, _: &Prospect<'_>) -> Result<Estimate, String> {
@@ -99,7 +104,7 @@ mod tests {
         fn holds_up(&mut self, _: Instant) -> Result<(), HostError> {
             Ok(())
         }
-        fn pass(&mut self, _: &WsrepGtid) -> Result<Resumed, HostError> {
+        fn pass(&mut self, _: Option<&WsrepGtid>) -> Result<Resumed, HostError> {
             Ok(Resumed::new(Duration::ZERO, || Ok(())))
         }
         fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError> {
@@ -138,13 +143,22 @@ mod tests {
         let layout = ServerLayout::new(&server, &facts).unwrap();
         let files = list_files(&layout, &ListOptions::default()).unwrap();
         let prospect = Prospect { layout: &layout, files: &files, rate: None };
-        let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &prospect);
+        let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &[Files::Clean], &prospect);
         assert_eq!(chosen("auto").unwrap().method.name(), "freeze");
         assert_eq!(
             chosen("nothing").err().unwrap(),
             "'nothing' is not one of auto, freeze, mariadb-backup, sample"
         );
         let method = chosen("sample").unwrap().method;
+        let found = |name: &str, offered: &[Files]| {
+            let choice = choose(&name.parse::<MethodChoice>().unwrap(), offered, &prospect)?;
+            Ok::<_, String>((choice.method.name(), choice.files))
+        };
+        let crashed = [Files::Crashed, Files::Changing];
+        assert_eq!(found("auto", &crashed), Ok(("sample", Files::Crashed)));
+        let why = found("freeze", &crashed).unwrap_err();
+        assert!(why.contains("method 'freeze' reads the files of a server that stands still"), "{why}");
+        assert!(found("sample", &[Files::Changing]).is_err());
 
         let gtid: WsrepGtid = "6b3f5a6e-0000-11ee-8000-000000000001:42".parse().unwrap();
         let storage: Arc<dyn Storage> = Arc::new(LocalStorage::new(folder.path().join("repository")));

@@ -15,6 +15,7 @@ use crate::capture::{
     self, Engines, Entry, Facts, FileList, ListOptions, Login, Overlap, Prospect, ServerLayout,
 };
 use crate::config::{OptionFiles, RepositoryUrl, Settings};
+use crate::quiesce::Files;
 use crate::server::Server;
 use crate::sst::Credentials;
 use crate::ui::grouped;
@@ -65,7 +66,10 @@ impl Measured {
             device: fs::metadata(&layout.datadir).ok().map(|data| data.dev()),
         };
         let prospect = Prospect { layout, files: list, rate: settings.limit_rate };
-        Self { size, method: capture::choose(&settings.method, &prospect).map(Forecast::from) }
+        Self {
+            size,
+            method: capture::choose(&settings.method, &[Files::Clean], &prospect).map(Forecast::from),
+        }
     }
 }
 

@@ -73,6 +73,7 @@ mod tests {
     use super::*;
     use crate::capture::METHODS;
     use crate::check::Level;
+    use crate::quiesce::Files;
     use crate::throttle::time_for;
 
     #[test]
@@ -84,7 +85,8 @@ mod tests {
             let (least, most) = (time(data.allocated), time(data.apparent));
             let [method, ..] = METHODS else { panic!() };
             let estimate = Estimate::WhileRead { least, most };
-            let forecast = Choice { method: *method, estimate, passed: Vec::new() }.into();
+            let files = Files::Clean;
+            let forecast = Choice { method: *method, estimate, files, passed: Vec::new() }.into();
             judge(&forecast, &data, rate, Duration::from_secs(3600)).unwrap()
         };
         for (mib, level, text) in [

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::blockers::Way;
 use super::error::DonateError;
 use super::freeze_turn::Turn;
-use crate::capture::{Host, HostError, Login, Room, Watch};
+use crate::capture::{CaptureError, Host, HostError, Login, Room, Watch};
 use crate::job::{Job, Reporter};
 use crate::model::{BackupState, WsrepGtid};
 use crate::priority;
@@ -150,8 +150,9 @@ impl Host for Donor<'_> {
         Ok(self.limit(since)?)
     }
 
-    fn pass(&mut self, gtid: &WsrepGtid) -> Result<Resumed, HostError> {
+    fn pass(&mut self, gtid: Option<&WsrepGtid>) -> Result<Resumed, HostError> {
         let quiescer = self.quiescer()?;
+        let gtid = gtid.ok_or(CaptureError::NoPosition).map_err(DonateError::from)?;
         self.lower();
         Ok(quiescer.pass(gtid).map_err(DonateError::Freeze)?)
     }
