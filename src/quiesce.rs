@@ -97,6 +97,9 @@ pub trait Quiescer {
 
 /// A server that stands still. Dropping it lets the server run.
 pub trait Quiet {
+    /// What its files are worth.
+    fn files(&self) -> Files;
+
     /// The position of the files, where what quiesces the server knows it.
     fn position(&self) -> Option<&WsrepGtid>;
 

@@ -57,7 +57,7 @@ mod tests {
     use crate::config::{BinlogChoice, MethodChoice};
     use crate::model::{BackupId, Compression, Content, WsrepGtid};
     use crate::output::{Destination, Label, Outcome, Patience};
-    use crate::quiesce::{Quiet, Release, Resumed};
+    use crate::quiesce::{Files, Quiet, Release, Resumed};
     use crate::server::Server;
     use crate::sst::Credentials;
     use crate::storage::{LocalStorage, Storage};
@@ -74,6 +74,9 @@ mod tests {
     }
 
     impl Quiet for Still {
+        fn files(&self) -> Files {
+            Files::Clean
+        }
         fn position(&self) -> Option<&WsrepGtid> {
             Some(&self.0)
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::pipe::Pipe;
 use super::protocol;
 use crate::model::WsrepGtid;
-use crate::quiesce::{Quiet, Resumed};
+use crate::quiesce::{Files, Quiet, Resumed};
 
 /// A frozen server. Dropping it, on whatever path, writes `continue`.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub(super) struct Frozen {
 }
 
 impl Quiet for Frozen {
+    fn files(&self) -> Files {
+        Files::Clean
+    }
+
     fn position(&self) -> Option<&WsrepGtid> {
         Some(&self.gtid)
     }
