@@ -1,5 +1,7 @@
 //! Every command on a backup by the real mariadb-backup, as it was stored once (`tests/fixtures/format-2/xbstream`).
 
+#[path = "cli_xbstream/restore.rs"]
+mod restore;
 mod support;
 
 use std::fs;

@@ -10,6 +10,7 @@
 //! backup; the stream must be prepared before a server can start on it. Three things make a backup of it: the program's exit status, its
 //! last words, and a stream that is whole.
 
+mod binlog;
 mod heard;
 mod options;
 
@@ -94,7 +95,8 @@ impl Method for BackupProgram {
         let resumed = host.pass(Some(&gtid))?;
         let paused = heard.paused();
         tell(paused, &gtid, facts);
-        let identity = identify(gtid, &content, &heard, facts, layout);
+        let mariadb_gtid = binlog::positions(&content, &login, &mut facts.warnings);
+        let identity = identify(gtid, mariadb_gtid, &heard, facts, layout);
         Ok(Captured {
             archive: Captive::Stream(archive),
             identity,
@@ -272,7 +274,7 @@ fn tell(paused: Option<Duration>, gtid: &WsrepGtid, facts: &mut Facts) {
 
 fn identify(
     gtid: WsrepGtid,
-    content: &XbstreamContent,
+    mariadb_gtid: MariadbGtid,
     heard: &Heard,
     facts: &mut Facts,
     layout: &ServerLayout,
@@ -285,14 +287,6 @@ fn identify(
         group: group_name(data.gid()),
     });
     let frozen_at = heard.resumed_at.unwrap_or_else(Timestamp::now);
-    let mariadb_gtid = MariadbGtid { binlog_pos: binlog_pos(content), ..MariadbGtid::default() };
     let replication = facts.no_replication();
     BackupIdentity { gtid, frozen_at, flush_time: Duration::ZERO, mariadb_gtid, replication, server }
-}
-
-/// `FILE\tPOSITION\tGTID`; a server without binary log has none.
-fn binlog_pos(content: &XbstreamContent) -> Option<String> {
-    let text = String::from_utf8_lossy(content.told("binlog_info")?);
-    let line = text.lines().next().unwrap_or_default();
-    Some(line.split('\t').nth(2).unwrap_or_default().trim().to_owned())
 }

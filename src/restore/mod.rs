@@ -30,6 +30,7 @@ mod directory_map;
 mod error;
 mod external_directories;
 mod extract;
+mod feed;
 mod frame;
 mod identity;
 mod installed_server;

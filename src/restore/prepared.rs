@@ -5,7 +5,7 @@
 //! process is root they are run as the owner of the data, so that a stream that somebody has made up writes nowhere else; and
 //! its paths are looked at before `mbstream` sees them.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use super::archive_stream::open_stream;
 use super::destinations::Destinations;
 use super::error::{RestoreError, SystemError, Undone};
+use super::feed::{Fed, Feed};
 use super::frame::{begin, check_rest, write_state};
 use super::request::{Control, RestoreRequest};
 use super::restored::Restored;
@@ -193,8 +194,11 @@ impl Preparation<'_> {
         let (mut child, words) = self.start(stage, &self.tools.mbstream, &["-x"])?;
         let mut scanner = XbstreamScanner::default();
         let mut chunk = vec![0; CHUNK];
-        let mut input = child.0.stdin.take();
-        loop {
+        let fed = SystemError::of("write to", &self.tools.mbstream);
+        let input = child.0.stdin.take().ok_or_else(|| fed(io::Error::other("it has no stdin")))?;
+        let mut input = Feed::new(input).map_err(&fed)?;
+        let mut is_closed = false;
+        while !is_closed {
             self.go_on()?;
             (control.progress)(stream.position());
             let count = match stream.read(&mut chunk) {
@@ -208,9 +212,10 @@ impl Preparation<'_> {
                 }
             };
             scanner.take(&chunk[..count]).map_err(|error| self.damaged(error.to_string()))?;
-            if input.as_mut().is_some_and(|input| input.write_all(&chunk[..count]).is_err()) {
-                // Why it does not read any more is in its words.
-                break;
+            match input.write(&chunk[..count], || self.go_on().is_ok()).map_err(&fed)? {
+                Fed::All => {}
+                Fed::Closed => is_closed = true,
+                Fed::GivenUp => return Err(RestoreError::interrupted()),
             }
             control.limiter.take(count as u64);
         }
@@ -219,6 +224,9 @@ impl Preparation<'_> {
         let said = words.finish();
         if !status.success() {
             return Err(failed(&self.tools.mbstream, &status.to_string(), &said));
+        }
+        if is_closed {
+            return Err(failed(&self.tools.mbstream, "it has not read its whole input", &said));
         }
         check_rest(stream, source, control)?;
         let content = scanner.finish().map_err(|error| self.damaged(error.to_string()))?;

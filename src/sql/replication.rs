@@ -57,6 +57,15 @@ impl SqlSession {
     }
 }
 
+impl SqlSession {
+    /// The GTID position of a place in the server's own binary log (`BINLOG_GTID_POS`); none where it has no such place.
+    pub fn binlog_gtid_pos(&mut self, file: &str, offset: u64) -> Result<Option<String>, String> {
+        let file = file.replace('\\', "\\\\").replace('\'', "''");
+        let rows: Vec<Option<String>> = self.rows(&format!("SELECT BINLOG_GTID_POS('{file}', {offset})"))?;
+        Ok(rows.into_iter().next().flatten())
+    }
+}
+
 fn status(row: &Row) -> ReplicaStatus {
     let text = |name: &str| row.get_opt::<String, _>(name).and_then(Result::ok);
     let known = |name: &str| text(name).filter(|value| !value.is_empty());
