@@ -9,10 +9,10 @@ use std::path::Path;
 
 use crate::innodb::is_numbered_undo;
 
-/// Extensions of the files of tables, of definitions and of link files.
-const TABLE: [&str; 20] = [
+/// Extensions of the files of tables, of definitions and of link files, and of the binary logs that InnoDB keeps.
+const TABLE: [&str; 21] = [
     "ARM", "ARZ", "CSM", "CSV", "MAD", "MAI", "MRG", "MYD", "MYI", "TRG", "TRN", "frm", "ibd", "ibu", "isl",
-    "mrn", "opt", "par", "sdi", "ibz",
+    "mrn", "opt", "par", "sdi", "ibz", "ibb",
 ];
 
 /// What a file is to the server.
@@ -63,8 +63,20 @@ pub(super) fn is_redo_log(path: &Path) -> bool {
     let is = |part: Option<&std::ffi::OsStr>, fits: fn(&[u8]) -> bool| {
         part.is_some_and(|part| fits(part.as_bytes()))
     };
-    is(path.file_name(), |name| name.starts_with(b"ib_logfile"))
+    is(path.file_name(), |name| name.starts_with(b"ib_logfile") || is_archived_redo(name))
         || is(path.parent().and_then(Path::file_name), |folder| folder == b"#innodb_redo")
+}
+
+/// `ib_<LSN>.log`, 16 hexadecimal digits: the files of a redo log that is kept (`innodb_log_archive`, MariaDB 13).
+pub(super) fn is_archived_redo(name: &[u8]) -> bool {
+    let lsn = name.strip_prefix(b"ib_").and_then(|rest| rest.strip_suffix(b".log"));
+    lsn.is_some_and(|lsn| lsn.len() == 16 && lsn.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// The number in `binlog-<number>.ibb`: a binary log that InnoDB keeps (`binlog_storage_engine=innodb`, MariaDB 12.3).
+pub(super) fn innodb_binlog(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("binlog-")?.strip_suffix(".ibb")?;
+    if is_log_number(number) { number.parse().ok() } else { None }
 }
 
 /// InnoDB's and Aria's own files by their default names; others are known by their variables.
@@ -109,6 +121,9 @@ mod tests {
             ("mysql/general_logs.MAD", Data),
             ("db/general_log.CSV", Data),
             ("ib_logfile0", Moving),
+            ("ib_0000000000003000.log", Moving),
+            ("ib_00000000000030.log", Log),
+            ("binlog-000007.ibb", Data),
             ("#innodb_redo/#ib_redo7", Moving),
             ("mysql/general_log.CSV", Moving),
             ("mysql/slow_log.CSM", Moving),

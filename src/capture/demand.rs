@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::class::is_archived_redo;
 use super::facts::Facts;
 use super::files::FileList;
 use super::layout::{ServerLayout, is_undo};
@@ -97,7 +98,7 @@ impl Demands {
         let variable = |name: &str| facts.get(name).map(|value| layout.entry(value));
         let redo = variable("innodb_log_group_home_dir").unwrap_or_else(|| layout.datadir.clone());
         let folder = redo.join("#innodb_redo");
-        let first = if folder.is_dir() { folder } else { redo.join("ib_logfile0") };
+        let first = if folder.is_dir() { folder } else { first_redo(&redo) };
         required.push(Required::new(plain(&first), "innodb_log_group_home_dir"));
         if let Some(aria) = variable("aria_log_dir_path") {
             required.push(Required::new(plain(&aria.join("aria_log_control")), "aria_log_dir_path"));
@@ -168,6 +169,14 @@ fn ask(session: &mut SqlSession, datadir: &Path) -> Option<Vec<Box<str>>> {
             None
         }
     }
+}
+
+/// The one log, or the newest of those that are kept in its place (`innodb_log_archive`).
+fn first_redo(directory: &Path) -> PathBuf {
+    let one = directory.join("ib_logfile0");
+    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let newest = names.filter(|name| is_archived_redo(name.as_bytes())).max();
+    newest.filter(|_| !one.exists()).map_or(one, |name| directory.join(name))
 }
 
 /// Without `.` and doubled slashes: InnoDB says `.//undo001`.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::class::is_archived_redo;
 use super::excluded::{Excluded, gcache_directory};
 use super::facts::Facts;
 use super::relay::RelayFiles;
@@ -104,7 +105,9 @@ impl ServerLayout {
         }
         for (variable, pattern) in [
             ("innodb_undo_directory", is_undo as fn(&str) -> bool),
-            ("innodb_log_group_home_dir", |name| name.starts_with("ib_logfile") || name == "#innodb_redo"),
+            ("innodb_log_group_home_dir", |name| {
+                name.starts_with("ib_logfile") || name == "#innodb_redo" || is_archived_redo(name.as_bytes())
+            }),
             ("aria_log_dir_path", |name| name.starts_with("aria_log")),
         ] {
             if let Some(root) = facts.get(variable).map(|value| datadir.directory(value)) {

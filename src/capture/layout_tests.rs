@@ -27,7 +27,14 @@ fn directories_elsewhere_are_found_and_those_inside_are_not_external() {
     for directory in ["data/inside", "home", "redo"] {
         fs::create_dir_all(root.join(directory)).unwrap();
     }
-    for file in ["home/ibdata1", "home/ibdata2", "home/foreign", "redo/ib_logfile0", "data/inside/undo001"] {
+    for file in [
+        "home/ibdata1",
+        "home/ibdata2",
+        "home/foreign",
+        "redo/ib_logfile0",
+        "redo/ib_0000000000003000.log",
+        "data/inside/undo001",
+    ] {
         fs::write(root.join(file), "").unwrap();
     }
     let at = |name: &str| root.join(name).to_string_lossy().into_owned();
@@ -49,7 +56,7 @@ fn directories_elsewhere_are_found_and_those_inside_are_not_external() {
             External {
                 variable: "innodb_log_group_home_dir",
                 root: root.join("redo"),
-                files: vec![root.join("redo/ib_logfile0")]
+                files: vec![root.join("redo/ib_0000000000003000.log"), root.join("redo/ib_logfile0")]
             },
         ]
     );

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::class::is_log_number;
+use super::class::{innodb_binlog, is_log_number};
 use super::layout::{BinlogFiles, ServerLayout};
 use super::resolve::{is_same_directory, is_same_entry};
 use crate::archive::{EXTERNAL_PREFIX, IDENTITY_MEMBER, SUMS_MEMBER};
@@ -69,6 +69,9 @@ pub(super) fn judge(
         if layout.relay.has(path, is_top) {
             return Verdict::Leave;
         }
+        if let Some(number) = innodb_binlog(&name).filter(|_| is_top) {
+            return of_innodb_binlog(binlogs, path, number);
+        }
     }
     if let Some(engine) = unfrozen(&name, is_top) {
         return Verdict::Unfrozen(engine);
@@ -82,6 +85,24 @@ pub(super) fn judge(
         TOP_FILES.contains(&name.as_str()) || is_run_file(&name)
     };
     if of_one_run || OURS.contains(&name.as_str()) { Verdict::Leave } else { Verdict::Take }
+}
+
+/// How many binary logs of InnoDB are the newest: the one that is written, the one that is made ahead, and the one before, to
+/// which a server that starts may look back.
+const NEWEST_OF_INNODB: usize = 3;
+
+/// A binary log that InnoDB keeps, with this number.
+fn of_innodb_binlog(binlogs: BinlogChoice, path: &Path, number: u64) -> Verdict {
+    let siblings = || {
+        let names = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten();
+        names.flatten().filter_map(|entry| innodb_binlog(entry.file_name().to_str()?))
+    };
+    let is_wanted = match binlogs {
+        BinlogChoice::All => true,
+        BinlogChoice::Newest => siblings().filter(|other| *other > number).count() < NEWEST_OF_INNODB,
+        BinlogChoice::None => false,
+    };
+    if is_wanted { Verdict::Take } else { Verdict::Leave }
 }
 
 /// MyRocks keeps all in one folder (MariaDB's name, and that of others); TokuDB has `*.tokudb` in the data
@@ -220,6 +241,33 @@ mod tests {
         ] {
             assert_eq!(verdict(name, false, BinlogChoice::Newest), Verdict::Take, "{name}");
         }
+    }
+
+    #[test]
+    fn binary_logs_of_innodb_follow_the_choice() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 1..=5 {
+            std::fs::write(folder.path().join(format!("binlog-00000{number}.ibb")), "").unwrap();
+        }
+        let layout = ServerLayout::bare(folder.path());
+        let taken = |choice| {
+            let is_taken = |number: &u32| {
+                let name = format!("binlog-00000{number}.ibb");
+                judge(&layout, choice, &folder.path().join(&name), Path::new(&name), false) == Verdict::Take
+            };
+            (1..=5).filter(is_taken).collect::<Vec<_>>()
+        };
+        assert!(taken(BinlogChoice::None).is_empty());
+        assert_eq!(taken(BinlogChoice::Newest), [3, 4, 5]);
+        assert_eq!(taken(BinlogChoice::All), [1, 2, 3, 4, 5]);
+        let elsewhere = judge(
+            &layout,
+            BinlogChoice::None,
+            &folder.path().join("db/binlog-1.ibb"),
+            Path::new("db/binlog-1.ibb"),
+            false,
+        );
+        assert_eq!(elsewhere, Verdict::Take);
     }
 
     #[test]

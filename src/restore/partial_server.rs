@@ -139,7 +139,9 @@ fn is_server_file(name: &[u8]) -> bool {
     let is_numbered = |start: &[u8]| {
         name.strip_prefix(start).is_some_and(|rest| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit))
     };
+    let is_archived = |rest: &[u8]| rest.len() == 16 && rest.iter().all(u8::is_ascii_hexdigit);
     name == b"aria_log_control"
+        || name.strip_prefix(b"ib_").and_then(|rest| rest.strip_suffix(b".log")).is_some_and(is_archived)
         || [&b"undo"[..], b"undo_", b"ib_logfile", b"aria_log."].iter().any(|start| is_numbered(start))
 }
 
