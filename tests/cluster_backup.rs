@@ -94,6 +94,7 @@ impl Stage {
         assert_eq!(manifests.len(), number + 1, "{log}");
         let manifest = manifests.into_iter().next_back().unwrap();
         self.assert_exact(&manifest, &paused);
+        self.assert_redo_is_trimmed(&manifest);
         assert_eq!(text(&manifest, "/request"), request);
         assert_eq!(text(&manifest, "/archive/compression"), compression(number));
         self.assert_binlog_agrees(&manifest);
@@ -164,6 +165,20 @@ impl Stage {
         let own: Vec<String> = listed.into_iter().filter(|gtid| gtid.contains(&own)).collect();
         assert_eq!(gtids(text(manifest, "/mariadb_gtid/current_pos")), own);
         assert_eq!(text(manifest, "/mariadb_gtid/slave_pos"), donor.variable("gtid_slave_pos"));
+    }
+
+    /// The redo log is there with its whole size and a few blocks of data.
+    fn assert_redo_is_trimmed(&self, manifest: &Value) {
+        let archive = self.program.archive(manifest);
+        let index = archive.index();
+        let log =
+            index.iter().map(|line| &line["member"]).find(|line| line["path"] == "ib_logfile0").unwrap();
+        let size = fs::metadata(self.cluster.n(2).datadir().join("ib_logfile0")).unwrap().len();
+        assert_eq!((log["size"].as_u64(), log["sparse"].as_bool()), (Some(size), Some(true)), "{log}");
+        assert!(log["stored"].as_u64().unwrap() <= 128 << 10, "{log}");
+        assert_eq!(log["live_redo"], manifest["live_redo"]);
+        let lsn = |name: &str| manifest["live_redo"][name].as_u64().unwrap();
+        assert!(lsn("end_lsn") > lsn("checkpoint_lsn"), "{manifest}");
     }
 
     /// Nothing is left of the work: no process, no temporary file, no message to mysqld.

@@ -298,6 +298,7 @@ fn manifest(
         },
         damaged_pages: finished.summary.damaged_pages,
         missing_pages: finished.summary.missing_pages,
+        live_redo: finished.summary.live_redo,
         warnings: vec!["'mysql/general_log.CSV' is not a real log".into()],
         more_warnings: 0,
         tool: tool(),

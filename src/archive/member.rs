@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::model::{ArchivePath, Origin};
+use crate::model::{ArchivePath, LiveRedo, Origin};
 
 /// A stretch of data in a file with holes, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub(super) fn fill_tar_blocks(segments: &[Segment]) -> bool {
 pub trait FileContent: Read {
     /// Whether the file has changed since it was opened; asked after the last byte.
     fn changed(&mut self) -> bool;
+
+    /// Set where these segments are what a server needs of its redo log, and not what the file holds.
+    fn live_redo(&self) -> Option<LiveRedo> {
+        None
+    }
 }
 
 /// A member to be written.

@@ -50,6 +50,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> StreamWriter<W, I> {
             missing_pages: 0,
             lost: Vec::new(),
             leftovers: Vec::new(),
+            live_redo: None,
         };
         Ok(Finished { archive, index, summary })
     }

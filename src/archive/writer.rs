@@ -15,7 +15,7 @@ use super::pages::PageFaults;
 use super::stages::{CHUNK, ContentDigest, ContentPages, Pieces, Stage, Store};
 use super::sums::sum_line;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
-use crate::model::{ArchivePath, IndexHeader, IndexLine, Member, MemberKind};
+use crate::model::{ArchivePath, IndexHeader, IndexLine, LiveRedo, Member, MemberKind};
 use crate::seal::Recipient;
 
 /// Why an archive could not be written on.
@@ -68,6 +68,8 @@ pub struct ArchiveSummary {
     pub lost: Vec<(ArchivePath, String)>,
     /// Tablespace files that no table uses, as far as is known, and what is wrong with them.
     pub leftovers: Vec<(ArchivePath, String)>,
+    /// Of a redo log that is not stored as a whole.
+    pub live_redo: Option<LiveRedo>,
 }
 
 /// Writes one archive and its index. Dropping it unfinished abandons both.
@@ -79,6 +81,7 @@ pub struct ArchiveWriter<W, I: Write> {
     data_bytes: u64,
     files: u64,
     pages: PageFaults,
+    live_redo: Option<LiveRedo>,
 }
 
 impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
@@ -101,6 +104,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             data_bytes: 0,
             files: 0,
             pages: PageFaults::default(),
+            live_redo: None,
         })
     }
 
@@ -185,6 +189,8 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         if let Some(report) = pages.finish().filter(|_| !changed) {
             self.pages.take(&member, size, &report);
         }
+        let live_redo = source.live_redo();
+        self.live_redo = self.live_redo.or(live_redo);
         self.files += 1;
         self.data_bytes += size;
         self.sums.extend_from_slice(&sum_line(&digest, &member.path));
@@ -194,6 +200,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             line.sparse = keeps_holes;
             line.sha256 = Some(digest);
             line.changed = changed;
+            line.live_redo = live_redo;
         })
     }
 
@@ -223,6 +230,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             missing_pages: self.pages.missing,
             lost: self.pages.lost,
             leftovers: self.pages.leftovers,
+            live_redo: self.live_redo,
         };
         Ok(Finished { archive, index, summary })
     }
@@ -258,6 +266,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             origin: member.origin,
             system_tablespace: member.system_tablespace,
             listed: member.listed,
+            live_redo: None,
             changed: false,
         };
         fill(&mut line);

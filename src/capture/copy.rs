@@ -10,6 +10,7 @@ use super::entry::{Entry, EntryKind, Look};
 use super::error::CaptureError;
 use super::files::FileList;
 use super::objection::{left_out, shown};
+use super::redo_log::LiveSource;
 use super::source::{FileSource, Opened};
 use super::standstill;
 use super::watch::Watch;
@@ -98,15 +99,22 @@ impl Copier<'_> {
         let fail = |cause| CaptureError::Read { path: disk.clone(), cause };
         match &entry.kind {
             EntryKind::File(seen) => {
-                let mut source = self
-                    .contents
-                    .open(number, entry)
-                    .and_then(|opened| FileSource::new(opened, self.count))
-                    .map_err(|cause| match cause.kind() {
-                        io::ErrorKind::NotFound => fail(cause),
-                        _ if entry.class.is_needed() => fail(cause),
-                        _ => CaptureError::Unopened { path: disk.clone(), cause },
-                    })?;
+                let failed = |cause: io::Error| match cause.kind() {
+                    io::ErrorKind::NotFound => fail(cause),
+                    _ if entry.class.is_needed() => fail(cause),
+                    _ => CaptureError::Unopened { path: disk.clone(), cause },
+                };
+                let opened = self.contents.open(number, entry).map_err(failed)?;
+                if list.trims_redo
+                    && entry.is_redo_log()
+                    && let Some(mut live) = LiveSource::of(&opened, entry, self.count)
+                {
+                    let (member, size) = (member(entry, live.metadata(), names), live.metadata().len());
+                    let segments = live.segments().to_vec();
+                    archive.append_file(member, size, Some(&segments), &mut live)?;
+                    return Ok(Fate::Stored);
+                }
+                let mut source = FileSource::new(opened, self.count).map_err(failed)?;
                 standstill::compare(entry, seen, &Look::of(source.metadata()), list, datadir)?;
                 let mut member = member(entry, source.metadata(), names);
                 member.listed =

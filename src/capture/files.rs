@@ -24,6 +24,8 @@ pub struct FileList {
     pub objections: Vec<Objection>,
     /// The time was over before everything was seen.
     pub is_cut: bool,
+    /// Of the redo log only what a start reads is stored, where that is understood ([`super::redo_log`]).
+    pub(super) trims_redo: bool,
     /// The first file of the system tablespace, when the server had come to rest.
     pub(super) at_rest: Option<(ArchivePath, PageLsns)>,
 }

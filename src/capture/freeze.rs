@@ -9,6 +9,7 @@ use super::files::FileList;
 use super::frozen_list::list_frozen;
 use super::identify::identify;
 use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
+use super::redo_log::{choose_redo, redo_bytes};
 use super::standstill;
 use super::watch::Watch;
 use crate::output::{Captive, Writer};
@@ -30,10 +31,12 @@ impl Method for Freeze {
         files == Files::Clean
     }
 
-    /// How fast this machine reads, and its repository stores, is not known; what `limit-rate` does is. Holes are not read.
+    /// How fast this machine reads, and its repository stores, is not known; what `limit-rate` does is. Holes are not read, nor
+    /// is most of the redo log.
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String> {
         let at_rate = |bytes| prospect.rate.map(|rate| time_for(bytes, rate));
-        Ok(Estimate::WhileRead { least: at_rate(prospect.files.stored), most: at_rate(prospect.files.bytes) })
+        let least = prospect.files.stored.saturating_sub(redo_bytes(prospect.files));
+        Ok(Estimate::WhileRead { least: at_rate(least), most: at_rate(prospect.files.bytes) })
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
@@ -41,6 +44,7 @@ impl Method for Freeze {
         let quiet = host.quiesce()?;
         let identity = identify(quiet.as_ref(), facts, layout)?;
         let mut list = list_frozen(layout, facts, plan, watch)?;
+        choose_redo(&mut list, quiet.files());
         host.total(list.bytes);
         quiet.total(list.bytes);
         let mut archive = output.begin(&identity)?;

@@ -36,6 +36,7 @@ mod overlap;
 mod page_lsns;
 mod plan;
 mod progress;
+mod redo_log;
 mod relay;
 mod resolve;
 mod room;

@@ -42,6 +42,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
         index: IndexObject { name: "i".into(), bytes: 1, sha256: String::new() },
         damaged_pages: 0,
         missing_pages: 0,
+        live_redo: None,
         warnings: vec![],
         more_warnings: 0,
         tool: ToolIdentity { version: "0".into() },

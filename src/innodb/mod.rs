@@ -32,6 +32,7 @@ mod geometry_search;
 mod legacy;
 mod page;
 mod page_report;
+pub mod redo;
 mod row_compressed;
 mod system;
 mod tablespace;

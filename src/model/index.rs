@@ -79,6 +79,16 @@ impl Origin {
     ];
 }
 
+/// What of InnoDB's redo log is stored, where that is not all of it: its head, and what lies between these two positions. The rest
+/// is a hole; a server that starts reads nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveRedo {
+    /// LSN of the newest checkpoint, at which a server begins to read.
+    pub checkpoint_lsn: u64,
+    /// LSN of the end, at which it ends.
+    pub end_lsn: u64,
+}
+
 /// One tar member. Offsets and sizes are bytes; offsets count in the uncompressed tar stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
@@ -130,6 +140,9 @@ pub struct Member {
     /// certain. A file that is not listed was left there by hand, and is no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<bool>,
+    /// Of a redo log that is not stored as a whole: what is there of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_redo: Option<LiveRedo>,
     /// The file changed while it was read (server logs, log tables); its content is what was read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,

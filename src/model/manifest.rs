@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{BackupId, Connection, WsrepGtid, to_record};
+use super::{BackupId, Connection, LiveRedo, WsrepGtid, to_record};
 use super::{Compression, Content, FORMAT, NEWEST_FORMAT};
 use crate::seal;
 
@@ -56,6 +56,9 @@ pub struct Manifest {
     pub data_bytes: u64,
     /// Number of files.
     pub files: u64,
+    /// Of a redo log that is not stored as a whole: what is there of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_redo: Option<LiveRedo>,
     /// The archive.
     pub archive: ArchiveObject,
     /// The index.

@@ -57,6 +57,7 @@ fn manifest(hours: i64, node: &str) -> Manifest {
         index: IndexObject { name: "index.json.zst".into(), bytes: 23_563, sha256: "49".repeat(32) },
         damaged_pages: 0,
         missing_pages: 0,
+        live_redo: None,
         warnings: Vec::new(),
         more_warnings: 0,
         tool: tool(),

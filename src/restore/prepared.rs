@@ -121,6 +121,7 @@ fn stand_in(manifest: &Manifest, index: &Index) -> Index {
         origin: None,
         system_tablespace: true,
         listed: None,
+        live_redo: None,
         changed: false,
     };
     Index { members: vec![member], blocks: Vec::new(), ..index.clone() }

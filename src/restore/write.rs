@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
 use sha2::{Digest, Sha256};
 
 use super::destinations::Destinations;
@@ -62,8 +64,21 @@ pub(super) fn write_member(
                 return Err(WriteError::Damaged(format!("its SHA-256 is {digest}, not that of the index")));
             }
             rewrite(member, place, &mut file, places)?;
+            if member.live_redo.is_some() {
+                reserve(&file, member.size).map_err(SystemError::of("reserve the room of", place))?;
+            }
             Ok(finish_open(&file, member, place, places)?)
         }
+    }
+}
+
+/// A server takes all the room of its redo log when it makes it, and does not expect its disk to be full later. Not every file system can
+/// do that, and none has to.
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    let length = i64::try_from(bytes).map_err(io::Error::other)?;
+    match fallocate(file, FallocateFlags::empty(), 0, length) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) | Ok(()) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 

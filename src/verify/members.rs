@@ -11,6 +11,7 @@ use crate::archive::{
     Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, page_fault, read_member, sum_line,
 };
 use crate::catalog::BackupReader;
+use crate::innodb::redo::StoredLog;
 use crate::innodb::{PageChecker, PageReport, SystemTablespace};
 use crate::model::{Member, MemberKind};
 
@@ -33,6 +34,8 @@ pub(super) struct Check<'a> {
 struct MemberContent {
     sha256: String,
     pages: Option<PageReport>,
+    /// Whether a server starts from it, where it is a redo log that is not stored as a whole.
+    redo: Option<Result<(), String>>,
     /// Kept for the small members of our own.
     bytes: Option<Vec<u8>>,
 }
@@ -96,6 +99,9 @@ impl<'a> Check<'a> {
             self.report.bytes += member.size;
         }
         self.pages(member, content.pages.as_ref());
+        if let Some(Err(what)) = &content.redo {
+            self.report.add(member.path.to_string(), what.clone());
+        }
         if member.kind == MemberKind::Generated && member.origin.is_none() {
             let manifest = self.source.manifest();
             // `BackupReader::compare` names an index that says something else.
@@ -170,6 +176,10 @@ fn digest(
 ) -> io::Result<MemberContent> {
     let is_tablespace = member.system_tablespace || PageChecker::is_tablespace(&member.path.file_name());
     let mut pages = (member.kind == MemberKind::File && is_tablespace).then(PageChecker::new);
+    let mut redo = member
+        .live_redo
+        .filter(|_| member.kind == MemberKind::File)
+        .map(|live| StoredLog::new(member.size, live.checkpoint_lsn, live.end_lsn));
     let mut sha = Sha256::new();
     let mut bytes = keep.then(Vec::new);
     let mut chunk = vec![0; CHUNK];
@@ -182,9 +192,13 @@ fn digest(
         if let Some(pages) = &mut pages {
             pages.update(&chunk[..count]);
         }
+        if let Some(redo) = &mut redo {
+            redo.update(&chunk[..count]);
+        }
         if let Some(bytes) = &mut bytes {
             bytes.extend_from_slice(&chunk[..count]);
         }
     }
-    Ok(MemberContent { sha256: hex(&sha.finalize()), pages: pages.map(PageChecker::finish), bytes })
+    let (pages, redo) = (pages.map(PageChecker::finish), redo.map(StoredLog::finish));
+    Ok(MemberContent { sha256: hex(&sha.finalize()), pages, redo, bytes })
 }

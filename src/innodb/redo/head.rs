@@ -1,0 +1,64 @@
+//! The first 12,288 bytes: header, and two checkpoint blocks.
+
+use super::checkpoint::Checkpoint;
+use super::error::RedoError;
+use super::format::{CHECKPOINTS, COVERED, ENCRYPTED, GRAIN, HEAD_BYTES, PLAIN, be32, be64};
+use super::log_bytes::LogBytes;
+use super::mini_transactions::MiniTransactions;
+use super::ring::Ring;
+
+/// The head of a log that is understood, and its newest checkpoint.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogHead {
+    /// As it was read.
+    pub(super) bytes: Vec<u8>,
+    pub(super) ring: Ring,
+    /// Each mini-transaction has a nonce, and what its records say cannot be read.
+    pub(super) is_encrypted: bool,
+    newest: Checkpoint,
+}
+
+impl LogHead {
+    /// Reads and checks it.
+    pub fn read(log: &dyn LogBytes) -> Result<Self, RedoError> {
+        let size = log.size()?;
+        if size < HEAD_BYTES as u64 {
+            return Err(RedoError::Head("its length"));
+        }
+        let mut bytes = vec![0; HEAD_BYTES];
+        log.read_at(&mut bytes, 0)?;
+        Self::parse(bytes, size)
+    }
+
+    pub(super) fn parse(bytes: Vec<u8>, size: u64) -> Result<Self, RedoError> {
+        if size <= HEAD_BYTES as u64 + GRAIN || !size.is_multiple_of(GRAIN) {
+            return Err(RedoError::Head("its length"));
+        }
+        let is_encrypted = match be32(&bytes, 0) {
+            PLAIN => false,
+            ENCRYPTED => true,
+            other => return Err(RedoError::Format(other)),
+        };
+        if crc32c::crc32c(&bytes[..COVERED]) != be32(&bytes, COVERED) {
+            return Err(RedoError::Head("its checksum is wrong"));
+        }
+        let first_lsn = be64(&bytes, 8);
+        if be32(&bytes, 4) != 0 || first_lsn < HEAD_BYTES as u64 {
+            return Err(RedoError::Head("its first LSN"));
+        }
+        let found = CHECKPOINTS.iter().filter_map(|at| Checkpoint::parse(&bytes[*at..], first_lsn));
+        let newest = found.max().ok_or(RedoError::NoCheckpoint)?;
+        let ring = Ring { first_lsn, capacity: size - HEAD_BYTES as u64 };
+        Ok(Self { bytes, ring, is_encrypted, newest })
+    }
+
+    /// From which a server would start.
+    pub fn newest(&self) -> Checkpoint {
+        self.newest
+    }
+
+    /// The mini-transactions of the log from this LSN on, at which one must begin; none further than one round.
+    pub fn mini_transactions<'a>(&self, log: &'a dyn LogBytes, from: u64) -> MiniTransactions<'a> {
+        MiniTransactions::new(log, self.ring, self.is_encrypted, from)
+    }
+}
