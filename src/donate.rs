@@ -24,15 +24,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capture::{
-    self, Abort, Captured, Choice, Facts, FileList, Login, Outlook, Overlap, Plan, Prospect, Room,
-    ServerLayout, Task, Unended, Watch,
+    self, Abort, Choice, Facts, Login, Outlook, Plan, Room, ServerLayout, Task, Unended, Watch,
 };
-use crate::config::{OptionFiles, RepositoryUrl, Settings, SettingsOverrides, environment};
+use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
-use crate::job::{Claim, Job, Metrics, Reporter, check_room, claim_folder, prune_after_backup};
-use crate::model::{BackupState, Manifest, WsrepGtid, safe_component};
-use crate::output::{Label, Outcome, OutputError, Patience};
-use crate::quiesce::{Files, Quiescer, Resumed};
+use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
+use crate::model::{Manifest, WsrepGtid, safe_component};
+use crate::output::Label;
+use crate::quiesce::{Files, Quiescer};
 use crate::server::Server;
 use crate::sql::SqlSession;
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
@@ -132,21 +131,8 @@ fn transfer(
         .inspect_err(|error| metrics.record(error.exit_status(), None, None))?;
     let reporter = ways_out.report(Reporter::start(&job, watch.counter()));
     let outcome = back_up(&job, &server, quiescer, facts, watch, ways_out, reporter);
-    let (error, frozen_ms) = (outcome.as_ref().err(), reporter.frozen_ms());
-    if error.is_some_and(DonateError::leaves_no_backup) {
-        job.destination.discard();
-    }
-    let has_failed = error.is_some_and(|error| !error.leaves_a_backup());
-    reporter.finish(
-        if has_failed { BackupState::Failed } else { BackupState::Done },
-        error.map(ToString::to_string),
-    );
-    let status = error.map_or(exit::DONE, DonateError::exit_status);
-    metrics.record(status, frozen_ms, outcome.as_ref().ok());
-    if outcome.is_ok() {
-        prune_after_backup(&job, watch);
-        metrics.read(&job, watch);
-    }
+    let ended = outcome.as_ref().map_err(DonateError::failure);
+    conclude(&job, reporter, metrics, watch, ended.as_ref().copied());
     outcome.map(drop)
 }
 
@@ -177,7 +163,7 @@ fn back_up(
     flow_control::check(job, &mut facts)?;
     let settings = &job.settings;
     let (plan, expected) = Plan::make(&layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
-    let Choice { method, estimate, .. } = prepare(job, &layout, &expected)?;
+    let Choice { method, estimate, .. } = choose_method(settings, &[Files::Clean], &layout, &expected)?;
     pace::announce(settings, estimate, &expected)?;
     check_room(job, &expected)?;
     let output = job.destination.open(method.content(), expected.entries.len(), expected.bytes)?;
@@ -216,42 +202,6 @@ fn back_up(
         manifest.frozen_ms
     );
     Ok(manifest)
-}
-
-/// The method, where nothing speaks against a backup of these files.
-fn prepare(job: &Job, layout: &ServerLayout, expected: &FileList) -> Result<Choice, DonateError> {
-    if let RepositoryUrl::Directory(path) = &job.settings.repository
-        && let Some(overlap) = Overlap::find(path, layout, &expected.entries)
-    {
-        return Err(DonateError::Overlap(overlap.text(path)));
-    }
-    let prospect = Prospect { layout, files: expected, rate: job.settings.limit_rate };
-    capture::choose(&job.settings.method, &[Files::Clean], &prospect).map_err(DonateError::NoMethod)
-}
-
-/// Makes a backup of what was captured.
-fn publish(
-    job: &Job,
-    captured: Captured<'_>,
-    method: &'static str,
-    warnings: Vec<String>,
-    watch: &Watch,
-    reporter: &Reporter,
-) -> Result<(Manifest, Resumed), DonateError> {
-    let Captured { archive, identity, resumed, paused, vanished, warnings: about_files } = captured;
-    let written = archive.end(&identity.gtid).map_err(OutputError::from)?;
-    reporter.state(BackupState::Publishing);
-    if let Some(abort) = watch.aborted() {
-        return Err(abort.into());
-    }
-    let outcome = Outcome { method, frozen_time: resumed.frozen, paused, vanished, warnings, about_files };
-    let is_wanted = || watch.aborted().is_none();
-    let patience = Patience { is_wanted: &is_wanted, stall_timeout: job.settings.stall_timeout };
-    let manifest = written.publish(identity, outcome, &patience).map_err(|error| match watch.aborted() {
-        Some(abort) if matches!(error, OutputError::Unwanted) => abort.into(),
-        _ => DonateError::from(error),
-    })?;
-    Ok((manifest, resumed))
 }
 
 /// The file that the stock script leaves: wrappers of garbd wait for it.

@@ -1,7 +1,7 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate → job → restore, verify, prune, copy, trigger, check, metrics, report → capture → output → catalog, lease, cluster →
+//! `main → cli, commands → donate, self_backup → job → restore, verify, prune, copy, trigger, check, metrics, report → capture → output → catalog, lease, cluster →
 //! sst, archive, storage, sql → server, quiesce, child, tool → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
@@ -44,6 +44,7 @@ pub mod regular_file;
 pub mod report;
 pub mod restore;
 pub mod seal;
+pub mod self_backup;
 pub mod server;
 pub mod signals;
 pub mod sql;

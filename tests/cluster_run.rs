@@ -2,6 +2,8 @@
 //!
 //! What the node was is asserted by the node itself: `wsrep_desync`, its state, its counters.
 
+#[path = "cluster_run/backup.rs"]
+mod backup;
 #[path = "cluster_run/replica.rs"]
 mod replica;
 #[path = "cluster_run/scene.rs"]
@@ -41,6 +43,14 @@ fn a_node_is_desynced_while_a_command_runs_and_comes_back_from_every_end() {
     a_replica_stands_and_catches_up(&scene);
     let left: Vec<_> = scene.program.files().into_iter().filter(|name| !name.contains('/')).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_node_that_is_desynced_backs_itself_up_and_comes_back_from_every_end() {
+    let cluster = Cluster::start(2, &with_program(ClusterOptions::new(), BINARY));
+    let program = Program::of(&cluster);
+    backup::a_node_backs_itself_up(cluster, program);
 }
 
 fn the_command_has_its_node_and_its_status_is_ours(scene: &Scene) {

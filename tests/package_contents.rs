@@ -10,9 +10,11 @@ use package::{ok, package, run, said};
 use serde_json::Value;
 use wsrep_sst_backup::config::SETTINGS;
 
-const UNITS: [&str; 6] = [
+const UNITS: [&str; 8] = [
     "wsrep-sst-backup.service",
     "wsrep-sst-backup.timer",
+    "wsrep-sst-backup-run.service",
+    "wsrep-sst-backup-run.timer",
     "wsrep-sst-backup-prune.service",
     "wsrep-sst-backup-prune.timer",
     "wsrep-sst-backup-verify.service",

@@ -121,7 +121,9 @@ fn files() -> Vec<(String, &'static str)> {
         (italic("/etc/my.cnf.d/wsrep_sst_backup.cnf"), "The same on systems with RPM packages."),
         (italic("/var/backups/wsrep_sst_backup"), "The repository, unless another is set."),
         (
-            italic("wsrep-sst-backup.timer, wsrep-sst-backup-verify.timer, wsrep-sst-backup-prune.timer"),
+            italic(
+                "wsrep-sst-backup.timer, wsrep-sst-backup-run.timer, wsrep-sst-backup-verify.timer, wsrep-sst-backup-prune.timer",
+            ),
             "Units of systemd: a backup a night, a verify a week, old backups removed; off until they are enabled.",
         ),
     ]

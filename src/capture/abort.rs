@@ -49,6 +49,9 @@ pub enum Abort {
          --force'"
     )]
     FlowControl,
+    /// By whoever watches over the server besides: why, in words.
+    #[error("{0}")]
+    GivenUp(String),
     /// The server has ended.
     #[error("mysqld (pid {0}) has gone away")]
     MysqldGone(i32),

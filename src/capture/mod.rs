@@ -8,6 +8,7 @@
 //! Only this layer decides when the server is thawed: each [`Method`] does, by its [`Host`].
 
 mod abort;
+mod bell;
 mod binlog;
 mod class;
 mod connections;

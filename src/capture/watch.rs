@@ -7,21 +7,19 @@
 //! node a donor until the program is gone. One that gets on has longer. A main thread that waits for the node to be Primary does not
 //! hang, and that wait has limits of its own; the last resort waits in the same way ([`Outlook`]).
 
-use std::io::{self, Read};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::abort::Abort;
+use super::bell::Bell;
 use super::progress::{Grace, MainStage, Progress, Unended};
 use super::room::Room;
 use crate::presence::Presence;
 use crate::quiesce::{Release, Wanted};
+use crate::signals;
 use crate::sst::Mysqld;
 use crate::storage::{Activity, InFlight};
 
@@ -52,6 +50,8 @@ struct WatchState {
     /// What another thread has seen while the server is frozen.
     reason: OnceLock<Abort>,
     thawed: AtomicBool,
+    /// Nothing depends on the server any more.
+    is_done_with: AtomicBool,
     given_up: Arc<AtomicBool>,
     deadline: Mutex<Option<(Instant, Duration)>>,
     storage: Mutex<Option<(Activity, Duration)>>,
@@ -73,7 +73,8 @@ impl WatchState {
     }
 
     fn mysqld_gone(&self) -> Option<i32> {
-        self.mysqld.as_ref().filter(|mysqld| !mysqld.is_alive()).map(|mysqld| mysqld.pid)
+        let mysqld = self.mysqld.as_ref().filter(|_| !self.is_done_with.load(Ordering::Relaxed))?;
+        (!mysqld.is_alive()).then_some(mysqld.pid)
     }
 }
 
@@ -113,13 +114,33 @@ impl Watch {
         mysqld: Option<Mysqld>,
         last_resort: impl FnOnce(&Abort, Unended, &Outlook) + Send + 'static,
     ) -> io::Result<Self> {
+        Self::heeding(&SIGNALS.map(|(number, _)| number), release, mysqld, last_resort)
+    }
+
+    /// The same for a command: a signal that it was started to ignore (`nohup`) ends nothing.
+    pub fn of_command(
+        release: Arc<dyn Release>,
+        mysqld: Option<Mysqld>,
+        last_resort: impl FnOnce(&Abort, Unended, &Outlook) + Send + 'static,
+    ) -> io::Result<Self> {
+        let heeded = SIGNALS.map(|(number, _)| number).into_iter();
+        let heeded: Vec<i32> = heeded.filter(|number| !signals::is_ignored(*number)).collect();
+        Self::heeding(&heeded, release, mysqld, last_resort)
+    }
+
+    fn heeding(
+        signals: &[i32],
+        release: Arc<dyn Release>,
+        mysqld: Option<Mysqld>,
+        last_resort: impl FnOnce(&Abort, Unended, &Outlook) + Send + 'static,
+    ) -> io::Result<Self> {
         let main = Progress::of_this_thread();
         let shared = Arc::new(WatchState { mysqld, ..WatchState::default() });
-        for (number, _) in SIGNALS {
-            let value = usize::try_from(number).unwrap_or_default();
-            signal_hook::flag::register_usize(number, Arc::clone(&shared.signal), value)?;
+        for number in signals {
+            let value = usize::try_from(*number).unwrap_or_default();
+            signal_hook::flag::register_usize(*number, Arc::clone(&shared.signal), value)?;
         }
-        let bell = Bell::hang()?;
+        let bell = Bell::hang(signals)?;
         let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("watch".into())
@@ -155,6 +176,11 @@ impl Watch {
     pub fn lift_limit(&self) {
         self.shared.thawed.store(true, Ordering::Relaxed);
         *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// All is read, and nobody at the server waits for the end of this: it may end now.
+    pub fn server_may_end(&self) {
+        self.shared.is_done_with.store(true, Ordering::Relaxed);
     }
 
     /// No operation of the storage may take longer.
@@ -232,30 +258,6 @@ impl Drop for Watch {
     }
 }
 
-/// Wakes the thread in the moment in which a signal comes. A service that is stopped sends it to mysqld and to us at
-/// once, and mysqld comes to its end only if it reads that it may run on before it has left its cluster.
-struct Bell(UnixStream);
-
-impl Bell {
-    fn hang() -> io::Result<Self> {
-        let (listen, ring) = UnixStream::pair()?;
-        listen.set_nonblocking(true)?;
-        for (number, _) in SIGNALS {
-            signal_hook::low_level::pipe::register(number, ring.try_clone()?)?;
-        }
-        Ok(Self(listen))
-    }
-
-    /// Waits for a tick, or until a signal comes.
-    fn wait(&self) {
-        let mut ends = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        let limit = PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO);
-        if poll(&mut ends, limit).is_ok_and(|ready| ready > 0) {
-            let _ = (&self.0).read(&mut [0; 64]);
-        }
-    }
-}
-
 fn run(
     shared: &Arc<WatchState>,
     bell: &Bell,
@@ -281,7 +283,7 @@ fn run(
         if let Some(reason) = look(shared, since_stop) {
             break reason;
         }
-        bell.wait();
+        bell.wait(TICK);
     };
     let _ = shared.abort.set(reason.clone());
     shared.given_up.store(true, Ordering::Relaxed);

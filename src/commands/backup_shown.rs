@@ -145,7 +145,7 @@ impl BackupOutput {
         match outcome {
             RequestOutcome::Complete { manifest, synced, untold, .. } => {
                 if !self.json {
-                    print(&complete(manifest, synced, untold.as_deref()))?;
+                    print(&complete(manifest, Some(synced), untold.as_deref()))?;
                 }
                 Ok(())
             }
@@ -255,7 +255,7 @@ fn members(invitation: &GarbdCall, survey: &Survey, traffic: &Traffic) -> TextPa
     page
 }
 
-fn recent(manifest: &Manifest) -> TextPage {
+pub(super) fn recent(manifest: &Manifest) -> TextPage {
     let age = Timestamp::now().duration_since(manifest.frozen_at).as_millis();
     TextPage::of(format!(
         "Nothing to do: backup {} is {} old.",
@@ -264,30 +264,35 @@ fn recent(manifest: &Manifest) -> TextPage {
     ))
 }
 
-fn complete(manifest: &Manifest, synced: &SyncedAgain, untold: Option<&str>) -> TextPage {
+/// `synced` is what is to be said of the donor, if anything.
+pub(super) fn complete(manifest: &Manifest, synced: Option<&SyncedAgain>, untold: Option<&str>) -> TextPage {
     let took = u64::try_from(manifest.finished.duration_since(manifest.started).as_millis()).unwrap_or(0);
     let mut page =
         TextPage::of(format!("Backup {} is complete at {}.", manifest.id, manifest.gtid.position()));
+    let stood = match manifest.paused_ms {
+        Some(paused) => format!("was held up by {} for {}", manifest.method, duration_ms(paused)),
+        None => format!("was frozen for {}", duration_ms(manifest.frozen_ms)),
+    };
     page.line(format!(
-        "{} files, {} stored in {}; {} was frozen for {}; it took {}.",
+        "{} files, {} stored in {}; {} {stood}; it took {}.",
         grouped(manifest.files),
         bytes(manifest.data_bytes),
         bytes(manifest.archive.bytes),
         manifest.node,
-        duration_ms(manifest.frozen_ms),
         duration_ms(took),
     ));
-    page.line(match synced {
-        SyncedAgain::After(time) => {
-            format!("{} is Synced again, {} after that.", manifest.node, shown(*time))
+    match synced {
+        None => {}
+        Some(SyncedAgain::After(time)) => {
+            page.line(format!("{} is Synced again, {} after that.", manifest.node, shown(*time)));
         }
-        SyncedAgain::NotYet(state) => {
-            format!("Warning: {} is still {state}: look at its error log.", manifest.node)
+        Some(SyncedAgain::NotYet(state)) => {
+            page.line(format!("Warning: {} is still {state}: look at its error log.", manifest.node));
         }
-        SyncedAgain::Unknown(why) => {
-            format!("Whether {} is Synced again is not known: {why}.", manifest.node)
+        Some(SyncedAgain::Unknown(why)) => {
+            page.line(format!("Whether {} is Synced again is not known: {why}.", manifest.node));
         }
-    });
+    }
     if let Some(why) = untold {
         page.line(format!("Warning: mysqld takes the transfer for failed, the backup is complete: {why}"));
     }

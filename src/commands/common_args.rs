@@ -88,6 +88,11 @@ impl CommonArgs {
         Ok(Settings { repository, ..settings })
     }
 
+    /// Where the option files of the server of this machine are.
+    pub(super) fn server_defaults(&self) -> DefaultsArgs {
+        self.defaults(self.defaults_group_suffix.as_deref())
+    }
+
     /// Where option files are.
     fn defaults(&self, suffix: Option<&str>) -> DefaultsArgs {
         DefaultsArgs {

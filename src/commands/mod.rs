@@ -18,10 +18,12 @@ pub mod report;
 pub mod restore;
 mod restore_tables;
 pub mod run;
+mod run_backup;
 mod run_command;
 mod run_node;
 mod run_replica;
 mod run_told;
+mod run_turn;
 pub mod show;
 pub mod verify;
 mod whole_archive;
@@ -138,6 +140,9 @@ pub enum CommandError {
     /// Exit status 1.
     #[error("{0}")]
     Failed(String),
+    /// Exit status 1: nothing was done, because it would do harm now.
+    #[error("{0}")]
+    Refused(String),
     /// Exit status 1; what is wrong has been shown.
     #[error("there are errors")]
     Shown,
@@ -153,7 +158,7 @@ impl CommandError {
             Self::Usage(_) | Self::Question(_) => exit::USAGE,
             Self::NotFound(_) => exit::NOT_FOUND,
             Self::Damaged(_) | Self::DamageShown => exit::DAMAGED,
-            Self::Failed(_) | Self::Shown => exit::FAILED,
+            Self::Failed(_) | Self::Refused(_) | Self::Shown => exit::FAILED,
             Self::Status(status) => *status,
         }
     }
@@ -163,9 +168,7 @@ impl CommandError {
         match self {
             Self::DamageShown | Self::Shown | Self::Status(_) => Vec::new(),
             Self::Question(lines) => lines.clone(),
-            Self::Usage(text) | Self::NotFound(text) | Self::Damaged(text) | Self::Failed(text) => {
-                vec![text.clone()]
-            }
+            _ => vec![self.to_string()],
         }
     }
 }

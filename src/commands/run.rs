@@ -1,7 +1,11 @@
-//! `run`: a command on this server while it steps aside for it, which comes back for certain: a node of a cluster is desynced, a replica's
-//! SQL threads stand.
+//! `run`: a backup of this server, or a command on it, while it steps aside for that, and comes back for certain: a node of a cluster is
+//! desynced, a replica's SQL threads stand.
 //!
-//! The command has our stdin, stdout and stderr, and its exit status is ours: 126 and 127 as in a shell, 128 and the signal where one has
+//! Without a command it is a backup into the repository, without garbd ([`crate::self_backup`]). `--json` tells its outcome as `backup` does: one object with
+//! `outcome` (`complete`, `failed`, `refused`, `recent` with `--unless-newer-than`), `id`, `cluster_folder`, `manifest`, `error`, `donor`, `donor_synced`, and
+//! `desynced_ms`, for how long the node was desynced. Exit status 0 means that the backup is there and that the server is back.
+//!
+//! A command has our stdin, stdout and stderr, and its exit status is ours: 126 and 127 as in a shell, 128 and the signal where one has
 //! ended it. Its environment has `MYSQL_UNIX_PORT` and `WSREP_RUN_SOCKET` (the server's socket), `WSREP_RUN_DATADIR` and `WSREP_RUN_NODE`.
 //! Where the server could not step aside the command is not started, and where it does not come back the status is 1.
 
@@ -12,13 +16,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::interruption::interruption_only;
-use super::run_command::{Run, ended};
+use super::run_backup::BackupRun;
+use super::run_command::{Run, Work, ended};
 use super::run_node::on_a_node;
 use super::run_replica::on_a_replica;
 use super::run_told::{leftover_told, tell_step};
 use super::{CommandError, CommonArgs, Context};
 use crate::cluster::{Access, Survey};
-use crate::config::{Flag, ServerOptions, SettingsOverrides, flag};
+use crate::config::{Flag, ServerOptions, SettingsOverrides, flag, parse_duration};
 use crate::desync::{DesyncLeft, INSIST, LocalNode, ResyncPatience, end_leftover};
 use crate::guard;
 use crate::lease;
@@ -31,6 +36,12 @@ const QUEUE_LIMIT: Flag = flag("queue-limit", "run");
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// Only if no backup of the cluster is younger than this, e.g. 20h, and none is being made: for timers on several nodes
+    #[arg(long, value_name = "AGE", conflicts_with_all = ["resync", "command"])]
+    unless_newer_than: Option<String>,
+    /// Print JSON for programs, of a backup
+    #[arg(long, conflicts_with_all = ["resync", "command"])]
+    json: bool,
     /// Although another member is desynced, or no other Synced node is left for clients
     #[arg(long)]
     force: bool,
@@ -45,8 +56,8 @@ pub struct RunArgs {
     members: Option<String>,
     #[command(flatten)]
     common: CommonArgs,
-    /// The command and its arguments, behind '--'
-    #[arg(last = true, required_unless_present = "resync", value_name = "COMMAND")]
+    /// The command and its arguments, behind '--' [default: a backup of this server into the repository]
+    #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -72,6 +83,13 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         flags.set(RESYNC_TIMEOUT, args.resync_timeout.as_deref());
         flags.set(QUEUE_LIMIT, args.queue_limit.as_deref());
     };
+    let unless_newer_than = args
+        .unless_newer_than
+        .as_deref()
+        .map(|text| {
+            parse_duration(text).map_err(|why| CommandError::Usage(format!("--unless-newer-than: {why}")))
+        })
+        .transpose()?;
     let (files, settings) = args.common.resolve(set)?;
     for warning in files.warnings().iter().chain(&settings.warnings) {
         log::warn!("{warning}");
@@ -97,11 +115,15 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         return Ok(());
     }
     let survey = Survey::take(&access);
-    let run = Run { words: &args.command, force: args.force, settings, socket, interrupted };
-    match survey.local() {
-        Some(own) if own.variable("wsrep_on") != Some("ON") => on_a_replica(&run, node, own),
-        _ => on_a_node(&run, node, &access, &survey),
-    }
+    let mut backup = BackupRun::new(args.json, unless_newer_than, files, args.common.server_defaults());
+    let is_backup = args.command.is_empty();
+    let work = if is_backup { Work::Backup(&mut backup) } else { Work::Command(&args.command) };
+    let mut run = Run { work, force: args.force, settings, socket, interrupted };
+    let outcome = match survey.local() {
+        Some(own) if own.variable("wsrep_on") != Some("ON") => on_a_replica(&mut run, node, own),
+        _ => on_a_node(&mut run, node, &access, &survey),
+    };
+    if is_backup { backup.print(outcome) } else { outcome }
 }
 
 /// What a run that has died has left here.

@@ -1,4 +1,4 @@
-//! The command of `run` while it runs, whatever stands still or steps aside for it.
+//! The work of `run`, a command or a backup, whatever stands still or steps aside for it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,37 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::CommandError;
+use super::run_backup::BackupRun;
 use super::run_told::{millis, tell_step};
 use crate::cluster::NodeReport;
 use crate::config::Settings;
 use crate::desync::{DesyncError, DesyncRecord, DesyncRefusal, INSIST, ResyncPatience};
 use crate::guard::GuardedCommand;
+use crate::self_backup::RunningBackup;
 use crate::ui::{LiveLines, duration_ms};
 
 /// Between two looks at the command.
 const POLL: Duration = Duration::from_millis(100);
 
+/// What is done while the server steps aside.
+pub(super) enum Work<'a> {
+    /// A command of the administrator's, and its arguments.
+    Command(&'a [OsString]),
+    /// A backup of the server.
+    Backup(&'a mut BackupRun),
+}
+
+/// What has come of it when the server can come back.
+pub(super) enum Worked {
+    /// The command's exit status.
+    Status(u8),
+    /// All of the backup is read, and the rest of it is stored.
+    Captured(RunningBackup),
+}
+
 /// What a run works with.
 pub(super) struct Run<'a> {
-    pub(super) words: &'a [OsString],
+    pub(super) work: Work<'a>,
     pub(super) force: bool,
     pub(super) settings: Settings,
     pub(super) socket: PathBuf,
@@ -35,7 +53,8 @@ impl Run<'_> {
 
     /// The program's name: its arguments may have a password among them.
     pub(super) fn shown(&self) -> String {
-        let program = self.words.first().map(Path::new).and_then(Path::file_name);
+        let Work::Command(words) = &self.work else { return "backup".into() };
+        let program = words.first().map(Path::new).and_then(Path::file_name);
         program.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
@@ -62,9 +81,48 @@ impl Run<'_> {
         })
     }
 
-    /// Runs it; its exit status. An error where it could not be run, or was given up: `look`, which is asked all the time, says why.
-    pub(super) fn command(
+    /// What can be done while the server still works as always.
+    pub(super) fn prepare(&mut self, own: &NodeReport) -> Result<(), CommandError> {
+        match &mut self.work {
+            Work::Command(_) => Ok(()),
+            Work::Backup(backup) => backup.prepare(own, &self.settings, &self.socket, &self.interrupted),
+        }
+    }
+
+    /// Does it. An error where it could not be done, or was given up: `look`, which is asked all the time, says why.
+    pub(super) fn work(
+        &mut self,
+        own: &NodeReport,
+        look: &mut dyn FnMut() -> Result<(), String>,
+    ) -> Result<Worked, CommandError> {
+        match &mut self.work {
+            Work::Command(words) => {
+                let words = *words;
+                self.command(words, own, look).map(Worked::Status)
+            }
+            Work::Backup(backup) => backup.capture(look).map(Worked::Captured),
+        }
+    }
+
+    /// The server is back after so long, or could not come back.
+    pub(super) fn is_back(&mut self, after: Duration, outcome: &Result<(), CommandError>) {
+        if let Work::Backup(backup) = &mut self.work {
+            backup.came_back(after, outcome.as_ref().err().map(ToString::to_string));
+        }
+    }
+
+    /// What is left to do then.
+    pub(super) fn finish(&mut self, worked: Result<Worked, CommandError>) -> Result<(), CommandError> {
+        match (worked?, &mut self.work) {
+            (Worked::Captured(running), Work::Backup(backup)) => backup.store(&running),
+            (Worked::Status(status), _) => ended(status),
+            (Worked::Captured(_), Work::Command(_)) => Ok(()),
+        }
+    }
+
+    fn command(
         &self,
+        words: &[OsString],
         own: &NodeReport,
         look: &mut dyn FnMut() -> Result<(), String>,
     ) -> Result<u8, CommandError> {
@@ -72,7 +130,7 @@ impl Run<'_> {
             return Err(CommandError::Failed("interrupted; the command was not run".into()));
         }
         let begun = Instant::now();
-        let mut command = GuardedCommand::start(self.words, &self.environment(own))
+        let mut command = GuardedCommand::start(words, &self.environment(own))
             .map_err(|error| CommandError::Failed(format!("cannot start the command: {error}")))?;
         let mut given_up = None;
         let status = loop {
@@ -122,6 +180,6 @@ impl From<DesyncError> for CommandError {
 
 impl From<DesyncRefusal> for CommandError {
     fn from(refusal: DesyncRefusal) -> Self {
-        Self::Failed(format!("{refusal}; the command was not run"))
+        Self::Refused(format!("{refusal}; nothing was done"))
     }
 }

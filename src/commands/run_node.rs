@@ -1,80 +1,109 @@
 //! `run` on a node of a cluster: it is desynced meanwhile.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
-use super::run_command::{Run, ended};
+use super::run_command::Run;
 use super::run_told::{resynced_told, warn};
+use super::run_turn::{RunDecision, RunTurn, TurnTaker};
 use super::{CommandError, Context};
 use crate::capture::free_space;
 use crate::cluster::{Access, NodeReport, Survey};
-use crate::desync::{Desynced, LocalNode, Resynced, Vigil, VigilLimits, judge, judge_again};
-use crate::lease::{self, Lease, LeaseKind, Others, holder};
+use crate::desync::{DesyncRefusal, Desynced, LocalNode, Resynced, Vigil, VigilLimits, judge, judge_again};
 use crate::model::{DEFAULT_PAGE, PROVIDER_OPTIONS, provider_option, provider_size, safe_component};
 use crate::ui::{LiveLines, grouped};
 
-/// Between two signs of life of a lease, and after which time without one it is dead; those of `backup`.
-const BEAT: Duration = Duration::from_secs(5);
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// From the look at the members to the end of the desync.
+/// From the look at the members to the end of the desync, and of the backup.
 pub(super) fn on_a_node(
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     node: LocalNode,
     access: &Access,
     survey: &Survey,
 ) -> Result<(), CommandError> {
-    judge(survey, run.force)?.into_iter().for_each(warn);
-    let own = survey.local().ok_or_else(|| CommandError::Failed("the server does not answer".into()))?;
+    let Some((turn, survey)) = turn(run, access, survey)? else { return Ok(()) };
+    let own = survey.local().ok_or_else(|| DesyncRefusal::NoAnswer("it has just answered".into()))?;
     let name = own.name();
-    let context = Context::open(run.settings.clone())?;
-    let lease = lease(run, &context, own)?;
+    run.prepare(own)?;
     let mut record = run.record(name);
-    record.lease = lease.as_ref().map(|lease| lease.name().to_owned());
+    record.lease = turn.name().map(str::to_owned);
     let mut desynced = Desynced::begin(node, record)?;
+    let begun = Instant::now();
     LiveLines::new().line(&format!("node '{name}' is desynced"));
     if let Err(refusal) = judge_again(&survey.again(access), name, run.force) {
         end(run, desynced, name)?;
         return Err(refusal.into());
     }
     let mut vigil = Vigil::new(limits(run, own), free_space);
-    let outcome = run.command(own, &mut || vigil.look(&mut || desynced.load(), &mut warn));
+    let outcome = run.work(own, &mut || vigil.look(&mut || desynced.load(), &mut warn));
     if vigil.longest > 0 {
         let text = format!("up to {} write sets waited in the receive queue", grouped(vigil.longest));
         LiveLines::new().line(&text);
     }
-    // Whatever became of the command.
+    // Whatever became of it.
     let resynced = end(run, desynced, name);
-    let status = outcome?;
-    resynced?;
-    ended(status)
+    run.is_back(begun.elapsed(), &resynced);
+    run.finish(outcome)?;
+    resynced
 }
 
-/// The right to do so, for as long as it lives: the one that `backup` takes for timers.
-fn lease(run: &Run<'_>, context: &Context, own: &NodeReport) -> Result<Option<Lease>, CommandError> {
-    let storage = &context.storage;
-    let folder = safe_component(context.cluster().unwrap_or_else(|| own.group()));
-    let owner = format!("{} ({})", lease::host(), run.shown());
-    let lease = match Lease::take(storage, LeaseKind::Asking, &folder, &owner, BEAT) {
-        Ok(lease) => lease,
-        Err(error) => {
-            warn(format!("{error}; so another node that begins in the same moment cannot know of this run"));
-            return Ok(None);
-        }
+/// The right to do so, and the members as they are then; nothing where there is no need for a backup any more.
+fn turn(
+    run: &mut Run<'_>,
+    access: &Access,
+    survey: &Survey,
+) -> Result<Option<(RunTurn, Survey)>, CommandError> {
+    let Some(limit) = run.unless_newer_than() else {
+        judge(survey, run.force)?.into_iter().for_each(warn);
+        let context = Context::open(run.settings.clone())?;
+        let folder = folder(&context, survey);
+        return Ok(Some((turns(run, &context, &folder, survey).lease()?, survey.clone())));
     };
-    for kind in [LeaseKind::Asking, LeaseKind::Freezing] {
-        let own = Some(lease.name());
-        let others = Others::default().look(storage.as_ref(), kind, &folder, own, SILENCE)?;
-        if let Some(other) = others.first() {
-            let what = match kind {
-                LeaseKind::Asking => "another backup or run is under way",
-                LeaseKind::Freezing => "a donor of this cluster stands still",
-            };
-            let who = holder(storage.as_ref(), other);
-            return Err(CommandError::Failed(format!("{what} ({who}): nothing was done; try again later")));
+    if survey.local().is_none() {
+        judge(survey, run.force)?;
+    }
+    let context = Context::open(run.settings.clone())?;
+    let folder = folder(&context, survey);
+    loop {
+        let turn = match turns(run, &context, &folder, survey).elected(limit)? {
+            RunDecision::Ours(turn) => turn,
+            RunDecision::Recent(place, manifest) => {
+                run.has_recent(place, manifest);
+                return Ok(None);
+            }
+        };
+        // That may have taken hours.
+        let now = survey.again(access);
+        match judge(&now, run.force) {
+            Ok(warnings) => {
+                warnings.into_iter().for_each(warn);
+                return Ok(Some((turn, now)));
+            }
+            // A member is a donor already. When that is for a backup, this is the one that is wanted.
+            Err(refusal) if refusal.is_of_a_donor() => {
+                drop(turn);
+                if !turns(run, &context, &folder, survey).is_explained(limit)? {
+                    return Err(refusal.into());
+                }
+            }
+            Err(refusal) => return Err(refusal.into()),
         }
     }
-    Ok(Some(lease))
+}
+
+fn turns<'a>(run: &'a Run<'a>, context: &'a Context, folder: &'a str, survey: &Survey) -> TurnTaker<'a> {
+    TurnTaker {
+        run,
+        storage: &context.storage,
+        folder,
+        history: survey.history().map(str::to_owned),
+        position: survey.last_committed(),
+    }
+}
+
+/// The folder of the cluster.
+fn folder(context: &Context, survey: &Survey) -> String {
+    let group = survey.local().map(NodeReport::group).unwrap_or_default();
+    safe_component(context.cluster().unwrap_or(group))
 }
 
 fn limits(run: &Run<'_>, own: &NodeReport) -> VigilLimits {

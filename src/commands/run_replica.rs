@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::CommandError;
-use super::run_command::{Run, ended};
+use super::run_command::{Run, Work};
 use super::run_told::{restarted_told, warn};
 use crate::cluster::NodeReport;
 use crate::desync::{LocalNode, Restarted, StoppedReplica, connections, doubts};
@@ -15,7 +15,18 @@ const EVERY: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(60);
 
 /// From the look at the connections until they have caught up.
-pub(super) fn on_a_replica(run: &Run<'_>, mut node: LocalNode, own: &NodeReport) -> Result<(), CommandError> {
+pub(super) fn on_a_replica(
+    run: &mut Run<'_>,
+    mut node: LocalNode,
+    own: &NodeReport,
+) -> Result<(), CommandError> {
+    if let Work::Backup(_) = run.work {
+        let text = format!(
+            "the server '{}' is no node of a Galera cluster: 'run' without a command backs up nodes only",
+            own.name()
+        );
+        return Err(CommandError::Refused(text));
+    }
     let connections = connections(&mut node)?;
     doubts(&mut node, &connections).into_iter().for_each(warn);
     let running: Vec<String> = connections
@@ -30,7 +41,8 @@ pub(super) fn on_a_replica(run: &Run<'_>, mut node: LocalNode, own: &NodeReport)
             "a replica that applies nothing"
         };
         LiveLines::new().line(&format!("this server is {what}: nothing is stopped for the command"));
-        return ended(run.command(own, &mut || Ok(()))?);
+        let worked = run.work(own, &mut || Ok(()));
+        return run.finish(worked);
     }
     let mut record = run.record(own.name());
     record.stopped = running;
@@ -38,7 +50,7 @@ pub(super) fn on_a_replica(run: &Run<'_>, mut node: LocalNode, own: &NodeReport)
     LiveLines::new().line("the replica's SQL threads stand");
     let mut next = Instant::now();
     let mut silent: Option<Instant> = None;
-    let outcome = run.command(own, &mut || {
+    let outcome = run.work(own, &mut || {
         if Instant::now() < next {
             return Ok(());
         }
@@ -59,11 +71,11 @@ pub(super) fn on_a_replica(run: &Run<'_>, mut node: LocalNode, own: &NodeReport)
     // Whatever became of the command.
     let restarted = run.come_back(|patience| stopped.end(patience))?;
     LiveLines::new().line(&restarted_told(&restarted));
-    let status = outcome?;
+    run.finish(outcome)?;
     match restarted {
         Restarted::Running(all) if all.iter().any(|connection| connection.outcome.is_err()) => {
             Err(CommandError::Failed("the replica has not caught up".into()))
         }
-        _ => ended(status),
+        _ => Ok(()),
     }
 }

@@ -9,6 +9,11 @@ pub(super) fn warn(text: String) {
     log::warn!("{text}");
 }
 
+/// What is waited for, on stderr.
+pub(super) fn tell_waiting(what: &str) {
+    LiveLines::new().line(&format!("{what}: waiting for its end"));
+}
+
 /// A step of the way back, on stderr.
 pub(super) fn tell_step(step: ResyncStep) {
     let line = match step {

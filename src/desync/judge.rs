@@ -20,6 +20,15 @@ pub enum DesyncRefusal {
 }
 
 impl DesyncRefusal {
+    /// Whether a member, this one or another, is desynced: for a backup, perhaps.
+    pub fn is_of_a_donor(&self) -> bool {
+        match self {
+            Self::NotSynced(_, state) => *state == NodeState::Donor.to_string(),
+            Self::Others(_) => true,
+            Self::NoAnswer(_) | Self::NoGalera(_) | Self::LastSynced(_) => false,
+        }
+    }
+
     /// Whether `--force` overrides it.
     pub fn can_be_forced(&self) -> bool {
         matches!(self, Self::Others(_) | Self::LastSynced(_))

@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 use crate::capture::{Abort, CaptureError, LayoutError};
 use crate::config::{ConfigError, OptionFileError};
 use crate::exit;
-use crate::job::JobError;
+use crate::job::{BackupLeft, FailedRun, JobError};
 use crate::model::BackupId;
 use crate::output::OutputError;
 use crate::quiesce::QuiesceError;
@@ -140,6 +140,9 @@ impl From<JobError> for DonateError {
             JobError::Aborted(abort) => abort.into(),
             JobError::Claim(cause) => Self::System("cannot take a folder in the repository", cause),
             JobError::NoRoom(text) => Self::NoRoom(text),
+            JobError::Overlap(text) => Self::Overlap(text),
+            JobError::NoMethod(text) => Self::NoMethod(text),
+            JobError::Output(error) => error.into(),
         }
     }
 }
@@ -195,6 +198,16 @@ impl DonateError {
         !matches!(self, Self::Untold(..) | Self::Output(OutputError::Unsettled(..)))
     }
 
+    /// What the repository and the metrics are told.
+    pub(super) fn failure(&self) -> FailedRun {
+        let backup = match (self.leaves_a_backup(), self.leaves_no_backup()) {
+            (true, _) => BackupLeft::Yes,
+            (false, true) => BackupLeft::No,
+            (false, false) => BackupLeft::Perhaps,
+        };
+        FailedRun { text: self.to_string(), exit_status: self.exit_status(), backup }
+    }
+
     /// Whether there is a backup for certain.
     pub(super) fn leaves_a_backup(&self) -> bool {
         matches!(self, Self::Untold(..))
@@ -206,7 +219,7 @@ pub(super) fn abort_status(abort: &Abort) -> u8 {
         Abort::Signal(_) => exit::EINTR,
         Abort::FreezeTimeout(_) | Abort::Stalled { .. } => exit::ETIMEDOUT,
         Abort::NoRoom { .. } => exit::ENOSPC,
-        Abort::FlowControl => exit::EINVAL,
+        Abort::FlowControl | Abort::GivenUp(_) => exit::EINVAL,
         Abort::MysqldGone(_) => exit::EPIPE,
     }
 }

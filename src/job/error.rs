@@ -1,13 +1,14 @@
-//! Why a run has no folder, or no room.
+//! Why a run has no folder, no room, no method, or no backup in the end.
 
 use std::io;
 
 use thiserror::Error;
 
 use crate::capture::Abort;
+use crate::output::OutputError;
 use crate::storage::StorageError;
 
-/// Why a run has no folder, or no room.
+/// Why a run has no folder, no room, no method, or no backup in the end.
 #[derive(Debug, Error)]
 pub enum JobError {
     /// The repository.
@@ -22,4 +23,13 @@ pub enum JobError {
     /// A repository that is full for certain before the backup is complete.
     #[error("{0}")]
     NoRoom(String),
+    /// The repository among the server's files.
+    #[error("{0}")]
+    Overlap(String),
+    /// No method works here.
+    #[error("{0}")]
+    NoMethod(String),
+    /// The sink of the backup.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }

@@ -1,16 +1,20 @@
 //! One run that takes a backup, in the donor role or by a command: its folder, its state, and what follows the backup.
 //!
 //! ```text
-//! claim ──> Job ──> room, status ──> (a method captures, the output is published) ──> metrics, pruning
+//! method ──> claim ──> Job ──> room, status ──> (the method captures) ──> publish ──> metrics, pruning
 //! ```
 //!
-//! How the server is made to stand still is no matter of these: the donor role ([`crate::donate`]) is one caller.
+//! How the server is made to stand still is no matter of these: the donor role ([`crate::donate`]) is one caller, `run`
+//! ([`crate::self_backup`]) is the other.
 
 mod background;
 mod claim;
+mod ending;
 mod error;
 mod metrics;
+mod prepare;
 mod pruning;
+mod publish;
 mod room;
 mod status;
 
@@ -18,9 +22,11 @@ use std::sync::Arc;
 
 pub use background::{ThreadLimits, bounded};
 pub use claim::{Claim, claim_folder};
+pub use ending::{BackupLeft, FailedRun, conclude};
 pub use error::JobError;
 pub use metrics::Metrics;
-pub use pruning::prune_after_backup;
+pub use prepare::choose_method;
+pub use publish::publish;
 pub use room::check_room;
 pub use status::Reporter;
 

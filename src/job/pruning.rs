@@ -25,7 +25,7 @@ const LIMITS: ThreadLimits = ThreadLimits { time: Duration::from_secs(4), farewe
 const CUT_OFF: &str = "pruning was cut off; the next one, or 'wsrep_sst_backup prune', goes on with it";
 
 /// Removes what the policy does not keep of this cluster's backups, where `prune-after-backup` is set.
-pub fn prune_after_backup(job: &Job, watch: &Watch) {
+pub(super) fn prune_after_backup(job: &Job, watch: &Watch) {
     let policy = job.settings.retention;
     if !job.settings.prune_after_backup || policy.is_empty() {
         return;

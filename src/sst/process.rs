@@ -11,6 +11,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{Pid, close, getppid};
 
+use crate::regular_file;
+
+/// Names of a server's process.
+const SERVERS: [&str; 2] = ["mariadbd", "mysqld"];
+/// More bytes than a pid file has.
+const LONGEST_PID: u64 = 32;
+
 /// Closes every inherited descriptor above stderr.
 ///
 /// To be called first in `main`, before the program has opened anything of its own.
@@ -59,6 +66,14 @@ impl Mysqld {
             pid = parent;
         }
         None
+    }
+
+    /// The one whose number stands in this file, where that is a server's.
+    pub fn written_in(pid_file: &Path) -> Option<Self> {
+        let text = regular_file::read(pid_file, LONGEST_PID).ok()?;
+        let pid = Pid::from_raw(std::str::from_utf8(&text).ok()?.trim().parse().ok()?);
+        let (comm, _, started) = stat(pid)?;
+        SERVERS.contains(&comm.as_str()).then_some(Self { pid: pid.as_raw(), started })
     }
 
     /// Whether it still runs (a zombie does not). A look that fails for a reason of this program (no descriptor is free,

@@ -90,6 +90,11 @@ pub enum AskDecision {
 pub struct AskLock(Option<Lease>);
 
 impl AskLock {
+    /// The name of its object in the repository.
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_ref().map(Lease::name)
+    }
+
     /// Whether others respect it. Where the repository cannot be written to, they cannot know of it.
     pub fn is_exclusive(&self) -> bool {
         self.0.is_some()

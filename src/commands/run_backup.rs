@@ -1,0 +1,222 @@
+//! The backup that `run` takes where it has no command, and what is told of it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::backup_shown::{complete, recent};
+use super::run_told::millis;
+use super::{CommandError, print, print_json};
+use crate::capture::Login;
+use crate::cluster::NodeReport;
+use crate::config::{DefaultsArgs, OptionFiles, Settings};
+use crate::model::{Manifest, safe_component};
+use crate::self_backup::{BackupOrder, OwnPosition, RunningBackup, SelfBackupError, SelfMade, Step};
+use crate::server::Server;
+use crate::sst::Credentials;
+use crate::trigger::{BackupPlace, SyncedAgain};
+use crate::ui::{LiveLines, bytes, duration_ms};
+
+/// Between two looks at the server while it is read.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What is wanted, how far it is, and what has come of it.
+pub(super) struct BackupRun {
+    json: bool,
+    pub(super) unless_newer_than: Option<Duration>,
+    /// The recent backup because of which nothing was done.
+    pub(super) recent: Option<(BackupPlace, Box<Manifest>)>,
+    files: OptionFiles,
+    defaults: DefaultsArgs,
+    running: Option<RunningBackup>,
+    made: Option<SelfMade>,
+    node: Option<String>,
+    synced: Option<SyncedAgain>,
+}
+
+impl BackupRun {
+    pub(super) fn new(
+        json: bool,
+        unless_newer_than: Option<Duration>,
+        files: OptionFiles,
+        defaults: DefaultsArgs,
+    ) -> Self {
+        Self {
+            json,
+            unless_newer_than,
+            recent: None,
+            files,
+            defaults,
+            running: None,
+            made: None,
+            node: None,
+            synced: None,
+        }
+    }
+
+    /// Looks at the server and chooses the method, before the server steps aside.
+    pub(super) fn prepare(
+        &mut self,
+        own: &NodeReport,
+        settings: &Settings,
+        socket: &Path,
+        interrupted: &AtomicBool,
+    ) -> Result<(), CommandError> {
+        self.node = Some(own.name().to_owned());
+        let running = RunningBackup::start(self.order(own, settings, socket)?)?;
+        loop {
+            match running.next(POLL) {
+                Some(Step::Ready(method)) => {
+                    LiveLines::new().line(&format!("method {method}"));
+                    self.running = Some(running);
+                    return Ok(());
+                }
+                Some(Step::Ended(Err(error))) => return Err(CommandError::Refused(error.to_string())),
+                _ if interrupted.load(Ordering::Relaxed) => {
+                    return Err(CommandError::Failed("interrupted; no backup was made".into()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn order(
+        &self,
+        own: &NodeReport,
+        settings: &Settings,
+        socket: &Path,
+    ) -> Result<BackupOrder, CommandError> {
+        let variable = |name: &str| own.variable(name).map(str::to_owned);
+        let unknown = |what: &str| CommandError::Failed(format!("the server does not tell its {what}"));
+        let datadir = Path::new(own.variable("datadir").ok_or_else(|| unknown("datadir"))?).to_path_buf();
+        let history = own.status("wsrep_local_state_uuid").ok_or_else(|| unknown("state UUID"))?;
+        let cluster = own.group().to_owned();
+        Ok(BackupOrder {
+            login: Login::new(&datadir, Some(socket), Some(settings), &Credentials::default()),
+            server: Server {
+                socket: Some(socket.to_path_buf()),
+                defaults: self.defaults.clone(),
+                datadir: datadir.clone(),
+                ..Server::default()
+            },
+            files: self.files.clone(),
+            folder: safe_component(settings.cluster.as_deref().unwrap_or(&cluster)),
+            settings: settings.clone(),
+            cluster,
+            node: own.name().to_owned(),
+            pid_file: variable("pid_file").map(|file| datadir.join(file)),
+            position: OwnPosition::Node {
+                history: history.to_owned(),
+                at_least: own.number("wsrep_last_committed").unwrap_or(-1),
+            },
+        })
+    }
+
+    /// Until all is read. `look`, which is asked all the time, says why it is to be given up.
+    pub(super) fn capture(
+        &mut self,
+        look: &mut dyn FnMut() -> Result<(), String>,
+    ) -> Result<RunningBackup, CommandError> {
+        let running = self.running.take().ok_or(SelfBackupError::NotBegun)?;
+        running.begin();
+        let begun = Instant::now();
+        let mut live = LiveLines::new();
+        let mut is_given_up = false;
+        loop {
+            match running.next(POLL) {
+                Some(Step::Captured) => {
+                    live.clear();
+                    let took = duration_ms(millis(begun.elapsed()));
+                    live.line(&format!("{} were read in {took}", bytes(running.bytes())));
+                    return Ok(running);
+                }
+                Some(Step::Ended(Err(error))) => return Err(error.into()),
+                Some(Step::Ended(Ok(made))) => {
+                    self.made = Some(made);
+                    return Ok(running);
+                }
+                Some(Step::Ready(_)) => {}
+                None if is_given_up => {}
+                None => {
+                    live.bar(running.bytes(), None, "reading");
+                    if let Err(why) = look() {
+                        running.give_up(why);
+                        is_given_up = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How the server came back, after so long.
+    pub(super) fn came_back(&mut self, after: Duration, failure: Option<String>) {
+        self.synced = Some(failure.map_or(SyncedAgain::After(after), SyncedAgain::NotYet));
+    }
+
+    /// Until what was read is stored, and the backup is there.
+    pub(super) fn store(&mut self, running: &RunningBackup) -> Result<(), CommandError> {
+        while self.made.is_none() {
+            match running.next(POLL) {
+                Some(Step::Ended(Ok(made))) => self.made = Some(made),
+                Some(Step::Ended(Err(error))) => return Err(error.into()),
+                Some(Step::Ready(_) | Step::Captured) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The end: the text or the JSON, and the exit status.
+    pub(super) fn print(self, outcome: Result<(), CommandError>) -> Result<(), CommandError> {
+        if self.json {
+            print_json(&self.as_json(&outcome))?;
+        } else if let Some(SelfMade { manifest, .. }) = &self.made {
+            print(&complete(manifest, None, None))?;
+        } else if let Some((_, manifest)) = &self.recent {
+            print(&recent(manifest))?;
+        }
+        match (outcome, &self.made) {
+            (Err(error), Some(made)) => {
+                Err(CommandError::Failed(format!("backup {} is complete, but {error}", made.manifest.id)))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn as_json(&self, outcome: &Result<(), CommandError>) -> Value {
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        let place = self
+            .made
+            .as_ref()
+            .map(|made| (&made.manifest.id, &made.folder, &made.manifest))
+            .or(self.recent.as_ref().map(|(place, manifest)| (&place.id, &place.cluster, manifest)));
+        let name = match (outcome, &self.made, &self.recent) {
+            (_, Some(_), _) => "complete",
+            (Ok(()), None, Some(_)) => "recent",
+            (Err(CommandError::Refused(_)), ..) => "refused",
+            _ => "failed",
+        };
+        let (is_synced, after) = match &self.synced {
+            Some(SyncedAgain::After(time)) => (Some(true), Some(millis(*time))),
+            Some(SyncedAgain::NotYet(_)) => (Some(false), None),
+            Some(SyncedAgain::Unknown(_)) | None => (None, None),
+        };
+        json!({
+            "outcome": name, "donor": self.node, "error": error,
+            "id": place.map(|(id, ..)| id), "cluster_folder": place.map(|(_, folder, _)| folder),
+            "manifest": place.map(|(.., manifest)| manifest),
+            "donor_synced": is_synced, "desynced_ms": after,
+        })
+    }
+}
+
+impl From<SelfBackupError> for CommandError {
+    fn from(error: SelfBackupError) -> Self {
+        let text = error.to_string();
+        match error.unsettled() {
+            Some(_) => Self::Failed(text),
+            None => Self::Failed(format!("no backup was made: {text}")),
+        }
+    }
+}

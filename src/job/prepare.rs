@@ -1,0 +1,22 @@
+//! What is decided about a backup while the server still runs undisturbed.
+
+use super::JobError;
+use crate::capture::{self, Choice, FileList, Overlap, Prospect, ServerLayout};
+use crate::config::{RepositoryUrl, Settings};
+use crate::quiesce::Files;
+
+/// The method, where nothing speaks against a backup of these files. `offered` is what they can be made worth while they are read.
+pub fn choose_method(
+    settings: &Settings,
+    offered: &[Files],
+    layout: &ServerLayout,
+    expected: &FileList,
+) -> Result<Choice, JobError> {
+    if let RepositoryUrl::Directory(path) = &settings.repository
+        && let Some(overlap) = Overlap::find(path, layout, &expected.entries)
+    {
+        return Err(JobError::Overlap(overlap.text(path)));
+    }
+    let prospect = Prospect { layout, files: expected, rate: settings.limit_rate };
+    capture::choose(&settings.method, offered, &prospect).map_err(JobError::NoMethod)
+}

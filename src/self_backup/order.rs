@@ -1,0 +1,41 @@
+//! What is asked for.
+
+use std::path::PathBuf;
+
+use crate::capture::Login;
+use crate::config::{OptionFiles, Settings};
+use crate::server::Server;
+
+/// A backup that is wanted.
+pub struct BackupOrder {
+    /// The server.
+    pub server: Server,
+    /// Its option files, and ours.
+    pub files: OptionFiles,
+    /// As they were resolved.
+    pub settings: Settings,
+    /// How to ask it.
+    pub login: Login,
+    /// The cluster's folder.
+    pub folder: String,
+    /// The name of the cluster in the manifest.
+    pub cluster: String,
+    /// The server's own name in it.
+    pub node: String,
+    /// The file in which its process has written its number.
+    pub pid_file: Option<PathBuf>,
+    /// Where it stands.
+    pub position: OwnPosition,
+}
+
+/// Where a server stands before its backup begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnPosition {
+    /// A node of a cluster: at or behind this seqno of this state UUID.
+    Node {
+        /// The state UUID.
+        history: String,
+        /// `wsrep_last_committed`; -1 where it is not known.
+        at_least: i64,
+    },
+}

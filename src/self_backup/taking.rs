@@ -1,0 +1,132 @@
+//! One backup, from what is known beforehand to its manifest.
+
+use jiff::Timestamp;
+
+use super::error::SelfBackupError;
+use super::host::RunningServer;
+use super::order::{BackupOrder, OwnPosition};
+use crate::capture::{self, Choice, Facts, Plan, ServerLayout, Task, Watch};
+use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
+use crate::model::Manifest;
+use crate::output::Label;
+use crate::quiesce::Files;
+use crate::throttle::Limiter;
+
+/// A backup that is there.
+#[derive(Debug)]
+pub struct SelfMade {
+    /// The cluster's folder.
+    pub folder: String,
+    /// Its manifest.
+    pub manifest: Box<Manifest>,
+}
+
+/// What is known before the server steps aside.
+pub(super) struct Prepared {
+    order: BackupOrder,
+    facts: Facts,
+    layout: ServerLayout,
+    plan: Plan,
+    expected: capture::FileList,
+    choice: Choice,
+    started: Timestamp,
+}
+
+impl Prepared {
+    /// Looks at the server, which works as always.
+    pub(super) fn look(order: BackupOrder, started: Timestamp) -> Result<Self, SelfBackupError> {
+        let mut facts = capture::gather(&order.server, &order.files, &order.login);
+        if facts.sql.is_none() {
+            return Err(SelfBackupError::Silent);
+        }
+        let layout = ServerLayout::new(&order.server, &facts)?;
+        let settings = &order.settings;
+        let (plan, expected) = Plan::make(&layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
+        let choice = choose_method(settings, &[Files::Changing], &layout, &expected)?;
+        for why in &choice.passed {
+            log::info!("not taken: {why}");
+        }
+        Ok(Self { order, facts, layout, plan, expected, choice, started })
+    }
+
+    /// The method that is taken.
+    pub(super) fn method(&self) -> &'static str {
+        self.choice.method.name()
+    }
+
+    /// Takes the backup. `captured` hears when nothing is read from the server any more.
+    pub(super) fn take(
+        self,
+        watch: &Watch,
+        metrics: &Metrics,
+        captured: &dyn Fn(),
+    ) -> Result<SelfMade, SelfBackupError> {
+        let Self { order, facts, layout, plan, expected, choice, started } = self;
+        let BackupOrder { settings, folder, cluster, node, position, login, .. } = order;
+        let label = Label { cluster, node, request: None, asked: None, started };
+        // The folder comes first of all that can fail from here on, so that a failure reaches the repository.
+        let job = claim_folder(Claim { folder: folder.clone(), label }, settings, watch)?;
+        let reporter = Reporter::start(&job, watch.counter());
+        let run = Taking { job: &job, watch, reporter: &reporter, own: &position, captured };
+        let outcome = run.all(facts, &layout, plan, (&expected, &choice), login);
+        let failure = outcome.as_ref().map_err(SelfBackupError::failure);
+        conclude(&job, &reporter, metrics, watch, failure.as_ref().copied());
+        outcome.map(|manifest| SelfMade { folder, manifest: Box::new(manifest) })
+    }
+}
+
+/// A run that has its folder.
+struct Taking<'a> {
+    job: &'a Job,
+    watch: &'a Watch,
+    reporter: &'a Reporter,
+    own: &'a OwnPosition,
+    captured: &'a dyn Fn(),
+}
+
+impl Taking<'_> {
+    fn all(
+        &self,
+        mut facts: Facts,
+        layout: &ServerLayout,
+        plan: Plan,
+        (expected, choice): (&capture::FileList, &Choice),
+        login: capture::Login,
+    ) -> Result<Manifest, SelfBackupError> {
+        let Self { job, watch, reporter, own, .. } = *self;
+        let method = choice.method;
+        log::info!(
+            "backup {} of node '{}' by {} to '{}'",
+            job.destination.id,
+            job.label().node,
+            method.name(),
+            job.destination.storage.location()
+        );
+        check_room(job, expected)?;
+        let output = job
+            .destination
+            .open(method.content(), expected.entries.len(), expected.bytes)
+            .map_err(crate::job::JobError::from)?;
+        let limiter: &Limiter = &job.throttle.data;
+        let mut host = RunningServer { job, watch, reporter, own };
+        let task = Task {
+            layout,
+            facts: &mut facts,
+            plan,
+            output,
+            watch,
+            limiter,
+            host: &mut host,
+            login,
+            stall_timeout: job.settings.stall_timeout,
+            expected_bytes: expected.bytes,
+        };
+        // Threads that still store blocks of a backup that has failed do not wait for the limit of the rate.
+        let captured = method.capture(task).inspect_err(|_| watch.lift_rate())?;
+        watch.server_may_end();
+        (self.captured)();
+        let (manifest, _) = publish(job, captured, method.name(), facts.warnings, watch, reporter)
+            .inspect_err(|_| watch.lift_rate())?;
+        Ok(manifest)
+    }
+}
