@@ -163,7 +163,9 @@ fn back_up(
     flow_control::check(job, &mut facts)?;
     let settings = &job.settings;
     let (plan, expected) = Plan::make(&layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
-    let Choice { method, estimate, .. } = choose_method(settings, &[Files::Clean], &layout, &expected)?;
+    let choice = choose_method(settings, &[Files::Clean], &layout, &expected)?;
+    choice.tell();
+    let Choice { method, estimate, .. } = choice;
     pace::announce(settings, estimate, &expected)?;
     check_room(job, &expected)?;
     let output = job.destination.open(method.content(), expected.entries.len(), expected.bytes)?;

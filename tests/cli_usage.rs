@@ -164,8 +164,8 @@ fn wrong_option_files_are_named_with_the_line() {
             format!("{place} line 2: repository: 'x' is not an absolute path; it must begin with /"),
         ),
         (
-            "[wsrep_sst_backup]\nmethod=snapshot\n",
-            format!("{place} line 2: method: 'snapshot' is not one of auto, freeze, mariadb-backup"),
+            "[wsrep_sst_backup]\nmethod=precopy\n",
+            format!("{place} line 2: method: 'precopy' is not one of auto, snapshot, freeze, mariadb-backup"),
         ),
         (
             "[wsrep_sst_backup\nrepository=/x\n",

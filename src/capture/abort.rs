@@ -42,6 +42,18 @@ pub enum Abort {
         /// Bytes of one file.
         page: u64,
     },
+    /// The disk of the data, of which clones hold what it was.
+    #[error(
+        "the file system of '{directory}' has {} MiB free: what the server changes takes room there while the files of the \
+         backup are its clones, and they were given up before it is full. Free space there, or take another method",
+        free >> 20
+    )]
+    NoRoomForClones {
+        /// Where.
+        directory: PathBuf,
+        /// Bytes.
+        free: u64,
+    },
     /// `gcs.sync_donor`, set at run time.
     #[error(
         "this donor holds up the writes of its whole cluster (wsrep_flow_control_requested): gcs.sync_donor was switched on at run \

@@ -23,6 +23,9 @@ use crate::users::{group_name, user_name};
 pub(super) trait Contents {
     /// Opens the file of the entry with this number in the list.
     fn open(&self, number: usize, entry: &Entry) -> io::Result<Opened>;
+
+    /// Of the entry with this number, which is no file that is opened.
+    fn metadata(&self, number: usize, entry: &Entry) -> io::Result<Metadata>;
 }
 
 /// Where the server has them.
@@ -34,6 +37,19 @@ pub(super) struct Live<'a> {
 impl Contents for Live<'_> {
     fn open(&self, _: usize, entry: &Entry) -> io::Result<Opened> {
         Opened::live(&entry.belongs(self.datadir))
+    }
+
+    fn metadata(&self, _: usize, entry: &Entry) -> io::Result<Metadata> {
+        metadata(entry, self.datadir)
+    }
+}
+
+/// Of a directory, of a link itself, or of a file that is not opened.
+pub(super) fn metadata(entry: &Entry, datadir: &Path) -> io::Result<Metadata> {
+    let disk = entry.belongs(datadir);
+    match entry.kind {
+        EntryKind::Symlink(_) => std::fs::symlink_metadata(disk),
+        _ => std::fs::metadata(disk),
     }
 }
 
@@ -53,16 +69,21 @@ pub(super) struct Copier<'a> {
     /// Told how many bytes were read; its error ends the copy.
     pub(super) count: &'a dyn Fn(u64) -> io::Result<()>,
     pub(super) watch: &'a Watch,
+    /// Which entries are wanted, by their numbers.
+    pub(super) part: &'a dyn Fn(usize) -> bool,
 }
 
 impl Copier<'_> {
-    /// Writes every listed file to the archive.
+    /// Writes every file that is wanted to the archive.
     pub(super) fn copy(&self, archive: &mut Writer) -> Result<Copied, CaptureError> {
         let mut copied = Copied { vanished: 0, warnings: Vec::new() };
         let mut names = OwnerNames::default();
         for (number, entry) in self.list.entries.iter().enumerate() {
             if let Some(abort) = self.watch.aborted() {
                 return Err(abort.into());
+            }
+            if !(self.part)(number) {
+                continue;
             }
             match self.append(number, entry, archive, &mut names) {
                 Ok(Fate::Stored) => {}
@@ -94,9 +115,12 @@ impl Copier<'_> {
         archive: &mut Writer,
         names: &mut OwnerNames,
     ) -> Result<Fate, CaptureError> {
-        let Self { list, datadir, .. } = *self;
+        let Self { list, datadir, contents, .. } = *self;
         let disk = entry.belongs(datadir);
         let fail = |cause| CaptureError::Read { path: disk.clone(), cause };
+        let plain = |names: &mut OwnerNames| {
+            contents.metadata(number, entry).map(|metadata| member(entry, &metadata, names)).map_err(fail)
+        };
         match &entry.kind {
             EntryKind::File(seen) => {
                 let failed = |cause: io::Error| match cause.kind() {
@@ -104,7 +128,7 @@ impl Copier<'_> {
                     _ if entry.class.is_needed() => fail(cause),
                     _ => CaptureError::Unopened { path: disk.clone(), cause },
                 };
-                let opened = self.contents.open(number, entry).map_err(failed)?;
+                let opened = contents.open(number, entry).map_err(failed)?;
                 if list.trims_redo
                     && entry.is_redo_log()
                     && let Some(mut live) = LiveSource::of(&opened, entry, self.count)
@@ -115,10 +139,14 @@ impl Copier<'_> {
                     return Ok(Fate::Stored);
                 }
                 let mut source = FileSource::new(opened, self.count).map_err(failed)?;
-                standstill::compare(entry, seen, &Look::of(source.metadata()), list, datadir)?;
                 let mut member = member(entry, source.metadata(), names);
-                member.listed =
-                    list.tablespaces.as_ref().and_then(|known| known.lists(entry, &disk, source.metadata()));
+                member.listed = if let Some(copy) = source.of_copy() {
+                    copy.listed
+                } else {
+                    standstill::compare(entry, seen, &Look::of(source.metadata()), list, datadir)?;
+                    let known = list.tablespaces.as_ref();
+                    known.and_then(|known| known.lists(entry, &disk, source.metadata()))
+                };
                 let (size, segments) = (source.metadata().len(), source.segments());
                 archive.append_file(member, size, segments.as_deref(), &mut source)?;
                 if source.changed() {
@@ -135,18 +163,9 @@ impl Copier<'_> {
                     }
                 }
             }
-            EntryKind::Directory => {
-                let metadata = std::fs::metadata(&disk).map_err(fail)?;
-                archive.append_directory(member(entry, &metadata, names))?;
-            }
-            EntryKind::Symlink(target) => {
-                let metadata = std::fs::symlink_metadata(&disk).map_err(fail)?;
-                archive.append_symlink(member(entry, &metadata, names), ArchivePath::new(target))?;
-            }
-            EntryKind::Generated(content) => {
-                let metadata = std::fs::metadata(&disk).map_err(fail)?;
-                archive.append_generated(member(entry, &metadata, names), content)?;
-            }
+            EntryKind::Directory => archive.append_directory(plain(names)?)?,
+            EntryKind::Symlink(target) => archive.append_symlink(plain(names)?, ArchivePath::new(target))?,
+            EntryKind::Generated(content) => archive.append_generated(plain(names)?, content)?,
         }
         Ok(Fate::Stored)
     }

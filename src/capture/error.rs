@@ -56,6 +56,20 @@ pub enum CaptureError {
         /// MyRocks or TokuDB.
         engine: &'static str,
     },
+    /// More than may be read while the server stands still.
+    #[error(
+        "{bytes} bytes, among them '{path}', could not be cloned and are too much to be read while the server stands still: \
+         take the method freeze, or see why (the log names each file)"
+    )]
+    Uncloned {
+        /// One of the files.
+        path: PathBuf,
+        /// Of all of them.
+        bytes: u64,
+    },
+    /// What makes or watches clones.
+    #[error("the server's files could not be cloned: {0}")]
+    Clone(io::Error),
     /// A program that captures the data for us.
     #[error("{0}")]
     Program(String),

@@ -92,7 +92,8 @@ impl Copy<'_> {
             Ok(())
         };
         let contents = Live { datadir };
-        let copied = Copier { list, datadir, contents: &contents, count: &count, watch }.copy(writer)?;
+        let copier = Copier { list, datadir, contents: &contents, count: &count, watch, part: &|_| true };
+        let copied = copier.copy(writer)?;
         // Also those that were read early: only now it is certain that nothing has written to them meanwhile.
         standstill::stood_still(list, datadir, watch)?;
         quiet.complete(list.bytes);

@@ -3,11 +3,15 @@
 use super::freeze::Freeze;
 use super::mariadb_backup::BackupProgram;
 use super::method::{Estimate, Method, Prospect};
+use super::snapshot::Snapshot;
 use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
+use crate::output::millis;
 use crate::quiesce::Files;
+use crate::ui::duration_ms;
 
 /// All methods, the one with the least harm first: the order in which `auto` tries them.
 pub const METHODS: &[&dyn Method] = &[
+    &Snapshot,
     &Freeze,
     &BackupProgram,
     #[cfg(test)]
@@ -25,6 +29,26 @@ pub struct Choice {
     pub files: Files,
     /// Methods before it that do not work here, and why, each a phrase.
     pub passed: Vec<String>,
+}
+
+impl Choice {
+    /// Says in the log which method is taken, why not another one, and what it is expected to cost.
+    pub fn tell(&self) {
+        self.passed.iter().for_each(|passed| log::info!("another method is taken than {passed}"));
+        let name = self.method.name();
+        match self.estimate {
+            Estimate::WhileRead { .. } => {
+                log::info!("the method is {name}: the server stands still while its data is read");
+            }
+            Estimate::About(time) => log::info!(
+                "the method is {name}: the server stands still for about {} beyond its own flush",
+                duration_ms(millis(time))
+            ),
+            Estimate::Unfrozen => {
+                log::info!("the method is {name}: the server is not made to stand still by this program");
+            }
+        }
+    }
 }
 
 /// Resolves the settings, and sees whether there is a method as they name it.

@@ -44,6 +44,7 @@ mod room;
 mod rules;
 #[cfg(test)]
 mod sample;
+mod snapshot;
 mod source;
 mod standstill;
 mod tablespaces;

@@ -62,7 +62,7 @@ impl<'a> LiveSource<'a> {
         entry: &Entry,
         count: &'a dyn Fn(u64) -> io::Result<()>,
     ) -> Option<Self> {
-        match LiveLog::read(&opened.file) {
+        match LiveLog::read(&*opened.file) {
             Ok(log) => {
                 let live = LiveRedo { checkpoint_lsn: log.checkpoint().lsn, end_lsn: log.end_lsn() };
                 let (mut segments, mut bytes) = (Vec::new(), Vec::new());

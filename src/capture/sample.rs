@@ -147,10 +147,12 @@ mod tests {
         let files = list_files(&layout, &ListOptions::default()).unwrap();
         let prospect = Prospect { layout: &layout, files: &files, rate: None };
         let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &[Files::Clean], &prospect);
-        assert_eq!(chosen("auto").unwrap().method.name(), "freeze");
+        let chosen_name = chosen("auto").unwrap().method.name();
+        let can_clone = chosen("snapshot").is_ok();
+        assert_eq!(chosen_name, if can_clone { "snapshot" } else { "freeze" });
         assert_eq!(
             chosen("nothing").err().unwrap(),
-            "'nothing' is not one of auto, freeze, mariadb-backup, sample"
+            "'nothing' is not one of auto, snapshot, freeze, mariadb-backup, sample"
         );
         let method = chosen("sample").unwrap().method;
         let found = |name: &str, offered: &[Files]| {

@@ -1,9 +1,10 @@
 //! One file as the archive wants it: its data segments, and whether it changed under the copy.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::{Whence, lseek};
@@ -17,12 +18,22 @@ use crate::regular_file;
 const MAX_SEGMENTS: usize = 1 << 18;
 
 /// A file to be read.
+#[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
+    /// Where the content begins in it, bytes.
+    pub(super) offset: u64,
     /// Of the server's file.
     pub(super) metadata: Metadata,
-    /// This is a copy of it that only this process has.
-    pub(super) is_copy: bool,
+    /// Set where this is a copy of it that only this process has.
+    pub(super) copy: Option<CopyFacts>,
+}
+
+/// What was known when a copy of a file was made: the server's own may have changed, or be gone, since.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CopyFacts {
+    /// As [`super::tablespaces::Tablespaces::lists`] says.
+    pub(super) listed: Option<bool>,
 }
 
 impl Opened {
@@ -35,7 +46,7 @@ impl Opened {
             _ => error,
         })?;
         let metadata = file.metadata()?;
-        Ok(Self { file, metadata, is_copy: false })
+        Ok(Self { file: Arc::new(file), offset: 0, metadata, copy: None })
     }
 }
 
@@ -54,10 +65,9 @@ impl<'a> FileSource<'a> {
     pub(super) fn new(opened: Opened, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
         let bytes = opened.metadata.len();
         let has_holes = opened.metadata.blocks().saturating_mul(512) < bytes;
-        let segments = if has_holes { find_segments(&opened.file, bytes)? } else { None };
-        let mut source = Self { opened, segments, place: (0, 0), position: 0, watch };
-        source.opened.file.seek(SeekFrom::Start(0))?;
-        let _ = posix_fadvise(&source.opened.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
+        let segments = if has_holes { find_segments(&opened.file, opened.offset, bytes)? } else { None };
+        let source = Self { opened, segments, place: (0, 0), position: 0, watch };
+        let _ = posix_fadvise(&*source.opened.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
         Ok(source)
     }
 
@@ -65,35 +75,37 @@ impl<'a> FileSource<'a> {
         &self.opened.metadata
     }
 
+    /// Set where a copy is read that does not change any more.
+    pub(super) fn of_copy(&self) -> Option<CopyFacts> {
+        self.opened.copy
+    }
+
     pub(super) fn segments(&self) -> Option<Vec<Segment>> {
         self.segments.clone()
     }
 
-    /// Bytes that may be read at once, and the seek that goes before.
-    fn next_stretch(&mut self) -> io::Result<u64> {
+    /// Bytes that may be read at once, from `position` on.
+    fn next_stretch(&mut self) -> u64 {
         let Some(segments) = &self.segments else {
-            return Ok(self.opened.metadata.len().saturating_sub(self.position));
+            return self.opened.metadata.len().saturating_sub(self.position);
         };
         while let Some(segment) = segments.get(self.place.0) {
             if self.place.1 < segment.len {
-                let wanted = segment.offset + self.place.1;
-                if wanted != self.position {
-                    self.opened.file.seek(SeekFrom::Start(wanted))?;
-                    self.position = wanted;
-                }
-                return Ok(segment.len - self.place.1);
+                self.position = segment.offset + self.place.1;
+                return segment.len - self.place.1;
             }
             self.place = (self.place.0 + 1, 0);
         }
-        Ok(0)
+        0
     }
 }
 
 impl Read for FileSource<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let stretch = self.next_stretch()?;
+        let stretch = self.next_stretch();
         let wanted = usize::try_from(stretch).unwrap_or(usize::MAX).min(buffer.len());
-        let got = self.opened.file.read(&mut buffer[..wanted])?;
+        let from = self.opened.offset + self.position;
+        let got = self.opened.file.read_at(&mut buffer[..wanted], from)?;
         self.position += got as u64;
         self.place.1 += got as u64;
         (self.watch)(got as u64)?;
@@ -103,7 +115,7 @@ impl Read for FileSource<'_> {
 
 impl FileContent for FileSource<'_> {
     fn changed(&mut self) -> bool {
-        !self.opened.is_copy
+        self.opened.copy.is_none()
             && self
                 .opened
                 .file
@@ -113,14 +125,14 @@ impl FileContent for FileSource<'_> {
 }
 
 /// The data between the holes (`lseek(2)`, `SEEK_DATA` and `SEEK_HOLE`); none where the file system
-/// does not tell.
-fn find_segments(file: &File, size: u64) -> io::Result<Option<Vec<Segment>>> {
+/// does not tell. The content begins at `offset`.
+fn find_segments(file: &File, offset: u64, size: u64) -> io::Result<Option<Vec<Segment>>> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut position = 0u64;
     let seek = |from: u64, whence| {
-        let from = i64::try_from(from).map_err(|_| io::Error::other("the file is too large"))?;
+        let from = i64::try_from(offset + from).map_err(|_| io::Error::other("the file is too large"))?;
         match lseek(file, from, whence) {
-            Ok(found) => Ok(u64::try_from(found).ok()),
+            Ok(found) => Ok(u64::try_from(found).ok().map(|found| found.saturating_sub(offset))),
             Err(nix::errno::Errno::ENXIO) => Ok(None),
             Err(errno) => Err(io::Error::from(errno)),
         }

@@ -221,6 +221,15 @@ impl Watch {
         }
     }
 
+    /// The same for one that acts on it in the same moment: from here on nothing that is read goes into a backup.
+    pub fn end_now(&self) -> impl Fn(Abort) + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |reason| {
+            let _ = shared.abort.set(reason);
+            shared.given_up.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Lets `wait` take as long as it wants: it hangs in nothing, and looks for signals itself.
     pub fn patiently(&self, wait: impl FnOnce(&Outlook)) {
         self.shared.patient.store(true, Ordering::Relaxed);
@@ -307,6 +316,9 @@ fn run(
 fn look(shared: &WatchState, since_stop: Duration) -> Option<Abort> {
     if shared.count_signals() > 0 {
         return Some(Abort::Signal(shared.first_signal.get().copied().unwrap_or("a signal")));
+    }
+    if let Some(abort) = shared.abort.get() {
+        return Some(abort.clone());
     }
     if let Some(pid) = shared.mysqld_gone() {
         return Some(Abort::MysqldGone(pid));

@@ -67,6 +67,7 @@ pub fn look(request: &ProbeRequest) -> ProbeAnswer {
         warnings,
         compressed: settings.compression != Compression::None,
         repository: settings.repository,
+        method: settings.method.to_string(),
         cluster: settings.cluster,
         allow_rocksdb: settings.allow_rocksdb,
         limit_rate: settings.limit_rate,

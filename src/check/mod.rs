@@ -8,6 +8,7 @@
 mod asking_topics;
 mod backups;
 mod bucket;
+mod capture_method;
 mod data;
 mod desync;
 mod donor_view;
@@ -74,6 +75,7 @@ pub fn check(options: &Options<'_>) -> CheckOutcome {
         scene.server(),
         scene.donor(),
         scene.space(),
+        scene.capture_method(),
         scene.freeze(),
         scene.backups(),
         scene.sql(),

@@ -33,6 +33,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct DonorSettings {
     pub(super) repository: RepositoryUrl,
     pub(super) cluster: Option<String>,
+    /// As it is set.
+    pub(super) method: String,
     pub(super) allow_rocksdb: bool,
     /// Whether the archive is compressed at all.
     pub(super) compressed: bool,

@@ -10,7 +10,10 @@ use super::options::Options;
 use super::probe::{self, ProbeAnswer};
 use super::process::ServerProcess;
 use super::repository::{self, DonorProgram};
-use super::{bucket, desync, files, flow_control, freeze, lock, node, program, service, settings, space};
+use super::{
+    bucket, capture_method, desync, files, flow_control, freeze, lock, node, program, service, settings,
+    space,
+};
 use crate::catalog::{Catalog, CatalogError, TooDeep};
 use crate::cluster::{Access, Survey};
 use crate::config::{RepositoryUrl, ServerOptions};
@@ -219,6 +222,16 @@ impl<'a> CheckFacts<'a> {
         }
         let ratio = self.newest().and_then(space::Ratio::of);
         space::judge(repository, place, &data.size, ratio, settings.compressed)
+    }
+
+    /// By what a backup would be taken. Whoever is not the server's user cannot try what the donor can.
+    pub(super) fn capture_method(&self) -> Vec<Finding> {
+        let Ok(ProbeAnswer { data: Some(data), settings: Some(Ok(settings)), files: Some(_), .. }) =
+            &self.answer
+        else {
+            return Vec::new();
+        };
+        vec![capture_method::judge(&settings.method, &data.method, &data.size)]
     }
 
     /// The freeze: what it does to the server and to its cluster, and what may hold it up.

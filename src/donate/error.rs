@@ -218,7 +218,7 @@ pub(super) fn abort_status(abort: &Abort) -> u8 {
     match abort {
         Abort::Signal(_) => exit::EINTR,
         Abort::FreezeTimeout(_) | Abort::Stalled { .. } => exit::ETIMEDOUT,
-        Abort::NoRoom { .. } => exit::ENOSPC,
+        Abort::NoRoom { .. } | Abort::NoRoomForClones { .. } => exit::ENOSPC,
         Abort::FlowControl | Abort::GivenUp(_) => exit::EINVAL,
         Abort::MysqldGone(_) => exit::EPIPE,
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;
 
 use crate::restore;
-use crate::support::cli::disk::XfsDisk;
+use crate::support::cli::disk::{LoopDisk, SMALLEST_XFS};
 use crate::support::cli::forge::{Forge, ID, edit_member};
 use crate::support::cli::open_folder;
 use crate::support::cli::tree::{assert_same, entry, paths, tree};
@@ -170,7 +170,7 @@ fn holes_stay_holes_on_xfs() {
     const SIZE: u64 = 48 << 20;
     let folder = open_folder();
     let disk = folder.path().join("xfs");
-    let _disk = XfsDisk::mount(&folder.path().join("image"), &disk);
+    let _disk = LoopDisk::xfs(&folder.path().join("image"), &disk, SMALLEST_XFS);
     // A page in four is data, as in a page-compressed table.
     let segments: Vec<(u64, u64)> = (0..SIZE).step_by(16 << 10).map(|at| (at, 4096)).collect();
     let mut content = vec![0; usize::try_from(SIZE).unwrap()];

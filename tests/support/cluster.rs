@@ -45,7 +45,7 @@ impl Cluster {
 
     /// Makes the folders and files of `n` nodes, and the first node's data directory; starts nothing.
     pub fn prepare(n: usize, options: &ClusterOptions) -> Self {
-        let scratch = Scratch::new();
+        let scratch = if options.on_xfs { Scratch::on_xfs() } else { Scratch::new() };
         let path = install_binary(&scratch, options.binary.as_deref());
         let ports: Vec<Ports> = (0..n).map(|_| Ports::reserve()).collect();
         let members: Vec<String> = ports.iter().map(|p| format!("127.0.0.1:{}", p.port(1))).collect();

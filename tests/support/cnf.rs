@@ -20,6 +20,7 @@ pub struct ClusterOptions {
     pub(super) groups: Vec<String>,
     pub(super) dirs: Vec<String>,
     pub(super) env: Vec<(String, String)>,
+    pub(super) on_xfs: bool,
 }
 
 impl Default for ClusterOptions {
@@ -34,6 +35,7 @@ impl Default for ClusterOptions {
             groups: Vec::new(),
             dirs: Vec::new(),
             env: Vec::new(),
+            on_xfs: false,
         }
     }
 }
@@ -48,6 +50,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn binary(mut self, path: impl AsRef<Path>) -> Self {
         self.binary = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// All of it on an XFS of its own, which clones files.
+    #[must_use]
+    pub fn on_xfs(mut self) -> Self {
+        self.on_xfs = true;
         self
     }
 

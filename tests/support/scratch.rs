@@ -5,12 +5,17 @@
 //! the guard kills every process of the server's user that has the folder in its command line (mysqld, the SST
 //! scripts, rsync's daemon, garbd) and removes the folder. Dropping a [`Scratch`] takes the same way, so that
 //! it is exercised by every test.
+//!
+//! The folder may be the root of an XFS in a file ([`Scratch::on_xfs`]), for what needs a file system that clones; the guard
+//! takes that away, too.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+
+use super::cli::disk;
 
 /// Kills and removes; `DIR`, `SERVER_USER` and `KEEP` come in the environment, so that the guard's own command
 /// line does not have the folder in it.
@@ -27,8 +32,16 @@ for round in 1 2 3 4 5 6 7 8 9 10; do
     for f in $found; do p=${f#/proc/}; kill -9 "${p%/cmdline}" 2>/dev/null; done
     sleep 0.1
 done
-[ -n "$KEEP" ] || rm -rf "$DIR"
+[ -z "$KEEP" ] || exit 0
+if [ -n "$IMAGE" ]; then
+    umount "$DIR" 2>/dev/null || umount -l "$DIR"
+    rm -f "$IMAGE"
+fi
+rm -rf "$DIR"
 "#;
+
+/// Of the XFS; the image is a file of holes.
+const XFS_BYTES: u64 = 8 << 30;
 
 /// The account that servers run as: `mysql` when the tests run as root, else the user of the tests.
 #[derive(Debug, Clone)]
@@ -88,11 +101,25 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes the folder and starts its guard.
+    /// Makes the folder and starts its guard; on an XFS where all donors are to clone ([`super::method`]).
     pub fn new() -> Self {
+        Self::make(super::method().is_some_and(|method| method == "snapshot"))
+    }
+
+    /// The same on an XFS of its own; needs root, loop devices and `mkfs.xfs`.
+    pub fn on_xfs() -> Self {
+        Self::make(true)
+    }
+
+    fn make(on_xfs: bool) -> Self {
         let user = ServerUser::current();
         let dir = tempfile::Builder::new().prefix("wsb-").tempdir_in("/tmp");
         let dir = dir.expect("cannot make a folder in /tmp").keep();
+        let image = on_xfs.then(|| {
+            let image = dir.with_extension("img");
+            disk::make_xfs(&image, &dir, XFS_BYTES);
+            image
+        });
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("cannot chmod");
         user.own(&dir);
         // With a slash, so that one folder's name is never the beginning of another's.
@@ -101,6 +128,7 @@ impl Scratch {
             .args(["-c", GUARD])
             .env("DIR", &dir)
             .env("SERVER_USER", &user.name)
+            .env("IMAGE", image.unwrap_or_default())
             .env("KEEP", std::env::var("KEEP").unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

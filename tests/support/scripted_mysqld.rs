@@ -70,8 +70,12 @@ impl Default for ScriptedMysqld {
 impl ScriptedMysqld {
     /// A server of the cluster `scripted`, named `donor1`.
     pub fn new() -> Self {
-        let folder =
-            tempfile::Builder::new().prefix("wsm-").tempdir_in("/tmp").expect("cannot make a folder");
+        Self::below("/tmp")
+    }
+
+    /// The same with its folder in this one.
+    pub fn below(place: impl AsRef<Path>) -> Self {
+        let folder = tempfile::Builder::new().prefix("wsm-").tempdir_in(place).expect("cannot make a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("cannot chmod");
         let server = Self { folder };
         fs::create_dir(server.datadir()).expect("cannot make the data directory");

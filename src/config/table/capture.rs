@@ -18,18 +18,18 @@ pub(super) const CHAPTER: Chapter = Chapter {
     settings: &[
         SettingSpec {
             name: "method",
-            value: "auto | freeze | mariadb-backup",
+            value: "auto | snapshot | freeze | mariadb-backup",
             unset: Unset::Is("auto"),
-            meaning: "How the data is captured: [methods](methods.md). auto takes freeze.",
-            note: "How the data is captured: auto takes freeze; mariadb-backup leaves the server running, and its backups must be prepared.",
+            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned, else freeze.",
+            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs), else freeze; mariadb-backup leaves the server running, and its backups must be prepared.",
             ..text(|to, text| set(&mut to.method, text.parse::<MethodChoice>()))
         },
         SettingSpec {
             name: "compression",
             value: "zstd | gzip | bzip2 | none",
             unset: Unset::Is("zstd"),
-            meaning: "How the archive is compressed. The server is frozen meanwhile.",
-            note: "zstd, gzip, bzip2 or none. The server is frozen while its data is compressed, so the level is low.",
+            meaning: "How the archive is compressed. With freeze the server is frozen meanwhile.",
+            note: "zstd, gzip, bzip2 or none. With freeze the server is frozen while its data is compressed, so the level is low.",
             ..text(|to, text| set(&mut to.compression, compression(text)))
         },
         // Without it, and whether it suits the compression: see `settings::together`.
@@ -37,7 +37,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             name: "compression-level",
             value: "N",
             unset: Unset::Described("1"),
-            meaning: "1 to 19 for zstd, 1 to 9 for gzip and bzip2. A higher level means a longer freeze.",
+            meaning: "1 to 19 for zstd, 1 to 9 for gzip and bzip2. With freeze a higher level means a longer freeze.",
             example: Example::Value("1"),
             ..text(|to, text| set(&mut to.compression_level, number(text, &(i32::MIN..=i32::MAX))))
         },

@@ -5,22 +5,40 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Smallest image that `mkfs.xfs` takes, bytes; it is a file of holes.
-const IMAGE: u64 = 320 << 20;
+pub const SMALLEST_XFS: u64 = 320 << 20;
 
-/// An XFS in a file, taken away again when the test ends, however it ends.
+/// A file system in a file, taken away again when the test ends, however it ends.
 #[derive(Debug)]
-pub struct XfsDisk(PathBuf);
+pub struct LoopDisk(PathBuf);
 
-impl XfsDisk {
-    /// Makes it in the file `image` and mounts it; needs root, loop devices and `mkfs.xfs`.
+impl LoopDisk {
+    /// Makes an XFS in the file `image` and mounts it; needs root, loop devices and `mkfs.xfs`.
     #[track_caller]
-    pub fn mount(image: &Path, at: &Path) -> Self {
-        fs::create_dir_all(at).expect("cannot make a folder");
-        File::create(image).and_then(|file| file.set_len(IMAGE)).expect("cannot make an image");
-        run("mkfs.xfs", &["-q".as_ref(), image]);
-        run("mount", &["-o".as_ref(), "loop".as_ref(), image, at]);
+    pub fn xfs(image: &Path, at: &Path, bytes: u64) -> Self {
+        make_xfs(image, at, bytes);
         Self(at.to_owned())
     }
+
+    /// The same with btrfs and `mkfs.btrfs`.
+    #[track_caller]
+    pub fn btrfs(image: &Path, at: &Path, bytes: u64) -> Self {
+        make("mkfs.btrfs", image, at, bytes);
+        Self(at.to_owned())
+    }
+}
+
+/// An XFS for somebody who takes it away.
+#[track_caller]
+pub fn make_xfs(image: &Path, at: &Path, bytes: u64) {
+    make("mkfs.xfs", image, at, bytes);
+}
+
+#[track_caller]
+fn make(program: &str, image: &Path, at: &Path, bytes: u64) {
+    fs::create_dir_all(at).expect("cannot make a folder");
+    File::create(image).and_then(|file| file.set_len(bytes)).expect("cannot make an image");
+    run(program, &["-q".as_ref(), image]);
+    run("mount", &["-o".as_ref(), "loop".as_ref(), image, at]);
 }
 
 #[track_caller]
@@ -29,12 +47,12 @@ fn run(program: &str, words: &[&Path]) {
     let done = ran.as_ref().is_ok_and(|ran| ran.status.success());
     assert!(
         done,
-        "THIS MACHINE CANNOT MOUNT AN XFS, so holes on it are not tested: root, a loop device and xfsprogs are needed; \
-         {program}: {ran:?}"
+        "THIS MACHINE CANNOT MOUNT A FILE SYSTEM FROM A FILE, so what is asked of one is not tested: root, a loop device, xfsprogs \
+         and btrfs-progs are needed; {program}: {ran:?}"
     );
 }
 
-impl Drop for XfsDisk {
+impl Drop for LoopDisk {
     fn drop(&mut self) {
         let unmounted = Command::new("umount").arg(&self.0).status().is_ok_and(|status| status.success());
         if !unmounted {

@@ -42,6 +42,7 @@ pub struct Ask<'a> {
     user: Option<u32>,
     error_log: bool,
     strace: Option<String>,
+    descriptors: Option<u32>,
 }
 
 impl<'a> Ask<'a> {
@@ -63,6 +64,7 @@ impl<'a> Ask<'a> {
             user: None,
             error_log: false,
             strace: None,
+            descriptors: None,
         }
     }
 
@@ -140,6 +142,12 @@ impl<'a> Ask<'a> {
         self
     }
 
+    /// It may have so many files open.
+    pub fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
     /// As this user, who owns the server's files from now on and gets a copy of the program that it can reach.
     pub fn run_as(mut self, user: &ServerUser) -> Self {
         user.own_tree(&self.server.path(""));
@@ -187,7 +195,8 @@ impl<'a> Ask<'a> {
             command
         } else {
             let mut command = Command::new("sh");
-            command.args(["-c", &format!("umask 0006; exec {call} {leaked}")]);
+            let limit = self.descriptors.map_or_else(String::new, |most| format!("ulimit -n {most}; "));
+            command.args(["-c", &format!("umask 0006; {limit}exec {call} {leaked}")]);
             command
         };
         if let Some(user) = self.user {

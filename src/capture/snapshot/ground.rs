@@ -1,0 +1,155 @@
+//! Where the server's files can be cloned: tried on each of its file systems before the freeze.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use fiemap::Fiemap;
+
+use super::super::entry::EntryKind;
+use super::super::files::FileList;
+use super::super::objection::shown;
+use super::super::room::free_space;
+use super::reflink::ClonePlace;
+use super::room;
+use crate::regular_file;
+use crate::ui::bytes;
+
+/// Directories of a file system in which a nameless file is tried.
+const TRIES: usize = 16;
+/// What may lie where nothing can be cloned, bytes: it is read while the server stands still, in about a second.
+pub(super) const REST_LIMIT: u64 = 64 << 20;
+/// What a clone takes for each file and for each of its extents; seen on XFS and btrfs, rounded up.
+const PER_FILE: Duration = Duration::from_micros(60);
+const PER_EXTENT: Duration = Duration::from_micros(7);
+/// Smaller files have few extents.
+const LOOKED_AT: u64 = 1 << 20;
+/// How long extents are counted.
+const COUNTING: Duration = Duration::from_secs(5);
+
+/// The file systems of the server's files.
+#[derive(Debug, Default)]
+pub(super) struct Ground {
+    /// By their devices.
+    systems: BTreeMap<u64, FileSystem>,
+}
+
+#[derive(Debug, Default)]
+struct FileSystem {
+    /// Where files can be cloned.
+    place: Option<ClonePlace>,
+    /// Why they cannot be, and where that was seen.
+    refused: Option<(PathBuf, String)>,
+    tried: BTreeSet<PathBuf>,
+    /// Of the files there.
+    bytes: u64,
+}
+
+impl FileSystem {
+    fn try_at(&mut self, directory: &Path) {
+        if self.place.is_some() || self.tried.len() >= TRIES || !self.tried.insert(directory.to_path_buf()) {
+            return;
+        }
+        match ClonePlace::try_at(directory) {
+            Ok(place) => self.place = Some(place),
+            Err(error) => {
+                self.refused.get_or_insert((directory.to_path_buf(), error.to_string()));
+            }
+        }
+    }
+}
+
+impl Ground {
+    /// Of the files of this list.
+    pub(super) fn find(list: &FileList, datadir: &Path) -> Self {
+        let mut ground = Self::default();
+        if let Ok(metadata) = fs::metadata(datadir) {
+            ground.systems.entry(metadata.dev()).or_default().try_at(datadir);
+        }
+        for entry in &list.entries {
+            let disk = entry.belongs(datadir);
+            if !matches!(entry.kind, EntryKind::File(_)) {
+                continue;
+            }
+            let Ok(metadata) = fs::symlink_metadata(&disk) else { continue };
+            let system = ground.systems.entry(metadata.dev()).or_default();
+            system.bytes += metadata.len().min(metadata.blocks().saturating_mul(512));
+            if let Some(parent) = disk.parent().filter(|_| system.place.is_none()) {
+                system.try_at(parent);
+            }
+        }
+        ground
+    }
+
+    /// Where a file of this device can be cloned.
+    pub(super) fn place(&self, device: u64) -> Option<&ClonePlace> {
+        self.systems.get(&device)?.place.as_ref()
+    }
+
+    /// All of them.
+    pub(super) fn places(&self) -> impl Iterator<Item = &ClonePlace> {
+        self.systems.values().filter_map(|system| system.place.as_ref())
+    }
+
+    /// Why files are not to be cloned here.
+    pub(super) fn objection(&self) -> Option<String> {
+        let unable = || self.systems.values().filter(|system| system.place.is_none());
+        let rest: u64 = unable().map(|system| system.bytes).sum();
+        if rest > REST_LIMIT || self.places().next().is_none() {
+            let (path, why) = unable().max_by_key(|system| system.bytes)?.refused.as_ref()?;
+            let at_most = if self.places().next().is_none() {
+                String::new()
+            } else {
+                format!(
+                    ", and {} lie where they cannot be: at most {} are read while the server stands still",
+                    bytes(rest),
+                    bytes(REST_LIMIT)
+                )
+            };
+            return Some(format!("files in '{}' cannot be cloned ({why}){at_most}", shown(path)));
+        }
+        self.systems.values().find_map(|system| {
+            let place = system.place.as_ref()?;
+            let (free, needed) = (free_space(&place.path)?, room::needed(system.bytes));
+            (free < needed).then(|| {
+                format!(
+                    "the file system of '{}' has {} free: what the server changes takes room there while clones live, and {} are \
+                     wanted for it",
+                    shown(&place.path),
+                    bytes(free),
+                    bytes(needed)
+                )
+            })
+        })
+    }
+
+    /// About how long cloning these files takes: by their number and their extents.
+    pub(super) fn time(list: &FileList, datadir: &Path) -> Duration {
+        let begun = Instant::now();
+        let mut time = Duration::ZERO;
+        for entry in &list.entries {
+            let EntryKind::File(look) = &entry.kind else { continue };
+            time += PER_FILE;
+            if look.bytes < LOOKED_AT || begun.elapsed() >= COUNTING {
+                continue;
+            }
+            if let Ok(file) = regular_file::open(&entry.belongs(datadir)) {
+                let known =
+                    Fiemap::new(&file).take_while(|extent| extent.is_ok() && begun.elapsed() < COUNTING);
+                time += PER_EXTENT * u32::try_from(known.count()).unwrap_or(u32::MAX);
+            }
+        }
+        time
+    }
+
+    /// See [`ClonePlace::settle`]. It works or the clones take longer.
+    pub(super) fn settle(&self) {
+        for place in self.places() {
+            if let Err(error) = place.settle() {
+                log::info!("cannot sync the file system of '{}': {error}", shown(&place.path));
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! One clone: a file without a name that shares its blocks with another one until either is written to (`FICLONE`).
+//!
+//! A clone has no name (`O_TMPFILE`), so whatever ends this process ends the clone, and nothing is to be swept; and nobody finds
+//! it in a directory of the server's, where a file or a folder more would show as a table or a database.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use rustix::fs::{
+    IFlags, Mode, OFlags, copy_file_range, ioctl_ficlone, ioctl_getflags, ioctl_setflags, openat,
+};
+use rustix::io::Errno;
+
+/// What is cloned to see whether it works; no file system has larger blocks.
+const TRIAL: usize = 64 << 10;
+
+/// A directory in which files of its file system can be cloned.
+#[derive(Debug)]
+pub(super) struct ClonePlace {
+    directory: File,
+    /// Its path.
+    pub(super) path: PathBuf,
+    /// Of its file system.
+    pub(super) device: u64,
+    /// Bytes of a block there.
+    pub(super) block: u64,
+}
+
+impl ClonePlace {
+    /// Clones a block there, which is gone when this returns; an error where that does not work.
+    pub(super) fn try_at(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NONBLOCK;
+        let directory = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+        let metadata = directory.metadata()?;
+        let block = nix::sys::statvfs::fstatvfs(&directory)?.fragment_size();
+        let place = Self { directory, path: path.to_path_buf(), device: metadata.dev(), block };
+        let source = place.nameless()?;
+        let written = vec![0x5a; TRIAL];
+        source.write_all_at(&written, 0)?;
+        let mut read = vec![0; TRIAL];
+        place.clone_of(&source)?.read_exact_at(&mut read, 0)?;
+        if read == written { Ok(place) } else { Err(io::Error::other("a clone has another content")) }
+    }
+
+    /// An empty file that nobody can give a name.
+    pub(super) fn nameless(&self) -> io::Result<File> {
+        let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        Ok(openat(&self.directory, c".", flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    /// A clone of all of a file.
+    pub(super) fn clone_of(&self, source: &File) -> io::Result<File> {
+        let clone = self.nameless()?;
+        match ioctl_ficlone(&clone, source) {
+            // btrfs shares blocks only between files of which both, or neither, are `chattr +C`; a directory may hand it down.
+            Err(Errno::INVAL) if is_aligned(&clone, source)? => ioctl_ficlone(&clone, source)?,
+            outcome => outcome?,
+        }
+        Ok(clone)
+    }
+
+    /// Waits until everything that is written there is on the disk: a clone of a file that is not would wait for it.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.directory)?)
+    }
+}
+
+/// Gives the empty file `clone` the flag of `source`; false where it has it already.
+fn is_aligned(clone: &File, source: &File) -> io::Result<bool> {
+    let (own, wanted) = (ioctl_getflags(clone)?, ioctl_getflags(source)? & IFlags::NOCOW);
+    if own & IFlags::NOCOW == wanted {
+        return Ok(false);
+    }
+    ioctl_setflags(clone, (own - IFlags::NOCOW) | wanted)?;
+    Ok(true)
+}
+
+/// Many files in one: where there are more of them than this process may hold open.
+#[derive(Debug)]
+pub(super) struct Pack {
+    /// They lie behind each other, each from a block's beginning on.
+    pub(super) file: File,
+    end: u64,
+    block: u64,
+}
+
+impl Pack {
+    /// With nothing in it.
+    pub(super) fn new(place: &ClonePlace) -> io::Result<Self> {
+        Ok(Self { file: place.nameless()?, end: 0, block: place.block.max(1) })
+    }
+
+    /// Adds `bytes` of a file; where they begin. The kernel clones them where it can, and else copies.
+    pub(super) fn add(&mut self, source: &File, bytes: u64) -> io::Result<u64> {
+        let begin = self.end.next_multiple_of(self.block);
+        self.end = begin.saturating_add(bytes);
+        let (mut from, mut to) = (0, begin);
+        while to < self.end {
+            let wanted = usize::try_from(self.end - to).unwrap_or(usize::MAX);
+            if copy_file_range(source, Some(&mut from), &self.file, Some(&mut to), wanted)? == 0 {
+                // It is shorter now: that is found where it must not be.
+                self.file.set_len(self.end)?;
+                break;
+            }
+        }
+        Ok(begin)
+    }
+}

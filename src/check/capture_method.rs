@@ -1,0 +1,74 @@
+//! By which method a backup would be taken, how long the server would stand still, and why not by another one.
+
+use super::finding::Finding;
+use super::freeze::Forecast;
+use super::space::DataSize;
+use crate::ui::{bytes, duration_ms};
+
+const TOPIC: &str = "method";
+
+/// The finding; the donor refuses what is an error here.
+pub(super) fn judge(wanted: &str, found: &Result<Forecast, String>, data: &DataSize) -> Finding {
+    let forecast = match found {
+        Ok(forecast) => forecast,
+        Err(why) => {
+            let cure = "set 'method' to one that works here, or to auto";
+            return Finding::error(TOPIC, format!("{why}: the donor refuses"), cure);
+        }
+    };
+    let cost = match (forecast.about, forecast.reading, forecast.method.as_str()) {
+        (Some(time), ..) => format!("about {} beyond its own flush", duration_ms(time.max(1))),
+        (None, None, "mariadb-backup") => {
+            "not by this program; mariadb-backup holds it up for a moment".into()
+        }
+        (None, ..) => format!("while {} of data are read and stored", bytes(data.allocated)),
+    };
+    let by = if wanted == "auto" { " (auto)" } else { "" };
+    let mut text = format!("{}{by}: the server stands still {cost}", forecast.method);
+    for passed in &forecast.passed {
+        text.push_str("; not ");
+        text.push_str(passed);
+    }
+    Finding::ok(TOPIC, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Level;
+
+    #[test]
+    fn the_method_is_told_with_its_cost_and_those_that_do_not_work() {
+        let forecast = |method: &str, about| Forecast {
+            method: method.into(),
+            passed: Vec::new(),
+            reading: None,
+            about,
+        };
+        let data = DataSize { allocated: 3 << 30, ..DataSize::default() };
+        let tell = |wanted: &str, found| judge(wanted, &found, &data);
+        let passed = Forecast { passed: vec!["snapshot: no clones".into()], ..forecast("freeze", None) };
+        for (wanted, found, text) in [
+            (
+                "auto",
+                forecast("snapshot", Some(31)),
+                "snapshot (auto): the server stands still about 31 ms beyond its own flush",
+            ),
+            (
+                "auto",
+                passed,
+                "freeze (auto): the server stands still while 3.00 GiB of data are read and stored; not snapshot: no clones",
+            ),
+            (
+                "mariadb-backup",
+                forecast("mariadb-backup", None),
+                "mariadb-backup: the server stands still not by this program; mariadb-backup holds it up for a moment",
+            ),
+        ] {
+            let finding = tell(wanted, Ok(found));
+            assert_eq!((finding.level, finding.text.as_str()), (Level::Ok, text));
+        }
+        let refused = tell("snapshot", Err("no method works on this server: snapshot: no clones".into()));
+        assert!(refused.level == Level::Error && refused.text.ends_with("the donor refuses"), "{refused:?}");
+    }
+}
