@@ -25,13 +25,13 @@ mod network;
 mod node;
 mod options;
 mod overflow;
+mod own_settings;
 mod probe;
 mod probe_request;
 mod process;
 mod program;
 mod repository;
 mod service;
-mod settings;
 mod space;
 mod sql;
 mod topics;
@@ -70,7 +70,7 @@ pub fn check(options: &Options<'_>) -> CheckOutcome {
     let warnings: Vec<String> =
         options.files.warnings().iter().chain(&options.settings.warnings).cloned().collect();
     let findings = [
-        settings::judge_files(options.files, &warnings),
+        own_settings::judge_files(options.files, &warnings),
         scene.left(),
         scene.server(),
         scene.donor(),

@@ -11,7 +11,7 @@ use super::probe::{self, ProbeAnswer};
 use super::process::ServerProcess;
 use super::repository::{self, DonorProgram};
 use super::{
-    bucket, capture_method, desync, files, flow_control, freeze, lock, node, program, service, settings,
+    bucket, capture_method, desync, files, flow_control, freeze, lock, node, own_settings, program, service,
     space,
 };
 use crate::catalog::{Catalog, CatalogError, TooDeep};
@@ -172,7 +172,7 @@ impl<'a> CheckFacts<'a> {
         findings.extend(process.unit.as_deref().and_then(service::look));
         if let Some(settings) = &answer.settings {
             let user = self.local.user();
-            findings.extend(settings::judge_donor(settings, &self.options.settings.repository, &user));
+            findings.extend(own_settings::judge_donor(settings, &self.options.settings.repository, &user));
             if let Ok(settings) = settings {
                 let (url, place) = (&settings.repository, &answer.repository);
                 let donor = DonorProgram { user: &user, server: Some(process) };

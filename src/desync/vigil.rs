@@ -30,6 +30,7 @@ pub struct Vigil {
     next: Instant,
     told: u64,
     silent: Option<Instant>,
+    is_outrun: bool,
     /// The longest the queue was.
     pub longest: u64,
     /// Write sets committed when it began, and at the last look.
@@ -47,6 +48,7 @@ impl Vigil {
             next: Instant::now(),
             told: TOLD,
             silent: None,
+            is_outrun: false,
             longest: 0,
             committed: None,
             flow_control: None,
@@ -104,10 +106,23 @@ impl Vigil {
             tell(format!("{} write sets wait in the receive queue", load.queue));
             self.told = load.queue.saturating_mul(2);
         }
+        self.ist(load, tell);
         if !load.is_primary {
             return Err("the node is not in the Primary component any more".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether a node with the position at which this began could still catch up from this one.
+    fn ist(&mut self, load: NodeLoad, tell: &mut dyn FnMut(String)) {
+        let (Some((first, _)), Some(downto)) = (self.committed, load.cached_downto) else { return };
+        if self.is_outrun || first < 0 || downto <= first.saturating_add(1) {
+            return;
+        }
+        self.is_outrun = true;
+        tell(format!(
+            "this node's gcache begins at seqno {downto} by now, behind seqno {first}, where this began: a node restored to that position              would need a full state transfer unless another member's gcache reaches further back (gcache.size)"
+        ));
     }
 
     /// A server that cannot make the next page file ends.
@@ -150,6 +165,21 @@ mod tests {
         assert_eq!((vigil.longest, vigil.committed), (50_001, Some((7, 7))));
         let cut_off = NodeLoad { is_primary: false, ..load(0) };
         assert!(vigil.load(cut_off, &mut |_| ()).is_err());
+    }
+
+    #[test]
+    fn a_gcache_that_has_lost_the_beginning_is_told_once() {
+        let mut told = Vec::new();
+        let mut vigil = vigil(VigilLimits { queue: None, pages: None });
+        let mut look = |committed, downto| {
+            let load = NodeLoad { last_committed: Some(committed), cached_downto: Some(downto), ..load(0) };
+            vigil.load(load, &mut |text| told.push(text)).unwrap();
+        };
+        for (committed, downto) in [(100, 1), (150, 101), (200, 102), (300, 250)] {
+            look(committed, downto);
+        }
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("begins at seqno 102") && told[0].contains("behind seqno 100"), "{told:?}");
     }
 
     #[test]
