@@ -187,17 +187,21 @@ fn back_up(
         login: ways_out.gate.login(),
         stall_timeout: settings.stall_timeout,
         expected_bytes,
+        is_node: true,
+        replica: None,
     };
     let captured = method.capture(task)?;
     host.warn(&mut facts.warnings);
     let (manifest, resumed) = publish(job, captured, method.name(), facts.warnings, watch, reporter)?;
     watch.patiently(|outlook| ways_out.gate.wait(outlook));
-    tell_scripts(&layout.datadir, &manifest.gtid);
+    if let Some(gtid) = &manifest.gtid {
+        tell_scripts(&layout.datadir, gtid);
+    }
     resumed.complete().map_err(|cause| DonateError::Untold(manifest.id.clone(), cause))?;
     log::info!(
         "backup {} is complete at {}: {} files, {} MiB stored in {} MiB, frozen for {} ms",
         manifest.id,
-        manifest.gtid.position(),
+        manifest.position(),
         manifest.files,
         manifest.data_bytes >> 20,
         manifest.archive.bytes >> 20,

@@ -6,6 +6,8 @@
 mod backup;
 #[path = "cluster_run/replica.rs"]
 mod replica;
+#[path = "cluster_run/replica_backup.rs"]
+mod replica_backup;
 #[path = "cluster_run/scene.rs"]
 mod scene;
 mod support;

@@ -80,7 +80,8 @@ fn the_library_reads_every_fixture() {
         let manifest = source.manifest();
         assert_eq!((manifest.id.as_str(), &manifest.node), (ID, &expected.node), "{case}");
         assert_eq!((manifest.id.to_string(), &manifest.cluster), (expected.id, &expected.cluster), "{case}");
-        let gtid = (&manifest.gtid.uuid, manifest.gtid.seqno, manifest.gtid.domain_id);
+        let gtid = manifest.gtid.as_ref().unwrap();
+        let gtid = (&gtid.uuid, gtid.seqno, gtid.domain_id);
         assert_eq!(gtid, (&expected.uuid, expected.seqno, expected.domain_id), "{case}");
         assert_eq!((manifest.files, manifest.data_bytes), (expected.files, expected.data_bytes), "{case}");
         assert_eq!(manifest.archive.compression.name(), expected.compression, "{case}");

@@ -276,7 +276,7 @@ fn manifest(
         flush_ms: 12,
         frozen_ms: 345,
         paused_ms: None,
-        gtid: gtid(),
+        gtid: Some(gtid()),
         donor_gtid: Some(format!("{}:{}", gtid().uuid, gtid().seqno - 1)),
         mariadb_gtid: mariadb_gtid(),
         replication: None,

@@ -71,8 +71,8 @@ impl<I: Write> IndexWriter<I> {
     }
 
     /// The position, where it was not known when the header was written.
-    pub fn position(&mut self, gtid: WsrepGtid) {
-        self.end.gtid = Some(gtid);
+    pub fn position(&mut self, gtid: Option<WsrepGtid>) {
+        self.end.gtid = gtid;
     }
 
     /// Writes the end mark; the sink, the object's size and its SHA-256.
@@ -236,7 +236,7 @@ impl Index {
         if header.gtid.is_none() && header.format > FORMAT {
             header.gtid = end.gtid;
         }
-        if header.gtid.is_none() {
+        if header.gtid.is_none() && header.format == FORMAT {
             return Err(damaged(&"it has no position"));
         }
         Ok(Self { header, members, blocks, raw_bytes })

@@ -30,8 +30,8 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> StreamWriter<W, I> {
         Ok(Self { stream, index })
     }
 
-    /// Waits for both sinks. The stream held so many files, and stands at this position.
-    pub fn finish(self, files: u64, gtid: WsrepGtid) -> Result<Finished<W, I>, ArchiveError> {
+    /// Waits for both sinks. The stream held so many files, and stands at this position of a cluster, if it is of one.
+    pub fn finish(self, files: u64, gtid: Option<WsrepGtid>) -> Result<Finished<W, I>, ArchiveError> {
         let data_bytes = self.stream.raw_written();
         let (archive, archive_bytes, archive_sha256) = self.stream.finish()?;
         let mut index = Arc::into_inner(self.index)

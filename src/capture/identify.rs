@@ -15,7 +15,7 @@ pub(super) fn identify(
 ) -> Result<BackupIdentity, CaptureError> {
     let gtid = quiet.position().ok_or(CaptureError::NoPosition)?.clone();
     Ok(BackupIdentity {
-        gtid,
+        gtid: Some(gtid),
         frozen_at: quiet.since(),
         flush_time: quiet.flush_time(),
         mariadb_gtid: mariadb_gtid(facts),

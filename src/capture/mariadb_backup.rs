@@ -28,7 +28,7 @@ use super::error::CaptureError;
 use super::facts::Facts;
 use super::identify::server;
 use super::layout::ServerLayout;
-use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
+use super::method::{Captured, Estimate, Host, Method, Prospect, StandingReplica, Task};
 use super::watch::Watch;
 use crate::archive::{ArchiveError, XbstreamContent, XbstreamError, XbstreamScanner};
 use crate::child::{self, Leashed};
@@ -82,7 +82,18 @@ impl Method for BackupProgram {
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
         let Task {
-            layout, facts, output, watch, limiter, host, login, stall_timeout, expected_bytes, ..
+            layout,
+            facts,
+            output,
+            watch,
+            limiter,
+            host,
+            login,
+            stall_timeout,
+            expected_bytes,
+            is_node,
+            replica,
+            ..
         } = task;
         let program = MariadbBackup::find(None).map_err(CaptureError::Program)?;
         host.reads(expected_bytes);
@@ -91,12 +102,12 @@ impl Method for BackupProgram {
         let run = ProgramRun { watch, limiter, stall_timeout, heard, host };
         let (mut archive, content, heard) = run.all(child, archive)?;
         archive.holds(content.files);
-        let gtid = position(&content)?;
-        let resumed = host.pass(Some(&gtid))?;
+        let gtid = position(&content, is_node)?;
+        let resumed = host.pass(gtid.as_ref())?;
         let paused = heard.paused();
-        tell(paused, &gtid, facts);
-        let mariadb_gtid = binlog::positions(&content, &login, &mut facts.warnings);
-        let identity = identify(gtid, mariadb_gtid, &heard, facts, layout);
+        tell(paused, gtid.as_ref(), facts);
+        let positions = binlog::positions(&content, &login, &mut facts.warnings);
+        let identity = identify(gtid, (positions, replica), &heard, facts, layout);
         Ok(Captured {
             archive: Captive::Stream(archive),
             identity,
@@ -246,24 +257,29 @@ fn silent(limit: Duration, heard: &Heard) -> CaptureError {
 }
 
 /// The position that the program has written down under its own lock. Its last file proves that nothing is missing at the end.
-fn position(content: &XbstreamContent) -> Result<WsrepGtid, CaptureError> {
+/// A server that is no node has none.
+fn position(content: &XbstreamContent, is_node: bool) -> Result<Option<WsrepGtid>, CaptureError> {
     let missing = |name: &str| {
         CaptureError::Program(format!("the stream of mariadb-backup is not whole: {name} is not in it"))
     };
     content.told("info").ok_or_else(|| missing("xtrabackup_info (mariadb_backup_info)"))?;
+    if !is_node {
+        return Ok(None);
+    }
     let told = content.told("galera_info").ok_or_else(|| {
         missing("xtrabackup_galera_info (mariadb_backup_galera_info), which tells its position,")
     })?;
     let text = String::from_utf8_lossy(told);
-    text.trim().parse().map_err(|error| {
+    text.trim().parse().map(Some).map_err(|error| {
         CaptureError::Program(format!("mariadb-backup tells '{}' as its position: {error}", text.trim()))
     })
 }
 
-fn tell(paused: Option<Duration>, gtid: &WsrepGtid, facts: &mut Facts) {
+fn tell(paused: Option<Duration>, gtid: Option<&WsrepGtid>, facts: &mut Facts) {
     match paused {
         Some(time) => {
-            log::info!("mariadb-backup held up the server for {} ms, at {gtid}", time.as_millis());
+            let at = gtid.map_or_else(String::new, |gtid| format!(", at {gtid}"));
+            log::info!("mariadb-backup held up the server for {} ms{at}", time.as_millis());
         }
         None => facts.warnings.push(
             "how long mariadb-backup held up the server is not known: its words are not those of a version that is known here"
@@ -273,8 +289,8 @@ fn tell(paused: Option<Duration>, gtid: &WsrepGtid, facts: &mut Facts) {
 }
 
 fn identify(
-    gtid: WsrepGtid,
-    mariadb_gtid: MariadbGtid,
+    gtid: Option<WsrepGtid>,
+    (positions, replica): (MariadbGtid, Option<StandingReplica>),
     heard: &Heard,
     facts: &mut Facts,
     layout: &ServerLayout,
@@ -287,6 +303,11 @@ fn identify(
         group: group_name(data.gid()),
     });
     let frozen_at = heard.resumed_at.unwrap_or_else(Timestamp::now);
-    let replication = facts.no_replication();
+    let slave_pos = replica.as_ref().and_then(|replica| replica.slave_pos.clone());
+    let mariadb_gtid = MariadbGtid { slave_pos, ..positions };
+    let replication = match replica {
+        Some(replica) => Some(replica.connections),
+        None => facts.no_replication(),
+    };
     BackupIdentity { gtid, frozen_at, flush_time: Duration::ZERO, mariadb_gtid, replication, server }
 }

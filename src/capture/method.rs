@@ -20,7 +20,7 @@ use super::layout::ServerLayout;
 use super::login::Login;
 use super::plan::Plan;
 use super::watch::Watch;
-use crate::model::{Content, WsrepGtid};
+use crate::model::{Connection, Content, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, Output};
 use crate::quiesce::{Files, Quiet, Resumed};
 use crate::throttle::Limiter;
@@ -99,6 +99,19 @@ pub struct Task<'a, 't> {
     pub stall_timeout: Duration,
     /// Bytes of the files as they were listed before.
     pub expected_bytes: u64,
+    /// Whether the server is a node of a cluster, so that what is captured has a position in it.
+    pub is_node: bool,
+    /// The server as a replica, where nothing is applied meanwhile.
+    pub replica: Option<StandingReplica>,
+}
+
+/// A replica whose SQL threads stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingReplica {
+    /// From whom it replicates, and how far it has come.
+    pub connections: Vec<Connection>,
+    /// `@@gtid_slave_pos`.
+    pub slave_pos: Option<String>,
 }
 
 /// What a method has captured.

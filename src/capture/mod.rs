@@ -64,7 +64,7 @@ pub use files::FileList;
 pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
 pub use listings::look_ahead;
 pub use login::Login;
-pub use method::{Captured, Estimate, Host, Method, Prospect, Task};
+pub use method::{Captured, Estimate, Host, Method, Prospect, StandingReplica, Task};
 pub use method_choice::{Choice, METHODS, choose, settings};
 pub use objection::Objection;
 pub use overlap::Overlap;

@@ -184,9 +184,11 @@ mod tests {
             login: Login::new(Path::new("/"), None, None, &Credentials::default()),
             stall_timeout: Duration::from_secs(9),
             expected_bytes: 20480,
+            is_node: true,
+            replica: None,
         };
         let Captured { archive, identity, resumed, warnings, .. } = method.capture(task).unwrap();
-        assert_eq!((identity.gtid.clone(), resumed.frozen.as_millis()), (gtid.clone(), 7));
+        assert_eq!((identity.gtid.clone().unwrap(), resumed.frozen.as_millis()), (gtid.clone(), 7));
         assert_eq!(warnings, ["ibdata1", "ib_logfile0"]);
         let outcome = Outcome {
             method: method.name(),
@@ -197,8 +199,11 @@ mod tests {
             about_files: Vec::new(),
         };
         let patience = Patience { is_wanted: &|| true, stall_timeout: Duration::from_secs(9) };
-        archive.end(&gtid).unwrap().publish(identity, outcome, &patience).unwrap();
+        archive.end(Some(&gtid)).unwrap().publish(identity, outcome, &patience).unwrap();
         let manifest = read_manifest(storage.as_ref(), "c", &destination.id).unwrap();
-        assert_eq!((manifest.method.as_str(), manifest.gtid, manifest.frozen_ms), ("sample", gtid, 7));
+        assert_eq!(
+            (manifest.method.as_str(), manifest.gtid.unwrap(), manifest.frozen_ms),
+            ("sample", gtid, 7)
+        );
     }
 }

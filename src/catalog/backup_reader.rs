@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{CatalogError, MANIFEST, ObjectDamage, STATUS, check_sizes, object_name, read_manifest};
 use crate::archive::{Index, IndexError, ReaderOptions};
-use crate::model::{Content, Manifest, MemberKind};
+use crate::model::{Content, Manifest, MemberKind, WsrepGtid};
 use crate::seal::{self, Identities};
 use crate::storage::{Interruptible, Limited, ObjectReader, Storage, StorageError};
 use crate::throttle::Limiter;
@@ -224,8 +224,9 @@ impl BackupReader {
         if header.id != manifest.id {
             damage.push(differs("backup", &manifest.id, &header.id));
         }
-        if let Some(gtid) = header.gtid.as_ref().filter(|gtid| **gtid != manifest.gtid) {
-            damage.push(differs("position", &manifest.gtid.words(), &gtid.words()));
+        if header.gtid != manifest.gtid {
+            let words = |gtid: &Option<WsrepGtid>| gtid.as_ref().map_or_else(|| "-".into(), WsrepGtid::words);
+            damage.push(differs("position", &words(&manifest.gtid), &words(&header.gtid)));
         }
         if header.compression != manifest.archive.compression {
             damage.push(differs("compression", &manifest.archive.compression, &header.compression));

@@ -95,7 +95,7 @@ pub struct DataMoment {
     pub at: Timestamp,
     /// `finished`: just before the manifest was written.
     pub finished: Timestamp,
-    /// The position.
+    /// The position in its history ([`Manifest::lineage`](crate::model::Manifest::lineage)).
     pub gtid: WsrepGtid,
     /// When the manifest was written, by the clock of the storage.
     pub written: Option<Timestamp>,
@@ -120,7 +120,7 @@ impl BackupFacts {
             Ok(manifest) => Ok(DataMoment {
                 at: manifest.frozen_at,
                 finished: manifest.finished,
-                gtid: manifest.gtid.clone(),
+                gtid: manifest.lineage(),
                 written: evidence.written,
             }),
             Err(error) => Err(error.of_itself()),

@@ -52,8 +52,13 @@ impl History {
 
     /// The same of records.
     pub fn of_records<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Self> {
-        let manifests = records.filter_map(|record| record.manifest.as_ref().ok());
-        Self::of(manifests.map(|manifest| (&manifest.id, manifest.frozen_at, &manifest.gtid)))
+        Self::of_manifests(records.filter_map(|record| record.manifest.as_ref().ok()))
+    }
+
+    /// The same of manifests.
+    pub fn of_manifests<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<Self> {
+        let all: Vec<_> = manifests.map(|one| (&one.id, one.frozen_at, one.lineage())).collect();
+        Self::of(all.iter().map(|(id, at, lineage)| (*id, *at, lineage)))
     }
 
     /// The same of what is known.
@@ -82,8 +87,8 @@ pub fn further<'a>(records: impl Iterator<Item = &'a Record>, than: &Manifest) -
     let whole = records.filter(|record| !BackupFacts::of(record).flaw.is_some_and(|flaw| flaw.is_damage()));
     whole
         .filter_map(|record| record.manifest.as_ref().ok())
-        .filter(|one| one.gtid.uuid == than.gtid.uuid && one.gtid.seqno > than.gtid.seqno)
-        .max_by_key(|one| one.gtid.seqno)
+        .filter(|one| one.seqno_beside(than).is_some_and(|(own, other)| own > other))
+        .max_by_key(|one| one.lineage().seqno)
 }
 
 /// The last backup of the same history that was taken later than this one, at a lower position. Then the cluster went back
@@ -95,7 +100,7 @@ pub fn later_but_lower<'a>(
 ) -> Option<&'a Manifest> {
     records
         .filter_map(|record| record.manifest.as_ref().ok())
-        .filter(|one| one.gtid.uuid == than.gtid.uuid && one.gtid.seqno < than.gtid.seqno)
+        .filter(|one| one.seqno_beside(than).is_some_and(|(own, other)| own < other))
         .filter(|one| one.frozen_at > than.frozen_at)
         .max_by_key(|one| one.frozen_at)
 }
@@ -156,8 +161,43 @@ mod tests {
         ];
         let later = |place: usize| {
             let manifest = all[place].manifest.as_ref().unwrap();
-            later_but_lower(all.iter(), manifest).map(|later| later.gtid.seqno)
+            later_but_lower(all.iter(), manifest).map(|later| later.lineage().seqno)
         };
         assert_eq!([0, 1, 2, 3, 4].map(later), [Some(11), Some(11), None, None, None]);
+    }
+
+    #[test]
+    fn a_server_that_is_no_node_has_a_history_by_itself_and_a_format_that_says_so() {
+        let document = |format: u32, id: &str, node: &str, gtid: Option<i64>| {
+            let at = id.parse::<BackupId>().unwrap().started().unwrap();
+            let mut document = serde_json::json!({
+                "format": format, "id": id, "cluster": "c", "node": node, "method": "mariadb-backup", "started": at,
+                "frozen_at": at, "finished": at, "flush_ms": 0, "frozen_ms": 0,
+                "mariadb_gtid": {"binlog_pos": "", "slave_pos": "0-1-7"}, "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
+                "archive": {"name": "backup.tar", "bytes": 1, "sha256": "", "compression": "none"},
+                "index": {"name": "index.json.zst", "bytes": 1, "sha256": ""},
+                "damaged_pages": 0, "tool": {"version": "0"}
+            });
+            if let Some(seqno) = gtid {
+                document["gtid"] = serde_json::json!({"uuid": "a", "seqno": seqno, "domain_id": null});
+            }
+            Manifest::parse(&serde_json::to_vec(&document).unwrap())
+        };
+        let why = document(1, "20261117T000000Z_n1", "n1", None).unwrap_err().to_string();
+        assert!(why.contains("missing field `gtid`"), "{why}");
+        let all = [
+            document(1, "20261117T000000Z_n1", "n1", Some(50)).unwrap(),
+            document(2, "20261118T000000Z_n1", "n1", None).unwrap(),
+            document(2, "20261119T000000Z_n2", "n2", None).unwrap(),
+            document(2, "20261120T000000Z_n1", "n1", None).unwrap(),
+        ];
+        let told: Vec<(String, usize)> =
+            History::of_manifests(all.iter()).into_iter().map(|one| (one.uuid, one.backups)).collect();
+        assert_eq!(told, [("server n1".into(), 2), ("server n2".into(), 1), ("a".into(), 1)]);
+        assert_eq!((all[0].position(), all[1].position()), ("a:50".into(), "0-1-7".into()));
+        // Only time tells which one is further.
+        assert_eq!(all[3].seqno_beside(&all[1]), Some((0, 0)));
+        assert_eq!(all[3].seqno_beside(&all[2]), None);
+        assert_eq!(all[3].seqno_beside(&all[0]), None);
     }
 }

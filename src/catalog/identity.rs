@@ -18,7 +18,7 @@ pub struct Identity {
     request: Option<String>,
     started: Timestamp,
     frozen_at: Timestamp,
-    gtid: WsrepGtid,
+    gtid: Option<WsrepGtid>,
     /// Archives of the first versions do not have it.
     donor_gtid: Option<String>,
     mariadb_gtid: MariadbGtid,
@@ -66,7 +66,7 @@ impl Identity {
             ("request", manifest.request.clone(), self.request.clone()),
             ("started", text(&manifest.started), text(&self.started)),
             ("frozen_at", text(&manifest.frozen_at), text(&self.frozen_at)),
-            ("gtid", Some(manifest.gtid.words()), Some(self.gtid.words())),
+            ("gtid", Some(words(manifest.gtid.as_ref())), Some(words(self.gtid.as_ref()))),
             ("donor_gtid", manifest.donor_gtid.clone(), self.donor_gtid.clone()),
             ("mariadb_gtid.binlog_pos", here.binlog_pos.clone(), there.binlog_pos.clone()),
             ("mariadb_gtid.current_pos", here.current_pos.clone(), there.current_pos.clone()),
@@ -76,11 +76,11 @@ impl Identity {
         ];
         let asked = manifest.donor_gtid.as_deref().filter(|_| self.donor_gtid.is_none());
         let impossible =
-            asked.filter(|asked| !may_precede(asked, &manifest.gtid)).map(|asked| Contradiction {
+            asked.filter(|asked| !may_precede(asked, &manifest.lineage())).map(|asked| Contradiction {
                 field: "donor_gtid",
                 what: format!(
                     "it says donor_gtid '{asked}', which is no position before its own, {}",
-                    manifest.gtid.position()
+                    manifest.position()
                 ),
             });
         let differ = pairs.into_iter().filter_map(|(field, here, there)| Some((field, here?, there?)));
@@ -93,6 +93,11 @@ impl Identity {
             .chain(impossible)
             .collect()
     }
+}
+
+/// A position in a cluster, or that there is none.
+fn words(gtid: Option<&WsrepGtid>) -> String {
+    gtid.map_or_else(|| "-".to_owned(), WsrepGtid::words)
 }
 
 /// Whether a backup at `gtid` may have been asked for at this position: one of the same history, not later.

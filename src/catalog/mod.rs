@@ -211,7 +211,7 @@ impl Catalog {
     pub fn newest_in(&self, history: Option<&str>, now: Timestamp) -> Option<&Manifest> {
         let mut doubts = self.doubts(now);
         for (record, doubt) in self.records.iter().zip(&mut doubts) {
-            let uuid = record.manifest.as_ref().map_or("", |manifest| manifest.gtid.uuid.as_str());
+            let uuid = record.manifest.as_ref().map(|manifest| manifest.lineage().uuid).unwrap_or_default();
             if history.is_some_and(|history| history != uuid) {
                 *doubt = Some(Doubt::Unusable("it is of another history".into()));
             }

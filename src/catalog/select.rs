@@ -177,13 +177,13 @@ fn say_what_else_there_is(records: &[Record], best: usize) {
     let Ok(best) = &records[best].manifest else { return };
     let histories = History::of_records(records.iter());
     let others: Vec<String> =
-        histories.iter().filter(|history| history.uuid != best.gtid.uuid).map(History::words).collect();
+        histories.iter().filter(|history| history.uuid != best.lineage().uuid).map(History::words).collect();
     if !others.is_empty() {
         log::warn!(
             "the newest backup, {}, is of the history {}, and there are backups of other histories (another cluster of the \
              same name, or what it was before it was bootstrapped anew): {}; name the ID of the one that you mean",
             best.id,
-            best.gtid.uuid,
+            best.lineage().uuid,
             others.join("; ")
         );
     }
@@ -193,9 +193,9 @@ fn say_what_else_there_is(records: &[Record], best: usize) {
              {}. Either the cluster went back to an older backup: then restore no node from what is further, it may join with \
              rows that the cluster has left behind. Or a clock was wrong: then name the ID of the one that you mean",
             best.id,
-            best.gtid.seqno,
+            best.seqno(),
             further.id,
-            further.gtid.seqno,
+            further.seqno(),
             further.frozen_at.strftime("%Y-%m-%d %H:%M:%S UTC")
         );
     }
@@ -213,7 +213,7 @@ fn in_the_way(
     let best = best.and_then(|best| records[best].manifest.as_ref().ok());
     let may_be_newer = |manifest: &Manifest, doubt: &Doubt| {
         best.is_none_or(|best| {
-            let is_further = manifest.gtid.uuid == best.gtid.uuid && manifest.gtid.seqno > best.gtid.seqno;
+            let is_further = manifest.seqno_beside(best).is_some_and(|(own, best)| own > best);
             order(manifest) > order(best) || (is_further && matches!(doubt, Doubt::Contradicts(_)))
         })
     };

@@ -122,8 +122,9 @@ impl CheckFacts<'_> {
     /// For a node that would be restored from this backup.
     fn outlook(&self, newest: &Manifest) -> Option<IstOutlook> {
         let records = self.catalog().into_iter().flat_map(|catalog| &catalog.records);
-        let later = later_but_lower(records, newest).map(|later| (later.id.to_string(), later.gtid.seqno));
-        IstOutlook::with_later(Some(IstOutlook::new(&self.survey, &newest.gtid)), later)
+        let later =
+            later_but_lower(records, newest).map(|later| (later.id.to_string(), later.lineage().seqno));
+        IstOutlook::with_later(Some(IstOutlook::new(&self.survey, newest.gtid.as_ref()?)), later)
     }
 
     fn overflow(&self, report: &NodeReport, hourly: Option<u64>, last: Option<Duration>) -> Option<Finding> {

@@ -121,7 +121,7 @@ fn nothing(catalog: &Catalog, terms: &Terms<'_>) -> Finding {
 
 fn by_age(manifest: &Manifest, terms: &Terms<'_>) -> Finding {
     let age = age(manifest.frozen_at, terms.now);
-    let text = format!("the newest is {}, {} old, at {}", manifest.id, shown(age), manifest.gtid.position());
+    let text = format!("the newest is {}, {} old, at {}", manifest.id, shown(age), manifest.position());
     let cure = || {
         format!("see why no other has come (cron, the donor's error log), and take one: {}", terms.command)
     };
@@ -193,7 +193,10 @@ fn behind(catalog: &Catalog, newest: Option<&Manifest>, location: &str) -> Optio
     let text = format!(
         "{} is older than {} by its time, and further by its position (seqno {}, {}): the cluster went back to an older \
          backup, or a clock was wrong",
-        further.id, newest.id, further.gtid.seqno, newest.gtid.seqno
+        further.id,
+        newest.id,
+        further.seqno(),
+        newest.seqno()
     );
     let cure = format!(
         "see which one has the newest data before you restore; where the cluster went back on purpose and {} is not wanted \

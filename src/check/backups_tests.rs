@@ -24,7 +24,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
         flush_ms: 1,
         frozen_ms: 2,
         paused_ms: None,
-        gtid: WsrepGtid { uuid: UUID.into(), seqno: 100, domain_id: None },
+        gtid: Some(WsrepGtid { uuid: UUID.into(), seqno: 100, domain_id: None }),
         donor_gtid: None,
         mariadb_gtid: MariadbGtid::default(),
         replication: None,
@@ -245,7 +245,7 @@ fn a_backup_of_another_history_is_no_backup_of_this_cluster() {
     const OTHER: &str = "00000000-e4fc-11f1-a7f7-8a19f99d6a1b";
     let of = |uuid: &str, id: &str| {
         let mut manifest = manifest(id);
-        manifest.gtid.uuid = uuid.into();
+        manifest.gtid.as_mut().unwrap().uuid = uuid.into();
         record(manifest)
     };
     let (night, noon) = ("20261120T010000Z_n1", "20261120T110000Z_n1");
@@ -310,7 +310,7 @@ fn a_backup_of_another_history_is_no_backup_of_this_cluster() {
 #[test]
 fn one_that_is_further_and_older_is_told() {
     let mut first = manifest("20261119T010000Z_n1");
-    first.gtid.seqno = 500;
+    first.gtid.as_mut().unwrap().seqno = 500;
     let records = || vec![record(first.clone()), record(manifest("20261120T010000Z_n1"))];
     let mut all = records();
     // The storage confirms both times: to it the cluster went back.
@@ -331,7 +331,7 @@ fn lines_of_one_history_that_have_parted_are_told() {
         let records = positions.iter().enumerate().map(|(day, seqno)| {
             let mut record = record(manifest(&format!("202611{:02}T010000Z_n1", 21 - positions.len() + day)));
             record.evidence.written = record.id.started();
-            record.manifest.as_mut().unwrap().gtid.seqno = *seqno;
+            record.manifest.as_mut().unwrap().gtid.as_mut().unwrap().seqno = *seqno;
             record
         });
         told(&Catalog { records: records.collect(), ..Catalog::default() }, Some(26))

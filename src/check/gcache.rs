@@ -126,7 +126,7 @@ pub(super) fn judge_outlook(newest: &Manifest, outlook: &IstOutlook) -> Option<F
             TOPIC,
             format!(
                 "a node restored from {id} (seqno {}) would take a full SST: the oldest write set of the cluster is {oldest}, on '{member}'",
-                newest.gtid.seqno
+                newest.seqno()
             ),
             cure(),
         ),
@@ -135,7 +135,7 @@ pub(super) fn judge_outlook(newest: &Manifest, outlook: &IstOutlook) -> Option<F
             format!(
                 "a node restored from {id} would abort (\"Reversing history\"): the cluster stands at seqno {last} ('{member}'), \
                  behind the backup at seqno {}: it has gone back to an older backup",
-                newest.gtid.seqno
+                newest.seqno()
             ),
             format!(
                 "take a backup now; until then restore no node from {id}: with an empty data directory it takes a full SST"
@@ -146,7 +146,7 @@ pub(super) fn judge_outlook(newest: &Manifest, outlook: &IstOutlook) -> Option<F
             format!(
                 "a node restored from {id} (seqno {}) could join with other rows than the cluster has: the repository has a \
                  later backup, {later}, at seqno {seqno}, so the cluster has gone back to an older backup, or a clock was wrong",
-                newest.gtid.seqno
+                newest.seqno()
             ),
             format!("take a backup now; until then restore no node from {id}"),
         ),

@@ -267,8 +267,7 @@ pub(super) fn recent(manifest: &Manifest) -> TextPage {
 /// `synced` is what is to be said of the donor, if anything.
 pub(super) fn complete(manifest: &Manifest, synced: Option<&SyncedAgain>, untold: Option<&str>) -> TextPage {
     let took = u64::try_from(manifest.finished.duration_since(manifest.started).as_millis()).unwrap_or(0);
-    let mut page =
-        TextPage::of(format!("Backup {} is complete at {}.", manifest.id, manifest.gtid.position()));
+    let mut page = TextPage::of(format!("Backup {} is complete at {}.", manifest.id, manifest.position()));
     let stood = match manifest.paused_ms {
         Some(paused) => format!("was held up by {} for {}", manifest.method, duration_ms(paused)),
         None => format!("was frozen for {}", duration_ms(manifest.frozen_ms)),

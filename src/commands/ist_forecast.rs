@@ -38,7 +38,7 @@ pub(super) fn node_outlook(
     let manifest = source.manifest();
     let later = match Catalog::read_folder(storage, source.cluster()) {
         Ok(catalog) => later_but_lower(catalog.records.iter(), manifest)
-            .map(|later| (later.id.to_string(), later.gtid.seqno)),
+            .map(|later| (later.id.to_string(), later.lineage().seqno)),
         Err(error) => {
             log::warn!(
                 "whether the cluster has gone back to an older backup since {} is not known: {error}",
@@ -47,7 +47,8 @@ pub(super) fn node_outlook(
             None
         }
     };
-    IstOutlook::with_later(ist_outlook(settings, files, &manifest.gtid), later)
+    let outlook = manifest.gtid.as_ref().and_then(|gtid| ist_outlook(settings, files, gtid));
+    IstOutlook::with_later(outlook, later)
 }
 
 /// A sentence or two for a person, and whether it is bad news.

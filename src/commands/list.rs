@@ -218,7 +218,7 @@ fn cells(manifest: &Manifest) -> Vec<String> {
     };
     vec![
         time(manifest.frozen_at),
-        manifest.gtid.seqno.to_string(),
+        manifest.seqno(),
         bytes(manifest.data_bytes),
         bytes(manifest.archive.bytes),
         duration_ms(manifest.frozen_ms),

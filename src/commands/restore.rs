@@ -103,13 +103,13 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     if let (Some(installed), false) = (&installed, args.any_server) {
         installed.refuse_newer(source.manifest().id.as_str(), theirs.as_deref())?;
     }
-    let gtid = &source.manifest().gtid;
+    let gtid = source.manifest().lineage();
     let ist = match request.purpose {
         Purpose::Node => node_outlook(&context.settings, &files, context.storage.as_ref(), &source),
         _ => None,
     };
     if let Some(outlook) = &ist {
-        let (is_bad, text) = sentence(outlook, gtid);
+        let (is_bad, text) = sentence(outlook, &gtid);
         if is_bad {
             log::warn!("{text}");
         } else if !args.json {
@@ -152,7 +152,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "external": restored.external,
             "sst_accounts": restored.sst_accounts,
             "options": options,
-            "ist": ist.as_ref().map(|outlook| ist_forecast::as_json(outlook, &manifest.gtid)),
+            "ist": ist.as_ref().map(|outlook| ist_forecast::as_json(outlook, &gtid)),
             "notes": advice.all_notes(),
             "steps": advice.steps,
         }));
@@ -242,7 +242,7 @@ fn as_text(
         bytes(restored.bytes),
         duration_ms(took)
     ));
-    page.line(format!("Position: {}", manifest.gtid.position()));
+    page.line(format!("Position: {}", manifest.position()));
     for note in &advice.notes {
         page.blank();
         page.line(format!("Note: {note}"));

@@ -12,6 +12,7 @@ use super::{CommandError, print, print_json};
 use crate::capture::Login;
 use crate::cluster::NodeReport;
 use crate::config::{DefaultsArgs, OptionFiles, Settings};
+use crate::lease;
 use crate::model::{Manifest, safe_component};
 use crate::self_backup::{BackupOrder, OwnPosition, RunningBackup, SelfBackupError, SelfMade, Step};
 use crate::server::Server;
@@ -28,6 +29,8 @@ pub(super) struct BackupRun {
     pub(super) unless_newer_than: Option<Duration>,
     /// The recent backup because of which nothing was done.
     pub(super) recent: Option<(BackupPlace, Box<Manifest>)>,
+    /// Whether the server is a replica that is no node of a cluster.
+    pub(super) is_replica: bool,
     files: OptionFiles,
     defaults: DefaultsArgs,
     running: Option<RunningBackup>,
@@ -47,6 +50,7 @@ impl BackupRun {
             json,
             unless_newer_than,
             recent: None,
+            is_replica: false,
             files,
             defaults,
             running: None,
@@ -64,7 +68,7 @@ impl BackupRun {
         socket: &Path,
         interrupted: &AtomicBool,
     ) -> Result<(), CommandError> {
-        self.node = Some(own.name().to_owned());
+        self.node = Some(server_name(own));
         let running = RunningBackup::start(self.order(own, settings, socket)?)?;
         loop {
             match running.next(POLL) {
@@ -91,8 +95,14 @@ impl BackupRun {
         let variable = |name: &str| own.variable(name).map(str::to_owned);
         let unknown = |what: &str| CommandError::Failed(format!("the server does not tell its {what}"));
         let datadir = Path::new(own.variable("datadir").ok_or_else(|| unknown("datadir"))?).to_path_buf();
-        let history = own.status("wsrep_local_state_uuid").ok_or_else(|| unknown("state UUID"))?;
-        let cluster = own.group().to_owned();
+        let (cluster, position) = if is_node(own) {
+            let history = own.status("wsrep_local_state_uuid").ok_or_else(|| unknown("state UUID"))?;
+            let at_least = own.number("wsrep_last_committed").unwrap_or(-1);
+            (own.group().to_owned(), OwnPosition::Node { history: history.to_owned(), at_least })
+        } else {
+            let name = settings.cluster.clone().unwrap_or_else(lease::host);
+            (name, OwnPosition::Alone { is_replica: self.is_replica })
+        };
         Ok(BackupOrder {
             login: Login::new(&datadir, Some(socket), Some(settings), &Credentials::default()),
             server: Server {
@@ -105,12 +115,9 @@ impl BackupRun {
             folder: safe_component(settings.cluster.as_deref().unwrap_or(&cluster)),
             settings: settings.clone(),
             cluster,
-            node: own.name().to_owned(),
+            node: server_name(own),
             pid_file: variable("pid_file").map(|file| datadir.join(file)),
-            position: OwnPosition::Node {
-                history: history.to_owned(),
-                at_least: own.number("wsrep_last_committed").unwrap_or(-1),
-            },
+            position,
         })
     }
 
@@ -209,6 +216,16 @@ impl BackupRun {
             "donor_synced": is_synced, "desynced_ms": after,
         })
     }
+}
+
+/// Whether the server is a node of a cluster.
+fn is_node(own: &NodeReport) -> bool {
+    own.variable("wsrep_on") == Some("ON")
+}
+
+/// `wsrep_node_name`, which is the host's name where it is not set; a server without wsrep may have none.
+pub(super) fn server_name(own: &NodeReport) -> String {
+    if own.name().is_empty() { lease::host() } else { own.name().to_owned() }
 }
 
 impl From<SelfBackupError> for CommandError {

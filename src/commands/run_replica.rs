@@ -2,11 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::CommandError;
+use super::run_backup::server_name;
 use super::run_command::{Run, Work};
 use super::run_told::{restarted_told, warn};
+use super::run_turn::{RunDecision, RunTurn, TurnTaker};
+use super::{CommandError, Context};
 use crate::cluster::NodeReport;
 use crate::desync::{LocalNode, Restarted, StoppedReplica, connections, doubts};
+use crate::lease;
+use crate::model::{Manifest, safe_component};
 use crate::ui::LiveLines;
 
 /// Between two looks at the server.
@@ -20,15 +24,13 @@ pub(super) fn on_a_replica(
     mut node: LocalNode,
     own: &NodeReport,
 ) -> Result<(), CommandError> {
-    if let Work::Backup(_) = run.work {
-        let text = format!(
-            "the server '{}' is no node of a Galera cluster: 'run' without a command backs up nodes only",
-            own.name()
-        );
-        return Err(CommandError::Refused(text));
-    }
     let connections = connections(&mut node)?;
+    let Some(turn) = turn(run, own)? else { return Ok(()) };
     doubts(&mut node, &connections).into_iter().for_each(warn);
+    if let Work::Backup(backup) = &mut run.work {
+        backup.is_replica = !connections.is_empty();
+    }
+    run.prepare(own)?;
     let running: Vec<String> = connections
         .iter()
         .filter(|status| status.connection.running == Some(true))
@@ -40,12 +42,13 @@ pub(super) fn on_a_replica(
         } else {
             "a replica that applies nothing"
         };
-        LiveLines::new().line(&format!("this server is {what}: nothing is stopped for the command"));
+        LiveLines::new().line(&format!("this server is {what}: nothing is stopped for it"));
         let worked = run.work(own, &mut || Ok(()));
         return run.finish(worked);
     }
     let mut record = run.record(own.name());
     record.stopped = running;
+    record.lease = turn.as_ref().and_then(RunTurn::name).map(str::to_owned);
     let mut stopped = StoppedReplica::begin(node, record)?;
     LiveLines::new().line("the replica's SQL threads stand");
     let mut next = Instant::now();
@@ -77,5 +80,27 @@ pub(super) fn on_a_replica(
             Err(CommandError::Failed("the replica has not caught up".into()))
         }
         _ => Ok(()),
+    }
+}
+
+/// The right to take a backup of this server; none where there is no need for one. A command needs none, and no repository.
+#[expect(clippy::option_option, reason = "the outer one says whether to go on")]
+fn turn(run: &mut Run<'_>, own: &NodeReport) -> Result<Option<Option<RunTurn>>, CommandError> {
+    if let Work::Command(_) = run.work {
+        return Ok(Some(None));
+    }
+    let context = Context::open(run.settings.clone())?;
+    let folder = safe_component(&context.cluster().map_or_else(lease::host, str::to_owned));
+    let history = Some(Manifest::history_of_server(&server_name(own)));
+    let turns = TurnTaker { run, storage: &context.storage, folder: &folder, history, position: None };
+    match run.unless_newer_than() {
+        None => Ok(Some(Some(turns.lease()?))),
+        Some(limit) => match turns.elected(limit)? {
+            RunDecision::Ours(turn) => Ok(Some(Some(turn))),
+            RunDecision::Recent(place, manifest) => {
+                run.has_recent(place, manifest);
+                Ok(None)
+            }
+        },
     }
 }

@@ -82,7 +82,7 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Te
         ("Donor", manifest.node.clone()),
         ("Request", manifest.request.clone().unwrap_or_else(|| "none".into())),
         ("Taken", time(manifest.frozen_at)),
-        ("Position", manifest.gtid.position()),
+        ("Position", manifest.position()),
         ("Requested at", manifest.donor_gtid.clone().unwrap_or_else(|| "not known".into())),
         ("Binlog position", gtid(&manifest.mariadb_gtid.binlog_pos)),
         ("Slave position", gtid(&manifest.mariadb_gtid.slave_pos)),

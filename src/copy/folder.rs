@@ -213,7 +213,7 @@ fn difference(here: &Manifest, there: &[u8]) -> String {
     let pairs = [
         ("id", here.id.to_string(), there.id.to_string()),
         ("cluster", here.cluster.clone(), there.cluster.clone()),
-        ("position", here.gtid.position(), there.gtid.position()),
+        ("position", here.position(), there.position()),
         ("archive's SHA-256", here.archive.sha256.clone(), there.archive.sha256.clone()),
         ("index's SHA-256", here.index.sha256.clone(), there.index.sha256.clone()),
     ];

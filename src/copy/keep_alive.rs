@@ -94,7 +94,7 @@ fn status(target: &dyn Storage, manifest: &Manifest, copied: u64) -> Status {
         bytes_done: copied,
         bytes_total: Some(stored_bytes(manifest)),
         frozen_ms: Some(manifest.frozen_ms),
-        gtid: Some(manifest.gtid.clone()),
+        gtid: manifest.gtid.clone(),
         error: None,
         beat_s: target.keeps_versions().then_some(Status::RARE.as_secs()),
     }

@@ -16,7 +16,7 @@ pub fn publish(
     reporter: &Reporter,
 ) -> Result<(Manifest, Resumed), JobError> {
     let Captured { archive, identity, resumed, paused, vanished, warnings: about_files } = captured;
-    let written = archive.end(&identity.gtid).map_err(OutputError::from)?;
+    let written = archive.end(identity.gtid.as_ref()).map_err(OutputError::from)?;
     reporter.state(BackupState::Publishing);
     if let Some(abort) = watch.aborted() {
         return Err(abort.into());

@@ -41,8 +41,10 @@ pub struct Manifest {
     /// Milliseconds for which the program that captured the data held up the server by itself, where that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_ms: Option<u64>,
-    /// The position of the files, to the transaction (from `tables_flushed`).
-    pub gtid: WsrepGtid,
+    /// The position of the files in their cluster, to the transaction. Absent where the server was no Galera node: then
+    /// `mariadb_gtid` tells where it stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gtid: Option<WsrepGtid>,
     /// What mysqld passed with `--gtid`: the position of the request, at or before `gtid`.
     pub donor_gtid: Option<String>,
     /// MariaDB's own positions at the freeze, where SQL answered.
@@ -87,6 +89,14 @@ pub struct MariadbGtid {
     pub current_pos: Option<String>,
     /// `@@gtid_slave_pos`.
     pub slave_pos: Option<String>,
+}
+
+impl MariadbGtid {
+    /// Where a server stands that is in no cluster: by its own binary log, else by what it has replicated.
+    fn words(&self) -> &str {
+        let known = [&self.binlog_pos, &self.slave_pos].into_iter().flatten();
+        known.map(String::as_str).find(|position| !position.is_empty()).unwrap_or("-")
+    }
 }
 
 /// The server that was backed up.
@@ -219,6 +229,37 @@ fn is_zero(number: &u64) -> bool {
 const RECORDS: [&str; 5] = ["drill.json", "hold.json", "manifest.json", "status.json", "verify.json"];
 
 impl Manifest {
+    /// The history that its files are of, and how far they are in it. A server that is no Galera node has a history by itself, in which only
+    /// time tells what is further.
+    pub fn lineage(&self) -> WsrepGtid {
+        self.gtid.clone().unwrap_or_else(|| WsrepGtid {
+            uuid: Self::history_of_server(&self.node),
+            seqno: 0,
+            domain_id: None,
+        })
+    }
+
+    /// The history of a server that is in no cluster.
+    pub fn history_of_server(node: &str) -> String {
+        format!("server {node}")
+    }
+
+    /// How far it is, and how far the other one, where both are of one history.
+    pub fn seqno_beside(&self, other: &Self) -> Option<(i64, i64)> {
+        let (own, other) = (self.lineage(), other.lineage());
+        (own.uuid == other.uuid).then_some((own.seqno, other.seqno))
+    }
+
+    /// Where its files stand, for a person.
+    pub fn position(&self) -> String {
+        self.gtid.as_ref().map_or_else(|| self.mariadb_gtid.words().to_owned(), WsrepGtid::position)
+    }
+
+    /// How far that is in its history, in a column; the position of the server's own binary log where it is in no cluster.
+    pub fn seqno(&self) -> String {
+        self.gtid.as_ref().map_or_else(|| self.mariadb_gtid.words().to_owned(), |gtid| gtid.seqno.to_string())
+    }
+
     /// How many things an administrator should know about this backup.
     pub fn warning_count(&self) -> u64 {
         self.more_warnings.saturating_add(self.warnings.len() as u64)
@@ -267,6 +308,9 @@ impl Manifest {
             return Err(ManifestError::Content(content));
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        if manifest.gtid.is_none() && manifest.format == FORMAT {
+            return Err(ManifestError::Damaged("missing field `gtid`".into()));
+        }
         if manifest.format < manifest.content.format() {
             let (format, content) = (manifest.format, manifest.content.name());
             return Err(ManifestError::Damaged(format!("format {format} has no content '{content}'")));

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::{Label, tool};
 use crate::model::{
-    BackupId, Connection, FORMAT, MariadbGtid, ServerIdentity, ToolIdentity, WsrepGtid, to_record,
+    BackupId, Connection, FORMAT, MariadbGtid, NEWEST_FORMAT, ServerIdentity, ToolIdentity, WsrepGtid,
+    to_record,
 };
 
 /// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
 pub struct BackupIdentity {
-    /// The position of the files.
-    pub gtid: WsrepGtid,
+    /// The position of the files; none where the server is no Galera node.
+    pub gtid: Option<WsrepGtid>,
     /// When the server stood still.
     pub frozen_at: Timestamp,
     /// From the question until it did.
@@ -27,6 +28,11 @@ pub struct BackupIdentity {
 }
 
 impl BackupIdentity {
+    /// The oldest format that can say this.
+    pub(super) fn format(&self) -> u32 {
+        if self.gtid.is_some() { FORMAT } else { NEWEST_FORMAT }
+    }
+
     /// The content of the member.
     pub(super) fn to_bytes(&self, id: &BackupId, label: &Label) -> serde_json::Result<Vec<u8>> {
         #[derive(Serialize)]
@@ -38,7 +44,8 @@ impl BackupIdentity {
             request: Option<&'a str>,
             started: Timestamp,
             frozen_at: Timestamp,
-            gtid: &'a WsrepGtid,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            gtid: Option<&'a WsrepGtid>,
             #[serde(skip_serializing_if = "Option::is_none")]
             donor_gtid: Option<String>,
             mariadb_gtid: &'a MariadbGtid,
@@ -48,14 +55,14 @@ impl BackupIdentity {
             tool: ToolIdentity,
         }
         to_record(&Document {
-            format: FORMAT,
+            format: self.format(),
             id: id.as_str(),
             cluster: &label.cluster,
             node: &label.node,
             request: label.request.as_deref(),
             started: label.started,
             frozen_at: self.frozen_at,
-            gtid: &self.gtid,
+            gtid: self.gtid.as_ref(),
             donor_gtid: label.asked.as_ref().map(WsrepGtid::position),
             mariadb_gtid: &self.mariadb_gtid,
             replication: self.replication.as_deref(),

@@ -5,7 +5,7 @@ use super::{Destination, OutputError};
 use crate::archive::{
     ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER,
 };
-use crate::model::{ArchivePath, Content, FORMAT, IndexHeader, WsrepGtid};
+use crate::model::{ArchivePath, Content, IndexHeader, WsrepGtid};
 use crate::storage::{ObjectWriter, StorageError};
 use crate::users;
 
@@ -84,10 +84,10 @@ impl<'a> Output<'a> {
     pub fn begin(self, identity: &BackupIdentity) -> Result<Archive<'a>, OutputError> {
         let Self { to, archive, index, .. } = self;
         let header = IndexHeader {
-            format: FORMAT,
+            format: identity.format(),
             id: to.id.clone(),
             content: Content::Datadir,
-            gtid: Some(identity.gtid.clone()),
+            gtid: identity.gtid.clone(),
             compression: to.options.compression,
         };
         let mut writer = ArchiveWriter::create(archive, index, header, to.options, &to.recipients)?;
@@ -100,9 +100,11 @@ impl<'a> Output<'a> {
 
 impl<'a> Archive<'a> {
     /// Writes the members that follow the data, and the end of both streams.
-    pub fn end(mut self, gtid: &WsrepGtid) -> Result<Written<'a>, ArchiveError> {
+    pub fn end(mut self, gtid: Option<&WsrepGtid>) -> Result<Written<'a>, ArchiveError> {
         let to = self.to;
-        self.writer.append_generated(to.own_member(GRASTATE_MEMBER), gtid.grastate(false).as_bytes())?;
+        if let Some(gtid) = gtid {
+            self.writer.append_generated(to.own_member(GRASTATE_MEMBER), gtid.grastate(false).as_bytes())?;
+        }
         self.writer.append_sums(to.own_member(SUMS_MEMBER))?;
         Ok(Written { to, content: Content::Datadir, streams: self.writer.finish()? })
     }

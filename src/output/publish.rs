@@ -102,7 +102,7 @@ fn manifest(
     let (archive, index) = to.names(content);
     let recipients: Vec<String> = to.recipients.iter().map(ToString::to_string).collect();
     Manifest {
-        format: content.format(),
+        format: content.format().max(identity.format()),
         content,
         id: to.id.clone(),
         cluster: to.label.cluster.clone(),

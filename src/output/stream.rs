@@ -59,11 +59,11 @@ pub enum Captive<'a> {
 
 impl<'a> Captive<'a> {
     /// Writes what follows the data, and the end of both streams.
-    pub fn end(self, gtid: &WsrepGtid) -> Result<Written<'a>, ArchiveError> {
+    pub fn end(self, gtid: Option<&WsrepGtid>) -> Result<Written<'a>, ArchiveError> {
         match self {
             Self::Files(archive) => archive.end(gtid),
             Self::Stream(StreamArchive { to, content, writer, files }) => {
-                Ok(Written { to, content, streams: writer.finish(files, gtid.clone())? })
+                Ok(Written { to, content, streams: writer.finish(files, gtid.cloned())? })
             }
         }
     }

@@ -93,8 +93,7 @@ fn unusable(cluster: &Cluster, backup: &Backup) -> Option<Point> {
 /// Backups that 'latest' passes over although somebody may mean them: those of other histories, and one that is further.
 fn of_histories(cluster: &Cluster) -> Vec<Point> {
     let mut points = Vec::new();
-    let usable = cluster.usable().map(|(_, manifest)| (&manifest.id, manifest.frozen_at, &manifest.gtid));
-    let histories = History::of(usable);
+    let histories = History::of_manifests(cluster.usable().map(|(_, manifest)| manifest));
     if histories.len() > 1 {
         let words: Vec<String> = histories.iter().map(History::words).collect();
         let text = format!(
@@ -107,9 +106,8 @@ fn of_histories(cluster: &Cluster) -> Vec<Point> {
     }
     let Some((_, newest)) = cluster.newest() else { return points };
     let whole = cluster.usable().filter(|(backup, _)| !backup.doubt.as_ref().is_some_and(Doubt::is_damage));
-    let further =
-        whole.filter(|(_, one)| one.gtid.uuid == newest.gtid.uuid && one.gtid.seqno > newest.gtid.seqno);
-    if let Some((backup, _)) = further.max_by_key(|(_, one)| one.gtid.seqno) {
+    let further = whole.filter(|(_, one)| one.seqno_beside(newest).is_some_and(|(own, newest)| own > newest));
+    if let Some((backup, _)) = further.max_by_key(|(_, one)| one.lineage().seqno) {
         let text = format!(
             "{} is older than the newest backup by its time, and further by its position: the cluster went back to an older \
              backup, or a clock was wrong.",

@@ -67,8 +67,11 @@ fn cells(page: &mut Markup, backup: &Backup, has_policy: bool, now: Timestamp) {
         page.leaf("strong", &[], &at.map_or_else(|| "?".into(), minute));
         page.leaf("code", &[], backup.id.as_str());
         if let Some(manifest) = manifest {
-            let position = manifest.gtid.position();
-            let small = format!("{} · seqno {}", manifest.node, manifest.gtid.seqno);
+            let position = manifest.position();
+            let small = match &manifest.gtid {
+                Some(gtid) => format!("{} · seqno {}", manifest.node, gtid.seqno),
+                None => format!("{} · {position}", manifest.node),
+            };
             page.leaf("small", &[("title", &position)], &small);
         }
     });

@@ -104,7 +104,7 @@ fn of_newest(manifest: &Manifest, now: Timestamp) -> Tile<'static> {
         more: vec![
             minute(manifest.frozen_at),
             format!("donor {}", manifest.node),
-            format!("at {}", manifest.gtid.position()),
+            format!("at {}", manifest.position()),
         ],
     }
 }

@@ -39,7 +39,11 @@ fn manifest(hours: i64, node: &str) -> Manifest {
         flush_ms: 12,
         frozen_ms: 801,
         paused_ms: None,
-        gtid: WsrepGtid { uuid: "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f".into(), seqno: 417, domain_id: None },
+        gtid: Some(WsrepGtid {
+            uuid: "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f".into(),
+            seqno: 417,
+            domain_id: None,
+        }),
         donor_gtid: None,
         mariadb_gtid: MariadbGtid::default(),
         replication: None,
@@ -251,11 +255,12 @@ fn each_fault_is_told_with_its_weight() {
     assert!(told_of_it[0].1.contains("is 40 h old") && told_of_it[1].1.ends_with("it is missing."));
     // What 'latest' passes over: another history, and a position that is further.
     let mut other = sound(50);
-    other.manifest.as_mut().unwrap().gtid.uuid = "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
+    other.manifest.as_mut().unwrap().gtid.as_mut().unwrap().uuid =
+        "00000000-2f3a-11ef-9a3c-0a1b2c3d4e5f".into();
     let (level, text) = one(&cluster(vec![other, sound(1)], vec![]));
     assert!(level == Urgency::Warning && text.starts_with("Backups of 2 histories (state UUIDs) "), "{text}");
     let mut further = sound(50);
-    further.manifest.as_mut().unwrap().gtid.seqno = 418;
+    further.manifest.as_mut().unwrap().gtid.as_mut().unwrap().seqno = 418;
     let (level, text) = one(&cluster(vec![further, sound(1)], vec![]));
     assert!(level == Urgency::Warning && text.contains("further by its position"), "{text}");
 }
@@ -266,7 +271,7 @@ fn no_text_of_others_becomes_markup() {
     let mut manifest = manifest(5, "n1");
     (manifest.node, manifest.method) = (evil.into(), evil.into());
     manifest.warnings = vec![evil.into(), "]]>".into()];
-    manifest.gtid.uuid = evil.into();
+    manifest.gtid.as_mut().unwrap().uuid = evil.into();
     let bad = Backup {
         id: manifest.id.clone(),
         manifest: Ok(manifest.clone()),

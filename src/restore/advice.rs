@@ -6,7 +6,7 @@ use super::destinations::replica_position;
 use super::request::{Purpose, RestoreRequest};
 use super::restored::Restored;
 use super::{partial_server_options, replication, wsrep_home};
-use crate::model::Manifest;
+use crate::model::{Connection, Manifest};
 use crate::ui::shell_word;
 
 /// How many of a backup's warnings are repeated.
@@ -79,7 +79,10 @@ pub fn advice(manifest: &Manifest, request: &RestoreRequest, restored: &Restored
     }
     notes.extend(wsrep_home::note(manifest, request));
     if request.only.is_none() {
-        notes.extend(replication::notes(manifest, request.purpose));
+        // The statements for a replica have them.
+        if request.purpose != Purpose::Replica || masters(manifest).is_none() {
+            notes.extend(replication::notes(manifest, request.purpose));
+        }
     }
     let mut steps = match request.purpose {
         Purpose::Standalone if restored.tables.is_some() => partial_server_options::steps(&restored.datadir),
@@ -122,7 +125,8 @@ fn node_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
         format!(
             "Start the node:  systemctl start mariadb  - it joins cluster '{}' by IST from seqno {} on, as long as a \
              member still has the write sets after it",
-            manifest.cluster, manifest.gtid.seqno
+            manifest.cluster,
+            manifest.seqno()
         ),
         "See that it did:  mariadb -e \"SHOW STATUS LIKE 'wsrep_local_state_comment'\"  says Synced, and the error \
          log says 'Receiving IST'"
@@ -152,6 +156,29 @@ fn standalone_steps(target: &Path) -> Vec<String> {
     ]
 }
 
+/// The masters of a server that was a replica and in no cluster.
+fn masters(manifest: &Manifest) -> Option<&[Connection]> {
+    let all = manifest.replication.as_deref()?;
+    (manifest.gtid.is_none() && !all.is_empty()).then_some(all)
+}
+
+fn script_of_masters(manifest: &Manifest, masters: &[Connection]) -> String {
+    let mut lines = vec![
+        format!(
+            "-- Replica of the masters of '{}', from its backup {} ({}).",
+            sql_text(&manifest.node),
+            manifest.id,
+            sql_text(&manifest.position())
+        ),
+        "-- Replace the passwords.".to_owned(),
+    ];
+    let position = manifest.mariadb_gtid.slave_pos.as_deref().filter(|position| !position.is_empty());
+    lines.extend(position.map(|position| format!("SET GLOBAL gtid_slave_pos = '{}';", sql_text(position))));
+    lines.extend(masters.iter().map(|master| format!("{};", master.statement())));
+    lines.push("START ALL SLAVES;".to_owned());
+    lines.join("\n") + "\n"
+}
+
 fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
     let mut steps = standalone_steps(target);
     steps.push(format!(
@@ -159,6 +186,18 @@ fn replica_steps(target: &Path, manifest: &Manifest) -> Vec<String> {
          mariadb --sandbox < COPY",
         shell_word(&target.join(replication::REPLICA_FILE))
     ));
+    if masters(manifest).is_some() {
+        steps.push(
+            "The masters are those of the server that was backed up, from where it had come to on".into(),
+        );
+        steps.push("See that it follows:  mariadb -e 'SHOW ALL REPLICAS STATUS\\G'".into());
+        return steps;
+    }
+    if manifest.gtid.is_none() {
+        steps.push(format!("The master must be the server '{}' itself", manifest.node));
+        steps.push("See that it follows:  mariadb -e 'SHOW REPLICA STATUS\\G'".into());
+        return steps;
+    }
     steps.push(format!(
         "The master must be the donor '{}' itself, unless the cluster runs with wsrep_gtid_mode = ON: only then have \
          all nodes the same GTIDs",
@@ -180,7 +219,12 @@ fn sql_text(text: &str) -> String {
 }
 
 /// The SQL for a replica, or why there is none.
+///
+/// Of a server that is in no cluster and replicates itself a replica of the same masters is made.
 pub(super) fn replica_script(manifest: &Manifest) -> Result<String, String> {
+    if let Some(masters) = masters(manifest) {
+        return Ok(script_of_masters(manifest, masters));
+    }
     let position = replica_position(manifest).ok_or_else(|| {
         format!(
             "backup {} has no binlog position: the donor had no binary log, or SQL did not answer. A replica cannot \
@@ -199,6 +243,6 @@ pub(super) fn replica_script(manifest: &Manifest) -> Result<String, String> {
         node = sql_text(&manifest.node),
         cluster = sql_text(&manifest.cluster),
         position = sql_text(position),
-        gtid = manifest.gtid.position(),
+        gtid = manifest.position(),
     ))
 }

@@ -43,6 +43,15 @@ pub(super) fn check_rest(
     Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what, undone })
 }
 
+/// Why no node can be made of it.
+pub(super) fn of_no_cluster(manifest: &Manifest) -> String {
+    format!(
+        "backup '{}' is of the server '{}', which was no Galera node: no node can be made of it, since it has no position in a cluster; \
+         --as standalone makes a server of it, --as replica a replica",
+        manifest.id, manifest.node
+    )
+}
+
 /// `grastate.dat` for a node, the statements for a replica.
 pub(super) fn write_state(
     manifest: &Manifest,
@@ -52,7 +61,9 @@ pub(super) fn write_state(
 ) -> Result<(), RestoreError> {
     match request.purpose {
         Purpose::Node | Purpose::Cluster => {
-            let text = manifest.gtid.grastate(request.purpose == Purpose::Cluster);
+            let gtid =
+                manifest.gtid.as_ref().ok_or_else(|| RestoreError::Refused(of_no_cluster(manifest)))?;
+            let text = gtid.grastate(request.purpose == Purpose::Cluster);
             let homes = wsrep_home::homes(request, manifest, places)?;
             for home in std::iter::once(places.target().to_path_buf()).chain(homes) {
                 created.directory(&home, places.owner(), None)?;

@@ -90,6 +90,10 @@ pub fn restore(
     request: &RestoreRequest,
     control: &Control<'_>,
 ) -> Result<Restored, RestoreError> {
+    let is_node = matches!(request.purpose, Purpose::Node | Purpose::Cluster);
+    if is_node && source.manifest().gtid.is_none() {
+        return Err(RestoreError::Refused(frame::of_no_cluster(source.manifest())));
+    }
     if request.purpose == Purpose::Replica {
         advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
     }

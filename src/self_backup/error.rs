@@ -36,6 +36,9 @@ pub enum SelfBackupError {
         /// The method.
         found: String,
     },
+    /// How far a replica has come.
+    #[error("the server does not tell from where it replicates: {0}")]
+    Replica(String),
     /// The method wants the server to stand still.
     #[error("this server is not made to stand still for a backup of its own: take method=mariadb-backup")]
     RunsOn,

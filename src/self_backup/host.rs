@@ -56,7 +56,12 @@ impl Host for RunningServer<'_> {
 impl OwnPosition {
     /// Whether that can be a position of this server, behind where it stood.
     fn admit(&self, found: Option<&WsrepGtid>) -> Result<(), SelfBackupError> {
-        let Self::Node { history, at_least } = self;
+        let Self::Node { history, at_least } = self else {
+            return found.map_or(Ok(()), |found| {
+                let own = "in no cluster".to_owned();
+                Err(SelfBackupError::Position { own, found: found.position() })
+            });
+        };
         let is_own = |gtid: &WsrepGtid| gtid.uuid == *history && gtid.seqno >= (*at_least).max(0);
         if found.is_some_and(is_own) {
             return Ok(());
@@ -83,5 +88,7 @@ mod tests {
         }
         let unknown = OwnPosition::Node { history: uuid.into(), at_least: -1 };
         assert!(unknown.admit(Some(&at(uuid, -1))).is_err());
+        let alone = OwnPosition::Alone { is_replica: false };
+        assert!(alone.admit(None).is_ok() && alone.admit(Some(&other)).is_err());
     }
 }

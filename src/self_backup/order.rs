@@ -38,4 +38,9 @@ pub enum OwnPosition {
         /// `wsrep_last_committed`; -1 where it is not known.
         at_least: i64,
     },
+    /// No node of a cluster.
+    Alone {
+        /// Whether it is a replica, of which nothing is applied while it is read.
+        is_replica: bool,
+    },
 }

@@ -5,9 +5,11 @@ use jiff::Timestamp;
 use super::error::SelfBackupError;
 use super::host::RunningServer;
 use super::order::{BackupOrder, OwnPosition};
-use crate::capture::{self, Choice, Facts, Plan, ServerLayout, Task, Watch};
+use crate::capture::{
+    self, Captured, Choice, Facts, Login, Plan, ServerLayout, StandingReplica, Task, Watch,
+};
 use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
-use crate::model::Manifest;
+use crate::model::{Connection, Manifest};
 use crate::output::Label;
 use crate::quiesce::Files;
 use crate::throttle::Limiter;
@@ -68,7 +70,7 @@ impl Prepared {
         let job = claim_folder(Claim { folder: folder.clone(), label }, settings, watch)?;
         let reporter = Reporter::start(&job, watch.counter());
         let run = Taking { job: &job, watch, reporter: &reporter, own: &position, captured };
-        let outcome = run.all(facts, &layout, plan, (&expected, &choice), login);
+        let outcome = run.all(facts, &layout, plan, (&expected, &choice), &login);
         let failure = outcome.as_ref().map_err(SelfBackupError::failure);
         conclude(&job, &reporter, metrics, watch, failure.as_ref().copied());
         outcome.map(|manifest| SelfMade { folder, manifest: Box::new(manifest) })
@@ -91,7 +93,7 @@ impl Taking<'_> {
         layout: &ServerLayout,
         plan: Plan,
         (expected, choice): (&capture::FileList, &Choice),
-        login: capture::Login,
+        login: &Login,
     ) -> Result<Manifest, SelfBackupError> {
         let Self { job, watch, reporter, own, .. } = *self;
         let method = choice.method;
@@ -108,6 +110,8 @@ impl Taking<'_> {
             .open(method.content(), expected.entries.len(), expected.bytes)
             .map_err(crate::job::JobError::from)?;
         let limiter: &Limiter = &job.throttle.data;
+        let is_replica = *own == OwnPosition::Alone { is_replica: true };
+        let before = is_replica.then(|| standing(login)).transpose()?;
         let mut host = RunningServer { job, watch, reporter, own };
         let task = Task {
             layout,
@@ -117,16 +121,56 @@ impl Taking<'_> {
             watch,
             limiter,
             host: &mut host,
-            login,
+            login: login.clone(),
             stall_timeout: job.settings.stall_timeout,
             expected_bytes: expected.bytes,
+            is_node: matches!(own, OwnPosition::Node { .. }),
+            replica: before.clone(),
         };
         // Threads that still store blocks of a backup that has failed do not wait for the limit of the rate.
-        let captured = method.capture(task).inspect_err(|_| watch.lift_rate())?;
+        let mut captured = method.capture(task).inspect_err(|_| watch.lift_rate())?;
+        if let Some(before) = before {
+            admit_replica(&mut captured, &before, standing(login).ok(), &mut facts.warnings);
+        }
         watch.server_may_end();
         (self.captured)();
         let (manifest, _) = publish(job, captured, method.name(), facts.warnings, watch, reporter)
             .inspect_err(|_| watch.lift_rate())?;
         Ok(manifest)
+    }
+}
+
+/// A replica of which nothing is applied now.
+fn standing(login: &Login) -> Result<StandingReplica, SelfBackupError> {
+    let ask = || {
+        let mut session = login.connect()?;
+        let connections = session.replica_status()?.into_iter().map(|status| status.connection).collect();
+        Ok(StandingReplica { connections, slave_pos: session.mariadb_gtid()?.slave_pos })
+    };
+    ask().map_err(SelfBackupError::Replica)
+}
+
+/// Somebody else may have started a thread meanwhile: then nobody knows how far the replica had come at the position of the backup.
+fn admit_replica(
+    captured: &mut Captured<'_>,
+    before: &StandingReplica,
+    after: Option<StandingReplica>,
+    warnings: &mut Vec<String>,
+) {
+    let has_stood = after.is_some_and(|after| {
+        let applied = |replica: &StandingReplica| -> Vec<_> {
+            let of = |one: &Connection| (one.name.clone(), one.log_file.clone(), one.log_pos);
+            replica.connections.iter().map(of).collect()
+        };
+        after.slave_pos == before.slave_pos && applied(&after) == applied(before)
+    });
+    if !has_stood {
+        captured.identity.replication = None;
+        captured.identity.mariadb_gtid.slave_pos = None;
+        warnings.push(
+            "from where on this server replicated is not in this backup: something was applied while it was read, although its SQL threads \
+             had been stopped"
+                .into(),
+        );
     }
 }

@@ -224,11 +224,11 @@ impl Election<'_> {
         for id in ids.into_iter().rev() {
             let place = BackupPlace { cluster: self.cluster.clone(), id };
             match read_manifest(storage, &place.cluster, &place.id) {
-                Ok(manifest) if self.is_foreign(&manifest.gtid) => {
-                    let (id, uuid) = (&place.id, &manifest.gtid.uuid);
+                Ok(manifest) if self.is_foreign(&manifest.lineage()) => {
+                    let (id, uuid) = (&place.id, manifest.lineage().uuid);
                     runs.tell(&format!("{id} is of another history ({uuid}) than the members: passed over"));
                 }
-                Ok(manifest) if self.is_left_behind(&manifest.gtid, &place.id, runs) => {}
+                Ok(manifest) if self.is_left_behind(&manifest.lineage(), &place.id, runs) => {}
                 Ok(manifest) => match now.duration_since(manifest.frozen_at) {
                     age if age < -SKEW => {
                         log::warn!("{} is from the future ({}): passed over", place.id, manifest.frozen_at);
@@ -238,7 +238,7 @@ impl Election<'_> {
                         let is_new = runs.is_new(&place.id);
                         if (is_young || is_new) && !is_passed_over(storage, &place, &manifest) {
                             if self.history.is_none() {
-                                let uuid = &manifest.gtid.uuid;
+                                let uuid = manifest.lineage().uuid;
                                 runs.tell(&format!(
                                     "no member has said which history the cluster has, so whether {} (history {uuid}) is \
                                      a backup of it is not known",

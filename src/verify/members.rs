@@ -105,7 +105,7 @@ impl<'a> Check<'a> {
         if member.kind == MemberKind::Generated && member.origin.is_none() {
             let manifest = self.source.manifest();
             // `BackupReader::compare` names an index that says something else.
-            let gtid = self.index.header.gtid.as_ref().unwrap_or(&manifest.gtid);
+            let gtid = self.index.header.gtid.as_ref();
             program_members::check(member, content.bytes.as_deref(), &self.sums, gtid, manifest, self.report);
         }
     }

@@ -84,7 +84,9 @@ pub fn verify(
 
 /// An index that is whole but names no grastate.dat is not that of a backup.
 fn check_completeness(index: &Index, report: &mut VerifyReport) {
-    for name in [IDENTITY_MEMBER, GRASTATE_MEMBER, SUMS_MEMBER] {
+    // That of a server that was no node has none.
+    let names = [IDENTITY_MEMBER, GRASTATE_MEMBER, SUMS_MEMBER].into_iter();
+    for name in names.filter(|name| *name != GRASTATE_MEMBER || index.header.gtid.is_some()) {
         if !index.members.iter().any(|member| member.path.as_bytes() == name.as_bytes()) {
             report.add(name, "the archive does not hold it");
         }

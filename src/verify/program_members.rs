@@ -23,7 +23,7 @@ pub(super) fn check(
     member: &Member,
     content: Option<&[u8]>,
     sums: &[u8],
-    gtid: &WsrepGtid,
+    gtid: Option<&WsrepGtid>,
     manifest: &Manifest,
     report: &mut VerifyReport,
 ) {
@@ -41,8 +41,11 @@ pub(super) fn check(
             Err(error) => report.add(name, format!("it is not what this file must be: {error}")),
         },
         (IDENTITY_MEMBER, None) => report.add(name, "it is not what this file must be"),
-        (GRASTATE_MEMBER, content) if content != Some(gtid.grastate(false).as_bytes()) => {
-            report.add(name, format!("it does not say the position of the index, {}", gtid.position()));
+        (GRASTATE_MEMBER, content)
+            if content != gtid.map(|gtid| gtid.grastate(false)).as_deref().map(str::as_bytes) =>
+        {
+            let own = gtid.map_or_else(|| "which has none".into(), WsrepGtid::position);
+            report.add(name, format!("it does not say the position of the index, {own}"));
         }
         (SUMS_MEMBER, content) if content != Some(sums) => {
             report.add(name, "its digests are not those of the index");

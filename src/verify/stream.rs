@@ -67,10 +67,11 @@ fn check_content(content: &XbstreamContent, source: &BackupReader, report: &mut 
     }
     let told = content.told("galera_info").map(|text| String::from_utf8_lossy(text).trim().to_owned());
     match told.map(|text| text.parse::<WsrepGtid>().map_err(|_| text)) {
-        Some(Ok(gtid)) if gtid == manifest.gtid => {}
+        None if manifest.gtid.is_none() => {}
+        Some(Ok(gtid)) if manifest.gtid.as_ref() == Some(&gtid) => {}
         Some(Ok(gtid)) => report.add(
             archive,
-            format!("it was taken at {}, the manifest says {}", gtid.position(), manifest.gtid.position()),
+            format!("it was taken at {}, the manifest says {}", gtid.position(), manifest.position()),
         ),
         Some(Err(text)) => {
             report.add(archive, format!("its galera_info says '{text}', which is no position"));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use super::replica_backup::a_replica_backs_itself_up;
 use super::scene::{Scene, assert_back, is_alive, signal, wait_until};
 use super::support::program::{Ran, number, rejoin_by_ist, text};
 use super::support::{Cluster, Node, PATIENCE, Program, Writer, assert_same_rows};
@@ -21,6 +22,7 @@ pub(super) fn a_node_backs_itself_up(cluster: Cluster, program: Program) {
     one_backup_comes_of_two_timers(&scene);
     ended_early_it_leaves_no_backup_and_no_desync(&scene);
     the_backup_makes_a_node_that_joins_by_ist(&scene);
+    a_replica_backs_itself_up(&scene);
 }
 
 fn json(ran: &Ran) -> Value {
