@@ -146,3 +146,33 @@ fn the_donors_of_all_servers_that_are_named_are_released_and_what_is_no_pid_is_r
     assert!(release(&[&pids[2], &pids[3]]).status.success());
     servers[3].wait().unwrap();
 }
+
+/// What a unit would start is a command line of the program: behind each the flag that only has it explained.
+#[test]
+fn the_units_start_what_the_program_understands() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+    let mut started = Vec::new();
+    for entry in fs::read_dir(folder).expect("the units") {
+        let text = fs::read_to_string(entry.expect("a unit").path()).expect("a unit");
+        let lines = text.lines().filter_map(|line| line.strip_prefix("Exec")?.split_once('='));
+        for words in lines.filter_map(|(_, words)| words.strip_prefix("/usr/bin/wsrep-sst-backup ")) {
+            let output = Command::new(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+                .args(words.split(' '))
+                .arg("--help")
+                .env_clear()
+                .output()
+                .expect("the program");
+            assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+            started.push(words.to_owned());
+        }
+    }
+    started.sort();
+    let wanted = [
+        "backup --unless-newer-than=20h",
+        "prune",
+        "run --resync",
+        "run --unless-newer-than=20h",
+        "verify latest",
+    ];
+    assert_eq!(started, wanted);
+}

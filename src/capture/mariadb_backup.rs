@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::error::CaptureError;
 use super::facts::Facts;
@@ -126,6 +127,7 @@ fn start(program: &MariadbBackup, options: &fs::File) -> Result<(Leashed, Listen
         CaptureError::Program(format!("cannot start '{}': {error}", program.program.display()))
     };
     log::info!("'{}' ({}) reads the server", program.program.display(), program.version);
+    raise_open_files();
     let folder = std::env::temp_dir();
     let target = format!("--target-dir={}", folder.display());
     let args = [
@@ -140,6 +142,16 @@ fn start(program: &MariadbBackup, options: &fs::File) -> Result<(Leashed, Listen
     let mut child = Leashed(command.current_dir("/").spawn().map_err(failed)?);
     let stderr = child.0.stderr.take().ok_or_else(|| failed(std::io::Error::other("it has no stderr")))?;
     Ok((child, Listener::start(stderr).map_err(failed)?))
+}
+
+/// The program opens every tablespace, and has the limit for that from this process: a shell's is 1,024.
+fn raise_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // Where that is refused the program says so itself.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// The program while it runs.

@@ -183,6 +183,11 @@ impl BackupRun {
         } else if let Some((_, manifest)) = &self.recent {
             print(&recent(manifest))?;
         }
+        self.with_backup(outcome)
+    }
+
+    /// A server that is not back does not undo a backup, and a backup does not bring it back: both are told.
+    fn with_backup(&self, outcome: Result<(), CommandError>) -> Result<(), CommandError> {
         match (outcome, &self.made) {
             (Err(error), Some(made)) => {
                 Err(CommandError::Failed(format!("backup {} is complete, but {error}", made.manifest.id)))
@@ -235,5 +240,45 @@ impl From<SelfBackupError> for CommandError {
             Some(_) => Self::Failed(text),
             None => Self::Failed(format!("no backup was made: {text}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> SelfMade {
+        let document = json!({
+            "format": 2, "content": "xbstream", "id": "20261117T000000Z_n1", "cluster": "c", "node": "n1",
+            "method": "mariadb-backup", "started": "2026-11-17T00:00:00Z", "frozen_at": "2026-11-17T00:00:00Z",
+            "finished": "2026-11-17T00:00:00Z", "flush_ms": 0, "frozen_ms": 0, "mariadb_gtid": {},
+            "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
+            "archive": {"name": "backup.xb", "bytes": 1, "sha256": "", "compression": "none"},
+            "index": {"name": "index.json.zst", "bytes": 1, "sha256": ""},
+            "damaged_pages": 0, "tool": {"version": "0"}
+        });
+        let manifest = Manifest::parse(document.to_string().as_bytes()).unwrap();
+        SelfMade { folder: "c".into(), manifest: Box::new(manifest) }
+    }
+
+    #[test]
+    fn a_backup_and_a_node_that_did_not_come_back_are_both_told() {
+        let mut run = BackupRun::new(true, None, OptionFiles::default(), DefaultsArgs::default());
+        let failed = || Err(CommandError::Failed("node 'n1' is let in again, and not Synced yet".into()));
+        assert_eq!(run.as_json(&failed())["outcome"], "failed");
+        assert_eq!(run.as_json(&Err(CommandError::Refused("no".into())))["outcome"], "refused");
+        run.made = Some(made());
+        run.came_back(Duration::from_secs(60), Some("node 'n1' is let in again, and not Synced yet".into()));
+        let told = run.as_json(&failed());
+        assert_eq!((&told["outcome"], &told["id"]), (&json!("complete"), &json!("20261117T000000Z_n1")));
+        assert_eq!(told["donor_synced"], false);
+        assert!(told["error"].as_str().unwrap().contains("not Synced yet"), "{told:#}");
+        let error = run.with_backup(failed()).unwrap_err();
+        assert_eq!(error.exit_status(), 1);
+        assert_eq!(
+            error.to_string(),
+            "backup 20261117T000000Z_n1 is complete, but node 'n1' is let in again, and not Synced yet"
+        );
+        assert!(run.with_backup(Ok(())).is_ok());
     }
 }
