@@ -136,7 +136,7 @@ impl Stage {
     fn a_tablespace_that_is_written_to(&self) {
         let node = self.node();
         let cnf = fs::read_to_string(node.cnf()).unwrap();
-        fs::write(node.cnf(), format!("{cnf}\n[wsrep_sst_backup]\nlimit-rate=8M\n")).unwrap();
+        fs::write(node.cnf(), format!("{cnf}\n[wsrep_sst_backup]\nmethod=freeze\nlimit-rate=8M\n")).unwrap();
         let garbd = std::thread::scope(|scope| {
             let asked = scope.spawn(|| Garbd::backup_and_wait(&self.cluster, 1, None, PATIENCE));
             let program = DonorProgram::wait(&self.cluster);

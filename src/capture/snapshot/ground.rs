@@ -12,6 +12,7 @@ use super::super::entry::EntryKind;
 use super::super::files::FileList;
 use super::super::objection::shown;
 use super::super::room::free_space;
+use super::super::watch::Watch;
 use super::reflink::ClonePlace;
 use super::room;
 use crate::regular_file;
@@ -26,6 +27,10 @@ const PER_FILE: Duration = Duration::from_micros(60);
 const PER_EXTENT: Duration = Duration::from_micros(7);
 /// Smaller files have few extents.
 const LOOKED_AT: u64 = 1 << 20;
+/// Linux writes out what is older than 30 s, and looks every 5 s.
+const OF_LATE: Duration = Duration::from_secs(60);
+/// How long files are written out.
+const SETTLING: Duration = Duration::from_secs(10);
 /// How long extents are counted.
 const COUNTING: Duration = Duration::from_secs(5);
 
@@ -143,13 +148,28 @@ impl Ground {
         }
         time
     }
+}
 
-    /// See [`ClonePlace::settle`]. It works or the clones take longer.
-    pub(super) fn settle(&self) {
-        for place in self.places() {
-            if let Err(error) = place.settle() {
-                log::info!("cannot sync the file system of '{}': {error}", shown(&place.path));
-            }
+/// Writes out what the server has written to these files of late and is in memory only: a clone would wait for that under the freeze. Only
+/// these files, one after the other, and not the whole file system: that may take long, and holds up the server's own syncs meanwhile.
+/// What is older the kernel has written out already.
+pub(super) fn settle(list: &FileList, datadir: &Path, watch: &Watch) {
+    let begun = Instant::now();
+    let is_of_late = |metadata: &fs::Metadata| {
+        let age = metadata.modified().ok().map(|at| at.elapsed().unwrap_or_default());
+        age.is_none_or(|age| age < OF_LATE)
+    };
+    let files = list.entries.iter().filter(|entry| matches!(entry.kind, EntryKind::File(_)));
+    for entry in files {
+        if begun.elapsed() >= SETTLING || watch.aborted().is_some() {
+            return;
+        }
+        let disk = entry.belongs(datadir);
+        if fs::symlink_metadata(&disk).is_ok_and(|metadata| is_of_late(&metadata))
+            && let Ok(file) = regular_file::open(&disk)
+        {
+            // It works or the clone takes longer.
+            let _ = file.sync_data();
         }
     }
 }

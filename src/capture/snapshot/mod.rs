@@ -36,7 +36,7 @@ use crate::quiesce::Files;
 use crate::throttle::Limiter;
 use clones::Clones;
 use cloning::{Cloning, descriptors};
-use ground::{Ground, REST_LIMIT};
+use ground::{Ground, REST_LIMIT, settle};
 
 /// Clones everything while the server stands still: for milliseconds, at any size of the data.
 pub(super) struct Snapshot;
@@ -59,8 +59,10 @@ impl Method for Snapshot {
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
         let Task { layout, facts, plan, output, watch, limiter, host, .. } = task;
         let datadir = &layout.datadir;
-        let ground = Ground::find(&list_files(layout, &plan.options)?, datadir);
-        ground.settle();
+        let before = list_files(layout, &plan.options)?;
+        let ground = Ground::find(&before, datadir);
+        settle(&before, datadir, watch);
+        drop(before);
         let descriptors = descriptors();
 
         let quiet = host.quiesce()?;

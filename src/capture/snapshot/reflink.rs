@@ -61,11 +61,6 @@ impl ClonePlace {
         }
         Ok(clone)
     }
-
-    /// Waits until everything that is written there is on the disk: a clone of a file that is not would wait for it.
-    pub(super) fn settle(&self) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(&self.directory)?)
-    }
 }
 
 /// Gives the empty file `clone` the flag of `source`; false where it has it already.
