@@ -33,6 +33,7 @@ pub mod hosts;
 pub mod innodb;
 pub mod job;
 pub mod lease;
+pub mod lock;
 pub mod metrics;
 pub mod model;
 pub mod output;

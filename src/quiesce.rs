@@ -60,6 +60,9 @@ pub enum QuiesceError {
     /// `sst_error`.
     #[error("mysqld could not flush its tables (it wrote sst_error; its error log says why)")]
     Failed,
+    /// It may not stand still now, or is not to be made to; why, and what to do.
+    #[error("{0}")]
+    Refused(String),
     /// No answer.
     #[error(
         "mysqld did not flush its tables within {} s (flush-timeout); it goes on waiting for its lock, and every write on this node with it, \

@@ -16,9 +16,10 @@ mod desync;
 mod endpoint;
 mod error_text;
 mod global_lock;
+mod read_lock;
 mod replication;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod threads;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use bounded::Bounds;
 pub use desync::DesyncAnswer;
 pub use endpoint::{Account, Endpoint, Tls};
 pub use global_lock::{Availability, LockPatience, look_for_lock};
+pub use read_lock::{ReadLockTry, RedoPosition};
 pub use replication::ReplicaStatus;
 pub use threads::{MetadataLock, Thread};
 

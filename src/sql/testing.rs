@@ -14,14 +14,14 @@ use super::{Account, Endpoint, SqlSession};
 const QUERY: u8 = 3;
 
 /// Sends packets as a server does.
-pub(super) struct Wire {
-    pub(super) stream: UnixStream,
-    pub(super) number: u8,
+pub(crate) struct Wire {
+    pub(crate) stream: UnixStream,
+    pub(crate) number: u8,
     sent: Arc<AtomicUsize>,
 }
 
 impl Wire {
-    pub(super) fn send(&mut self, payload: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, payload: &[u8]) -> io::Result<()> {
         let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
         let mut packet = vec![length[0], length[1], length[2], self.number];
         packet.extend(payload);
@@ -49,12 +49,12 @@ impl Wire {
         self.ok()
     }
 
-    pub(super) fn ok(&mut self) -> io::Result<()> {
+    pub(crate) fn ok(&mut self) -> io::Result<()> {
         self.send(b"\0\0\0\x02\0\0\0")
     }
 
     /// The beginning of an answer with two columns of text.
-    pub(super) fn columns(&mut self) -> io::Result<()> {
+    pub(crate) fn columns(&mut self) -> io::Result<()> {
         self.send(&[2])?;
         for _ in 0..2 {
             self.send(b"\x03def\0\0\0\x01x\x01x\x0c\x21\0\0\x04\0\0\xfd\0\0\0\0\0")?;
@@ -62,15 +62,35 @@ impl Wire {
         self.send(b"\xfe\0\0\x02\0")
     }
 
-    pub(super) fn row(&mut self) -> io::Result<()> {
+    pub(crate) fn row(&mut self) -> io::Result<()> {
         let mut row = vec![0xfc, 0xe8, 0x03];
         row.extend([b'n'; 1000]);
         row.extend(b"\x01v");
         self.send(&row)
     }
 
+    /// A whole answer of two columns.
+    pub(crate) fn pairs(&mut self, rows: &[(&str, &str)]) -> io::Result<()> {
+        self.texts(2, &rows.iter().map(|(name, value)| vec![*name, *value]).collect::<Vec<_>>())
+    }
+
+    /// A whole answer, none of whose texts is longer than 250 bytes.
+    pub(crate) fn texts(&mut self, columns: u8, rows: &[Vec<&str>]) -> io::Result<()> {
+        self.send(&[columns])?;
+        for _ in 0..columns {
+            self.send(b"\x03def\0\0\0\x01x\x01x\x0c\x21\0\0\x04\0\0\xfd\0\0\0\0\0")?;
+        }
+        self.send(b"\xfe\0\0\x02\0")?;
+        for row in rows {
+            let texts =
+                row.iter().flat_map(|text| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat());
+            self.send(&texts.collect::<Vec<u8>>())?;
+        }
+        self.send(b"\xfe\0\0\x02\0")
+    }
+
     /// The server refuses.
-    pub(super) fn error(&mut self, code: u16) -> io::Result<()> {
+    pub(crate) fn error(&mut self, code: u16) -> io::Result<()> {
         let code = code.to_le_bytes();
         self.send(&[&[0xff, code[0], code[1]], b"#HY000refused".as_slice()].concat())
     }
@@ -78,7 +98,7 @@ impl Wire {
 
 /// A server that takes every session and answers what follows the beginning of one by `answer`, which is given the statement. It
 /// counts the bytes that it has sent.
-pub(super) fn server(
+pub(crate) fn server(
     folder: &Path,
     answer: impl Fn(&mut Wire, &str) -> io::Result<()> + Send + Sync + 'static,
 ) -> (Endpoint, Arc<AtomicUsize>) {
@@ -113,7 +133,7 @@ fn serve(wire: &mut Wire, answer: &dyn Fn(&mut Wire, &str) -> io::Result<()>) ->
     }
 }
 
-pub(super) fn session(endpoint: &Endpoint, limit: Duration) -> SqlSession {
+pub(crate) fn session(endpoint: &Endpoint, limit: Duration) -> SqlSession {
     let account = Account { user: Some("u".into()), password: None, tls: None };
     SqlSession::connect_within(endpoint, &account, limit).unwrap()
 }

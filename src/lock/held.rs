@@ -1,0 +1,206 @@
+//! The lock while it is held.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::position::LockPosition;
+use crate::model::WsrepGtid;
+use crate::quiesce::{Files, Quiet, Release, Resumed};
+use crate::sql::SqlSession;
+
+/// How a session is made, with this limit for each answer.
+pub(super) type Connect = dyn Fn(Duration) -> Result<SqlSession, String> + Send + Sync;
+/// A session that ends another one.
+const KILL: Duration = Duration::from_secs(3);
+
+/// Whose the lock is.
+#[derive(Default)]
+enum Holder {
+    /// It was not asked for yet.
+    #[default]
+    Nobody,
+    /// A session of this number asks for it, or asks the server something while it holds it.
+    Busy(u32),
+    /// It is held.
+    Session(Box<SqlSession>),
+    /// Given back, for good.
+    Over,
+}
+
+/// The lock, in the hands of several threads.
+pub(super) struct LockHolder {
+    holder: Mutex<Holder>,
+    connect: Box<Connect>,
+}
+
+impl fmt::Debug for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockHolder").finish_non_exhaustive()
+    }
+}
+
+impl LockHolder {
+    pub(super) fn new(connect: Box<Connect>) -> Self {
+        Self { holder: Mutex::default(), connect }
+    }
+
+    pub(super) fn connect(&self, limit: Duration) -> Result<SqlSession, String> {
+        (self.connect)(limit)
+    }
+
+    fn set(&self, holder: Holder) -> Holder {
+        std::mem::replace(&mut *self.holder.lock().unwrap_or_else(PoisonError::into_inner), holder)
+    }
+
+    /// A session does something with the lock; false where it was given back already.
+    pub(super) fn begin(&self, id: u32) -> bool {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*holder, Holder::Over) {
+            return false;
+        }
+        *holder = Holder::Busy(id);
+        true
+    }
+
+    /// The session is done with it, and holds it; false where it was given back meanwhile: the session ends with it then.
+    pub(super) fn hold(&self, session: SqlSession) -> bool {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*holder, Holder::Over) {
+            return false;
+        }
+        *holder = Holder::Session(Box::new(session));
+        true
+    }
+
+    /// The session that holds it, to be asked something.
+    fn borrow(&self) -> Option<SqlSession> {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut *holder) {
+            Holder::Session(session) => {
+                *holder = Holder::Busy(session.id());
+                Some(*session)
+            }
+            other => {
+                *holder = other;
+                None
+            }
+        }
+    }
+
+    /// Nobody holds it, and nobody will by this handle.
+    pub(super) fn end(&self) {
+        self.set(Holder::Over);
+    }
+
+    /// Ends a session from outside.
+    pub(super) fn kill(&self, id: u32) {
+        if let Err(why) = self.connect(KILL).and_then(|mut session| session.kill(id)) {
+            log::warn!(
+                "the session {id}, which holds or awaits the lock, could not be ended by KILL: {why}; the server ends it with its connection"
+            );
+        }
+    }
+}
+
+impl Release for LockHolder {
+    fn release(&self) -> bool {
+        match self.set(Holder::Over) {
+            Holder::Session(mut session) => {
+                if session.unlock_tables().is_err() {
+                    let id = session.id();
+                    drop(session);
+                    self.kill(id);
+                }
+                true
+            }
+            // Another thread waits for that session's answer.
+            Holder::Busy(id) => {
+                self.kill(id);
+                true
+            }
+            Holder::Nobody | Holder::Over => false,
+        }
+    }
+}
+
+/// A server that stands still by the lock. Dropping it gives the lock back.
+pub(super) struct HeldLock {
+    pub(super) lock: Arc<LockHolder>,
+    pub(super) position: LockPosition,
+    pub(super) asked: Instant,
+    pub(super) flushed: Duration,
+    pub(super) at: Timestamp,
+}
+
+impl HeldLock {
+    /// The lock was held to here, and nothing was committed under it.
+    fn check(&self, session: &mut SqlSession) -> Result<(), String> {
+        let now = LockPosition::of(session, self.position.wsrep.is_some())?;
+        if now == self.position {
+            return Ok(());
+        }
+        Err(format!(
+            "the server's position has changed under its own lock, from {:?} to {now:?}",
+            self.position
+        ))
+    }
+}
+
+impl Quiet for HeldLock {
+    fn files(&self) -> Files {
+        Files::Crashed
+    }
+
+    fn position(&self) -> Option<&WsrepGtid> {
+        self.position.wsrep.as_ref()
+    }
+
+    fn since(&self) -> Timestamp {
+        self.at
+    }
+
+    fn asked(&self) -> Instant {
+        self.asked
+    }
+
+    fn flush_time(&self) -> Duration {
+        self.flushed
+    }
+
+    fn total(&self, _: u64) {}
+
+    fn complete(&self, _: u64) {}
+
+    fn resume(self: Box<Self>) -> Result<Resumed, Box<dyn Quiet>> {
+        let Some(mut session) = self.lock.borrow() else { return Err(self) };
+        let held = self.check(&mut session).and_then(|()| session.unlock_tables());
+        let frozen = self.asked.elapsed();
+        if let Err(why) = held {
+            log::warn!(
+                "the lock was not held to the end, so what was read under it is not of one moment: {why}"
+            );
+            let id = session.id();
+            drop(session);
+            if matches!(self.lock.set(Holder::Over), Holder::Busy(_)) {
+                self.lock.kill(id);
+            }
+            return Err(self);
+        }
+        // Another thread that has given it back meanwhile has killed the session, and the answers above did not come.
+        if matches!(self.lock.set(Holder::Over), Holder::Over) {
+            return Err(self);
+        }
+        Ok(Resumed::new(frozen, || Ok(())))
+    }
+}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        if self.lock.release() {
+            log::info!("the lock is given back after {} ms", self.asked.elapsed().as_millis());
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Taking the lock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::held::{Connect, HeldLock, LockHolder};
+use super::position::LockPosition;
+use crate::cluster::{Access, Survey};
+use crate::desync::{DesyncRefusal, judge};
+use crate::model::WsrepGtid;
+use crate::presence::Presence;
+use crate::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Release, Resumed, Wanted};
+use crate::sql::{Endpoint, ReadLockTry, SqlSession};
+
+/// Between two looks at what is waited for.
+const POLL: Duration = Duration::from_millis(5);
+/// How long the redo log may take to come to the disk: the server writes it once in `innodb_flush_log_at_timeout`, a second by default.
+const FLUSH_LOG: Duration = Duration::from_secs(10);
+/// The longest pause between two slices.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What the server is, and whether it may be locked now: true of a node of a Galera cluster.
+type Judge = dyn Fn() -> Result<bool, String> + Send + Sync;
+
+/// A server that can be locked by SQL.
+pub struct SqlLock {
+    lock: Arc<LockHolder>,
+    judge: Box<Judge>,
+    one_try: Duration,
+}
+
+impl SqlLock {
+    /// The server of this machine at its socket. A slice of the wait for the lock takes `one_try` (`lock-timeout`); with `force` a node is locked beside another member that
+    /// is desynced, and as the last Synced one.
+    pub fn new(access: Access, socket: PathBuf, one_try: Duration, force: bool) -> Self {
+        let (asking, endpoint) = (access.clone(), Endpoint::Socket(socket));
+        let connect = move |limit| asking.connect_within(&endpoint, limit);
+        let judge = move || match judge(&Survey::take(&access), force) {
+            Ok(warnings) => {
+                warnings.iter().for_each(|warning| log::warn!("{warning}"));
+                Ok(true)
+            }
+            Err(DesyncRefusal::NoGalera(_)) => Ok(false),
+            Err(refusal) => Err(refusal.to_string()),
+        };
+        Self::with(Box::new(connect), Box::new(judge), one_try)
+    }
+
+    fn with(connect: Box<Connect>, judge: Box<Judge>, one_try: Duration) -> Self {
+        Self { lock: Arc::new(LockHolder::new(connect)), judge, one_try }
+    }
+}
+
+impl Quiescer for SqlLock {
+    fn files(&self) -> Files {
+        Files::Crashed
+    }
+
+    fn release(&self) -> Arc<dyn Release> {
+        Arc::<LockHolder>::clone(&self.lock)
+    }
+
+    /// Nobody waits for a word.
+    fn pass(self: Box<Self>, _: &WsrepGtid) -> Result<Resumed, QuiesceError> {
+        Ok(Resumed::new(Duration::ZERO, || Ok(())))
+    }
+
+    fn quiesce(self: Box<Self>, limits: &Limits<'_>) -> Result<Box<dyn Quiet>, QuiesceError> {
+        let is_node = (self.judge)().map_err(QuiesceError::Refused)?;
+        let refused = QuiesceError::Refused;
+        let mut session = self.connect().map_err(refused)?;
+        session.may_flush().map_err(refused)?;
+        let asked = self.take(&mut session, limits)?;
+        match settle(&mut session, is_node, limits) {
+            Ok(position) => {
+                let held = HeldLock {
+                    lock: Arc::clone(&self.lock),
+                    position,
+                    asked,
+                    flushed: asked.elapsed(),
+                    at: Timestamp::now(),
+                };
+                if self.lock.hold(session) { Ok(Box::new(held)) } else { Err(QuiesceError::GivenUp) }
+            }
+            Err(error) => {
+                // Before anybody is told: the server runs.
+                let _ = session.unlock_tables();
+                let is_over = !self.lock.begin(session.id());
+                self.lock.end();
+                Err(if is_over { QuiesceError::GivenUp } else { error })
+            }
+        }
+    }
+}
+
+impl SqlLock {
+    fn connect(&self) -> Result<SqlSession, String> {
+        self.lock.connect(SqlSession::read_lock_limit(self.one_try))
+    }
+
+    /// Slice after slice; when the one began that has it.
+    fn take(&self, session: &mut SqlSession, limits: &Limits<'_>) -> Result<Instant, QuiesceError> {
+        let mut presence = Presence::since(Instant::now());
+        let mut waited = Duration::ZERO;
+        let mut who = String::new();
+        loop {
+            if (limits.wanted)() != Wanted::Yes || !self.lock.begin(session.id()) {
+                self.lock.end();
+                return Err(QuiesceError::GivenUp);
+            }
+            let asked = Instant::now();
+            match session.try_read_lock(self.one_try) {
+                ReadLockTry::Had => return Ok(asked),
+                ReadLockTry::Late => {
+                    waited += asked.elapsed();
+                    // While they get on: whoever held it up is there still, or is not in the way any more.
+                    let seen = session.who_blocks(&[session.id()]);
+                    if who.is_empty() {
+                        log::warn!(
+                            "the lock is held up by {seen}; it is tried again in slices of {} s",
+                            self.one_try.as_secs()
+                        );
+                    }
+                    who = seen;
+                }
+                ReadLockTry::Silent => {
+                    let id = session.id();
+                    self.lock.end();
+                    self.lock.kill(id);
+                    return Err(QuiesceError::Refused(format!(
+                        "the server has not answered FLUSH TABLES WITH READ LOCK: another session has stopped it, or closing its tables takes \
+                         longer than {} s",
+                        SqlSession::read_lock_limit(self.one_try).as_secs()
+                    )));
+                }
+                ReadLockTry::Refused(why) => {
+                    let is_over = !self.lock.begin(session.id());
+                    self.lock.end();
+                    return Err(if is_over {
+                        QuiesceError::GivenUp
+                    } else {
+                        QuiesceError::Refused(format!("FLUSH TABLES WITH READ LOCK: {why}"))
+                    });
+                }
+            }
+            presence.waited();
+            if waited >= limits.timeout {
+                self.lock.end();
+                return Err(QuiesceError::Refused(format!(
+                    "FLUSH TABLES WITH READ LOCK was not to be had for {} s (flush-timeout), tried for {} s at a time (lock-timeout): {who}",
+                    limits.timeout.as_secs(),
+                    self.one_try.as_secs()
+                )));
+            }
+            waited += self.let_through(limits);
+        }
+    }
+
+    /// What waited behind the lock gets on for a moment.
+    fn let_through(&self, limits: &Limits<'_>) -> Duration {
+        let begun = Instant::now();
+        let pause = (self.one_try / 2).min(LONGEST_PAUSE);
+        while begun.elapsed() < pause && (limits.wanted)() == Wanted::Yes {
+            std::thread::sleep(POLL);
+        }
+        begun.elapsed()
+    }
+}
+
+/// The position of a server that is locked, once everything up to it is on the disk.
+fn settle(
+    session: &mut SqlSession,
+    is_node: bool,
+    limits: &Limits<'_>,
+) -> Result<LockPosition, QuiesceError> {
+    let failed = |why: String| {
+        QuiesceError::Refused(format!("under its lock the server does not tell its position: {why}"))
+    };
+    let before = LockPosition::of(session, is_node).map_err(failed)?;
+    let wanted = session.redo_position().map_err(failed)?;
+    let begun = Instant::now();
+    let mut flushed = wanted.flushed;
+    while flushed < wanted.current {
+        if (limits.wanted)() != Wanted::Yes {
+            return Err(QuiesceError::GivenUp);
+        }
+        if begun.elapsed() >= FLUSH_LOG {
+            return Err(QuiesceError::Refused(format!(
+                "InnoDB has not written its redo log up to LSN {} for {} s (it is at {flushed}): innodb_flush_log_at_timeout may be longer \
+                 than that, with innodb_flush_log_at_trx_commit=0",
+                wanted.current,
+                FLUSH_LOG.as_secs()
+            )));
+        }
+        std::thread::sleep(POLL);
+        flushed = session.redo_position().map_err(failed)?.flushed;
+    }
+    let after = LockPosition::of(session, is_node).map_err(failed)?;
+    if after != before {
+        return Err(QuiesceError::Position(format!(
+            "it has changed under the server's lock, from {before:?} to {after:?}"
+        )));
+    }
+    Ok(after)
+}
+
+#[cfg(test)]
+#[path = "take_tests.rs"]
+mod tests;
