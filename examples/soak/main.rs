@@ -1,7 +1,7 @@
 //! Checks that take too long for `scripts/test`: many backups in a row, the memory of large ones, many faults.
 //!
 //! `scripts/soak` builds the program and runs this with its path. [`series`] takes backups one after the other from a
-//! cluster that is written to; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
+//! cluster that is written to; [`redo`] starts servers on restores; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
 //! each. Each promise that is looked at is
 //! named beforehand in [`promises`]: one that nothing was seen of counts as broken, as when a part ends early.
 
@@ -11,6 +11,7 @@ mod faults;
 mod leftovers;
 mod memory;
 mod promises;
+mod redo;
 mod series;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -56,6 +57,8 @@ enum Part {
     Series,
     /// Peak memory of donor, verify and restore
     Memory,
+    /// Restores whose redo log was stored in part, each started
+    Redo,
     /// A fault at a random moment of each backup
     Faults,
     /// All of them
@@ -97,6 +100,7 @@ fn start(options: &Options) -> Result<()> {
     let series = u64::from(options.backups) * series::STORED_BY_EACH;
     let room = match options.part {
         Part::Series => series,
+        Part::Redo => 8 * series::STORED_BY_EACH,
         Part::Faults => u64::from(options.rounds) * series::STORED_BY_EACH,
         Part::Memory | Part::All => series.max(3 * options.size),
     };
@@ -108,6 +112,10 @@ fn run(options: &Options, promises: &mut Promises) {
     if wants(Part::Series) {
         promises.declare(&series::PROMISES);
         part("series", promises, |promises| series::run(&options.program, options.backups, promises));
+    }
+    if wants(Part::Redo) {
+        promises.declare(&redo::PROMISES);
+        part("redo", promises, |promises| redo::run(&options.program, options.backups, promises));
     }
     if wants(Part::Memory) {
         promises.declare(&memory::PROMISES);
