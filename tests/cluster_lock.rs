@@ -71,7 +71,7 @@ fn writes_get_on_between_slices(cluster: &Cluster) {
     let writer = Writer::start(node, 100);
     assert!(wait_until(PATIENCE, || writer.take_stats().commits > 0));
     let lock = lock_of(cluster, false);
-    let taker = std::thread::spawn(move || quiesce(lock, 60).map(|quiet| drop(quiet)));
+    let taker = std::thread::spawn(move || quiesce(lock, 60).map(drop));
     // Three slices, and writes behind each of them.
     for _ in 0..3 {
         let waits = || {
@@ -153,7 +153,9 @@ fn copy_recovers(cluster: &Cluster) {
     let pinned = pin_checkpoint(&head, &clone, number("Innodb_lsn_flushed").min(lsn)).unwrap();
     assert!(newer > head.newest(), "{newer:?} {:?}", head.newest());
     assert_eq!((pinned.checkpoint, pinned.taken_out), (head.newest(), Some(newer)));
-    writers.into_iter().for_each(|writer| assert_eq!(writer.stop().errors, 0));
+    for writer in writers {
+        assert_eq!(writer.stop().errors, 0);
+    }
     let expected = Position { uuid: position.uuid.clone(), seqno: position.seqno };
     assert_eq!(recovered(node, &copy), Some(expected));
     node.wait_synced(PATIENCE);

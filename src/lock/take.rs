@@ -40,7 +40,9 @@ impl SqlLock {
         let connect = move |limit| asking.connect_within(&endpoint, limit);
         let judge = move || match judge(&Survey::take(&access), force) {
             Ok(warnings) => {
-                warnings.iter().for_each(|warning| log::warn!("{warning}"));
+                for warning in warnings {
+                    log::warn!("{warning}");
+                }
                 Ok(true)
             }
             Err(DesyncRefusal::NoGalera(_)) => Ok(false),

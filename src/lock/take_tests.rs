@@ -173,7 +173,7 @@ fn another_thread_gives_the_lock_back_and_what_was_read_counts_for_nothing() {
     let quiet = quiesce(lock, 9).unwrap();
     assert!(std::thread::spawn(move || release.release() && !release.release()).join().unwrap());
     assert_eq!(count(&sent, "UNLOCK TABLES"), 1);
-    let quiet = quiet.resume().err().expect("the lock was given back before");
+    let quiet = quiet.resume().expect_err("the lock was given back before");
     drop(quiet);
     assert_eq!(count(&sent, "UNLOCK TABLES"), 1);
     // Dropped, it is given back as well.
