@@ -38,7 +38,7 @@ impl Server {
         all.extend(options.iter().map(|option| option.replace("KEYS", &keys)));
         let server = Self { root, options: all, process: None };
         for name in ["", "tmp", "keys"] {
-            server.give(&server.root.path().join(name));
+            Self::give(&server.root.path().join(name));
         }
         let output = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
@@ -50,7 +50,7 @@ impl Server {
         server
     }
 
-    fn give(&self, path: &Path) {
+    fn give(path: &Path) {
         let mysql = User::from_name("mysql").unwrap().expect("user mysql");
         chown(path, Some(mysql.uid.as_raw()), Some(mysql.gid.as_raw())).unwrap();
     }
@@ -153,7 +153,7 @@ impl Server {
         for (range, bytes) in &pieces {
             trimmed.write_all_at(bytes, range.start).unwrap();
         }
-        self.give(&self.log());
+        Self::give(&self.log());
         let mut check = StoredLog::new(size, live.checkpoint().lsn, live.end_lsn());
         if size < 64 << 20 {
             check.update(&fs::read(self.log()).unwrap());

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::common::{heading, say};
 use crate::promises::Promises;
 use crate::support::program::{number, with_program};
-use crate::support::{Cluster, ClusterOptions, Program, Replica, Writer};
+use crate::support::{Cluster, ClusterOptions, Garbd, PATIENCE, Program, Replica, Writer};
 
 const STARTS: &str = "a restore whose redo log was stored in part starts";
 const CLEAN: &str = "it neither recovers nor complains";
@@ -22,6 +23,9 @@ const SMALL: &str = "less than 1 MiB of its redo log was stored";
 
 /// What is looked at here.
 pub(crate) const PROMISES: [&str; 4] = [STARTS, CLEAN, TABLES, SMALL];
+
+/// A backup is asked for so often.
+const ATTEMPTS: u32 = 4;
 
 /// What a server must not say that starts on a clean data directory.
 const COMPLAINTS: [&str; 5] = ["[ERROR]", "crash recovery", "in the future", "corrupt", "Missing FILE_"];
@@ -71,8 +75,27 @@ fn changes(round: u32) -> Vec<String> {
     ]
 }
 
+/// A backup that is refused while a table comes or goes is asked for again.
+fn backup(cluster: &Cluster, program: &Program) -> Option<Value> {
+    (0..ATTEMPTS).find_map(|_| {
+        let outcome = Garbd::run_backup(cluster, 2, None);
+        cluster.n(2).wait_donor_done(outcome.donor_mark, PATIENCE);
+        let made = program.manifests().pop();
+        if made.is_none() {
+            let log = cluster.n(2).log_since(outcome.donor_mark);
+            let why =
+                log.lines().find(|line| line.contains("WSREP_SST: [ERROR]")).unwrap_or("for no reason told");
+            say(&format!("refused, and asked for again: {why}"));
+        }
+        made
+    })
+}
+
 fn one(cluster: &Cluster, program: &Program, turn: u32, promises: &mut Promises) {
-    let manifest = program.back_up(cluster, 2);
+    let Some(manifest) = backup(cluster, program) else {
+        promises.note(SMALL, Err(format!("turn {turn}: no backup in {ATTEMPTS} attempts")));
+        return;
+    };
     let index = program.archive(&manifest).index();
     let log = index.iter().map(|line| &line["member"]).find(|member| member["path"] == "ib_logfile0");
     let stored = log.map_or(i64::MAX, |log| number(log, "/stored"));
