@@ -153,8 +153,10 @@ fn copy_recovers(cluster: &Cluster) {
     let pinned = pin_checkpoint(&head, &clone, number("Innodb_lsn_flushed").min(lsn)).unwrap();
     assert!(newer > head.newest(), "{newer:?} {:?}", head.newest());
     assert_eq!((pinned.checkpoint, pinned.taken_out), (head.newest(), Some(newer)));
+    // They write to the same rows, so that one may be the victim of a deadlock.
     for writer in writers {
-        assert_eq!(writer.stop().errors, 0);
+        let stats = writer.stop();
+        assert!(stats.errors <= 3, "{stats:?}");
     }
     let expected = Position { uuid: position.uuid.clone(), seqno: position.seqno };
     assert_eq!(recovered(node, &copy), Some(expected));
