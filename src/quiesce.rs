@@ -106,6 +106,11 @@ pub trait Quiet {
     /// The position of the files, where what quiesces the server knows it.
     fn position(&self) -> Option<&WsrepGtid>;
 
+    /// The LSN up to which the redo log was on the disk when it stood still; none where its files need no recovery.
+    fn redo_end(&self) -> Option<u64> {
+        None
+    }
+
     /// Since when it stands still.
     fn since(&self) -> Timestamp;
 

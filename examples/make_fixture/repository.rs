@@ -127,6 +127,7 @@ pub(crate) fn archive(
         format: FORMAT,
         id: ID.parse()?,
         content: wsrep_sst_backup::model::Content::Datadir,
+        files_state: wsrep_sst_backup::model::FilesState::Clean,
         gtid: Some(gtid),
         compression,
     };
@@ -281,6 +282,7 @@ fn manifest(
         mariadb_gtid: mariadb_gtid(),
         replication: None,
         server: server(),
+        files_state: wsrep_sst_backup::model::FilesState::Clean,
         data_bytes: finished.summary.data_bytes,
         files: finished.summary.files,
         archive: ArchiveObject {

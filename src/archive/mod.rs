@@ -35,7 +35,7 @@ pub use block_writer::{BlockWriter, WriterOptions};
 pub use digest::{Hashing, hex};
 pub use index::{Index, IndexError, IndexWriter};
 pub use member::{FileContent, NewMember, Segment, stored_bytes};
-pub use pages::{PageFault, missing_of_system, page_fault};
+pub use pages::{PageFault, missing_of_system, of_files, page_fault};
 pub use reader::{MemberDamage, StreamReader, read_member};
 pub use stages::read_full;
 pub use stream_writer::StreamWriter;

@@ -6,7 +6,7 @@
 
 use super::member::NewMember;
 use crate::innodb::{PageReport, SystemTablespace};
-use crate::model::ArchivePath;
+use crate::model::{ArchivePath, FilesState};
 
 /// Numbers of damaged pages that are told.
 const PAGES_TOLD: usize = 8;
@@ -93,6 +93,14 @@ fn in_words(bytes: u64, report: &PageReport) -> String {
     words.join(", and ")
 }
 
+/// What the report says of a file that is one of these.
+pub fn of_files(files: FilesState, report: PageReport) -> PageReport {
+    match files {
+        FilesState::Clean => report,
+        FilesState::Crashed => report.before_recovery(),
+    }
+}
+
 /// The words for a system tablespace of which pages are missing.
 pub fn missing_of_system(missing: u64) -> String {
     let are = if missing == 1 { "1 InnoDB page is" } else { &format!("{missing} InnoDB pages are") };
@@ -106,14 +114,22 @@ pub(super) struct PageFaults {
     pub(super) missing: u64,
     pub(super) lost: Vec<(ArchivePath, String)>,
     pub(super) leftovers: Vec<(ArchivePath, String)>,
+    /// What the files are.
+    files: FilesState,
     system: SystemTablespace,
     /// A file of the system tablespace.
     system_file: Option<ArchivePath>,
 }
 
 impl PageFaults {
+    /// Of files that are these.
+    pub(super) fn of(files: FilesState) -> Self {
+        Self { files, ..Self::default() }
+    }
+
     /// A tablespace file that did not change while it was read.
-    pub(super) fn take(&mut self, member: &NewMember, bytes: u64, report: &PageReport) {
+    pub(super) fn take(&mut self, member: &NewMember, bytes: u64, report: PageReport) {
+        let report = &of_files(self.files, report);
         if member.system_tablespace {
             self.system.add(bytes, report);
             self.system_file = Some(member.path.clone());

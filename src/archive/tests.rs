@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{ArchivePath, Block, Compression, Content, IndexHeader, Member, MemberKind};
+use crate::model::{ArchivePath, Block, Compression, Content, FilesState, IndexHeader, Member, MemberKind};
 use crate::seal::{Identities, Recipient};
 
 struct InMemory(Cursor<Vec<u8>>, bool);
@@ -72,6 +72,7 @@ fn write_sealed(
         format: 1,
         id: "20261120T113452Z_n1".parse().unwrap(),
         content: Content::Datadir,
+        files_state: FilesState::Clean,
         gtid: Some("4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f:6 0".parse().unwrap()),
         compression,
     };

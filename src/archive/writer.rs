@@ -94,6 +94,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         options: WriterOptions,
         recipients: &[Recipient],
     ) -> Result<Self, ArchiveError> {
+        let files = header.files_state;
         let index = Arc::new(Mutex::new(IndexWriter::create(index, header, recipients)?));
         let stream = BlockWriter::create(archive, Arc::clone(&index), options, recipients)?;
         Ok(Self {
@@ -103,7 +104,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             chunk: vec![0; CHUNK],
             data_bytes: 0,
             files: 0,
-            pages: PageFaults::default(),
+            pages: PageFaults::of(files),
             live_redo: None,
         })
     }
@@ -187,7 +188,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         let changed = is_short || source.changed();
         let digest = digest.finish();
         if let Some(report) = pages.finish().filter(|_| !changed) {
-            self.pages.take(&member, size, &report);
+            self.pages.take(&member, size, report);
         }
         let live_redo = source.live_redo();
         self.live_redo = self.live_redo.or(live_redo);

@@ -43,7 +43,7 @@ impl Method for Freeze {
         let Task { layout, facts, plan, output, watch, limiter, host, .. } = task;
         let quiet = host.quiesce()?;
         let identity = identify(quiet.as_ref(), facts, layout)?;
-        let mut list = list_frozen(layout, facts, plan, watch)?;
+        let mut list = list_frozen(layout, facts, plan, watch, quiet.files())?;
         choose_redo(&mut list, quiet.files());
         host.total(list.bytes);
         quiet.total(list.bytes);

@@ -9,17 +9,21 @@ use super::plan::Plan;
 use super::standstill;
 use super::walk::list_files;
 use super::watch::Watch;
+use crate::quiesce::Files;
 
-/// Lists the files of a frozen server that has come to rest; an error where something is missing that was there before.
+/// Lists the files of a frozen server that has come to rest, where it does (under a lock InnoDB goes on writing); an error where something is missing that was there before.
 pub(super) fn list_frozen(
     layout: &ServerLayout,
     facts: &mut Facts,
     plan: Plan,
     watch: &Watch,
+    worth: Files,
 ) -> Result<FileList, CaptureError> {
     let mut list = list_files(layout, &plan.options)?;
-    standstill::come_to_rest(&mut list, layout, watch)?;
-    standstill::note_pages(&mut list, layout);
+    if worth == Files::Clean {
+        standstill::come_to_rest(&mut list, layout, watch)?;
+        standstill::note_pages(&mut list, layout);
+    }
     let unmet = plan.demands.unmet_now(&list, &layout.datadir, facts);
     list.objections.extend(unmet);
     list.refuse()?;

@@ -3,9 +3,9 @@
 use super::error::CaptureError;
 use super::facts::Facts;
 use super::layout::ServerLayout;
-use crate::model::{MariadbGtid, ServerIdentity};
+use crate::model::{FilesState, MariadbGtid, ServerIdentity};
 use crate::output::BackupIdentity;
-use crate::quiesce::Quiet;
+use crate::quiesce::{Files, Quiet};
 
 /// Of a server that stands still; an error where what quiesces it has no position.
 pub(super) fn identify(
@@ -15,6 +15,10 @@ pub(super) fn identify(
 ) -> Result<BackupIdentity, CaptureError> {
     let gtid = quiet.position().ok_or(CaptureError::NoPosition)?.clone();
     Ok(BackupIdentity {
+        files: match quiet.files() {
+            Files::Crashed => FilesState::Crashed,
+            Files::Clean | Files::Changing => FilesState::Clean,
+        },
         gtid: Some(gtid),
         frozen_at: quiet.since(),
         flush_time: quiet.flush_time(),

@@ -33,7 +33,7 @@ use super::method::{Captured, Estimate, Host, Method, Prospect, StandingReplica,
 use super::watch::Watch;
 use crate::archive::{ArchiveError, XbstreamContent, XbstreamError, XbstreamScanner};
 use crate::child::{self, Leashed};
-use crate::model::{Content, MariadbGtid, Owner, WsrepGtid};
+use crate::model::{Content, FilesState, MariadbGtid, Owner, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, StreamArchive};
 use crate::quiesce::Files;
 use crate::throttle::Limiter;
@@ -321,5 +321,13 @@ fn identify(
         Some(replica) => Some(replica.connections),
         None => facts.no_replication(),
     };
-    BackupIdentity { gtid, frozen_at, flush_time: Duration::ZERO, mariadb_gtid, replication, server }
+    BackupIdentity {
+        gtid,
+        files: FilesState::Clean,
+        frozen_at,
+        flush_time: Duration::ZERO,
+        mariadb_gtid,
+        replication,
+        server,
+    }
 }

@@ -59,6 +59,8 @@ pub struct Prospect<'a> {
     pub files: &'a FileList,
     /// `limit-rate`, bytes a second.
     pub rate: Option<NonZeroU64>,
+    /// What they can be made worth while they are read.
+    pub worth: Files,
 }
 
 /// What a method would cost.

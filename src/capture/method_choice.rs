@@ -96,7 +96,7 @@ pub fn choose(wanted: &MethodChoice, offered: &[Files], prospect: &Prospect<'_>)
     };
     let mut passed = Vec::new();
     for (method, files) in candidates {
-        match method.estimate(prospect) {
+        match method.estimate(&Prospect { worth: files, ..*prospect }) {
             Ok(estimate) => return Ok(Choice { method, estimate, files, passed }),
             Err(why) => passed.push(format!("{}: {why}", method.name())),
         }

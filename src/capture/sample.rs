@@ -28,7 +28,7 @@ impl Method for Sample {
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
         let quiet = task.host.quiesce()?;
         let identity = identify(quiet.as_ref(), task.facts, task.layout)?;
-        let list = list_frozen(task.layout, task.facts, task.plan, task.watch)?;
+        let list = list_frozen(task.layout, task.facts, task.plan, task.watch, quiet.files())?;
         let resumed = task.host.resume(quiet)?;
         let archive = task.output.begin(&identity)?;
         let warnings = list.entries.iter().map(|entry| entry.path.to_string()).collect();
@@ -145,7 +145,7 @@ mod tests {
         let mut facts = Facts::from_variables(version);
         let layout = ServerLayout::new(&server, &facts).unwrap();
         let files = list_files(&layout, &ListOptions::default()).unwrap();
-        let prospect = Prospect { layout: &layout, files: &files, rate: None };
+        let prospect = Prospect { layout: &layout, files: &files, rate: None, worth: Files::Clean };
         let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &[Files::Clean], &prospect);
         let chosen_name = chosen("auto").unwrap().method.name();
         let can_clone = chosen("snapshot").is_ok();

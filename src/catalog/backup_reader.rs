@@ -224,6 +224,9 @@ impl BackupReader {
         if header.id != manifest.id {
             damage.push(differs("backup", &manifest.id, &header.id));
         }
+        if header.files_state != manifest.files_state {
+            damage.push(differs("files are", &manifest.files_state.name(), &header.files_state.name()));
+        }
         if header.gtid != manifest.gtid {
             let words = |gtid: &Option<WsrepGtid>| gtid.as_ref().map_or_else(|| "-".into(), WsrepGtid::words);
             damage.push(differs("position", &words(&manifest.gtid), &words(&header.gtid)));

@@ -43,6 +43,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
         damaged_pages: 0,
         missing_pages: 0,
         live_redo: None,
+        files_state: crate::model::FilesState::Clean,
         warnings: vec![],
         more_warnings: 0,
         tool: ToolIdentity { version: "0".into() },
@@ -96,7 +97,6 @@ fn told_in(history: Option<&str>, catalog: &Catalog, max_age: Option<u64>) -> Ve
     assert!(findings.iter().all(|f| f.cure.is_some() == (f.level != Level::Ok)), "{findings:?}");
     findings.into_iter().map(|f| (f.level, format!("{} | {}", f.text, f.cure.unwrap_or_default()))).collect()
 }
-
 #[test]
 fn the_age_of_the_newest_decides() {
     let catalog = |ids: &[&str]| Catalog {

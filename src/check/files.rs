@@ -65,7 +65,7 @@ impl Measured {
             complete: !list.is_cut && list.objections.is_empty(),
             device: fs::metadata(&layout.datadir).ok().map(|data| data.dev()),
         };
-        let prospect = Prospect { layout, files: list, rate: settings.limit_rate };
+        let prospect = Prospect { layout, files: list, rate: settings.limit_rate, worth: Files::Clean };
         Self {
             size,
             method: capture::choose(&settings.method, &[Files::Clean], &prospect).map(Forecast::from),

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::ist_forecast::{self, node_outlook, sentence};
 use super::restore_tables::extract_tables;
-use super::whole_archive::whole_only;
+use super::whole_archive::{clean_only, whole_only};
 use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
 use crate::config::{Flag, ServerOptions, flag};
 use crate::model::{Content, Manifest};
@@ -92,6 +92,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let source = context.find_intact(&selector)?;
     if request.only.is_some() {
         whole_only(&source, "--only")?;
+        clean_only(&source, "--only")?;
     }
     let source = context.with_keys(source)?;
     if let (Some(only), None) = (&request.only, args.purpose) {

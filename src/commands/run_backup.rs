@@ -13,6 +13,7 @@ use crate::capture::Login;
 use crate::cluster::NodeReport;
 use crate::config::{DefaultsArgs, OptionFiles, Settings};
 use crate::lease;
+use crate::lock::SqlLock;
 use crate::model::{Manifest, safe_component};
 use crate::self_backup::{BackupOrder, OwnPosition, RunningBackup, SelfBackupError, SelfMade, Step};
 use crate::server::Server;
@@ -31,6 +32,8 @@ pub(super) struct BackupRun {
     pub(super) recent: Option<(BackupPlace, Box<Manifest>)>,
     /// Whether the server is a replica that is no node of a cluster.
     pub(super) is_replica: bool,
+    /// Locks the server for a moment, where it may be locked.
+    pub(super) lock: Option<SqlLock>,
     files: OptionFiles,
     defaults: DefaultsArgs,
     running: Option<RunningBackup>,
@@ -51,6 +54,7 @@ impl BackupRun {
             unless_newer_than,
             recent: None,
             is_replica: false,
+            lock: None,
             files,
             defaults,
             running: None,
@@ -87,7 +91,7 @@ impl BackupRun {
     }
 
     fn order(
-        &self,
+        &mut self,
         own: &NodeReport,
         settings: &Settings,
         socket: &Path,
@@ -118,6 +122,7 @@ impl BackupRun {
             node: server_name(own),
             pid_file: variable("pid_file").map(|file| datadir.join(file)),
             position,
+            lock: self.lock.take(),
         })
     }
 

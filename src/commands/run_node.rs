@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::run_command::Run;
+use super::run_command::{Run, Work};
 use super::run_told::{resynced_told, warn};
 use super::run_turn::{RunDecision, RunTurn, TurnTaker};
 use super::{CommandError, Context};
 use crate::capture::free_space;
 use crate::cluster::{Access, NodeReport, Survey};
 use crate::desync::{DesyncRefusal, Desynced, LocalNode, Resynced, Vigil, VigilLimits, judge, judge_again};
+use crate::lock::SqlLock;
 use crate::model::{DEFAULT_PAGE, PROVIDER_OPTIONS, provider_option, provider_size, safe_component};
 use crate::ui::{LiveLines, grouped};
 
@@ -23,6 +24,10 @@ pub(super) fn on_a_node(
     let Some((turn, survey)) = turn(run, access, survey)? else { return Ok(()) };
     let own = survey.local().ok_or_else(|| DesyncRefusal::NoAnswer("it has just answered".into()))?;
     let name = own.name();
+    if let Work::Backup(backup) = &mut run.work {
+        let lock_timeout = run.settings.lock_timeout;
+        backup.lock = Some(SqlLock::of_node(access.clone(), run.socket.clone(), lock_timeout));
+    }
     run.prepare(own)?;
     let mut record = run.record(name);
     record.lease = turn.name().map(str::to_owned);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{CommandError, CommonArgs, IdArgs, print, print_json};
 use crate::catalog::{HoldState, Verified, read_hold, read_verified};
-use crate::model::{Content, Manifest, VerifyOutcome};
+use crate::model::{Content, FilesState, Manifest, VerifyOutcome};
 use crate::ui::{TextPage, bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
@@ -112,6 +112,10 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Te
     ];
     if manifest.content != Content::Datadir {
         lines.push(("Content", manifest.content.name().into()));
+    }
+    if manifest.files_state == FilesState::Crashed {
+        lines
+            .push(("Files", "as of a crash at that position: the server recovers when it is started".into()));
     }
     if let Some(paused) = manifest.paused_ms {
         lines.push(("Held up", format!("{} by {}", duration_ms(paused), manifest.method)));

@@ -17,6 +17,6 @@ pub fn choose_method(
     {
         return Err(JobError::Overlap(overlap.text(path)));
     }
-    let prospect = Prospect { layout, files: expected, rate: settings.limit_rate };
+    let prospect = Prospect { layout, files: expected, rate: settings.limit_rate, worth: Files::Clean };
     capture::choose(&settings.method, offered, &prospect).map_err(JobError::NoMethod)
 }

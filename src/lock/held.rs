@@ -130,6 +130,8 @@ impl Release for LockHolder {
 pub(super) struct HeldLock {
     pub(super) lock: Arc<LockHolder>,
     pub(super) position: LockPosition,
+    /// Up to here the redo log was on the disk.
+    pub(super) redo_end: u64,
     pub(super) asked: Instant,
     pub(super) flushed: Duration,
     pub(super) at: Timestamp,
@@ -156,6 +158,10 @@ impl Quiet for HeldLock {
 
     fn position(&self) -> Option<&WsrepGtid> {
         self.position.wsrep.as_ref()
+    }
+
+    fn redo_end(&self) -> Option<u64> {
+        Some(self.redo_end)
     }
 
     fn since(&self) -> Timestamp {

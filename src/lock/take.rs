@@ -51,6 +51,13 @@ impl SqlLock {
         Self::with(Box::new(connect), Box::new(judge), one_try)
     }
 
+    /// The same for a node that was judged already, and steps aside for it.
+    pub fn of_node(access: Access, socket: PathBuf, one_try: Duration) -> Self {
+        let endpoint = Endpoint::Socket(socket);
+        let connect = move |limit| access.connect_within(&endpoint, limit);
+        Self::with(Box::new(connect), Box::new(|| Ok(true)), one_try)
+    }
+
     fn with(connect: Box<Connect>, judge: Box<Judge>, one_try: Duration) -> Self {
         Self { lock: Arc::new(LockHolder::new(connect)), judge, one_try }
     }
@@ -77,10 +84,11 @@ impl Quiescer for SqlLock {
         session.may_flush().map_err(refused)?;
         let asked = self.take(&mut session, limits)?;
         match settle(&mut session, is_node, limits) {
-            Ok(position) => {
+            Ok((position, redo_end)) => {
                 let held = HeldLock {
                     lock: Arc::clone(&self.lock),
                     position,
+                    redo_end,
                     asked,
                     flushed: asked.elapsed(),
                     at: Timestamp::now(),
@@ -172,12 +180,12 @@ impl SqlLock {
     }
 }
 
-/// The position of a server that is locked, once everything up to it is on the disk.
+/// The position of a server that is locked, once everything up to it is on the disk, and the LSN of that.
 fn settle(
     session: &mut SqlSession,
     is_node: bool,
     limits: &Limits<'_>,
-) -> Result<LockPosition, QuiesceError> {
+) -> Result<(LockPosition, u64), QuiesceError> {
     let failed = |why: String| {
         QuiesceError::Refused(format!("under its lock the server does not tell its position: {why}"))
     };
@@ -206,7 +214,7 @@ fn settle(
             "it has changed under the server's lock, from {before:?} to {after:?}"
         )));
     }
-    Ok(after)
+    Ok((after, wanted.current))
 }
 
 #[cfg(test)]

@@ -55,3 +55,48 @@ impl Content {
         }
     }
 }
+
+/// What the files of a data directory are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FilesState {
+    /// Those of a server that was shut down: nothing is to be recovered.
+    #[default]
+    Clean,
+    /// Those of a server that crashed at the position: it recovers when it is started, and needs the whole redo log for that.
+    Crashed,
+}
+
+impl FilesState {
+    /// Its name in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Crashed => "crashed",
+        }
+    }
+
+    /// The oldest format that has it.
+    pub fn format(self) -> u32 {
+        match self {
+            Self::Clean => FORMAT,
+            Self::Crashed => 2,
+        }
+    }
+
+    /// Whether it is what a manifest of format 1 can only have; for serde.
+    pub fn is_clean(&self) -> bool {
+        *self == Self::Clean
+    }
+
+    /// Why `what` cannot be done with a backup, where that needs files without the rest of their server.
+    pub fn refuses(self, what: &str, id: &super::BackupId) -> Option<String> {
+        match self {
+            Self::Clean => None,
+            Self::Crashed => Some(format!(
+                "the files of backup '{id}' are those of a server that recovers when it is started (it was taken under a lock, not in a \
+                 state transfer), so that single ones are of no use without all the others: {what} is not possible; restore it as a whole"
+            )),
+        }
+    }
+}

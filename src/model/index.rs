@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ArchivePath, BackupId, WsrepGtid};
-use super::{Compression, Content};
+use super::{Compression, Content, FilesState};
 
 /// One line of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct IndexHeader {
     /// What the archive is. Absent where it is the files of a data directory.
     #[serde(default, skip_serializing_if = "Content::is_datadir")]
     pub content: Content,
+    /// What its files are. Absent where nothing is to be recovered.
+    #[serde(default, skip_serializing_if = "FilesState::is_clean")]
+    pub files_state: FilesState,
     /// The position of the files. Format 1 always has it; where it is known at the end only, the end line has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gtid: Option<WsrepGtid>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{BackupId, Connection, LiveRedo, WsrepGtid, to_record};
-use super::{Compression, Content, FORMAT, NEWEST_FORMAT};
+use super::{Compression, Content, FORMAT, FilesState, NEWEST_FORMAT};
 use crate::seal;
 
 /// What a backup is, in one small file: written last, removed first.
@@ -54,6 +54,9 @@ pub struct Manifest {
     pub replication: Option<Vec<Connection>>,
     /// The server.
     pub server: ServerIdentity,
+    /// What its files are. Absent where nothing is to be recovered.
+    #[serde(default, skip_serializing_if = "FilesState::is_clean")]
+    pub files_state: FilesState,
     /// Bytes of all files, holes included.
     pub data_bytes: u64,
     /// Number of files.
@@ -314,6 +317,9 @@ impl Manifest {
         if manifest.format < manifest.content.format() {
             let (format, content) = (manifest.format, manifest.content.name());
             return Err(ManifestError::Damaged(format!("format {format} has no content '{content}'")));
+        }
+        if manifest.format < manifest.files_state.format() {
+            return Err(ManifestError::Damaged("format 1 has no files of a crashed server".into()));
         }
         if let Some(method) = manifest.archive.encryption.as_ref().filter(|method| *method != seal::AGE) {
             return Err(ManifestError::Encrypted(method.clone()));

@@ -26,7 +26,7 @@ mod verification;
 
 pub use address::HostPort;
 pub use compression::Compression;
-pub use content::{Content, FORMAT, NEWEST_FORMAT};
+pub use content::{Content, FORMAT, FilesState, NEWEST_FORMAT};
 pub use filename::{encode_char, encode_name};
 pub use glob::matches;
 pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};

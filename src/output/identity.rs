@@ -7,14 +7,16 @@ use serde::Serialize;
 
 use super::{Label, tool};
 use crate::model::{
-    BackupId, Connection, FORMAT, MariadbGtid, NEWEST_FORMAT, ServerIdentity, ToolIdentity, WsrepGtid,
-    to_record,
+    BackupId, Connection, FORMAT, FilesState, MariadbGtid, NEWEST_FORMAT, ServerIdentity, ToolIdentity,
+    WsrepGtid, to_record,
 };
 
 /// What is known when the server stands still; the content of `wsrep_sst_backup.json`.
 pub struct BackupIdentity {
     /// The position of the files; none where the server is no Galera node.
     pub gtid: Option<WsrepGtid>,
+    /// What the files are.
+    pub files: FilesState,
     /// When the server stood still.
     pub frozen_at: Timestamp,
     /// From the question until it did.
@@ -30,7 +32,8 @@ pub struct BackupIdentity {
 impl BackupIdentity {
     /// The oldest format that can say this.
     pub(super) fn format(&self) -> u32 {
-        if self.gtid.is_some() { FORMAT } else { NEWEST_FORMAT }
+        let of_position = if self.gtid.is_some() { FORMAT } else { NEWEST_FORMAT };
+        of_position.max(self.files.format())
     }
 
     /// The content of the member.
@@ -44,6 +47,8 @@ impl BackupIdentity {
             request: Option<&'a str>,
             started: Timestamp,
             frozen_at: Timestamp,
+            #[serde(skip_serializing_if = "FilesState::is_clean")]
+            files_state: FilesState,
             #[serde(skip_serializing_if = "Option::is_none")]
             gtid: Option<&'a WsrepGtid>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +67,7 @@ impl BackupIdentity {
             request: label.request.as_deref(),
             started: label.started,
             frozen_at: self.frozen_at,
+            files_state: self.files,
             gtid: self.gtid.as_ref(),
             donor_gtid: label.asked.as_ref().map(WsrepGtid::position),
             mariadb_gtid: &self.mariadb_gtid,

@@ -87,6 +87,7 @@ impl<'a> Output<'a> {
             format: identity.format(),
             id: to.id.clone(),
             content: Content::Datadir,
+            files_state: identity.files,
             gtid: identity.gtid.clone(),
             compression: to.options.compression,
         };

@@ -122,6 +122,7 @@ fn manifest(
         server: identity.server,
         data_bytes: summary.data_bytes,
         files: summary.files,
+        files_state: identity.files,
         live_redo: summary.live_redo,
         archive: ArchiveObject {
             name: archive,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::open::{Archive, Output, Written};
 use super::{Destination, OutputError};
 use crate::archive::{ArchiveError, StreamWriter};
-use crate::model::{Content, IndexHeader, WsrepGtid};
+use crate::model::{Content, FilesState, IndexHeader, WsrepGtid};
 use crate::storage::ObjectWriter;
 
 /// An archive that takes a stream; its position is known at the end.
@@ -24,6 +24,7 @@ impl<'a> Output<'a> {
             format: content.format(),
             id: to.id.clone(),
             content,
+            files_state: FilesState::Clean,
             gtid: None,
             compression: to.options.compression,
         };
@@ -50,6 +51,7 @@ impl Write for StreamArchive<'_> {
 }
 
 /// What a method has filled, to be ended.
+#[expect(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum Captive<'a> {
     /// With the files of a data directory.
     Files(Archive<'a>),

@@ -6,8 +6,8 @@ use super::attention::{Urgency, points};
 use super::*;
 use crate::catalog::{AttemptState, Doubt, Verified};
 use crate::model::{
-    ArchiveObject, BackupId, BackupState, Compression, Content, IndexObject, Manifest, MariadbGtid,
-    ServerIdentity, ToolIdentity, Verification, VerifyOutcome, WsrepGtid,
+    ArchiveObject, BackupId, BackupState, Compression, Content, FilesState, IndexObject, Manifest,
+    MariadbGtid, ServerIdentity, ToolIdentity, Verification, VerifyOutcome, WsrepGtid,
 };
 
 const NOW: &str = "2026-11-25T02:00:00Z";
@@ -62,6 +62,7 @@ fn manifest(hours: i64, node: &str) -> Manifest {
         damaged_pages: 0,
         missing_pages: 0,
         live_redo: None,
+        files_state: FilesState::Clean,
         warnings: Vec::new(),
         more_warnings: 0,
         tool: tool(),

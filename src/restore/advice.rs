@@ -6,7 +6,7 @@ use super::destinations::replica_position;
 use super::request::{Purpose, RestoreRequest};
 use super::restored::Restored;
 use super::{partial_server_options, replication, wsrep_home};
-use crate::model::{Connection, Manifest};
+use crate::model::{Connection, FilesState, Manifest};
 use crate::ui::shell_word;
 
 /// How many of a backup's warnings are repeated.
@@ -91,6 +91,9 @@ pub fn advice(manifest: &Manifest, request: &RestoreRequest, restored: &Restored
         Purpose::Standalone => standalone_steps(&request.target),
         Purpose::Replica => replica_steps(&request.target, manifest),
     };
+    if matches!(request.purpose, Purpose::Node | Purpose::Cluster) && restored.tables.is_none() {
+        steps.splice(0..0, recovery_step(&request.target, manifest));
+    }
     if let Some(tables) = &restored.tables {
         notes.extend(tables.notes.iter().cloned());
         let note = format!(
@@ -117,6 +120,18 @@ fn indented(options: &str) -> Vec<String> {
 
 fn point_to(target: &Path) -> String {
     format!("See that the server's option files say  datadir = {}", target.display())
+}
+
+/// Files of a crashed server say where they stand when they have recovered.
+fn recovery_step(target: &Path, manifest: &Manifest) -> Option<String> {
+    (manifest.files_state == FilesState::Crashed).then(|| {
+        format!(
+            "Let InnoDB recover (the files are those of a crashed server), and see where it stands:  mariadbd --user=mysql \
+             --datadir={} --wsrep-recover --skip-log-error 2>&1 | grep 'Recovered position'  - it must say {}; start nothing on files that say anything else",
+            shell_word(target),
+            manifest.position()
+        )
+    })
 }
 
 fn node_steps(target: &Path, manifest: &Manifest) -> Vec<String> {

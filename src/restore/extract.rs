@@ -56,6 +56,9 @@ pub fn extract(
     if let Some(why) = index.header.content.refuses("--only", &index.header.id) {
         return Err(RestoreError::Usage(why));
     }
+    if let Some(why) = source.manifest().files_state.refuses("--only", &index.header.id) {
+        return Err(RestoreError::Usage(why));
+    }
     let is_content = |file: &TableFile<'_>| {
         file.member.kind == MemberKind::File && file.path.extension() != Some("isl".as_ref())
     };

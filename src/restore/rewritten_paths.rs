@@ -124,7 +124,9 @@ mod tests {
     use super::super::request::{Purpose, RestoreRequest};
     use super::*;
     use crate::archive::Index;
-    use crate::model::{ArchivePath, BackupId, Compression, Content, FORMAT, IndexHeader, Origin, WsrepGtid};
+    use crate::model::{
+        ArchivePath, BackupId, Compression, Content, FORMAT, FilesState, IndexHeader, Origin, WsrepGtid,
+    };
 
     fn member(path: &str, kind: MemberKind, origin: Option<(&str, &str, &str)>) -> Member {
         let text = format!(
@@ -147,6 +149,7 @@ mod tests {
             format: FORMAT,
             id: BackupId::new("2026-11-20T12:00:00Z".parse().unwrap(), "n1"),
             content: Content::Datadir,
+            files_state: FilesState::Clean,
             gtid: Some(WsrepGtid { uuid: String::new(), seqno: 1, domain_id: None }),
             compression: Compression::None,
         }

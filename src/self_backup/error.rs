@@ -8,6 +8,7 @@ use crate::capture::{Abort, CaptureError, LayoutError};
 use crate::job::{BackupLeft, FailedRun, JobError};
 use crate::model::BackupId;
 use crate::output::OutputError;
+use crate::quiesce::QuiesceError;
 
 /// Why a server's backup of itself has failed.
 #[derive(Debug, Error)]
@@ -39,6 +40,14 @@ pub enum SelfBackupError {
     /// How far a replica has come.
     #[error("the server does not tell from where it replicates: {0}")]
     Replica(String),
+    /// The lock.
+    #[error("the server could not be locked: {0}")]
+    Lock(QuiesceError),
+    /// Somebody else has ended it.
+    #[error(
+        "the lock was lost while the files were cloned (somebody has ended its session, or the server has): the copy is not of one moment"
+    )]
+    Unlocked,
     /// The method wants the server to stand still.
     #[error("this server is not made to stand still for a backup of its own: take method=mariadb-backup")]
     RunsOn,

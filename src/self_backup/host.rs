@@ -55,7 +55,7 @@ impl Host for RunningServer<'_> {
 
 impl OwnPosition {
     /// Whether that can be a position of this server, behind where it stood.
-    fn admit(&self, found: Option<&WsrepGtid>) -> Result<(), SelfBackupError> {
+    pub(super) fn admit(&self, found: Option<&WsrepGtid>) -> Result<(), SelfBackupError> {
         let Self::Node { history, at_least } = self else {
             return found.map_or(Ok(()), |found| {
                 let own = "in no cluster".to_owned();

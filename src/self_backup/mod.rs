@@ -9,10 +9,13 @@
 //! [`Step::Captured`] on nothing is read from the server any more, and it can come back while the rest of what was read is stored: what
 //! the backup is does not depend on that. There is a backup when its manifest is there, and a server that has ended since is no reason to give it up.
 //!
-//! The server runs on while it is read ([`crate::quiesce::Files::Changing`]), so the method brings the position.
+//! The server runs on while it is read ([`crate::quiesce::Files::Changing`]), and the method brings the position; or it is locked for the moment in which
+//! its files are cloned ([`crate::quiesce::Files::Crashed`]). A lock of the whole server desyncs a node by itself, but lets it in again with its
+//! queue: so it steps aside for that, too.
 
 mod error;
 mod host;
+mod locked;
 mod order;
 mod taking;
 mod thread;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::capture::Login;
 use crate::config::{OptionFiles, Settings};
+use crate::lock::SqlLock;
 use crate::server::Server;
 
 /// A backup that is wanted.
@@ -26,6 +27,8 @@ pub struct BackupOrder {
     pub pid_file: Option<PathBuf>,
     /// Where it stands.
     pub position: OwnPosition,
+    /// Locks it for a moment, where that may be done; else it is read as it runs.
+    pub lock: Option<SqlLock>,
 }
 
 /// Where a server stands before its backup begins.

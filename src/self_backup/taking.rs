@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::error::SelfBackupError;
 use super::host::RunningServer;
+use super::locked::{LateRelease, LockedServer};
 use super::order::{BackupOrder, OwnPosition};
 use crate::capture::{
-    self, Captured, Choice, Facts, Login, Plan, ServerLayout, StandingReplica, Task, Watch,
+    self, Captured, Choice, Facts, Host, Login, Plan, Room, ServerLayout, StandingReplica, Task, Watch,
 };
 use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
 use crate::model::{Connection, Manifest};
@@ -31,6 +32,7 @@ pub(super) struct Prepared {
     plan: Plan,
     expected: capture::FileList,
     choice: Choice,
+    room: Room,
     started: Timestamp,
 }
 
@@ -44,11 +46,17 @@ impl Prepared {
         let layout = ServerLayout::new(&order.server, &facts)?;
         let settings = &order.settings;
         let (plan, expected) = Plan::make(&layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
-        let choice = choose_method(settings, &[Files::Changing], &layout, &expected)?;
+        // The best first: a method that can read a server as it runs does not lock it.
+        let offered: &[Files] = match &order.lock {
+            Some(_) => &[Files::Changing, Files::Crashed],
+            None => &[Files::Changing],
+        };
+        let choice = choose_method(settings, offered, &layout, &expected)?;
+        let room = Room::new(&facts, &layout);
         for why in &choice.passed {
             log::info!("not taken: {why}");
         }
-        Ok(Self { order, facts, layout, plan, expected, choice, started })
+        Ok(Self { order, facts, layout, plan, expected, choice, room, started })
     }
 
     /// The method that is taken.
@@ -61,16 +69,30 @@ impl Prepared {
         self,
         watch: &Watch,
         metrics: &Metrics,
+        release: &LateRelease,
         captured: &dyn Fn(),
     ) -> Result<SelfMade, SelfBackupError> {
-        let Self { order, facts, layout, plan, expected, choice, started } = self;
-        let BackupOrder { settings, folder, cluster, node, position, login, .. } = order;
+        let Self { order, facts, layout, plan, expected, choice, room, started } = self;
+        let BackupOrder { settings, folder, cluster, node, position, login, lock, .. } = order;
         let label = Label { cluster, node, request: None, asked: None, started };
         // The folder comes first of all that can fail from here on, so that a failure reaches the repository.
         let job = claim_folder(Claim { folder: folder.clone(), label }, settings, watch)?;
         let reporter = Reporter::start(&job, watch.counter());
         let run = Taking { job: &job, watch, reporter: &reporter, own: &position, captured };
-        let outcome = run.all(facts, &layout, plan, (&expected, &choice), &login);
+        let (job_of, reporter_of, own) = (&job, &reporter, &position);
+        let mut running = RunningServer { job: job_of, watch, reporter: reporter_of, own };
+        let mut locked = LockedServer {
+            job: job_of,
+            watch,
+            reporter: reporter_of,
+            own,
+            lock,
+            release,
+            room: Some(room),
+            captured,
+        };
+        let host: &mut dyn Host = if choice.files == Files::Changing { &mut running } else { &mut locked };
+        let outcome = run.all(facts, &layout, plan, (&expected, &choice), &login, host);
         let failure = outcome.as_ref().map_err(SelfBackupError::failure);
         conclude(&job, &reporter, metrics, watch, failure.as_ref().copied());
         outcome.map(|manifest| SelfMade { folder, manifest: Box::new(manifest) })
@@ -94,6 +116,7 @@ impl Taking<'_> {
         plan: Plan,
         (expected, choice): (&capture::FileList, &Choice),
         login: &Login,
+        host: &mut dyn Host,
     ) -> Result<Manifest, SelfBackupError> {
         let Self { job, watch, reporter, own, .. } = *self;
         let method = choice.method;
@@ -112,7 +135,6 @@ impl Taking<'_> {
         let limiter: &Limiter = &job.throttle.data;
         let is_replica = *own == OwnPosition::Alone { is_replica: true };
         let before = is_replica.then(|| standing(login)).transpose()?;
-        let mut host = RunningServer { job, watch, reporter, own };
         let task = Task {
             layout,
             facts: &mut facts,
@@ -120,7 +142,7 @@ impl Taking<'_> {
             output,
             watch,
             limiter,
-            host: &mut host,
+            host,
             login: login.clone(),
             stall_timeout: job.settings.stall_timeout,
             expected_bytes: expected.bytes,

@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::SelfBackupError;
+use super::locked::LateRelease;
 use super::order::BackupOrder;
 use super::taking::{Prepared, SelfMade};
 use crate::capture::{Abort, Outlook, Unended, Watch};
 use crate::job::Metrics;
-use crate::quiesce::Release;
 use crate::sst::Mysqld;
 
 /// What happens.
@@ -84,16 +84,6 @@ impl RunningBackup {
     }
 }
 
-/// There is nothing to release: the server runs.
-#[derive(Debug)]
-struct RunsAlready;
-
-impl Release for RunsAlready {
-    fn release(&self) -> bool {
-        false
-    }
-}
-
 /// What the other side gives up by, and counts by.
 type Handles = (Box<dyn Fn(Abort) + Send>, Box<dyn Fn() -> u64 + Send>);
 
@@ -113,14 +103,15 @@ fn watched(
         of_hang.record(error.failure().exit_status, None, None);
         let _ = hangs.send(Step::Ended(Err(error)));
     };
-    let watch = Watch::of_command(Arc::new(RunsAlready), mysqld, last_resort)
+    let release = Arc::new(LateRelease::default());
+    let watch = Watch::of_command(Arc::<LateRelease>::clone(&release), mysqld, last_resort)
         .map_err(|cause| SelfBackupError::System("cannot watch signals", cause))?;
     let _ = handles.send((Box::new(watch.give_up()), Box::new(watch.counter())));
     let prepared = Prepared::look(order, started)
         .inspect_err(|error| metrics.record(error.failure().exit_status, None, None))?;
     let _ = tell.send(Step::Ready(prepared.method()));
     begin.recv().map_err(|_| SelfBackupError::NotBegun)?;
-    prepared.take(&watch, &metrics, &|| {
+    prepared.take(&watch, &metrics, &release, &|| {
         let _ = tell.send(Step::Captured);
     })
 }

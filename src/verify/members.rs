@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::program_members;
 use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{
-    Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, page_fault, read_member, sum_line,
+    Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, of_files, page_fault, read_member,
+    sum_line,
 };
 use crate::catalog::BackupReader;
 use crate::innodb::redo::StoredLog;
@@ -120,6 +121,7 @@ impl<'a> Check<'a> {
         if member.system_tablespace {
             self.system.add(member.size, pages);
         }
+        let pages = &of_files(self.index.header.files_state, pages.clone());
         match page_fault(member.path.file_name().as_bytes(), member.size, pages, member.listed) {
             None => {}
             Some(PageFault::Lost { what, .. }) => {

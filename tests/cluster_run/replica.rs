@@ -29,7 +29,7 @@ pub(super) fn a_replica_stands_and_catches_up(scene: &Scene) {
     replica.start();
     // Neither a node nor a replica: the command, and nothing else.
     let ran = scene.run_for(&replica, &["run", "--", "sh", "-c", "exit 3"]);
-    assert!(ran.status == Some(3) && ran.err.contains("nothing is stopped for the command"), "{}", ran.err);
+    assert!(ran.status == Some(3) && ran.err.contains("nothing is stopped for it"), "{}", ran.err);
 
     replica.follow(master, text(&manifest, "/mariadb_gtid/binlog_pos"));
     replica.exec("CHANGE MASTER 'idle' TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='x'");

@@ -77,6 +77,14 @@ impl Clones {
         (numbers, bytes.iter().sum())
     }
 
+    /// The clone of a file, which is still to be read.
+    pub(super) fn file(&self, number: usize) -> Option<Arc<File>> {
+        match self.held().get(number) {
+            Some(CloneSlot::Clone(opened)) if opened.offset == 0 => Some(Arc::clone(&opened.file)),
+            _ => None,
+        }
+    }
+
     /// Frees what the clones hold, also that of the one that is being read.
     pub(super) fn give_up(&self) {
         let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).upgrade();

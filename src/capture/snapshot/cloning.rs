@@ -21,6 +21,7 @@ use super::super::watch::Watch;
 use super::clones::{CloneSlot, Clones};
 use super::ground::Ground;
 use super::reflink::{ClonePlace, Pack};
+use crate::quiesce::Files;
 
 /// Descriptors that the rest of this process may need.
 const SPARE: usize = 256;
@@ -57,6 +58,8 @@ pub(super) struct Cloning<'a> {
     pub(super) watch: &'a Watch,
     /// Files that may be open at once.
     pub(super) descriptors: usize,
+    /// What the files are worth meanwhile.
+    pub(super) worth: Files,
 }
 
 impl Cloning<'_> {
@@ -144,7 +147,7 @@ impl Worker<'_> {
     }
 
     fn entry(&mut self, number: usize, entry: &Entry) -> Result<CloneSlot, CaptureError> {
-        let Cloning { list, datadir, ground, .. } = *self.cloning;
+        let Cloning { list, datadir, ground, worth, .. } = *self.cloning;
         let EntryKind::File(seen) = &entry.kind else {
             return Ok(metadata(entry, datadir).map_or_else(CloneSlot::Failed, CloneSlot::Seen));
         };
@@ -153,13 +156,17 @@ impl Worker<'_> {
             Ok(opened) => opened,
             Err(error) => return Ok(CloneSlot::Failed(error)),
         };
-        standstill::compare(entry, seen, &Look::of(&opened.metadata), list, datadir)?;
+        // Under a lock by SQL the pages of a server go on moving: its redo log tells where to.
+        if worth == Files::Clean {
+            standstill::compare(entry, seen, &Look::of(&opened.metadata), list, datadir)?;
+        }
         let bytes = opened.metadata.len();
         let Some(place) = ground.place(opened.metadata.dev()) else { return Ok(CloneSlot::Live(bytes)) };
         let cloned = if self.packed.contains(&number) {
             self.add(place, &opened)
         } else {
-            clone(place, &mut opened, entry.class).map(|file| (file, 0))
+            clone(place, &mut opened, worth == Files::Clean && entry.class == FileClass::Data)
+                .map(|file| (file, 0))
         };
         match cloned {
             Ok((file, offset)) => {
@@ -193,11 +200,11 @@ impl Worker<'_> {
 }
 
 /// A clone that has the length of `opened.metadata`, where the file does not change all the time.
-fn clone(place: &ClonePlace, opened: &mut Opened, class: FileClass) -> io::Result<Arc<std::fs::File>> {
+fn clone(place: &ClonePlace, opened: &mut Opened, is_still: bool) -> io::Result<Arc<std::fs::File>> {
     let mut file = place.clone_of(&opened.file)?;
     // What stands still is compared afterwards.
     for _ in 1..ATTEMPTS {
-        if class == FileClass::Data || file.metadata()?.len() == opened.metadata.len() {
+        if is_still || file.metadata()?.len() == opened.metadata.len() {
             break;
         }
         opened.metadata = opened.file.metadata()?;

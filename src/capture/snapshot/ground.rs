@@ -98,11 +98,11 @@ impl Ground {
         self.systems.values().filter_map(|system| system.place.as_ref())
     }
 
-    /// Why files are not to be cloned here.
-    pub(super) fn objection(&self) -> Option<String> {
+    /// Why files are not to be cloned here. `rest_limit` bytes may lie where nothing can be cloned.
+    pub(super) fn objection(&self, rest_limit: u64) -> Option<String> {
         let unable = || self.systems.values().filter(|system| system.place.is_none());
         let rest: u64 = unable().map(|system| system.bytes).sum();
-        if rest > REST_LIMIT || self.places().next().is_none() {
+        if rest > rest_limit || self.places().next().is_none() {
             let (path, why) = unable().max_by_key(|system| system.bytes)?.refused.as_ref()?;
             let at_most = if self.places().next().is_none() {
                 String::new()
@@ -110,7 +110,7 @@ impl Ground {
                 format!(
                     ", and {} lie where they cannot be: at most {} are read while the server stands still",
                     bytes(rest),
-                    bytes(REST_LIMIT)
+                    bytes(rest_limit)
                 )
             };
             return Some(format!("files in '{}' cannot be cloned ({why}){at_most}", shown(path)));

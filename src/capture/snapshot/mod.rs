@@ -12,6 +12,7 @@
 mod clones;
 mod cloning;
 mod ground;
+mod pin;
 mod reflink;
 mod room;
 
@@ -37,6 +38,7 @@ use crate::throttle::Limiter;
 use clones::Clones;
 use cloning::{Cloning, descriptors};
 use ground::{Ground, REST_LIMIT, settle};
+use pin::Pin;
 
 /// Clones everything while the server stands still: for milliseconds, at any size of the data.
 pub(super) struct Snapshot;
@@ -47,13 +49,19 @@ impl Method for Snapshot {
     }
 
     fn accepts(&self, files: Files) -> bool {
-        files == Files::Clean
+        files != Files::Changing
     }
 
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String> {
         let (list, datadir) = (prospect.files, &prospect.layout.datadir);
         let ground = Ground::find(list, datadir);
-        ground.objection().map_or_else(|| Ok(Estimate::About(Ground::time(list, datadir))), Err)
+        let is_crashed = prospect.worth == Files::Crashed;
+        if let Some(why) = is_crashed.then(|| pin::objection(list, datadir)).flatten() {
+            return Err(why);
+        }
+        ground
+            .objection(rest_limit(prospect.worth))
+            .map_or_else(|| Ok(Estimate::About(Ground::time(list, datadir))), Err)
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
@@ -66,17 +74,19 @@ impl Method for Snapshot {
         let descriptors = descriptors();
 
         let quiet = host.quiesce()?;
+        let worth = quiet.files();
         let identity = identify(quiet.as_ref(), facts, layout)?;
-        let mut list = list_frozen(layout, facts, plan, watch)?;
-        choose_redo(&mut list, quiet.files());
+        let mut list = list_frozen(layout, facts, plan, watch, worth)?;
+        choose_redo(&mut list, worth);
         host.total(list.bytes);
         quiet.total(list.bytes);
         let begun = Instant::now();
-        let cloning = Cloning { list: &list, datadir, ground: &ground, watch, descriptors };
+        let pin = quiet.redo_end().map(|end| Pin::before(&list, datadir, end)).transpose()?;
+        let cloning = Cloning { list: &list, datadir, ground: &ground, watch, descriptors, worth };
         let clones = Arc::new(cloning.run()?);
         log::info!("{} files were cloned in {} ms", list.entries.len(), begun.elapsed().as_millis());
         let reading = Reading { list: &list, datadir, watch, limiter };
-        let rest = reading.rest(&clones)?;
+        let rest = reading.rest(&clones, worth)?;
         let begin = |output: Output<'a>| output.begin(&identity);
         let mut copied = Copied { vanished: 0, warnings: Vec::new() };
         let (archive, output) = if rest.is_empty() {
@@ -88,9 +98,15 @@ impl Method for Snapshot {
             copied = read.inspect_err(|_| watch.lift_rate())?;
             (Some(archive), None)
         };
-        standstill::stood_still(&list, datadir, watch)?;
+        if worth == Files::Clean {
+            standstill::stood_still(&list, datadir, watch)?;
+        }
         quiet.complete(list.bytes);
         let resumed = host.resume(quiet)?;
+        // A log that is parsed keeps nobody waiting any more.
+        if let Some(pin) = pin {
+            pin.after(&clones)?;
+        }
 
         let directories = ground.places().map(|place| place.path.clone()).collect();
         room::guard(&clones, directories, watch).map_err(CaptureError::Clone)?;
@@ -116,6 +132,11 @@ impl Method for Snapshot {
     }
 }
 
+/// Bytes that may be read while the server stands still. A server that only holds its statements back changes what is read: nothing.
+fn rest_limit(worth: Files) -> u64 {
+    if worth == Files::Clean { REST_LIMIT } else { 0 }
+}
+
 struct Reading<'a> {
     list: &'a FileList,
     datadir: &'a Path,
@@ -126,9 +147,9 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// What is to be read while the server stands still: what cannot be cloned, and, so that its members do not come before their
     /// directories, these.
-    fn rest(&self, clones: &Clones) -> Result<HashSet<usize>, CaptureError> {
+    fn rest(&self, clones: &Clones, worth: Files) -> Result<HashSet<usize>, CaptureError> {
         let (files, bytes) = clones.rest();
-        if bytes > REST_LIMIT {
+        if bytes > rest_limit(worth) {
             let path = files.first().map(|number| self.list.entries[*number].belongs(self.datadir));
             return Err(CaptureError::Uncloned { path: path.unwrap_or_default(), bytes });
         }

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use wsrep_sst_backup::archive::{ArchiveWriter, FileContent, Finished, NewMember, Segment, WriterOptions};
-use wsrep_sst_backup::model::{ArchivePath, Compression, Content, IndexHeader, Origin, WsrepGtid};
+use wsrep_sst_backup::model::{
+    ArchivePath, Compression, Content, FilesState, IndexHeader, Origin, WsrepGtid,
+};
 
 pub use super::records::*;
 
@@ -166,6 +168,7 @@ impl Forge {
             format: 1,
             id: id.parse().expect("an id"),
             content: Content::Datadir,
+            files_state: FilesState::Clean,
             gtid: Some(gtid.clone()),
             compression: self.compression,
         };

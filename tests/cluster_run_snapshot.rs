@@ -1,0 +1,150 @@
+//! `run` on a node whose file system clones: the node is locked for a moment, nobody joins the group, and what comes of it recovers to its position.
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use support::fixtures::{create_replicated_zoo, fill_bulk};
+use support::program::{Ran, gtid, number, rejoin_by_ist, text, with_program};
+use support::{
+    Cluster, ClusterOptions, Definer, Node, PATIENCE, Position, Program, Writer, assert_same_rows, wait_until,
+};
+
+struct Scene {
+    cluster: Cluster,
+    program: Program,
+}
+
+impl Scene {
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.cluster.program());
+        command
+            .arg(words[0])
+            .arg("--defaults-file")
+            .arg(self.cluster.n(2).cnf())
+            .arg("--repository")
+            .arg(self.program.repository())
+            .args(&words[1..])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Ran {
+        Ran::finish(self.command(words).spawn().unwrap())
+    }
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera, root, a loop device and xfsprogs"]
+fn a_node_is_locked_for_a_moment_and_its_backup_recovers_to_the_position() {
+    // The clones are read and compressed while the node is Synced: not so fast that its own appliers wait for a processor.
+    let options = with_program(ClusterOptions::new().on_xfs(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+        .group("wsrep_sst_backup", "limit-rate=30M");
+    let cluster = Cluster::start(2, &options);
+    let program = Program::of(&cluster);
+    let scene = Scene { cluster, program };
+    let (n1, n2) = (scene.cluster.n(1), scene.cluster.n(2));
+    create_replicated_zoo(&scene.cluster);
+    fill_bulk(n1, "t", 16);
+    assert_eq!(n2.variable("innodb_flush_log_at_trx_commit"), "0");
+    let mark = n1.log_mark();
+    let mut writers = vec![Writer::start(n1, 60)];
+    assert!(wait_until(PATIENCE, || writers[0].take_stats().commits > 0));
+    let sent = [n1, n2].map(Node::flow_control_sent);
+    let (manifest, after) = backup(&scene);
+    assert_eq!(after, sent, "somebody had to wait");
+    let mut manifests = vec![manifest];
+    // Now pages are written all the time, tables come and go, and clients write here too. (That makes these two nodes wait for each other
+    // without any backup.)
+    n2.sql_all(&["SET GLOBAL innodb_max_dirty_pages_pct=0", "SET GLOBAL innodb_max_dirty_pages_pct_lwm=0"]);
+    writers.push(Writer::start(n2, 200));
+    let definer = Definer::start(n1);
+    assert!(wait_until(PATIENCE, || definer.rounds() > 3));
+    manifests.extend((0..2).map(|_| backup(&scene).0));
+    let log = n1.log_since(mark);
+    assert!(!log.contains("view(view_id"), "somebody has joined or left: {log}");
+    held_up_it_is_given_up(&scene);
+    drop(definer);
+    let id = text(&manifests[0], "/id").to_owned();
+    let refused = scene.program.run(&["restore", &id, "--to", "/tmp/nowhere", "--only", "zoo.child"]);
+    assert!(refused.status == Some(2) && refused.err.contains("restore it as a whole"), "{refused:?}");
+    for manifest in &manifests {
+        restored_it_is_exact(&scene, manifest);
+    }
+    for writer in writers {
+        let stats = writer.stop();
+        assert!(stats.commits > 0, "{stats:?}");
+    }
+    wait_until(PATIENCE, || n1.position() == n2.position());
+    assert_same_rows(scene.cluster.nodes().map(|node| &**node));
+}
+
+/// A backup, and how often each node had made the others wait when it was there.
+fn backup(scene: &Scene) -> (Value, [u64; 2]) {
+    let n2 = scene.cluster.n(2);
+    let mark = n2.log_mark();
+    let ran = scene.run(&["run", "--json"]);
+    let sent = [1, 2].map(|number| scene.cluster.n(number).flow_control_sent());
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((text(&told, "/outcome"), &told["donor_synced"]), ("complete", &true.into()), "{told:#}");
+    let manifest = scene.program.newest();
+    assert_eq!((text(&manifest, "/method"), text(&manifest, "/files_state")), ("snapshot", "crashed"));
+    assert_eq!((number(&manifest, "/format"), &manifest["live_redo"]), (2, &Value::Null));
+    // The lock of the whole server pauses the provider, and the server tells where.
+    assert_eq!(n2.frozen_since(mark), Some(gtid(&manifest)), "{}", n2.log_since(mark));
+    n2.wait_synced(PATIENCE);
+    assert_eq!(n2.scalar("SELECT @@GLOBAL.wsrep_desync"), "0");
+    assert!(ran.err.contains("is let in again: its receive queue"), "{}", ran.err);
+    let beyond = number(&manifest, "/frozen_ms") - number(&manifest, "/flush_ms");
+    eprintln!("locked for {beyond} ms beyond the {} ms of waiting", number(&manifest, "/flush_ms"));
+    scene.program.ok(&["verify", text(&manifest, "/id")]);
+    (manifest, sent)
+}
+
+/// Somebody holds a table: the lock is tried in slices, and given up; nothing of it is left.
+fn held_up_it_is_given_up(scene: &Scene) {
+    let n2 = scene.cluster.n(2);
+    let before = scene.program.manifests().len();
+    let mut holder = n2.session();
+    support::sql::query(&mut holder, "LOCK TABLES zoo.child WRITE").unwrap();
+    let mut command = scene.command(&["run"]);
+    command.envs([("WSREP_SST_BACKUP_FLUSH_TIMEOUT", "2s"), ("WSREP_SST_BACKUP_LOCK_TIMEOUT", "1s")]);
+    let ran = Ran::finish(command.spawn().unwrap());
+    assert!(
+        ran.status == Some(1) && ran.err.contains("was not to be had for 2 s (flush-timeout)"),
+        "{}",
+        ran.err
+    );
+    support::sql::query(&mut holder, "UNLOCK TABLES").unwrap();
+    n2.wait_synced(PATIENCE);
+    assert_eq!(scene.program.manifests().len(), before);
+}
+
+/// The first step that `restore` prints finds the position of the manifest; then the node joins by IST.
+fn restored_it_is_exact(scene: &Scene, manifest: &Value) {
+    let node = scene.cluster.n(2);
+    node.stop();
+    node.wipe_datadir();
+    let said = scene.program.restore(manifest, &node.datadir(), &[]);
+    let step = said.lines().find(|line| line.contains("--wsrep-recover")).unwrap_or_else(|| panic!("{said}"));
+    assert!(step.trim_start().starts_with("1. "), "{said}");
+    node.own_datadir();
+    let (_, line) = step.split_once("  mariadbd ").unwrap();
+    let (line, _) = line.split_once("  - it must say").unwrap();
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(format!("mariadbd --defaults-file={} {line}", node.cnf().display()))
+        .output()
+        .unwrap();
+    let found = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = found.lines().find_map(|line| Position::parse(line.split_once("Recovered position: ")?.1));
+    assert_eq!(found, Some(gtid(manifest)), "{output:?}");
+    node.own_datadir();
+    rejoin_by_ist(node, manifest);
+}
