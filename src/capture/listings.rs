@@ -2,7 +2,7 @@
 //!
 //! It makes no client wait. It tries everything that can be tried without a freeze, and is what `check`
 //! does as well. A table that is made, renamed or dropped while it goes on looks like one that is missing, so
-//! an objection counts when a second look has it too.
+//! an objection counts when every look has it, of several.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,7 +15,9 @@ use super::files::FileList;
 use super::layout::ServerLayout;
 use super::walk::{ListOptions, list_files};
 
-/// Between two looks of which the first had objections.
+/// So many looks, as long as something is missing.
+const LOOKS: usize = 4;
+/// Between two of them.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Looks at a server that runs; the list may have objections. Every file is opened.
@@ -25,16 +27,21 @@ pub fn look_ahead(
     options: &ListOptions,
 ) -> Result<(FileList, Demands), CaptureError> {
     let options = ListOptions { try_reading: true, ..options.clone() };
-    let (first, demands) = look(layout, facts, &options)?;
-    if first.objections.is_empty() {
-        return Ok((first, demands));
+    let mut last = look(layout, facts, &options)?;
+    // A table of one name that is made and dropped all the time may be missed by several looks.
+    for _ in 1..LOOKS {
+        if last.0.objections.is_empty() {
+            break;
+        }
+        let before: BTreeSet<PathBuf> =
+            last.0.objections.into_iter().map(|objection| objection.path).collect();
+        std::thread::sleep(PAUSE);
+        let (mut list, demands) = look(layout, facts, &options)?;
+        list.objections.retain(|objection| before.contains(&objection.path));
+        list.objections.dedup_by(|one, other| one.path == other.path);
+        last = (list, demands);
     }
-    let before: BTreeSet<PathBuf> = first.objections.into_iter().map(|objection| objection.path).collect();
-    std::thread::sleep(PAUSE);
-    let (mut list, demands) = look(layout, facts, &options)?;
-    list.objections.retain(|objection| before.contains(&objection.path));
-    list.objections.dedup_by(|one, other| one.path == other.path);
-    Ok((list, demands))
+    Ok(last)
 }
 
 fn look(

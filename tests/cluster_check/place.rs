@@ -22,8 +22,12 @@ fn started_program(path: &str, basedir: Option<&str>) -> (Found, String) {
     cluster.make_dir("repository");
     let found = found(&cluster);
     let outcome = Garbd::backup_and_wait(&cluster, 1, None, PATIENCE);
-    let lines = cluster.n(1).script_lines(outcome.donor_mark).join("\n");
-    (found, lines)
+    // Our program says its last word behind `done`, with which the donor is one no more.
+    let lines = || cluster.n(1).script_lines(outcome.donor_mark).join("\n");
+    let has_ended =
+        |lines: &str| lines.contains(" is complete at ") || lines.contains("backup SST started on donor");
+    wait_until(PATIENCE, || has_ended(&lines()));
+    (found, lines())
 }
 
 #[test]
