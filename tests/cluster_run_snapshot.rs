@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use support::fixtures::{create_replicated_zoo, fill_bulk};
@@ -18,20 +18,7 @@ struct Scene {
 
 impl Scene {
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(self.cluster.program());
-        command
-            .arg(words[0])
-            .arg("--defaults-file")
-            .arg(self.cluster.n(2).cnf())
-            .arg("--repository")
-            .arg(self.program.repository())
-            .args(&words[1..])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        self.program.on(self.cluster.n(2), words)
     }
 
     fn run(&self, words: &[&str]) -> Ran {

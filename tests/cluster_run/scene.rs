@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -24,20 +24,7 @@ impl Scene {
     }
 
     pub(super) fn words_for(&self, server: &Server, words: &[&str]) -> Command {
-        let mut command = Command::new(self.cluster.program());
-        command
-            .arg(words[0])
-            .arg("--defaults-file")
-            .arg(server.cnf())
-            .arg("--repository")
-            .arg(self.program.repository())
-            .args(&words[1..])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        self.program.on(server, words)
     }
 
     pub(super) fn run(&self, number: usize, words: &[&str]) -> Ran {

@@ -15,6 +15,7 @@ use super::cnf::{CLUSTER_NAME, ClusterOptions};
 use super::garbd::Garbd;
 use super::log::{Join, Position};
 use super::node::Node;
+use super::server::Server;
 
 /// The folder of the repository inside of a cluster's folder, as [`with_program`] sets it.
 const REPOSITORY: &str = "repository";
@@ -70,6 +71,13 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        command
+    }
+
+    /// The words of a command line on a server's machine, by that server's option file.
+    pub fn on(&self, server: &Server, words: &[&str]) -> Command {
+        let mut command = self.command(&[words[0]]);
+        command.arg("--defaults-file").arg(server.cnf()).args(&words[1..]).env("PATH", "/usr/bin:/bin");
         command
     }
 
