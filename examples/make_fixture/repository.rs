@@ -264,6 +264,7 @@ fn manifest(
     compression: Compression,
 ) -> Result<Manifest> {
     Ok(Manifest {
+        dump: None,
         format: FORMAT,
         content: wsrep_sst_backup::model::Content::Datadir,
         id: ID.parse::<BackupId>()?,
@@ -286,7 +287,7 @@ fn manifest(
         data_bytes: finished.summary.data_bytes,
         files: finished.summary.files,
         archive: ArchiveObject {
-            name: compression.archive_name(wsrep_sst_backup::model::Content::Datadir).into(),
+            name: compression.file_name("backup.tar"),
             bytes: finished.summary.archive_bytes,
             sha256: finished.summary.archive_sha256.clone(),
             compression,

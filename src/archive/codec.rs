@@ -52,6 +52,13 @@ impl Encoder {
     }
 }
 
+/// A small object as a whole, as its blocks would be.
+pub fn compress_whole(raw: &[u8], compression: Compression, level: i32) -> io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    Encoder::new(compression, level)?.encode(raw, &mut packed)?;
+    Ok(packed)
+}
+
 /// The bytes of one block, which must be exactly `raw_len` long.
 ///
 /// A frame that claims more is damage, not a reason to allocate more.

@@ -25,6 +25,7 @@ pub(super) fn identify(
         mariadb_gtid: mariadb_gtid(facts),
         replication: facts.replication(layout),
         server: server(layout, facts),
+        dump: None,
     })
 }
 

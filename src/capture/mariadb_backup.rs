@@ -329,5 +329,6 @@ fn identify(
         mariadb_gtid,
         replication,
         server,
+        dump: None,
     }
 }

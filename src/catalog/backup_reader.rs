@@ -246,7 +246,7 @@ impl BackupReader {
             Content::Datadir => {
                 (files().count() as u64, files().fold(0_u64, |sum, file| sum.saturating_add(file.size)))
             }
-            Content::Xbstream => (manifest.files, index.raw_bytes),
+            Content::Xbstream | Content::Sql => (manifest.files, index.raw_bytes),
         };
         let sums: [(&str, u64, u64); 3] = [
             ("archive bytes", manifest.archive.bytes, stored),

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{MANIFEST, VERIFY, Verified, read_verified};
-use crate::model::{BackupId, Manifest};
+use crate::model::{BackupId, Manifest, StoredObject};
 use crate::storage::{ObjectInfo, Storage, StorageError};
 
 /// Files from before this program was written, 2020, have times that an unpacking or an image has made up.
@@ -54,7 +54,7 @@ impl Evidence {
     }
 }
 
-/// Whether archive and index are there in the sizes that the manifest says.
+/// Whether the objects that a manifest names are there in the sizes that the manifest says.
 pub fn check_sizes(
     storage: &dyn Storage,
     cluster: &str,
@@ -70,14 +70,13 @@ fn amiss(
     manifest: &Manifest,
     objects: &[ObjectInfo],
 ) -> Result<Vec<ObjectDamage>, StorageError> {
-    let (archive, index) = (&manifest.archive, &manifest.index);
     let mut damage = Vec::new();
-    for (name, bytes) in [(&archive.name, archive.bytes), (&index.name, index.bytes)] {
-        let what = match objects.iter().find(|object| object.name == *name) {
+    for StoredObject { name, bytes, .. } in manifest.objects().into_iter().rev() {
+        let what = match objects.iter().find(|object| object.name == name) {
             None => unlisted(storage, &super::object_name(cluster, &manifest.id, name), bytes)?,
             Some(found) => other_size(found.bytes, bytes),
         };
-        damage.extend(what.map(|what| ObjectDamage { object: name.clone(), what }));
+        damage.extend(what.map(|what| ObjectDamage { object: name.to_owned(), what }));
     }
     Ok(damage)
 }

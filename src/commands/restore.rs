@@ -230,7 +230,7 @@ fn as_text(
     took: u64,
 ) -> TextPage {
     let compared = match manifest.content {
-        Content::Datadir => "every SHA-256 was compared",
+        Content::Datadir | Content::Sql => "every SHA-256 was compared",
         Content::Xbstream => {
             "its SHA-256 was compared, mariadb-backup has prepared it, and its files stand at its position"
         }

@@ -131,5 +131,5 @@ impl CopyError {
 
 /// Bytes of a backup's objects.
 pub fn stored_bytes(manifest: &Manifest) -> u64 {
-    manifest.archive.bytes.saturating_add(manifest.index.bytes)
+    manifest.objects().iter().fold(0, |sum, object| sum.saturating_add(object.bytes))
 }

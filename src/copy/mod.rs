@@ -1,6 +1,6 @@
 //! A second copy of a backup, in another repository.
 //!
-//! Archive and index are copied as they are stored, under the names that the manifest says: no key is needed for what is
+//! Archive and index, and the users of a dump, are copied as they are stored, under the names that the manifest says: no key is needed for what is
 //! encrypted, and nothing is unpacked. Each byte goes from one storage to the other through one buffer; size and SHA-256
 //! are compared with the manifest on the way.
 //!
@@ -43,7 +43,7 @@ use self::folder::{CopyFolder, Made};
 use self::keep_alive::KeepAlive;
 use crate::archive::hex;
 use crate::catalog::{BackupReadError, BackupReader};
-use crate::model::Manifest;
+use crate::model::StoredObject;
 use crate::storage::{ObjectReader, ObjectWriter, Storage, StorageError};
 
 /// Bytes on their way between two looks at the interruption.
@@ -56,22 +56,6 @@ pub enum CopyOutcome {
     Copied,
     /// The same manifest was there already, and the objects in the sizes that it says.
     AlreadyThere,
-}
-
-/// An object of a backup, by its manifest.
-struct CopiedObject<'a> {
-    name: &'a str,
-    bytes: u64,
-    sha256: &'a str,
-}
-
-/// The small one first: what is wrong with it is known before the large one is on its way.
-fn objects(manifest: &Manifest) -> [CopiedObject<'_>; 2] {
-    let (archive, index) = (&manifest.archive, &manifest.index);
-    [
-        CopiedObject { name: &index.name, bytes: index.bytes, sha256: &index.sha256 },
-        CopiedObject { name: &archive.name, bytes: archive.bytes, sha256: &archive.sha256 },
-    ]
 }
 
 /// Copies a backup into the folder of the same names in `target`. `progress` is told the bytes that are copied.
@@ -115,12 +99,12 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Both objects are stored before either gets its name: until then no listing shows them, and dropping the writer removes them.
+    /// All objects are stored before any gets its name: until then no listing shows them, and dropping the writer removes them.
     fn all(&self, made: &mut Made<'_>, manifest: &[u8]) -> Result<(), CopyError> {
         let (source, target) = (self.source, self.target);
         let alive = KeepAlive::start(source, target, Arc::clone(&self.copied)).map_err(CopyError::Target)?;
         let mut writers = Vec::new();
-        for object in objects(source.manifest()) {
+        for object in source.manifest().objects() {
             writers.push(self.object(&object)?);
         }
         self.go_on()?;
@@ -134,7 +118,7 @@ impl Transfer<'_> {
     }
 
     /// One object, all of which is stored; it has no name yet.
-    fn object(&self, object: &CopiedObject<'_>) -> Result<Box<dyn ObjectWriter>, CopyError> {
+    fn object(&self, object: &StoredObject<'_>) -> Result<Box<dyn ObjectWriter>, CopyError> {
         let from = match self.source.open_object(object.name) {
             Err(error) if error.is_not_found() => {
                 return Err(self.source.damaged(object.name, "it is missing").into());
@@ -150,7 +134,7 @@ impl Transfer<'_> {
     /// Every byte, compared with the manifest. No more is read than the manifest says, and a byte to see that.
     fn stream(
         &self,
-        object: &CopiedObject<'_>,
+        object: &StoredObject<'_>,
         from: Box<dyn ObjectReader>,
         to: &mut dyn ObjectWriter,
     ) -> Result<(), CopyError> {

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Content;
-
 /// The compression of an archive; its concatenated blocks are a plain file of the stock tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -36,18 +34,19 @@ impl Compression {
         }
     }
 
-    /// The file name in the repository of an archive with this content.
-    pub fn archive_name(self, content: Content) -> &'static str {
-        match (content, self) {
-            (Content::Datadir, Self::Zstd) => "backup.tar.zst",
-            (Content::Datadir, Self::Gzip) => "backup.tar.gz",
-            (Content::Datadir, Self::Bzip2) => "backup.tar.bz2",
-            (Content::Datadir, Self::None) => "backup.tar",
-            (Content::Xbstream, Self::Zstd) => "backup.xb.zst",
-            (Content::Xbstream, Self::Gzip) => "backup.xb.gz",
-            (Content::Xbstream, Self::Bzip2) => "backup.xb.bz2",
-            (Content::Xbstream, Self::None) => "backup.xb",
+    /// What the name of a file ends with that is compressed so.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Zstd => ".zst",
+            Self::Gzip => ".gz",
+            Self::Bzip2 => ".bz2",
+            Self::None => "",
         }
+    }
+
+    /// The name of a file with this stem.
+    pub fn file_name(self, stem: &str) -> String {
+        format!("{stem}{}", self.suffix())
     }
 
     /// Levels that may be asked for; none where there is nothing to choose.

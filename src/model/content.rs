@@ -1,5 +1,6 @@
 //! What the archive of a backup is.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The format that suffices for the files of a data directory at a known position.
@@ -16,17 +17,20 @@ pub enum Content {
     Datadir,
     /// The stream of `mariadb-backup --stream=xbstream`.
     Xbstream,
+    /// Statements that a server carries out: what `mariadb-dump` writes.
+    Sql,
 }
 
 impl Content {
     /// Each of them.
-    pub const ALL: [Self; 2] = [Self::Datadir, Self::Xbstream];
+    pub const ALL: [Self; 3] = [Self::Datadir, Self::Xbstream, Self::Sql];
 
     /// Its name in a manifest.
     pub fn name(self) -> &'static str {
         match self {
             Self::Datadir => "datadir",
             Self::Xbstream => "xbstream",
+            Self::Sql => "sql",
         }
     }
 
@@ -34,7 +38,7 @@ impl Content {
     pub fn format(self) -> u32 {
         match self {
             Self::Datadir => FORMAT,
-            Self::Xbstream => 2,
+            Self::Xbstream | Self::Sql => 2,
         }
     }
 
@@ -52,8 +56,26 @@ impl Content {
                 "backup '{id}' is a stream of mariadb-backup (content xbstream), whose files cannot be reached one by one: \
                  {what} is not possible; restore it as a whole"
             )),
+            Self::Sql => Some(format!(
+                "backup '{id}' is a dump (content sql): statements, and no files of a server: {what} is not possible; take a \
+                 physical backup for that; a dump is loaded into a running server by its client (mariadb)"
+            )),
         }
     }
+
+    /// What the name of an archive begins with, of a run that began then. That of a dump is what MariaDB's operator for Kubernetes reads.
+    pub fn stem(self, began: Timestamp) -> String {
+        match self {
+            Self::Datadir => "backup.tar".into(),
+            Self::Xbstream => "backup.xb".into(),
+            Self::Sql => format!("backup.{}.sql", operator_time(began)),
+        }
+    }
+}
+
+/// `2006-01-02T15:04:05Z`.
+pub(super) fn operator_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// What the files of a data directory are.

@@ -1,12 +1,10 @@
 //! `manifest.json`: the commit mark of a backup.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{BackupId, Connection, LiveRedo, WsrepGtid, to_record};
+use super::{BackupClass, BackupId, Connection, Dump, LiveRedo, ServerIdentity, WsrepGtid, to_record};
 use super::{Compression, Content, FORMAT, FilesState, NEWEST_FORMAT};
 use crate::seal;
 
@@ -68,6 +66,9 @@ pub struct Manifest {
     pub archive: ArchiveObject,
     /// The index.
     pub index: IndexObject,
+    /// What was dumped, where the archive is statements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump: Option<Dump>,
     /// InnoDB pages that were not what the server had written when they were read.
     pub damaged_pages: u64,
     /// InnoDB pages that the tablespaces count and that were not there: files that were cut off.
@@ -102,66 +103,6 @@ impl MariadbGtid {
     }
 }
 
-/// The server that was backed up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerIdentity {
-    /// `@@version`, or what `mysql_upgrade_info` says.
-    pub version: Option<String>,
-    /// Data directory on the donor.
-    pub datadir: String,
-    /// Bytes.
-    pub innodb_page_size: Option<u32>,
-    /// `wsrep_data_home_dir`, where that is not the data directory: the server looks for `grastate.dat` there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wsrep_data_home_dir: Option<String>,
-    /// Variables that decide how its files are made, and where it looks for them: those of [`ServerIdentity::OPTIONS`]
-    /// that were known and not empty.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub options: BTreeMap<String, String>,
-    /// Whose its files are, where the archive does not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<Owner>,
-}
-
-/// The owner of a server's files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    /// Its number on the donor.
-    pub uid: u32,
-    /// The number of its group there.
-    pub gid: u32,
-    /// Its name there, where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// The name of its group there, where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-}
-
-impl ServerIdentity {
-    /// What is recorded of a server.
-    pub const OPTIONS: [&str; 18] = [
-        "aria_encrypt_tables",
-        "aria_log_dir_path",
-        "aws_key_management_key_spec",
-        "encrypt_binlog",
-        "file_key_management_encryption_algorithm",
-        "hashicorp_key_management_caching_enabled",
-        "innodb_checksum_algorithm",
-        "innodb_compression_algorithm",
-        "innodb_data_file_path",
-        "innodb_data_home_dir",
-        "innodb_encrypt_log",
-        "innodb_encrypt_tables",
-        "innodb_log_group_home_dir",
-        "innodb_page_size",
-        "innodb_undo_directory",
-        "innodb_undo_tablespaces",
-        "log_bin_basename",
-        "lower_case_table_names",
-    ];
-}
-
 /// The archive object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveObject {
@@ -178,6 +119,17 @@ pub struct ArchiveObject {
     /// The public keys that they are encrypted for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
+}
+
+/// An object of a backup, as its manifest names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredObject<'a> {
+    /// File name beside the manifest.
+    pub name: &'a str,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 of the object.
+    pub sha256: &'a str,
 }
 
 /// The index object.
@@ -284,6 +236,22 @@ impl Manifest {
         }
     }
 
+    /// What it can stand in for.
+    pub fn class(&self) -> BackupClass {
+        self.dump.as_ref().map_or(BackupClass::Physical, Dump::class)
+    }
+
+    /// The objects beside it that it names; the small one that says where everything is comes first, the archive last.
+    pub fn objects(&self) -> Vec<StoredObject<'_>> {
+        let (archive, index) = (&self.archive, &self.index);
+        let users = self.dump.as_ref().and_then(|dump| dump.users.as_ref());
+        let named = |name, bytes, sha256| StoredObject { name, bytes, sha256 };
+        std::iter::once(named(index.name.as_str(), index.bytes, index.sha256.as_str()))
+            .chain(users.map(|users| named(&users.name, users.bytes, &users.sha256)))
+            .chain([named(&archive.name, archive.bytes, &archive.sha256)])
+            .collect()
+    }
+
     /// InnoDB pages that cannot be used, because they are damaged or not there: the donor's own files were so.
     pub fn lost_pages(&self) -> u64 {
         self.damaged_pages.saturating_add(self.missing_pages)
@@ -324,8 +292,14 @@ impl Manifest {
         if let Some(method) = manifest.archive.encryption.as_ref().filter(|method| *method != seal::AGE) {
             return Err(ManifestError::Encrypted(method.clone()));
         }
-        for name in [&manifest.archive.name, &manifest.index.name] {
-            if super::safe_component(name) != *name || RECORDS.contains(&name.as_str()) {
+        if (manifest.content == Content::Sql) != manifest.dump.is_some() {
+            return Err(ManifestError::Damaged("the content 'sql' and the field `dump` go together".into()));
+        }
+        for StoredObject { name, .. } in manifest.objects() {
+            // The times in the names of a dump have colons, as the programs that read such files want them.
+            let plain =
+                if manifest.content == Content::Sql { name.replace(':', "_") } else { name.to_owned() };
+            if super::safe_component(&plain) != plain || RECORDS.contains(&name) {
                 return Err(ManifestError::Damaged(format!(
                     "'{name}' is not a file name beside the manifest"
                 )));

@@ -7,6 +7,7 @@
 mod address;
 mod compression;
 mod content;
+mod dump;
 mod filename;
 mod filename_letters;
 mod glob;
@@ -21,12 +22,14 @@ mod path;
 mod provider;
 mod random_word;
 mod replication;
+mod server_identity;
 mod status;
 mod verification;
 
 pub use address::HostPort;
 pub use compression::Compression;
 pub use content::{Content, FORMAT, FilesState, NEWEST_FORMAT};
+pub use dump::{BackupClass, Dump, UsersObject};
 pub use filename::{encode_char, encode_name};
 pub use glob::matches;
 pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};
@@ -35,7 +38,7 @@ pub use id::{BackupId, IdError, safe_component};
 pub use index::{Block, IndexEnd, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, Origin};
 pub use json_document::to_record;
 pub use manifest::{
-    ArchiveObject, IndexObject, Manifest, ManifestError, MariadbGtid, Owner, ServerIdentity, ToolIdentity,
+    ArchiveObject, IndexObject, Manifest, ManifestError, MariadbGtid, StoredObject, ToolIdentity,
 };
 pub use parse_error::not_understood;
 pub use path::ArchivePath;
@@ -45,5 +48,6 @@ pub use provider::{
 };
 pub use random_word::random_word;
 pub use replication::{Connection, ConnectionSource};
+pub use server_identity::{Owner, ServerIdentity};
 pub use status::{BackupState, Status};
 pub use verification::{Verification, VerifyOutcome};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Label, tool};
 use crate::model::{
-    BackupId, Connection, FORMAT, FilesState, MariadbGtid, NEWEST_FORMAT, ServerIdentity, ToolIdentity,
+    BackupId, Connection, Dump, FORMAT, FilesState, MariadbGtid, NEWEST_FORMAT, ServerIdentity, ToolIdentity,
     WsrepGtid, to_record,
 };
 
@@ -27,6 +27,8 @@ pub struct BackupIdentity {
     pub replication: Option<Vec<Connection>>,
     /// What a restore wants to know of the server.
     pub server: ServerIdentity,
+    /// What was dumped, where it is a dump.
+    pub dump: Option<Dump>,
 }
 
 impl BackupIdentity {

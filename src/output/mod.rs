@@ -28,7 +28,7 @@ pub use stream::{Captive, StreamArchive};
 
 use crate::archive::WriterOptions;
 use crate::catalog::{INDEX, MANIFEST, SEALED, object_name};
-use crate::model::{BackupId, Content, ToolIdentity, WsrepGtid};
+use crate::model::{BackupId, Content, Dump, ToolIdentity, WsrepGtid};
 use crate::seal::Recipient;
 use crate::storage::Storage;
 
@@ -67,7 +67,16 @@ impl Destination {
     /// The names of archive and index.
     fn names(&self, content: Content) -> (String, String) {
         let sealed = if self.recipients.is_empty() { "" } else { SEALED };
-        (format!("{}{sealed}", self.options.compression.archive_name(content)), format!("{INDEX}{sealed}"))
+        (
+            format!("{}{sealed}", self.options.compression.file_name(&content.stem(self.label.started))),
+            format!("{INDEX}{sealed}"),
+        )
+    }
+
+    /// The name of the users of a dump.
+    fn users_name(&self) -> String {
+        let sealed = if self.recipients.is_empty() { "" } else { SEALED };
+        format!("{}{sealed}", Dump::users_name(self.label.started, self.options.compression))
     }
 
     fn object(&self, name: &str) -> String {
@@ -79,8 +88,10 @@ impl Destination {
     pub fn discard(&self) {
         let index = self.names(Content::Datadir).1;
         let archives = Content::ALL.map(|content| self.names(content).0);
-        let names =
-            std::iter::once(MANIFEST).chain(archives.iter().map(String::as_str)).chain([index.as_str()]);
+        let users = self.users_name();
+        let names = std::iter::once(MANIFEST)
+            .chain(archives.iter().map(String::as_str))
+            .chain([users.as_str(), index.as_str()]);
         for name in names {
             let Err(error) = self.storage.remove(&self.object(name)) else { continue };
             if name == MANIFEST && self.may_have_manifest() {

@@ -42,7 +42,7 @@ impl Destination {
         // In a stream of another program goes what the server writes meanwhile.
         let most = match content {
             Content::Datadir => at_most(members, bytes),
-            Content::Xbstream => at_most(members, bytes.saturating_mul(2)),
+            Content::Xbstream | Content::Sql => at_most(members, bytes.saturating_mul(2)),
         };
         Ok(Output {
             to: self,

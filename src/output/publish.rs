@@ -132,6 +132,7 @@ fn manifest(
             encryption: (!recipients.is_empty()).then(|| AGE.into()),
             recipients,
         },
+        dump: identity.dump,
         index: IndexObject { name: index, bytes: summary.index_bytes, sha256: summary.index_sha256 },
         damaged_pages: summary.damaged_pages,
         missing_pages: summary.missing_pages,

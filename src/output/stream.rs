@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 
+use sha2::{Digest, Sha256};
+
 use super::open::{Archive, Output, Written};
 use super::{Destination, OutputError};
-use crate::archive::{ArchiveError, StreamWriter};
-use crate::model::{Content, FilesState, IndexHeader, WsrepGtid};
+use crate::archive::{ArchiveError, StreamWriter, compress_whole, hex};
+use crate::model::{Content, FilesState, IndexHeader, UsersObject, WsrepGtid};
+use crate::seal::SealedWriter;
 use crate::storage::ObjectWriter;
 
 /// An archive that takes a stream; its position is known at the end.
@@ -37,6 +40,20 @@ impl StreamArchive<'_> {
     /// The stream has held so many files.
     pub fn holds(&mut self, files: u64) {
         self.files = files;
+    }
+
+    /// Stores users and grants, as statements, beside the archive: compressed and sealed as it is.
+    pub fn put_users(&self, statements: &[u8]) -> Result<UsersObject, OutputError> {
+        let (to, options) = (self.to, &self.to.options);
+        let sealed = compress_whole(statements, options.compression, options.level).and_then(|packed| {
+            let mut writer = SealedWriter::create(Vec::new(), &to.recipients)?;
+            writer.write_all(&packed)?;
+            writer.finish()
+        });
+        let sealed = sealed.map_err(ArchiveError::Write)?;
+        let name = to.users_name();
+        to.storage.put(&to.object(&name), &sealed)?;
+        Ok(UsersObject { name, bytes: sealed.len() as u64, sha256: hex(&Sha256::digest(&sealed)) })
     }
 }
 

@@ -220,8 +220,10 @@ fn of_cluster(
         let unfinished = unfinished.remove(id).unwrap_or_default();
         leftovers.extend(unfinished.into_iter().map(|unfinished| beside_a_manifest(id, unfinished, now)));
         let held = read_hold(storage, &cluster, id).map(|held| held.words());
-        sizes
-            .push(manifest.as_ref().map_or(0, |found| found.archive.bytes.saturating_add(found.index.bytes)));
+        let stored = |found: &Manifest| {
+            found.objects().iter().fold(0, |sum: u64, object| sum.saturating_add(object.bytes))
+        };
+        sizes.push(manifest.as_ref().map_or(0, stored));
         let damaged_pages = manifest.as_ref().map_or(0, Manifest::lost_pages);
         candidates.push(RetentionCandidate { known: BackupFacts::of(record), damaged_pages, held });
     }

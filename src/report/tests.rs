@@ -28,6 +28,7 @@ fn manifest(hours: i64, node: &str) -> Manifest {
     Manifest {
         format: 1,
         content: Content::Datadir,
+        dump: None,
         id: BackupId::new(ago(hours), node),
         cluster: "c".into(),
         node: node.into(),

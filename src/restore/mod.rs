@@ -90,6 +90,11 @@ pub fn restore(
     request: &RestoreRequest,
     control: &Control<'_>,
 ) -> Result<Restored, RestoreError> {
+    if source.manifest().content == Content::Sql
+        && let Some(why) = Content::Sql.refuses("'restore --to'", &source.manifest().id)
+    {
+        return Err(RestoreError::Refused(why));
+    }
     let is_node = matches!(request.purpose, Purpose::Node | Purpose::Cluster);
     if is_node && source.manifest().gtid.is_none() {
         return Err(RestoreError::Refused(frame::of_no_cluster(source.manifest())));

@@ -7,6 +7,7 @@
 mod members;
 mod object;
 mod program_members;
+mod statements;
 mod stream;
 mod verify_report;
 
@@ -17,6 +18,10 @@ use crate::catalog::{BackupReadError, BackupReader};
 use crate::model::Content;
 use members::Check;
 pub use verify_report::{Defect, VerifyError, VerifyReport};
+
+/// How an archive is checked that has no members.
+type StreamCheck =
+    fn(StreamReader, &BackupReader, &mut VerifyReport, &dyn Fn(u64), &AtomicBool) -> Result<(), VerifyError>;
 
 /// Compares the stored objects with the manifest, and does not look into them: that needs no key. `progress` is told the
 /// position in the object being read.
@@ -66,8 +71,13 @@ pub fn verify(
     let options = source.reader_options(&index, threads)?;
     let blocks = BlockReader::open(archive, index.plan(), &options);
     let mut stream = StreamReader::new(blocks.map_err(VerifyError::Start)?);
-    if index.header.content == Content::Xbstream {
-        stream::check(stream, source, &mut report, progress, interrupted)?;
+    let check_stream = match index.header.content {
+        Content::Datadir => None,
+        Content::Xbstream => Some(stream::check as StreamCheck),
+        Content::Sql => Some(statements::check as StreamCheck),
+    };
+    if let Some(check) = check_stream {
+        check(stream, source, &mut report, progress, interrupted)?;
         return Ok(report);
     }
     let mut check = Check::new(&mut report, source, &index, interrupted);

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{Index, StreamReader, hex};
 use crate::catalog::BackupReader;
+use crate::model::StoredObject;
 
 /// Zeros that end a tar.
 const TAR_END: u64 = 1024;
@@ -42,15 +43,12 @@ pub(super) fn check_stored(
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
 ) -> Result<(), VerifyError> {
-    let (archive, index) = (&source.manifest().archive, &source.manifest().index);
-    for (name, bytes, wanted) in
-        [(&index.name, index.bytes, &index.sha256), (&archive.name, archive.bytes, &archive.sha256)]
-    {
+    for StoredObject { name, bytes, sha256: wanted } in source.manifest().objects() {
         if report.has(name) {
             continue;
         }
         let found = digest(source, name, progress, interrupted)?;
-        if found == *wanted {
+        if found == wanted {
             report.bytes += bytes;
         } else {
             report.add(name, wrong_digest(&found, wanted));
@@ -59,7 +57,7 @@ pub(super) fn check_stored(
     Ok(())
 }
 
-fn digest(
+pub(super) fn digest(
     source: &BackupReader,
     name: &str,
     progress: &dyn Fn(u64),

@@ -45,7 +45,18 @@ pub(super) fn check(
         Some(Err(error)) => report.add(&archive.name, format!("it is no stream of mariadb-backup: {error}")),
         Some(Ok(content)) => check_content(&content, source, report),
     }
-    let (digest, damage) = stream.finish().map_err(read_failed)?;
+    check_end(stream, source, report)
+}
+
+/// What is left, and the digest of the whole object.
+pub(super) fn check_end(
+    stream: StreamReader,
+    source: &BackupReader,
+    report: &mut VerifyReport,
+) -> Result<(), VerifyError> {
+    let archive = &source.manifest().archive;
+    let (digest, damage) =
+        stream.finish().map_err(|cause| VerifyError::from(source.archive_failed(cause)))?;
     for block in &damage {
         report.add(&archive.name, block.to_string());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use wsrep_sst_backup::model::{Compression, Content, Manifest};
+use wsrep_sst_backup::model::{Compression, Manifest};
 
 use crate::support::cli::forge::{Forge, ID, index_lines};
 use crate::support::cli::memory::Memory;
@@ -25,7 +25,8 @@ fn named(memory: &Memory) -> BTreeSet<String> {
 fn every_bit_of_the_archive_counts() {
     for compression in Compression::ALL {
         let (memory, lines) = backup(compression);
-        let archive = compression.archive_name(Content::Datadir);
+        let archive = compression.file_name("backup.tar");
+        let archive = archive.as_str();
         assert_eq!(named(&memory), BTreeSet::new(), "{compression}");
         let members: Vec<(u64, u64, &str)> = lines
             .iter()
@@ -71,7 +72,7 @@ fn every_bit_of_the_index_counts() {
 fn every_cut_of_an_object_is_found() {
     for compression in Compression::ALL {
         let (memory, _) = backup(compression);
-        for object in [compression.archive_name(Content::Datadir), "index.json.zst"] {
+        for object in [compression.file_name("backup.tar").as_str(), "index.json.zst"] {
             let whole = memory.object(object);
             let near_the_end = [1025, 1024, 1023, 512, 1].map(|bytes| whole.len().saturating_sub(bytes));
             let places = [0, 1, 511, 512, 513, whole.len() / 2].into_iter().chain(near_the_end);

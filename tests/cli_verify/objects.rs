@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wsrep_sst_backup::model::{Compression, Content};
+use wsrep_sst_backup::model::Compression;
 
 use crate::support::cli::forge::{Forge, ID, adopt_archive, edit_index, edit_manifest, index_lines};
 use crate::support::cli::{Answer, cli, open_folder};
@@ -80,7 +80,7 @@ fn a_damaged_block_costs_the_files_in_it_and_nothing_else() {
     for compression in [Compression::Zstd, Compression::Gzip, Compression::Bzip2] {
         let (folder, backup) = large(compression);
         assert_eq!(verify(folder.path()).done().lines().count(), 1);
-        let archive = backup.join(compression.archive_name(Content::Datadir));
+        let archive = backup.join(compression.file_name("backup.tar"));
         let whole = fs::read(&archive).unwrap();
         let blocks = blocks(&backup);
         assert!(blocks.len() > 8, "{}", blocks.len());
@@ -107,14 +107,14 @@ fn a_damaged_block_costs_the_files_in_it_and_nothing_else() {
 fn a_cut_archive_costs_the_files_behind_the_cut() {
     for compression in Compression::ALL {
         let (folder, backup) = large(compression);
-        let archive = backup.join(compression.archive_name(Content::Datadir));
+        let archive = backup.join(compression.file_name("backup.tar"));
         let whole = fs::read(&archive).unwrap();
         let blocks = blocks(&backup);
         let middle = blocks[blocks.len() / 2];
         for cut in [0, 1, middle.0 - 1, middle.0, middle.0 + 1, whole.len() as u64 - 1] {
             truncate(&archive, cut);
             let lost = blocks.iter().find(|(offset, bytes, ..)| offset + bytes > cut).unwrap();
-            let mut wanted = vec![compression.archive_name(Content::Datadir).to_owned()];
+            let mut wanted = vec![compression.file_name("backup.tar").to_owned()];
             wanted.extend(members_in(&backup, lost.2, u64::MAX));
             let answer = cli("verify --json").arg(ID).on(folder.path()).run();
             let told: Value = serde_json::from_str(&answer.stdout).unwrap();
@@ -190,7 +190,8 @@ fn damage_behind_the_last_member_is_told_beside_other_findings() {
 fn a_lost_object_is_named() {
     let folder = open_folder();
     for compression in Compression::ALL {
-        let name = compression.archive_name(Content::Datadir);
+        let name = compression.file_name("backup.tar");
+        let name = name.as_str();
         let again = || Forge::new(ID).compression(compression).write(folder.path());
         delete(&again().join(name));
         assert_found(folder.path(), &[&format!("{name}: it is missing")]);
@@ -214,7 +215,8 @@ fn a_lost_object_is_named() {
 fn something_more_is_damage_too() {
     for compression in Compression::ALL {
         let folder = open_folder();
-        let name = compression.archive_name(Content::Datadir);
+        let name = compression.file_name("backup.tar");
+        let name = name.as_str();
         let backup = Forge::new(ID).compression(compression).write(folder.path());
         let length = fs::metadata(backup.join(name)).unwrap().len();
         append(&backup.join(name), b"more");

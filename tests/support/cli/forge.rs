@@ -200,14 +200,13 @@ impl Forge {
         manifest["data_bytes"] = summary.data_bytes.into();
         manifest["files"] = summary.files.into();
         manifest["damaged_pages"] = summary.damaged_pages.into();
-        manifest["archive"]["name"] = self.compression.archive_name(Content::Datadir).into();
+        manifest["archive"]["name"] = self.compression.file_name("backup.tar").into();
         manifest["archive"]["compression"] = self.compression.name().into();
         manifest["archive"]["bytes"] = summary.archive_bytes.into();
         manifest["archive"]["sha256"] = summary.archive_sha256.into();
         manifest["index"]["bytes"] = summary.index_bytes.into();
         manifest["index"]["sha256"] = summary.index_sha256.into();
-        fs::write(folder.join(self.compression.archive_name(Content::Datadir)), archive)
-            .expect("cannot write");
+        fs::write(folder.join(self.compression.file_name("backup.tar")), archive).expect("cannot write");
         fs::write(folder.join("index.json.zst"), index).expect("cannot write");
         put_manifest(repository, "c", &manifest)
     }
