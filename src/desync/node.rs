@@ -3,10 +3,20 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::load::NodeLoad;
 use crate::cluster::Access;
 use crate::sql::{Endpoint, SqlSession};
+
+/// Between two tries of what has failed.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+/// What has failed for so long that it is not tried any more.
+pub(super) struct Tried {
+    pub(super) tried: Duration,
+    pub(super) cause: String,
+}
 
 /// The way to the server. A session that is lost is made anew.
 pub struct LocalNode {
@@ -52,6 +62,35 @@ impl LocalNode {
         let answer = question(&mut session)?;
         self.session = Some(session);
         Ok(answer)
+    }
+
+    /// The answer of the server that has run since `started`, asked for again and again for so long. None where that server has ended: what it
+    /// was told by SQL has gone with it.
+    pub(super) fn insist<T>(
+        &mut self,
+        started: i64,
+        patience: Duration,
+        question: impl Fn(&mut SqlSession) -> Result<T, String>,
+    ) -> Result<Option<T>, Tried> {
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask(|session| {
+                // The two moments may lie on either side of the end of a second.
+                let is_another = session.started_at()?.abs_diff(started) > 1;
+                if is_another { Ok(None) } else { question(session).map(Some) }
+            });
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(_) if self.is_down() => return Ok(None),
+                Err(cause) if begun.elapsed() >= patience => {
+                    return Err(Tried { tried: begun.elapsed(), cause });
+                }
+                Err(cause) => {
+                    log::warn!("{cause}; trying again");
+                    std::thread::sleep(AGAIN);
+                }
+            }
+        }
     }
 
     /// What the node has to do, and in which state it is.

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::DesyncError;
-use super::node::LocalNode;
+use super::node::{LocalNode, Tried};
 use super::note::{DesyncRecord, Note};
 use super::resync::{INSIST, ResyncPatience, ResyncStep};
 use crate::sql::{ReplicaStatus, SqlSession};
@@ -15,8 +15,6 @@ use crate::sql::{ReplicaStatus, SqlSession};
 const POLL: Duration = Duration::from_millis(200);
 /// How long a thread may take to stop: it ends what it has begun.
 const STOPPED: Duration = Duration::from_secs(120);
-/// Between two tries of what has failed.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// How a replica went on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,35 +137,16 @@ pub(super) fn restart(
     patience: &mut ResyncPatience<'_>,
 ) -> Result<Restarted, DesyncError> {
     let (started, names) = (note.record.server_started, note.record.stopped.clone());
-    let begun = Instant::now();
-    let received = loop {
-        match node.ask(|session| start_all(session, started, &names)) {
-            Ok(received) => break received,
-            Err(_) if node.is_down() => break None,
-            Err(cause) if begun.elapsed() >= patience.insist => {
-                return Err(DesyncError::StillStopped { tried: begun.elapsed(), cause });
-            }
-            Err(cause) => {
-                log::warn!("{cause}; trying again");
-                std::thread::sleep(AGAIN);
-            }
-        }
-    };
+    let received = node
+        .insist(started, patience.insist, |session| start_all(session, &names))
+        .map_err(|Tried { tried, cause }| DesyncError::StillStopped { tried, cause })?;
     note.remove()?;
     let Some(received) = received else { return Ok(Restarted::Server) };
     Ok(Restarted::Running(names.iter().map(|name| catch_up(node, name, &received, patience)).collect()))
 }
 
-/// Starts those that do not run; what each had received by then. None where the server is another one by now.
-fn start_all(
-    session: &mut SqlSession,
-    started: i64,
-    names: &[String],
-) -> Result<Option<Vec<ReplicaStatus>>, String> {
-    // The two questions may lie on either side of the end of a second.
-    if session.started_at()?.abs_diff(started) > 1 {
-        return Ok(None);
-    }
+/// Starts those that do not run; what each had received by then.
+fn start_all(session: &mut SqlSession, names: &[String]) -> Result<Vec<ReplicaStatus>, String> {
     let status = session.replica_status()?;
     for name in names.iter().filter(|name| !runs(&status, name)) {
         // A connection that was removed meanwhile needs no start.
@@ -175,7 +154,7 @@ fn start_all(
             session.start_sql_thread(name)?;
         }
     }
-    Ok(Some(status))
+    Ok(status)
 }
 
 fn catch_up(

@@ -4,14 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::DesyncError;
 use super::load::NodeLoad;
-use super::node::LocalNode;
+use super::node::{AGAIN, LocalNode, Tried};
 use super::note::{DesyncRecord, Note};
 use crate::sql::{DesyncAnswer, SqlSession};
 
 /// Between two looks at the queue: a busy queue is empty for moments only.
 const POLL: Duration = Duration::from_millis(50);
-/// Between two tries of what has failed.
-const AGAIN: Duration = Duration::from_secs(1);
 /// For how long a statement is tried that must succeed.
 pub const INSIST: Duration = Duration::from_secs(120);
 /// How long a statement without an answer is waited for.
@@ -164,39 +162,23 @@ pub(super) fn resync(
 ) -> Result<Resynced, DesyncError> {
     let started = note.record.server_started;
     let drained = drain(node, patience);
-    let begun = Instant::now();
-    let outcome = loop {
-        match node.ask(|session| let_in(session, started)) {
-            Ok(outcome) => break outcome,
-            Err(_) if node.is_down() => break LetIn::Restarted,
-            Err(cause) if begun.elapsed() >= patience.insist => {
-                return Err(DesyncError::StillDesynced { tried: begun.elapsed(), cause });
-            }
-            Err(cause) => {
-                log::warn!("{cause}; trying again");
-                std::thread::sleep(AGAIN);
-            }
-        }
-    };
+    let outcome = node
+        .insist(started, patience.insist, let_in)
+        .map_err(|Tried { tried, cause }| DesyncError::StillDesynced { tried, cause })?;
     note.remove()?;
     match outcome {
-        LetIn::Restarted => Ok(Resynced::Restarted),
-        LetIn::Already => Ok(Resynced::Already),
-        LetIn::Now => Ok(wait_synced(node, drained, patience)),
+        None => Ok(Resynced::Restarted),
+        Some(LetIn::Already) => Ok(Resynced::Already),
+        Some(LetIn::Now) => Ok(wait_synced(node, drained, patience)),
     }
 }
 
 enum LetIn {
     Now,
     Already,
-    Restarted,
 }
 
-fn let_in(session: &mut SqlSession, started: i64) -> Result<LetIn, String> {
-    // The two questions may lie on either side of the end of a second.
-    if session.started_at()?.abs_diff(started) > 1 {
-        return Ok(LetIn::Restarted);
-    }
+fn let_in(session: &mut SqlSession) -> Result<LetIn, String> {
     if !session.is_desynced()? {
         return Ok(LetIn::Already);
     }
