@@ -30,3 +30,8 @@ impl Checkpoint {
         is_whole.then_some(found)
     }
 }
+
+/// Whether a mini-transaction has the record that belongs to a checkpoint.
+pub(super) fn names(checkpoint: &Checkpoint, lsn: u64, named: Option<u64>, is_encrypted: bool) -> bool {
+    lsn >= checkpoint.end_lsn && named.is_some_and(|named| is_encrypted || named == checkpoint.lsn)
+}

@@ -13,6 +13,9 @@ pub enum RedoError {
     /// Of another release.
     #[error("its format 0x{0:08x} is none of those that this program understands")]
     Format(u32),
+    /// Its numbers of pages are hidden with the rest.
+    #[error("it is encrypted (innodb_encrypt_log)")]
+    Encrypted,
     /// Header or size.
     #[error("its header is not what a server writes: {0}")]
     Head(&'static str),

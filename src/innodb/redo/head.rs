@@ -1,6 +1,6 @@
 //! The first 12,288 bytes: header, and two checkpoint blocks.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, names};
 use super::error::RedoError;
 use super::format::{CHECKPOINTS, COVERED, ENCRYPTED, GRAIN, HEAD_BYTES, PLAIN, be32, be64};
 use super::log_bytes::LogBytes;
@@ -55,6 +55,21 @@ impl LogHead {
     /// From which a server would start.
     pub fn newest(&self) -> Checkpoint {
         self.newest
+    }
+
+    /// Where the log ends that is read from its newest checkpoint on, with the record that belongs to that checkpoint in between.
+    pub fn end_lsn(&self, log: &dyn LogBytes) -> Result<u64, RedoError> {
+        let mut found = self.mini_transactions(log, self.newest.lsn);
+        let mut is_marked = false;
+        while let Some(one) = found.advance()? {
+            is_marked |= names(&self.newest, one.lsn, one.checkpoint, self.is_encrypted);
+        }
+        let end = found.end()?;
+        match end.later {
+            Some(later) => Err(RedoError::Gap { end: end.lsn, later }),
+            None if is_marked => Ok(end.lsn),
+            None => Err(RedoError::Short { checkpoint: self.newest.lsn, end: end.lsn }),
+        }
     }
 
     /// The mini-transactions of the log from this LSN on, at which one must begin; none further than one round.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, names};
 use super::error::RedoError;
 use super::format::{GRAIN, HEAD_BYTES};
 use super::head::LogHead;
@@ -86,11 +86,6 @@ impl LiveLog {
         }
         pieces
     }
-}
-
-/// Whether a mini-transaction has the record that belongs to a checkpoint.
-pub(super) fn names(checkpoint: &Checkpoint, lsn: u64, named: Option<u64>, is_encrypted: bool) -> bool {
-    lsn >= checkpoint.end_lsn && named.is_some_and(|named| is_encrypted || named == checkpoint.lsn)
 }
 
 fn in_blocks(offset: u64, bytes: &[u8]) -> (Range<u64>, Vec<u8>) {

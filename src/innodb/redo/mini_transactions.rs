@@ -2,9 +2,11 @@
 
 use std::io;
 
+use super::changes::Changes;
 use super::error::RedoError;
 use super::log_bytes::LogBytes;
-use super::mini_transaction::{LONGEST, Parsed, parse};
+use super::mini_transaction::{Parsed, parse};
+use super::record::LONGEST;
 use super::ring::Ring;
 
 /// Bytes read at once.
@@ -24,6 +26,13 @@ pub struct MiniTransaction<'w> {
     pub bytes: &'w [u8],
     /// The LSN that its record `FILE_CHECKPOINT` names, if it has one; of no meaning where the log is encrypted.
     pub checkpoint: Option<u64>,
+}
+
+impl<'w> MiniTransaction<'w> {
+    /// What it changes, in a log that is not encrypted.
+    pub fn changes(&self) -> Changes<'w> {
+        Changes::of(self.bytes, self.lsn)
+    }
 }
 
 /// Where a log ends.

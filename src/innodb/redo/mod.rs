@@ -14,25 +14,34 @@
 //! Facts come from the MariaDB sources, 10.8 and later: `log0recv.cc` (`recv_sys_t::parse`, `find_checkpoint`), `log0log.cc`
 //! (`log_t::create`, `write_checkpoint`), `mtr0log.h` (varints), `mtr0types.h` (records), `log0crypt.cc`.
 
+mod changes;
 mod checkpoint;
 mod error;
+mod follower;
 mod format;
 mod head;
 mod live;
 mod log_bytes;
 mod mini_transaction;
 mod mini_transactions;
+mod page_id;
+mod page_set;
 mod pin;
+mod record;
 mod ring;
 mod stored;
 #[cfg(test)]
 mod testing;
 
+pub use changes::{Change, Changes};
 pub use checkpoint::Checkpoint;
 pub use error::RedoError;
+pub use follower::Follower;
 pub use head::LogHead;
 pub use live::LiveLog;
 pub use log_bytes::LogBytes;
 pub use mini_transactions::{LogEnd, MiniTransaction, MiniTransactions};
+pub use page_id::PageId;
+pub use page_set::PageSet;
 pub use pin::{Pinned, pin_checkpoint};
 pub use stored::StoredLog;

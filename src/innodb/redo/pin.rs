@@ -8,11 +8,10 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, names};
 use super::error::RedoError;
 use super::format::CHECKPOINTS;
 use super::head::LogHead;
-use super::live::names;
 
 /// A clone from which a server recovers everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

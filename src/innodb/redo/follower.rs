@@ -1,0 +1,89 @@
+//! Follows the redo log of a server that runs, and collects the pages that change.
+//!
+//! ```text
+//! begin (the newest checkpoint) ── advance, advance, … ──> finish (the log has stopped) ──> PageSet
+//! ```
+//!
+//! Every page that differs between a copy that began after [`Follower::begin`] and the files of the same server when it stands still is in the set: what was written
+//! to a file after the checkpoint comes from a mini-transaction behind it, and a page is written only when its log is on the disk.
+//! Outside are the doublewrite buffer (pages 64 to 191 of tablespace 0), which is never logged, and whole new files.
+//!
+//! **Not overtaken.** The log is a ring, and its server may write over what was not read yet. No single read can tell: what is newer by an even
+//! number of rounds looks as if it belonged there, only that the follower's LSNs are too small from there on. [`Follower::finish`] can: by the
+//! follower's own count the log that has stopped must end where it ends when it is read from its newest checkpoint.
+
+use std::fs::File;
+
+use super::error::RedoError;
+use super::head::LogHead;
+use super::page_set::PageSet;
+
+/// Where it is, and what it has found.
+pub struct Follower {
+    log: File,
+    head: LogHead,
+    lsn: u64,
+    set: PageSet,
+}
+
+impl Follower {
+    /// From the newest checkpoint on: to be called before the first file is copied. Of an encrypted log the numbers of the pages cannot be read
+    /// (10.11.19: what should be numbers is noise).
+    pub fn begin(log: File) -> Result<Self, RedoError> {
+        let head = LogHead::read(&log)?;
+        if head.is_encrypted {
+            return Err(RedoError::Encrypted);
+        }
+        let lsn = head.newest().lsn;
+        Ok(Self { log, head, lsn, set: PageSet::default() })
+    }
+
+    /// Reads what is there by now; how many bytes of the log that were. To be called often enough that the server does not write a whole round
+    /// meanwhile, and best long before it has written half a one.
+    pub fn advance(&mut self) -> Result<u64, RedoError> {
+        let mut found = self.head.mini_transactions(&self.log, self.lsn);
+        let begun = self.lsn;
+        while let Some(one) = found.advance()? {
+            for change in one.changes() {
+                self.set.add(&change?);
+            }
+            self.lsn = one.lsn + one.bytes.len() as u64;
+        }
+        Ok(self.lsn - begun)
+    }
+
+    /// Up to which LSN it has come.
+    pub fn lsn(&self) -> u64 {
+        self.lsn
+    }
+
+    /// How many pages it has found, and what they take in memory, bytes.
+    pub fn found(&self) -> (u64, u64) {
+        (self.set.len(), self.set.bytes())
+    }
+
+    /// Reads to the end of a log that has stopped, and sees to it that nothing was missed. `log` is the file that has its name now: a server may
+    /// have replaced it.
+    pub fn finish(mut self, log: &File) -> Result<PageSet, RedoError> {
+        self.advance()?;
+        let now = LogHead::read(log)?;
+        if now.ring != self.head.ring {
+            let text = "the server has replaced its redo log meanwhile (innodb_log_file_size?)";
+            return Err(RedoError::Other(text.into()));
+        }
+        let end = now.end_lsn(log)?;
+        if self.lsn == end {
+            return Ok(self.set);
+        }
+        let text = format!(
+            "it could be followed up to LSN {}, and it ends at {end}: the server has written a round of it faster than it was \
+             read, or part of it is damaged",
+            self.lsn
+        );
+        Err(RedoError::Other(text))
+    }
+}
+
+#[cfg(test)]
+#[path = "follower_tests.rs"]
+mod tests;

@@ -1,0 +1,97 @@
+use std::io::Write;
+
+use super::super::page_id::PageId;
+use super::super::testing::Handmade;
+use super::*;
+
+/// The log as a file.
+fn put(log: &Handmade) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&log.bytes).unwrap();
+    file
+}
+
+fn again(file: &File, log: &Handmade) {
+    use std::os::unix::fs::FileExt;
+    file.write_all_at(&log.bytes, 0).unwrap();
+}
+
+fn page(log: &mut Handmade, page: u8) {
+    log.append(&[0x33, 7, page & 0x7f, 9]);
+}
+
+fn pages(set: &PageSet) -> Vec<u32> {
+    assert!(set.iter().all(|id| id.space == 7));
+    set.iter().map(|id| id.page).collect()
+}
+
+#[test]
+fn pages_are_found_from_the_checkpoint_to_the_end_however_often_it_is_looked() {
+    let mut log = Handmade::new(32_768, false);
+    page(&mut log, 1);
+    log.checkpoint(1);
+    page(&mut log, 2);
+    let file = put(&log);
+    let mut follower = Follower::begin(file.try_clone().unwrap()).unwrap();
+    assert!(follower.advance().unwrap() > 0 && follower.advance().unwrap() == 0);
+    assert_eq!(follower.found().0, 1);
+    page(&mut log, 3);
+    log.checkpoint(0);
+    page(&mut log, 2);
+    again(&file, &log);
+    let set = follower.finish(&file).unwrap();
+    assert_eq!(pages(&set), [2, 3]);
+    assert!(!set.contains(PageId { space: 7, page: 1 }));
+    let encrypted = put(&Handmade::new(32_768, true));
+    assert!(matches!(Follower::begin(encrypted), Err(RedoError::Encrypted)));
+}
+
+#[test]
+fn many_rounds_are_followed_and_one_that_was_missed_is_noticed() {
+    for missed in [0, 1, 2, 3, 4] {
+        let mut log = Handmade::new(12_288, false);
+        let file = put(&log);
+        let mut follower = Follower::begin(file.try_clone().unwrap()).unwrap();
+        let round = |log: &mut Handmade| {
+            let end = log.lsn + 12_288;
+            while log.lsn < end {
+                page(log, u8::try_from(log.lsn % 100).unwrap());
+                if log.lsn.is_multiple_of(7) {
+                    log.checkpoint(0);
+                }
+            }
+        };
+        for part in 0..40 {
+            let lsn = log.lsn;
+            while log.lsn < lsn + 3000 {
+                page(&mut log, part);
+            }
+            log.checkpoint(1 - usize::from(part % 2));
+            again(&file, &log);
+            follower.advance().unwrap();
+        }
+        assert_eq!(follower.lsn(), log.lsn);
+        for _ in 0..missed {
+            round(&mut log);
+        }
+        log.checkpoint(0);
+        log.checkpoint(1);
+        again(&file, &log);
+        let outcome = follower.finish(&file);
+        match missed {
+            0 => assert_eq!(pages(&outcome.unwrap()), (0..40).collect::<Vec<_>>()),
+            _ => {
+                let why = outcome.unwrap_err().to_string();
+                assert!(why.contains("faster than it was read"), "{missed} rounds: {why}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_log_in_its_place_is_not_followed() {
+    let log = Handmade::new(32_768, false);
+    let follower = Follower::begin(put(&log)).unwrap();
+    let other = put(&Handmade::new(65_536, false));
+    assert!(follower.finish(&other).unwrap_err().to_string().contains("replaced its redo log"));
+}
