@@ -40,6 +40,7 @@ fn a_node_is_desynced_while_a_command_runs_and_comes_back_from_every_end() {
     what_it_was_started_to_ignore_it_ignores(&scene);
     one_at_a_time(&scene);
     of_others_is_left_alone(&scene);
+    neither_a_node_nor_a_server_by_itself(&scene);
     a_server_that_was_restarted_is_not_desynced(&scene);
     killed_at_any_moment_the_next_one_cures_it(&scene);
     a_replica_stands_and_catches_up(&scene);
@@ -216,6 +217,22 @@ fn of_others_is_left_alone(scene: &Scene) {
     assert_eq!(scene.desync(1), "1");
     n1.exec("SET GLOBAL wsrep_desync=OFF");
     n1.wait_synced(PATIENCE);
+}
+
+/// `wsrep_on=OFF` on a member: nothing is taken of it, also with `--force`, and nothing is changed.
+fn neither_a_node_nor_a_server_by_itself(scene: &Scene) {
+    let n1 = scene.cluster.n(1);
+    n1.exec("SET GLOBAL wsrep_on=OFF");
+    for words in [&["run"][..], &["run", "--force"], &["run", "--", "touch", "/dev/null/never"]] {
+        let ran = scene.run(1, words);
+        assert!(
+            ran.status == Some(1) && ran.err.contains("is in a cluster and has wsrep_on=OFF"),
+            "{}",
+            ran.err
+        );
+    }
+    n1.exec("SET GLOBAL wsrep_on=ON");
+    assert_back(n1);
 }
 
 /// The desync that a killed run has left ends with its server; one that an administrator sets on the next is his.

@@ -1,11 +1,13 @@
 //! Speed and memory, beside the programs that an administrator would use instead: same data, same machine, one run.
 //!
 //! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
-//! do, [`report`] how to read the table. Each row is measured several times, the rows taking turns, so that whatever
+//! do, [`report`] how to read the table. [`freeze`] and [`beside`] are parts of their own: how long a server stands still, and what clients wait for. Each row is measured several times, the rows taking turns, so that whatever
 //! else the machine does meets all of them; the run with the shortest time counts.
 
+mod beside;
 #[path = "../common/mod.rs"]
 mod common;
+mod freeze;
 mod ours;
 mod peers;
 mod report;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use common::machine::{self, Machine};
 use common::{gib, heading, say, show};
 use report::{Report, Row};
@@ -34,12 +36,25 @@ struct Options {
     /// Data in the server's tables, in GiB
     #[arg(default_value = "3", value_parser = common::format::parse_gib)]
     size_gib: u64,
-    /// How often each row is measured; the best run counts
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    /// How often each row is measured: by default 2, of which the best counts; 5 with freeze and beside, of which the median does
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = Part::Peers)]
+    part: Part,
     /// Writes all figures of all runs there
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Speed and memory beside other programs
+    Peers,
+    /// How long a server stands still by clones
+    Freeze,
+    /// What clients wait for beside a backup
+    Beside,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +76,18 @@ const ROOM: u64 = 6;
 fn run(options: &Options) -> Result<()> {
     ensure!(options.program.is_file(), "no program '{}': run scripts/bench", options.program.display());
     let begun = Instant::now();
+    if options.part != Part::Peers {
+        heading("The machine");
+        Machine::look(std::path::Path::new("/tmp"))?.tell();
+        let runs = options.runs.unwrap_or(5);
+        match options.part {
+            Part::Beside => beside::run(&options.program, runs)?,
+            _ => freeze::run(&options.program, options.size_gib, runs)?,
+        }
+        say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
+        return Ok(());
+    }
+    let runs = options.runs.unwrap_or(2);
     heading("A server with data");
     let stage = Stage::start(&options.program)?;
     machine::ensure_room(stage.dir(), options.size_gib * ROOM + (1 << 30))?;
@@ -72,20 +99,14 @@ fn run(options: &Options) -> Result<()> {
 
     let mut rows = peers::backups();
     rows.extend(ours::backups());
-    measure(&stage, &mut rows, options.runs, "Backup")?;
+    measure(&stage, &mut rows, runs, "Backup")?;
     let mut restores = peers::restores();
     restores.extend(ours::restores());
-    measure(&stage, &mut restores, options.runs, "Restore")?;
+    measure(&stage, &mut restores, runs, "Restore")?;
     rows.append(&mut restores);
 
-    let report = Report {
-        machine,
-        server: stage.version(),
-        data_bytes: stage.data_bytes()?,
-        cached,
-        runs: options.runs,
-        rows,
-    };
+    let report =
+        Report { machine, server: stage.version(), data_bytes: stage.data_bytes()?, cached, runs, rows };
     heading(&format!("{} of data, {}", gib(report.data_bytes), report.server));
     show(&report.tables());
     if let Some(file) = &options.json {

@@ -1,12 +1,13 @@
 //! Checks that take too long for `scripts/test`: many backups in a row, the memory of large ones, many faults.
 //!
 //! `scripts/soak` builds the program and runs this with its path. [`series`] takes backups one after the other from a
-//! cluster that is written to; [`redo`] starts servers on restores; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
+//! cluster that is written to; [`redo`] starts servers on restores, [`crash`] on those of a node's own clones; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
 //! each. Each promise that is looked at is
 //! named beforehand in [`promises`]: one that nothing was seen of counts as broken, as when a part ends early.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod crash;
 mod faults;
 mod leftovers;
 mod memory;
@@ -59,6 +60,8 @@ enum Part {
     Memory,
     /// Restores whose redo log was stored in part, each started
     Redo,
+    /// Backups by a node's own clones under many settings, each recovered
+    Crash,
     /// A fault at a random moment of each backup
     Faults,
     /// All of them
@@ -100,7 +103,7 @@ fn start(options: &Options) -> Result<()> {
     let series = u64::from(options.backups) * series::STORED_BY_EACH;
     let room = match options.part {
         Part::Series => series,
-        Part::Redo => 8 * series::STORED_BY_EACH,
+        Part::Redo | Part::Crash => 8 * series::STORED_BY_EACH,
         Part::Faults => u64::from(options.rounds) * series::STORED_BY_EACH,
         Part::Memory | Part::All => series.max(3 * options.size),
     };
@@ -116,6 +119,10 @@ fn run(options: &Options, promises: &mut Promises) {
     if wants(Part::Redo) {
         promises.declare(&redo::PROMISES);
         part("redo", promises, |promises| redo::run(&options.program, options.backups, promises));
+    }
+    if wants(Part::Crash) {
+        promises.declare(&crash::PROMISES);
+        part("crash", promises, |promises| crash::run(&options.program, promises));
     }
     if wants(Part::Memory) {
         promises.declare(&memory::PROMISES);

@@ -67,6 +67,11 @@ pub(super) fn is_redo_log(path: &Path) -> bool {
         || is(path.parent().and_then(Path::file_name), |folder| folder == b"#innodb_redo")
 }
 
+/// `aria_log.<number>`.
+pub(super) fn is_aria_log(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"aria_log."))
+}
+
 /// `ib_<LSN>.log`, 16 hexadecimal digits: the files of a redo log that is kept (`innodb_log_archive`, MariaDB 13).
 pub(super) fn is_archived_redo(name: &[u8]) -> bool {
     let lsn = name.strip_prefix(b"ib_").and_then(|rest| rest.strip_suffix(b".log"));

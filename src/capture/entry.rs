@@ -35,6 +35,11 @@ impl Entry {
     pub fn is_redo_log(&self) -> bool {
         matches!(self.kind, EntryKind::File(_)) && class::is_redo_log(self.path.as_path())
     }
+
+    /// A file of Aria's log, and not the one that says where its last checkpoint is.
+    pub(super) fn is_aria_log(&self) -> bool {
+        matches!(self.kind, EntryKind::File(_)) && class::is_aria_log(self.path.as_path())
+    }
 }
 
 /// What an entry is.

@@ -6,6 +6,7 @@ use super::space::DataSize;
 use crate::ui::{bytes, duration_ms};
 
 const TOPIC: &str = "method";
+const RUN_TOPIC: &str = "run";
 
 /// The finding; the donor refuses what is an error here.
 pub(super) fn judge(wanted: &str, found: &Result<Forecast, String>, data: &DataSize) -> Finding {
@@ -30,6 +31,35 @@ pub(super) fn judge(wanted: &str, found: &Result<Forecast, String>, data: &DataS
         text.push_str(passed);
     }
     Finding::ok(TOPIC, text)
+}
+
+/// What `run` would do here, which asks for no state transfer; that it may do nothing is no fault of the server's.
+pub(super) fn judge_run(wanted: &str, found: &Result<Forecast, String>) -> Finding {
+    let forecast = match found {
+        Ok(forecast) => forecast,
+        Err(why) => {
+            return Finding::ok(
+                RUN_TOPIC,
+                format!("a backup without garbd ('run') is not taken here: {why}"),
+            );
+        }
+    };
+    let cost = match forecast.about {
+        Some(time) => {
+            format!(
+                "the server is locked for about {} beyond the wait for its lock",
+                duration_ms(time.max(1))
+            )
+        }
+        None => "mariadb-backup reads the server as it works, and holds it up for a moment".into(),
+    };
+    let by = if wanted == "auto" { " (auto)" } else { "" };
+    let mut text = format!("a backup without garbd ('run') is taken by {}{by}: {cost}", forecast.method);
+    for passed in &forecast.passed {
+        text.push_str("; not ");
+        text.push_str(passed);
+    }
+    Finding::ok(RUN_TOPIC, text)
 }
 
 #[cfg(test)]
@@ -70,5 +100,28 @@ mod tests {
         }
         let refused = tell("snapshot", Err("no method works on this server: snapshot: no clones".into()));
         assert!(refused.level == Level::Error && refused.text.ends_with("the donor refuses"), "{refused:?}");
+    }
+
+    #[test]
+    fn what_run_would_take_is_told_with_its_reason() {
+        let of = |method: &str, about| Forecast {
+            method: method.into(),
+            passed: Vec::new(),
+            reading: None,
+            about,
+        };
+        let passed = Forecast { passed: vec!["snapshot: no clones".into()], ..of("mariadb-backup", None) };
+        for (wanted, found, text) in [
+            (
+                "auto",
+                Ok(of("snapshot", Some(31))),
+                "is taken by snapshot (auto): the server is locked for about 31 ms",
+            ),
+            ("auto", Ok(passed), "holds it up for a moment; not snapshot: no clones"),
+            ("freeze", Err("method 'freeze' reads".to_owned()), "is not taken here: method 'freeze' reads"),
+        ] {
+            let finding = judge_run(wanted, &found);
+            assert!(finding.level == Level::Ok && finding.text.contains(text), "{finding:?}");
+        }
     }
 }

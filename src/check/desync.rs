@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use crate::cluster::Access;
-use crate::desync::{DesyncError, DesyncLeft, LocalNode, Restarted, ResyncPatience, Resynced, end_leftover};
+use crate::desync::{
+    BACKUP, DesyncError, DesyncLeft, LocalNode, Restarted, ResyncPatience, Resynced, end_leftover,
+};
 use crate::ui::{grouped, time};
 
 const TOPIC: &str = "desync";
@@ -26,15 +28,21 @@ pub(super) fn judge(found: &Result<DesyncLeft, DesyncError>) -> Option<Finding> 
     match found {
         Ok(DesyncLeft::Nothing) => None,
         Ok(DesyncLeft::Running(record)) => {
-            let who = record.as_ref().map_or_else(String::new, |record| {
-                format!(" ('{}' since {}, pid {})", record.command, time(record.since), record.pid)
-            });
-            Some(Finding::ok(
-                TOPIC,
-                format!(
-                    "a run{who} is under way, and the server steps aside for as long as its command takes"
+            let text = match record {
+                Some(record) if record.command == BACKUP => format!(
+                    "a backup by 'run' (since {}, pid {}) is under way, and the server steps aside until its files are read or cloned",
+                    time(record.since),
+                    record.pid
                 ),
-            ))
+                Some(record) => format!(
+                    "a run ('{}' since {}, pid {}) is under way, and the server steps aside for as long as its command takes",
+                    record.command,
+                    time(record.since),
+                    record.pid
+                ),
+                None => "a run is under way, and the server steps aside for as long as it takes".into(),
+            };
+            Some(Finding::ok(TOPIC, text))
         }
         Ok(DesyncLeft::Ended(record, resynced)) => {
             let now = match resynced {
@@ -105,7 +113,13 @@ mod tests {
         };
         assert_eq!(judge(&Ok(DesyncLeft::Nothing)), None);
         for (found, level, text) in [
-            (Ok(DesyncLeft::Running(Some(record()))), Level::Ok, "pid 7) is under way"),
+            (Ok(DesyncLeft::Running(Some(record()))), Level::Ok, "for as long as its command takes"),
+            (
+                Ok(DesyncLeft::Running(Some(DesyncRecord { command: BACKUP.into(), ..record() }))),
+                Level::Ok,
+                "a backup by 'run' (since 1970-01-01 00:00:00 UTC, pid 7) is under way",
+            ),
+            (Ok(DesyncLeft::Running(None)), Level::Ok, "a run is under way"),
             (
                 Ok(DesyncLeft::Ended(record(), done(0))),
                 Level::Warning,

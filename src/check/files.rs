@@ -53,6 +53,8 @@ pub(super) struct Measured {
     pub(super) size: DataSize,
     /// What a backup would be taken by; the text says why by nothing.
     pub(super) method: Result<Forecast, String>,
+    /// The same of one by `run`: on a node of a cluster, and on another server.
+    pub(super) run: [Result<Forecast, String>; 2],
 }
 
 impl Measured {
@@ -66,9 +68,12 @@ impl Measured {
             device: fs::metadata(&layout.datadir).ok().map(|data| data.dev()),
         };
         let prospect = Prospect { layout, files: list, rate: settings.limit_rate, worth: Files::Clean };
+        let choose =
+            |offered: &[Files]| capture::choose(&settings.method, offered, &prospect).map(Forecast::from);
         Self {
             size,
-            method: capture::choose(&settings.method, &[Files::Clean], &prospect).map(Forecast::from),
+            method: choose(&[Files::Clean]),
+            run: [choose(&[Files::Changing, Files::Crashed]), choose(&[Files::Changing])],
         }
     }
 }

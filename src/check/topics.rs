@@ -231,7 +231,12 @@ impl<'a> CheckFacts<'a> {
         else {
             return Vec::new();
         };
-        vec![capture_method::judge(&settings.method, &data.method, &data.size)]
+        let [of_node, of_other] = &data.run;
+        let run = if self.local.node().is_some() { of_node } else { of_other };
+        vec![
+            capture_method::judge(&settings.method, &data.method, &data.size),
+            capture_method::judge_run(&settings.method, run),
+        ]
     }
 
     /// The freeze: what it does to the server and to its cluster, and what may hold it up.

@@ -22,7 +22,7 @@ use super::run_node::on_a_node;
 use super::run_replica::on_a_replica;
 use super::run_told::{leftover_told, tell_step};
 use super::{CommandError, CommonArgs, Context};
-use crate::cluster::{Access, Survey};
+use crate::cluster::{Access, NodeReport, Survey};
 use crate::config::{Flag, ServerOptions, SettingsOverrides, flag, parse_duration};
 use crate::desync::{DesyncLeft, INSIST, LocalNode, ResyncPatience, end_leftover};
 use crate::guard;
@@ -115,6 +115,9 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         return Ok(());
     }
     let survey = Survey::take(&access);
+    if let Some(refusal) = survey.local().and_then(half_a_node) {
+        return Err(CommandError::Refused(refusal));
+    }
     let mut backup = BackupRun::new(args.json, unless_newer_than, files, args.common.server_defaults());
     let is_backup = args.command.is_empty();
     let work = if is_backup { Work::Backup(&mut backup) } else { Work::Command(&args.command) };
@@ -124,6 +127,18 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         _ => on_a_node(&mut run, node, &access, &survey),
     };
     if is_backup { backup.print(outcome) } else { outcome }
+}
+
+/// Why a server is neither a node that could be desynced nor one by itself: it is in its group, and `wsrep_on` is OFF for whoever asks.
+fn half_a_node(own: &NodeReport) -> Option<String> {
+    let is_connected = own.provider_version().is_some() && own.status("wsrep_connected") == Some("ON");
+    (own.variable("wsrep_on") != Some("ON") && is_connected).then(|| {
+        format!(
+            "the server '{}' is in a cluster and has wsrep_on=OFF: it applies what the others write, and can neither be desynced nor be taken for a \
+             server by itself. SET GLOBAL wsrep_on=ON first, or take it out of the cluster; nothing was done",
+            own.name()
+        )
+    })
 }
 
 /// What a run that has died has left here.

@@ -141,7 +141,11 @@ impl BackupRun {
                 Some(Step::Captured) => {
                     live.clear();
                     let took = duration_ms(millis(begun.elapsed()));
-                    live.line(&format!("{} were read in {took}", bytes(running.bytes())));
+                    live.line(&match running.bytes() {
+                        // They are read when the server works as always.
+                        0 => format!("the server's files were cloned, all in all in {took}"),
+                        read => format!("{} were read in {took}", bytes(read)),
+                    });
                     return Ok(running);
                 }
                 Some(Step::Ended(Err(error))) => return Err(error.into()),

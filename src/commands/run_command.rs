@@ -13,7 +13,7 @@ use super::run_backup::BackupRun;
 use super::run_told::{millis, tell_step};
 use crate::cluster::NodeReport;
 use crate::config::Settings;
-use crate::desync::{DesyncError, DesyncRecord, DesyncRefusal, INSIST, ResyncPatience};
+use crate::desync::{BACKUP, DesyncError, DesyncRecord, DesyncRefusal, INSIST, ResyncPatience};
 use crate::guard::GuardedCommand;
 use crate::self_backup::RunningBackup;
 use crate::ui::{LiveLines, duration_ms};
@@ -53,7 +53,7 @@ impl Run<'_> {
 
     /// The program's name: its arguments may have a password among them.
     pub(super) fn shown(&self) -> String {
-        let Work::Command(words) = &self.work else { return "backup".into() };
+        let Work::Command(words) = &self.work else { return BACKUP.into() };
         let program = words.first().map(Path::new).and_then(Path::file_name);
         program.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }

@@ -127,6 +127,9 @@ fn end(run: &Run<'_>, desynced: Desynced, name: &str) -> Result<(), CommandError
         Resynced::Done { synced: None, .. } => {
             Err(CommandError::Failed(format!("node '{name}' is let in again, and not Synced yet")))
         }
+        Resynced::Restarted => Err(CommandError::Failed(format!(
+            "the server of node '{name}' has ended or was started anew meanwhile: see its error log, and whether it is Synced"
+        ))),
         _ => Ok(()),
     }
 }

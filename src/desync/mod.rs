@@ -38,6 +38,9 @@ pub use replica::{CaughtUp, Restarted, StoppedReplica, connections, doubts};
 pub use resync::{Desynced, Drained, INSIST, ResyncPatience, ResyncStep, Resynced};
 pub use vigil::{Vigil, VigilLimits};
 
+/// What stands for a command in the note of a backup ([`DesyncRecord`]).
+pub const BACKUP: &str = "backup";
+
 /// What goes wrong around a desync.
 #[derive(Debug, Error)]
 pub enum DesyncError {

@@ -18,7 +18,13 @@ pub struct Definer {
 impl Definer {
     /// On this node, in the database `ddl`.
     pub fn start(node: &Node) -> Self {
-        node.exec("CREATE DATABASE ddl");
+        Self::start_in(node, "ddl")
+    }
+
+    /// The same in another database, which is made.
+    pub fn start_in(node: &Node, database: &str) -> Self {
+        node.exec(&format!("CREATE DATABASE {database}"));
+        let database = database.to_owned();
         let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (ended, count) = (Arc::clone(&stop), Arc::clone(&rounds));
         let mut session = node.session();
@@ -27,12 +33,12 @@ impl Definer {
             while !ended.load(Ordering::Relaxed) {
                 let round = count.fetch_add(1, Ordering::Relaxed);
                 for statement in [
-                    format!("CREATE TABLE ddl.t{round} (a INT PRIMARY KEY, b VARCHAR(300), KEY (b))"),
-                    format!("INSERT INTO ddl.t{round} VALUES (1, REPEAT('x', 300)), (2, 'y')"),
-                    format!("ALTER TABLE ddl.t{round} ADD COLUMN c INT, ALGORITHM=COPY"),
-                    format!("RENAME TABLE ddl.t{round} TO ddl.r{round}"),
-                    format!("TRUNCATE ddl.r{}", round.saturating_sub(1)),
-                    format!("DROP TABLE IF EXISTS ddl.r{}", round.saturating_sub(3)),
+                    format!("CREATE TABLE {database}.t{round} (a INT PRIMARY KEY, b VARCHAR(300), KEY (b))"),
+                    format!("INSERT INTO {database}.t{round} VALUES (1, REPEAT('x', 300)), (2, 'y')"),
+                    format!("ALTER TABLE {database}.t{round} ADD COLUMN c INT, ALGORITHM=COPY"),
+                    format!("RENAME TABLE {database}.t{round} TO {database}.r{round}"),
+                    format!("TRUNCATE {database}.r{}", round.saturating_sub(1)),
+                    format!("DROP TABLE IF EXISTS {database}.r{}", round.saturating_sub(3)),
                 ] {
                     // Of the first rounds some tables are not there; a donor's lock makes none of these fail elsewhere.
                     let _ = session.query_drop(statement);

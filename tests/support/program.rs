@@ -292,3 +292,34 @@ pub fn donors_running(cluster: &Cluster) -> Vec<String> {
         .map(|process| process.path().display().to_string())
         .collect()
 }
+
+/// The position that a server finds when it recovers these files, which belong to the servers' account, by this option file; and what it said.
+pub fn recovered_position(cnf: &Path, datadir: &Path) -> (Option<Position>, String) {
+    let log = datadir.join("recover.log");
+    let output = Command::new("mariadbd")
+        .arg(format!("--defaults-file={}", cnf.display()))
+        .arg(format!("--datadir={}", datadir.display()))
+        .args(["--wsrep-recover", "--skip-networking"])
+        .args(["socket", "pid-file"].map(|name| format!("--{name}={}", datadir.join(name).display())))
+        .arg(format!("--log-error={}", log.display()))
+        .output()
+        .expect("no mariadbd here: run scripts/install-deps");
+    let said =
+        fs::read_to_string(&log).unwrap_or_else(|_| String::from_utf8_lossy(&output.stderr).into_owned());
+    let _ = fs::remove_file(log);
+    let found =
+        said.lines().rev().find_map(|line| Position::parse(line.split_once("Recovered position: ")?.1));
+    (found, said)
+}
+
+/// The same command line under `strace -f` with these options, which can make system calls fail or take their time; each thread counts its own.
+/// It is the process that is started, and strace one beside it, which writes to `trace`.
+pub fn under_strace(command: &Command, options: &str, trace: &Path) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-D", "-f", "-qq", "-o"]).arg(trace).args(options.split(' '));
+    strace.arg(command.get_program()).args(command.get_args()).env_clear();
+    strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.env("PATH", "/usr/bin:/bin").current_dir("/");
+    strace.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    strace
+}

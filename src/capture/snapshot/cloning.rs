@@ -43,10 +43,12 @@ pub(super) fn descriptors() -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// The numbers of a list's entries in the order in which they are cloned: each turn ends before the next one begins. The redo log
-/// comes last, as in an archive.
+/// The numbers of a list's entries in the order in which they are cloned: each turn ends before the next one begins. The logs
+/// come last. Under a lock by SQL checkpoints go on, of InnoDB and of Aria: `aria_log_control` says where Aria's last one is, and a log that
+/// was cloned before that file may end before it, which ends a server that starts on both.
 fn turns(list: &FileList) -> [Vec<usize>; 2] {
-    let (last, first) = (0..list.entries.len()).partition(|number| list.entries[*number].is_redo_log());
+    let is_log = |number: &usize| list.entries[*number].is_redo_log() || list.entries[*number].is_aria_log();
+    let (last, first) = (0..list.entries.len()).partition(is_log);
     [first, last]
 }
 
@@ -211,4 +213,25 @@ fn clone(place: &ClonePlace, opened: &mut Opened, is_still: bool) -> io::Result<
         file = place.clone_of(&opened.file)?;
     }
     Ok(Arc::new(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ArchivePath;
+
+    #[test]
+    fn logs_are_cloned_behind_all_that_they_are_needed_for() {
+        let names = ["aria_log.00000001", "aria_log_control", "db/t.MAD", "ib_logfile0", "ibdata1"];
+        let look = Look::of(&std::fs::metadata("/").unwrap());
+        let entry = |name: &&str| Entry {
+            path: ArchivePath::new(Path::new(name)),
+            kind: EntryKind::File(look),
+            origin: None,
+            system_tablespace: false,
+            class: FileClass::of(Path::new(name)),
+        };
+        let list = FileList { entries: names.iter().map(entry).collect(), ..FileList::default() };
+        assert_eq!(turns(&list), [vec![1, 2, 4], vec![0, 3]]);
+    }
 }

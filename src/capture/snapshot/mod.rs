@@ -103,13 +103,13 @@ impl Method for Snapshot {
         }
         quiet.complete(list.bytes);
         let resumed = host.resume(quiet)?;
+        let directories = ground.places().map(|place| place.path.clone()).collect();
+        room::guard(&clones, directories, watch).map_err(CaptureError::Clone)?;
         // A log that is parsed keeps nobody waiting any more.
         if let Some(pin) = pin {
             pin.after(&clones)?;
         }
 
-        let directories = ground.places().map(|place| place.path.clone()).collect();
-        room::guard(&clones, directories, watch).map_err(CaptureError::Clone)?;
         let mut archive = match (archive, output) {
             (Some(archive), _) => archive,
             (None, Some(output)) => begin(output)?,
