@@ -24,6 +24,8 @@ use support::{
     assert_same_rows,
 };
 
+const TEXT: &str = concat!(include_str!("../doc/runbooks.md"), include_str!("../README.md"));
+
 #[test]
 fn every_block_of_the_runbooks_is_run_by_this_test() {
     let mut run = book::steps_named_in(include_str!("runbooks.rs"));

@@ -59,6 +59,24 @@ pub fn compress_whole(raw: &[u8], compression: Compression, level: i32) -> io::R
     Ok(packed)
 }
 
+/// A small object as a whole, unpacked; no more than so many bytes.
+pub fn decompress_whole(packed: &[u8], compression: Compression, limit: u64) -> io::Result<Vec<u8>> {
+    let mut raw = Vec::new();
+    let most = limit.saturating_add(1);
+    match compression {
+        Compression::Zstd => {
+            zstd::stream::read::Decoder::with_buffer(packed)?.take(most).read_to_end(&mut raw)?
+        }
+        Compression::Gzip => flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(&mut raw)?,
+        Compression::Bzip2 => bzip2::read::MultiBzDecoder::new(packed).take(most).read_to_end(&mut raw)?,
+        Compression::None => packed.take(most).read_to_end(&mut raw)?,
+    };
+    if raw.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {limit} bytes")));
+    }
+    Ok(raw)
+}
+
 /// The bytes of one block, which must be exactly `raw_len` long.
 ///
 /// A frame that claims more is damage, not a reason to allocate more.

@@ -33,7 +33,7 @@ mod xbstream;
 pub use block::{BlockDamage, ENDS, ObjectDigest, PlannedBlock};
 pub use block_reader::{BlockReader, DecodedBlock, ReadPlan, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
-pub use codec::compress_whole;
+pub use codec::{compress_whole, decompress_whole};
 pub use digest::{Hashing, hex};
 pub use dump_scanner::{DumpContent, DumpError, DumpScanner};
 pub use index::{Index, IndexError, IndexWriter};

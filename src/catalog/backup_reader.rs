@@ -4,12 +4,13 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{CatalogError, MANIFEST, ObjectDamage, STATUS, check_sizes, object_name, read_manifest};
-use crate::archive::{Index, IndexError, ReaderOptions};
+use crate::archive::{Index, IndexError, ReaderOptions, decompress_whole, hex};
 use crate::model::{Content, Manifest, MemberKind, WsrepGtid};
-use crate::seal::{self, Identities};
+use crate::seal::{self, Identities, UnsealError};
 use crate::storage::{Interruptible, Limited, ObjectReader, Storage, StorageError};
 use crate::throttle::Limiter;
 
@@ -262,6 +263,41 @@ impl BackupReader {
     /// An object of the backup as it is stored.
     pub fn open_object(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
         self.storage.open(&self.object(name))
+    }
+
+    /// A small object beside the archive, compressed and encrypted as that is: all of it, compared with its digest.
+    pub fn unpacked(
+        &self,
+        name: &str,
+        bytes: u64,
+        sha256: &str,
+        limit: u64,
+    ) -> Result<Vec<u8>, BackupReadError> {
+        let mut stored = Vec::new();
+        let object = self.open_object(name)?;
+        object
+            .take(bytes.saturating_add(1))
+            .read_to_end(&mut stored)
+            .map_err(|cause| self.read_failed(name, cause))?;
+        let found = hex(&Sha256::digest(&stored));
+        if found != sha256 {
+            return Err(self.damaged(name, format!("its SHA-256 is {found}, the manifest says {sha256}")));
+        }
+        let damaged = |cause: io::Error| self.damaged(name, format!("it cannot be unpacked: {cause}"));
+        let plain = match self.keys()? {
+            None => stored,
+            Some(keys) => {
+                let mut plain = Vec::new();
+                let mut stream =
+                    seal::unseal_stream(stored.as_slice(), &keys).map_err(|error| match error {
+                        UnsealError::WrongKey => self.wrong_key(),
+                        UnsealError::Damaged(what) => self.damaged(name, what),
+                    })?;
+                stream.read_to_end(&mut plain).map_err(damaged)?;
+                plain
+            }
+        };
+        decompress_whole(&plain, self.manifest.archive.compression, limit).map_err(damaged)
     }
 
     /// The archive as it is stored.

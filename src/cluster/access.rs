@@ -49,6 +49,11 @@ impl Access {
         self.account.user.as_deref().unwrap_or_default()
     }
 
+    /// Who asks.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// Whether connections over TCP are encrypted.
     pub fn has_tls(&self) -> bool {
         self.account.tls.is_some()

@@ -18,9 +18,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    CommandError, CommonArgs, Context, IdArgs, complain_of, interruption, print, print_json, removed,
-};
+use super::id_args::IdArgs;
+use super::{CommandError, CommonArgs, Context, complain_of, interruption, print, print_json, removed};
 use crate::catalog::{
     BackupReader, Catalog, CatalogError, Pruned, Record, Selector, TooDeep, read_manifest, read_pruned,
 };

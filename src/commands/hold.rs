@@ -3,7 +3,8 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{CommandError, CommonArgs, IdArgs, print, who};
+use super::id_args::IdArgs;
+use super::{CommandError, CommonArgs, print, who};
 use crate::catalog::{self, HOLD, HoldState, object_name, read_hold};
 use crate::model::Hold;
 use crate::ui::TextPage;

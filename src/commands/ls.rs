@@ -8,8 +8,9 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::id_args::IdArgs;
 use super::whole_archive::whole_only;
-use super::{CommandError, CommonArgs, IdArgs, print, print_json, removed};
+use super::{CommandError, CommonArgs, print, print_json, removed};
 use crate::model::{BackupId, Member, MemberKind, matches};
 use crate::ui::{Align, Table, TextPage, bytes, grouped, time};
 

@@ -6,6 +6,7 @@ pub mod check;
 mod common_args;
 pub mod copy;
 pub mod hold;
+mod id_args;
 mod interruption;
 mod ist_forecast;
 pub mod list;
@@ -16,6 +17,8 @@ mod prune_besides;
 mod prune_words;
 pub mod report;
 pub mod restore;
+mod restore_args;
+mod restore_into;
 mod restore_tables;
 pub mod run;
 mod run_backup;
@@ -32,7 +35,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 use thiserror::Error;
@@ -237,39 +239,6 @@ fn removed(source: &BackupReader) -> CommandError {
         "backup '{}' was removed while it was read, so nothing can be said of it; 'hold' keeps one from 'prune'",
         source.manifest().id
     ))
-}
-
-/// Which backup is meant.
-#[derive(Debug, Clone, Args)]
-pub struct IdArgs {
-    /// Backup ID, or 'latest'
-    #[arg(value_name = "ID|latest", required_unless_present = "target_time")]
-    id: Option<String>,
-    /// The newest backup taken at or before this time, e.g. 2026-11-20T11:30:00Z
-    #[arg(long, value_name = "RFC3339", conflicts_with = "id")]
-    target_time: Option<String>,
-}
-
-impl IdArgs {
-    /// What the arguments mean, before any repository is looked at.
-    pub fn selector(&self) -> Result<Selector, CommandError> {
-        match (&self.id, &self.target_time) {
-            (_, Some(time)) => {
-                let time: Timestamp = time.parse().map_err(|_| {
-                    CommandError::Usage(format!(
-                        "--target-time '{time}' is not a time with its zone, like 2026-11-20T11:30:00Z or 2026-11-20T12:30:00+01:00"
-                    ))
-                })?;
-                Ok(Selector::At(time))
-            }
-            (Some(id), None) if id == "latest" => Ok(Selector::Latest),
-            (Some(id), None) => Ok(Selector::Id(
-                id.parse()
-                    .map_err(|error: crate::model::IdError| CommandError::NotFound(error.to_string()))?,
-            )),
-            (None, None) => Err(CommandError::Usage("name a backup ID, 'latest', or --target-time".into())),
-        }
-    }
 }
 
 /// Prints lines for a person on stdout.

@@ -2,18 +2,20 @@
 
 use std::cell::Cell;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::ist_forecast::{self, node_outlook, sentence};
+use super::restore_args::As;
+pub use super::restore_args::RestoreArgs;
+use super::restore_into::{load_backup, load_file};
 use super::restore_tables::extract_tables;
 use super::whole_archive::{clean_only, whole_only};
-use super::{CommandError, CommonArgs, IdArgs, interruption, print, print_json, removed};
-use crate::config::{Flag, ServerOptions, flag};
-use crate::model::{Content, Manifest};
+use super::{CommandError, interruption, print, print_json, removed};
+use crate::cluster::IstOutlook;
+use crate::config::ServerOptions;
+use crate::model::{Content, Manifest, WsrepGtid};
 use crate::restore::{
     Advice, AllowedDirectory, Control, DirectoryMap, Installed, Purpose, RestoreError, RestoreRequest,
     Restored, Selection, TablePattern, advice, missing_options, restore, wsrep_home,
@@ -21,75 +23,23 @@ use crate::restore::{
 use crate::throttle::millis;
 use crate::ui::{ByteBar, LiveLines, TextPage, bytes, duration_ms, grouped};
 
-/// What the data directory is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum As {
-    /// A node that joins its cluster by IST
-    Node,
-    /// The first node of a cluster that starts anew
-    Cluster,
-    /// A server outside any cluster
-    Standalone,
-    /// An asynchronous replica
-    Replica,
-}
-
-const THREADS: Flag = flag("threads", "restore");
-const MEMBERS: Flag = flag("members", "restore");
-const LIMIT_RATE: Flag = flag("limit-rate", "restore");
-
-/// Arguments of `restore`.
-#[derive(Debug, Args)]
-pub struct RestoreArgs {
-    #[command(flatten)]
-    id: IdArgs,
-    /// The new data directory: missing or empty
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
-    /// What the data directory is for [default: node; with --only no server at all, but the files of the tables]
-    #[arg(long = "as", value_enum, value_name = "PURPOSE")]
-    purpose: Option<As>,
-    /// Only this table, or 'DATABASE.*'; * is any text; repeatable. With '--as standalone' a server that has no other
-    /// tables; without '--as' the files of the table alone
-    #[arg(long, value_name = "DATABASE.TABLE", conflicts_with = "maps")]
-    only: Vec<String>,
-    /// Put the files of VAR, which were outside the data directory, into DIR; VAR is a server variable,
-    /// 'data_directory' or 'symlink'
-    #[arg(long = "map", value_name = "VAR=DIR")]
-    maps: Vec<String>,
-    /// Put files that were outside the data directory back to where they were, where that is DIR or below it; repeatable.
-    /// Without it and --map they are listed, and nothing is restored
-    #[arg(long, value_name = "DIR")]
-    external: Vec<String>,
-    /// Restore also where the MariaDB of this machine is of an older series than the backup: another server will use the
-    /// directory
-    #[arg(long)]
-    any_server: bool,
-    #[arg(long, value_name = MEMBERS.value, help = MEMBERS.help)]
-    members: Option<String>,
-    #[arg(long, value_name = THREADS.value, help = THREADS.help)]
-    threads: Option<String>,
-    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
-    limit_rate: Option<String>,
-    /// Print JSON for programs
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    common: CommonArgs,
-}
-
 /// Runs `restore`.
 pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
+    if let Some(file) = &args.id.file {
+        return load_file(args, file);
+    }
     let selector = args.id.selector()?;
+    if args.into.is_some() {
+        return load_backup(args, &selector);
+    }
     let mut request = request(args)?;
-    let (context, files) = args.common.context_with(|flags| {
-        flags.set(THREADS, args.threads.as_deref());
-        flags.set(MEMBERS, args.members.as_deref());
-        flags.set(LIMIT_RATE, args.limit_rate.as_deref());
-    })?;
+    let (context, files) = args.common.context_with(|flags| args.set(flags))?;
     request.threads = context.settings.threads;
     request.wsrep_home = wsrep_home(&ServerOptions::from(&files, &[], None), &request.target);
     let source = context.find_intact(&selector)?;
+    if source.manifest().content == Content::Sql {
+        whole_only(&source, "--to")?;
+    }
     if request.only.is_some() {
         whole_only(&source, "--only")?;
         clean_only(&source, "--only")?;
@@ -109,14 +59,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         Purpose::Node => node_outlook(&context.settings, &files, context.storage.as_ref(), &source),
         _ => None,
     };
-    if let Some(outlook) = &ist {
-        let (is_bad, text) = sentence(outlook, &gtid);
-        if is_bad {
-            log::warn!("{text}");
-        } else if !args.json {
-            LiveLines::new().line(&format!("{text}."));
-        }
-    }
+    tell_outlook(ist.as_ref(), &gtid, args.json);
     let started = Instant::now();
     let interrupted = interruption();
     let throttle = context.throttle(&interrupted);
@@ -162,6 +105,17 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     print(&as_text(manifest, &request, &restored, (&advice, &options), took))
 }
 
+/// Whether a node will join by IST, said beforehand.
+fn tell_outlook(ist: Option<&IstOutlook>, gtid: &WsrepGtid, is_json: bool) {
+    let Some(outlook) = ist else { return };
+    let (is_bad, text) = sentence(outlook, gtid);
+    if is_bad {
+        log::warn!("{text}");
+    } else if !is_json {
+        LiveLines::new().line(&format!("{text}."));
+    }
+}
+
 /// A limit in an option file was perhaps meant for the donor, and an outage may wait for this node.
 fn slowed(manifest: &Manifest, rate: NonZeroU64) -> String {
     format!(
@@ -188,8 +142,9 @@ fn request(args: &RestoreArgs) -> Result<RestoreRequest, CommandError> {
                 .map_err(|why| CommandError::Usage(format!("--external '{text}': {why}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let target = std::path::absolute(&args.to)
-        .map_err(|error| CommandError::Usage(format!("--to '{}': {error}", args.to.display())))?;
+    let to = args.to.clone().unwrap_or_default();
+    let target = std::path::absolute(&to)
+        .map_err(|error| CommandError::Usage(format!("--to '{}': {error}", to.display())))?;
     let purpose = match args.purpose {
         None | Some(As::Node) => Purpose::Node,
         Some(As::Cluster) => Purpose::Cluster,

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{CommandError, CommonArgs, IdArgs, print, print_json};
+use super::id_args::IdArgs;
+use super::{CommandError, CommonArgs, print, print_json};
 use crate::catalog::{HoldState, Verified, read_hold, read_verified};
 use crate::model::{Content, FilesState, Manifest, VerifyOutcome};
 use crate::ui::{TextPage, bytes, duration_ms, grouped, time};

@@ -7,8 +7,9 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::id_args::IdArgs;
 use super::{
-    CommandError, CommonArgs, Context, IdArgs, interruption, print, print_json, refresh_metrics, removed, who,
+    CommandError, CommonArgs, Context, interruption, print, print_json, refresh_metrics, removed, who,
 };
 use crate::catalog::{BackupReader, record_verified};
 use crate::config::{Flag, flag};

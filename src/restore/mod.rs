@@ -13,7 +13,8 @@
 //! Manifest, index and archive are checked against each other before the target is touched; the target
 //! must be empty and unused; a restore that fails removes exactly what it created.
 //!
-//! A backup by mariadb-backup takes another way to the same end: see [`prepared`].
+//! A backup by mariadb-backup takes another way to the same end: see [`prepared`]. A dump becomes no data directory, but goes into a
+//! running server: see [`into`].
 //!
 //! # Why an index cannot choose where root writes
 //!
@@ -34,6 +35,7 @@ mod feed;
 mod frame;
 mod identity;
 mod installed_server;
+pub mod into;
 mod members;
 mod no_follow;
 mod old_datadir;

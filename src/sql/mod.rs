@@ -16,6 +16,8 @@ mod desync;
 mod endpoint;
 mod error_text;
 mod global_lock;
+mod load;
+mod option_file;
 mod read_lock;
 mod replication;
 #[cfg(test)]
@@ -33,6 +35,7 @@ use bounded::Bounds;
 pub use desync::DesyncAnswer;
 pub use endpoint::{Account, Endpoint, Tls};
 pub use global_lock::{Availability, LockPatience, look_for_lock};
+pub use option_file::option_file;
 pub use read_lock::{ReadLockTry, RedoPosition};
 pub use replication::ReplicaStatus;
 pub use threads::{MetadataLock, Thread};
@@ -260,13 +263,6 @@ impl SqlSession {
         self.rows(
             "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE' AND PLUGIN_TYPE = \
              'ENCRYPTION'",
-        )
-    }
-
-    /// The engines that this server has, names as it spells them.
-    pub fn engines(&mut self) -> Result<Vec<String>, String> {
-        self.rows(
-            "SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES', 'DEFAULT') ORDER BY 1",
         )
     }
 

@@ -1,8 +1,9 @@
-//! The marked blocks of `doc/runbooks.md` and `README.md`.
+//! The marked blocks of a document.
 
 use std::collections::BTreeSet;
 
-const TEXT: &str = concat!(include_str!("../../doc/runbooks.md"), include_str!("../../README.md"));
+use super::TEXT;
+
 const MARK: &str = "<!-- step: ";
 
 /// The names of all steps.

@@ -1,0 +1,119 @@
+//! The arguments of `restore`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use jiff::Timestamp;
+
+use super::id_args::{selector, target_time};
+use super::{CommandError, CommonArgs};
+use crate::catalog::Selector;
+use crate::config::{Flag, SettingsOverrides, flag};
+
+/// What the data directory is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum As {
+    /// A node that joins its cluster by IST
+    Node,
+    /// The first node of a cluster that starts anew
+    Cluster,
+    /// A server outside any cluster
+    Standalone,
+    /// An asynchronous replica
+    Replica,
+}
+
+const THREADS: Flag = flag("threads", "restore");
+const MEMBERS: Flag = flag("members", "restore");
+const LIMIT_RATE: Flag = flag("limit-rate", "restore");
+
+/// Arguments of `restore`.
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("place").required(true).args(["to", "into"]))]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    pub(super) id: RestoreIdArgs,
+    /// The new data directory: missing or empty
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: Option<PathBuf>,
+    /// Load a dump into the server that runs there: a socket (with a '/' in it), or HOST[:PORT]
+    #[arg(long, value_name = "SOCKET|HOST")]
+    pub(super) into: Option<String>,
+    /// With --into: only this database of the dump; repeatable. For a dump that names none, the database to load it into
+    #[arg(long = "database", value_name = "NAME", requires = "into")]
+    pub(super) databases: Vec<String>,
+    /// With --into: users and grants, too; an account that the server has stays as it is
+    #[arg(long, requires = "into")]
+    pub(super) users: bool,
+    /// With --into: drop tables of the dump that the server has, and make them anew; with --users accounts, too
+    #[arg(long, requires = "into")]
+    pub(super) overwrite: bool,
+    /// With --into: the tables of the database mysql, too; for a server of the same series that is no Galera node
+    #[arg(long, requires = "into", conflicts_with = "databases")]
+    pub(super) system_tables: bool,
+    /// What the data directory is for [default: node; with --only no server at all, but the files of the tables]
+    #[arg(long = "as", value_enum, value_name = "PURPOSE", conflicts_with = "into")]
+    pub(super) purpose: Option<As>,
+    /// Only this table, or 'DATABASE.*'; * is any text; repeatable. With '--as standalone' a server that has no other
+    /// tables; without '--as' the files of the table alone
+    #[arg(long, value_name = "DATABASE.TABLE", conflicts_with_all = ["maps", "into"])]
+    pub(super) only: Vec<String>,
+    /// Put the files of VAR, which were outside the data directory, into DIR; VAR is a server variable,
+    /// 'data_directory' or 'symlink'
+    #[arg(long = "map", value_name = "VAR=DIR", conflicts_with = "into")]
+    pub(super) maps: Vec<String>,
+    /// Put files that were outside the data directory back to where they were, where that is DIR or below it; repeatable.
+    /// Without it and --map they are listed, and nothing is restored
+    #[arg(long, value_name = "DIR", conflicts_with = "into")]
+    pub(super) external: Vec<String>,
+    /// Restore also where the MariaDB of this machine (with --into: the server there) is of an older series than the backup
+    #[arg(long)]
+    pub(super) any_server: bool,
+    #[arg(long, value_name = MEMBERS.value, help = MEMBERS.help)]
+    members: Option<String>,
+    #[arg(long, value_name = THREADS.value, help = THREADS.help)]
+    threads: Option<String>,
+    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
+    limit_rate: Option<String>,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
+}
+
+/// Which backup is meant, or which file.
+#[derive(Debug, Args)]
+pub(super) struct RestoreIdArgs {
+    /// Backup ID, or 'latest'
+    #[arg(value_name = "ID|latest", required_unless_present_any = ["target_time", "file"])]
+    id: Option<String>,
+    /// The newest backup taken at or before this time, e.g. 2026-11-20T11:30:00Z
+    #[arg(long, value_name = "RFC3339", conflicts_with = "id")]
+    target_time: Option<String>,
+    /// With --into: a dump that we did not make, in place of a backup: plain, .gz, .bz2 or .zst; or a folder of dumps named as
+    /// mariadb-operator names them, of which the newest one is taken
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "id", requires = "into")]
+    pub(super) file: Option<PathBuf>,
+}
+
+impl RestoreIdArgs {
+    pub(super) fn selector(&self) -> Result<Selector, CommandError> {
+        selector(self.id.as_deref(), self.target_time.as_deref())
+    }
+
+    /// The time that is wanted.
+    pub(super) fn target_time(&self) -> Result<Option<Timestamp>, CommandError> {
+        self.target_time.as_deref().map(target_time).transpose()
+    }
+}
+
+impl RestoreArgs {
+    /// The settings that have flags here.
+    pub(super) fn set(&self, flags: &mut SettingsOverrides) {
+        flags.set(THREADS, self.threads.as_deref());
+        flags.set(MEMBERS, self.members.as_deref());
+        flags.set(LIMIT_RATE, self.limit_rate.as_deref());
+    }
+}

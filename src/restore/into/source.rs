@@ -1,0 +1,193 @@
+//! Where the statements come from: a backup of ours, or a file that somebody else has made.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::LoadError;
+use crate::archive::Index;
+use crate::catalog::BackupReader;
+use crate::regular_file;
+use crate::restore::archive_stream::open_stream;
+use crate::restore::error::{RestoreError, Undone};
+use crate::restore::frame::check_rest;
+use crate::restore::request::Control;
+
+/// Bytes handed on at once.
+const CHUNK: usize = 256 << 10;
+
+/// Most bytes of users and grants.
+const SMALL: u64 = 256 << 20;
+
+/// Statements.
+pub enum DumpSource<'a> {
+    /// The archive of a backup.
+    Backup {
+        /// The backup.
+        reader: &'a BackupReader,
+        /// Its index.
+        index: Box<Index>,
+        /// Decompressing threads.
+        threads: usize,
+    },
+    /// A file that we did not make.
+    File(DumpFile),
+    /// A small object of a backup, unpacked.
+    Small(Vec<u8>),
+}
+
+/// An operator's file, open.
+pub struct DumpFile {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl DumpFile {
+    /// Opens it. It is read twice, so that it must be a file.
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        let failed =
+            |error: io::Error| LoadError::Refused(format!("cannot read '{}': {error}", path.display()));
+        let file = regular_file::open(path).map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => LoadError::Refused(format!(
+                "'{}' is no file: a dump is read twice, first to see that it is whole; put it into a file",
+                path.display()
+            )),
+            _ => failed(error),
+        })?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        Ok(Self { path: path.to_owned(), file, bytes })
+    }
+
+    /// From its beginning, unpacked by what its first bytes say; with a count of the bytes that were read.
+    fn unpacked(&self) -> io::Result<(Box<dyn Read + '_>, Arc<AtomicU64>)> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        let mut magic = Vec::new();
+        file.take(4).read_to_end(&mut magic)?;
+        file.seek(SeekFrom::Start(0))?;
+        let count = Arc::new(AtomicU64::new(0));
+        let plain = BufReader::with_capacity(CHUNK, Counted { inner: file, count: Arc::clone(&count) });
+        let unpacked: Box<dyn Read + '_> = match magic.as_slice() {
+            [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(plain)),
+            [b'B', b'Z', b'h', _] => Box::new(bzip2::bufread::MultiBzDecoder::new(plain)),
+            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::with_buffer(plain)?),
+            _ => Box::new(plain),
+        };
+        Ok((unpacked, count))
+    }
+
+    fn failed(&self, error: &io::Error) -> LoadError {
+        let path = self.path.display();
+        match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => {
+                LoadError::Damaged(format!(
+                    "'{path}' is damaged: it cannot be unpacked to its end ({error}): it was cut off or changed; take another copy"
+                ))
+            }
+            // What zstd says of a frame that was changed has no kind.
+            ErrorKind::Other if error.raw_os_error().is_none() => LoadError::Damaged(format!(
+                "'{path}' is damaged: it cannot be unpacked ({error}); take another copy"
+            )),
+            _ => LoadError::Refused(format!("cannot read '{path}': {error}")),
+        }
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Takes the pieces: the bytes, and how far the source is read (raw bytes of a backup, stored ones of a file).
+pub(super) type Take<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<(), LoadError>;
+
+impl DumpSource<'_> {
+    /// The users and grants of a backup, compared with their digest.
+    pub fn users(reader: &BackupReader) -> Result<Self, LoadError> {
+        let manifest = reader.manifest();
+        let Some(users) = manifest.dump.as_ref().and_then(|dump| dump.users.as_ref()) else {
+            return Err(LoadError::Usage(format!(
+                "--users: backup '{}' holds no users and grants as statements",
+                manifest.id
+            )));
+        };
+        reader.unpacked(&users.name, users.bytes, &users.sha256, SMALL).map(Self::Small).map_err(Into::into)
+    }
+
+    /// Its name for people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Backup { reader, .. } => format!("backup '{}'", reader.manifest().id),
+            Self::File(file) => format!("'{}'", file.path.display()),
+            Self::Small(_) => "the object with the users".into(),
+        }
+    }
+
+    /// What counts as its end in what [`Take`] is told.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Backup { index, .. } => index.raw_bytes,
+            Self::File(file) => file.bytes,
+            Self::Small(text) => text.len() as u64,
+        }
+    }
+
+    /// All of it, compared with its digests where it has some.
+    pub(super) fn read(&self, control: &Control<'_>, take: Take<'_>) -> Result<(), LoadError> {
+        match self {
+            Self::Backup { reader, index, threads } => {
+                let mut stream = open_stream(reader, index, index.plan(), *threads)?;
+                let failed = |cause| {
+                    LoadError::Source(RestoreError::Read(reader.archive_failed(cause), Undone::default()))
+                };
+                pieces(&mut (&mut stream).take(index.raw_bytes), control, &failed, &mut |piece, done| {
+                    take(piece, done)
+                })?;
+                Ok(check_rest(stream, reader, &Control { progress: &|_| (), ..*control })?)
+            }
+            Self::File(file) => {
+                let failed = |error| file.failed(&error);
+                let (mut unpacked, count) = file.unpacked().map_err(failed)?;
+                pieces(&mut unpacked, control, &failed, &mut |piece, _| {
+                    take(piece, count.load(Ordering::Relaxed))
+                })
+            }
+            Self::Small(text) => take(text, text.len() as u64),
+        }
+    }
+}
+
+fn pieces(
+    from: &mut dyn Read,
+    control: &Control<'_>,
+    failed: &dyn Fn(io::Error) -> LoadError,
+    take: Take<'_>,
+) -> Result<(), LoadError> {
+    let mut piece = vec![0; CHUNK];
+    let mut done = 0;
+    loop {
+        if control.interrupted.load(Ordering::Relaxed) {
+            return Err(LoadError::Interrupted);
+        }
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                done += count as u64;
+                take(&piece[..count], done)?;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
