@@ -141,10 +141,10 @@ fn damage_and_contradictions_are_found() {
 #[test]
 fn a_content_that_this_program_does_not_know_is_no_damage() {
     let copy = Copy::new();
-    edit_manifest(&copy.object(""), |manifest| manifest["content"] = "sql".into());
+    edit_manifest(&copy.object(""), |manifest| manifest["content"] = "tablets".into());
     copy.run("show latest").fails_with(
         1,
-        "the archive is 'sql', which this program does not know: use a newer wsrep_sst_backup",
+        "the archive is 'tablets', which this program does not know: use a newer wsrep_sst_backup",
     );
     edit_manifest(&copy.object(""), |manifest| {
         manifest["content"] = "xbstream".into();

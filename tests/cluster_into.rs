@@ -17,6 +17,9 @@ use std::fs;
 
 use scene::{ACCOUNT, Scene};
 use support::all_checksums;
+use support::cli::cli;
+use support::cli::dumps::put_dump;
+use support::cli::forge::ID;
 
 const TEXT: &str = include_str!("../doc/logical.md");
 
@@ -39,6 +42,7 @@ fn a_dump_of_a_server_goes_into_a_cluster_and_what_stops_it_is_told() {
     what_is_there_is_not_overwritten_unawares(&scene, &file);
     one_database_alone(&scene, &file);
     users_come_as_statements(&scene);
+    a_backup_as_a_file(&scene, &file);
     stops::at_the_first_statement_that_is_refused(&scene, &file);
     stops::whatever_becomes_of_the_client(&scene, &file);
     stops::a_statement_that_is_too_long(&scene, &file);
@@ -147,6 +151,50 @@ fn users_come_as_statements(scene: &Scene) {
     scene.load(2, &["--file", &file, "--users", "--overwrite"]).done();
     scene.logged_in(scene.cluster.n(3).port(), "SELECT 1");
     scene.every_node_has_its_accounts();
+}
+
+/// The same statements in a repository, users and grants beside them.
+fn a_backup_as_a_file(scene: &Scene, file: &str) {
+    let repository = scene.path("dumps-of-ours");
+    let users = fs::read(scene.path("users.sql")).unwrap();
+    let folder = put_dump(&repository, ID, &fs::read(file).unwrap(), Some(&users));
+    let place = scene.cluster.n(2).socket().display().to_string();
+    let load = |words: &[&str]| {
+        let answer = scene.command(&place, &[&[ID], words].concat()).on(&repository).run();
+        scene.settle(2);
+        answer
+    };
+    cli("verify latest").on(&repository).run().done();
+    scene.cluster.n(2).sql_all(&["DROP DATABASE app", "DROP DATABASE `a``b`", "DROP USER app@'127.0.0.1'"]);
+    let said = load(&["--users"]);
+    assert!(
+        said.done().contains(&format!("Loaded backup {ID} into")) && said.stdout.contains(ACCOUNT),
+        "{}",
+        said.stdout
+    );
+    let notes = ("app".to_owned(), "notes".to_owned());
+    let wanted = all_checksums(&scene.source);
+    for node in scene.cluster.nodes() {
+        let found = all_checksums(node);
+        assert!(
+            found.iter().all(|(table, rows)| *table == notes || wanted[table] == *rows),
+            "{}",
+            node.name()
+        );
+        assert_eq!(found.len(), wanted.len());
+        scene.logged_in(node.port(), "SELECT 1");
+    }
+    let before = scene.cluster.n(2).position();
+    for name in ["backup.2026-11-20T11:34:52Z.sql.gz", "users.2026-11-20T11:34:52Z.sql.gz"] {
+        let object = folder.join(name);
+        let whole = fs::read(&object).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 4;
+        fs::write(&object, flipped).unwrap();
+        load(&["--users", "--overwrite"]).fails_with(4, name);
+        fs::write(&object, whole).unwrap();
+    }
+    assert_eq!(scene.cluster.n(2).position(), before, "nothing was sent of what is damaged");
 }
 
 fn a_cluster_goes_into_a_server(scene: &Scene) {

@@ -41,16 +41,16 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "SOCKET|HOST")]
     pub(super) into: Option<String>,
     /// With --into: only this database of the dump; repeatable. For a dump that names none, the database to load it into
-    #[arg(long = "database", value_name = "NAME", requires = "into")]
+    #[arg(long = "database", value_name = "NAME", conflicts_with = "to")]
     pub(super) databases: Vec<String>,
     /// With --into: users and grants, too; an account that the server has stays as it is
-    #[arg(long, requires = "into")]
+    #[arg(long, conflicts_with = "to")]
     pub(super) users: bool,
     /// With --into: drop tables of the dump that the server has, and make them anew; with --users accounts, too
-    #[arg(long, requires = "into")]
+    #[arg(long, conflicts_with = "to")]
     pub(super) overwrite: bool,
     /// With --into: the tables of the database mysql, too; for a server of the same series that is no Galera node
-    #[arg(long, requires = "into", conflicts_with = "databases")]
+    #[arg(long, conflicts_with_all = ["to", "databases"])]
     pub(super) system_tables: bool,
     /// What the data directory is for [default: node; with --only no server at all, but the files of the tables]
     #[arg(long = "as", value_enum, value_name = "PURPOSE", conflicts_with = "into")]
@@ -94,7 +94,7 @@ pub(super) struct RestoreIdArgs {
     target_time: Option<String>,
     /// With --into: a dump that we did not make, in place of a backup: plain, .gz, .bz2 or .zst; or a folder of dumps named as
     /// mariadb-operator names them, of which the newest one is taken
-    #[arg(long, value_name = "FILE|DIR", conflicts_with = "id", requires = "into")]
+    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["id", "to"])]
     pub(super) file: Option<PathBuf>,
 }
 

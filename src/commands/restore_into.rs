@@ -56,7 +56,8 @@ pub(super) fn load_backup(args: &RestoreArgs, selector: &Selector) -> Result<(),
     let manifest = reader.manifest();
     if manifest.content != Content::Sql {
         return Err(CommandError::Usage(format!(
-            "backup '{0}' is physical (content {1}): its files become a data directory ('restore {0} --to'); --into takes dumps,              which the method logical makes",
+            "backup '{0}' is physical (content {1}): its files become a data directory ('restore {0} --to'); --into takes dumps, which the \
+             method logical makes",
             manifest.id,
             manifest.content.name()
         )));

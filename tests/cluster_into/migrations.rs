@@ -19,6 +19,7 @@ pub(super) fn as_they_are_printed(scene: &Scene) {
         "standalone-to-galera",
         &[("OLD", "127.0.0.1"), ("PORT", &source.variable("port")), ("NODE", &socket)],
     );
+    scene.settle(2);
     for node in cluster.nodes() {
         assert_eq!(all_checksums(node), wanted, "{}", node.name());
         scene.logged_in(node.port(), "SELECT COUNT(*) FROM app.t");
@@ -54,6 +55,7 @@ fn operators_files(scene: &Scene, socket: &str) {
         "operator-file",
         &[("FOLDER", folder.to_str().unwrap()), ("TIME", "2026-11-21T11:59:59Z"), ("NODE", socket)],
     );
+    scene.settle(2);
     let loaded = scene.cluster.n(1).scalar("SELECT v FROM app.notes WHERE id = 4711");
     assert_eq!(loaded, "2026-11-20T12:00:00Z");
     let word = folder.to_str().unwrap();

@@ -8,7 +8,7 @@ use mysql::prelude::Queryable;
 
 use super::support::cli::{Answer, Cli, cli};
 use super::support::program::with_program;
-use super::support::{Cluster, ClusterOptions, Replica, Server, template};
+use super::support::{Cluster, ClusterOptions, PATIENCE, Replica, Server, template};
 
 /// An account of the source, with the password `secret`.
 pub(super) const ACCOUNT: &str = "app@127.0.0.1";
@@ -83,7 +83,17 @@ impl Scene {
 
     /// `restore --into` a node.
     pub(super) fn load(&self, number: usize, words: &[&str]) -> Answer {
-        self.load_into(&self.cluster.n(number).socket().display().to_string(), words)
+        let answer = self.load_into(&self.cluster.n(number).socket().display().to_string(), words);
+        self.settle(number);
+        answer
+    }
+
+    /// Waits until every node has what that one has.
+    pub(super) fn settle(&self, number: usize) {
+        let wanted = self.cluster.n(number).position();
+        for node in self.cluster.nodes() {
+            node.wait_for("the position of another node", PATIENCE, || node.position() == wanted);
+        }
     }
 
     pub(super) fn load_into(&self, place: &str, words: &[&str]) -> Answer {

@@ -4,6 +4,7 @@
 //! so that only what the test says counts.
 
 pub mod disk;
+pub mod dumps;
 pub mod forge;
 pub mod history;
 pub mod memory;

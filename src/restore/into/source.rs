@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::LoadError;
 use crate::archive::Index;
 use crate::catalog::BackupReader;
+use crate::model::Manifest;
 use crate::regular_file;
 use crate::restore::archive_stream::open_stream;
 use crate::restore::error::{RestoreError, Undone};
@@ -148,8 +149,18 @@ impl DumpSource<'_> {
         match self {
             Self::Backup { reader, index, threads } => {
                 let mut stream = open_stream(reader, index, index.plan(), *threads)?;
-                let failed = |cause| {
-                    LoadError::Source(RestoreError::Read(reader.archive_failed(cause), Undone::default()))
+                let failed = |cause: io::Error| {
+                    let Manifest { id, archive, .. } = reader.manifest();
+                    let undone = Undone::default();
+                    LoadError::Source(match cause.kind() {
+                        ErrorKind::InvalidData => RestoreError::Damaged {
+                            id: id.to_string(),
+                            path: archive.name.clone(),
+                            what: cause.to_string(),
+                            undone,
+                        },
+                        _ => RestoreError::Read(reader.archive_failed(cause), undone),
+                    })
                 };
                 pieces(&mut (&mut stream).take(index.raw_bytes), control, &failed, &mut |piece, done| {
                     take(piece, done)
