@@ -7,6 +7,7 @@ use crate::commands;
 use crate::exit;
 use crate::guard;
 use crate::ui;
+use crate::volume_snapshot;
 
 /// Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 ///
@@ -58,6 +59,9 @@ enum Command {
     /// The eyes of 'check' in the place of the server; nobody starts it by hand
     #[command(name = check::PROBE_COMMAND, hide = true)]
     CheckFromServer,
+    /// Runs snapshot-command for a backup; systemd or the backup starts it, nobody by hand
+    #[command(name = volume_snapshot::HELPER_COMMAND, hide = true)]
+    SnapshotHelper(commands::snapshot_helper::HelperArgs),
     /// What stands between 'run' and its command; nobody starts it by hand
     #[command(name = guard::GUARD_COMMAND, hide = true)]
     Guard(commands::run::GuardArgs),
@@ -93,6 +97,7 @@ pub fn main() -> u8 {
         Command::Prune(args) => commands::prune::run(&args),
         Command::Run(args) => commands::run::run(&args),
         Command::Guard(args) => commands::run::guard(&args),
+        Command::SnapshotHelper(args) => commands::snapshot_helper::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Hold(args) => commands::hold::hold(&args),
         Command::Release(args) => commands::hold::release(&args),

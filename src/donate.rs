@@ -36,6 +36,7 @@ use crate::server::Server;
 use crate::sql::SqlSession;
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
 use crate::ui;
+use crate::volume_snapshot::SnapshotCommands;
 pub use error::DonateError;
 use host::Donor;
 use pace::LiftAtEnd;
@@ -189,6 +190,7 @@ fn back_up(
         expected_bytes,
         is_node: true,
         replica: None,
+        snapshot: (id.to_string(), SnapshotCommands::of(settings)),
     };
     let captured = method.capture(task)?;
     host.warn(&mut facts.warnings);

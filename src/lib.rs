@@ -57,3 +57,4 @@ pub mod trigger;
 pub mod ui;
 pub mod users;
 pub mod verify;
+pub mod volume_snapshot;

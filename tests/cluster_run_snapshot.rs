@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::fixtures::{create_replicated_zoo, fill_bulk};
-use support::program::{Ran, gtid, number, rejoin_by_ist, text, with_program};
+use support::program::{Ran, gtid, number, recover_and_rejoin, text, with_program};
 use support::{
-    Cluster, ClusterOptions, Definer, Node, PATIENCE, Position, Program, Writer, assert_same_rows, wait_until,
+    Cluster, ClusterOptions, Definer, Node, PATIENCE, Program, Writer, assert_same_rows, wait_until,
 };
 
 struct Scene {
@@ -61,7 +61,7 @@ fn a_node_is_locked_for_a_moment_and_its_backup_recovers_to_the_position() {
     let refused = scene.program.run(&["restore", &id, "--to", "/tmp/nowhere", "--only", "zoo.child"]);
     assert!(refused.status == Some(2) && refused.err.contains("restore it as a whole"), "{refused:?}");
     for manifest in &manifests {
-        restored_it_is_exact(&scene, manifest);
+        recover_and_rejoin(&scene.program, scene.cluster.n(2), manifest);
     }
     for writer in writers {
         let stats = writer.stop();
@@ -111,27 +111,4 @@ fn held_up_it_is_given_up(scene: &Scene) {
     support::sql::query(&mut holder, "UNLOCK TABLES").unwrap();
     n2.wait_synced(PATIENCE);
     assert_eq!(scene.program.manifests().len(), before);
-}
-
-/// The first step that `restore` prints finds the position of the manifest; then the node joins by IST.
-fn restored_it_is_exact(scene: &Scene, manifest: &Value) {
-    let node = scene.cluster.n(2);
-    node.stop();
-    node.wipe_datadir();
-    let said = scene.program.restore(manifest, &node.datadir(), &[]);
-    let step = said.lines().find(|line| line.contains("--wsrep-recover")).unwrap_or_else(|| panic!("{said}"));
-    assert!(step.trim_start().starts_with("1. "), "{said}");
-    node.own_datadir();
-    let (_, line) = step.split_once("  mariadbd ").unwrap();
-    let (line, _) = line.split_once("  - it must say").unwrap();
-    let output = Command::new("sh")
-        .arg("-c")
-        .arg(format!("mariadbd --defaults-file={} {line}", node.cnf().display()))
-        .output()
-        .unwrap();
-    let found = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found = found.lines().find_map(|line| Position::parse(line.split_once("Recovered position: ")?.1));
-    assert_eq!(found, Some(gtid(manifest)), "{output:?}");
-    node.own_datadir();
-    rejoin_by_ist(node, manifest);
 }

@@ -172,6 +172,7 @@ fn the_units_start_what_the_program_understands() {
         "prune",
         "run --resync",
         "run --unless-newer-than=20h",
+        "snapshot-helper",
         "verify latest",
     ];
     assert_eq!(started, wanted);

@@ -70,6 +70,9 @@ pub enum CaptureError {
     /// What makes or watches clones.
     #[error("the server's files could not be cloned: {0}")]
     Clone(io::Error),
+    /// The administrator's own snapshot.
+    #[error(transparent)]
+    Volume(#[from] crate::volume_snapshot::SnapshotError),
     /// A program that captures the data for us.
     #[error("{0}")]
     Program(String),

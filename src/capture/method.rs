@@ -24,6 +24,7 @@ use crate::model::{Connection, Content, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, Output};
 use crate::quiesce::{Files, Quiet, Resumed};
 use crate::throttle::Limiter;
+use crate::volume_snapshot::SnapshotCommands;
 
 /// A way to capture a server's data.
 pub trait Method: Sync {
@@ -61,6 +62,8 @@ pub struct Prospect<'a> {
     pub rate: Option<NonZeroU64>,
     /// What they can be made worth while they are read.
     pub worth: Files,
+    /// The administrator's own snapshot, where there is one to be had.
+    pub snapshot: Option<&'a SnapshotCommands>,
 }
 
 /// What a method would cost.
@@ -75,6 +78,8 @@ pub enum Estimate {
     },
     /// Beyond its own flush, about so long.
     About(Duration),
+    /// Beyond its own flush, while the administrator's own snapshot is taken: so long at most.
+    Commanded(Duration),
     /// It is not made to stand still.
     Unfrozen,
 }
@@ -105,6 +110,8 @@ pub struct Task<'a, 't> {
     pub is_node: bool,
     /// The server as a replica, where nothing is applied meanwhile.
     pub replica: Option<StandingReplica>,
+    /// The name of the backup, and the administrator's own snapshot, where there is one to be had.
+    pub snapshot: (String, Option<SnapshotCommands>),
 }
 
 /// A replica whose SQL threads stand.

@@ -44,6 +44,10 @@ impl Choice {
                 "the method is {name}: the server stands still for about {} beyond its own flush",
                 duration_ms(millis(time))
             ),
+            Estimate::Commanded(limit) => log::info!(
+                "the method is {name}: the server stands still while snapshot-command is at work, for {} at most",
+                duration_ms(millis(limit))
+            ),
             Estimate::Unfrozen => {
                 log::info!("the method is {name}: the server is not made to stand still by this program");
             }

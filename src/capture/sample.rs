@@ -145,7 +145,8 @@ mod tests {
         let mut facts = Facts::from_variables(version);
         let layout = ServerLayout::new(&server, &facts).unwrap();
         let files = list_files(&layout, &ListOptions::default()).unwrap();
-        let prospect = Prospect { layout: &layout, files: &files, rate: None, worth: Files::Clean };
+        let prospect =
+            Prospect { layout: &layout, files: &files, rate: None, worth: Files::Clean, snapshot: None };
         let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &[Files::Clean], &prospect);
         let chosen_name = chosen("auto").unwrap().method.name();
         let can_clone = chosen("snapshot").is_ok();
@@ -185,6 +186,7 @@ mod tests {
             stall_timeout: Duration::from_secs(9),
             expected_bytes: 20480,
             is_node: true,
+            snapshot: (String::new(), None),
             replica: None,
         };
         let Captured { archive, identity, resumed, warnings, .. } = method.capture(task).unwrap();

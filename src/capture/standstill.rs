@@ -143,8 +143,7 @@ pub(super) fn compare(
     list: &FileList,
     datadir: &Path,
 ) -> Result<(), CaptureError> {
-    if entry.class != FileClass::Data || before == now || only_header_moved(entry, before, now, list, datadir)
-    {
+    if looks_alike(entry, before, now, list, &entry.belongs(datadir)) {
         return Ok(());
     }
     let how = match now.bytes.cmp(&before.bytes) {
@@ -155,12 +154,17 @@ pub(super) fn compare(
     Err(CaptureError::NotStill { path: entry.belongs(datadir), how })
 }
 
+/// Whether a file that must stand still looks as before; it, or a copy of it, is at `disk`.
+pub(super) fn looks_alike(entry: &Entry, before: &Look, now: &Look, list: &FileList, disk: &Path) -> bool {
+    entry.class != FileClass::Data || before == now || only_header_moved(entry, before, now, list, disk)
+}
+
 /// What temporary tables do to the system tablespace of a frozen server: see [`super::page_lsns`].
-fn only_header_moved(entry: &Entry, before: &Look, now: &Look, list: &FileList, datadir: &Path) -> bool {
+fn only_header_moved(entry: &Entry, before: &Look, now: &Look, list: &FileList, disk: &Path) -> bool {
     let Some((path, pages)) = &list.at_rest else { return false };
     let moved = path == &entry.path
         && before.bytes == now.bytes
-        && pages.only_header_moved(&entry.belongs(datadir)).is_ok_and(|moved| moved);
+        && pages.only_header_moved(disk).is_ok_and(|moved| moved);
     if moved {
         log::info!(
             "'{}': the next table id was written under the freeze: a client makes temporary tables",

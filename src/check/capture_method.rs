@@ -19,6 +19,10 @@ pub(super) fn judge(wanted: &str, found: &Result<Forecast, String>, data: &DataS
     };
     let cost = match (forecast.about, forecast.reading, forecast.method.as_str()) {
         (Some(time), ..) => format!("about {} beyond its own flush", duration_ms(time.max(1))),
+        _ if forecast.commanded.is_some() => {
+            let limit = duration_ms(forecast.commanded.unwrap_or_default());
+            format!("while snapshot-command is at work, {limit} at most, beyond its own flush")
+        }
         (None, None, "mariadb-backup") => {
             "not by this program; mariadb-backup holds it up for a moment".into()
         }
@@ -44,14 +48,18 @@ pub(super) fn judge_run(wanted: &str, found: &Result<Forecast, String>) -> Findi
             );
         }
     };
-    let cost = match forecast.about {
-        Some(time) => {
+    let cost = match (forecast.about, forecast.commanded) {
+        (_, Some(limit)) => format!(
+            "the server is locked while snapshot-command is at work, {} at most, beyond the wait for its lock",
+            duration_ms(limit)
+        ),
+        (Some(time), None) => {
             format!(
                 "the server is locked for about {} beyond the wait for its lock",
                 duration_ms(time.max(1))
             )
         }
-        None => "mariadb-backup reads the server as it works, and holds it up for a moment".into(),
+        (None, None) => "mariadb-backup reads the server as it works, and holds it up for a moment".into(),
     };
     let by = if wanted == "auto" { " (auto)" } else { "" };
     let mut text = format!("a backup without garbd ('run') is taken by {}{by}: {cost}", forecast.method);
@@ -74,7 +82,9 @@ mod tests {
             passed: Vec::new(),
             reading: None,
             about,
+            commanded: None,
         };
+        let by_command = Forecast { commanded: Some(30_000), ..forecast("snapshot", None) };
         let data = DataSize { allocated: 3 << 30, ..DataSize::default() };
         let tell = |wanted: &str, found| judge(wanted, &found, &data);
         let passed = Forecast { passed: vec!["snapshot: no clones".into()], ..forecast("freeze", None) };
@@ -83,6 +93,11 @@ mod tests {
                 "auto",
                 forecast("snapshot", Some(31)),
                 "snapshot (auto): the server stands still about 31 ms beyond its own flush",
+            ),
+            (
+                "auto",
+                by_command,
+                "snapshot (auto): the server stands still while snapshot-command is at work, 30.0 s at most, beyond its own flush",
             ),
             (
                 "auto",
@@ -109,9 +124,17 @@ mod tests {
             passed: Vec::new(),
             reading: None,
             about,
+            commanded: None,
         };
+        let by_command = Forecast { commanded: Some(30_000), ..of("snapshot", None) };
         let passed = Forecast { passed: vec!["snapshot: no clones".into()], ..of("mariadb-backup", None) };
         for (wanted, found, text) in [
+            (
+                "auto",
+                Ok(by_command),
+                "a backup without garbd ('run') is taken by snapshot (auto): the server is locked while snapshot-command is at work, 30.0 s at most, \
+                 beyond the wait for its lock",
+            ),
             (
                 "auto",
                 Ok(of("snapshot", Some(31))),

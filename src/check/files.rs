@@ -19,6 +19,7 @@ use crate::quiesce::Files;
 use crate::server::Server;
 use crate::sst::Credentials;
 use crate::ui::grouped;
+use crate::volume_snapshot::SnapshotCommands;
 
 pub(super) const TOPIC: &str = "files";
 /// Longest look; the child that takes it has other things to do.
@@ -67,7 +68,14 @@ impl Measured {
             complete: !list.is_cut && list.objections.is_empty(),
             device: fs::metadata(&layout.datadir).ok().map(|data| data.dev()),
         };
-        let prospect = Prospect { layout, files: list, rate: settings.limit_rate, worth: Files::Clean };
+        let commands = SnapshotCommands::of(settings);
+        let prospect = Prospect {
+            layout,
+            files: list,
+            rate: settings.limit_rate,
+            worth: Files::Clean,
+            snapshot: commands.as_ref(),
+        };
         let choose =
             |offered: &[Files]| capture::choose(&settings.method, offered, &prospect).map(Forecast::from);
         Self {

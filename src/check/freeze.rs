@@ -24,6 +24,8 @@ pub(super) struct Forecast {
     pub(super) reading: Option<(u64, u64)>,
     /// Milliseconds beyond its flush, where it does not stand still so long.
     pub(super) about: Option<u64>,
+    /// Milliseconds at most, where it stands still while the administrator's own snapshot is taken.
+    pub(super) commanded: Option<u64>,
 }
 
 impl From<Choice> for Forecast {
@@ -31,9 +33,11 @@ impl From<Choice> for Forecast {
         let (reading, about) = match choice.estimate {
             Estimate::WhileRead { least, most } => (least.map(millis).zip(most.map(millis)), None),
             Estimate::About(time) => (None, Some(millis(time))),
-            Estimate::Unfrozen => (None, None),
+            Estimate::Commanded(_) | Estimate::Unfrozen => (None, None),
         };
-        Self { method: choice.method.name().into(), passed: choice.passed, reading, about }
+        let commanded =
+            if let Estimate::Commanded(limit) = choice.estimate { Some(millis(limit)) } else { None };
+        Self { method: choice.method.name().into(), passed: choice.passed, reading, about, commanded }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each topic has a module with facts and a judgement: the facts come from SQL, from `/proc`, from the repository and
 //! from a child that stands where the donor program would stand ([`probe`]); the judgement is a function of them.
 //! Nothing is changed anywhere, but for a file that is written into the repository and removed, and for a desync that a `run` which was
-//! killed has left ([`desync`]).
+//! killed has left ([`desync`]), and a snapshot of the administrator's that a backup which was killed has left ([`snapshot`]).
 
 mod asking_topics;
 mod backups;
@@ -32,6 +32,7 @@ mod process;
 mod program;
 mod repository;
 mod service;
+mod snapshot;
 mod space;
 mod sql;
 mod topics;
@@ -76,6 +77,7 @@ pub fn check(options: &Options<'_>) -> CheckOutcome {
         scene.donor(),
         scene.space(),
         scene.capture_method(),
+        scene.snapshot(),
         scene.freeze(),
         scene.backups(),
         scene.sql(),

@@ -10,9 +10,10 @@ use super::options::Options;
 use super::probe::{self, ProbeAnswer};
 use super::process::ServerProcess;
 use super::repository::{self, DonorProgram};
+use super::snapshot::SnapshotSeen;
 use super::{
     bucket, capture_method, desync, files, flow_control, freeze, lock, node, own_settings, program, service,
-    space,
+    snapshot, space,
 };
 use crate::catalog::{Catalog, CatalogError, TooDeep};
 use crate::cluster::{Access, Survey};
@@ -38,6 +39,8 @@ pub(super) struct CheckFacts<'a> {
     pub(super) begun: Instant,
     /// What a `run` that was killed has left.
     left: Result<DesyncLeft, DesyncError>,
+    /// The administrator's own snapshot, where it is to be used.
+    snapshot: Option<Result<SnapshotSeen, String>>,
 }
 
 impl<'a> CheckFacts<'a> {
@@ -55,6 +58,10 @@ impl<'a> CheckFacts<'a> {
         if let Ok(answer) = &answer {
             local.learn(answer);
         }
+        let is_here = local.process.is_some() || local.report.is_some();
+        let snapshot = is_here
+            .then(|| snapshot::look(options.settings, &local.datadir, access.socket.as_deref()))
+            .flatten();
         let configured = || server_options.get("wsrep-cluster-name").map(str::to_owned);
         let cluster = local.cluster(options.settings).or_else(configured);
         let mut too_deep = None;
@@ -79,6 +86,7 @@ impl<'a> CheckFacts<'a> {
             too_deep,
             begun,
             left,
+            snapshot,
         }
     }
 
@@ -237,6 +245,11 @@ impl<'a> CheckFacts<'a> {
             capture_method::judge(&settings.method, &data.method, &data.size),
             capture_method::judge_run(&settings.method, run),
         ]
+    }
+
+    /// The administrator's own snapshot.
+    pub(super) fn snapshot(&self) -> Vec<Finding> {
+        self.snapshot.iter().flat_map(|seen| snapshot::judge(seen, &self.local.user())).collect()
     }
 
     /// The freeze: what it does to the server and to its cluster, and what may hold it up.

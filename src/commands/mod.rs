@@ -28,6 +28,7 @@ mod run_replica;
 mod run_told;
 mod run_turn;
 pub mod show;
+pub mod snapshot_helper;
 pub mod verify;
 mod whole_archive;
 

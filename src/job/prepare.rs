@@ -4,6 +4,7 @@ use super::JobError;
 use crate::capture::{self, Choice, FileList, Overlap, Prospect, ServerLayout};
 use crate::config::{RepositoryUrl, Settings};
 use crate::quiesce::Files;
+use crate::volume_snapshot::SnapshotCommands;
 
 /// The method, where nothing speaks against a backup of these files. `offered` is what they can be made worth while they are read.
 pub fn choose_method(
@@ -17,6 +18,13 @@ pub fn choose_method(
     {
         return Err(JobError::Overlap(overlap.text(path)));
     }
-    let prospect = Prospect { layout, files: expected, rate: settings.limit_rate, worth: Files::Clean };
+    let commands = SnapshotCommands::of(settings);
+    let prospect = Prospect {
+        layout,
+        files: expected,
+        rate: settings.limit_rate,
+        worth: Files::Clean,
+        snapshot: commands.as_ref(),
+    };
     capture::choose(&settings.method, offered, &prospect).map_err(JobError::NoMethod)
 }

@@ -14,6 +14,7 @@ use crate::model::{Connection, Manifest};
 use crate::output::Label;
 use crate::quiesce::Files;
 use crate::throttle::Limiter;
+use crate::volume_snapshot::SnapshotCommands;
 
 /// A backup that is there.
 #[derive(Debug)]
@@ -148,6 +149,7 @@ impl Taking<'_> {
             expected_bytes: expected.bytes,
             is_node: matches!(own, OwnPosition::Node { .. }),
             replica: before.clone(),
+            snapshot: (job.destination.id.to_string(), SnapshotCommands::of(&job.settings)),
         };
         // Threads that still store blocks of a backup that has failed do not wait for the limit of the rate.
         let mut captured = method.capture(task).inspect_err(|_| watch.lift_rate())?;

@@ -45,7 +45,11 @@ impl Cluster {
 
     /// Makes the folders and files of `n` nodes, and the first node's data directory; starts nothing.
     pub fn prepare(n: usize, options: &ClusterOptions) -> Self {
-        let scratch = if options.on_xfs { Scratch::on_xfs() } else { Scratch::new() };
+        let scratch = match (options.on_btrfs, options.on_xfs) {
+            (true, _) => Scratch::on_btrfs(),
+            (false, true) => Scratch::on_xfs(),
+            (false, false) => Scratch::new(),
+        };
         let path = install_binary(&scratch, options.binary.as_deref());
         let ports: Vec<Ports> = (0..n).map(|_| Ports::reserve()).collect();
         let members: Vec<String> = ports.iter().map(|p| format!("127.0.0.1:{}", p.port(1))).collect();

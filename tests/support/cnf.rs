@@ -21,6 +21,7 @@ pub struct ClusterOptions {
     pub(super) dirs: Vec<String>,
     pub(super) env: Vec<(String, String)>,
     pub(super) on_xfs: bool,
+    pub(super) on_btrfs: bool,
 }
 
 impl Default for ClusterOptions {
@@ -36,6 +37,7 @@ impl Default for ClusterOptions {
             dirs: Vec::new(),
             env: Vec::new(),
             on_xfs: false,
+            on_btrfs: false,
         }
     }
 }
@@ -57,6 +59,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn on_xfs(mut self) -> Self {
         self.on_xfs = true;
+        self
+    }
+
+    /// All of it on a btrfs of its own, in its topmost subvolume.
+    #[must_use]
+    pub fn on_btrfs(mut self) -> Self {
+        self.on_btrfs = true;
         self
     }
 

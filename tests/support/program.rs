@@ -276,6 +276,26 @@ pub fn rejoin_by_ist(node: &Node, manifest: &Value) {
     eprintln!("{}: IST {first}-{last}", node.name());
 }
 
+/// Restores a backup of a server that crashed on a node: the first step that `restore` prints finds the position of the manifest; then the node
+/// joins by IST.
+pub fn recover_and_rejoin(program: &Program, node: &Node, manifest: &Value) {
+    node.stop();
+    node.wipe_datadir();
+    let said = program.restore(manifest, &node.datadir(), &[]);
+    let step = said.lines().find(|line| line.contains("--wsrep-recover")).unwrap_or_else(|| panic!("{said}"));
+    assert!(step.trim_start().starts_with("1. "), "{said}");
+    node.own_datadir();
+    let (_, line) = step.split_once("  mariadbd ").expect("it is a command");
+    let (line, _) = line.split_once("  - it must say").expect("and what it says");
+    let line = format!("mariadbd --defaults-file={} {line}", node.cnf().display());
+    let output = Command::new("sh").arg("-c").arg(line).output().expect("cannot run sh");
+    let found = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = found.lines().find_map(|line| Position::parse(line.split_once("Recovered position: ")?.1));
+    assert_eq!(found, Some(gtid(manifest)), "{output:?}");
+    node.own_datadir();
+    rejoin_by_ist(node, manifest);
+}
+
 /// Bytes of a file that are really on disk, and its length.
 pub fn blocks_and_length(path: &Path) -> (u64, u64) {
     let data = fs::metadata(path).unwrap_or_else(|e| panic!("'{}': {e}", path.display()));

@@ -40,8 +40,11 @@ fi
 rm -rf "$DIR"
 "#;
 
-/// Of the XFS; the image is a file of holes.
-const XFS_BYTES: u64 = 8 << 30;
+/// Makes a file system in a file, and mounts it.
+type MakeDisk = fn(&Path, &Path, u64);
+
+/// Of the file system; the image is a file of holes.
+const DISK_BYTES: u64 = 8 << 30;
 
 /// The account that servers run as: `mysql` when the tests run as root, else the user of the tests.
 #[derive(Debug, Clone)]
@@ -103,21 +106,26 @@ pub struct Scratch {
 impl Scratch {
     /// Makes the folder and starts its guard; on an XFS where all donors are to clone ([`super::method`]).
     pub fn new() -> Self {
-        Self::make(super::method().is_some_and(|method| method == "snapshot"))
+        Self::make(super::method().filter(|method| method == "snapshot").map(|_| disk::make_xfs as MakeDisk))
     }
 
     /// The same on an XFS of its own; needs root, loop devices and `mkfs.xfs`.
     pub fn on_xfs() -> Self {
-        Self::make(true)
+        Self::make(Some(disk::make_xfs))
     }
 
-    fn make(on_xfs: bool) -> Self {
+    /// The same on a btrfs of its own; needs `mkfs.btrfs`.
+    pub fn on_btrfs() -> Self {
+        Self::make(Some(disk::make_btrfs))
+    }
+
+    fn make(file_system: Option<MakeDisk>) -> Self {
         let user = ServerUser::current();
         let dir = tempfile::Builder::new().prefix("wsb-").tempdir_in("/tmp");
         let dir = dir.expect("cannot make a folder in /tmp").keep();
-        let image = on_xfs.then(|| {
+        let image = file_system.map(|make| {
             let image = dir.with_extension("img");
-            disk::make_xfs(&image, &dir, XFS_BYTES);
+            make(&image, &dir, DISK_BYTES);
             image
         });
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("cannot chmod");

@@ -8,37 +8,36 @@
 //! What the clones hold is what stood still: the look behind them is the same as that of `freeze` behind its copy. What a file system
 //! cannot clone is read, where it is little, while the server stands still. From then on nothing of the server's directories is looked at any more:
 //! whatever it does to its files is no matter of this backup, but for the room that it takes ([`room`]).
+//!
+//! Where the administrator has a snapshot of their own ([`commanded`]), it takes the place of the clones.
 
 mod clones;
 mod cloning;
+mod commanded;
 mod ground;
+mod mounted;
 mod pin;
+mod reading;
 mod reflink;
 mod room;
 
-use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::copy::{Contents, Copied, Copier, Live};
-use super::entry::EntryKind;
+use super::copy::{Copied, Live};
 use super::error::CaptureError;
-use super::files::FileList;
 use super::frozen_list::list_frozen;
 use super::identify::identify;
 use super::method::{Captured, Estimate, Method, Prospect, Task};
 use super::redo_log::choose_redo;
 use super::standstill;
 use super::walk::list_files;
-use super::watch::Watch;
-use crate::output::{Captive, Output, Writer};
+use crate::output::{Captive, Output};
 use crate::quiesce::Files;
-use crate::throttle::Limiter;
-use clones::Clones;
 use cloning::{Cloning, descriptors};
-use ground::{Ground, REST_LIMIT, settle};
+use ground::{Ground, settle};
 use pin::Pin;
+use reading::{Reading, rest_limit};
 
 /// Clones everything while the server stands still: for milliseconds, at any size of the data.
 pub(super) struct Snapshot;
@@ -53,6 +52,9 @@ impl Method for Snapshot {
     }
 
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String> {
+        if let Some(commands) = prospect.snapshot {
+            return commanded::estimate(prospect, commands);
+        }
         let (list, datadir) = (prospect.files, &prospect.layout.datadir);
         let ground = Ground::find(list, datadir);
         let is_crashed = prospect.worth == Files::Crashed;
@@ -65,6 +67,10 @@ impl Method for Snapshot {
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
+        if let (_, Some(commands)) = &task.snapshot {
+            let commands = commands.clone();
+            return commanded::capture(task, &commands);
+        }
         let Task { layout, facts, plan, output, watch, limiter, host, .. } = task;
         let datadir = &layout.datadir;
         let before = list_files(layout, &plan.options)?;
@@ -129,51 +135,5 @@ impl Method for Snapshot {
             vanished: copied.vanished,
             warnings: list.warnings,
         })
-    }
-}
-
-/// Bytes that may be read while the server stands still. A server that only holds its statements back changes what is read: nothing.
-fn rest_limit(worth: Files) -> u64 {
-    if worth == Files::Clean { REST_LIMIT } else { 0 }
-}
-
-struct Reading<'a> {
-    list: &'a FileList,
-    datadir: &'a Path,
-    watch: &'a Watch,
-    limiter: &'a Limiter,
-}
-
-impl Reading<'_> {
-    /// What is to be read while the server stands still: what cannot be cloned, and, so that its members do not come before their
-    /// directories, these.
-    fn rest(&self, clones: &Clones, worth: Files) -> Result<HashSet<usize>, CaptureError> {
-        let (files, bytes) = clones.rest();
-        if bytes > rest_limit(worth) {
-            let path = files.first().map(|number| self.list.entries[*number].belongs(self.datadir));
-            return Err(CaptureError::Uncloned { path: path.unwrap_or_default(), bytes });
-        }
-        if files.is_empty() {
-            return Ok(HashSet::new());
-        }
-        log::info!("{} files ({} KiB) cannot be cloned: they are read now", files.len(), bytes >> 10);
-        let is_directory = |number: &usize| self.list.entries[*number].kind == EntryKind::Directory;
-        let directories = (0..self.list.entries.len()).filter(is_directory);
-        Ok(files.into_iter().chain(directories).collect())
-    }
-
-    fn copy(
-        &self,
-        contents: &dyn Contents,
-        part: &dyn Fn(usize) -> bool,
-        writer: &mut Writer,
-    ) -> Result<Copied, CaptureError> {
-        let Self { list, datadir, watch, limiter } = *self;
-        let count = |bytes| {
-            watch.read(bytes)?;
-            limiter.take(bytes);
-            Ok(())
-        };
-        Copier { list, datadir, contents, count: &count, watch, part }.copy(writer)
     }
 }

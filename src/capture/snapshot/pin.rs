@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::error::CaptureError;
@@ -50,6 +51,26 @@ impl Pin {
         }
         Ok(())
     }
+}
+
+/// Sees to it that the log in an atomic snapshot, which `open` opens, holds everything up to `redo_end`: one that was taken before the server was locked does not.
+/// Nothing is pinned: data and log are of one moment, as after a loss of power, and for its newest checkpoint every page had been written.
+pub(super) fn reaches(
+    list: &FileList,
+    datadir: &Path,
+    redo_end: u64,
+    open: impl FnOnce(usize) -> io::Result<Arc<File>>,
+) -> Result<(), CaptureError> {
+    let (number, path) = the_log(list, datadir).map_err(refused)?;
+    let failed = |why: String| {
+        refused(format!(
+            "'{}': {why}: the snapshot is not of the moment in which the server was locked",
+            shown(&path)
+        ))
+    };
+    let file = open(number).map_err(|error| failed(error.to_string()))?;
+    let found = LogHead::read(&*file).and_then(|head| pin_checkpoint(&head, &file, redo_end));
+    found.map(drop).map_err(|error| failed(error.to_string()))
 }
 
 /// Why the redo log of this server is none that could be pinned.

@@ -32,11 +32,7 @@ pub(super) fn guard(clones: &Arc<Clones>, directories: Vec<PathBuf>, watch: &Wat
     let (clones, end) = (Arc::downgrade(clones), watch.end_now());
     let look = move || {
         while let Some(clones) = Weak::upgrade(&clones) {
-            let little = directories.iter().find_map(|directory| {
-                let free = free_space(directory).filter(|free| *free < RESERVE)?;
-                Some(Abort::NoRoomForClones { directory: directory.clone(), free })
-            });
-            if let Some(abort) = little {
+            if let Some(abort) = little(&directories) {
                 end(abort);
                 clones.give_up();
                 return;
@@ -46,4 +42,32 @@ pub(super) fn guard(clones: &Arc<Clones>, directories: Vec<PathBuf>, watch: &Wat
         }
     };
     std::thread::Builder::new().name("clones".into()).spawn(look).map(drop)
+}
+
+fn little(directories: &[PathBuf]) -> Option<Abort> {
+    directories.iter().find_map(|directory| {
+        let free = free_space(directory).filter(|free| *free < RESERVE)?;
+        Some(Abort::NoRoomForClones { directory: directory.clone(), free })
+    })
+}
+
+/// The same for a snapshot that shares the room of these directories, until `is_read` is gone: it is given back by `let_go`.
+pub(super) fn guard_snapshot(
+    is_read: &Arc<()>,
+    directories: Vec<PathBuf>,
+    watch: &Watch,
+    let_go: impl Fn() + Send + 'static,
+) -> io::Result<()> {
+    let (is_read, end) = (Arc::downgrade(is_read), watch.end_now());
+    let look = move || {
+        while is_read.strong_count() > 0 {
+            if let Some(abort) = little(&directories) {
+                end(abort);
+                let_go();
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    };
+    std::thread::Builder::new().name("snapshot".into()).spawn(look).map(drop)
 }

@@ -15,12 +15,24 @@ pub(super) fn check(settings: &mut Settings, given: &Layers) -> Result<(), Confi
     if let Some((name, problem)) = settings.s3.contradiction() {
         return Err(given.blame(name, ValueError::new(problem)));
     }
+    snapshot_commands(settings, given)?;
     let idle = settings.prune_after_backup && settings.retention.is_empty();
     let idle = idle.then(|| "prune-after-backup does nothing: no keep-… setting says what to keep".into());
     let readable = settings.s3.warning(&settings.repository);
     let unread = settings.metrics_file.as_deref().and_then(metrics_warning);
     settings.warnings.extend([idle, readable, unread].into_iter().flatten());
     Ok(())
+}
+
+/// A snapshot that nobody gives back fills its volume.
+fn snapshot_commands(settings: &Settings, given: &Layers) -> Result<(), ConfigError> {
+    let (take, release) = ("snapshot-command", "snapshot-release-command");
+    let (there, missing) = match (&settings.snapshot_command, &settings.snapshot_release_command) {
+        (Some(_), None) => (take, release),
+        (None, Some(_)) => (release, take),
+        _ => return Ok(()),
+    };
+    Err(given.blame(there, ValueError::new(format!("is of no use without {missing}: set both, or neither"))))
 }
 
 /// The level has to suit the compression, which may come from elsewhere.

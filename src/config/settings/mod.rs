@@ -19,6 +19,7 @@ pub use origin::SettingOrigin;
 pub use overrides::SettingsOverrides;
 
 use crate::config::values::choice::{BinlogChoice, MethodChoice};
+use crate::config::values::command::CommandWords;
 use crate::config::values::repository::RepositoryUrl;
 use crate::config::values::retention::Retention;
 use crate::config::values::s3::S3Settings;
@@ -44,6 +45,14 @@ pub struct Settings {
     pub method: MethodChoice,
     /// Where that was said: whether there is such a method is known only where the methods are.
     pub method_origin: SettingOrigin,
+    /// The administrator's own snapshot: taken with the first of the two, and given back with the other; both or neither.
+    pub snapshot_command: Option<CommandWords>,
+    /// What gives it back.
+    pub snapshot_release_command: Option<CommandWords>,
+    /// How long the first of the two may take, while the server stands still.
+    pub snapshot_timeout: Duration,
+    /// Where somebody else runs them, if there is such a socket.
+    pub snapshot_socket: PathBuf,
     /// How the archive is compressed.
     pub compression: Compression,
     /// The level of that compression, within its range; 0 without compression.

@@ -6,7 +6,9 @@ use super::chapter::Chapter;
 use super::entry::{Example, SettingSpec, Unset, set, switch, text};
 use super::flag_help::flag_help;
 use crate::config::values::choice::{BinlogChoice, MethodChoice};
-use crate::config::values::{ValueError, number};
+use crate::config::values::command::CommandWords;
+use crate::config::values::duration::parse;
+use crate::config::values::{ValueError, absolute_path, number};
 use crate::model::Compression;
 
 /// More threads than this bring nothing but memory.
@@ -20,9 +22,47 @@ pub(super) const CHAPTER: Chapter = Chapter {
             name: "method",
             value: "auto | snapshot | freeze | mariadb-backup",
             unset: Unset::Is("auto"),
-            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned, else freeze.",
-            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs), else freeze; mariadb-backup leaves the server running, and its backups must be prepared.",
+            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned or snapshot-command is set, else freeze.",
+            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs) or snapshot-command is set, else freeze; mariadb-backup leaves the server running, and its backups must be prepared.",
             ..text(|to, text| set(&mut to.method, text.parse::<MethodChoice>()))
+        },
+        SettingSpec {
+            name: "snapshot-command",
+            value: "COMMAND",
+            unset: Unset::Described("none"),
+            meaning: "Takes a snapshot of the server's volumes, which method snapshot reads in place of clones: [snapshot-command](snapshot-command.md). \
+                      An absolute path and arguments; no shell reads them.",
+            note: "The administrator's own snapshot (LVM, ZFS, btrfs, a SAN), read by method snapshot in place of clones. Both commands or none; \
+                   scripts for LVM thin volumes, ZFS and btrfs are in /usr/share/wsrep_sst_backup/snapshot.",
+            example: Example::Value("/usr/share/wsrep_sst_backup/snapshot/lvm take"),
+            ..text(|to, text| set(&mut to.snapshot_command, CommandWords::parse(text)))
+        },
+        SettingSpec {
+            name: "snapshot-release-command",
+            value: "COMMAND",
+            unset: Unset::Described("none"),
+            meaning: "Removes that snapshot; started after each backup, however it has ended.",
+            example: Example::Value("/usr/share/wsrep_sst_backup/snapshot/lvm release"),
+            ..text(|to, text| set(&mut to.snapshot_release_command, CommandWords::parse(text)))
+        },
+        SettingSpec {
+            name: "snapshot-timeout",
+            value: "TIME",
+            unset: Unset::Is("30s"),
+            meaning: "How long snapshot-command may take, while the server stands still; then it is killed and there is no backup. \
+                      snapshot-release-command has as long, and a minute at least.",
+            note: "How long snapshot-command may take while the server stands still.",
+            ..text(|to, text| set(&mut to.snapshot_timeout, parse(text)))
+        },
+        SettingSpec {
+            name: "snapshot-socket",
+            value: "FILE",
+            unset: Unset::Is("/run/wsrep_sst_backup/snapshot.sock"),
+            meaning: "Where root runs the two commands for the server's user, who can mount nothing: the socket of the packages' unit \
+                      wsrep-sst-backup-snapshot.socket. Where there is none, whoever takes the backup runs them.",
+            note: "Where root runs them for the server's user (systemctl enable --now wsrep-sst-backup-snapshot.socket). Without such a \
+                   socket whoever takes the backup runs them.",
+            ..text(|to, text| set(&mut to.snapshot_socket, absolute_path(text)))
         },
         SettingSpec {
             name: "compression",

@@ -1,6 +1,7 @@
 //! The values that settings can take, each read from text by one function.
 
 pub(super) mod choice;
+pub(super) mod command;
 pub(super) mod duration;
 pub(super) mod repository;
 pub(super) mod retention;

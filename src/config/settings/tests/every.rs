@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::table::entries;
-use crate::config::{S3Proxy, ServerEncryption};
+use crate::config::{CommandWords, S3Proxy, ServerEncryption};
 
 #[test]
 fn without_a_word_the_documented_defaults_hold() {
@@ -12,6 +12,10 @@ fn without_a_word_the_documented_defaults_hold() {
         cluster: None,
         method: MethodChoice::Auto,
         method_origin: SettingOrigin::Default,
+        snapshot_command: None,
+        snapshot_release_command: None,
+        snapshot_timeout: Duration::from_secs(30),
+        snapshot_socket: PathBuf::from("/run/wsrep_sst_backup/snapshot.sock"),
         compression: Compression::Zstd,
         compression_level: 1,
         threads: std::thread::available_parallelism().unwrap().get().min(256),
@@ -51,7 +55,7 @@ fn without_a_word_the_documented_defaults_hold() {
 fn every_setting_can_come_from_a_file() {
     let settings = from_file(
         &format!("encrypt-to={SSH_KEY}\nidentity_file=/id\n\
-         repository=s3://bucket/p\ncluster=c\nmethod=freeze\ncompression=gzip\ncompression_level=9\nthreads=3\n\
+         repository=s3://bucket/p\ncluster=c\nmethod=freeze\nsnapshot-command=/take it\nsnapshot_release_command=/give\nsnapshot-timeout=2m\nsnapshot_socket=/k\ncompression=gzip\ncompression_level=9\nthreads=3\n\
          freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nlock_timeout=1\nprimary-timeout=6\nresync-timeout=2d\nqueue_limit=1000000\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nallow-sync-donor\nuser=u\npassword=p\nsocket=/s\n\
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
@@ -65,6 +69,10 @@ fn every_setting_can_come_from_a_file() {
         cluster: Some("c".to_owned()),
         method: MethodChoice::Named("freeze".into()),
         method_origin: settings.method_origin.clone(),
+        snapshot_command: Some(CommandWords::parse("/take it").unwrap()),
+        snapshot_release_command: Some(CommandWords::parse("/give").unwrap()),
+        snapshot_timeout: Duration::from_secs(120),
+        snapshot_socket: PathBuf::from("/k"),
         compression: Compression::Gzip,
         compression_level: 9,
         threads: 3,
@@ -121,10 +129,14 @@ fn every_setting_can_come_from_a_file() {
 }
 
 /// A text for each setting.
-const TEXTS: [(&str, &str); 48] = [
+const TEXTS: [(&str, &str); 52] = [
     ("repository", "/r"),
     ("cluster", "c"),
     ("method", "freeze"),
+    ("snapshot-command", "/take"),
+    ("snapshot-release-command", "/give back"),
+    ("snapshot-timeout", "9"),
+    ("snapshot-socket", "/k"),
     ("compression", "bzip2"),
     ("compression-level", "9"),
     ("threads", "3"),

@@ -112,3 +112,23 @@ fn a_metrics_file_that_nobody_would_read_is_told() {
     let warnings = from_file("metrics-file=/var/x.txt").unwrap().warnings;
     assert_eq!(warnings, ["metrics-file '/var/x.txt' does not end in .prom: node_exporter does not read it"]);
 }
+
+#[test]
+fn a_snapshot_is_taken_and_given_back_by_programs_that_no_shell_runs() {
+    for (lines, message) in [
+        (
+            "snapshot-command=/take",
+            "/etc/mysql/x.cnf line 2: snapshot-command: is of no use without snapshot-release-command: set both, or neither",
+        ),
+        (
+            "user=u\nsnapshot-release-command=/give",
+            "/etc/mysql/x.cnf line 3: snapshot-release-command: is of no use without snapshot-command: set both, or neither",
+        ),
+        (
+            "snapshot-command=lvm take",
+            "/etc/mysql/x.cnf line 2: snapshot-command: 'lvm' is not an absolute path: it must begin with /, and no shell reads what follows (put a pipe or a variable into a script)",
+        ),
+    ] {
+        assert_eq!(from_file(lines).unwrap_err(), message);
+    }
+}
