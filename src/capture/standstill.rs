@@ -23,6 +23,8 @@ use super::watch::Watch;
 const BETWEEN: Duration = Duration::from_millis(20);
 /// The same for a server that says too early that it is frozen, or may be one: its flushing may pause for a moment.
 const BETWEEN_OLD: Duration = Duration::from_millis(200);
+/// Threads that look at files.
+const LOOKERS: usize = 4;
 /// The first release of MariaDB that is known to say it in time.
 const IN_TIME: (u32, u32) = (10, 6);
 /// How long a server may take until it has come to rest.
@@ -84,17 +86,35 @@ fn release(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
+/// How the files look now, by their numbers in the list: none of what is no data. Several threads look, of which some wait for the file system.
+fn looks(entries: &[Entry], datadir: &Path) -> Vec<Option<io::Result<Look>>> {
+    let one = |entry: &Entry| {
+        let is_data = matches!(entry.kind, EntryKind::File(_)) && entry.class == FileClass::Data;
+        is_data.then(|| look(&entry.belongs(datadir)))
+    };
+    let part = entries.len().div_ceil(LOOKERS).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = entries
+            .chunks(part)
+            .map(|part| (part, scope.spawn(move || part.iter().map(one).collect::<Vec<_>>())))
+            .collect();
+        // A thread that has died is one whose part is looked at here.
+        parts
+            .into_iter()
+            .flat_map(|(part, thread)| thread.join().unwrap_or_else(|_| part.iter().map(one).collect()))
+            .collect()
+    })
+}
+
 /// One look; the first file that differs from the last one.
 fn look_again(list: &mut FileList, datadir: &Path) -> Result<Option<PathBuf>, CaptureError> {
     let mut moved = None;
     let mut gone = Vec::new();
-    for (number, entry) in list.entries.iter_mut().enumerate() {
+    let looks = looks(&list.entries, datadir);
+    for ((number, entry), found) in list.entries.iter_mut().enumerate().zip(looks) {
         let disk = entry.belongs(datadir);
-        let EntryKind::File(seen) = &mut entry.kind else { continue };
-        if entry.class != FileClass::Data {
-            continue;
-        }
-        match look(&disk) {
+        let (EntryKind::File(seen), Some(found)) = (&mut entry.kind, found) else { continue };
+        match found {
             Ok(now) if now == *seen => continue,
             Ok(now) => {
                 list.bytes = list.bytes.saturating_sub(seen.bytes).saturating_add(now.bytes);

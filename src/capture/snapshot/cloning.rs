@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::super::class::FileClass;
 use super::super::copy::metadata;
@@ -32,6 +33,8 @@ const STEP: usize = 16;
 /// They wait for the file system more than for a processor: four were faster than one and two on two busy cores (4,000 files on XFS:
 /// 210 to 280 ms against 270 to 700). More wait for the file system's own locks.
 const THREADS: usize = 4;
+/// Files of so many bytes at most are read into a pack, where they are in memory: that takes a third of the time of a clone (18,000 files on XFS: 11 µs each against 33).
+const SMALL: u64 = 8 << 10;
 /// A file that is none of the server's may grow while it is cloned.
 const ATTEMPTS: usize = 3;
 
@@ -164,12 +167,21 @@ impl Worker<'_> {
         }
         let bytes = opened.metadata.len();
         let Some(place) = ground.place(opened.metadata.dev()) else { return Ok(CloneSlot::Live(bytes)) };
-        let cloned = if self.packed.contains(&number) {
-            self.add(place, &opened)
+        let small =
+            if bytes <= SMALL && !entry.is_redo_log() { read_at_once(&opened.file, bytes) } else { None };
+        let cloned = if let Some(content) = small {
+            self.pack(place, |pack| pack.write(&content))
+        } else if self.packed.contains(&number) {
+            self.pack(place, |pack| pack.add(&opened.file, bytes))
         } else {
             clone(place, &mut opened, worth == Files::Clean && entry.class == FileClass::Data)
                 .map(|file| (file, 0))
         };
+        if worth == Files::Clean {
+            // What was written to between the list and here is not of the moment of the list. What is written later is not in the clone.
+            let now = opened.file.metadata().map_err(CaptureError::Clone)?;
+            standstill::compare(entry, seen, &Look::of(&now), list, datadir)?;
+        }
         match cloned {
             Ok((file, offset)) => {
                 let known = list.tablespaces.as_ref();
@@ -184,7 +196,11 @@ impl Worker<'_> {
     }
 
     /// Puts a file into the pack of this thread, or into a new one.
-    fn add(&mut self, place: &ClonePlace, opened: &Opened) -> io::Result<(Arc<std::fs::File>, u64)> {
+    fn pack(
+        &mut self,
+        place: &ClonePlace,
+        add: impl FnOnce(&mut Pack) -> io::Result<u64>,
+    ) -> io::Result<(Arc<std::fs::File>, u64)> {
         let fits = |open: &OpenPack| open.device == place.device && open.files < PACKED;
         let mut open = if let Some(open) = self.pack.take().filter(fits) {
             open
@@ -193,12 +209,23 @@ impl Worker<'_> {
             let file = Arc::new(pack.file.try_clone()?);
             OpenPack { device: place.device, pack, file, files: 0 }
         };
-        let offset = open.pack.add(&opened.file, opened.metadata.len())?;
+        let offset = add(&mut open.pack)?;
         open.files += 1;
         let file = Arc::clone(&open.file);
         self.pack = Some(open);
         Ok((file, offset))
     }
+}
+
+/// All of a small file, where that needs no disk to be waited for.
+fn read_at_once(file: &std::fs::File, bytes: u64) -> Option<Vec<u8>> {
+    let mut content = vec![0; usize::try_from(bytes).ok()?];
+    if content.is_empty() {
+        return Some(content);
+    }
+    let mut buffers = [io::IoSliceMut::new(&mut content)];
+    let got = preadv2(file, &mut buffers, 0, ReadWriteFlags::NOWAIT).ok()?;
+    (got == content.len()).then_some(content)
 }
 
 /// A clone that has the length of `opened.metadata`, where the file does not change all the time.

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A clone shares its blocks with the server's file until either is written to ([`reflink`]), so it costs by the extent and not by the byte.
-//! What the clones hold is what stood still: the look behind them is the same as that of `freeze` behind its copy. What a file system
+//! What the clones hold is what stood still: each file is looked at behind its clone, as `freeze` looks behind its copy. What a file system
 //! cannot clone is read, where it is little, while the server stands still. From then on nothing of the server's directories is looked at any more:
 //! whatever it does to its files is no matter of this backup, but for the room that it takes ([`room`]).
 //!
@@ -104,7 +104,8 @@ impl Method for Snapshot {
             copied = read.inspect_err(|_| watch.lift_rate())?;
             (Some(archive), None)
         };
-        if worth == Files::Clean {
+        // What was cloned was compared then.
+        if worth == Files::Clean && !rest.is_empty() {
             standstill::stood_still(&list, datadir, watch)?;
         }
         quiet.complete(list.bytes);

@@ -88,6 +88,14 @@ impl Pack {
         Ok(Self { file: place.nameless()?, end: 0, block: place.block.max(1) })
     }
 
+    /// Adds this content; where it begins.
+    pub(super) fn write(&mut self, content: &[u8]) -> io::Result<u64> {
+        let begin = self.end.next_multiple_of(self.block);
+        self.end = begin + content.len() as u64;
+        self.file.write_all_at(content, begin)?;
+        Ok(begin)
+    }
+
     /// Adds `bytes` of a file; where they begin. The kernel clones them where it can, and else copies.
     pub(super) fn add(&mut self, source: &File, bytes: u64) -> io::Result<u64> {
         let begin = self.end.next_multiple_of(self.block);
