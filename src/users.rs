@@ -39,6 +39,11 @@ pub fn group_id(name: &str) -> Option<u32> {
     look_up("/etc/group", 0, name, 2)?.parse().ok()
 }
 
+/// Number of a user's own group.
+pub fn primary_group(uid: u32) -> Option<u32> {
+    look_up("/etc/passwd", 2, &uid.to_string(), 3)?.parse().ok()
+}
+
 /// Home folder of a user.
 pub fn home(name: &str) -> Option<PathBuf> {
     look_up("/etc/passwd", 0, name, 5).map(PathBuf::from)
@@ -55,6 +60,6 @@ mod tests {
         assert_eq!(find(text, 0, "mysql", 2).as_deref(), Some("103"));
         assert_eq!(find(text, 2, "10", 0), None);
         assert_eq!(user_name(0).as_deref(), Some("root"));
-        assert_eq!(group_id("root"), Some(0));
+        assert_eq!((group_id("root"), primary_group(0)), (Some(0), Some(0)));
     }
 }

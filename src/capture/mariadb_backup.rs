@@ -300,6 +300,18 @@ fn tell(paused: Option<Duration>, gtid: Option<&WsrepGtid>, facts: &mut Facts) {
     }
 }
 
+/// Whose its files are: that of a log file that every server has, where that can be seen. The folder itself may be of another group.
+fn owner(layout: &ServerLayout) -> Option<Owner> {
+    let one = layout.datadir.join("aria_log_control");
+    let data = fs::metadata(one).or_else(|_| fs::metadata(&layout.datadir)).ok()?;
+    Some(Owner {
+        uid: data.uid(),
+        gid: data.gid(),
+        user: user_name(data.uid()),
+        group: group_name(data.gid()),
+    })
+}
+
 fn identify(
     gtid: Option<WsrepGtid>,
     (positions, replica): (MariadbGtid, Option<StandingReplica>),
@@ -308,12 +320,7 @@ fn identify(
     layout: &ServerLayout,
 ) -> BackupIdentity {
     let mut server = server(layout, facts);
-    server.owner = fs::metadata(&layout.datadir).ok().map(|data| Owner {
-        uid: data.uid(),
-        gid: data.gid(),
-        user: user_name(data.uid()),
-        group: group_name(data.gid()),
-    });
+    server.owner = owner(layout);
     let frozen_at = heard.resumed_at.unwrap_or_else(Timestamp::now);
     let slave_pos = replica.as_ref().and_then(|replica| replica.slave_pos.clone());
     let mariadb_gtid = MariadbGtid { slave_pos, ..positions };

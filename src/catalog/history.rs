@@ -193,7 +193,7 @@ mod tests {
         ];
         let told: Vec<(String, usize)> =
             History::of_manifests(all.iter()).into_iter().map(|one| (one.uuid, one.backups)).collect();
-        assert_eq!(told, [("server n1".into(), 2), ("server n2".into(), 1), ("a".into(), 1)]);
+        assert_eq!(told, [("server n1 at /d".into(), 2), ("server n2 at /d".into(), 1), ("a".into(), 1)]);
         assert_eq!((all[0].position(), all[1].position()), ("a:50".into(), "0-1-7".into()));
         // Only time tells which one is further.
         assert_eq!(all[3].seqno_beside(&all[1]), Some((0, 0)));

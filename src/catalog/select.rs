@@ -181,7 +181,7 @@ fn say_what_else_there_is(records: &[Record], best: usize) {
     if !others.is_empty() {
         log::warn!(
             "the newest backup, {}, is of the history {}, and there are backups of other histories (another cluster of the \
-             same name, or what it was before it was bootstrapped anew): {}; name the ID of the one that you mean",
+             same name, what it was before it was bootstrapped anew, or another server): {}; name the ID of the one that you mean",
             best.id,
             best.lineage().uuid,
             others.join("; ")

@@ -221,7 +221,7 @@ fn cells(manifest: &Manifest) -> Vec<String> {
         manifest.seqno(),
         bytes(manifest.data_bytes),
         bytes(manifest.archive.bytes),
-        duration_ms(manifest.frozen_ms),
+        duration_ms(manifest.frozen_ms.max(manifest.paused_ms.unwrap_or(0))),
         duration_ms(u64::try_from(took).unwrap_or(0)),
         note,
     ]

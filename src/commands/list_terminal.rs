@@ -53,7 +53,11 @@ pub(super) fn trend(catalog: &Catalog, many: bool, screen: Screen) -> TextPage {
         }
         let last = &manifests[manifests.len().saturating_sub(room)..];
         page.line(bars("Stored", last.iter().map(|manifest| manifest.archive.bytes), bytes));
-        page.line(bars("Frozen", last.iter().map(|manifest| manifest.frozen_ms), duration_ms));
+        page.line(bars(
+            "Frozen",
+            last.iter().map(|manifest| manifest.frozen_ms.max(manifest.paused_ms.unwrap_or(0))),
+            duration_ms,
+        ));
     }
     page
 }

@@ -81,7 +81,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     }
     let restored = outcome?;
     let manifest = source.manifest();
-    let mut advice = advice(manifest, &request, &restored);
+    let mut advice = advice(manifest, &request, &restored, &args.common.server_defaults().arguments());
     advice.notes.extend(installed.and_then(|server| server.upgrade(theirs.as_deref())));
     let options = missing_options(&restored.needed, &restored.datadir, theirs.as_deref(), &server);
     if args.json {
@@ -187,7 +187,11 @@ fn as_text(
     let compared = match manifest.content {
         Content::Datadir | Content::Sql => "every SHA-256 was compared",
         Content::Xbstream => {
-            "its SHA-256 was compared, mariadb-backup has prepared it, and its files stand at its position"
+            if manifest.gtid.is_some() {
+                "its SHA-256 was compared, mariadb-backup has prepared it, and its files stand at its position"
+            } else {
+                "its SHA-256 was compared, and mariadb-backup has prepared it"
+            }
         }
     };
     let mut page = TextPage::of(format!(

@@ -120,6 +120,9 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     }
     let mut backup = BackupRun::new(args.json, unless_newer_than, files, args.common.server_defaults());
     let is_backup = args.command.is_empty();
+    if is_backup && std::env::args_os().next_back().is_some_and(|last| last == "--") {
+        return Err(CommandError::Usage("no command behind '--'; without it 'run' takes a backup".into()));
+    }
     let work = if is_backup { Work::Backup(&mut backup) } else { Work::Command(&args.command) };
     let mut run = Run { work, force: args.force, settings, socket, interrupted };
     let outcome = match survey.local() {

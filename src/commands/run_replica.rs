@@ -91,7 +91,8 @@ fn turn(run: &mut Run<'_>, own: &NodeReport) -> Result<Option<Option<RunTurn>>, 
     }
     let context = Context::open(run.settings.clone())?;
     let folder = safe_component(&context.cluster().map_or_else(lease::host, str::to_owned));
-    let history = Some(Manifest::history_of_server(&server_name(own)));
+    let history =
+        Some(Manifest::history_of_server(&server_name(own), own.variable("datadir").unwrap_or_default()));
     let turns = TurnTaker { run, storage: &context.storage, folder: &folder, history, position: None };
     match run.unless_newer_than() {
         None => Ok(Some(Some(turns.lease()?))),

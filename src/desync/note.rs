@@ -79,6 +79,8 @@ impl Note {
         let content = serde_json::to_vec(&record).map_err(|cause| failed(cause.into()))?;
         let mut new = tempfile::Builder::new().prefix(".desync-").tempfile_in(folder).map_err(failed)?;
         new.write_all(&content).map_err(failed)?;
+        // An empty one after the end of the machine would have to be removed by hand.
+        new.as_file().sync_all().map_err(failed)?;
         new.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
         let own = new.as_file().try_clone().map_err(failed)?;
         let lock =

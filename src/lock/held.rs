@@ -1,6 +1,8 @@
 //! The lock while it is held.
 
 use std::fmt;
+use std::io;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,8 @@ use crate::sql::SqlSession;
 pub(super) type Connect = dyn Fn(Duration) -> Result<SqlSession, String> + Send + Sync;
 /// A session that ends another one.
 const KILL: Duration = Duration::from_secs(3);
+/// Between two words to the server while the lock is held.
+const STAY: Duration = Duration::from_secs(2);
 
 /// Whose the lock is.
 #[derive(Default)]
@@ -90,6 +94,13 @@ impl LockHolder {
         }
     }
 
+    /// The session that holds it stays. Where it has ended, whoever gives the lock back finds out.
+    fn stay(&self) {
+        if let Holder::Session(session) = &mut *self.holder.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = session.stay();
+        }
+    }
+
     /// Nobody holds it, and nobody will by this handle.
     pub(super) fn end(&self) {
         self.set(Holder::Over);
@@ -126,6 +137,24 @@ impl Release for LockHolder {
     }
 }
 
+/// A thread that speaks to the server as long as this process runs; the server gives the lock back by itself where that is stopped.
+pub(super) struct Stay {
+    /// Its end ends the thread.
+    _life: Sender<()>,
+}
+
+impl Stay {
+    pub(super) fn begin(lock: Arc<LockHolder>) -> io::Result<Self> {
+        let (life, death) = channel::<()>();
+        std::thread::Builder::new().name("lock".into()).spawn(move || {
+            while death.recv_timeout(STAY) == Err(RecvTimeoutError::Timeout) {
+                lock.stay();
+            }
+        })?;
+        Ok(Self { _life: life })
+    }
+}
+
 /// A server that stands still by the lock. Dropping it gives the lock back.
 pub(super) struct HeldLock {
     pub(super) lock: Arc<LockHolder>,
@@ -135,6 +164,7 @@ pub(super) struct HeldLock {
     pub(super) asked: Instant,
     pub(super) flushed: Duration,
     pub(super) at: Timestamp,
+    pub(super) _stay: Stay,
 }
 
 impl HeldLock {

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::held::{Connect, HeldLock, LockHolder};
+use super::held::{Connect, HeldLock, LockHolder, Stay};
 use super::position::LockPosition;
 use crate::cluster::{Access, Survey};
 use crate::desync::{DesyncRefusal, judge};
 use crate::model::WsrepGtid;
-use crate::presence::Presence;
 use crate::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Release, Resumed, Wanted};
 use crate::sql::{Endpoint, ReadLockTry, SqlSession};
 
@@ -82,6 +81,8 @@ impl Quiescer for SqlLock {
         let refused = QuiesceError::Refused;
         let mut session = self.connect().map_err(refused)?;
         session.may_flush().map_err(refused)?;
+        let stay = Stay::begin(Arc::clone(&self.lock))
+            .map_err(|cause| QuiesceError::Io(format!("cannot start a thread: {cause}")))?;
         let asked = self.take(&mut session, limits)?;
         match settle(&mut session, is_node, limits) {
             Ok((position, redo_end)) => {
@@ -92,6 +93,7 @@ impl Quiescer for SqlLock {
                     asked,
                     flushed: asked.elapsed(),
                     at: Timestamp::now(),
+                    _stay: stay,
                 };
                 if self.lock.hold(session) { Ok(Box::new(held)) } else { Err(QuiesceError::GivenUp) }
             }
@@ -113,7 +115,6 @@ impl SqlLock {
 
     /// Slice after slice; when the one began that has it.
     fn take(&self, session: &mut SqlSession, limits: &Limits<'_>) -> Result<Instant, QuiesceError> {
-        let mut presence = Presence::since(Instant::now());
         let mut waited = Duration::ZERO;
         let mut who = String::new();
         loop {
@@ -125,7 +126,8 @@ impl SqlLock {
             match session.try_read_lock(self.one_try) {
                 ReadLockTry::Had => return Ok(asked),
                 ReadLockTry::Late => {
-                    waited += asked.elapsed();
+                    // A process that was stopped meanwhile has kept nobody waiting for longer: the server ends the try.
+                    waited += asked.elapsed().min(SqlSession::read_lock_limit(self.one_try));
                     // While they get on: whoever held it up is there still, or is not in the way any more.
                     let seen = session.who_blocks(&[session.id()]);
                     if who.is_empty() {
@@ -156,7 +158,6 @@ impl SqlLock {
                     });
                 }
             }
-            presence.waited();
             if waited >= limits.timeout {
                 self.lock.end();
                 return Err(QuiesceError::Refused(format!(

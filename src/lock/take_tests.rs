@@ -75,7 +75,10 @@ fn usual(wire: &mut Wire, statement: &str, (before, seqno): (usize, i64)) -> io:
         }
         _ if statement.starts_with("SHOW GLOBAL VARIABLES") => wire.pairs(&[("wsrep_gtid_domain_id", "3")]),
         _ if statement.starts_with("SELECT @@GLOBAL.gtid") => wire.texts(3, &[vec!["0-1-9", "0-1-9", ""]]),
-        _ if ["SET ", "FLUSH ", "UNLOCK ", "KILL "].iter().any(|start| statement.starts_with(start)) => {
+        _ if ["SET ", "FLUSH ", "UNLOCK ", "KILL ", "DO "]
+            .iter()
+            .any(|start| statement.starts_with(start)) =>
+        {
             wire.ok()
         }
         _ => wire.error(1142),
@@ -211,4 +214,19 @@ fn a_wait_that_is_given_up_from_outside_ends_in_the_server_too() {
     assert!(matches!(error, QuiesceError::GivenUp), "{error}");
     assert!(other.join().unwrap());
     assert_eq!(count(&sent, "KILL CONNECTION 1"), 1);
+}
+
+/// A process that is stopped says nothing, and the server ends its session then, and the lock with it.
+#[test]
+fn while_the_lock_is_held_the_server_hears_that_its_holder_is_there() {
+    let scene = scene(|_, _| Told::Usual);
+    let held = quiesce(scene.lock, 10).unwrap();
+    let said = |word: &str| scene.sent.lock().unwrap().iter().any(|statement| statement.contains(word));
+    assert!(said("SESSION wait_timeout=20"));
+    let begun = Instant::now();
+    while !said("DO 1") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it says nothing");
+        std::thread::sleep(POLL);
+    }
+    assert!(held.resume().is_ok());
 }

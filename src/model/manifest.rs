@@ -188,15 +188,15 @@ impl Manifest {
     /// time tells what is further.
     pub fn lineage(&self) -> WsrepGtid {
         self.gtid.clone().unwrap_or_else(|| WsrepGtid {
-            uuid: Self::history_of_server(&self.node),
+            uuid: Self::history_of_server(&self.node, &self.server.datadir),
             seqno: 0,
             domain_id: None,
         })
     }
 
-    /// The history of a server that is in no cluster.
-    pub fn history_of_server(node: &str) -> String {
-        format!("server {node}")
+    /// The history of a server that is in no cluster: two on one machine have the same name, and not the same data directory.
+    pub fn history_of_server(node: &str, datadir: &str) -> String {
+        format!("server {node} at {}", datadir.trim_end_matches('/'))
     }
 
     /// How far it is, and how far the other one, where both are of one history.

@@ -41,8 +41,13 @@ impl Advice {
     }
 }
 
-/// The advice for what was restored.
-pub fn advice(manifest: &Manifest, request: &RestoreRequest, restored: &Restored) -> Advice {
+/// The advice for what was restored. `defaults` are the arguments that lead a server to its option files, where those have other places than usual.
+pub fn advice(
+    manifest: &Manifest,
+    request: &RestoreRequest,
+    restored: &Restored,
+    defaults: &[String],
+) -> Advice {
     let mut notes = Vec::new();
     if let Some(owner) = &restored.owner_kept {
         notes.push(format!(
@@ -92,7 +97,7 @@ pub fn advice(manifest: &Manifest, request: &RestoreRequest, restored: &Restored
         Purpose::Replica => replica_steps(&request.target, manifest),
     };
     if matches!(request.purpose, Purpose::Node | Purpose::Cluster) && restored.tables.is_none() {
-        steps.splice(0..0, recovery_step(&request.target, manifest));
+        steps.splice(0..0, recovery_step(&request.target, manifest, defaults));
     }
     if let Some(tables) = &restored.tables {
         notes.extend(tables.notes.iter().cloned());
@@ -123,11 +128,13 @@ fn point_to(target: &Path) -> String {
 }
 
 /// Files of a crashed server say where they stand when they have recovered.
-fn recovery_step(target: &Path, manifest: &Manifest) -> Option<String> {
+fn recovery_step(target: &Path, manifest: &Manifest, defaults: &[String]) -> Option<String> {
     (manifest.files_state == FilesState::Crashed).then(|| {
+        let defaults: String =
+            defaults.iter().flat_map(|option| [" ".to_owned(), shell_word(Path::new(option))]).collect();
         format!(
-            "Let InnoDB recover (the files are those of a crashed server), and see where it stands:  mariadbd --user=mysql \
-             --datadir={} --wsrep-recover --skip-log-error 2>&1 | grep 'Recovered position'  - it must say {}; start nothing on files that say anything else",
+            "Let InnoDB recover (the files are those of a crashed server), and see where it stands:  mariadbd{defaults} --user=mysql \
+             --datadir={} --wsrep-on=ON --wsrep-recover --skip-log-error 2>&1 | grep 'Recovered position'  - it must say {}; start nothing on files that say anything else",
             shell_word(target),
             manifest.position()
         )

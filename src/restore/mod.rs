@@ -50,6 +50,7 @@ mod restored;
 mod rewritten_paths;
 mod small_files;
 mod stage;
+mod stand_in;
 mod start_file;
 mod table_selection;
 mod tables;

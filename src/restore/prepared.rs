@@ -20,14 +20,15 @@ use super::frame::{begin, check_rest, write_state};
 use super::request::{Control, RestoreRequest};
 use super::restored::Restored;
 use super::stage::StagingFolder;
+use super::stand_in::stand_in;
 use super::start_file::StartFileGuard;
 use super::target_lock::TargetLock;
 use super::undo_log::{self, UndoLog};
 use super::{accounts, old_datadir, options, target, wsrep_home};
-use crate::archive::{Index, StreamReader, XbstreamContent, XbstreamScanner};
+use crate::archive::{StreamReader, XbstreamContent, XbstreamScanner};
 use crate::catalog::BackupReader;
 use crate::child::{self, LastWords, Leashed};
-use crate::model::{ArchivePath, Manifest, Member, MemberKind, Owner, WsrepGtid};
+use crate::model::{Manifest, WsrepGtid};
 use crate::tool::MariadbBackup;
 
 /// Bytes handed on at once.
@@ -40,6 +41,9 @@ const SMALL: u64 = 4 << 10;
 const COMPLETED: &str = "completed OK!";
 /// Where `mariadb-backup` (11.1 and later; before) writes the position that it has found.
 const POSITIONS: [&str; 2] = ["mariadb_backup_galera_info", "xtrabackup_galera_info"];
+
+/// Where it writes what it has made of the files (`write_metadata` in `xtrabackup.cc`).
+const CHECKPOINTS: [&str; 2] = ["mariadb_backup_checkpoints", "xtrabackup_checkpoints"];
 
 /// The programs, which are those of the server's own series.
 struct Tools {
@@ -83,6 +87,7 @@ pub(super) fn restore(
     let expected = stand_in(manifest, &index);
     let places = Destinations::new(Path::new(&manifest.server.datadir), &expected, request)?;
     target::check_writable(places.external_roots().iter().map(AsRef::as_ref).chain([places.target()]))?;
+    refuse_root(&places)?;
     old_datadir::refuse(&places)?;
     wsrep_home::check(request, manifest, &places)?;
     let lock = TargetLock::take(places.target())?;
@@ -96,43 +101,16 @@ pub(super) fn restore(
     begun.and_then(|_lock| work.fill(stream, &mut created)).map_err(|error| error.undo(&mut created))
 }
 
-/// What the rest of a restore wants to know of the files: there is a system tablespace, whose it is, and how much there is.
-fn stand_in(manifest: &Manifest, index: &Index) -> Index {
-    let owner = manifest.server.owner.clone();
-    let Owner { uid, gid, user, group } =
-        owner.unwrap_or(Owner { uid: 0, gid: 0, user: Some("mysql".into()), group: Some("mysql".into()) });
-    let member = Member {
-        path: ArchivePath::new(system_tablespace(manifest)),
-        kind: MemberKind::File,
-        mode: 0o660,
-        uid,
-        gid,
-        user,
-        group,
-        mtime: 0,
-        mtime_nsec: 0,
-        size: manifest.data_bytes,
-        stored: manifest.data_bytes,
-        sha256: Some(String::new()),
-        sparse: false,
-        header_offset: 0,
-        end_offset: 0,
-        target: None,
-        origin: None,
-        system_tablespace: true,
-        listed: None,
-        live_redo: None,
-        changed: false,
-    };
-    Index { members: vec![member], blocks: Vec::new(), ..index.clone() }
-}
-
-/// The first file of `innodb_data_file_path`; mariadb-backup keeps its name and drops its place.
-fn system_tablespace(manifest: &Manifest) -> String {
-    let path = manifest.server.options.get("innodb_data_file_path").map_or("ibdata1", String::as_str);
-    let first = path.split([':', ';']).next().unwrap_or_default();
-    let name = Path::new(first).file_name().map(|name| name.to_string_lossy().into_owned());
-    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "ibdata1".into())
+/// `mariadb-backup --prepare` does what stands in the files of the backup, and so never runs as root.
+fn refuse_root(places: &Destinations) -> Result<(), RestoreError> {
+    if !places.owner().is_some_and(|(uid, gid)| uid == 0 || gid == 0) {
+        return Ok(());
+    }
+    Err(RestoreError::Refused(
+        "by its manifest the files of this backup belong to root, and mariadb-backup, which does what stands in them, is not run as root: \
+         restore it as the server's user (runuser -u mysql -- wsrep_sst_backup restore …)"
+            .into(),
+    ))
 }
 
 struct Preparation<'a> {
@@ -150,6 +128,8 @@ impl Preparation<'_> {
         let guard = StartFileGuard::hide(created, places)?;
         let stage = StagingFolder::make(created, places)?;
         let content = self.unpack(stream, &stage)?;
+        self.check_unpacked(&content, &stage)?;
+        self.check_inside(&stage)?;
         // What the program has written down at the backup; what it finds in the files is to be written anew.
         for name in POSITIONS {
             stage.remove(name)?;
@@ -236,6 +216,29 @@ impl Preparation<'_> {
         Ok(content)
     }
 
+    /// What `mbstream` has been given is there: what it has left out nothing behind it would miss.
+    fn check_unpacked(&self, content: &XbstreamContent, stage: &StagingFolder) -> Result<(), RestoreError> {
+        let (files, bytes) = stage.measure()?;
+        if files == content.files && bytes >= content.bytes {
+            return Ok(());
+        }
+        let how = format!(
+            "it has ended with success, and of the {} files with {} bytes in the stream {files} files with {bytes} bytes are there",
+            content.files, content.bytes
+        );
+        Err(failed(&self.tools.mbstream, &how, &[]))
+    }
+
+    /// Nothing in the stream leads out of the folder.
+    fn check_inside(&self, stage: &StagingFolder) -> Result<(), RestoreError> {
+        match stage.leads_out()? {
+            None => Ok(()),
+            Some(how) => Err(self.damaged(format!(
+                "{how}, outside of the data directory: mariadb-backup would go there when it prepares it"
+            ))),
+        }
+    }
+
     fn prepare(&self, stage: &StagingFolder) -> Result<(), RestoreError> {
         let tool = &self.tools.backup;
         let (mut child, words) =
@@ -248,6 +251,10 @@ impl Preparation<'_> {
         }
         if !said.last().is_some_and(|line| line.ends_with(COMPLETED)) {
             return Err(failed(tool, "it has ended without its 'completed OK!'", &said));
+        }
+        let state = CHECKPOINTS.iter().find_map(|name| stage.read(name, SMALL)).unwrap_or_default();
+        if !state.lines().any(|line| line.split('=').map(str::trim).eq(["backup_type", "full-prepared"])) {
+            return Err(failed(tool, "it has not written down that the files are prepared", &said));
         }
         Ok(())
     }
@@ -284,6 +291,8 @@ impl Preparation<'_> {
         // By its handle, so that nobody can put another folder into its place.
         command.current_dir(format!("/proc/self/fd/{}", stage.handle().as_raw_fd()));
         if let Some((uid, gid)) = self.places.owner() {
+            // The stream decides what these programs do; of this process they get nothing but where programs are.
+            command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C");
             command.uid(uid).gid(gid);
         }
         let mut child = Leashed(command.spawn().map_err(&failed)?);

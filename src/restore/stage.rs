@@ -17,6 +17,29 @@ use super::start_file::HIDDEN_SUFFIX;
 use super::undo_log::UndoLog;
 use crate::archive::is_about_the_backup;
 
+/// Endings of files whose content decides where something is.
+const DECIDES: [&str; 4] = ["ren", "del", "isl", "cnf"];
+/// The most that is looked at of one, bytes.
+const LONGEST: u64 = 64 << 10;
+
+/// The word by which a file that decides about places leads out of the folder.
+fn leads(path: &Path, content: &str) -> Option<String> {
+    let is_out = |word: &str| Path::new(word).is_absolute() || word.split('/').any(|part| part == "..");
+    let find = |mut words: Box<dyn Iterator<Item = String> + '_>| words.find(|word| is_out(word));
+    match path.extension()?.to_str()? {
+        "ren" | "del" => find(Box::new(content.lines().map(str::to_owned))),
+        // Where a tablespace has such a file it is elsewhere, and no backup of this kind has one.
+        "isl" => Some(content.trim().to_owned()),
+        "cnf" => find(Box::new(content.lines().filter_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            // Key files and plugins may be anywhere, and are only read.
+            let is_place = ["innodb", "datadir", "tmpdir", "aria"].iter().any(|word| name.contains(word));
+            is_place.then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+        }))),
+        _ => None,
+    }
+}
+
 /// It exists, and is held open.
 pub(super) struct StagingFolder {
     path: PathBuf,
@@ -64,6 +87,65 @@ impl StagingFolder {
         }
         entries.sort();
         Ok(entries)
+    }
+
+    /// How many files are in it and below, and their lengths, bytes.
+    pub(super) fn measure(&self) -> Result<(u64, u64), SystemError> {
+        let (mut files, mut bytes) = (0, 0);
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            let failed = SystemError::of("list", &folder);
+            for entry in fs::read_dir(&folder).map_err(&failed)? {
+                let entry = entry.map_err(&failed)?;
+                let metadata = entry.metadata().map_err(&failed)?;
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    files += 1;
+                    bytes += metadata.len();
+                }
+            }
+        }
+        Ok((files, bytes))
+    }
+
+    /// What in it would lead a program that prepares it to a place outside: `mariadb-backup --prepare` renames and removes tablespaces by the content
+    /// of files that end with `.ren` and `.del` (`prep_renames`, `prep_deletes` in `xtrabackup.cc`), opens tablespaces where a `.isl` says that
+    /// they are, and InnoDB's directories by an option file. Whoever can write to the repository writes these files.
+    pub(super) fn leads_out(&self) -> Result<Option<String>, SystemError> {
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            let failed = SystemError::of("list", &folder);
+            for entry in fs::read_dir(&folder).map_err(&failed)? {
+                let entry = entry.map_err(&failed)?;
+                let path = entry.path();
+                let inside = path.strip_prefix(&self.path).unwrap_or(&path).to_path_buf();
+                let kind = entry.file_type().map_err(&failed)?;
+                if kind.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = inside.display();
+                if !kind.is_file() {
+                    return Ok(Some(format!("'{name}' in it is no regular file")));
+                }
+                if let Some(word) = leads(&inside, &self.content(&path)?) {
+                    return Ok(Some(format!("'{name}' in it leads to '{}'", word.escape_debug())));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Of a file that decides about places; nothing of others.
+    fn content(&self, path: &Path) -> Result<String, SystemError> {
+        let decides = path.extension().is_some_and(|ending| DECIDES.iter().any(|one| ending == *one));
+        if !decides {
+            return Ok(String::new());
+        }
+        let failed = SystemError::of("read", path);
+        let content = no_follow::read_file(path, LONGEST).map_err(&failed)?;
+        Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
     /// What mariadb-backup has written for itself is no part of a server.

@@ -120,7 +120,8 @@ impl SqlSession {
         };
         let mut threads: Vec<ProcessRow> =
             rows.map(|rows| rows.into_iter().map(thread).collect()).unwrap_or_default();
-        threads.retain(|thread| !own.iter().any(|id| u64::from(*id) == thread.id));
+        let mine = self.own.all();
+        threads.retain(|thread| !own.iter().chain(&mine).any(|id| u64::from(*id) == thread.id));
         threads
     }
 

@@ -6,9 +6,7 @@
 //!
 //! With a global `wsrep_sync_wait` every SELECT and SHOW of a new session waits until its node has applied what the
 //! cluster has written, 5 s in vain where it is frozen. So the first statement of each session takes that back, and the
-//! driver, which would ask for `max_allowed_packet` before, is told it.
-//!
-//! An answer has limits as a whole too, of bytes and of time (`bounded`).
+//! driver, which would ask for `max_allowed_packet` before, is told it. An answer has limits as a whole too, of bytes and of time (`bounded`).
 
 mod blockers;
 mod bounded;
@@ -18,6 +16,7 @@ mod error_text;
 mod global_lock;
 mod load;
 mod option_file;
+mod own;
 mod read_lock;
 mod replication;
 #[cfg(test)]
@@ -36,6 +35,7 @@ pub use desync::DesyncAnswer;
 pub use endpoint::{Account, Endpoint, Tls};
 pub use global_lock::{Availability, LockPatience, look_for_lock};
 pub use option_file::option_file;
+use own::OwnSession;
 pub use read_lock::{ReadLockTry, RedoPosition};
 pub use replication::ReplicaStatus;
 pub use threads::{MetadataLock, Thread};
@@ -75,7 +75,7 @@ const BEGIN: [&str; 3] =
 pub struct SqlSession {
     /// None after an answer that did not come to its end.
     connection: Option<Conn>,
-    id: u32,
+    own: OwnSession,
     limit: Duration,
 }
 
@@ -177,7 +177,8 @@ impl SqlSession {
         let connection = bounded::within(time, move || first_that_answers(ways, limit))
             .unwrap_or_else(|error| Err(error_text::plain(error, limit)))
             .map_err(no_sql)?;
-        let mut session = Self { id: connection.connection_id(), connection: Some(connection), limit };
+        let own = OwnSession::new(endpoint, connection.connection_id());
+        let mut session = Self { own, connection: Some(connection), limit };
         for statement in BEGIN {
             match session.run_one(statement) {
                 Ok(()) | Err(mysql::Error::MySqlError(_)) => {}
@@ -189,7 +190,7 @@ impl SqlSession {
 
     /// The server's number of it.
     pub fn id(&self) -> u32 {
-        self.id
+        self.own.id()
     }
 
     fn rows<T: FromRow + Send + 'static>(&mut self, statement: &str) -> Result<Vec<T>, String> {

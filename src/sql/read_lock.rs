@@ -9,8 +9,9 @@ use super::error_text;
 const LATE: [u16; 2] = [1205, 1969];
 /// What the server may take for its tables beyond the wait for the lock, seconds.
 const CLOSING_S: u64 = 30;
-/// A session that holds the lock is not ended for its silence; its end is that of our process.
-const IDLE_S: u32 = 86_400;
+/// How long the server waits for a word of the session that holds the lock, seconds. A program that was stopped (SIGSTOP, a frozen control group)
+/// says none, and must not keep the server locked.
+const IDLE_S: u32 = 20;
 
 /// What came of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,11 @@ impl SqlSession {
             Err(error) if error_text::is_silence(&error) => ReadLockTry::Silent,
             Err(error) => ReadLockTry::Refused(self.plain(error)),
         }
+    }
+
+    /// Says that the session is there: it is ended where it says nothing for [`IDLE_S`].
+    pub fn stay(&mut self) -> Result<(), String> {
+        self.run_one("DO 1").map_err(|error| self.plain(error))
     }
 
     /// `UNLOCK TABLES`.

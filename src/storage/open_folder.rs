@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -152,6 +152,19 @@ impl OpenFolder {
 
     /// Makes a folder; false if there is one.
     pub(super) fn new_folder(&self, name: &str, mode: u32) -> io::Result<bool> {
+        let made = self.make_folder(name, mode)?;
+        // By its handle: another folder in its place is none that root has made.
+        if made
+            && geteuid().is_root()
+            && let Ok(folder) = openat(&self.fd, name, LISTING, Mode::empty())
+            && fstat(&folder).is_ok_and(|data| data.st_uid == 0)
+        {
+            self.give_to_owner(&folder);
+        }
+        Ok(made)
+    }
+
+    fn make_folder(&self, name: &str, mode: u32) -> io::Result<bool> {
         match mkdirat(&self.fd, name, Mode::from_bits_truncate(mode)) {
             Ok(()) => Ok(true),
             Err(Errno::EEXIST) if self.look(OsStr::new(name)).is_ok_and(|entry| entry.is_folder) => Ok(false),
@@ -191,7 +204,7 @@ impl OpenFolder {
 
     /// What root has written belongs to the owner of the folder: a donor, which is not root, reads and replaces what
     /// the commands of an administrator leave beside its backups. Where that is refused (NFS) it stays as it is.
-    pub(super) fn give_to_owner(&self, file: &File) {
+    pub(super) fn give_to_owner(&self, file: &impl AsFd) {
         if geteuid().is_root()
             && let Ok(owner) = fstat(&self.fd)
         {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::cli::{Cli, cli, open_folder};
@@ -13,10 +14,9 @@ use crate::support::wait_until;
 use crate::{Copy, expected};
 
 /// What unpacks, and what prepares, where all goes well.
-const UNPACKS: &str =
-    "cat > /dev/null; echo files > ibdata1; echo old > xtrabackup_galera_info; mkdir d; echo rows > d/t.ibd";
+const UNPACKS: &str = "cat > /dev/null; echo files > ibdata1; echo old > xtrabackup_galera_info; mkdir d; echo rows > d/t.ibd; others";
 const PREPARES: &str =
-    "echo $GTID > xtrabackup_galera_info; echo '[00] 2026-11-27 06:42:17 completed OK!' >&2";
+    "echo $GTID > xtrabackup_galera_info; prepared; echo '[00] 2026-11-27 06:42:17 completed OK!' >&2";
 /// How long anything may take on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -33,7 +33,15 @@ impl Stage {
         // They run as the owner of the data.
         fs::set_permissions(stage.path(""), fs::Permissions::from_mode(0o777)).unwrap();
         let (here, gtid) = (stage.path("").display().to_string(), expected()["gtid"].clone());
-        let head = format!("#!/bin/sh\nHERE={here}\nGTID={gtid}\nset -e\n");
+        // As many files and bytes as are in the stream, and what says that they are prepared.
+        let others =
+            "others() { mkdir pad; seq 4 $FILES | (cd pad; xargs touch); truncate -s $BYTES pad/4; }";
+        let prepared = "prepared() { echo 'backup_type = full-prepared' > xtrabackup_checkpoints; }";
+        let manifest = stage.copy.run("show latest --json").json();
+        let (files, bytes) = (&manifest["files"], &manifest["data_bytes"]);
+        let head = format!(
+            "#!/bin/sh\nHERE={here}\nGTID={gtid}\nFILES={files}\nBYTES={bytes}\nset -e\n{others}\n{prepared}\n"
+        );
         let version = "case \"$*\" in *--version*) echo 'mariadb-backup based on MariaDB server 10.11.4-MariaDB (x86_64)'; exit 0;; esac\n";
         stage.program("mbstream", &format!("{head}{unpacks}\n"));
         stage.program("mariadb-backup", &format!("{head}{version}{prepares}\n"));
@@ -71,7 +79,9 @@ impl Stage {
 
 #[test]
 fn what_the_programs_do_wrong_leaves_nothing() {
-    let other = format!("echo {}:6 > xtrabackup_galera_info; echo 'completed OK!' >&2", "1".repeat(8));
+    let other =
+        format!("echo {}:6 > xtrabackup_galera_info; prepared; echo 'completed OK!' >&2", "1".repeat(8));
+    let lost = format!("{UNPACKS}; rm d/t.ibd");
     for (unpacks, prepares, message) in [
         (
             "cat > /dev/null; echo 'no space' >&2; exit 3",
@@ -86,9 +96,35 @@ fn what_the_programs_do_wrong_leaves_nothing() {
             "mariadb-backup' has failed (exit status: 1): log is corrupt",
         ),
         (UNPACKS, "echo $GTID > xtrabackup_galera_info", "it has ended without its 'completed OK!'"),
-        (UNPACKS, "echo 'completed OK!' >&2", "prepared, its files stand at 'nothing', the manifest says "),
+        (
+            UNPACKS,
+            "echo $GTID > xtrabackup_galera_info; echo 'completed OK!' >&2",
+            "it has not written down that the files are prepared",
+        ),
+        (
+            UNPACKS,
+            "prepared; echo 'completed OK!' >&2",
+            "prepared, its files stand at 'nothing', the manifest says ",
+        ),
         (UNPACKS, &other, "prepared, its files stand at '11111111:6', the manifest says "),
-        ("cat > /dev/null; mkdir d", PREPARES, "ibdata1', without which no server starts"),
+        ("cat > /dev/null; others; touch 1 2 3", PREPARES, "ibdata1', without which no server starts"),
+        (&lost, PREPARES, "it has ended with success, and of the "),
+        (
+            &format!("{UNPACKS}; rm pad/5; echo ../../elsewhere/t > d/t.ren"),
+            PREPARES,
+            "'d/t.ren' in it leads to '../../elsewhere/t', outside",
+        ),
+        (
+            &format!("{UNPACKS}; rm pad/5; echo /elsewhere/t.ibd > d/t.isl"),
+            PREPARES,
+            "'d/t.isl' in it leads to '/elsewhere/t.ibd', outside",
+        ),
+        (&format!("{UNPACKS}; rm pad/5; ln -s /elsewhere d/l"), PREPARES, "'d/l' in it is no regular file"),
+        (
+            &format!("{UNPACKS}; rm pad/5; echo innodb_undo_directory=/elsewhere > backup-my.cnf"),
+            PREPARES,
+            "'backup-my.cnf' in it leads to '/elsewhere', outside",
+        ),
     ] {
         let stage = Stage::new(unpacks, prepares);
         let answer = stage.restore("").run();
@@ -161,6 +197,32 @@ fn stopped_while_a_program_runs_it_takes_that_along_and_leaves_no_server() {
             let again = stage.restore("").run();
             assert!(again.stderr.contains("holds a restore that was interrupted"), "{}", again.stderr);
             assert_eq!(again.status, Some(1));
+        }
+    }
+}
+
+/// What a manifest says of the owner is what whoever can write to the repository says.
+#[test]
+fn a_stream_whose_files_belong_to_root_is_given_to_no_program_of_root() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for (uid, gid, group, is_refused) in
+        [(0, 0, "root", true), (4711, 0, "root", true), (65_534, 0, "root", false)]
+    {
+        let stage = Stage::new(&format!("id > $HERE/who; env >> $HERE/who; {UNPACKS}"), PREPARES);
+        let path =
+            stage.copy.folder.path().join("fixture_cluster").join(&stage.copy.id).join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        manifest["server"]["owner"] = serde_json::json!({"uid": uid, "gid": gid, "group": group});
+        fs::write(&path, manifest.to_string()).unwrap();
+        let answer = stage.restore("").env("SECRET", "x").run();
+        assert_eq!(answer.status, Some(i32::from(is_refused)), "{answer:?}");
+        let who = stage.text("who");
+        if is_refused {
+            assert!(answer.stderr.contains("is not run as root") && who.is_empty(), "{answer:?} {who}");
+        } else {
+            assert!(who.contains("uid=65534") && !who.contains("gid=0") && !who.contains("SECRET"), "{who}");
         }
     }
 }

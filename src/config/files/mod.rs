@@ -33,6 +33,19 @@ pub struct DefaultsArgs {
     pub no_defaults: bool,
 }
 
+impl DefaultsArgs {
+    /// The arguments that lead a server of MariaDB to the same files.
+    pub fn arguments(&self) -> Vec<String> {
+        let path = |name: &str, path: &Option<PathBuf>| {
+            path.as_ref().map(|path| format!("--defaults-{name}={}", path.display()))
+        };
+        let none = self.no_defaults.then(|| "--no-defaults".to_owned());
+        let files = [path("file", &self.defaults_file), path("extra-file", &self.defaults_extra_file)];
+        let suffix = self.group_suffix.as_ref().map(|suffix| format!("--defaults-group-suffix={suffix}"));
+        none.into_iter().chain(files.into_iter().flatten()).chain(suffix).collect()
+    }
+}
+
 /// One `name` or `name=value` of an option file. Bytes that are not UTF-8 are U+FFFD here.
 ///
 /// `Debug` hides the value, which may be a password.
