@@ -129,7 +129,7 @@ impl StagingFolder {
                 if !kind.is_file() {
                     return Ok(Some(format!("'{name}' in it is no regular file")));
                 }
-                if let Some(word) = leads(&inside, &self.content(&path)?) {
+                if let Some(word) = leads(&inside, &Self::content(&path)?) {
                     return Ok(Some(format!("'{name}' in it leads to '{}'", word.escape_debug())));
                 }
             }
@@ -138,7 +138,7 @@ impl StagingFolder {
     }
 
     /// Of a file that decides about places; nothing of others.
-    fn content(&self, path: &Path) -> Result<String, SystemError> {
+    fn content(path: &Path) -> Result<String, SystemError> {
         let decides = path.extension().is_some_and(|ending| DECIDES.iter().any(|one| ending == *one));
         if !decides {
             return Ok(String::new());

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -40,7 +41,10 @@ fn tablespaces(datadir: &Path) -> BTreeMap<PathBuf, Copy> {
             let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
             if path.is_dir() {
                 folders.push(path);
-            } else if name == "ibdata1" || name.starts_with("undo") || name.ends_with(".ibd") {
+            } else if name == "ibdata1"
+                || name.starts_with("undo")
+                || path.extension().is_some_and(|ending| ending == "ibd")
+            {
                 // A file that DDL takes away meanwhile is none.
                 let Ok(metadata) = fs::metadata(&path) else { continue };
                 let Ok(bytes) = fs::read(&path) else { continue };
@@ -125,7 +129,7 @@ fn round(options: &[&str], page_size: usize) -> (usize, usize) {
             .map(|statements| scope.spawn(|| work(&server, &stop, statements)));
         let copying = scope.spawn(|| tablespaces(&server.datadir()));
         // Until the ring was written over more than once, and nobody writes any more.
-        while !workers.iter().all(|worker| worker.is_finished()) {
+        while !workers.iter().all(ScopedJoinHandle::is_finished) {
             match follower.advance() {
                 Ok(0) => {}
                 Ok(_) => last = Instant::now(),

@@ -36,7 +36,7 @@ impl PageSet {
 
     /// Its pages in order; those of a truncated tablespace only as far as they were named.
     pub fn iter(&self) -> impl Iterator<Item = PageId> + '_ {
-        self.pages.iter().map(|key| PageId { space: (key >> 32) as u32, page: key as u32 })
+        self.pages.bitmaps().flat_map(|(space, pages)| pages.iter().map(move |page| PageId { space, page }))
     }
 
     /// The first new page of a tablespace that was truncated.
@@ -74,7 +74,8 @@ mod tests {
         let mut word = 1_u64;
         while set.len() < 1_000_000 {
             word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let id = PageId { space: (word >> 60) as u32, page: (word >> 33) as u32 % 4_000_000 };
+            let space = u32::try_from(word >> 60).unwrap();
+            let id = PageId { space, page: u32::try_from(word >> 33).unwrap() % 4_000_000 };
             set.add(&Change::Page(id));
             assert!(set.contains(id));
         }
