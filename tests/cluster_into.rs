@@ -147,7 +147,7 @@ fn users_come_as_statements(scene: &Scene) {
     }
     scene.cluster.n(1).exec("ALTER USER app@'127.0.0.1' IDENTIFIED BY 'another'");
     scene.load(2, &["--file", &file, "--users"]).done();
-    assert!(scene.try_log_in(scene.cluster.n(3).port()).is_err(), "what is there stays");
+    assert!(Scene::try_log_in(scene.cluster.n(3).port()).is_err(), "what is there stays");
     scene.load(2, &["--file", &file, "--users", "--overwrite"]).done();
     scene.logged_in(scene.cluster.n(3).port(), "SELECT 1");
     scene.every_node_has_its_accounts();

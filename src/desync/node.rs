@@ -13,7 +13,7 @@ use crate::sql::{Endpoint, SqlSession};
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// What has failed for so long that it is not tried any more.
-pub(super) struct Tried {
+pub(super) struct InVain {
     pub(super) tried: Duration,
     pub(super) cause: String,
 }
@@ -71,7 +71,7 @@ impl LocalNode {
         started: i64,
         patience: Duration,
         question: impl Fn(&mut SqlSession) -> Result<T, String>,
-    ) -> Result<Option<T>, Tried> {
+    ) -> Result<Option<T>, InVain> {
         let begun = Instant::now();
         loop {
             let answer = self.ask(|session| {
@@ -83,7 +83,7 @@ impl LocalNode {
                 Ok(answer) => return Ok(answer),
                 Err(_) if self.is_down() => return Ok(None),
                 Err(cause) if begun.elapsed() >= patience => {
-                    return Err(Tried { tried: begun.elapsed(), cause });
+                    return Err(InVain { tried: begun.elapsed(), cause });
                 }
                 Err(cause) => {
                     log::warn!("{cause}; trying again");

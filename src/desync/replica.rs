@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::DesyncError;
-use super::node::{LocalNode, Tried};
+use super::node::{InVain, LocalNode};
 use super::note::{DesyncRecord, Note};
 use super::resync::{INSIST, ResyncPatience, ResyncStep};
 use crate::sql::{ReplicaStatus, SqlSession};
@@ -139,7 +139,7 @@ pub(super) fn restart(
     let (started, names) = (note.record.server_started, note.record.stopped.clone());
     let received = node
         .insist(started, patience.insist, |session| start_all(session, &names))
-        .map_err(|Tried { tried, cause }| DesyncError::StillStopped { tried, cause })?;
+        .map_err(|InVain { tried, cause }| DesyncError::StillStopped { tried, cause })?;
     note.remove()?;
     let Some(received) = received else { return Ok(Restarted::Server) };
     Ok(Restarted::Running(names.iter().map(|name| catch_up(node, name, &received, patience)).collect()))

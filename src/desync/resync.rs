@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::DesyncError;
 use super::load::NodeLoad;
-use super::node::{AGAIN, LocalNode, Tried};
+use super::node::{AGAIN, InVain, LocalNode};
 use super::note::{DesyncRecord, Note};
 use crate::sql::{DesyncAnswer, SqlSession};
 
@@ -164,7 +164,7 @@ pub(super) fn resync(
     let drained = drain(node, patience);
     let outcome = node
         .insist(started, patience.insist, let_in)
-        .map_err(|Tried { tried, cause }| DesyncError::StillDesynced { tried, cause })?;
+        .map_err(|InVain { tried, cause }| DesyncError::StillDesynced { tried, cause })?;
     note.remove()?;
     match outcome {
         None => Ok(Resynced::Restarted),

@@ -138,12 +138,12 @@ impl Release for LockHolder {
 }
 
 /// A thread that speaks to the server as long as this process runs; the server gives the lock back by itself where that is stopped.
-pub(super) struct Stay {
+pub(super) struct StaySign {
     /// Its end ends the thread.
     _life: Sender<()>,
 }
 
-impl Stay {
+impl StaySign {
     pub(super) fn begin(lock: Arc<LockHolder>) -> io::Result<Self> {
         let (life, death) = channel::<()>();
         std::thread::Builder::new().name("lock".into()).spawn(move || {
@@ -164,7 +164,7 @@ pub(super) struct HeldLock {
     pub(super) asked: Instant,
     pub(super) flushed: Duration,
     pub(super) at: Timestamp,
-    pub(super) _stay: Stay,
+    pub(super) _stay: StaySign,
 }
 
 impl HeldLock {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::held::{Connect, HeldLock, LockHolder, Stay};
+use super::held::{Connect, HeldLock, LockHolder, StaySign};
 use super::position::LockPosition;
 use crate::cluster::{Access, Survey};
 use crate::desync::{DesyncRefusal, judge};
@@ -81,7 +81,7 @@ impl Quiescer for SqlLock {
         let refused = QuiesceError::Refused;
         let mut session = self.connect().map_err(refused)?;
         session.may_flush().map_err(refused)?;
-        let stay = Stay::begin(Arc::clone(&self.lock))
+        let stay = StaySign::begin(Arc::clone(&self.lock))
             .map_err(|cause| QuiesceError::Io(format!("cannot start a thread: {cause}")))?;
         let asked = self.take(&mut session, limits)?;
         match settle(&mut session, is_node, limits) {

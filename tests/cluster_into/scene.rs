@@ -102,10 +102,10 @@ impl Scene {
 
     pub(super) fn command(&self, place: &str, words: &[&str]) -> Cli {
         let start = cli("restore --into").arg(place).arg("--defaults-file").arg(self.cluster.n(1).cnf());
-        words.iter().fold(start.own_defaults(), |cli, word| cli.arg(word))
+        words.iter().fold(start.own_defaults(), super::support::cli::Cli::arg)
     }
 
-    pub(super) fn try_log_in(&self, port: u16) -> mysql::Result<mysql::Conn> {
+    pub(super) fn try_log_in(port: u16) -> mysql::Result<mysql::Conn> {
         let options = mysql::OptsBuilder::new()
             .ip_or_hostname(Some("127.0.0.1"))
             .tcp_port(port)
@@ -118,7 +118,7 @@ impl Scene {
     /// What the account of the source sees there.
     pub(super) fn logged_in(&self, port: u16, statement: &str) -> String {
         let mut session =
-            self.try_log_in(port).unwrap_or_else(|error| panic!("{ACCOUNT} at {port}: {error}"));
+            Self::try_log_in(port).unwrap_or_else(|error| panic!("{ACCOUNT} at {port}: {error}"));
         session.query_first::<i64, _>(statement).unwrap().expect("a row").to_string()
     }
 

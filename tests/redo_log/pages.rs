@@ -9,7 +9,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use wsrep_sst_backup::innodb::redo::{Follower, PageId, PageSet};
+use wsrep_sst_backup::innodb::redo::{PageId, PageSet, RedoFollower};
 
 use super::server::Server;
 
@@ -121,7 +121,7 @@ fn round(options: &[&str], page_size: usize) -> (usize, usize) {
          CREATE TABLE c (a INT PRIMARY KEY, b TEXT) ROW_FORMAT=COMPRESSED SELECT a, b FROM t LIMIT 4000",
     );
     let stop = AtomicBool::new(false);
-    let mut follower = Follower::begin(File::open(server.log()).unwrap()).unwrap();
+    let mut follower = RedoFollower::begin(File::open(server.log()).unwrap()).unwrap();
     let (begun, mut last) = (follower.lsn(), Instant::now());
     let mut failed = None;
     let before = std::thread::scope(|scope| {

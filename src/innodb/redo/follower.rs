@@ -4,12 +4,12 @@
 //! begin (the newest checkpoint) ── advance, advance, … ──> finish (the log has stopped) ──> PageSet
 //! ```
 //!
-//! Every page that differs between a copy that began after [`Follower::begin`] and the files of the same server when it stands still is in the set: what was written
+//! Every page that differs between a copy that began after [`RedoFollower::begin`] and the files of the same server when it stands still is in the set: what was written
 //! to a file after the checkpoint comes from a mini-transaction behind it, and a page is written only when its log is on the disk.
 //! Outside are the doublewrite buffer (pages 64 to 191 of tablespace 0), which is never logged, and whole new files.
 //!
 //! **Not overtaken.** The log is a ring, and its server may write over what was not read yet. No single read can tell: what is newer by an even
-//! number of rounds looks as if it belonged there, only that the follower's LSNs are too small from there on. [`Follower::finish`] can: by the
+//! number of rounds looks as if it belonged there, only that the follower's LSNs are too small from there on. [`RedoFollower::finish`] can: by the
 //! follower's own count the log that has stopped must end where it ends when it is read from its newest checkpoint.
 
 use std::fs::File;
@@ -19,14 +19,14 @@ use super::head::LogHead;
 use super::page_set::PageSet;
 
 /// Where it is, and what it has found.
-pub struct Follower {
+pub struct RedoFollower {
     log: File,
     head: LogHead,
     lsn: u64,
     set: PageSet,
 }
 
-impl Follower {
+impl RedoFollower {
     /// From the newest checkpoint on: to be called before the first file is copied. Of an encrypted log the numbers of the pages cannot be read
     /// (10.11.19: what should be numbers is noise).
     pub fn begin(log: File) -> Result<Self, RedoError> {

@@ -32,7 +32,7 @@ fn pages_are_found_from_the_checkpoint_to_the_end_however_often_it_is_looked() {
     log.checkpoint(1);
     page(&mut log, 2);
     let file = put(&log);
-    let mut follower = Follower::begin(file.try_clone().unwrap()).unwrap();
+    let mut follower = RedoFollower::begin(file.try_clone().unwrap()).unwrap();
     assert!(follower.advance().unwrap() > 0 && follower.advance().unwrap() == 0);
     assert_eq!(follower.found().0, 1);
     page(&mut log, 3);
@@ -43,7 +43,7 @@ fn pages_are_found_from_the_checkpoint_to_the_end_however_often_it_is_looked() {
     assert_eq!(pages(&set), [2, 3]);
     assert!(!set.contains(PageId { space: 7, page: 1 }));
     let encrypted = put(&Handmade::new(32_768, true));
-    assert!(matches!(Follower::begin(encrypted), Err(RedoError::Encrypted)));
+    assert!(matches!(RedoFollower::begin(encrypted), Err(RedoError::Encrypted)));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn many_rounds_are_followed_and_one_that_was_missed_is_noticed() {
     for missed in [0, 1, 2, 3, 4] {
         let mut log = Handmade::new(12_288, false);
         let file = put(&log);
-        let mut follower = Follower::begin(file.try_clone().unwrap()).unwrap();
+        let mut follower = RedoFollower::begin(file.try_clone().unwrap()).unwrap();
         let round = |log: &mut Handmade| {
             let end = log.lsn + 12_288;
             while log.lsn < end {
@@ -90,7 +90,7 @@ fn many_rounds_are_followed_and_one_that_was_missed_is_noticed() {
 #[test]
 fn another_log_in_its_place_is_not_followed() {
     let log = Handmade::new(32_768, false);
-    let follower = Follower::begin(put(&log)).unwrap();
+    let follower = RedoFollower::begin(put(&log)).unwrap();
     let other = put(&Handmade::new(65_536, false));
     assert!(follower.finish(&other).unwrap_err().to_string().contains("replaced its redo log"));
 }

@@ -36,7 +36,7 @@ mod testing;
 pub use changes::{Change, Changes};
 pub use checkpoint::Checkpoint;
 pub use error::RedoError;
-pub use follower::Follower;
+pub use follower::RedoFollower;
 pub use head::LogHead;
 pub use live::LiveLog;
 pub use log_bytes::LogBytes;
