@@ -143,13 +143,13 @@ fn users_come_as_statements(scene: &Scene) {
     };
     for node in scene.cluster.nodes() {
         assert_eq!(grants(node), grants(&scene.source), "{}", node.name());
-        assert_eq!(scene.logged_in(node.port(), "SELECT COUNT(*) FROM app.t"), "0", "{}", node.name());
+        assert_eq!(Scene::logged_in(node.port(), "SELECT COUNT(*) FROM app.t"), "0", "{}", node.name());
     }
     scene.cluster.n(1).exec("ALTER USER app@'127.0.0.1' IDENTIFIED BY 'another'");
     scene.load(2, &["--file", &file, "--users"]).done();
     assert!(Scene::try_log_in(scene.cluster.n(3).port()).is_err(), "what is there stays");
     scene.load(2, &["--file", &file, "--users", "--overwrite"]).done();
-    scene.logged_in(scene.cluster.n(3).port(), "SELECT 1");
+    Scene::logged_in(scene.cluster.n(3).port(), "SELECT 1");
     scene.every_node_has_its_accounts();
 }
 
@@ -182,7 +182,7 @@ fn a_backup_as_a_file(scene: &Scene, file: &str) {
             node.name()
         );
         assert_eq!(found.len(), wanted.len());
-        scene.logged_in(node.port(), "SELECT 1");
+        Scene::logged_in(node.port(), "SELECT 1");
     }
     let before = scene.cluster.n(2).position();
     for name in ["backup.2026-11-20T11:34:52Z.sql.gz", "users.2026-11-20T11:34:52Z.sql.gz"] {

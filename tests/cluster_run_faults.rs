@@ -1,4 +1,4 @@
-//! `run` whatever goes wrong, at its steps: a backup that verifies or none, and a node that is back. `scripts/soak steps` goes over all of them.
+//! `run` whatever goes wrong, at its steps: a backup that verifies or none, and a node that is back.
 
 mod support;
 
@@ -31,7 +31,7 @@ fn whatever_goes_wrong_in_a_run_there_is_a_whole_backup_or_none_and_the_node_is_
     let writer = Writer::start(scene.cluster.n(1), 50);
     let (mut injected, mut cured) = (0, 0);
     for (method, call, fault, number) in [
-        ("snapshot", "ioctl", "signal=SIGKILL", 20),
+        ("snapshot", "ioctl", "signal=SIGKILL", 9),
         ("snapshot", "ioctl", "error=ENOSPC", 9),
         ("snapshot", "write", "error=ENOSPC", 7),
         ("snapshot", "fsync", "signal=SIGKILL", 4),

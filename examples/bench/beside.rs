@@ -34,7 +34,7 @@ pub(crate) fn run(program: &Path, runs: u32) -> Result<()> {
     let mut seen: [Vec<[i64; 3]>; 3] = Default::default();
     for _ in 0..runs {
         for (by, seen) in seen.iter_mut().enumerate() {
-            let sent: u64 = cluster.nodes().map(super::support::node::Node::flow_control_sent).sum();
+            let sent: u64 = cluster.nodes().map(Node::flow_control_sent).sum();
             for writer in &writers {
                 writer.take_stats();
             }
@@ -44,7 +44,7 @@ pub(crate) fn run(program: &Path, runs: u32) -> Result<()> {
                 _ => by_run(&program, own)?,
             }
             let longest = writers.each_ref().map(|writer| ms(writer.take_stats().longest_pause));
-            let now: u64 = cluster.nodes().map(super::support::node::Node::flow_control_sent).sum();
+            let now: u64 = cluster.nodes().map(Node::flow_control_sent).sum();
             seen.push([longest[0], longest[1], i64::try_from(now - sent)?]);
         }
     }

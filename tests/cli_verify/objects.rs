@@ -114,7 +114,7 @@ fn a_cut_archive_costs_the_files_behind_the_cut() {
         for cut in [0, 1, middle.0 - 1, middle.0, middle.0 + 1, whole.len() as u64 - 1] {
             truncate(&archive, cut);
             let lost = blocks.iter().find(|(offset, bytes, ..)| offset + bytes > cut).unwrap();
-            let mut wanted = vec![compression.file_name("backup.tar").to_owned()];
+            let mut wanted = vec![compression.file_name("backup.tar")];
             wanted.extend(members_in(&backup, lost.2, u64::MAX));
             let answer = cli("verify --json").arg(ID).on(folder.path()).run();
             let told: Value = serde_json::from_str(&answer.stdout).unwrap();

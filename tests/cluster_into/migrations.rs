@@ -22,7 +22,7 @@ pub(super) fn as_they_are_printed(scene: &Scene) {
     scene.settle(2);
     for node in cluster.nodes() {
         assert_eq!(all_checksums(node), wanted, "{}", node.name());
-        scene.logged_in(node.port(), "SELECT COUNT(*) FROM app.t");
+        Scene::logged_in(node.port(), "SELECT COUNT(*) FROM app.t");
     }
     scene.every_node_has_its_accounts();
     clear(source);
@@ -32,7 +32,7 @@ pub(super) fn as_they_are_printed(scene: &Scene) {
         .run("galera-to-standalone", &[("NODE", "127.0.0.1"), ("PORT", &old), ("SERVER", &here)]);
     assert_eq!(all_checksums(source), wanted);
     let port = source.variable("port").parse().unwrap();
-    scene.logged_in(port, "SELECT COUNT(*) FROM app.t");
+    Scene::logged_in(port, "SELECT COUNT(*) FROM app.t");
     operators_files(scene, &socket);
 }
 

@@ -102,7 +102,7 @@ impl Scene {
 
     pub(super) fn command(&self, place: &str, words: &[&str]) -> Cli {
         let start = cli("restore --into").arg(place).arg("--defaults-file").arg(self.cluster.n(1).cnf());
-        words.iter().fold(start.own_defaults(), super::support::cli::Cli::arg)
+        words.iter().fold(start.own_defaults(), Cli::arg)
     }
 
     pub(super) fn try_log_in(port: u16) -> mysql::Result<mysql::Conn> {
@@ -116,7 +116,7 @@ impl Scene {
     }
 
     /// What the account of the source sees there.
-    pub(super) fn logged_in(&self, port: u16, statement: &str) -> String {
+    pub(super) fn logged_in(port: u16, statement: &str) -> String {
         let mut session =
             Self::try_log_in(port).unwrap_or_else(|error| panic!("{ACCOUNT} at {port}: {error}"));
         session.query_first::<i64, _>(statement).unwrap().expect("a row").to_string()

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::Stage;
-use crate::support::noise;
 use crate::support::scratch::ServerUser;
+use crate::support::{noise, wait_until};
+use crate::{LIMIT, Stage};
 
 /// The server's user can neither make nor remove a subvolume; who listens at the socket can.
 #[test]
@@ -62,7 +62,8 @@ fn root_runs_the_commands_for_a_donor_that_cannot() {
     run.signal(Signal::SIGKILL);
     run.finish();
     stage.assert_none_is_left();
-    assert_eq!(fs::read_dir(stage.at("notes")).unwrap().count(), 0);
+    // It is gone before the command that removes it has ended.
+    assert!(wait_until(LIMIT, || fs::read_dir(stage.at("notes")).unwrap().count() == 0));
     // An option file that others can write says nothing to root.
     fs::set_permissions(&roots, fs::Permissions::from_mode(0o660)).unwrap();
     let outcome = server.asks().run_as(&user).run();
