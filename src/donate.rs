@@ -189,6 +189,7 @@ fn back_up(
         stall_timeout: settings.stall_timeout,
         expected_bytes,
         is_node: true,
+        dump: &settings.dump,
         replica: None,
         snapshot: (id.to_string(), SnapshotCommands::of(settings)),
     };

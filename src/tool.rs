@@ -16,6 +16,9 @@ const PLACES: [&str; 6] = [
 /// The names of the program that takes physical backups.
 const MARIADB_BACKUP: [&str; 2] = ["mariadb-backup", "mariabackup"];
 
+/// The names of the program that dumps.
+const MARIADB_DUMP: [&str; 2] = ["mariadb-dump", "mysqldump"];
+
 /// A release series, such as 10.11: within one a program may be older than the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReleaseSeries {
@@ -111,9 +114,74 @@ impl MariadbBackup {
     }
 }
 
+/// mariadb-dump, as it lies here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MariadbDump {
+    /// Its program.
+    pub program: PathBuf,
+    /// What it says of its version.
+    pub version: String,
+    /// Its series.
+    pub series: ReleaseSeries,
+}
+
+impl MariadbDump {
+    /// Looks for it; the text says what is missing, and what to do.
+    pub fn find() -> Result<Self, String> {
+        let program = find(&MARIADB_DUMP, None).ok_or_else(|| {
+            "mariadb-dump is not installed here: install it (package mariadb-client or MariaDB-client)"
+                .to_owned()
+        })?;
+        let said = Command::new(&program)
+            .args(["--no-defaults", "--version"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("'{}' cannot be started: {error}", program.display()))?;
+        let said = String::from_utf8_lossy(&said.stdout);
+        let Some((version, series)) = version_of_client(&said) else {
+            return Err(format!(
+                "'{}' is no program of MariaDB: it says '{}'",
+                program.display(),
+                said.trim()
+            ));
+        };
+        Ok(Self { program, version, series })
+    }
+
+    /// Why it cannot dump a server of this version: what that has and an older program does not know would be missing.
+    pub fn objection(&self, version: Option<&str>) -> Option<String> {
+        let wanted = version.and_then(ReleaseSeries::read)?;
+        (self.series < wanted).then(|| {
+            format!(
+                "'{}' is of MariaDB {} ({}), too old for a server of {wanted}: install that of {wanted}, or a newer one",
+                self.program.display(),
+                self.series,
+                self.version
+            )
+        })
+    }
+}
+
+/// `… Ver 10.19 Distrib 10.11.19-MariaDB, for …`, or `… from 11.4.2-MariaDB, client 10.19 for …`.
+fn version_of_client(said: &str) -> Option<(String, ReleaseSeries)> {
+    let version = said.split([' ', ',']).find(|word| word.contains("-MariaDB"))?;
+    Some((version.to_owned(), ReleaseSeries::read(version)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_says_its_version_in_one_of_two_ways() {
+        for (said, wanted) in [
+            ("mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)", "10.11"),
+            ("mariadb-dump from 11.4.2-MariaDB, client 10.19 for Linux (x86_64)", "11.4"),
+        ] {
+            assert_eq!(version_of_client(said).unwrap().1.to_string(), wanted);
+        }
+        assert_eq!(version_of_client("mysqldump  Ver 8.0.36 for Linux on x86_64"), None);
+    }
 
     #[test]
     fn only_the_same_series_serves() {

@@ -165,7 +165,9 @@ fn wrong_option_files_are_named_with_the_line() {
         ),
         (
             "[wsrep_sst_backup]\nmethod=precopy\n",
-            format!("{place} line 2: method: 'precopy' is not one of auto, snapshot, freeze, mariadb-backup"),
+            format!(
+                "{place} line 2: method: 'precopy' is not one of auto, snapshot, freeze, mariadb-backup, logical"
+            ),
         ),
         (
             "[wsrep_sst_backup\nrepository=/x\n",

@@ -1,7 +1,8 @@
-//! The statements that `mariadb-dump` writes, looked at as they pass: whether they are whole, and how long the longest line is.
+//! The statements that `mariadb-dump` writes, looked at as they pass: whether they are whole, and how long the longest of them is.
 //!
 //! The program ends each dump that has gone well with a comment (`write_footer` in `client/mysqldump.c`), and each name and value
-//! that it writes has its line breaks escaped, so that no row can look like the last line.
+//! that it writes has its line breaks escaped, so that no row can look like the last line, and a statement ends where a line does, with `;`. (Inside
+//! of a routine it may seem to end sooner: these are not the long ones.)
 
 use thiserror::Error;
 
@@ -9,6 +10,8 @@ use thiserror::Error;
 const LAST: &[u8] = b"-- Dump completed";
 /// What begins the definition of a table.
 const TABLE: &[u8] = b"CREATE TABLE `";
+/// What begins a line that is in no statement.
+const COMMENT: &[u8] = b"--";
 /// Bytes of a line that are kept: as many as tell the two.
 const KEPT: usize = LAST.len();
 
@@ -19,8 +22,8 @@ pub struct DumpContent {
     pub bytes: u64,
     /// Tables whose definitions are in it.
     pub tables: u64,
-    /// Bytes of its longest line.
-    pub longest_line: u64,
+    /// Bytes of its longest statement.
+    pub longest_statement: u64,
 }
 
 /// A dump that is not whole.
@@ -40,7 +43,10 @@ pub struct DumpScanner {
     content: DumpContent,
     /// The beginning of the line that is being read.
     line: Vec<u8>,
-    line_bytes: u64,
+    /// The last byte of it so far.
+    last: Option<u8>,
+    /// Of the statement so far, with the line that is being read.
+    statement_bytes: u64,
     /// The last line that is not empty is that of a dump that is whole.
     is_complete: bool,
 }
@@ -60,7 +66,8 @@ impl DumpScanner {
     fn append(&mut self, part: &[u8]) {
         let room = KEPT.saturating_sub(self.line.len()).min(part.len());
         self.line.extend_from_slice(&part[..room]);
-        self.line_bytes += part.len() as u64;
+        self.last = part.last().copied().or(self.last);
+        self.statement_bytes += part.len() as u64;
     }
 
     fn end_of_line(&mut self) {
@@ -68,9 +75,17 @@ impl DumpScanner {
             self.is_complete = self.line.starts_with(LAST);
         }
         self.content.tables += u64::from(self.line.starts_with(TABLE));
-        self.content.longest_line = self.content.longest_line.max(self.line_bytes);
+        let is_apart = self.line.is_empty() || self.line.starts_with(COMMENT);
+        if is_apart || self.last == Some(b';') {
+            if !is_apart {
+                self.content.longest_statement = self.content.longest_statement.max(self.statement_bytes);
+            }
+            self.statement_bytes = 0;
+        } else {
+            self.statement_bytes += 1;
+        }
         self.line.clear();
-        self.line_bytes = 0;
+        self.last = None;
     }
 
     /// What it was, where it is whole.
@@ -88,8 +103,8 @@ impl DumpScanner {
 mod tests {
     use super::*;
 
-    const DUMP: &str = "-- MariaDB dump\n\nCREATE TABLE `t` (\n  `a` int\n);\nINSERT INTO `t` VALUES (1,'-- Dump completed\\n');\n\
-                        -- Dump completed on 2026-11-20 11:34:52\n";
+    const DUMP: &str = "-- MariaDB dump\n\nCREATE TABLE `t` (\n  `a` int\n);\nINSERT INTO `t` VALUES\n(1,'-- Dump completed\\n'),\n(2,'a;b');\n\
+                        \n-- Dump completed on 2026-11-20 11:34:52\n";
 
     #[test]
     fn a_dump_is_whole_with_its_last_line_only_however_it_is_cut_into_pieces() {
@@ -104,10 +119,10 @@ mod tests {
         }
         let mut scanner = DumpScanner::default();
         scanner.take(DUMP.as_bytes());
-        let longest = DUMP.lines().map(str::len).max().unwrap() as u64;
+        let longest = "INSERT INTO `t` VALUES\n(1,'-- Dump completed\\n'),\n(2,'a;b');".len() as u64;
         assert_eq!(
             scanner.finish(),
-            Ok(DumpContent { bytes: DUMP.len() as u64, tables: 1, longest_line: longest })
+            Ok(DumpContent { bytes: DUMP.len() as u64, tables: 1, longest_statement: longest })
         );
     }
 

@@ -12,7 +12,6 @@
 
 mod binlog;
 mod heard;
-mod options;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -25,6 +24,7 @@ use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::client_options;
 use super::error::CaptureError;
 use super::facts::Facts;
 use super::identify::server;
@@ -99,7 +99,8 @@ impl Method for BackupProgram {
         let program = MariadbBackup::find(None).map_err(CaptureError::Program)?;
         host.reads(expected_bytes);
         let archive = output.begin_stream()?;
-        let (child, heard) = start(&program, &options::file(&login.account(), &login.socket())?)?;
+        let (child, heard) =
+            start(&program, &client_options::file("mariabackup", &login.account(), &login.socket())?)?;
         let run = ProgramRun { watch, limiter, stall_timeout, heard, host };
         let (mut archive, content, heard) = run.all(child, archive)?;
         archive.holds(content.files);

@@ -20,6 +20,7 @@ use super::layout::ServerLayout;
 use super::login::Login;
 use super::plan::Plan;
 use super::watch::Watch;
+use crate::config::DumpSettings;
 use crate::model::{Connection, Content, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, Output};
 use crate::quiesce::{Files, Quiet, Resumed};
@@ -108,6 +109,8 @@ pub struct Task<'a, 't> {
     pub expected_bytes: u64,
     /// Whether the server is a node of a cluster, so that what is captured has a position in it.
     pub is_node: bool,
+    /// What is to be dumped, where it is.
+    pub dump: &'t DumpSettings,
     /// The server as a replica, where nothing is applied meanwhile.
     pub replica: Option<StandingReplica>,
     /// The name of the backup, and the administrator's own snapshot, where there is one to be had.
@@ -156,6 +159,11 @@ pub trait Host {
     /// The server was not made to stand still, and the data is there at this position, where it has one in a cluster; in the place
     /// of [`Host::quiesce`] and [`Host::resume`].
     fn pass(&mut self, gtid: Option<&WsrepGtid>) -> Result<Resumed, HostError>;
+
+    /// Whether the server can be made to stand still once more when it runs again.
+    fn may_quiesce_again(&self) -> bool {
+        false
+    }
 
     /// Lets the server run again; fails where another thread has let it run before, so that its files may have changed.
     fn resume(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, HostError>;

@@ -1,6 +1,7 @@
 //! Which methods there are, and which one is taken on a server.
 
 use super::freeze::Freeze;
+use super::logical::Logical;
 use super::mariadb_backup::BackupProgram;
 use super::method::{Estimate, Method, Prospect};
 use super::snapshot::Snapshot;
@@ -14,6 +15,7 @@ pub const METHODS: &[&dyn Method] = &[
     &Snapshot,
     &Freeze,
     &BackupProgram,
+    &Logical,
     #[cfg(test)]
     &super::sample::Sample,
 ];

@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(chosen_name, if can_clone { "snapshot" } else { "freeze" });
         assert_eq!(
             chosen("nothing").err().unwrap(),
-            "'nothing' is not one of auto, snapshot, freeze, mariadb-backup, sample"
+            "'nothing' is not one of auto, snapshot, freeze, mariadb-backup, logical, sample"
         );
         let method = chosen("sample").unwrap().method;
         let found = |name: &str, offered: &[Files]| {
@@ -187,6 +187,7 @@ mod tests {
             expected_bytes: 20480,
             is_node: true,
             snapshot: (String::new(), None),
+            dump: &crate::config::DumpSettings::default(),
             replica: None,
         };
         let Captured { archive, identity, resumed, warnings, .. } = method.capture(task).unwrap();

@@ -19,7 +19,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Record, Verified};
-use crate::model::{BackupId, VerifyOutcome, WsrepGtid};
+use crate::model::{BackupClass, BackupId, Manifest, VerifyOutcome, WsrepGtid};
 
 /// Clocks of different machines may differ by so much; more is a doubt.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -108,6 +108,8 @@ pub struct BackupFacts {
     pub id: BackupId,
     /// Time and position, or why its manifest cannot be used.
     pub taken: Result<DataMoment, String>,
+    /// What it can stand in for; physical where that is not known.
+    pub class: BackupClass,
     /// What is known or not known of its objects: [`Doubt::Damaged`] or [`Doubt::Unknown`].
     pub flaw: Option<Doubt>,
 }
@@ -136,7 +138,8 @@ impl BackupFacts {
             (None, Some(found)) => Some(Doubt::Damaged(found.damage())),
             (None, None) => evidence.unknown.clone().or(unreadable).map(Doubt::Unknown),
         };
-        Self { id: id.clone(), taken, flaw }
+        let class = manifest.as_ref().map(Manifest::class).unwrap_or_default();
+        Self { id: id.clone(), taken, class, flaw }
     }
 
     /// The latest time that it says of itself; none where it says none.
@@ -215,7 +218,9 @@ fn contradictions(all: &[&BackupFacts], doubts: &mut [Option<Doubt>]) {
     sound.sort_by_key(|(_, taken)| taken.at);
     for (nth, (early, before)) in sound.iter().enumerate() {
         for (late, after) in &sound[nth + 1..] {
-            let is_same_history = before.gtid.uuid == after.gtid.uuid;
+            // What is said of a dump is held against no other backup.
+            let is_same_history =
+                before.gtid.uuid == after.gtid.uuid && all[*early].class == all[*late].class;
             let is_apart = after.at.duration_since(before.at) > TOLERANCE;
             let goes_back = is_same_history && is_apart && before.gtid.seqno > after.gtid.seqno;
             if !goes_back || before.is_before(after) {

@@ -58,7 +58,7 @@ impl AgedBackups {
     /// What `latest` is: to somebody who relies on it, and to somebody who looks at it.
     fn latest(&self) -> [Result<BackupId, String>; 2] {
         let (storage, now) = (self.storage(), Timestamp::now());
-        let found = |found: Result<(String, crate::model::Manifest), CatalogError>| {
+        let found = |found: Result<(String, Manifest), CatalogError>| {
             found.map(|(_, manifest)| manifest.id).map_err(|error| error.to_string())
         };
         [Selector::Latest.find_intact(&storage, None, now), Selector::Latest.find(&storage, None, now)]

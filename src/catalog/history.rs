@@ -82,11 +82,12 @@ impl History {
 }
 
 /// The backup with the furthest position of the same history, if that is further than this one's; none that is known to be
-/// damaged. Where this one is the newest by its time, the cluster went back to an older backup, or a clock was wrong.
+/// damaged, and of the same class. Where this one is the newest by its time, the cluster went back to an older backup, or a clock was wrong.
 pub fn further<'a>(records: impl Iterator<Item = &'a Record>, than: &Manifest) -> Option<&'a Manifest> {
     let whole = records.filter(|record| !BackupFacts::of(record).flaw.is_some_and(|flaw| flaw.is_damage()));
     whole
         .filter_map(|record| record.manifest.as_ref().ok())
+        .filter(|one| one.class() == than.class())
         .filter(|one| one.seqno_beside(than).is_some_and(|(own, other)| own > other))
         .max_by_key(|one| one.lineage().seqno)
 }

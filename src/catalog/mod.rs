@@ -21,6 +21,7 @@
 //! gone too.
 
 mod attempt;
+mod backup_classes;
 mod backup_reader;
 mod doubt;
 mod evidence;
@@ -41,6 +42,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 pub use attempt::{Attempt, AttemptState, SILENCE};
+pub use backup_classes::{WantedClass, usual_class};
 pub use backup_reader::{BackupReadError, BackupReader};
 pub use doubt::{BackupFacts, DataMoment, Doubt, TOLERANCE, doubts, newest};
 pub use evidence::{Evidence, ObjectDamage, check_sizes};
@@ -54,7 +56,7 @@ pub use read::clusters;
 pub use select::Selector;
 pub use verified::{VERIFY, Verified, read_verified, record_verified};
 
-use crate::model::{BackupId, Manifest, ManifestError, Status, to_record};
+use crate::model::{BackupClass, BackupId, Manifest, ManifestError, Status, to_record};
 use crate::storage::{Storage, StorageError};
 
 /// The commit mark.
@@ -202,18 +204,26 @@ impl Catalog {
         found
     }
 
-    /// The newest backup that can be relied on: nothing speaks against it but that its objects cannot be looked at now.
+    /// The newest backup of the usual class that can be relied on: nothing speaks against it but that its objects cannot be looked at now.
     pub fn newest(&self, now: Timestamp) -> Option<&Manifest> {
         self.newest_in(None, now)
     }
 
     /// The same of one history, where one is named.
     pub fn newest_in(&self, history: Option<&str>, now: Timestamp) -> Option<&Manifest> {
+        self.newest_of(&usual_class(&self.records), history, now)
+    }
+
+    /// The same of one class.
+    pub fn newest_of(&self, class: &BackupClass, history: Option<&str>, now: Timestamp) -> Option<&Manifest> {
         let mut doubts = self.doubts(now);
         for (record, doubt) in self.records.iter().zip(&mut doubts) {
             let uuid = record.manifest.as_ref().map(|manifest| manifest.lineage().uuid).unwrap_or_default();
             if history.is_some_and(|history| history != uuid) {
                 *doubt = Some(Doubt::Unusable("it is of another history".into()));
+            }
+            if record.manifest.as_ref().is_ok_and(|manifest| manifest.class() != *class) {
+                *doubt = Some(Doubt::Unusable("it is of another class".into()));
             }
         }
         newest_of(&self.records, &doubts, |_| false)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Catalog, CatalogError, Doubt, History, Record, clusters, further, read_manifest};
+use super::{Catalog, CatalogError, Doubt, History, Record, WantedClass, clusters, further, read_manifest};
 use crate::model::{BackupId, BackupState, Manifest, Status};
 use crate::storage::Storage;
 
@@ -31,7 +31,7 @@ impl Selector {
         cluster: Option<&str>,
         now: Timestamp,
     ) -> Result<(String, Manifest), CatalogError> {
-        self.choose(storage, cluster, now, false)
+        self.choose(storage, cluster, now, NewestOf { is_intact: false, of: WantedClass::Usual })
     }
 
     /// The same for a command that relies on the backup: a newest one that is known to be damaged is an error, too.
@@ -41,7 +41,17 @@ impl Selector {
         cluster: Option<&str>,
         now: Timestamp,
     ) -> Result<(String, Manifest), CatalogError> {
-        self.choose(storage, cluster, now, true)
+        self.choose(storage, cluster, now, NewestOf { is_intact: true, of: WantedClass::Usual })
+    }
+
+    /// The same among dumps, where the newest is asked for.
+    pub fn find_intact_dump(
+        &self,
+        storage: &dyn Storage,
+        cluster: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(String, Manifest), CatalogError> {
+        self.choose(storage, cluster, now, NewestOf { is_intact: true, of: WantedClass::Dump })
     }
 
     fn choose(
@@ -49,12 +59,12 @@ impl Selector {
         storage: &dyn Storage,
         cluster: Option<&str>,
         now: Timestamp,
-        is_intact: bool,
+        newest_of: NewestOf,
     ) -> Result<(String, Manifest), CatalogError> {
         match self {
             Self::Id(id) => find_id(storage, cluster, id),
-            Self::Latest => newest(storage, cluster, NewestWanted { at: None, is_intact, now }),
-            Self::At(time) => newest(storage, cluster, NewestWanted { at: Some(*time), is_intact, now }),
+            Self::Latest => newest(storage, cluster, NewestWanted { at: None, of: newest_of, now }),
+            Self::At(time) => newest(storage, cluster, NewestWanted { at: Some(*time), of: newest_of, now }),
         }
     }
 }
@@ -105,11 +115,18 @@ fn find_id(
     }))
 }
 
-/// What is asked for: the newest, and whether it may be known to be damaged.
+/// Among which backups, and whether it may be known to be damaged.
+#[derive(Clone, Copy)]
+struct NewestOf {
+    is_intact: bool,
+    of: WantedClass,
+}
+
+/// What is asked for: the newest.
 #[derive(Clone, Copy)]
 struct NewestWanted {
     at: Option<Timestamp>,
-    is_intact: bool,
+    of: NewestOf,
     now: Timestamp,
 }
 
@@ -129,14 +146,16 @@ fn newest(
         return Err(ambiguous(clusters.into_iter()));
     }
     let doubts = catalog.doubts(wanted.now);
+    let class = wanted.of.of.among(&catalog.records).map_err(CatalogError::NotFound)?;
     // What began later cannot be from that time, whatever its manifest would say.
     let in_time = |record: &Record| match &record.manifest {
+        Ok(manifest) if manifest.class() != class => false,
         Ok(manifest) => at.is_none_or(|time| manifest.frozen_at <= time),
         Err(_) => at.is_none_or(|time| began(&record.id) <= second(time)),
     };
     let (records, doubts): (Vec<Record>, Vec<Option<Doubt>>) =
         catalog.records.into_iter().zip(doubts).filter(|(record, _)| in_time(record)).unzip();
-    let best = super::newest_of(&records, &doubts, |doubt| doubt.is_damage() && !wanted.is_intact);
+    let best = super::newest_of(&records, &doubts, |doubt| doubt.is_damage() && !wanted.of.is_intact);
     // Records are sorted: the last one counts.
     let unusable = records.iter().rposition(|record| record.manifest.is_err());
     if let Some(broken) = unusable
@@ -217,7 +236,7 @@ fn in_the_way(
             order(manifest) > order(best) || (is_further && matches!(doubt, Doubt::Contradicts(_)))
         })
     };
-    let counts = |doubt: &Doubt| doubt.is_of_time() || (doubt.is_damage() && wanted.is_intact);
+    let counts = |doubt: &Doubt| doubt.is_of_time() || (doubt.is_damage() && wanted.of.is_intact);
     let doubtful = records.iter().zip(doubts).filter_map(|(record, doubt)| {
         let (manifest, doubt) =
             (record.manifest.as_ref().ok()?, doubt.as_ref().filter(|doubt| counts(doubt))?);

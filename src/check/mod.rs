@@ -12,6 +12,7 @@ mod capture_method;
 mod data;
 mod desync;
 mod donor_view;
+mod dumps;
 mod files;
 mod finding;
 mod flow_control;

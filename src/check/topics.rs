@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::backups::{self, Terms};
+use super::dumps;
 use super::finding::Finding;
 use super::local::Local;
 use super::options::Options;
@@ -295,7 +296,7 @@ impl<'a> CheckFacts<'a> {
                 let cure = "mount it, or name it with --repository or the setting 'repository'".to_owned();
                 vec![Finding::warning("backups", text, cure)]
             }
-            Some(Ok(catalog)) => backups::judge(catalog, &terms),
+            Some(Ok(catalog)) => dumps::judge(catalog, &terms),
             Some(Err(error)) => vec![backups::unreadable(error.to_string(), &terms)],
         }
     }

@@ -191,6 +191,7 @@ fn ask_in_turn(
         cluster: safe_component(invite(args, listen.cloned(), prepared, &survey)?.group()),
         history: survey.history().map(str::to_owned),
         position: survey.last_committed(),
+        class: prepared.context.settings.backup_class(),
         limit,
         clock: Timestamp::now,
         pace: Pace::default(),

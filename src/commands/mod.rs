@@ -101,6 +101,13 @@ impl Context {
         Ok(BackupReader::new(Arc::clone(&self.storage), cluster, manifest))
     }
 
+    /// The same among dumps, where the newest is asked for.
+    pub fn find_intact_dump(&self, selector: &Selector) -> Result<BackupReader, CommandError> {
+        let storage = self.storage.as_ref();
+        let (cluster, manifest) = selector.find_intact_dump(storage, self.cluster(), Timestamp::now())?;
+        Ok(BackupReader::new(Arc::clone(&self.storage), cluster, manifest))
+    }
+
     /// A backup with the keys that it needs, where they are set.
     pub fn with_keys(&self, source: BackupReader) -> Result<BackupReader, CommandError> {
         let Some(file) = self.settings.identity_file.as_ref().filter(|_| source.is_encrypted()) else {

@@ -52,7 +52,7 @@ pub(super) fn load_file(args: &RestoreArgs, file: &Path) -> Result<(), CommandEr
 pub(super) fn load_backup(args: &RestoreArgs, selector: &Selector) -> Result<(), CommandError> {
     let endpoint = endpoint(args)?;
     let (context, _) = args.common.context_with(|flags| args.set(flags))?;
-    let reader = context.find_intact(selector)?;
+    let reader = context.find_intact_dump(selector)?;
     let manifest = reader.manifest();
     if manifest.content != Content::Sql {
         return Err(CommandError::Usage(format!(

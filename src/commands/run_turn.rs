@@ -102,6 +102,7 @@ impl TurnTaker<'_> {
             cluster: self.folder.to_owned(),
             history: self.history.clone(),
             position: self.position,
+            class: self.run.settings.backup_class(),
             limit,
             clock: Timestamp::now,
             pace: Pace::default(),

@@ -28,6 +28,7 @@ pub use table::{
 pub use values::ValueError;
 pub use values::choice::{BinlogChoice, MethodChoice};
 pub use values::command::CommandWords;
+pub use values::dump::DumpSettings;
 pub use values::duration::parse as parse_duration;
 pub use values::repository::{RepositoryUrl, named_here};
 pub use values::retention::Retention;

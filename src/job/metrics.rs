@@ -16,7 +16,7 @@ use super::background::{ThreadLimits, bounded};
 use crate::capture::Watch;
 use crate::catalog::Catalog;
 use crate::metrics::{self, LastRun, MetricsError, News, Numbers, Scope};
-use crate::model::Manifest;
+use crate::model::{BackupClass, Manifest};
 
 /// A file of this machine.
 const RECORD: ThreadLimits = ThreadLimits { time: Duration::from_secs(1), farewell: Duration::ZERO };
@@ -49,7 +49,10 @@ impl Metrics {
             exit_status,
             frozen_ms,
         };
-        let newest = manifest.map(|manifest| Numbers::of_newest(&self.cluster, manifest));
+        // Whether a dump is the newest backup, the repository says.
+        let newest = manifest
+            .filter(|manifest| manifest.class() == BackupClass::Physical)
+            .map(|manifest| Numbers::of_newest(&self.cluster, manifest));
         self.write(RECORD, &|| false, move |path| {
             metrics::update(path, |all| {
                 all.set_run(&run);

@@ -37,7 +37,7 @@ enum Holder {
 /// The lock, in the hands of several threads.
 pub(super) struct LockHolder {
     holder: Mutex<Holder>,
-    connect: Box<Connect>,
+    connect: Arc<Connect>,
 }
 
 impl fmt::Debug for LockHolder {
@@ -47,8 +47,13 @@ impl fmt::Debug for LockHolder {
 }
 
 impl LockHolder {
-    pub(super) fn new(connect: Box<Connect>) -> Self {
+    pub(super) fn new(connect: Arc<Connect>) -> Self {
         Self { holder: Mutex::default(), connect }
+    }
+
+    /// Another one, of the same server, that was not asked for yet.
+    pub(super) fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.connect))
     }
 
     pub(super) fn connect(&self, limit: Duration) -> Result<SqlSession, String> {

@@ -27,7 +27,7 @@ type Judge = dyn Fn() -> Result<bool, String> + Send + Sync;
 /// A server that can be locked by SQL.
 pub struct SqlLock {
     lock: Arc<LockHolder>,
-    judge: Box<Judge>,
+    judge: Arc<Judge>,
     one_try: Duration,
 }
 
@@ -47,17 +47,24 @@ impl SqlLock {
             Err(DesyncRefusal::NoGalera(_)) => Ok(false),
             Err(refusal) => Err(refusal.to_string()),
         };
-        Self::with(Box::new(connect), Box::new(judge), one_try)
+        Self::with(Arc::new(connect), Arc::new(judge), one_try)
     }
 
     /// The same for a node that was judged already, and steps aside for it.
     pub fn of_node(access: Access, socket: PathBuf, one_try: Duration) -> Self {
         let endpoint = Endpoint::Socket(socket);
         let connect = move |limit| access.connect_within(&endpoint, limit);
-        Self::with(Box::new(connect), Box::new(|| Ok(true)), one_try)
+        Self::with(Arc::new(connect), Arc::new(|| Ok(true)), one_try)
     }
 
-    fn with(connect: Box<Connect>, judge: Box<Judge>, one_try: Duration) -> Self {
+    /// Another one, of the same server: each can be taken once.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let lock = Arc::new(self.lock.another());
+        Self { lock, judge: Arc::clone(&self.judge), one_try: self.one_try }
+    }
+
+    fn with(connect: Arc<Connect>, judge: Arc<Judge>, one_try: Duration) -> Self {
         Self { lock: Arc::new(LockHolder::new(connect)), judge, one_try }
     }
 }

@@ -1,6 +1,6 @@
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::sql::testing::{Wire, server, session};
@@ -55,7 +55,7 @@ fn scene(script: impl Fn(&str, usize) -> Told + Send + Sync + 'static) -> Scene 
         }
     });
     let connect = move |limit| Ok(session(&endpoint, limit));
-    let lock = SqlLock::with(Box::new(connect), Box::new(|| Ok(true)), Duration::from_secs(1));
+    let lock = SqlLock::with(Arc::new(connect), Arc::new(|| Ok(true)), Duration::from_secs(1));
     Scene { folder, sent, over, lock }
 }
 
@@ -142,7 +142,7 @@ fn what_speaks_against_the_lock_is_said_before_it_is_asked_for() {
         TAKE => Told::Error(1227),
         _ => Told::Usual,
     });
-    lock.judge = Box::new(|| Err("'n2' is Donor/Desynced".into()));
+    lock.judge = Arc::new(|| Err("'n2' is Donor/Desynced".into()));
     assert_eq!(refusal(lock, 9), "'n2' is Donor/Desynced");
     assert!(sent.lock().unwrap().is_empty());
     let Scene { folder: _folder, lock, .. } = scene(|statement, _| match statement {

@@ -37,7 +37,7 @@ const fn run(name: &'static str, help: &'static str) -> Family {
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 32] = [
+pub const FAMILIES: [Family; 33] = [
     file("build_info", "The version of wsrep_sst_backup that has written this file."),
     cluster("repository_readable", "Whether the repository could be read when it was last looked at."),
     cluster(
@@ -63,6 +63,10 @@ pub const FAMILIES: [Family; 32] = [
         "What an administrator should know about the newest backup: how many things.",
     ),
     cluster("last_success_info", "The newest backup: its name, its donor, and how it was made."),
+    cluster(
+        "last_dump_timestamp_seconds",
+        "The moment that the data of the newest dump of everything is from; dumps count apart from physical backups.",
+    ),
     cluster("kept_backups", "Complete backups in the repository that nothing speaks against."),
     cluster("oldest_timestamp_seconds", "The moment that the data of the oldest backup is from."),
     cluster("stored_bytes", "Size of all backups as they are stored."),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::sample::{MetricSample, seconds};
 use crate::catalog::{AttemptState, Catalog, Doubt, History, Verified};
-use crate::model::{Manifest, Verification, VerifyOutcome};
+use crate::model::{BackupClass, Manifest, Verification, VerifyOutcome};
 
 /// The numbers of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,9 @@ impl Numbers {
     pub fn of_catalog(cluster: &str, catalog: &Catalog, now: Timestamp) -> Self {
         let mut numbers =
             catalog.newest(now).map_or_else(|| Self::new(cluster), |newest| Self::of_newest(cluster, newest));
+        if let Some(dump) = catalog.newest_of(&BackupClass::Sql, None, now) {
+            numbers.add_time("last_dump_timestamp_seconds", dump.frozen_at);
+        }
         let doubts = catalog.doubts(now);
         let doubted =
             |is: fn(&Doubt) -> bool| doubts.iter().flatten().filter(|doubt| is(doubt)).count() as u64;
@@ -114,7 +117,7 @@ impl Numbers {
 
 /// Bytes of archive and index.
 fn stored(manifest: &Manifest) -> u64 {
-    manifest.archive.bytes.saturating_add(manifest.index.bytes)
+    manifest.objects().iter().fold(0, |sum, object| sum.saturating_add(object.bytes))
 }
 
 /// Runs that have failed or died since the newest backup began.

@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Compression;
 use super::content::operator_time;
+
+/// Bytes of a digest that stands for names.
+const DIGEST: usize = 8;
 
 /// A dump, as its manifest tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +42,9 @@ pub struct Dump {
     /// Arguments that the administrator has added; empty where the archive is encrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
-    /// Bytes of the longest line, which no statement exceeds by much: what `max_allowed_packet` has to let pass.
+    /// Bytes of the longest statement: what `max_allowed_packet` has to let pass.
     #[serde(default)]
-    pub longest_line: u64,
+    pub longest_statement: u64,
 }
 
 /// The object with users and grants.
@@ -68,8 +72,8 @@ impl Dump {
         if self.whole { BackupClass::Sql } else { BackupClass::PartialSql(self.filter.clone()) }
     }
 
-    /// Names in the words of [`Dump::filter`]: their order makes no other part.
-    pub fn part(databases: &[String], ignored: &[String]) -> String {
+    /// Names in the words of [`Dump::filter`]: their order makes no other part. Where they must not be read it is a digest of them.
+    pub fn part(databases: &[String], ignored: &[String], is_hidden: bool) -> String {
         let sorted = |names: &[String]| {
             let mut names = names.to_vec();
             names.sort();
@@ -77,7 +81,12 @@ impl Dump {
             names.join(",")
         };
         let of = if databases.is_empty() { "all".to_owned() } else { sorted(databases) };
-        if ignored.is_empty() { of } else { format!("{of} without {}", sorted(ignored)) }
+        let part = if ignored.is_empty() { of } else { format!("{of} without {}", sorted(ignored)) };
+        if !is_hidden {
+            return part;
+        }
+        let digest = Sha256::digest(part.as_bytes());
+        digest.iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -112,13 +121,16 @@ mod tests {
     fn the_order_of_names_makes_no_other_class() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let of = |databases: &[&str], ignored: &[&str]| {
-            let filter = Dump::part(&names(databases), &names(ignored));
+            let filter = Dump::part(&names(databases), &names(ignored), false);
             Dump { filter, ..Dump::default() }.class()
         };
         assert_eq!(of(&["a", "b"], &[]), of(&["b", "a", "b"], &[]));
         assert_ne!(of(&["a"], &[]), of(&["a", "b"], &[]));
         assert_ne!(of(&[], &["a.t"]), of(&[], &["a.u"]));
         assert_eq!(of(&["b", "a"], &["a.t"]).words(), "dump of a,b without a.t");
+        let hidden = |names: &[String]| Dump::part(names, &[], true);
+        let (a, b) = (hidden(&names(&["a"])), hidden(&names(&["b"])));
+        assert!(a != b && a.len() == 16 && a == hidden(&names(&["a", "a"])), "{a} {b}");
         assert_eq!(Dump { whole: true, ..Dump::default() }.class(), BackupClass::Sql);
     }
 

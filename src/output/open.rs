@@ -16,6 +16,8 @@ pub type Writer = ArchiveWriter<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>;
 pub struct Output<'a> {
     pub(super) to: &'a Destination,
     pub(super) content: Content,
+    /// Bytes that the archive cannot exceed.
+    pub(super) most: u64,
     pub(super) archive: Box<dyn ObjectWriter>,
     pub(super) index: Box<dyn ObjectWriter>,
 }
@@ -38,15 +40,21 @@ impl Destination {
     /// Opens both objects, for so many members with so many bytes of data. It comes before the freeze: what cannot be created costs
     /// none, and is taken away while the server runs.
     pub fn open(&self, content: Content, members: usize, bytes: u64) -> Result<Output<'_>, StorageError> {
-        let (archive, index) = self.names(content);
         // In a stream of another program goes what the server writes meanwhile.
         let most = match content {
             Content::Datadir => at_most(members, bytes),
             Content::Xbstream | Content::Sql => at_most(members, bytes.saturating_mul(2)),
         };
+        self.open_for(content, most)
+    }
+
+    /// The same for an archive of at most so many bytes.
+    pub(super) fn open_for(&self, content: Content, most: u64) -> Result<Output<'_>, StorageError> {
+        let (archive, index) = self.names(content);
         Ok(Output {
             to: self,
             content,
+            most,
             archive: self.storage.create_large(&self.object(&archive), most)?,
             index: self.storage.create(&self.object(&index))?,
         })

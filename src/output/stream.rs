@@ -15,6 +15,7 @@ use crate::storage::ObjectWriter;
 pub struct StreamArchive<'a> {
     to: &'a Destination,
     content: Content,
+    most: u64,
     writer: StreamWriter<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>,
     files: u64,
 }
@@ -22,7 +23,7 @@ pub struct StreamArchive<'a> {
 impl<'a> Output<'a> {
     /// Nothing stands before the stream.
     pub fn begin_stream(self) -> Result<StreamArchive<'a>, OutputError> {
-        let Self { to, content, archive, index } = self;
+        let Self { to, content, archive, index, most } = self;
         let header = IndexHeader {
             format: content.format(),
             id: to.id.clone(),
@@ -32,11 +33,23 @@ impl<'a> Output<'a> {
             compression: to.options.compression,
         };
         let writer = StreamWriter::create(archive, index, header, to.options, &to.recipients)?;
-        Ok(StreamArchive { to, content, writer, files: 0 })
+        Ok(StreamArchive { to, content, most, writer, files: 0 })
     }
 }
 
 impl StreamArchive<'_> {
+    /// Gives up what was written, and begins anew.
+    pub fn begin_again(self) -> Result<Self, OutputError> {
+        let Self { to, content, most, writer, .. } = self;
+        drop(writer);
+        to.open_for(content, most)?.begin_stream()
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        !self.to.recipients.is_empty()
+    }
+
     /// The stream has held so many files.
     pub fn holds(&mut self, files: u64) {
         self.files = files;
@@ -68,7 +81,6 @@ impl Write for StreamArchive<'_> {
 }
 
 /// What a method has filled, to be ended.
-#[expect(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum Captive<'a> {
     /// With the files of a data directory.
     Files(Archive<'a>),
@@ -81,7 +93,7 @@ impl<'a> Captive<'a> {
     pub fn end(self, gtid: Option<&WsrepGtid>) -> Result<Written<'a>, ArchiveError> {
         match self {
             Self::Files(archive) => archive.end(gtid),
-            Self::Stream(StreamArchive { to, content, writer, files }) => {
+            Self::Stream(StreamArchive { to, content, writer, files, .. }) => {
                 Ok(Written { to, content, streams: writer.finish(files, gtid.cloned())? })
             }
         }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use super::verdict::{Lapse, Period, Reason, RetentionVerdict};
 use crate::catalog::{BackupFacts, DataMoment, Doubt, doubts, newest, two_lines};
 use crate::config::Retention;
-use crate::model::BackupId;
+use crate::model::{BackupClass, BackupId};
 
 /// What is known of one backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Opinion {
 }
 
 /// Decides about the backups of one cluster, in the order in which they are given. `running` are runs that may go on.
-/// An empty policy keeps everything. Each history is judged as if it were alone: a backup of one is no backup of another.
+/// An empty policy keeps everything. Each class of each history is judged as if it were alone: a backup of one is no backup of another.
 pub fn decide(
     candidates: &[RetentionCandidate],
     running: &[BackupId],
@@ -57,7 +57,7 @@ pub fn decide(
         opinion.reasons.extend(younger_than(&candidate.known, running).map(Reason::YoungerThan));
     }
     let current = current(candidates, &doubts);
-    for (uuid, places) in histories(candidates) {
+    for ((_, uuid), places) in histories(candidates) {
         let history =
             HistoryBackups { candidates, doubts: &doubts, places, is_current: Some(uuid) == current };
         history.judge(uuid, policy, &mut opinions);
@@ -83,17 +83,20 @@ pub fn forget(candidates: &[RetentionCandidate], verdicts: &mut [RetentionVerdic
 }
 
 fn current<'a>(candidates: &'a [RetentionCandidate], doubts: &[Option<Doubt>]) -> Option<&'a str> {
-    let sound: Vec<usize> = (0..candidates.len()).filter(|place| doubts[*place].is_none()).collect();
+    let sound = || (0..candidates.len()).filter(|place| doubts[*place].is_none());
+    let is_physical = |place: &usize| candidates[*place].known.class == BackupClass::Physical;
+    let physical: Vec<usize> = sound().filter(is_physical).collect();
+    let sound = if physical.is_empty() { sound().collect() } else { physical };
     let (place, _) = newest(placed(candidates, &sound))?;
     candidates[place].known.taken.as_ref().ok().map(|taken| taken.gtid.uuid.as_str())
 }
 
-/// The places of the backups of each history. One whose manifest cannot be used is of none.
-fn histories(candidates: &[RetentionCandidate]) -> BTreeMap<&str, Vec<usize>> {
-    let mut histories: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+/// The places of the backups of each class in each history. One whose manifest cannot be used is of none.
+fn histories(candidates: &[RetentionCandidate]) -> BTreeMap<(&BackupClass, &str), Vec<usize>> {
+    let mut histories: BTreeMap<(&BackupClass, &str), Vec<usize>> = BTreeMap::new();
     for (place, candidate) in candidates.iter().enumerate() {
         if let Ok(taken) = &candidate.known.taken {
-            histories.entry(taken.gtid.uuid.as_str()).or_default().push(place);
+            histories.entry((&candidate.known.class, taken.gtid.uuid.as_str())).or_default().push(place);
         }
     }
     histories

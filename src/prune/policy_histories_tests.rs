@@ -164,3 +164,37 @@ fn two_lines_of_one_history_are_not_a_cluster_that_went_back() {
     let kept: Vec<i64> = stay(&epoch).iter_mut().map(|one| one.taken().gtid.seqno).collect();
     assert_eq!(kept, [900, 990, 1190]);
 }
+
+#[test]
+fn a_dump_keeps_and_removes_no_backup_of_another_class() {
+    let physical = daily(4, |day| 1000 + day);
+    let as_dump = |class: &BackupClass, one: &RetentionCandidate, hours: i64| {
+        let mut dump = one.clone();
+        let at = dump.taken().at + SignedDuration::from_hours(hours);
+        dump.known.id = BackupId::new(at, "n1");
+        dump.known.class = class.clone();
+        *dump.taken() = DataMoment { at, finished: at, written: None, ..dump.taken().clone() };
+        dump
+    };
+    let part = BackupClass::PartialSql("shop".into());
+    let mut all = physical.clone();
+    all.extend(physical.iter().map(|one| as_dump(&BackupClass::Sql, one, 1)));
+    all.extend(physical.iter().map(|one| as_dump(&part, one, 2)));
+    let kept = |all: &[RetentionCandidate], policy: &Retention| -> Vec<(BackupClass, usize)> {
+        let verdicts = decide(all, &[], policy, time(NOW));
+        let places = verdicts.iter().enumerate().filter(|(_, one)| matches!(one, RetentionVerdict::Keep(_)));
+        places.map(|(place, _)| (all[place].known.class.clone(), place)).collect()
+    };
+    let last = Retention { last: Some(1), ..none() };
+    let of = |places: [usize; 3]| {
+        vec![(BackupClass::Physical, places[0]), (BackupClass::Sql, places[1]), (part.clone(), places[2])]
+    };
+    assert_eq!(kept(&all, &last), of([3, 7, 11]));
+    // A dump whose clock was wrong puts no other backup in doubt.
+    for wrong in &mut all[4..] {
+        wrong.taken().gtid.seqno = 5000 - wrong.taken().gtid.seqno;
+    }
+    let physical_kept =
+        kept(&all, &last).into_iter().filter(|(class, _)| *class == BackupClass::Physical).count();
+    assert_eq!(physical_kept, 1);
+}

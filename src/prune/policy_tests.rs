@@ -31,7 +31,11 @@ fn taken(at: Timestamp, seqno: i64) -> DataMoment {
 }
 
 fn candidate(id: BackupId, taken: Result<DataMoment, String>) -> RetentionCandidate {
-    RetentionCandidate { known: BackupFacts { id, taken, flaw: None }, damaged_pages: 0, held: None }
+    RetentionCandidate {
+        known: BackupFacts { id, taken, class: BackupClass::Physical, flaw: None },
+        damaged_pages: 0,
+        held: None,
+    }
 }
 
 impl RetentionCandidate {

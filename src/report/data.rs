@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::catalog::{AttemptState, Doubt, Verified};
-use crate::model::{BackupId, Manifest, Status};
+use crate::model::{BackupClass, BackupId, Manifest, Status};
 
 /// What the page is about.
 #[derive(Debug)]
@@ -77,8 +77,11 @@ impl Cluster {
     pub(super) fn newest(&self) -> Option<(&Backup, &Manifest)> {
         let is_sound =
             |backup: &Backup| backup.doubt.as_ref().is_none_or(|doubt| matches!(doubt, Doubt::Unknown(_)));
+        // A dump is no newer version of a physical backup.
+        let has_physical = self.usable().any(|(_, manifest)| manifest.class() == BackupClass::Physical);
+        let class = if has_physical { BackupClass::Physical } else { BackupClass::Sql };
         self.usable()
-            .filter(|(backup, _)| is_sound(backup))
+            .filter(|(backup, manifest)| is_sound(backup) && manifest.class() == class)
             .max_by_key(|(backup, manifest)| (manifest.frozen_at, &backup.id))
     }
 

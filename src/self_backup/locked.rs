@@ -35,8 +35,10 @@ pub(super) struct LockedServer<'a> {
     pub(super) watch: &'a Watch,
     pub(super) reporter: &'a Reporter,
     pub(super) own: &'a OwnPosition,
-    /// What can be asked once.
+    /// Each can be taken once.
     pub(super) lock: Option<SqlLock>,
+    /// The method reads from the server when it runs again.
+    pub(super) reads_on: bool,
     pub(super) release: &'a LateRelease,
     /// Where the server's write sets wait while nothing is applied.
     pub(super) room: Option<Room>,
@@ -49,6 +51,7 @@ impl LockedServer<'_> {
         let Self { watch, reporter, .. } = *self;
         let settings = &self.job.settings;
         let lock = self.lock.take().ok_or(SelfBackupError::NotBegun)?;
+        self.lock = Some(lock.another());
         self.release.of(lock.release());
         reporter.state(BackupState::Freezing);
         let limits = Limits { timeout: settings.flush_timeout, wanted: &|| watch.wanted() };
@@ -79,14 +82,18 @@ impl LockedServer<'_> {
             reason.map_or(SelfBackupError::Unlocked, |abort| SelfBackupError::Capture(abort.into()))
         })?;
         self.watch.lift_limit();
-        // The clones are our own.
-        self.watch.server_may_end();
+        if !self.reads_on {
+            // The clones are our own.
+            self.watch.server_may_end();
+        }
         if self.job.settings.low_priority {
             priority::lower();
         }
         log::info!("the server runs again: it was locked for {} ms", resumed.frozen.as_millis());
         self.reporter.thawed(resumed.frozen);
-        (self.captured)();
+        if !self.reads_on {
+            (self.captured)();
+        }
         Ok(resumed)
     }
 }
@@ -107,6 +114,10 @@ impl Host for LockedServer<'_> {
     fn holds_up(&mut self, since: Instant) -> Result<(), HostError> {
         self.watch.limit_freeze(since, self.job.settings.freeze_timeout);
         Ok(())
+    }
+
+    fn may_quiesce_again(&self) -> bool {
+        self.lock.is_some()
     }
 
     fn pass(&mut self, _: Option<&WsrepGtid>) -> Result<Resumed, HostError> {

@@ -10,7 +10,7 @@ use crate::capture::{
     self, Captured, Choice, Facts, Host, Login, Plan, Room, ServerLayout, StandingReplica, Task, Watch,
 };
 use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
-use crate::model::{Connection, Manifest};
+use crate::model::{Connection, Content, Manifest};
 use crate::output::Label;
 use crate::quiesce::Files;
 use crate::throttle::Limiter;
@@ -88,6 +88,7 @@ impl Prepared {
             reporter: reporter_of,
             own,
             lock,
+            reads_on: choice.method.content() != Content::Datadir,
             release,
             room: Some(room),
             captured,
@@ -148,6 +149,7 @@ impl Taking<'_> {
             stall_timeout: job.settings.stall_timeout,
             expected_bytes: expected.bytes,
             is_node: matches!(own, OwnPosition::Node { .. }),
+            dump: &job.settings.dump,
             replica: before.clone(),
             snapshot: (job.destination.id.to_string(), SnapshotCommands::of(&job.settings)),
         };

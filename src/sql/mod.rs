@@ -11,6 +11,7 @@
 mod blockers;
 mod bounded;
 mod desync;
+mod dumping;
 mod endpoint;
 mod error_text;
 mod global_lock;

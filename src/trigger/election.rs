@@ -27,7 +27,7 @@ use crate::catalog::{
     BackupFacts, CatalogError, Doubt, Evidence, Record, doubts, read_manifest, read_status,
 };
 use crate::lease::{self, Lease, Others, holder};
-use crate::model::{BackupId, Manifest, Status, WsrepGtid};
+use crate::model::{BackupClass, BackupId, Manifest, Status, WsrepGtid};
 use crate::storage::{Storage, StorageError};
 
 /// How far the clocks of two machines may be apart.
@@ -61,6 +61,8 @@ pub struct Election<'a> {
     /// The last write set of the members, where it is known: a backup that is ahead of it is of what the cluster has left
     /// behind when it went back to an older backup.
     pub position: Option<i64>,
+    /// What the backup that is asked for can stand in for: one of another class does not make it superfluous.
+    pub class: BackupClass,
     /// A backup whose data is younger than this is recent.
     pub limit: Duration,
     /// The time.
@@ -224,6 +226,7 @@ impl Election<'_> {
         for id in ids.into_iter().rev() {
             let place = BackupPlace { cluster: self.cluster.clone(), id };
             match read_manifest(storage, &place.cluster, &place.id) {
+                Ok(manifest) if manifest.class() != self.class => {}
                 Ok(manifest) if self.is_foreign(&manifest.lineage()) => {
                     let (id, uuid) = (&place.id, manifest.lineage().uuid);
                     runs.tell(&format!("{id} is of another history ({uuid}) than the members: passed over"));

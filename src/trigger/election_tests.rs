@@ -37,6 +37,7 @@ impl ElectionStage {
             cluster: "c".into(),
             history: Some(UUID.into()),
             position: Some(7),
+            class: BackupClass::Physical,
             limit: crate::config::parse_duration(limit).unwrap(),
             clock: Timestamp::now,
             pace: PACE,

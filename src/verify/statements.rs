@@ -39,10 +39,10 @@ pub(super) fn check(
         None => {}
         Some(Err(error)) => report.add(archive, error.to_string()),
         Some(Ok(content)) => {
-            let longest = manifest.dump.as_ref().map_or(0, |dump| dump.longest_line);
+            let longest = manifest.dump.as_ref().map_or(0, |dump| dump.longest_statement);
             for (what, found, wanted) in [
                 ("tables", content.tables, manifest.files),
-                ("bytes in its longest line", content.longest_line, longest),
+                ("bytes in its longest statement", content.longest_statement, longest),
             ] {
                 if found != wanted {
                     report.add(archive, format!("it has {found} {what}, the manifest says {wanted}"));

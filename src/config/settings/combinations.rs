@@ -7,9 +7,20 @@ use super::error::ConfigError;
 use super::layers::Layers;
 use super::origin::SettingOrigin;
 use crate::config::values::ValueError;
+use crate::config::values::choice::MethodChoice;
+use crate::config::values::dump::DumpSettings;
+use crate::model::{BackupClass, Compression, Dump};
+
+/// The method that dumps.
+const LOGICAL: &str = "logical";
 
 /// Looks at all settings when each has its value, and adds what a person should know.
 pub(super) fn check(settings: &mut Settings, given: &Layers) -> Result<(), ConfigError> {
+    let is_logical = matches!(&settings.method, MethodChoice::Named(name) if name == LOGICAL);
+    // What reads such files elsewhere knows gzip.
+    if is_logical && given.origin("compression") == SettingOrigin::Default {
+        settings.compression = Compression::Gzip;
+    }
     settings.compression_level = level(settings, given)?;
     settings.method_origin = given.origin("method");
     if let Some((name, problem)) = settings.s3.contradiction() {
@@ -20,7 +31,8 @@ pub(super) fn check(settings: &mut Settings, given: &Layers) -> Result<(), Confi
     let idle = idle.then(|| "prune-after-backup does nothing: no keep-… setting says what to keep".into());
     let readable = settings.s3.warning(&settings.repository);
     let unread = settings.metrics_file.as_deref().and_then(metrics_warning);
-    settings.warnings.extend([idle, readable, unread].into_iter().flatten());
+    let undumped = (!is_logical).then(|| undumped(given)).flatten();
+    settings.warnings.extend([idle, readable, unread, undumped].into_iter().flatten());
     Ok(())
 }
 
@@ -55,6 +67,28 @@ fn level(settings: &Settings, given: &Layers) -> Result<i32, ConfigError> {
         None => format!("{level} cannot be used: compression '{compression}' ({from}) has no levels"),
     };
     Err(given.blame("compression-level", ValueError::new(problem)))
+}
+
+impl Settings {
+    /// What a backup by these settings can stand in for.
+    pub fn backup_class(&self) -> BackupClass {
+        let DumpSettings { databases, ignore_tables, .. } = &self.dump;
+        match &self.method {
+            MethodChoice::Named(name) if name == LOGICAL && self.dump.is_whole() => BackupClass::Sql,
+            MethodChoice::Named(name) if name == LOGICAL => {
+                BackupClass::PartialSql(Dump::part(databases, ignore_tables, !self.encrypt_to.is_empty()))
+            }
+            _ => BackupClass::Physical,
+        }
+    }
+}
+
+/// Settings of dumps where nothing is dumped.
+fn undumped(given: &Layers) -> Option<String> {
+    let names = ["databases", "ignore-tables", "ignore-global-priv", "dump-args", "dump-retries"];
+    let set: Vec<&str> =
+        names.into_iter().filter(|name| given.origin(name) != SettingOrigin::Default).collect();
+    (!set.is_empty()).then(|| format!("of no effect without method={LOGICAL}: {}", set.join(", ")))
 }
 
 /// node_exporter passes over files of other names.

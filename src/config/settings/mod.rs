@@ -20,6 +20,7 @@ pub use overrides::SettingsOverrides;
 
 use crate::config::values::choice::{BinlogChoice, MethodChoice};
 use crate::config::values::command::CommandWords;
+use crate::config::values::dump::DumpSettings;
 use crate::config::values::repository::RepositoryUrl;
 use crate::config::values::retention::Retention;
 use crate::config::values::s3::S3Settings;
@@ -87,6 +88,8 @@ pub struct Settings {
     pub allow_rocksdb: bool,
     /// Freeze a donor that stops the writes of its whole cluster (`gcs.sync_donor`).
     pub allow_sync_donor: bool,
+    /// What `logical` dumps: `databases`, `ignore-tables`, `dump-args`, …
+    pub dump: DumpSettings,
     /// The SQL user; without it the user of the operating system.
     pub user: Option<String>,
     /// The SQL password.

@@ -20,10 +20,10 @@ pub(super) const CHAPTER: Chapter = Chapter {
     settings: &[
         SettingSpec {
             name: "method",
-            value: "auto | snapshot | freeze | mariadb-backup",
+            value: "auto | snapshot | freeze | mariadb-backup | logical",
             unset: Unset::Is("auto"),
-            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned or snapshot-command is set, else freeze.",
-            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs) or snapshot-command is set, else freeze; mariadb-backup leaves the server running, and its backups must be prepared.",
+            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned or snapshot-command is set, else freeze. logical dumps, and is never taken by auto.",
+            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs) or snapshot-command is set, else freeze; mariadb-backup leaves the server running, and its backups must be prepared; logical dumps for a running server.",
             ..text(|to, text| set(&mut to.method, text.parse::<MethodChoice>()))
         },
         SettingSpec {

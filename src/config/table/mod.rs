@@ -6,6 +6,7 @@
 
 mod capture;
 mod chapter;
+mod dump;
 mod encryption;
 mod entry;
 mod flag;
@@ -30,6 +31,7 @@ pub use flag_help::{EVERY_COMMAND, FlagHelp};
 pub const SETTINGS: &[Chapter] = &[
     repository::CHAPTER,
     capture::CHAPTER,
+    dump::CHAPTER,
     speed::CHAPTER,
     encryption::CHAPTER,
     time_limits::CHAPTER,

@@ -2,6 +2,7 @@
 
 pub(super) mod choice;
 pub(super) mod command;
+pub(super) mod dump;
 pub(super) mod duration;
 pub(super) mod repository;
 pub(super) mod retention;

@@ -53,6 +53,6 @@ pub fn put_dump(repository: &Path, id: &str, statements: &[u8], users: Option<&[
     });
     manifest["index"]["bytes"] = summary.index_bytes.into();
     manifest["index"]["sha256"] = summary.index_sha256.into();
-    manifest["dump"] = json!({"whole": true, "program": "10.11.19-MariaDB", "longest_line": content.longest_line, "users": users});
+    manifest["dump"] = json!({"whole": true, "program": "10.11.19-MariaDB", "longest_statement": content.longest_statement, "users": users});
     put_manifest(repository, "c", &manifest)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::table::entries;
-use crate::config::{CommandWords, S3Proxy, ServerEncryption};
+use crate::config::{CommandWords, DumpSettings, S3Proxy, ServerEncryption};
 
 #[test]
 fn without_a_word_the_documented_defaults_hold() {
@@ -33,6 +33,7 @@ fn without_a_word_the_documented_defaults_hold() {
         binlogs: BinlogChoice::Newest,
         allow_rocksdb: false,
         allow_sync_donor: false,
+        dump: DumpSettings { ignore_global_priv: true, retries: 2, ..DumpSettings::default() },
         user: None,
         password: None,
         socket: None,
@@ -51,12 +52,24 @@ fn without_a_word_the_documented_defaults_hold() {
     assert_eq!(settings.primary_timeout, PRIMARY_TIMEOUT);
 }
 
+/// Those of the file below.
+fn dumps() -> DumpSettings {
+    DumpSettings {
+        databases: vec!["a".into(), "b".into()],
+        ignore_tables: vec!["a.t".into()],
+        ignore_global_priv: false,
+        args: vec!["--skip-tz-utc".into(), "--hex-blob".into()],
+        retries: 3,
+    }
+}
+
 #[test]
 fn every_setting_can_come_from_a_file() {
     let settings = from_file(
         &format!("encrypt-to={SSH_KEY}\nidentity_file=/id\n\
-         repository=s3://bucket/p\ncluster=c\nmethod=freeze\nsnapshot-command=/take it\nsnapshot_release_command=/give\nsnapshot-timeout=2m\nsnapshot_socket=/k\ncompression=gzip\ncompression_level=9\nthreads=3\n\
+         repository=s3://bucket/p\ncluster=c\nmethod=logical\nsnapshot-command=/take it\nsnapshot_release_command=/give\nsnapshot-timeout=2m\nsnapshot_socket=/k\ncompression=gzip\ncompression_level=9\nthreads=3\n\
          freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nlock_timeout=1\nprimary-timeout=6\nresync-timeout=2d\nqueue_limit=1000000\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nallow-sync-donor\nuser=u\npassword=p\nsocket=/s\n\
+         databases=a\ndatabases=b\nignore_tables=a.t\nskip-ignore-global-priv\ndump-args=--skip-tz-utc --hex-blob\ndump-retries=3\n\
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
          keep-within=400d\nkeep-last=1\nkeep_daily=7\nkeep-weekly=4\nkeep-monthly=12\nkeep-yearly=100000\nprune-after-backup\n\
          s3-endpoint=http://h:1/\ns3-region=r\ns3-access-key-id=i\ns3_secret_access_key=k\ns3-session-token=t\n\
@@ -67,7 +80,7 @@ fn every_setting_can_come_from_a_file() {
     let expected = Settings {
         repository: RepositoryUrl::S3 { bucket: "bucket".into(), prefix: "p".into() },
         cluster: Some("c".to_owned()),
-        method: MethodChoice::Named("freeze".into()),
+        method: MethodChoice::Named("logical".into()),
         method_origin: settings.method_origin.clone(),
         snapshot_command: Some(CommandWords::parse("/take it").unwrap()),
         snapshot_release_command: Some(CommandWords::parse("/give").unwrap()),
@@ -90,6 +103,7 @@ fn every_setting_can_come_from_a_file() {
         binlogs: BinlogChoice::All,
         allow_rocksdb: true,
         allow_sync_donor: true,
+        dump: dumps(),
         user: Some("u".to_owned()),
         password: Some(Secret::from("p".to_owned())),
         socket: Some(PathBuf::from("/s")),
@@ -129,10 +143,10 @@ fn every_setting_can_come_from_a_file() {
 }
 
 /// A text for each setting.
-const TEXTS: [(&str, &str); 52] = [
+const TEXTS: [(&str, &str); 57] = [
     ("repository", "/r"),
     ("cluster", "c"),
-    ("method", "freeze"),
+    ("method", "logical"),
     ("snapshot-command", "/take"),
     ("snapshot-release-command", "/give back"),
     ("snapshot-timeout", "9"),
@@ -182,6 +196,11 @@ const TEXTS: [(&str, &str); 52] = [
     ("metrics-file", "/m.prom"),
     ("lock-timeout", "3"),
     ("allow-sync-donor", "on"),
+    ("databases", "a,b"),
+    ("ignore-tables", "a.t"),
+    ("ignore-global-priv", "off"),
+    ("dump-args", "--hex-blob"),
+    ("dump-retries", "1"),
 ];
 
 #[test]
