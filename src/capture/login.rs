@@ -1,10 +1,12 @@
 //! How to reach the local server by SQL: where its socket is, and whom to try.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::error::CaptureError;
 use crate::config::{Secret, Settings};
-use crate::sql::{Account, Endpoint, LIMIT, SqlSession};
+use crate::sql::{Account, Endpoint, LIMIT, SqlSession, option_file};
 use crate::sst::Credentials;
 use crate::users::user_name;
 
@@ -45,13 +47,19 @@ impl Login {
     }
 
     /// The account that the server takes now; where it takes none, the one that would be tried first.
-    pub(super) fn account(&self) -> Account {
+    fn account(&self) -> Account {
         let Some(socket) = self.socket.clone().map(Endpoint::Socket) else {
             return self.candidates.first().cloned().unwrap_or_default();
         };
         let works = |account: &&Account| SqlSession::connect_within(&socket, account, LIMIT).is_ok();
         let mut candidates = self.candidates.iter();
         candidates.find(works).or(self.candidates.first()).cloned().unwrap_or_default()
+    }
+
+    /// The option file with which a program of MariaDB logs in as that account; `group` is the one that the program reads.
+    pub(super) fn option_file(&self, group: &str) -> Result<File, CaptureError> {
+        option_file(group, &Endpoint::Socket(self.socket()), &self.account())
+            .map_err(|error| CaptureError::Program(format!("cannot make an option file: {error}")))
     }
 
     /// Connects; the text says why not.

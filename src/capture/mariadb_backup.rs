@@ -24,7 +24,6 @@ use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::client_options;
 use super::error::CaptureError;
 use super::facts::Facts;
 use super::identify::server;
@@ -99,8 +98,7 @@ impl Method for BackupProgram {
         let program = MariadbBackup::find(None).map_err(CaptureError::Program)?;
         host.reads(expected_bytes);
         let archive = output.begin_stream()?;
-        let (child, heard) =
-            start(&program, &client_options::file("mariabackup", &login.account(), &login.socket())?)?;
+        let (child, heard) = start(&program, &login.option_file("mariabackup")?)?;
         let run = ProgramRun { watch, limiter, stall_timeout, heard, host };
         let (mut archive, content, heard) = run.all(child, archive)?;
         archive.holds(content.files);

@@ -11,7 +11,6 @@ mod abort;
 mod bell;
 mod binlog;
 mod class;
-mod client_options;
 mod connections;
 mod copy;
 mod demand;

@@ -35,7 +35,7 @@ use bounded::Bounds;
 pub use desync::DesyncAnswer;
 pub use endpoint::{Account, Endpoint, Tls};
 pub use global_lock::{Availability, LockPatience, look_for_lock};
-pub use option_file::option_file;
+pub use option_file::{inherited, option_file};
 use own::OwnSession;
 pub use read_lock::{ReadLockTry, RedoPosition};
 pub use replication::ReplicaStatus;

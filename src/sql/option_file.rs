@@ -2,20 +2,27 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{Account, Endpoint};
 
-/// An open file that only this process and its children can find: it is not closed for those, and they read it by
-/// `--defaults-file=/proc/self/fd/N`. MariaDB's programs pass over an option file that everybody may write to, so that it must not
-/// have the mode that it is made with.
+/// An open file that nobody else can find; it is handed to a program as its stdin, or by [`inherited`]. MariaDB's programs pass over an option
+/// file that everybody may write to, so that it must not have the mode that it is made with. `group` is the one that the program reads.
 pub fn option_file(group: &str, endpoint: &Endpoint, account: &Account) -> io::Result<File> {
-    let mut file = File::from(memfd_create("options", MFdFlags::empty())?);
+    let mut file = File::from(memfd_create("options", MFdFlags::MFD_CLOEXEC)?);
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(text(group, endpoint, account).as_bytes())?;
     Ok(file)
+}
+
+/// Lets the next child have it: the argument by which that finds it. To be dropped when the child was started.
+pub fn inherited(file: &File) -> io::Result<String> {
+    fcntl(file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(format!("--defaults-file=/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 fn text(group: &str, endpoint: &Endpoint, account: &Account) -> String {
@@ -40,7 +47,8 @@ fn text(group: &str, endpoint: &Endpoint, account: &Account) -> String {
             }
             add("ssl-verify-server-cert", if tls.verify_name { "1" } else { "0" });
         }
-        _ => lines.push("skip-ssl".into()),
+        (Endpoint::Tcp(_), None) => lines.push("skip-ssl".into()),
+        (Endpoint::Socket(_), _) => {}
     }
     lines.join("\n") + "\n"
 }
@@ -62,7 +70,6 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
     use std::process::Command;
 
     use super::*;
@@ -75,14 +82,18 @@ mod tests {
             password: Some(Secret::from("a # b;'c\" d\\n\te\n".to_owned())),
             tls: None,
         };
-        for (endpoint, place) in [
-            (Endpoint::Socket("/run/s.sock".into()), "--socket=/run/s.sock\n"),
-            (Endpoint::Tcp("[::1]:3307".parse().unwrap()), "--protocol=tcp\n--host=::1\n--port=3307\n"),
+        for (endpoint, place, tls) in [
+            (Endpoint::Socket("/run/s.sock".into()), "--socket=/run/s.sock\n", ""),
+            (
+                Endpoint::Tcp("[::1]:3307".parse().unwrap()),
+                "--protocol=tcp\n--host=::1\n--port=3307\n",
+                "--skip-ssl\n",
+            ),
         ] {
             let file = option_file("client", &endpoint, &account).unwrap();
-            let from = format!("--defaults-file=/proc/self/fd/{}", file.as_raw_fd());
+            let from = inherited(&file).unwrap();
             let told = Command::new("my_print_defaults").args([&from, "client"]).output().unwrap();
-            let wanted = format!("{place}--user=back up\n--password=a # b;'c\" d\\n\te\n\n--skip-ssl\n");
+            let wanted = format!("{place}--user=back up\n--password=a # b;'c\" d\\n\te\n\n{tls}");
             let said = String::from_utf8_lossy(&told.stderr);
             assert_eq!(String::from_utf8_lossy(&told.stdout), wanted, "{said}");
         }

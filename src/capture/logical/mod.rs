@@ -19,7 +19,6 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::client_options;
 use super::error::CaptureError;
 use super::facts::Facts;
 use super::identify::identify;
@@ -139,8 +138,7 @@ impl DumpRun<'_> {
     /// One try; the inner error says that another one may go well.
     fn once(&mut self, archive: &mut StreamArchive<'_>) -> Result<Result<Taken, String>, CaptureError> {
         let failed = CaptureError::Program;
-        let account = self.login.account();
-        let options = client_options::file("client", &account, &self.login.socket())?;
+        let options = self.login.option_file("client")?;
         let mut sql = self.login.connect().map_err(failed)?;
         opening::admits(&mut sql).map_err(failed)?;
 

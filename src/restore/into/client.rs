@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use crate::child::{self, LastWords, Leashed};
 use crate::restore::feed::{Fed, Feed};
-use crate::sql::{Account, Endpoint, option_file};
+use crate::sql::{Account, Endpoint, inherited, option_file};
 use crate::tool;
 
 /// Its names.
@@ -48,7 +47,7 @@ impl Client {
     ) -> io::Result<Self> {
         let options = option_file("client", endpoint, account)?;
         let mut args = vec![
-            format!("--defaults-file=/proc/self/fd/{}", options.as_raw_fd()),
+            inherited(&options)?,
             "--batch".into(),
             "--binary-mode".into(),
             "--comments".into(),
