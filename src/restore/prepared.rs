@@ -45,6 +45,9 @@ const POSITIONS: [&str; 2] = ["mariadb_backup_galera_info", "xtrabackup_galera_i
 /// Where it writes what it has made of the files (`write_metadata` in `xtrabackup.cc`).
 const CHECKPOINTS: [&str; 2] = ["mariadb_backup_checkpoints", "xtrabackup_checkpoints"];
 
+/// Its word there for files that are prepared; before it is another one.
+const PREPARED: &str = "log-applied";
+
 /// The programs, which are those of the server's own series.
 struct Tools {
     backup: PathBuf,
@@ -253,7 +256,7 @@ impl Preparation<'_> {
             return Err(failed(tool, "it has ended without its 'completed OK!'", &said));
         }
         let state = CHECKPOINTS.iter().find_map(|name| stage.read(name, SMALL)).unwrap_or_default();
-        if !state.lines().any(|line| line.split('=').map(str::trim).eq(["backup_type", "full-prepared"])) {
+        if !state.lines().any(|line| line.split('=').map(str::trim).eq(["backup_type", PREPARED])) {
             return Err(failed(tool, "it has not written down that the files are prepared", &said));
         }
         Ok(())

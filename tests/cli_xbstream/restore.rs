@@ -36,7 +36,7 @@ impl Stage {
         // As many files and bytes as are in the stream, and what says that they are prepared.
         let others =
             "others() { mkdir pad; seq 4 $FILES | (cd pad; xargs touch); truncate -s $BYTES pad/4; }";
-        let prepared = "prepared() { echo 'backup_type = full-prepared' > xtrabackup_checkpoints; }";
+        let prepared = "prepared() { echo 'backup_type = log-applied' > xtrabackup_checkpoints; }";
         let manifest = stage.copy.run("show latest --json").json();
         let (files, bytes) = (&manifest["files"], &manifest["data_bytes"]);
         let head = format!(
