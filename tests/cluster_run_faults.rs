@@ -47,6 +47,7 @@ fn whatever_goes_wrong_in_a_run_there_is_a_whole_backup_or_none_and_the_node_is_
     assert!(injected == 6 && cured > 1, "{injected} {cured}");
     assert!(writer.stop().commits > 0);
     a_full_disk_of_the_server_gives_up_the_clones(&scene);
+    one_that_is_stopped_under_the_lock_does_not_keep_it(&scene);
     a_server_that_dies_under_the_lock_has_no_backup(&scene);
     one_that_dies_when_its_files_are_cloned_has_one_and_that_it_is_gone_is_told(&scene);
 }
@@ -94,18 +95,41 @@ fn a_full_disk_of_the_server_gives_up_the_clones(scene: &FaultScene) {
     assert!(!outcome.complete);
 }
 
-fn a_server_that_dies_under_the_lock_has_no_backup(scene: &FaultScene) {
-    let (before, attempts) = (scene.program.manifests().len(), attempts(scene));
+/// A backup that clones slowly, and holds the lock now.
+fn locked(scene: &FaultScene) -> Child {
+    let attempts = attempts(scene);
     let trace = scene.cluster.dir().join("trace");
     let options = "-e trace=ioctl -e inject=ioctl:delay_enter=40ms";
-    let command = support::program::under_strace(&scene.command("snapshot"), options, &trace);
-    let child = { command }.spawn().unwrap();
+    let mut command = support::program::under_strace(&scene.command("snapshot"), options, &trace);
+    let child = command.spawn().unwrap();
     assert!(wait_until(PATIENCE, || state(scene, attempts).as_deref() == Some("copying")));
+    child
+}
+
+fn a_server_that_dies_under_the_lock_has_no_backup(scene: &FaultScene) {
+    let before = scene.program.manifests().len();
+    let child = locked(scene);
     scene.node().kill9();
     let ran = finish(child, "the server was killed");
     assert!(ran.status == Some(1) && ran.err.contains("no backup was made"), "{}", ran.err);
     scene.node().come_back();
     assert!(!scene.judge("killed under the lock", &ran, before).complete, "{}", ran.err);
+}
+
+/// The server hears nothing of it any more, and takes its lock back.
+fn one_that_is_stopped_under_the_lock_does_not_keep_it(scene: &FaultScene) {
+    let before = scene.program.manifests().len();
+    let child = locked(scene);
+    let program = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(program, Signal::SIGSTOP).unwrap();
+    let node = scene.node();
+    // The table is that of the rounds before.
+    node.sql_all(&["SET SESSION lock_wait_timeout=90", "INSERT INTO test.w VALUES (NULL)"]);
+    assert_eq!(node.status("wsrep_desync_count"), "1", "it is stopped still");
+    kill(program, Signal::SIGCONT).unwrap();
+    let ran = finish(child, "it was stopped");
+    assert!(ran.status == Some(1) && ran.err.contains("no backup was made"), "{:?} {}", ran.status, ran.err);
+    assert!(!scene.judge("stopped under the lock", &ran, before).complete, "{}", ran.err);
 }
 
 fn one_that_dies_when_its_files_are_cloned_has_one_and_that_it_is_gone_is_told(scene: &FaultScene) {
