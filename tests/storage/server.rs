@@ -135,6 +135,20 @@ impl S3Host for AnyPort {
     }
 }
 
+/// S3 looks at the condition of a PUT and stores the object in one step. moto does so in two, between which another PUT of
+/// the same name may come.
+const ONE_PUT_AT_A_TIME: &str = "
+import sys, threading
+from moto.s3.responses import S3Response
+from moto.server import main
+put, lock = S3Response.put_object, threading.Lock()
+def one(self):
+    with lock:
+        return put(self)
+S3Response.put_object = one
+sys.exit(main())
+";
+
 /// A Python server that knows more of S3; `scripts/install-deps` installs it.
 pub struct Moto {
     child: Child,
@@ -145,11 +159,11 @@ pub struct Moto {
 impl Moto {
     /// Starts it, with TLS where there is a certificate and its key, and makes the bucket.
     pub fn start(tls: Option<(&Path, &Path)>) -> Self {
-        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/target/moto/bin/moto_server");
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/target/moto/bin/python3");
         let ports = Ports::reserve();
         let port = ports.port(0);
         let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        command.args(["-c", ONE_PUT_AT_A_TIME, "-H", "127.0.0.1", "-p", &port.to_string()]);
         if let Some((certificate, key)) = tls {
             command.arg("--ssl-cert").arg(certificate).arg("--ssl-key").arg(key);
         }
