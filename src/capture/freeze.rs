@@ -6,10 +6,9 @@ use std::path::Path;
 use super::copy::{Copied, Copier, Live};
 use super::error::CaptureError;
 use super::files::FileList;
-use super::frozen_list::list_frozen;
-use super::identify::identify;
+use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
-use super::redo_log::{choose_redo, redo_bytes};
+use super::redo_log::redo_bytes;
 use super::standstill;
 use super::watch::Watch;
 use crate::output::{Captive, Writer};
@@ -41,12 +40,7 @@ impl Method for Freeze {
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
         let Task { layout, facts, plan, output, watch, limiter, host, .. } = task;
-        let quiet = host.quiesce()?;
-        let identity = identify(quiet.as_ref(), facts, layout)?;
-        let mut list = list_frozen(layout, facts, plan, watch, quiet.files())?;
-        choose_redo(&mut list, quiet.files());
-        host.total(list.bytes);
-        quiet.total(list.bytes);
+        let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
         let mut archive = output.begin(&identity)?;
         let copy = Copy { list: &list, datadir: &layout.datadir, watch, limiter };
         // What is written so far is taken back at once: the limit of the rate does not hold for it.

@@ -1,18 +1,50 @@
-//! The look at all files under the freeze.
+//! The server is made to stand still, says what it is, and all its files are looked at: how a capture of files begins.
 
 use super::entry::Entry;
 use super::error::CaptureError;
 use super::facts::Facts;
 use super::files::FileList;
+use super::identify::identify;
 use super::layout::ServerLayout;
+use super::method::Host;
 use super::plan::Plan;
+use super::redo_log::choose_redo;
 use super::standstill;
 use super::walk::list_files;
 use super::watch::Watch;
-use crate::quiesce::Files;
+use crate::output::BackupIdentity;
+use crate::quiesce::{Files, Quiet};
+
+/// A server that stands still, and its files.
+pub(super) struct FrozenServer {
+    /// Dropping it lets the server run.
+    pub(super) quiet: Box<dyn Quiet>,
+    /// At which position it stands, and what it is.
+    pub(super) identity: BackupIdentity,
+    /// Its files in this moment.
+    pub(super) list: FileList,
+}
+
+/// Makes the server stand still, lists its files, and tells whoever waits how many bytes they have.
+pub(super) fn freeze_and_list(
+    host: &mut dyn Host,
+    layout: &ServerLayout,
+    facts: &mut Facts,
+    plan: Plan,
+    watch: &Watch,
+) -> Result<FrozenServer, CaptureError> {
+    let quiet = host.quiesce()?;
+    let worth = quiet.files();
+    let identity = identify(quiet.as_ref(), facts, layout)?;
+    let mut list = list_frozen(layout, facts, plan, watch, worth)?;
+    choose_redo(&mut list, worth);
+    host.total(list.bytes);
+    quiet.total(list.bytes);
+    Ok(FrozenServer { quiet, identity, list })
+}
 
 /// Lists the files of a frozen server that has come to rest, where it does (under a lock InnoDB goes on writing); an error where something is missing that was there before.
-pub(super) fn list_frozen(
+fn list_frozen(
     layout: &ServerLayout,
     facts: &mut Facts,
     plan: Plan,

@@ -3,8 +3,7 @@
 //! It keeps the names of the files and nothing else.
 
 use super::error::CaptureError;
-use super::frozen_list::list_frozen;
-use super::identify::identify;
+use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::method::{Captured, Estimate, Method, Prospect, Task};
 use crate::output::Captive;
 use crate::quiesce::Files;
@@ -26,9 +25,8 @@ impl Method for Sample {
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
-        let quiet = task.host.quiesce()?;
-        let identity = identify(quiet.as_ref(), task.facts, task.layout)?;
-        let list = list_frozen(task.layout, task.facts, task.plan, task.watch, quiet.files())?;
+        let FrozenServer { quiet, identity, list } =
+            freeze_and_list(task.host, task.layout, task.facts, task.plan, task.watch)?;
         let resumed = task.host.resume(quiet)?;
         let archive = task.output.begin(&identity)?;
         let warnings = list.entries.iter().map(|entry| entry.path.to_string()).collect();

@@ -19,10 +19,8 @@ use nix::sys::statfs::{BTRFS_SUPER_MAGIC, FsType, statfs};
 use rustix::fs::syncfs;
 
 use super::super::error::CaptureError;
-use super::super::frozen_list::list_frozen;
-use super::super::identify::identify;
+use super::super::frozen_list::{FrozenServer, freeze_and_list};
 use super::super::method::{Captured, Estimate, Prospect, Task};
-use super::super::redo_log::choose_redo;
 use super::super::standstill;
 use super::super::walk::list_files;
 use super::super::watch::Watch;
@@ -85,13 +83,8 @@ pub(super) fn capture<'a>(
     let mut link =
         SnapshotLink::open(reach, commands, datadir, &mut wanted).map_err(|error| given_up(error, watch))?;
 
-    let quiet = host.quiesce()?;
+    let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
     let worth = quiet.files();
-    let identity = identify(quiet.as_ref(), facts, layout)?;
-    let mut list = list_frozen(layout, facts, plan, watch, worth)?;
-    choose_redo(&mut list, worth);
-    host.total(list.bytes);
-    quiet.total(list.bytes);
     let roots = LiveRoots::of(&list, datadir)?;
     let directories = roots.directories(datadir);
     let begun = Instant::now();

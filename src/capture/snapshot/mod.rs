@@ -26,10 +26,8 @@ use std::time::Instant;
 
 use super::copy::{Copied, Live};
 use super::error::CaptureError;
-use super::frozen_list::list_frozen;
-use super::identify::identify;
+use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::method::{Captured, Estimate, Method, Prospect, Task};
-use super::redo_log::choose_redo;
 use super::standstill;
 use super::walk::list_files;
 use crate::output::{Captive, Output};
@@ -79,13 +77,8 @@ impl Method for Snapshot {
         drop(before);
         let descriptors = descriptors();
 
-        let quiet = host.quiesce()?;
+        let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
         let worth = quiet.files();
-        let identity = identify(quiet.as_ref(), facts, layout)?;
-        let mut list = list_frozen(layout, facts, plan, watch, worth)?;
-        choose_redo(&mut list, worth);
-        host.total(list.bytes);
-        quiet.total(list.bytes);
         let begun = Instant::now();
         let pin = quiet.redo_end().map(|end| Pin::before(&list, datadir, end)).transpose()?;
         let cloning = Cloning { list: &list, datadir, ground: &ground, watch, descriptors, worth };
