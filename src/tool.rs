@@ -76,24 +76,7 @@ impl MariadbBackup {
                 "mariadb-backup is not installed here: install it (package mariadb-backup or MariaDB-backup)"
                     .to_owned()
             })?;
-        let said = Command::new(&program)
-            .args(["--no-defaults", "--version"])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("'{}' cannot be started: {error}", program.display()))?;
-        let said = [said.stdout, said.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        // mariadb-backup based on MariaDB server 10.11.19-MariaDB debian-linux-gnu (x86_64)
-        let version = said.split_once("MariaDB server ").and_then(|(_, rest)| rest.split_whitespace().next());
-        let Some((version, series)) =
-            version.and_then(|text| Some((text.to_owned(), ReleaseSeries::read(text)?)))
-        else {
-            return Err(format!(
-                "'{}' does not tell its version: it says '{}'",
-                program.display(),
-                said.trim()
-            ));
-        };
+        let (version, series) = ask_version(&program)?;
         Ok(Self { program, version, series })
     }
 
@@ -132,19 +115,7 @@ impl MariadbDump {
             "mariadb-dump is not installed here: install it (package mariadb-client or MariaDB-client)"
                 .to_owned()
         })?;
-        let said = Command::new(&program)
-            .args(["--no-defaults", "--version"])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("'{}' cannot be started: {error}", program.display()))?;
-        let said = String::from_utf8_lossy(&said.stdout);
-        let Some((version, series)) = version_of_client(&said) else {
-            return Err(format!(
-                "'{}' is no program of MariaDB: it says '{}'",
-                program.display(),
-                said.trim()
-            ));
-        };
+        let (version, series) = ask_version(&program)?;
         Ok(Self { program, version, series })
     }
 
@@ -162,8 +133,27 @@ impl MariadbDump {
     }
 }
 
-/// `… Ver 10.19 Distrib 10.11.19-MariaDB, for …`, or `… from 11.4.2-MariaDB, client 10.19 for …`.
-fn version_of_client(said: &str) -> Option<(String, ReleaseSeries)> {
+/// What a program of MariaDB says of its version; an error where it is none, or says none.
+fn ask_version(program: &Path) -> Result<(String, ReleaseSeries), String> {
+    let said = Command::new(program)
+        .args(["--no-defaults", "--version"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("'{}' cannot be started: {error}", program.display()))?;
+    // mariadb-backup says it where it logs.
+    let said = [said.stdout, said.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    version_of(&said).ok_or_else(|| {
+        format!(
+            "'{}' does not say that it is of MariaDB, and of which version: it says '{}'",
+            program.display(),
+            said.trim()
+        )
+    })
+}
+
+/// `… Ver 10.19 Distrib 10.11.19-MariaDB, for …`, `… from 11.4.2-MariaDB, client 10.19 for …`, or `… based on MariaDB server 10.11.19-MariaDB debian-linux-gnu …`.
+fn version_of(said: &str) -> Option<(String, ReleaseSeries)> {
     let version = said.split([' ', ',']).find(|word| word.contains("-MariaDB"))?;
     Some((version.to_owned(), ReleaseSeries::read(version)?))
 }
@@ -173,14 +163,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_says_its_version_in_one_of_two_ways() {
+    fn a_program_says_its_version_in_one_of_three_ways() {
         for (said, wanted) in [
+            ("mariadb-backup based on MariaDB server 10.11.19-MariaDB debian-linux-gnu (x86_64)", "10.11"),
             ("mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)", "10.11"),
             ("mariadb-dump from 11.4.2-MariaDB, client 10.19 for Linux (x86_64)", "11.4"),
         ] {
-            assert_eq!(version_of_client(said).unwrap().1.to_string(), wanted);
+            assert_eq!(version_of(said).unwrap().1.to_string(), wanted);
         }
-        assert_eq!(version_of_client("mysqldump  Ver 8.0.36 for Linux on x86_64"), None);
+        assert_eq!(version_of("mysqldump  Ver 8.0.36 for Linux on x86_64"), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use support::cli::cli;
 use support::cli::disk::LoopDisk;
 use support::scripted_mysqld::{Ask, Backup, Run, shell};
+use support::trees::assert_same_files;
 use support::{ScriptedMysqld, noise, wait_until};
 use tempfile::TempDir;
 
@@ -90,21 +91,6 @@ impl Stage {
     }
 }
 
-/// The same files with the same content.
-#[track_caller]
-fn assert_same(one: &Path, other: &Path) {
-    let left_out = [
-        "grastate.dat",
-        "SHA256SUMS",
-        "wsrep_sst_backup.json",
-        "tables_flushed",
-        "wsrep_sst.pid",
-        "backup_sst_complete",
-    ];
-    let exclude: String = left_out.iter().map(|name| format!(" -x {name}")).collect();
-    shell(Path::new("/"), &format!("diff -r{exclude} '{}' '{}'", one.display(), other.display()));
-}
-
 #[test]
 #[ignore = "needs root, a loop device and xfsprogs"]
 fn what_is_stored_stood_still_whatever_the_server_does_to_its_files_behind_the_freeze() {
@@ -142,7 +128,7 @@ fn what_is_stored_stood_still_whatever_the_server_does_to_its_files_behind_the_f
     let sparse = backup.member("db/sparse.ibd").unwrap();
     assert_eq!((&sparse["sparse"], &sparse["changed"]), (&true.into(), &serde_json::Value::Null), "{sparse}");
     let unpacked = backup.unpack(&stage.folder.path().join("unpacked"));
-    assert_same(&twin, &unpacked);
+    assert_same_files(&twin, &unpacked);
 }
 
 #[test]
@@ -228,7 +214,7 @@ fn files_that_btrfs_does_not_copy_on_write_are_cloned_beside_those_that_it_does(
     assert!(!outcome.stderr.contains("cannot be cloned"), "{}", outcome.stderr);
     let backup = Backup::open(&stage.attempt());
     assert_eq!(backup.manifest["method"], "snapshot");
-    assert_same(&twin, &backup.unpack(&stage.folder.path().join("unpacked")));
+    assert_same_files(&twin, &backup.unpack(&stage.folder.path().join("unpacked")));
 }
 
 #[test]
@@ -284,7 +270,7 @@ fn more_files_than_descriptors_share_clones() {
     assert_eq!(backup.manifest["method"], "snapshot", "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("cannot be cloned"), "{}", outcome.stderr);
     let unpacked = backup.unpack(&stage.folder.path().join("unpacked"));
-    assert_same(&twin, &unpacked);
+    assert_same_files(&twin, &unpacked);
 }
 
 /// A page whose checksum is wrong is found in a clone as in the file.

@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use support::cli::cli;
 use support::cli::disk::LoopDisk;
 use support::scripted_mysqld::{Backup, Outcome, shell};
+use support::trees::assert_same_files;
 use support::{ScriptedMysqld, noise, wait_until};
 use tempfile::TempDir;
 
@@ -124,21 +125,6 @@ impl Stage {
     }
 }
 
-/// The same files with the same content.
-#[track_caller]
-fn assert_same(one: &Path, other: &Path) {
-    let left_out = [
-        "grastate.dat",
-        "SHA256SUMS",
-        "wsrep_sst_backup.json",
-        "tables_flushed",
-        "wsrep_sst.pid",
-        "backup_sst_complete",
-    ];
-    let exclude: String = left_out.iter().map(|name| format!(" -x {name}")).collect();
-    shell(Path::new("/"), &format!("diff -r{exclude} '{}' '{}'", one.display(), other.display()));
-}
-
 #[test]
 #[ignore = "needs root, a loop device and btrfs-progs"]
 fn what_is_stored_is_what_the_snapshot_holds_and_none_is_left() {
@@ -176,7 +162,7 @@ fn what_is_stored_is_what_the_snapshot_holds_and_none_is_left() {
     let content: Vec<u8> = (0..64 << 10).map(|at| b'a' + u8::try_from(at % 23).unwrap()).collect();
     assert_eq!(fs::read(unpacked.join(stored.trim())).unwrap(), content);
     fs::remove_dir_all(unpacked.join(".wsrep_sst_backup")).unwrap();
-    assert_same(&twin, &unpacked);
+    assert_same_files(&twin, &unpacked);
     cli("verify latest").on(&stage.at("repository")).run().done();
     assert_eq!((stage.calls("take"), stage.calls("release")), (1, 1));
 }

@@ -3,9 +3,18 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Every file of `expected` is in `found` with the same bytes, and nothing else is, but what a restore adds.
+/// Every file of `expected` is in `found` with the same bytes, and nothing else is, but what a backup or a restore adds.
+#[track_caller]
 pub fn assert_same_files(expected: &Path, found: &Path) {
-    let own = ["grastate.dat", "SHA256SUMS", "wsrep_sst_backup.json", "backup_sst_complete", "*.restored*"];
+    let own = [
+        "grastate.dat",
+        "SHA256SUMS",
+        "wsrep_sst_backup.json",
+        "tables_flushed",
+        "wsrep_sst.pid",
+        "backup_sst_complete",
+        "*.restored*",
+    ];
     let mut diff = Command::new("diff");
     diff.arg("-r").args(own.iter().flat_map(|name| ["-x", name])).arg(expected).arg(found);
     let output = diff.output().unwrap();
