@@ -46,6 +46,7 @@ fn assert_member(found: &Member, wanted: &ExpectedMember) {
         MemberKind::Directory => "directory",
         MemberKind::Symlink => "symlink",
         MemberKind::Generated => "generated",
+        MemberKind::Pages => "pages",
     };
     assert_eq!((kind, found.mode), (wanted.kind.as_str(), wanted.mode()), "{}", name.display());
     if wanted.sha256.is_some() || kind != "generated" {

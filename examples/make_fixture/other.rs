@@ -59,7 +59,7 @@ fn index(ours: &[u8], blocks: &[Block], raw: usize) -> Result<Vec<u8>> {
                 (member.user, member.group, member.mtime_nsec) = (None, None, 0);
                 members.push(IndexLine::Member(member));
             }
-            IndexLine::Block(_) | IndexLine::End(_) => {}
+            IndexLine::Block(_) | IndexLine::Change(_) | IndexLine::End(_) => {}
         }
     }
     let end =

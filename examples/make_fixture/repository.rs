@@ -207,6 +207,7 @@ fn member(entry: &Entry) -> NewMember {
         mtime_nsec: entry.mtime.1,
         system_tablespace: entry.system_tablespace,
         listed: None,
+        place: None,
         origin: entry.origin.as_ref().map(|(variable, root, origin)| Origin {
             variable: (*variable).to_owned(),
             root: path(root.as_bytes()),
@@ -229,6 +230,7 @@ fn own_member(name: &str) -> NewMember {
         system_tablespace: false,
         origin: None,
         listed: None,
+        place: None,
     }
 }
 
@@ -246,7 +248,8 @@ fn in_fixed_order(index: &[u8]) -> Result<Vec<u8>> {
                 raw += block.raw;
                 (raw, 2)
             }
-            IndexLine::End(_) => (u64::MAX, 3),
+            IndexLine::Change(_) => (u64::MAX, 3),
+            IndexLine::End(_) => (u64::MAX, 4),
         };
         lines.push((place, line));
     }

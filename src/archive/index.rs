@@ -12,7 +12,7 @@ use super::block_reader::ReadPlan;
 use super::digest::{Hashing, hex};
 use super::validator::Validator;
 use crate::model::{
-    Block, Content, FORMAT, IndexEnd, IndexHeader, IndexLine, Member, NEWEST_FORMAT, WsrepGtid,
+    Block, Content, EarlyChange, FORMAT, IndexEnd, IndexHeader, IndexLine, Member, NEWEST_FORMAT, WsrepGtid,
     not_understood,
 };
 use crate::seal::{Identities, Recipient, SealedWriter, UnsealError, unseal_stream};
@@ -55,7 +55,7 @@ impl<I: Write> IndexWriter<I> {
                 self.end.blocks += 1;
                 self.end.raw += block.raw;
             }
-            IndexLine::Index(_) | IndexLine::End(_) => {}
+            IndexLine::Index(_) | IndexLine::Change(_) | IndexLine::End(_) => {}
         }
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -146,6 +146,8 @@ pub struct Index {
     pub header: IndexHeader,
     /// Members in the order of the stream.
     pub members: Vec<Member>,
+    /// What became of those that were stored before the server stood still.
+    pub changes: Vec<EarlyChange>,
     /// Blocks in the order of the stream.
     pub blocks: Vec<Block>,
     /// Length of the tar stream, bytes.
@@ -210,7 +212,7 @@ impl Index {
             return Err(damaged(&format!("format {} has no such content", header.format)));
         }
         let mut validator = Validator::default();
-        let (mut members, mut blocks) = (Vec::new(), Vec::new());
+        let (mut members, mut changes, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
         let end = loop {
             match next()? {
                 Some(IndexLine::Member(_)) if header.content != Content::Datadir => {
@@ -220,6 +222,7 @@ impl Index {
                     validator.member(&member).map_err(|what| damaged(&what))?;
                     members.push(member);
                 }
+                Some(IndexLine::Change(change)) => changes.push(change),
                 Some(IndexLine::Block(block)) => {
                     validator.block(&block).map_err(|what| damaged(&what))?;
                     blocks.push(block);
@@ -239,7 +242,7 @@ impl Index {
         if header.gtid.is_none() && header.format == FORMAT {
             return Err(damaged(&"it has no position"));
         }
-        Ok(Self { header, members, blocks, raw_bytes })
+        Ok(Self { header, members, changes, blocks, raw_bytes })
     }
 
     /// Every block.

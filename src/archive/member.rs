@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::model::{ArchivePath, LiveRedo, Origin};
+use crate::model::{ArchivePath, LiveRedo, Member, MemberKind, Origin};
 
 /// A stretch of data in a file with holes, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,4 +61,43 @@ pub struct NewMember {
     pub origin: Option<Origin>,
     /// Whether the server has said that it has this tablespace; none where it was not asked, or is no tablespace.
     pub listed: Option<bool>,
+    /// Where it belongs when everything is unpacked, if that is not its path.
+    pub place: Option<ArchivePath>,
+}
+
+impl NewMember {
+    /// Its path when everything is unpacked and in its place.
+    pub fn name(&self) -> &ArchivePath {
+        self.place.as_ref().unwrap_or(&self.path)
+    }
+
+    /// The same as a line of the index, with its place in the tar stream and nothing else yet.
+    pub(super) fn line(self, kind: MemberKind, header_offset: u64, end_offset: u64) -> Member {
+        Member {
+            path: self.path,
+            kind,
+            mode: self.mode,
+            uid: self.uid,
+            gid: self.gid,
+            user: self.user,
+            group: self.group,
+            mtime: self.mtime,
+            mtime_nsec: self.mtime_nsec,
+            size: 0,
+            stored: 0,
+            sha256: None,
+            sparse: false,
+            header_offset,
+            end_offset,
+            target: None,
+            origin: self.origin,
+            system_tablespace: self.system_tablespace,
+            listed: self.listed,
+            live_redo: None,
+            place: self.place,
+            early: false,
+            pages: None,
+            changed: false,
+        }
+    }
 }

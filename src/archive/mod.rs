@@ -15,6 +15,8 @@ mod block_writer;
 mod codec;
 mod digest;
 mod dump_scanner;
+mod early;
+mod early_writer;
 mod index;
 mod member;
 mod object_stream;
@@ -36,6 +38,7 @@ pub use block_writer::{BlockWriter, WriterOptions};
 pub use codec::{compress_whole, decompress_whole};
 pub use digest::{Hashing, hex};
 pub use dump_scanner::{DumpContent, DumpError, DumpScanner};
+pub use early::{EarlyMember, ReadAgain};
 pub use index::{Index, IndexError, IndexWriter};
 pub use member::{FileContent, NewMember, Segment, stored_bytes};
 pub use pages::{PageFault, missing_of_system, of_files, page_fault};
@@ -54,3 +57,5 @@ pub const GRASTATE_MEMBER: &str = "grastate.dat";
 pub const SUMS_MEMBER: &str = "SHA256SUMS";
 /// Where files from outside the data directory are stored: `<this>/<variable>/…`.
 pub const EXTERNAL_PREFIX: &str = ".wsrep_sst_backup";
+/// Where pages are stored that were read again: `<this>/<number>`.
+pub const PAGES_PREFIX: &str = ".wsrep_sst_backup/pages";

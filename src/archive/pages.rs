@@ -129,19 +129,30 @@ impl PageFaults {
 
     /// A tablespace file that did not change while it was read.
     pub(super) fn take(&mut self, member: &NewMember, bytes: u64, report: PageReport) {
+        self.take_file(member.name(), (member.system_tablespace, member.listed), bytes, report);
+    }
+
+    /// The same of a file with this name at the end.
+    pub(super) fn take_file(
+        &mut self,
+        path: &ArchivePath,
+        (is_system, listed): (bool, Option<bool>),
+        bytes: u64,
+        report: PageReport,
+    ) {
         let report = &of_files(self.files, report);
-        if member.system_tablespace {
+        if is_system {
             self.system.add(bytes, report);
-            self.system_file = Some(member.path.clone());
+            self.system_file = Some(path.clone());
         }
-        let name = member.path.file_name();
-        match page_fault(name.as_bytes(), bytes, report, member.listed) {
+        let name = path.file_name();
+        match page_fault(name.as_bytes(), bytes, report, listed) {
             None => {}
-            Some(PageFault::Leftover { what }) => self.leftovers.push((member.path.clone(), what)),
+            Some(PageFault::Leftover { what }) => self.leftovers.push((path.clone(), what)),
             Some(PageFault::Lost { damaged, missing, what }) => {
                 self.damaged += damaged;
                 self.missing += missing;
-                self.lost.push((member.path.clone(), what));
+                self.lost.push((path.clone(), what));
             }
         }
     }

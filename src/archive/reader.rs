@@ -238,7 +238,7 @@ fn header_differs<R: Read>(entry: &tar::Entry<'_, R>, member: &Member) -> Option
         MemberKind::Directory => EntryType::Directory,
         MemberKind::Symlink => EntryType::Symlink,
         MemberKind::File if member.sparse => EntryType::GNUSparse,
-        MemberKind::File | MemberKind::Generated => EntryType::Regular,
+        MemberKind::File | MemberKind::Generated | MemberKind::Pages => EntryType::Regular,
     };
     if entry.header().entry_type() != expected {
         return Some("its tar header has another type than the index".into());

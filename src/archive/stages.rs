@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::digest::hex;
 use super::member::{FileContent, NewMember, Segment};
-use crate::innodb::{PageChecker, PageReport};
+use crate::innodb::{LivePages, PageChecker, PageReport};
 
 /// Bytes read from a file at once.
 pub(super) const CHUNK: usize = 256 << 10;
@@ -111,14 +111,27 @@ impl Stage for ContentDigest {
     }
 }
 
+fn is_tablespace(member: &NewMember) -> bool {
+    member.system_tablespace || PageChecker::is_tablespace(&member.name().file_name())
+}
+
 /// Checksums of the pages of a tablespace; nothing for other files.
 pub(super) struct ContentPages(Option<PageChecker>);
 
 impl ContentPages {
     /// Before the first byte.
     pub(super) fn new(member: &NewMember) -> Self {
-        let is_tablespace = member.system_tablespace || PageChecker::is_tablespace(&member.path.file_name());
-        Self(is_tablespace.then(PageChecker::new))
+        Self(is_tablespace(member).then(PageChecker::new))
+    }
+
+    /// The same of a file that the server writes to.
+    pub(super) fn live(member: &NewMember) -> Self {
+        Self(is_tablespace(member).then(PageChecker::live))
+    }
+
+    /// What was found in such a file.
+    pub(super) fn finish_live(self) -> Option<LivePages> {
+        self.0.map(PageChecker::finish_live)
     }
 
     /// What was found.

@@ -37,6 +37,7 @@ fn member(path: &str) -> NewMember {
         system_tablespace: false,
         origin: None,
         listed: None,
+        place: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! decides how much memory is taken. A line that is refused ends the reading, so that an index takes no more memory than
 //! what it has said that can be true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
 use crate::model::{Block, IndexEnd, Member, MemberKind, Origin};
@@ -93,7 +93,7 @@ fn disorder(member: &Member) -> String {
 
 fn in_member(member: &Member) -> Option<&'static str> {
     let data = member.end_offset.saturating_sub(member.header_offset);
-    let has_content = matches!(member.kind, MemberKind::File | MemberKind::Generated);
+    let has_content = matches!(member.kind, MemberKind::File | MemberKind::Generated | MemberKind::Pages);
     let sizes = if has_content {
         member.stored <= data
             && i64::try_from(member.size).is_ok()
@@ -115,6 +115,9 @@ fn in_member(member: &Member) -> Option<&'static str> {
     }
     if member.target.is_some() != (member.kind == MemberKind::Symlink) {
         return Some("is a link without target, or has one without being a link");
+    }
+    if member.pages.is_some() != (member.kind == MemberKind::Pages) {
+        return Some("has pages without being pages, or is pages without saying of what");
     }
     if member.system_tablespace && member.kind != MemberKind::File {
         return Some("cannot be a system tablespace");
@@ -143,9 +146,14 @@ fn is_sound(origin: &Origin) -> bool {
 /// Names that occur twice, or lead through what is no directory.
 fn in_the_tree(members: &[Member]) -> Option<String> {
     let mut kinds = BTreeMap::new();
+    let mut may_come_again = BTreeSet::new();
     for member in members {
-        if kinds.insert(member.path.as_path(), member.kind).is_some() {
+        let path = member.path.as_path();
+        if kinds.insert(path, member.kind).is_some() && !may_come_again.contains(path) {
             return Some(format!("member '{}' occurs twice", member.path));
+        }
+        if member.early {
+            may_come_again.insert(path);
         }
     }
     members.iter().find_map(|member| {

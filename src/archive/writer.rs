@@ -9,13 +9,14 @@ use thiserror::Error;
 
 use super::block_writer::{BlockWriter, WriterOptions};
 use super::digest::hex;
+use super::early::EarlyFiles;
 use super::index::{IndexWriter, lock};
 use super::member::{FileContent, NewMember, Segment, fill_tar_blocks, stored_bytes};
 use super::pages::PageFaults;
 use super::stages::{CHUNK, ContentDigest, ContentPages, Pieces, Stage, Store};
-use super::sums::sum_line;
+use super::sums::Sums;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
-use crate::model::{ArchivePath, IndexHeader, IndexLine, LiveRedo, Member, MemberKind};
+use crate::model::{ArchivePath, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, WsrepGtid};
 use crate::seal::Recipient;
 
 /// Why an archive could not be written on.
@@ -72,16 +73,39 @@ pub struct ArchiveSummary {
     pub live_redo: Option<LiveRedo>,
 }
 
+/// A file's content in the archive.
+pub(super) struct StoredFile {
+    size: u64,
+    bytes: u64,
+    keeps_holes: bool,
+    digest: String,
+    /// The source has ended early.
+    pub(super) is_short: bool,
+}
+
+impl StoredFile {
+    /// Says so in the index.
+    pub(super) fn fill(self, line: &mut Member) {
+        line.size = self.size;
+        line.stored = self.bytes;
+        line.sparse = self.keeps_holes;
+        line.sha256 = Some(self.digest);
+    }
+}
+
 /// Writes one archive and its index. Dropping it unfinished abandons both.
 pub struct ArchiveWriter<W, I: Write> {
-    stream: BlockWriter<W>,
+    pub(super) stream: BlockWriter<W>,
     index: Arc<Mutex<IndexWriter<I>>>,
-    sums: Vec<u8>,
+    sums: Sums,
     chunk: Vec<u8>,
     data_bytes: u64,
     files: u64,
     pages: PageFaults,
     live_redo: Option<LiveRedo>,
+    pub(super) early: EarlyFiles,
+    /// Members of pages so far.
+    pub(super) page_members: u64,
 }
 
 impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
@@ -100,12 +124,14 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         Ok(Self {
             stream,
             index,
-            sums: Vec::new(),
+            sums: Sums::default(),
             chunk: vec![0; CHUNK],
             data_bytes: 0,
             files: 0,
             pages: PageFaults::of(files),
             live_redo: None,
+            early: EarlyFiles::default(),
+            page_members: 0,
         })
     }
 
@@ -156,22 +182,48 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         source: &mut dyn FileContent,
     ) -> Result<(), ArchiveError> {
         let start = self.stream.raw_written();
+        let mut pages = ContentPages::new(&member);
+        let stored = self.store(&member, size, segments, source, &mut pages)?;
+        let changed = stored.is_short || source.changed();
+        if let Some(report) = pages.finish().filter(|_| !changed) {
+            self.pages.take(&member, size, report);
+        }
+        let live_redo = source.live_redo();
+        self.live_redo = self.live_redo.or(live_redo);
+        self.files += 1;
+        self.data_bytes += size;
+        self.note(member, MemberKind::File, start, |line| {
+            stored.fill(line);
+            line.changed = changed;
+            line.live_redo = live_redo;
+        })
+    }
+
+    /// Writes headers and content; the pages of a tablespace go to `pages`.
+    pub(super) fn store(
+        &mut self,
+        member: &NewMember,
+        size: u64,
+        segments: Option<&[Segment]>,
+        source: &mut dyn FileContent,
+        pages: &mut ContentPages,
+    ) -> Result<StoredFile, ArchiveError> {
         let sparse = segments.filter(|segments| fill_tar_blocks(segments));
         let stored = sparse.map_or(size, stored_bytes);
         match sparse {
             None => {
-                let headers = Headers::new(&member, EntryType::Regular, size);
+                let headers = Headers::new(member, EntryType::Regular, size);
                 self.stream.write_all(&headers.plain(member.path.as_bytes(), b""))?;
             }
             Some(segments) => {
-                let headers = Headers::new(&member, EntryType::GNUSparse, stored);
+                let headers = Headers::new(member, EntryType::GNUSparse, stored);
                 self.stream.write_all(&headers.sparse(member.path.as_bytes(), size, segments))?;
             }
         }
         let whole = [Segment { offset: 0, len: size }];
         let keeps_holes = sparse.is_some();
-        let mut pieces = Pieces::new(&mut *source, segments.unwrap_or(&whole), size);
-        let (mut digest, mut pages) = (ContentDigest::default(), ContentPages::new(&member));
+        let mut pieces = Pieces::new(source, segments.unwrap_or(&whole), size);
+        let mut digest = ContentDigest::default();
         let mut store = Store { stream: &mut self.stream, keeps_holes };
         loop {
             let read = pieces.next(&mut self.chunk);
@@ -180,39 +232,34 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             else {
                 break;
             };
-            let stages: [&mut dyn Stage; 3] = [&mut digest, &mut pages, &mut store];
+            let stages: [&mut dyn Stage; 3] = [&mut digest, &mut *pages, &mut store];
             stages.into_iter().try_for_each(|stage| stage.take(piece))?;
         }
         let is_short = pieces.is_short();
         self.pad()?;
-        let changed = is_short || source.changed();
-        let digest = digest.finish();
-        if let Some(report) = pages.finish().filter(|_| !changed) {
-            self.pages.take(&member, size, report);
-        }
-        let live_redo = source.live_redo();
-        self.live_redo = self.live_redo.or(live_redo);
-        self.files += 1;
-        self.data_bytes += size;
-        self.sums.extend_from_slice(&sum_line(&digest, &member.path));
-        self.note(member, MemberKind::File, start, |line| {
-            line.size = size;
-            line.stored = stored;
-            line.sparse = keeps_holes;
-            line.sha256 = Some(digest);
-            line.changed = changed;
-            line.live_redo = live_redo;
-        })
+        Ok(StoredFile { size, bytes: stored, keeps_holes, digest: digest.finish(), is_short })
     }
 
     /// The member with the digests of all files appended so far; the last one.
     pub fn append_sums(&mut self, member: NewMember) -> Result<(), ArchiveError> {
-        let sums = std::mem::take(&mut self.sums);
+        let sums = self.sums.take();
         self.append_generated(member, &sums)
+    }
+
+    /// A line of the index that is no member's.
+    pub(super) fn tell(&mut self, line: &IndexLine) -> io::Result<()> {
+        lock(&self.index)?.append(line)
+    }
+
+    /// The position, where it was not known when the header was written.
+    pub fn position(&mut self, gtid: Option<WsrepGtid>) -> Result<(), ArchiveError> {
+        lock(&self.index)?.position(gtid);
+        Ok(())
     }
 
     /// Writes the end of the tar and of the index and waits for both sinks.
     pub fn finish(mut self) -> Result<Finished<W, I>, ArchiveError> {
+        let early = std::mem::take(&mut self.early).end(&mut self.pages);
         self.pages.end();
         self.stream.write_all(&[0; 2 * TAR_BLOCK])?;
         let (archive, archive_bytes, archive_sha256) = self.stream.finish()?;
@@ -225,8 +272,8 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             archive_sha256,
             index_bytes,
             index_sha256,
-            data_bytes: self.data_bytes,
-            files: self.files,
+            data_bytes: self.data_bytes + early.bytes,
+            files: self.files + early.files,
             damaged_pages: self.pages.damaged,
             missing_pages: self.pages.missing,
             lost: self.pages.lost,
@@ -236,41 +283,24 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         Ok(Finished { archive, index, summary })
     }
 
-    fn pad(&mut self) -> Result<(), ArchiveError> {
+    pub(super) fn pad(&mut self) -> Result<(), ArchiveError> {
         Ok(self.stream.write_all(padding(self.stream.raw_written()))?)
     }
 
-    fn note(
+    pub(super) fn note(
         &mut self,
         member: NewMember,
         kind: MemberKind,
         start: u64,
         fill: impl FnOnce(&mut Member),
     ) -> Result<(), ArchiveError> {
-        let mut line = Member {
-            path: member.path,
-            kind,
-            mode: member.mode,
-            uid: member.uid,
-            gid: member.gid,
-            user: member.user,
-            group: member.group,
-            mtime: member.mtime,
-            mtime_nsec: member.mtime_nsec,
-            size: 0,
-            stored: 0,
-            sha256: None,
-            sparse: false,
-            header_offset: start,
-            end_offset: self.stream.raw_written(),
-            target: None,
-            origin: member.origin,
-            system_tablespace: member.system_tablespace,
-            listed: member.listed,
-            live_redo: None,
-            changed: false,
-        };
+        self.early.replace(&member.path);
+        self.sums.replace(&member.path);
+        let mut line = member.line(kind, start, self.stream.raw_written());
         fill(&mut line);
+        if let (MemberKind::File | MemberKind::Pages, Some(digest)) = (kind, &line.sha256) {
+            self.sums.add(digest, &line.path, line.early);
+        }
         lock(&self.index)?.append(&IndexLine::Member(line))?;
         Ok(())
     }

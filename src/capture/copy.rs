@@ -191,6 +191,7 @@ fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMemb
         system_tablespace: entry.system_tablespace,
         origin: entry.origin.as_deref().cloned(),
         listed: None,
+        place: None,
     }
 }
 

@@ -80,7 +80,7 @@ fn as_text(id: &BackupId, members: &[&Member]) -> TextPage {
 }
 
 fn has_content(member: &Member) -> bool {
-    matches!(member.kind, MemberKind::File | MemberKind::Generated)
+    matches!(member.kind, MemberKind::File | MemberKind::Generated | MemberKind::Pages)
 }
 
 fn kind(kind: MemberKind) -> &'static str {
@@ -89,6 +89,7 @@ fn kind(kind: MemberKind) -> &'static str {
         MemberKind::Directory => "directory",
         MemberKind::Symlink => "symlink",
         MemberKind::Generated => "generated",
+        MemberKind::Pages => "pages",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::fsp::LARGEST;
 use super::geometry_search::{Learning, Lesson};
+use super::live_pages::LivePages;
 use super::page_report::PageReport;
 use super::tablespace::Tablespace;
 
@@ -91,8 +92,30 @@ impl PageChecker {
         }
     }
 
+    /// A checker for one file that the server writes to while it is read.
+    pub fn live() -> Self {
+        let mut checker = Self::new();
+        checker.report.damaged.keep_places();
+        checker
+    }
+
+    /// Ends a file that the server writes to.
+    pub fn finish_live(mut self) -> LivePages {
+        self.end();
+        let space = match &self.stage {
+            CheckStage::Checking(tablespace) => Some(tablespace.space()),
+            CheckStage::Learning(_) | CheckStage::Hopeless(_) => None,
+        };
+        LivePages::new(space, self.report)
+    }
+
     /// Ends the file.
     pub fn finish(mut self) -> PageReport {
+        self.end();
+        self.report
+    }
+
+    fn end(&mut self) {
         let rest = std::mem::take(&mut self.pending);
         let mut trailing = rest.len();
         if let CheckStage::Learning(_) = self.stage
@@ -106,7 +129,6 @@ impl PageChecker {
                 learning.give_up(&mut self.report);
             }
         }
-        self.report
     }
 
     /// Takes a page, or a window while learning; returns how many bytes at its end are no whole page.

@@ -106,7 +106,7 @@ impl Learning {
             unproven -= self.first_page_damage(proof.geometry, report);
         } else if proof.base == 0 && empty > 0 {
             report.pages_checked += 1;
-            report.damaged.add(page_zero(PageDamage::EmptyHeader, 0, 0));
+            report.damaged.add(page_zero(PageDamage::EmptyHeader, 0, 0), 0);
             empty -= 1;
         }
         report.pages_empty += empty;
@@ -122,7 +122,7 @@ impl Learning {
             let same = (candidate.format, candidate.page_size) == (geometry.format, geometry.page_size);
             if let (true, PageVerdict::Damaged { damage, stored, computed }) = (same, *verdict) {
                 report.pages_checked += 1;
-                report.damaged.add(page_zero(damage, stored, computed));
+                report.damaged.add(page_zero(damage, stored, computed), 0);
                 return 1;
             }
         }

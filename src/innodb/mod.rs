@@ -30,6 +30,7 @@ mod fsp;
 mod full_crc32;
 mod geometry_search;
 mod legacy;
+mod live_pages;
 mod page;
 mod page_report;
 pub mod redo;
@@ -42,6 +43,7 @@ mod testing;
 mod tests;
 
 pub use checker::{PageChecker, is_numbered_undo};
+pub use live_pages::LivePages;
 pub use page_report::{
     DamagedPage, DamagedPages, PageDamage, PageFormat, PageReport, SkipReason, SkippedPages,
 };

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use roaring::RoaringBitmap;
+
 /// Most damaged pages that are listed one by one; the rest are only counted.
 pub(super) const LISTED: usize = 32;
 
@@ -27,7 +29,7 @@ impl fmt::Display for PageFormat {
 }
 
 /// The outcome for one tablespace file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PageReport {
     /// Bytes per page as stored (1 KiB to 64 KiB); `None` if it could not be learnt.
     pub page_size: Option<u32>,
@@ -72,17 +74,33 @@ impl PageReport {
 }
 
 /// Pages that are not what the server wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DamagedPages {
     /// How many.
     pub count: u64,
     /// The first of them, at most 32, in the order of the file.
     pub first: Vec<DamagedPage>,
+    /// The places of all, where they are kept; a place beyond 32 bits is counted only.
+    places: Option<RoaringBitmap>,
 }
 
 impl DamagedPages {
-    pub(super) fn add(&mut self, page: DamagedPage) {
+    /// Keeps the places of all pages that come.
+    pub(super) fn keep_places(&mut self) {
+        self.places = Some(RoaringBitmap::new());
+    }
+
+    /// The places that were kept.
+    pub(super) fn take_places(&mut self) -> RoaringBitmap {
+        self.places.take().unwrap_or_default()
+    }
+
+    /// `place` is the page's place in its file, which is its number in most files.
+    pub(super) fn add(&mut self, page: DamagedPage, place: u64) {
         self.count += 1;
+        if let (Some(places), Ok(place)) = (&mut self.places, u32::try_from(place)) {
+            places.insert(place);
+        }
         if self.first.len() < LISTED {
             self.first.push(page);
         }
@@ -231,13 +249,10 @@ mod tests {
         let mut damaged = DamagedPages::default();
         for page_no in 0..40 {
             let offset = page_no * 16384;
-            damaged.add(DamagedPage {
-                page_no,
-                offset,
-                damage: PageDamage::Checksum,
-                stored: 1,
-                computed: 2,
-            });
+            damaged.add(
+                DamagedPage { page_no, offset, damage: PageDamage::Checksum, stored: 1, computed: 2 },
+                0,
+            );
         }
         assert_eq!((damaged.count, damaged.first.len()), (40, 32));
         assert_eq!(damaged.first[31].page_no, 31);

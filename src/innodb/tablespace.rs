@@ -16,6 +16,18 @@ pub(super) fn missing_pages(counted: u64, there: u64, page_size: u64) -> u64 {
     if missing.saturating_mul(page_size) < SIZE_UNIT { 0 } else { missing }
 }
 
+/// What is known of a tablespace between two readings of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownSpace {
+    pub(super) geometry: Geometry,
+    /// Number of its first page.
+    pub(super) base: u64,
+    /// Pages in the file.
+    pub(super) pages: u64,
+    pub(super) header: Option<Header>,
+    pub(super) system: bool,
+}
+
 /// The state between two pages.
 #[derive(Debug)]
 pub(super) struct Tablespace {
@@ -37,6 +49,20 @@ impl Tablespace {
     pub(super) fn new(geometry: Geometry, base: u64, next: u64, system: bool) -> Self {
         let doublewrite = if system { Doublewrite::usual(geometry) } else { Doublewrite::none() };
         Self { geometry, base, next, header: None, free: FreePages::default(), system, doublewrite }
+    }
+
+    /// One that was known before, whose next page is at place `next`.
+    pub(super) fn known(space: KnownSpace, next: u64) -> Self {
+        let KnownSpace { geometry, base, header, system, .. } = space;
+        let mut tablespace = Self::new(geometry, base, next, system);
+        tablespace.free.limit = header.map(|header| header.free_limit);
+        Self { header, ..tablespace }
+    }
+
+    /// What is known so far; its pages are those up to the next one.
+    pub(super) fn space(&self) -> KnownSpace {
+        let Self { geometry, base, next, header, system, .. } = *self;
+        KnownSpace { geometry, base, pages: next, header, system }
     }
 
     /// Bytes per page.
@@ -61,7 +87,7 @@ impl Tablespace {
             PageVerdict::Damaged { damage, stored, computed } => {
                 let offset = place * self.geometry.page_size as u64;
                 report.pages_checked += 1;
-                report.damaged.add(DamagedPage { page_no, offset, damage, stored, computed });
+                report.damaged.add(DamagedPage { page_no, offset, damage, stored, computed }, place);
             }
         }
     }

@@ -12,6 +12,7 @@ use super::{Compression, Content, FilesState};
 /// One line of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "a line lives for a moment, and nearly all are members")]
 pub enum IndexLine {
     /// First line.
     Index(IndexHeader),
@@ -19,6 +20,8 @@ pub enum IndexLine {
     Member(Member),
     /// One compressed block of the archive.
     Block(Block),
+    /// What became of a member that was stored before the server stood still.
+    Change(EarlyChange),
     /// Last line.
     End(IndexEnd),
 }
@@ -55,6 +58,46 @@ pub enum MemberKind {
     Symlink,
     /// A file that this program wrote: identity, grastate.dat, SHA256SUMS, binlog index.
     Generated,
+    /// Pages of a file that was stored before; they replace those there ([`Member::pages`]).
+    Pages,
+}
+
+/// The pages that a member of kind [`MemberKind::Pages`] has, one run behind the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageRuns {
+    /// [`Member::header_offset`] of the file in which they belong; it stands before.
+    pub of: u64,
+    /// First byte and number of bytes of each run in that file, ascending, none touching the next.
+    pub runs: Vec<(u64, u64)>,
+}
+
+impl PageRuns {
+    /// Most runs that one member has, so that its line in the index stays short.
+    pub const MOST: usize = 4096;
+    /// Most bytes that one member has: they are held in memory while they are put in place.
+    pub const MOST_BYTES: u64 = 4 << 20;
+}
+
+/// What became of a member that was stored before the server stood still. A member is named by its [`Member::header_offset`]: names change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EarlyChange {
+    /// It is not there at the end.
+    Removed(u64),
+    /// It has another name at the end. All are renamed at once: two may have changed their names.
+    Moved {
+        /// Which one.
+        member: u64,
+        /// Its path at the end, as a member's path.
+        to: ArchivePath,
+    },
+    /// It has another size at the end.
+    Resized {
+        /// Which one.
+        member: u64,
+        /// Its size at the end, bytes; zeros where it has grown and no page says otherwise.
+        size: u64,
+    },
 }
 
 /// Where a member that lives outside the data directory came from.
@@ -93,6 +136,10 @@ pub struct LiveRedo {
 }
 
 /// One tar member. Offsets and sizes are bytes; offsets count in the uncompressed tar stream.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the format, and absent where it is not set"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Path in the archive.
@@ -146,6 +193,16 @@ pub struct Member {
     /// Of a redo log that is not stored as a whole: what is there of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_redo: Option<LiveRedo>,
+    /// Where it belongs when everything is unpacked, if that is not [`Member::path`]: the script in the archive moves it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<ArchivePath>,
+    /// It was stored while the server ran: members of kind [`MemberKind::Pages`] and [`EarlyChange`]s make of it what it was when the server
+    /// stood still.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
+    /// Of a member of kind [`MemberKind::Pages`]: where its pages belong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<PageRuns>,
     /// The file changed while it was read (server logs, log tables); its content is what was read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,

@@ -35,7 +35,9 @@ pub use glob::matches;
 pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};
 pub use hold::Hold;
 pub use id::{BackupId, IdError, safe_component};
-pub use index::{Block, IndexEnd, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, Origin};
+pub use index::{
+    Block, EarlyChange, IndexEnd, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, Origin, PageRuns,
+};
 pub use json_document::to_record;
 pub use manifest::{
     ArchiveObject, IndexObject, Manifest, ManifestError, MariadbGtid, StoredObject, ToolIdentity,

@@ -38,8 +38,8 @@ impl BackupIdentity {
         of_position.max(self.files.format())
     }
 
-    /// The content of the member.
-    pub(super) fn to_bytes(&self, id: &BackupId, label: &Label) -> serde_json::Result<Vec<u8>> {
+    /// The content of the member in an archive of this format.
+    pub(super) fn to_bytes(&self, format: u32, id: &BackupId, label: &Label) -> serde_json::Result<Vec<u8>> {
         #[derive(Serialize)]
         struct Document<'a> {
             format: u32,
@@ -62,7 +62,7 @@ impl BackupIdentity {
             tool: ToolIdentity,
         }
         to_record(&Document {
-            format: self.format(),
+            format,
             id: id.as_str(),
             cluster: &label.cluster,
             node: &label.node,

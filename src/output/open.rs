@@ -1,11 +1,14 @@
 //! The archive from its first member to its last: this program's own members stand around the server's files.
 
+use std::io::Read;
+
 use super::identity::BackupIdentity;
 use super::{Destination, OutputError};
 use crate::archive::{
-    ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, SUMS_MEMBER,
+    ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, PAGES_PREFIX,
+    SUMS_MEMBER, Segment,
 };
-use crate::model::{ArchivePath, Content, IndexHeader, WsrepGtid};
+use crate::model::{ArchivePath, Content, FORMAT, IndexHeader, NEWEST_FORMAT, WsrepGtid};
 use crate::storage::{ObjectWriter, StorageError};
 use crate::users;
 
@@ -25,6 +28,8 @@ pub struct Output<'a> {
 /// An archive that has its identity and takes the server's files.
 pub struct Archive<'a> {
     to: &'a Destination,
+    /// The oldest format that can say what is in it.
+    format: u32,
     /// Where the files go.
     pub writer: Writer,
 }
@@ -33,6 +38,8 @@ pub struct Archive<'a> {
 pub struct Written<'a> {
     pub(super) to: &'a Destination,
     pub(super) content: Content,
+    /// The oldest format that can say what is in it.
+    pub(super) format: u32,
     pub(super) streams: Finished<Box<dyn ObjectWriter>, Box<dyn ObjectWriter>>,
 }
 
@@ -75,6 +82,7 @@ impl Destination {
             system_tablespace: false,
             origin: None,
             listed: None,
+            place: None,
         }
     }
 }
@@ -90,9 +98,19 @@ fn at_most(members: usize, bytes: u64) -> u64 {
 impl<'a> Output<'a> {
     /// Writes the identity, before the first data byte.
     pub fn begin(self, identity: &BackupIdentity) -> Result<Archive<'a>, OutputError> {
+        self.begin_with(identity, FORMAT)
+    }
+
+    /// The same where the server runs still: the position in the identity is none yet, and comes with [`Archive::settle`].
+    pub fn begin_early(self, identity: &BackupIdentity) -> Result<Archive<'a>, OutputError> {
+        self.begin_with(identity, NEWEST_FORMAT)
+    }
+
+    fn begin_with(self, identity: &BackupIdentity, oldest: u32) -> Result<Archive<'a>, OutputError> {
         let Self { to, archive, index, .. } = self;
+        let format = identity.format().max(oldest);
         let header = IndexHeader {
-            format: identity.format(),
+            format,
             id: to.id.clone(),
             content: Content::Datadir,
             files_state: identity.files,
@@ -100,14 +118,38 @@ impl<'a> Output<'a> {
             compression: to.options.compression,
         };
         let mut writer = ArchiveWriter::create(archive, index, header, to.options, &to.recipients)?;
-        let content =
-            identity.to_bytes(&to.id, &to.label).map_err(|error| OutputError::Identity(error.into()))?;
+        let content = identity.to_bytes(format, &to.id, &to.label);
+        let content = content.map_err(|error| OutputError::Identity(error.into()))?;
         writer.append_generated(to.own_member(IDENTITY_MEMBER), &content)?;
-        Ok(Archive { to, writer })
+        Ok(Archive { to, format, writer })
     }
 }
 
 impl<'a> Archive<'a> {
+    /// Pages that replace those of the early file `of`: see [`ArchiveWriter::append_pages`].
+    pub fn append_pages(
+        &mut self,
+        of: u64,
+        runs: &[Segment],
+        source: &mut dyn Read,
+    ) -> Result<(), ArchiveError> {
+        self.writer.append_pages(&self.to.own_member(PAGES_PREFIX), of, runs, source)
+    }
+
+    /// A member of this program's own making, with this name and these rights.
+    pub fn append_own(&mut self, name: &str, mode: u32, content: &[u8]) -> Result<(), ArchiveError> {
+        self.writer.append_generated(NewMember { mode, ..self.to.own_member(name) }, content)
+    }
+
+    /// Writes the identity once more, with the position, where it was begun without one.
+    pub fn settle(&mut self, identity: &BackupIdentity) -> Result<(), OutputError> {
+        let to = self.to;
+        let content = identity.to_bytes(self.format, &to.id, &to.label);
+        let content = content.map_err(|error| OutputError::Identity(error.into()))?;
+        self.writer.append_generated(to.own_member(IDENTITY_MEMBER), &content)?;
+        Ok(self.writer.position(identity.gtid.clone())?)
+    }
+
     /// Writes the members that follow the data, and the end of both streams.
     pub fn end(mut self, gtid: Option<&WsrepGtid>) -> Result<Written<'a>, ArchiveError> {
         let to = self.to;
@@ -115,6 +157,6 @@ impl<'a> Archive<'a> {
             self.writer.append_generated(to.own_member(GRASTATE_MEMBER), gtid.grastate(false).as_bytes())?;
         }
         self.writer.append_sums(to.own_member(SUMS_MEMBER))?;
-        Ok(Written { to, content: Content::Datadir, streams: self.writer.finish()? })
+        Ok(Written { to, content: Content::Datadir, format: self.format, streams: self.writer.finish()? })
     }
 }

@@ -51,7 +51,7 @@ impl Written<'_> {
         mut outcome: Outcome,
         patience: &Patience<'_>,
     ) -> Result<Manifest, OutputError> {
-        let Self { to, content, streams: Finished { archive, index, summary } } = self;
+        let Self { to, content, format, streams: Finished { archive, index, summary } } = self;
         archive.commit()?;
         index.commit()?;
         // To make many gigabytes durable takes its time; a run that was stopped meanwhile is to leave no backup.
@@ -59,7 +59,7 @@ impl Written<'_> {
             return Err(OutputError::Unwanted);
         }
         let warnings = warnings(to, &mut outcome, &summary);
-        let manifest = manifest((to, content), identity, &outcome, summary, warnings);
+        let manifest = manifest((to, content, format), identity, &outcome, summary, warnings);
         put_manifest(to, &to_bytes(&manifest)?, patience)?;
         Ok(manifest)
     }
@@ -93,7 +93,7 @@ fn warnings(to: &Destination, outcome: &mut Outcome, summary: &ArchiveSummary) -
 }
 
 fn manifest(
-    (to, content): (&Destination, Content),
+    (to, content, format): (&Destination, Content, u32),
     identity: BackupIdentity,
     outcome: &Outcome,
     summary: ArchiveSummary,
@@ -102,7 +102,7 @@ fn manifest(
     let (archive, index) = to.names(content);
     let recipients: Vec<String> = to.recipients.iter().map(ToString::to_string).collect();
     Manifest {
-        format: content.format().max(identity.format()),
+        format: format.max(content.format()).max(identity.format()),
         content,
         id: to.id.clone(),
         cluster: to.label.cluster.clone(),

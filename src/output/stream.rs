@@ -81,6 +81,7 @@ impl Write for StreamArchive<'_> {
 }
 
 /// What a method has filled, to be ended.
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Captive<'a> {
     /// With the files of a data directory.
     Files(Archive<'a>),
@@ -93,9 +94,12 @@ impl<'a> Captive<'a> {
     pub fn end(self, gtid: Option<&WsrepGtid>) -> Result<Written<'a>, ArchiveError> {
         match self {
             Self::Files(archive) => archive.end(gtid),
-            Self::Stream(StreamArchive { to, content, writer, files, .. }) => {
-                Ok(Written { to, content, streams: writer.finish(files, gtid.cloned())? })
-            }
+            Self::Stream(StreamArchive { to, content, writer, files, .. }) => Ok(Written {
+                to,
+                content,
+                format: content.format(),
+                streams: writer.finish(files, gtid.cloned())?,
+            }),
         }
     }
 }

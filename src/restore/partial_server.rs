@@ -95,7 +95,7 @@ impl Sorter<'_> {
     fn path(&self, member: &Member) -> Option<PathBuf> {
         let path = member.path.as_path();
         match member.kind {
-            MemberKind::Symlink | MemberKind::Generated => None,
+            MemberKind::Symlink | MemberKind::Generated | MemberKind::Pages => None,
             MemberKind::Directory => {
                 (member.origin.is_none() && !self.is_in_other_database(path)).then(|| path.to_path_buf())
             }

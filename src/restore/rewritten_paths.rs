@@ -174,7 +174,7 @@ mod tests {
         };
         Destinations::new(
             Path::new("/old"),
-            &Index { header, members, blocks: Vec::new(), raw_bytes: 0 },
+            &Index { header, members, changes: Vec::new(), blocks: Vec::new(), raw_bytes: 0 },
             &request,
         )
         .unwrap()
@@ -223,6 +223,7 @@ mod tests {
         let deep = Index {
             header,
             members: vec![member("ibdata1", MemberKind::File, None)],
+            changes: Vec::new(),
             blocks: Vec::new(),
             raw_bytes: 0,
         };

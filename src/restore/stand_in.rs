@@ -40,6 +40,9 @@ pub(super) fn stand_in(manifest: &Manifest, index: &Index) -> Index {
         system_tablespace: true,
         listed: None,
         live_redo: None,
+        place: None,
+        early: false,
+        pages: None,
         changed: false,
     };
     Index { members: vec![member], blocks: Vec::new(), ..index.clone() }

@@ -57,6 +57,7 @@ pub(super) fn write_member(
             };
             Ok(created.link(place, &target, places.owner_of(member), member)?)
         }
+        MemberKind::Pages => Err(WriteError::Damaged("it is no file, but pages of one".into())),
         MemberKind::File | MemberKind::Generated => {
             let mut file = created.create(place, 0o600)?;
             let digest = copy(content, member, place, &mut file, control)?;

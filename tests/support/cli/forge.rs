@@ -102,6 +102,7 @@ impl Forge {
             system_tablespace: false,
             origin: None,
             listed: None,
+            place: None,
         };
         change(&mut member);
         self.members.push((member, kind));

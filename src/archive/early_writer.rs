@@ -1,0 +1,116 @@
+//! What the writer does with files that the server writes to meanwhile: see [`super::early`].
+
+use std::io::{self, Read, Write};
+
+use sha2::{Digest, Sha256};
+use tar::EntryType;
+
+use super::PAGES_PREFIX;
+use super::digest::hex;
+use super::early::{EarlyFile, EarlyMember, portions, read_again};
+use super::member::{FileContent, NewMember, Segment};
+use super::stages::{ContentPages, read_full};
+use super::tar_header::Headers;
+use super::writer::{ArchiveError, ArchiveWriter};
+use crate::innodb::LivePages;
+use crate::model::{ArchivePath, EarlyChange, IndexLine, MemberKind, PageRuns};
+
+impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
+    /// A file that the server may write to meanwhile. What was torn while it was read is no damage yet: the caller reads it again.
+    pub fn append_early(
+        &mut self,
+        member: NewMember,
+        size: u64,
+        segments: Option<&[Segment]>,
+        source: &mut dyn FileContent,
+    ) -> Result<EarlyMember, ArchiveError> {
+        let offset = self.stream.raw_written();
+        let mut pages = ContentPages::live(&member);
+        let stored = self.store(&member, size, segments, source, &mut pages)?;
+        let pages = pages.finish_live();
+        let again = read_again(pages.as_ref());
+        let file = EarlyFile {
+            path: member.name().clone(),
+            is_system: member.system_tablespace,
+            listed: member.listed,
+            size,
+            pages,
+        };
+        let path = member.path.clone();
+        self.note(member, MemberKind::File, offset, |line| {
+            stored.fill(line);
+            line.early = true;
+        })?;
+        self.early.add(offset, path, file);
+        Ok(EarlyMember { offset, again })
+    }
+
+    /// Pages that replace those of the early file `of`: these runs of it, ascending, which `source` yields one behind the other. `like` is the
+    /// member that they are stored as, but for its name.
+    pub fn append_pages(
+        &mut self,
+        like: &NewMember,
+        of: u64,
+        runs: &[Segment],
+        source: &mut dyn Read,
+    ) -> Result<(), ArchiveError> {
+        let file = self.early.get(of).ok_or_else(|| unknown(of))?;
+        let (path, page) = (file.path.clone(), file.pages.as_ref().and_then(LivePages::page_size));
+        for portion in portions(runs, page.unwrap_or(1)) {
+            let bytes = portion.iter().map(|run| run.len).sum::<u64>();
+            let mut content = vec![0; usize::try_from(bytes).unwrap_or(0)];
+            let failed = |cause| ArchiveError::Read { path: path.clone(), cause };
+            if read_full(source, &mut content).map_err(failed)? < content.len() {
+                return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.append_portion(like, of, &portion, &content)?;
+        }
+        Ok(())
+    }
+
+    fn append_portion(
+        &mut self,
+        like: &NewMember,
+        of: u64,
+        runs: &[Segment],
+        content: &[u8],
+    ) -> Result<(), ArchiveError> {
+        if let Some(pages) = self.early.get(of).and_then(|file| file.pages.as_mut()) {
+            let mut rest = content;
+            for run in runs {
+                let (own, others) = rest.split_at(usize::try_from(run.len).unwrap_or(0).min(rest.len()));
+                pages.retake(run.offset, own);
+                rest = others;
+            }
+        }
+        let path = ArchivePath::new(format!("{PAGES_PREFIX}/{}", self.page_members));
+        self.page_members += 1;
+        let member = NewMember { path, ..like.clone() };
+        let start = self.stream.raw_written();
+        let headers = Headers::new(&member, EntryType::Regular, content.len() as u64);
+        self.stream.write_all(&headers.plain(member.path.as_bytes(), b""))?;
+        self.stream.write_all(content)?;
+        self.pad()?;
+        let digest = hex(&Sha256::digest(content));
+        self.note(member, MemberKind::Pages, start, |line| {
+            line.size = content.len() as u64;
+            line.stored = line.size;
+            line.sha256 = Some(digest);
+            line.pages = Some(PageRuns { of, runs: runs.iter().map(|run| (run.offset, run.len)).collect() });
+        })
+    }
+
+    /// What became of an early member. To be told behind the last member with its pages.
+    pub fn change(&mut self, change: EarlyChange) -> Result<(), ArchiveError> {
+        self.early.change(&change).map_err(unknown)?;
+        Ok(self.tell(&IndexLine::Change(change))?)
+    }
+}
+
+fn unknown(offset: u64) -> ArchiveError {
+    ArchiveError::Write(io::Error::other(format!("no file that counts was stored early at offset {offset}")))
+}
+
+#[cfg(test)]
+#[path = "early_tests.rs"]
+mod tests;
