@@ -18,11 +18,12 @@ pub(crate) const PROMISES: [&str; 1] = [EXACT];
 const BACKUPS: u32 = 3;
 
 /// Runs the part.
-pub(crate) fn run(program: &Path, promises: &mut Promises) -> Result<()> {
+pub(crate) fn run(program: &Path, row_name: &str, promises: &mut Promises) -> Result<()> {
     heading("Backups of a node by its own clones, under many settings");
     let program = program.to_str().context("the program's path is not UTF-8")?;
     let (mut locked, mut taken_out) = (Vec::new(), 0);
-    for row in CRASH_ROWS.iter().chain(&CRASH_CORE) {
+    let rows = CRASH_ROWS.iter().chain(&CRASH_CORE);
+    for row in rows.filter(|row| row.name.contains(row_name)) {
         // The harness reports by panicking.
         let seen = catch_unwind(AssertUnwindSafe(|| try_crash_row(program, row, BACKUPS)));
         let CrashSeen { backups, taken_out: here, locked_ms } = seen.unwrap_or_default();

@@ -47,6 +47,9 @@ struct Options {
     /// Rounds in which the donor program is killed; the other faults have a third, storage faults four thirds of it
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
     rounds: u32,
+    /// Only the rows of the crash part whose names have this text
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    row: String,
     /// Which part to run
     #[arg(long, value_enum, default_value_t = Part::All)]
     part: Part,
@@ -122,7 +125,7 @@ fn run(options: &Options, promises: &mut Promises) {
     }
     if wants(Part::Crash) {
         promises.declare(&crash::PROMISES);
-        part("crash", promises, |promises| crash::run(&options.program, promises));
+        part("crash", promises, |promises| crash::run(&options.program, &options.row, promises));
     }
     if wants(Part::Memory) {
         promises.declare(&memory::PROMISES);

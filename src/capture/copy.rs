@@ -59,6 +59,23 @@ pub(super) struct Copied {
     pub(super) vanished: u64,
     /// Files that are not the server's data and changed, or could not be read.
     pub(super) warnings: Vec<String>,
+    /// Of a redo log that is not stored as a whole; it is in memory, so that this needs the server no more.
+    redo: Option<(NewMember, LiveSource)>,
+}
+
+impl Copied {
+    /// Of nothing.
+    pub(super) fn nothing() -> Self {
+        Self { vanished: 0, warnings: Vec::new(), redo: None }
+    }
+
+    /// Stores what was left for when the server runs again.
+    pub(super) fn store_rest(&mut self, archive: &mut Writer) -> Result<(), CaptureError> {
+        if let Some((member, live)) = self.redo.take() {
+            live.store(member, archive)?;
+        }
+        Ok(())
+    }
 }
 
 /// Copies a list of files.
@@ -74,9 +91,9 @@ pub(super) struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    /// Writes every file that is wanted to the archive.
+    /// Writes every file that is wanted to the archive, but for what [`Copied::store_rest`] stores.
     pub(super) fn copy(&self, archive: &mut Writer) -> Result<Copied, CaptureError> {
-        let mut copied = Copied { vanished: 0, warnings: Vec::new() };
+        let mut copied = Copied::nothing();
         let mut names = OwnerNames::default();
         for (number, entry) in self.list.entries.iter().enumerate() {
             if let Some(abort) = self.watch.aborted() {
@@ -87,6 +104,7 @@ impl Copier<'_> {
             }
             match self.append(number, entry, archive, &mut names) {
                 Ok(Fate::Stored) => {}
+                Ok(Fate::Held(redo)) => copied.redo = Some(*redo),
                 Ok(Fate::Changed) => copied.warnings.push(format!(
                     "'{}' changed while it was read; it is no file of the server's, and stored as it was read",
                     shown(entry.path.as_path())
@@ -131,12 +149,11 @@ impl Copier<'_> {
                 let opened = contents.open(number, entry).map_err(failed)?;
                 if list.trims_redo
                     && entry.is_redo_log()
-                    && let Some(mut live) = LiveSource::of(&opened, entry, self.count)
+                    && let Some(live) = LiveSource::of(&opened, entry)
                 {
-                    let (member, size) = (member(entry, live.metadata(), names), live.metadata().len());
-                    let segments = live.segments().to_vec();
-                    archive.append_file(member, size, Some(&segments), &mut live)?;
-                    return Ok(Fate::Stored);
+                    (self.count)(live.stored()).map_err(fail)?;
+                    let member = member(entry, live.metadata(), names);
+                    return Ok(Fate::Held(Box::new((member, live))));
                 }
                 let mut source = FileSource::new(opened, self.count).map_err(failed)?;
                 let mut member = member(entry, source.metadata(), names);
@@ -174,6 +191,8 @@ impl Copier<'_> {
 /// What came of an entry.
 enum Fate {
     Stored,
+    /// It is the redo log, and in memory.
+    Held(Box<(NewMember, LiveSource)>),
     /// It changed while it was read, and may.
     Changed,
 }

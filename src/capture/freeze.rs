@@ -45,7 +45,8 @@ impl Method for Freeze {
         let copy = Copy { list: &list, datadir: &layout.datadir, watch, limiter };
         // What is written so far is taken back at once: the limit of the rate does not hold for it.
         let copied = copy.run(quiet, host, &mut archive.writer).inspect_err(|_| watch.lift_rate());
-        let (copied, resumed) = copied?;
+        let (mut copied, resumed) = copied?;
+        copied.store_rest(&mut archive.writer).inspect_err(|_| watch.lift_rate())?;
         list.warnings.extend(copied.warnings);
         Ok(Captured {
             archive: Captive::Files(archive),

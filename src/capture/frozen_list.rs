@@ -47,10 +47,11 @@ pub(super) fn freeze_and_list(
 fn list_frozen(
     layout: &ServerLayout,
     facts: &mut Facts,
-    plan: Plan,
+    mut plan: Plan,
     watch: &Watch,
     worth: Files,
 ) -> Result<FileList, CaptureError> {
+    plan.options.is_crashed = worth == Files::Crashed;
     let mut list = list_files(layout, &plan.options)?;
     if worth == Files::Clean {
         standstill::come_to_rest(&mut list, layout, watch)?;

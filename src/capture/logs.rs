@@ -1,10 +1,11 @@
 //! The binary logs among the files of a backup.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::binlog;
+use super::binlog::{self, WantedLogs};
 use super::class::FileClass;
 use super::entry::EntryKind;
 use super::error::CaptureError;
@@ -23,20 +24,26 @@ impl Walk<'_> {
         let together = files.index.parent() == files.base.parent();
         let index_place = if together { place.clone() } else { self.place_of("log_bin_index", &files.index) };
         let fail = |cause| CaptureError::Read { path: files.index.clone(), cause };
-        let (logs, index) = match self.options.binlogs {
+        let WantedLogs { mut logs, index } = match self.options.binlogs {
             BinlogChoice::None => return Ok(()),
-            BinlogChoice::Newest => match binlog::newest(files, self.layout).map_err(fail)? {
-                Some((newest, index)) => (vec![newest], index),
-                None => return Ok(()),
-            },
-            BinlogChoice::All => {
-                let index = binlog::whole_index(files, self.layout).map_err(fail)?;
-                // Those in the data directory are listed with everything else there.
-                let logs =
-                    place.as_ref().map_or_else(Vec::new, |place| numbered_in(&place.root, &files.base));
-                (logs, index)
+            BinlogChoice::Newest => {
+                let found = binlog::newest(files, self.layout, self.options.is_crashed).map_err(fail)?;
+                let Some(found) = found else { return Ok(()) };
+                found
             }
+            BinlogChoice::All => binlog::all(files, self.layout).map_err(fail)?,
         };
+        if self.options.binlogs == BinlogChoice::All {
+            // Those in the data directory were listed with everything else there, but for one that has come since.
+            let beside = place.as_ref().map_or_else(Vec::new, |place| numbered_in(&place.root, &files.base));
+            let entries = self.list.entries.iter();
+            let listed: BTreeSet<PathBuf> = entries
+                .map(|entry| entry.belongs(&self.layout.datadir))
+                .filter(|path| numbered(&files.base, path))
+                .collect();
+            let all: BTreeSet<PathBuf> = logs.into_iter().chain(beside).collect();
+            logs = all.difference(&listed).cloned().collect();
+        }
         let second = index_place.as_ref().filter(|_| !together);
         for place in place.iter().chain(second) {
             self.add_root(place);

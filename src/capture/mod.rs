@@ -10,6 +10,7 @@
 mod abort;
 mod bell;
 mod binlog;
+mod binlog_checkpoint;
 mod class;
 mod connections;
 mod copy;

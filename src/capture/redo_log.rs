@@ -4,6 +4,8 @@
 //! few KiB from its checkpoint on. The file may have many GiB all the same. What is not read of it becomes a hole, where
 //! the log is understood and every checksum in it is right ([`LiveLog`]); anything else is stored as it is, and the log of the run says why.
 //!
+//! The hole counts in the digest of the file, which takes a second for each GiB. So what is stored is held in memory, and stored when the server runs again.
+//!
 //! A crashed server's log is stored as a whole: what it recovers from is in it.
 
 use std::fs::Metadata;
@@ -13,9 +15,10 @@ use super::entry::{Entry, EntryKind};
 use super::files::FileList;
 use super::objection::shown;
 use super::source::Opened;
-use crate::archive::{FileContent, Segment};
+use crate::archive::{ArchiveError, FileContent, NewMember, Segment};
 use crate::innodb::redo::{LiveLog, RedoError};
 use crate::model::LiveRedo;
+use crate::output::Writer;
 use crate::quiesce::Files;
 
 /// Decides whether the redo log is one of which only a part is stored, by what the listed files are worth.
@@ -46,22 +49,17 @@ pub(super) fn redo_bytes(list: &FileList) -> u64 {
     logs.map(|entry| if let EntryKind::File(look) = entry.kind { look.bytes } else { 0 }).sum()
 }
 
-/// The live part of a redo log, being read.
-pub(super) struct LiveSource<'a> {
+/// The live part of a redo log, in memory.
+pub(super) struct LiveSource {
     metadata: Metadata,
     segments: Vec<Segment>,
     bytes: Cursor<Vec<u8>>,
     live: LiveRedo,
-    count: &'a dyn Fn(u64) -> io::Result<()>,
 }
 
-impl<'a> LiveSource<'a> {
+impl LiveSource {
     /// Reads and checks it; none where it is to be stored as a whole, and the log says why.
-    pub(super) fn of(
-        opened: &Opened,
-        entry: &Entry,
-        count: &'a dyn Fn(u64) -> io::Result<()>,
-    ) -> Option<Self> {
+    pub(super) fn of(opened: &Opened, entry: &Entry) -> Option<Self> {
         match LiveLog::read(&*opened.file) {
             Ok(log) => {
                 let live = LiveRedo { checkpoint_lsn: log.checkpoint().lsn, end_lsn: log.end_lsn() };
@@ -79,7 +77,7 @@ impl<'a> LiveSource<'a> {
                     live.end_lsn
                 );
                 let bytes = Cursor::new(bytes);
-                Some(Self { metadata: opened.metadata.clone(), segments, bytes, live, count })
+                Some(Self { metadata: opened.metadata.clone(), segments, bytes, live })
             }
             Err(error) => {
                 let path = shown(entry.path.as_path());
@@ -99,21 +97,25 @@ impl<'a> LiveSource<'a> {
         &self.metadata
     }
 
-    /// What is stored.
-    pub(super) fn segments(&self) -> &[Segment] {
-        &self.segments
+    /// Bytes that are stored.
+    pub(super) fn stored(&self) -> u64 {
+        self.bytes.get_ref().len() as u64
+    }
+
+    /// Stores it, under this member.
+    pub(super) fn store(mut self, member: NewMember, archive: &mut Writer) -> Result<(), ArchiveError> {
+        let (size, segments) = (self.metadata.len(), std::mem::take(&mut self.segments));
+        archive.append_file(member, size, Some(&segments), &mut self)
     }
 }
 
-impl Read for LiveSource<'_> {
+impl Read for LiveSource {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.bytes.read(buffer)?;
-        (self.count)(got as u64)?;
-        Ok(got)
+        self.bytes.read(buffer)
     }
 }
 
-impl FileContent for LiveSource<'_> {
+impl FileContent for LiveSource {
     /// What was checked is what is stored, whatever has become of the file.
     fn changed(&mut self) -> bool {
         false

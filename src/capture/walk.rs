@@ -27,6 +27,8 @@ use crate::model::ArchivePath;
 pub struct ListOptions {
     /// Which binary logs belong to the backup.
     pub binlogs: BinlogChoice,
+    /// A server that starts on these files recovers, and so may want more of them.
+    pub is_crashed: bool,
     /// Tables of engines that are not frozen are left out (`allow-rocksdb`).
     pub allow_unfrozen: bool,
     /// Directories of such engines, with the engine's name.

@@ -238,3 +238,21 @@ fn a_link_that_stays_inside_stays_inside_when_it_is_restored_elsewhere() {
     let expected = [("absolute", "db"), ("db/u.MYD", "../db/t.MYD"), ("db/v.MYD", "t.MYD")];
     assert_eq!(links(&list(&root)), expected.map(|(link, target)| (link.to_owned(), target.to_owned())));
 }
+
+#[test]
+fn of_all_binary_logs_none_is_in_the_index_that_is_not_in_the_list() {
+    let (_folder, root) = tree(&["data/b.000001", "data/b.000002", "data/b.000003"]);
+    let mut layout = layout(&root);
+    layout.binlog = Some(crate::capture::layout::BinlogFiles {
+        base: root.join("data/b"),
+        index: root.join("data/b.index"),
+    });
+    // The first one was purged behind the look at the index.
+    fs::write(root.join("data/b.index"), "./b.000000\n./b.000001\n./b.000002\n./b.000003\n").unwrap();
+    let options = ListOptions { binlogs: BinlogChoice::All, ..ListOptions::default() };
+    let list = list_files(&layout, &options).unwrap();
+    let paths: Vec<String> = list.entries.iter().map(|entry| entry.path.to_string()).collect();
+    assert_eq!(paths, ["b.000001", "b.000002", "b.000003", "ibdata1", "b.index"]);
+    let EntryKind::Generated(index) = &list.entries.last().unwrap().kind else { panic!() };
+    assert_eq!(&index[..], b"./b.000001\n./b.000002\n./b.000003\n");
+}

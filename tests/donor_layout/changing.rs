@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::scripted_mysqld::{Backup, Run, names_in};
+use crate::support::scripted_mysqld::{Backup, Run, names_in, shell};
 use crate::support::{PATIENCE, ScriptedMysqld, wait_until};
 
 /// Something that is done to a file.
@@ -142,4 +142,47 @@ fn donors_that_write_at_the_same_time_do_not_disturb_each_other() {
     }
     seen.sort();
     assert_eq!(seen, ["n1", "n2", "same", "same", "same"]);
+}
+
+/// A redo log of MariaDB 10.8 and later with nothing to recover: one checkpoint at its beginning, and so many bytes.
+fn idle_redo(path: &Path, bytes: u64) {
+    const HEAD: usize = 12_288;
+    let mut head = vec![0; HEAD];
+    let seal = |block: &mut [u8]| {
+        let end = block.len() - 4;
+        let sum = crc32c::crc32c(&block[..end]).to_be_bytes();
+        block[end..].copy_from_slice(&sum);
+    };
+    let lsn = (HEAD as u64).to_be_bytes();
+    head[..4].copy_from_slice(&0x5068_7973_u32.to_be_bytes());
+    head[8..16].copy_from_slice(&lsn);
+    seal(&mut head[..512]);
+    head[4096..4104].copy_from_slice(&lsn);
+    head[4104..4112].copy_from_slice(&lsn);
+    seal(&mut head[4096..4160]);
+    // The record of the checkpoint, the bit of the first round, and the checksum.
+    let record = [&[0xfa, 0, 0][..], &lsn].concat();
+    let sum = crc32c::crc32c(&record).to_be_bytes();
+    let file = File::create(path).unwrap();
+    file.set_len(bytes).unwrap();
+    file.write_all_at(&head, 0).unwrap();
+    file.write_all_at(&[&record[..], &[1], &sum].concat(), HEAD as u64).unwrap();
+}
+
+#[test]
+fn the_hole_of_a_redo_log_keeps_no_server_waiting() {
+    let server = ScriptedMysqld::new();
+    server.configure("wsrep_sst_backup", "method=freeze");
+    let log = server.datadir().join("ib_logfile0");
+    idle_redo(&log, 2 << 30);
+    let outcome = server.asks().run();
+    outcome.assert_backed_up(&server);
+    let backup = server.backup();
+    let member = backup.member("ib_logfile0").unwrap();
+    assert_eq!((member["size"].as_u64(), member["stored"].as_u64()), (Some(2 << 30), Some(16 << 10)));
+    // What it is to a reader, zeros and all.
+    let sum = String::from_utf8(shell(&server.datadir(), "sha256sum ib_logfile0")).unwrap();
+    assert_eq!(member["sha256"].as_str(), sum.split(' ').next());
+    let frozen = u128::from(backup.manifest["frozen_ms"].as_u64().unwrap());
+    assert!(frozen * 3 < outcome.took.as_millis(), "{frozen} ms of {:?}", outcome.took);
 }

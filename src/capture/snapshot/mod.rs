@@ -87,7 +87,7 @@ impl Method for Snapshot {
         let reading = Reading { list: &list, datadir, watch, limiter };
         let rest = reading.rest(&clones, worth)?;
         let begin = |output: Output<'a>| output.begin(&identity);
-        let mut copied = Copied { vanished: 0, warnings: Vec::new() };
+        let mut copied = Copied::nothing();
         let (archive, output) = if rest.is_empty() {
             (None, Some(output))
         } else {

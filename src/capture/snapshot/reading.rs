@@ -58,6 +58,8 @@ impl Reading<'_> {
             limiter.take(bytes);
             Ok(())
         };
-        Copier { list, datadir, contents, count: &count, watch, part }.copy(writer)
+        let mut copied = Copier { list, datadir, contents, count: &count, watch, part }.copy(writer)?;
+        copied.store_rest(writer)?;
+        Ok(copied)
     }
 }
