@@ -166,7 +166,7 @@ fn newest(
             Some(Err(error)) if best.is_some() || doubted => CatalogError::Newest(Box::new(error)),
             // Nothing older is there to be named.
             Some(Err(error)) => error,
-            _ => nothing(storage, cluster, at),
+            _ => nothing(storage, cluster, wanted),
         });
     }
     if let Some(error) = in_the_way(&records, &doubts, best, wanted) {
@@ -178,7 +178,7 @@ fn newest(
     let found = best.and_then(|best| records.into_iter().nth(best));
     match found.map(|Record { cluster, manifest, .. }| (cluster, manifest)) {
         Some((cluster, Ok(manifest))) => Ok((cluster, manifest)),
-        _ => Err(nothing(storage, cluster, at)),
+        _ => Err(nothing(storage, cluster, wanted)),
     }
 }
 
@@ -265,10 +265,11 @@ fn in_the_way(
     Some(CatalogError::Doubtful { id: manifest.id.clone(), doubt: doubt.clone(), cure })
 }
 
-fn nothing(storage: &dyn Storage, cluster: Option<&str>, at: Option<Timestamp>) -> CatalogError {
-    let when = at.map_or_else(String::new, |time| format!(" taken at or before {time}"));
+fn nothing(storage: &dyn Storage, cluster: Option<&str>, wanted: NewestWanted) -> CatalogError {
+    let what = if wanted.of.of == WantedClass::Dump { "dump" } else { "complete backup" };
+    let when = wanted.at.map_or_else(String::new, |time| format!(" taken at or before {time}"));
     let place = place(storage, cluster);
-    CatalogError::NotFound(format!("there is no complete backup{when}{place}; 'list' shows what there is"))
+    CatalogError::NotFound(format!("there is no {what}{when}{place}; 'list' shows what there is"))
 }
 
 /// The second in which a backup began, in the form that sorts by time.

@@ -1,11 +1,12 @@
 //! `restore --into`: a dump into a running server.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::restore_args::RestoreArgs;
@@ -15,8 +16,11 @@ use crate::cluster::Access;
 use crate::config::Settings;
 use crate::model::Content;
 use crate::restore::Control;
-use crate::restore::into::{DumpFile, DumpSource, LoadError, LoadRequest, Loaded, load, newest_at};
+use crate::restore::into::{
+    DumpFile, DumpSource, LoadError, LoadRequest, Loaded, is_named_as_dump, load, newest_at, newest_of,
+};
 use crate::sql::Endpoint;
+use crate::storage::{self, Interruptible, Storage};
 use crate::throttle::Throttle;
 use crate::ui::{ByteBar, TextPage, bytes, duration_ms, grouped};
 use crate::users::user_name;
@@ -29,23 +33,47 @@ pub(super) fn load_file(args: &RestoreArgs, file: &Path) -> Result<(), CommandEr
     for warning in files.warnings().iter().chain(&settings.warnings) {
         log::warn!("{warning}");
     }
-    let file = match (file.is_dir(), time) {
-        (true, time) => newest_at(file, time)?.path,
-        (false, Some(_)) => {
-            return Err(CommandError::Usage(format!(
-                "--target-time chooses among the files of a folder, and '{}' is none",
-                file.display()
-            )));
-        }
-        (false, None) => file.to_owned(),
-    };
     let interrupted = interruption();
     let throttle = Throttle::new(settings.limit_rate, &interrupted);
     let request = request(args, endpoint, &settings);
-    let source = DumpSource::File(DumpFile::open(&file)?);
+    let source = DumpSource::File(match file.to_str().filter(|name| name.contains("://")) {
+        Some(url) => in_bucket(url, time, &settings, &interrupted)?,
+        None if file.is_dir() => DumpFile::open(&newest_at(file, time)?.path)?,
+        None if time.is_some() => return Err(no_folder(&file.display().to_string())),
+        None => DumpFile::open(file)?,
+    });
     let started = Instant::now();
     let loaded = run(&source, None, &request, &interrupted, &throttle)?;
     tell(args, &source.name(), &request, &loaded, started)
+}
+
+fn no_folder(name: &str) -> CommandError {
+    CommandError::Usage(format!("--target-time chooses among the files of a folder, and '{name}' is none"))
+}
+
+/// An object, or the newest of those that lie directly below a prefix.
+fn in_bucket(
+    url: &str,
+    time: Option<Timestamp>,
+    settings: &Settings,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<DumpFile, CommandError> {
+    let (folder, name) = url.trim_end_matches('/').rsplit_once('/').unwrap_or((url, ""));
+    let (folder, name) = if is_named_as_dump(name) { (folder, Some(name)) } else { (url, None) };
+    let usage = |error| CommandError::Usage(format!("--file: {error}"));
+    let repository = folder.parse().map_err(usage)?;
+    let storage = storage::open(&Settings { repository, ..settings.clone() })?;
+    let storage: Arc<dyn Storage> = Arc::new(Interruptible::new(storage, Arc::clone(interrupted)));
+    let name = match (name, time) {
+        (Some(_), Some(_)) => return Err(no_folder(url)),
+        (Some(name), None) => name.to_owned(),
+        (None, time) => {
+            let objects = storage.objects("")?;
+            let paths: Vec<PathBuf> = objects.into_iter().map(|object| object.name.into()).collect();
+            newest_of(&paths, url, time)?.path.display().to_string()
+        }
+    };
+    Ok(DumpFile::of_storage(storage, &name)?)
 }
 
 /// Loads a backup by the method logical.

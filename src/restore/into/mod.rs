@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use accounts::Accounts;
 pub use error::LoadError;
 use filter::{LoadPass, WantedUnits};
-pub use operator_files::{OperatorFile, newest_at};
+pub use operator_files::{OperatorFile, is_named_as_dump, newest_at, newest_of};
 pub use request::{LoadRequest, Loaded};
 use sections::SYSTEM;
 use send::LoadRun;
@@ -34,6 +34,7 @@ use survey::DumpSurvey;
 use units::Splitter;
 
 use super::request::Control;
+use crate::sql::Endpoint;
 
 /// How the caller shows what is going on: a step with its name and its size begins.
 pub type Begin<'a> = &'a mut dyn FnMut(&'static str, u64);
@@ -47,7 +48,8 @@ pub fn load(
     begin: Begin<'_>,
 ) -> Result<Loaded, LoadError> {
     let program = client::find().map_err(LoadError::Refused)?;
-    let mut session = request.access.connect(&request.endpoint).map_err(LoadError::Refused)?;
+    let connected = request.access.connect(&request.endpoint);
+    let mut session = connected.map_err(|why| LoadError::Refused(with_tls_hint(why, request)))?;
     let server = TargetServer::look(&request.endpoint, &mut session).map_err(|why| {
         LoadError::Refused(format!("the server at '{}' cannot be asked: {why}", request.endpoint))
     })?;
@@ -90,6 +92,17 @@ pub fn load(
         loaded.accounts_kept = sent.accounts.kept.iter().map(accounts::shown).collect();
     }
     Ok(loaded)
+}
+
+/// A server that insists on TLS says no more than that it denies access.
+fn with_tls_hint(why: String, request: &LoadRequest) -> String {
+    let is_denied = ["error 1045", "error 3159"].iter().any(|code| why.contains(code));
+    match &request.endpoint {
+        Endpoint::Tcp(_) if is_denied && !request.access.has_tls() => format!(
+            "{why}; where the server (require_secure_transport) or the account (REQUIRE SSL) wants TLS, set ssl-ca"
+        ),
+        _ => why,
+    }
 }
 
 /// Reads it as a whole.

@@ -39,21 +39,33 @@ impl OperatorFile {
 pub fn newest_at(folder: &Path, time: Option<Timestamp>) -> Result<OperatorFile, LoadError> {
     let failed =
         |error: std::io::Error| LoadError::Refused(format!("cannot read '{}': {error}", folder.display()));
-    let mut found = Vec::new();
+    let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
-        found.extend(OperatorFile::read(&entry.map_err(failed)?.path()));
+        paths.push(entry.map_err(failed)?.path());
     }
+    newest_of(&paths, &folder.display().to_string(), time)
+}
+
+/// Whether a file is named as a dump of somebody's, and no folder.
+pub fn is_named_as_dump(name: &str) -> bool {
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The same among these, which are in `folder`.
+pub fn newest_of(
+    paths: &[PathBuf],
+    folder: &str,
+    time: Option<Timestamp>,
+) -> Result<OperatorFile, LoadError> {
+    let found: Vec<OperatorFile> = paths.iter().filter_map(|path| OperatorFile::read(path)).collect();
     let oldest = found.iter().map(|file| file.time).min();
     let best = found.into_iter().filter(|file| time.is_none_or(|time| file.time <= time));
     best.max_by(|a, b| a.time.cmp(&b.time).then_with(|| a.path.cmp(&b.path))).ok_or_else(|| {
         LoadError::Usage(match oldest {
             Some(oldest) => {
-                format!("the oldest dump in '{}' is of {oldest}, after --target-time", folder.display())
+                format!("the oldest dump in '{folder}' is of {oldest}, after --target-time")
             }
-            None => format!(
-                "'{}' has no file 'backup.<time>.sql', as mariadb-operator names dumps",
-                folder.display()
-            ),
+            None => format!("'{folder}' has no file 'backup.<time>.sql', as mariadb-operator names dumps"),
         })
     })
 }

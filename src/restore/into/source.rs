@@ -1,8 +1,7 @@
 //! Where the statements come from: a backup of ours, or a file that somebody else has made.
 
-use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +14,7 @@ use crate::restore::archive_stream::open_stream;
 use crate::restore::error::{RestoreError, Undone};
 use crate::restore::frame::check_rest;
 use crate::restore::request::Control;
+use crate::storage::Storage;
 
 /// Bytes handed on at once.
 const CHUNK: usize = 256 << 10;
@@ -39,12 +39,15 @@ pub enum DumpSource<'a> {
     Small(Vec<u8>),
 }
 
-/// An operator's file, open.
+/// A file of somebody else's, or an object in a bucket.
 pub struct DumpFile {
-    path: PathBuf,
-    file: File,
+    name: String,
+    again: Box<Again>,
     bytes: u64,
 }
+
+/// It from its beginning.
+type Again = dyn Fn() -> io::Result<Box<dyn Read>>;
 
 impl DumpFile {
     /// Opens it. It is read twice, so that it must be a file.
@@ -59,19 +62,37 @@ impl DumpFile {
             _ => failed(error),
         })?;
         let bytes = file.metadata().map_err(failed)?.len();
-        Ok(Self { path: path.to_owned(), file, bytes })
+        let again = move || {
+            let mut file = file.try_clone()?;
+            file.seek(SeekFrom::Start(0))?;
+            Ok(Box::new(file) as Box<dyn Read>)
+        };
+        Ok(Self { name: path.display().to_string(), again: Box::new(again), bytes })
+    }
+
+    /// The same with an object of a storage; it is fetched twice.
+    pub fn of_storage(storage: Arc<dyn Storage>, name: &str) -> Result<Self, LoadError> {
+        let shown = format!("{}/{name}", storage.location());
+        let refused = |why: String| LoadError::Refused(format!("cannot read '{shown}': {why}"));
+        let size = storage.size(name).map_err(|error| refused(error.to_string()))?;
+        let bytes = size.ok_or_else(|| refused("there is no such object".into()))?;
+        let object = name.to_owned();
+        let again = move || {
+            let reader = storage.open(&object).map_err(io::Error::other)?;
+            Ok(Box::new(reader) as Box<dyn Read>)
+        };
+        Ok(Self { name: shown, again: Box::new(again), bytes })
     }
 
     /// From its beginning, unpacked by what its first bytes say; with a count of the bytes that were read.
-    fn unpacked(&self) -> io::Result<(Box<dyn Read + '_>, Arc<AtomicU64>)> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(0))?;
-        let mut magic = Vec::new();
-        file.take(4).read_to_end(&mut magic)?;
-        file.seek(SeekFrom::Start(0))?;
+    fn unpacked(&self) -> io::Result<(Box<dyn Read>, Arc<AtomicU64>)> {
         let count = Arc::new(AtomicU64::new(0));
-        let plain = BufReader::with_capacity(CHUNK, Counted { inner: file, count: Arc::clone(&count) });
-        let unpacked: Box<dyn Read + '_> = match magic.as_slice() {
+        let inner = (self.again)()?;
+        let mut plain = BufReader::with_capacity(CHUNK, Counted { inner, count: Arc::clone(&count) });
+        let mut magic = Vec::new();
+        (&mut plain).take(4).read_to_end(&mut magic)?;
+        let plain = io::Cursor::new(magic.clone()).chain(plain);
+        let unpacked: Box<dyn Read> = match magic.as_slice() {
             [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(plain)),
             [b'B', b'Z', b'h', _] => Box::new(bzip2::bufread::MultiBzDecoder::new(plain)),
             [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::with_buffer(plain)?),
@@ -81,7 +102,10 @@ impl DumpFile {
     }
 
     fn failed(&self, error: &io::Error) -> LoadError {
-        let path = self.path.display();
+        let path = &self.name;
+        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotRead>) {
+            return LoadError::Refused(format!("cannot read '{path}': {error}"));
+        }
         match error.kind() {
             ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => {
                 LoadError::Damaged(format!(
@@ -97,6 +121,11 @@ impl DumpFile {
     }
 }
 
+/// What keeps the bytes away says nothing about them.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotRead(io::Error);
+
 struct Counted<R> {
     inner: R,
     count: Arc<AtomicU64>,
@@ -104,7 +133,10 @@ struct Counted<R> {
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
+        let count = self.inner.read(buffer).map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => error,
+            _ => io::Error::other(NotRead(error)),
+        })?;
         self.count.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
@@ -130,7 +162,7 @@ impl DumpSource<'_> {
     pub fn name(&self) -> String {
         match self {
             Self::Backup { reader, .. } => format!("backup '{}'", reader.manifest().id),
-            Self::File(file) => format!("'{}'", file.path.display()),
+            Self::File(file) => format!("'{}'", file.name),
             Self::Small(_) => "the object with the users".into(),
         }
     }
@@ -198,6 +230,7 @@ fn pieces(
                 take(&piece[..count], done)?;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) if control.interrupted.load(Ordering::Relaxed) => return Err(LoadError::Interrupted),
             Err(error) => return Err(failed(error)),
         }
     }
