@@ -1,5 +1,7 @@
 //! `list`: what is in a repository, whatever state it is in.
 
+#[path = "cli_list/classes.rs"]
+mod classes;
 #[path = "cli_list/parted.rs"]
 mod parted;
 mod support;
@@ -77,7 +79,7 @@ fn json_has_the_manifests_as_they_are() {
         json!({
             "backups": [
                 {"id": ID, "cluster_folder": "c", "usable": true, "hold": null, "verified": null, "doubt": null,
-                 "manifest": manifest(ID)},
+                 "class": "physical", "manifest": manifest(ID)},
                 {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false, "hold": null, "verified": null,
                  "doubt": null, "error": "the manifest is damaged: EOF while parsing an object at line 1 column 1"},
             ],

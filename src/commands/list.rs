@@ -1,6 +1,9 @@
 //! `list`: the backups in the repository, newest last. A terminal also gets a picture of their sizes and freezes.
 //!
-//! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `hold` (null, or
+//! Where there are backups of several classes, which count apart, a column says of which one each is.
+//!
+//! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `class` (`physical`, `dump` of everything, `partial-dump`; not where
+//! the manifest cannot be used), `hold` (null, or
 //! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same), `verified` (null, or `verify.json`, or
 //! `error`), `doubt` (null, or in words what speaks against it: it is damaged, or its time cannot be right), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
 //! or null) of runs that are not a backup: they go on, have failed, or were killed. `many_histories` has for each cluster with backups of
@@ -20,7 +23,7 @@ use super::{CommandError, CommonArgs, Context, complain_of, print, print_json};
 use crate::catalog::{
     Catalog, CatalogError, Doubt, History, HoldState, Record, SILENCE, Verified, read_hold,
 };
-use crate::model::{BackupId, BackupState, Manifest, Status};
+use crate::model::{BackupClass, BackupId, BackupState, Manifest, Status};
 use crate::ui::{Align, Screen, Table, TextPage, bytes, duration_ms, time};
 
 /// Arguments of `list`.
@@ -136,15 +139,39 @@ fn row(many: bool, id: &BackupId, cluster: &str, rest: impl IntoIterator<Item = 
     std::iter::once(id.to_string()).chain(cluster).chain(rest).collect()
 }
 
-const COLUMNS: [(&str, Align); 7] = [
+const COLUMNS: [(&str, Align); 8] = [
     ("TAKEN", Align::Left),
     ("SEQNO", Align::Right),
     ("DATA", Align::Right),
     ("STORED", Align::Right),
     ("FROZEN", Align::Right),
     ("TOOK", Align::Right),
+    ("CLASS", Align::Left),
     ("NOTE", Align::Left),
 ];
+
+/// Where [`COLUMNS`] has the class.
+const CLASS: usize = 6;
+/// Letters of a part's name in a table.
+const PART: usize = 28;
+
+/// The class in a few letters.
+fn class_in_short(class: &BackupClass) -> String {
+    match class {
+        BackupClass::Physical => "physical".into(),
+        BackupClass::Sql => "dump".into(),
+        BackupClass::PartialSql(part) if part.chars().count() > PART => {
+            format!("dump of {}…", part.chars().take(PART - 1).collect::<String>())
+        }
+        BackupClass::PartialSql(part) => format!("dump of {part}"),
+    }
+}
+
+/// Whether rows have to say of which class they are.
+fn has_many_classes(catalog: &Catalog) -> bool {
+    let classes = catalog.records.iter().filter_map(|record| Some(record.manifest.as_ref().ok()?.class()));
+    classes.collect::<BTreeSet<_>>().len() > 1
+}
 
 /// A line for each backup. Where that is too wide for the screen, notes go below their line, and where that does not
 /// help, the time goes, of which the ID has most.
@@ -156,10 +183,13 @@ fn as_table(catalog: &Catalog, besides: &[Beside], width: Option<usize>) -> Text
         .zip(besides)
         .map(|(record, beside)| (record, cells_of(record, beside)))
         .collect();
+    let classes = has_many_classes(catalog);
     let render = |shown: std::ops::Range<usize>| {
-        let mut table = columns(many, &COLUMNS[shown.clone()]);
+        let shown: Vec<usize> = shown.filter(|column| classes || *column != CLASS).collect();
+        let mut table = columns(many, &shown.iter().map(|column| COLUMNS[*column]).collect::<Vec<_>>());
         for (record, cells) in &lines {
-            table.row(row(many, &record.id, &record.cluster, cells[shown.clone()].iter().cloned()));
+            let cells = shown.iter().map(|column| cells[*column].clone());
+            table.row(row(many, &record.id, &record.cluster, cells));
         }
         table
     };
@@ -186,7 +216,7 @@ fn cells_of(record: &Record, beside: &Beside) -> Vec<String> {
     let mut cells = match &record.manifest {
         Ok(manifest) => cells(manifest),
         Err(error) => {
-            let dashes = std::iter::repeat_n("-".to_owned(), 6);
+            let dashes = std::iter::repeat_n("-".to_owned(), COLUMNS.len() - 1);
             dashes.chain([format!("UNUSABLE: {}", error.of_itself())]).collect::<Vec<_>>()
         }
     };
@@ -223,6 +253,7 @@ fn cells(manifest: &Manifest) -> Vec<String> {
         bytes(manifest.archive.bytes),
         duration_ms(manifest.frozen_ms.max(manifest.paused_ms.unwrap_or(0))),
         duration_ms(u64::try_from(took).unwrap_or(0)),
+        class_in_short(&manifest.class()),
         note,
     ]
 }
@@ -281,7 +312,7 @@ fn as_json(catalog: &Catalog, besides: &[Beside], now: Timestamp) -> serde_json:
         .map(|(Record { cluster, id, manifest, .. }, Beside { hold, verified, doubt })| match manifest {
             Ok(manifest) => json!({
                 "id": id, "cluster_folder": cluster, "usable": true, "hold": hold, "verified": verified,
-                "doubt": doubt.as_ref().map(ToString::to_string), "manifest": manifest,
+                "doubt": doubt.as_ref().map(ToString::to_string), "class": manifest.class().name(), "manifest": manifest,
             }),
             Err(error) => json!({
                 "id": id, "cluster_folder": cluster, "usable": false, "hold": hold, "verified": verified,

@@ -103,6 +103,15 @@ pub enum BackupClass {
 }
 
 impl BackupClass {
+    /// Its name for programs; parts have one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Physical => "physical",
+            Self::Sql => "dump",
+            Self::PartialSql(_) => "partial-dump",
+        }
+    }
+
     /// It in words.
     pub fn words(&self) -> String {
         match self {
