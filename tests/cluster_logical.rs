@@ -1,5 +1,7 @@
 //! Dumps of a node that others write to: exact at their position, ruined by no DDL without a word, whole or not there.
 
+#[path = "cluster_logical/replayed.rs"]
+mod replayed;
 mod support;
 
 use std::fs;
@@ -158,6 +160,7 @@ fn a_dump_is_exact_at_its_position_or_is_not_there() {
     what_a_dump_can_do(&scene);
     ddl_of_another_node_ruins_no_dump_in_silence(&scene);
     killed_it_is_not_there(&scene);
+    replayed::a_dump_equals_a_physical_backup_at_its_position(&scene);
 }
 
 /// One transaction is one write set, so that the rows of a dump say at which one it was taken.

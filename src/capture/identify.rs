@@ -3,7 +3,7 @@
 use super::error::CaptureError;
 use super::facts::Facts;
 use super::layout::ServerLayout;
-use crate::model::{FilesState, MariadbGtid, ServerIdentity};
+use crate::model::{FilesState, MariadbGtid, ServerIdentity, WsrepGtid};
 use crate::output::BackupIdentity;
 use crate::quiesce::{Files, Quiet};
 
@@ -14,19 +14,29 @@ pub(super) fn identify(
     layout: &ServerLayout,
 ) -> Result<BackupIdentity, CaptureError> {
     let gtid = quiet.position().ok_or(CaptureError::NoPosition)?.clone();
-    Ok(BackupIdentity {
+    Ok(identify_at(Some(gtid), quiet, facts, layout))
+}
+
+/// The same, with the position that the server has in a cluster, if any.
+pub(super) fn identify_at(
+    gtid: Option<WsrepGtid>,
+    quiet: &dyn Quiet,
+    facts: &mut Facts,
+    layout: &ServerLayout,
+) -> BackupIdentity {
+    BackupIdentity {
         files: match quiet.files() {
             Files::Crashed => FilesState::Crashed,
             Files::Clean | Files::Changing => FilesState::Clean,
         },
-        gtid: Some(gtid),
+        gtid,
         frozen_at: quiet.since(),
         flush_time: quiet.flush_time(),
         mariadb_gtid: mariadb_gtid(facts),
         replication: facts.replication(layout),
         server: server(layout, facts),
         dump: None,
-    })
+    }
 }
 
 /// What a restore wants to know of a server.

@@ -110,6 +110,13 @@ pub fn choose(wanted: &MethodChoice, offered: &[Files], prospect: &Prospect<'_>)
     Err(format!("no method works on this server: {}", passed.join("; ")))
 }
 
+/// What `run` can make the files of a server worth, the best first: a method that can read a server as it runs does not lock it. One that is no node is
+/// locked for a dump alone.
+pub fn offered_by_run(wanted: &MethodChoice, is_node: bool) -> &'static [Files] {
+    let is_dumped = matches!(wanted, MethodChoice::Named(name) if name == Logical.name());
+    if is_node || is_dumped { &[Files::Changing, Files::Crashed] } else { &[Files::Changing] }
+}
+
 fn unfit(name: &str) -> String {
     format!(
         "method '{name}' reads the files of a server that stands still as in a state transfer, and 'run' asks for none: take \

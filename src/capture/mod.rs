@@ -67,7 +67,7 @@ pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
 pub use listings::look_ahead;
 pub use login::Login;
 pub use method::{Captured, Estimate, Host, Method, Prospect, StandingReplica, Task};
-pub use method_choice::{Choice, METHODS, choose, settings};
+pub use method_choice::{Choice, METHODS, choose, offered_by_run, settings};
 pub use objection::Objection;
 pub use overlap::Overlap;
 pub use plan::Plan;

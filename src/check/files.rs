@@ -81,7 +81,7 @@ impl Measured {
         Self {
             size,
             method: choose(&[Files::Clean]),
-            run: [choose(&[Files::Changing, Files::Crashed]), choose(&[Files::Changing])],
+            run: [true, false].map(|is_node| choose(capture::offered_by_run(&settings.method, is_node))),
         }
     }
 }

@@ -98,8 +98,12 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let access = Access::new(&settings, &server, crate::users::user_name(nix::unistd::geteuid().as_raw()));
     let Some(socket) = access.socket.clone() else {
         // Nor is there a note of a run then.
-        let text = "no socket of a server was found here: name it with the setting 'socket'";
-        return if args.resync { Ok(()) } else { Err(CommandError::Failed(text.into())) };
+        let text = "no socket of a server was found here";
+        if args.resync {
+            LiveLines::new().line(&format!("{text}, and nothing that a killed run has left beside one"));
+            return Ok(());
+        }
+        return Err(CommandError::Failed(format!("{text}: name it with the setting 'socket'")));
     };
     let interrupted = interruption_only();
     let resync_timeout = settings.resync_timeout;
@@ -112,6 +116,10 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         lease::take_away_dead(Context::open(settings.clone())?.storage.as_ref(), lease);
     }
     if args.resync {
+        if found == DesyncLeft::Nothing && node.is_down() {
+            let text = "no server listens at '{}', and no run has left anything there";
+            LiveLines::new().line(&text.replace("{}", &socket.display().to_string()));
+        }
         return Ok(());
     }
     let survey = Survey::take(&access);
@@ -126,7 +134,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let work = if is_backup { Work::Backup(&mut backup) } else { Work::Command(&args.command) };
     let mut run = Run { work, force: args.force, settings, socket, interrupted };
     let outcome = match survey.local() {
-        Some(own) if own.variable("wsrep_on") != Some("ON") => on_a_replica(&mut run, node, own),
+        Some(own) if own.variable("wsrep_on") != Some("ON") => on_a_replica(&mut run, node, &access, own),
         _ => on_a_node(&mut run, node, &access, &survey),
     };
     if is_backup { backup.print(outcome) } else { outcome }

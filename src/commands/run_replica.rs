@@ -7,10 +7,13 @@ use super::run_command::{Run, Work};
 use super::run_told::{restarted_told, warn};
 use super::run_turn::{RunDecision, RunTurn, TurnTaker};
 use super::{CommandError, Context};
-use crate::cluster::NodeReport;
+use crate::capture::offered_by_run;
+use crate::cluster::{Access, NodeReport};
 use crate::desync::{LocalNode, Restarted, StoppedReplica, connections, doubts};
 use crate::lease;
+use crate::lock::SqlLock;
 use crate::model::{Manifest, safe_component};
+use crate::quiesce::Files;
 use crate::ui::LiveLines;
 
 /// Between two looks at the server.
@@ -22,6 +25,7 @@ const SILENT: Duration = Duration::from_secs(60);
 pub(super) fn on_a_replica(
     run: &mut Run<'_>,
     mut node: LocalNode,
+    access: &Access,
     own: &NodeReport,
 ) -> Result<(), CommandError> {
     let connections = connections(&mut node)?;
@@ -29,6 +33,11 @@ pub(super) fn on_a_replica(
     doubts(&mut node, &connections).into_iter().for_each(warn);
     if let Work::Backup(backup) = &mut run.work {
         backup.is_replica = !connections.is_empty();
+        if offered_by_run(&run.settings.method, false).contains(&Files::Crashed) {
+            let lock_timeout = run.settings.lock_timeout;
+            let lock = SqlLock::of_judged(access.clone(), run.socket.clone(), lock_timeout, false);
+            backup.lock = Some(lock);
+        }
     }
     run.prepare(own)?;
     let running: Vec<String> = connections
@@ -43,8 +52,14 @@ pub(super) fn on_a_replica(
             "a replica that applies nothing"
         };
         LiveLines::new().line(&format!("this server is {what}: nothing is stopped for it"));
+        let started = node.started_at().map_err(CommandError::Failed)?;
         let worked = run.work(own, &mut || Ok(()));
-        return run.finish(worked);
+        let is_gone = !node.has_run_since(started);
+        if is_gone {
+            LiveLines::new().line("the server has ended or was started anew");
+        }
+        run.finish(worked)?;
+        return if is_gone { Err(gone()) } else { Ok(()) };
     }
     let mut record = run.record(own.name());
     record.stopped = running;
@@ -76,11 +91,17 @@ pub(super) fn on_a_replica(
     LiveLines::new().line(&restarted_told(&restarted));
     run.finish(outcome)?;
     match restarted {
+        Restarted::Server => Err(gone()),
         Restarted::Running(all) if all.iter().any(|connection| connection.outcome.is_err()) => {
             Err(CommandError::Failed("the replica has not caught up".into()))
         }
-        _ => Ok(()),
+        Restarted::Running(_) => Ok(()),
     }
+}
+
+/// What was read, or what a command did, may be of two servers.
+fn gone() -> CommandError {
+    CommandError::Failed("the server has ended or was started anew meanwhile: see its error log".into())
 }
 
 /// The right to take a backup of this server; none where there is no need for one. A command needs none, and no repository.

@@ -42,8 +42,11 @@ fn caught_up(connection: &CaughtUp) -> String {
     } else {
         format!("'{}'", connection.name)
     };
+    let up_to = connection.delay.map_or_else(String::new, |seconds| {
+        format!(", up to its delay of {} s (MASTER_DELAY)", grouped(seconds))
+    });
     match &connection.outcome {
-        Ok(after) => format!("{name} caught up after {}", duration_ms(millis(*after))),
+        Ok(after) => format!("{name} caught up after {}{up_to}", duration_ms(millis(*after))),
         Err(why) => format!("{name} did not catch up ({why})"),
     }
 }

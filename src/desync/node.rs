@@ -98,8 +98,22 @@ impl LocalNode {
         self.ask(|session| session.status("wsrep_")).map(|status| NodeLoad::of(&status))
     }
 
+    /// When the server was started, in seconds since 1970 by its own clock.
+    pub fn started_at(&mut self) -> Result<i64, String> {
+        self.ask(SqlSession::started_at)
+    }
+
+    /// Whether the server that answers now is the one that was started then; one that does not answer may be.
+    pub fn has_run_since(&mut self, started: i64) -> bool {
+        match self.started_at() {
+            // The two moments may lie on either side of the end of a second.
+            Ok(now) => now.abs_diff(started) <= 1,
+            Err(_) => !self.is_down(),
+        }
+    }
+
     /// Whether no server listens there: what a server was told by SQL has gone with it.
-    pub(super) fn is_down(&self) -> bool {
+    pub fn is_down(&self) -> bool {
         UnixStream::connect(&self.socket)
             .is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused))
     }

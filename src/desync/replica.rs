@@ -32,6 +32,8 @@ pub struct CaughtUp {
     pub name: String,
     /// How long it took to apply what had come meanwhile; the text says what keeps it from that.
     pub outcome: Result<Duration, String>,
+    /// Seconds by which it is to be behind its master, where that is why it has not applied all.
+    pub delay: Option<u64>,
 }
 
 /// A replica whose threads this process has stopped. Dropping it starts them.
@@ -168,6 +170,7 @@ fn catch_up(
         .find(|status| status.connection.name == name)
         .and_then(|status| status.received.clone());
     let begun = Instant::now();
+    let mut delay = None;
     (patience.tell)(ResyncStep::CatchingUp);
     let outcome = loop {
         let answer = node.ask(SqlSession::replica_status);
@@ -175,6 +178,10 @@ fn catch_up(
             answer.as_ref().ok().and_then(|all| all.iter().find(|status| status.connection.name == name));
         match (now, answer.as_ref().err()) {
             (Some(now), _) if now.has_applied(goal.as_ref()) => break Ok(begun.elapsed()),
+            (Some(now), _) if now.waits_for_its_delay() => {
+                delay = Some(now.delay);
+                break Ok(begun.elapsed());
+            }
             (Some(now), _) if now.connection.running != Some(true) && now.error.is_some() => {
                 break Err(now.error.clone().unwrap_or_default());
             }
@@ -189,5 +196,5 @@ fn catch_up(
             _ => std::thread::sleep(POLL),
         }
     };
-    CaughtUp { name: name.to_owned(), outcome }
+    CaughtUp { name: name.to_owned(), outcome, delay }
 }

@@ -3,11 +3,14 @@
 //! How small data gets is known only behind its compression. So what is expected is told, with a warning where it may not fit, and
 //! refused is only what cannot end well: less than half of what the newest backup makes likely, or of data that is not
 //! compressed at all; without anything to go by, a thousandth of the data. A repository that does not tell its room (a bucket) is not judged.
+//!
+//! Statements take no room by the size of the files: a dump is expected to take what the last one of the same class took, and without one it is
+//! not judged.
 
 use super::{Job, JobError};
 use crate::capture::{EntryKind, FileList};
 use crate::catalog::read_manifest;
-use crate::model::{BackupId, Compression, Manifest};
+use crate::model::{BackupClass, BackupId, Compression, Manifest};
 use crate::ui::bytes;
 
 /// How many folders are looked into for a backup to learn from.
@@ -34,14 +37,21 @@ pub fn check_room(job: &Job, list: &FileList) -> Result<(), JobError> {
             return Ok(());
         }
     };
-    let newest = (job.settings.compression != Compression::None).then(|| newest(job)).flatten();
+    let class = job.settings.backup_class();
+    let is_dump = class != BackupClass::Physical;
+    let by_earlier = is_dump || job.settings.compression != Compression::None;
+    let newest = by_earlier.then(|| newest(job, &class)).flatten();
     // Of the redo log only what is needed is stored.
     let redo = list.entries.iter().filter(|entry| entry.is_redo_log()).map(|entry| match entry.kind {
         EntryKind::File(look) => look.bytes,
         _ => 0,
     });
     let data = list.stored.saturating_sub(redo.sum());
-    let expected = expect(list.bytes, data, job.settings.compression, newest.as_ref());
+    let expected = match (is_dump, &newest) {
+        (true, None) => return Ok(()),
+        (true, Some(newest)) => as_last(newest),
+        (false, newest) => expect(list.bytes, data, job.settings.compression, newest.as_ref()),
+    };
     let (is_refused, text) = judge(free, &expected);
     let Some(text) = text else { return Ok(()) };
     let text = format!("'{}' has {text}", job.destination.storage.location());
@@ -67,6 +77,12 @@ fn judge(free: u64, expected: &Expected) -> (bool, Option<String>) {
     (free < least, (free < wanted).then(|| format!("{} free; {what}: {fits}", bytes(free))))
 }
 
+/// Of a dump, whatever the server's files are.
+fn as_last(newest: &Manifest) -> Expected {
+    let stored = newest.archive.bytes.saturating_add(newest.index.bytes);
+    Expected::About(stored, format!(" ({} took so much)", newest.id))
+}
+
 /// Of a list of this many bytes, `data` without holes and the redo log.
 fn expect(listed: u64, data: u64, compression: Compression, newest: Option<&Manifest>) -> Expected {
     match newest {
@@ -81,15 +97,16 @@ fn expect(listed: u64, data: u64, compression: Compression, newest: Option<&Mani
     }
 }
 
-/// The newest backup of this cluster that was compressed in the same way. What cannot be read tells nothing.
-fn newest(job: &Job) -> Option<Manifest> {
+/// The newest backup of this cluster and of this class that was compressed in the same way. What cannot be read tells nothing.
+fn newest(job: &Job, class: &BackupClass) -> Option<Manifest> {
     let folders = job.destination.storage.folders(&job.destination.folder).ok()?;
     let mut ids: Vec<BackupId> = folders.iter().filter_map(|folder| folder.parse().ok()).collect();
     ids.sort();
     let read =
         |id: &BackupId| read_manifest(job.destination.storage.as_ref(), &job.destination.folder, id).ok();
     let is_alike = |manifest: &Manifest| {
-        manifest.data_bytes > 0 && manifest.archive.compression == job.settings.compression
+        let is_compressed_so = manifest.archive.compression == job.settings.compression;
+        manifest.data_bytes > 0 && is_compressed_so && manifest.class() == *class
     };
     ids.iter().rev().filter(|id| **id != job.destination.id).take(LOOKED_AT).filter_map(read).find(is_alike)
 }

@@ -50,11 +50,11 @@ impl SqlLock {
         Self::with(Arc::new(connect), Arc::new(judge), one_try)
     }
 
-    /// The same for a node that was judged already, and steps aside for it.
-    pub fn of_node(access: Access, socket: PathBuf, one_try: Duration) -> Self {
+    /// The same for a server that was judged already, and steps aside for it, where it is a node or a replica.
+    pub fn of_judged(access: Access, socket: PathBuf, one_try: Duration, is_node: bool) -> Self {
         let endpoint = Endpoint::Socket(socket);
         let connect = move |limit| access.connect_within(&endpoint, limit);
-        Self::with(Arc::new(connect), Arc::new(|| Ok(true)), one_try)
+        Self::with(Arc::new(connect), Arc::new(move || Ok(is_node)), one_try)
     }
 
     /// Another one, of the same server: each can be taken once.

@@ -67,11 +67,8 @@ impl LockedServer<'_> {
                 .map_err(|cause| SelfBackupError::System("cannot watch the server's room", cause))?;
         }
         reporter.frozen(quiet.position(), quiet.asked());
-        log::info!(
-            "the server is locked at {} (that took {} ms)",
-            quiet.position().map(WsrepGtid::to_string).unwrap_or_default(),
-            quiet.flush_time().as_millis()
-        );
+        let at = quiet.position().map_or_else(String::new, |gtid| format!(" at {gtid}"));
+        log::info!("the server is locked{at} (that took {} ms)", quiet.flush_time().as_millis());
         Ok(quiet)
     }
 

@@ -16,9 +16,18 @@ pub struct ReplicaStatus {
     pub received: Option<(String, u64)>,
     /// What has ended its SQL thread.
     pub error: Option<String>,
+    /// Seconds by which it is to be behind its master (`MASTER_DELAY`); 0 for none.
+    pub delay: u64,
+    /// Seconds until the next event is due, where the SQL thread waits for that: what was due is applied.
+    pub next_due: Option<u64>,
 }
 
 impl ReplicaStatus {
+    /// Whether it is behind by no more than it is to be: the next event is not due yet.
+    pub fn waits_for_its_delay(&self) -> bool {
+        self.delay > 0 && self.connection.running == Some(true) && self.next_due.is_some()
+    }
+
     /// Whether it has applied everything up to there, a file of the master's and a position in it. The numbers at the files' ends have as many
     /// digits each, so that their names sort.
     pub fn has_applied(&self, goal: Option<&(String, u64)>) -> bool {
@@ -87,6 +96,8 @@ fn status(row: &Row) -> ReplicaStatus {
         relay_log: text("Relay_Log_File").unwrap_or_default(),
         received: known("Master_Log_File").zip(position),
         error: known("Last_SQL_Error"),
+        delay: text("SQL_Delay").and_then(|seconds| seconds.parse().ok()).unwrap_or(0),
+        next_due: text("SQL_Remaining_Delay").and_then(|seconds| seconds.parse().ok()),
     }
 }
 
@@ -111,6 +122,8 @@ mod tests {
             relay_log: String::new(),
             received: None,
             error: None,
+            delay: 0,
+            next_due: None,
         };
         let goal = ("m-bin.000009".to_owned(), 400);
         assert!(
@@ -122,5 +135,24 @@ mod tests {
                 && !status("m-bin.000008", 900).has_applied(Some(&goal))
         );
         assert!(status("", 0).has_applied(None));
+    }
+
+    #[test]
+    fn a_delayed_replica_has_nothing_to_do_when_its_next_event_is_not_due() {
+        let status = |delay, next_due, running| ReplicaStatus {
+            connection: Connection { running: Some(running), ..Connection::default() },
+            relay_log: String::new(),
+            received: None,
+            error: None,
+            delay,
+            next_due,
+        };
+        assert!(status(3600, Some(3599), true).waits_for_its_delay());
+        for (delay, next_due, running) in [(3600, None, true), (3600, Some(7), false), (0, Some(7), true)] {
+            assert!(
+                !status(delay, next_due, running).waits_for_its_delay(),
+                "{delay} {next_due:?} {running}"
+            );
+        }
     }
 }

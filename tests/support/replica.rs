@@ -106,7 +106,7 @@ impl Replica {
 }
 
 /// Makes the account that [`Replica::follow`] uses; before a backup, or the replica will not know it.
-pub fn create_account(node: &Node) {
+pub fn create_account(node: &Server) {
     node.sql_all(&[
         &format!("CREATE USER IF NOT EXISTS {ACCOUNT}@'127.0.0.1' IDENTIFIED BY '{ACCOUNT}'"),
         &format!("GRANT REPLICATION SLAVE ON *.* TO {ACCOUNT}@'127.0.0.1'"),

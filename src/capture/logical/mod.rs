@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use super::error::CaptureError;
 use super::facts::Facts;
-use super::identify::identify;
+use super::identify::identify_at;
 use super::login::Login;
 use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
 use super::watch::Watch;
@@ -78,13 +78,15 @@ impl Method for Logical {
             stall_timeout,
             expected_bytes,
             dump,
+            is_node,
             ..
         } = task;
         let program = MariadbDump::find().map_err(CaptureError::Program)?;
         host.total(expected_bytes);
         let mut archive = output.begin_stream()?;
+        let settings = dump;
         let mut run =
-            DumpRun { program, layout, facts, watch, limiter, host, login, stall_timeout, settings: dump };
+            DumpRun { program, layout, facts, watch, limiter, host, login, stall_timeout, is_node, settings };
         let mut tries = 0;
         let taken = loop {
             match run.once(&mut archive)? {
@@ -131,6 +133,7 @@ struct DumpRun<'t> {
     host: &'t mut dyn Host,
     login: Login,
     stall_timeout: std::time::Duration,
+    is_node: bool,
     settings: &'t DumpSettings,
 }
 
@@ -144,7 +147,11 @@ impl DumpRun<'_> {
 
         let quiet = self.host.quiesce()?;
         let begun = Instant::now();
-        let identity = identify(quiet.as_ref(), self.facts, self.layout)?;
+        let gtid = quiet.position().cloned();
+        if gtid.is_none() && self.is_node {
+            return Err(CaptureError::NoPosition);
+        }
+        let identity = identify_at(gtid, quiet.as_ref(), self.facts, self.layout);
         let (settings, datadir) = (self.settings, &self.layout.datadir);
         let databases = program::databases(&mut sql, settings).map_err(failed)?;
         let before = Definitions::read(datadir, &databases, &settings.ignore_tables, &mut sql)?;
