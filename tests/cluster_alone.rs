@@ -19,7 +19,7 @@ use support::assert_same_rows;
 use support::program::text;
 
 #[test]
-#[ignore = "needs MariaDB and mariadb-backup"]
+#[ignore = "needs MariaDB, mariadb-backup and root"]
 fn a_master_and_its_replica_are_dumped_and_backed_up_whatever_becomes_of_them() {
     let scene = Scene::new();
     let physical = scene.backed_up(&scene.master, &[]);

@@ -49,7 +49,7 @@ fn a_node_is_desynced_while_a_command_runs_and_comes_back_from_every_end() {
 }
 
 #[test]
-#[ignore = "needs MariaDB and Galera"]
+#[ignore = "needs MariaDB, Galera and root"]
 fn a_node_that_is_desynced_backs_itself_up_and_comes_back_from_every_end() {
     let cluster = Cluster::start(2, &with_program(ClusterOptions::new(), BINARY));
     let program = Program::of(&cluster);

@@ -30,7 +30,7 @@ pub(super) fn a_delayed_replica_is_not_waited_for_longer_than_its_delay(scene: &
     scene.master.exec("INSERT INTO d.log VALUES (1, 1)");
     replica.wait_for("an event that is not due", PATIENCE, || remaining_delay(replica).is_some());
     let begun = Instant::now();
-    let ran = run(replica, &["--", "true"]).run();
+    let ran = run(replica, &["--resync-timeout", "20s", "--", "true"]).run();
     assert_eq!(ran.status, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("up to its delay of 5,000 s (MASTER_DELAY)"), "{}", ran.stderr);
     assert!(begun.elapsed() < PATIENCE && applies(replica));

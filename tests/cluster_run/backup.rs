@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::replica_backup::a_replica_backs_itself_up;
 use super::scene::{Scene, assert_back, is_alive, signal, wait_until};
+use super::support::cli::{SmallDisk, cli};
 use super::support::program::{Ran, number, rejoin_by_ist, text};
 use super::support::{Cluster, Node, PATIENCE, Program, Writer, assert_same_rows};
 
@@ -21,6 +22,7 @@ pub(super) fn a_node_backs_itself_up(cluster: Cluster, program: Program) {
     what_cannot_be_is_refused_before_the_node_steps_aside(&scene);
     one_backup_comes_of_two_timers(&scene);
     ended_early_it_leaves_no_backup_and_no_desync(&scene);
+    a_repository_that_gets_full_leaves_no_backup_and_no_desync(&scene);
     the_backup_makes_a_node_that_joins_by_ist(&scene);
     a_replica_backs_itself_up(&scene);
 }
@@ -186,6 +188,20 @@ fn newest_attempt(scene: &Scene) -> String {
 
 fn attempt(scene: &Scene, name: &str) -> Value {
     serde_json::from_slice(&fs::read(scene.program.repository().join(name)).unwrap()).unwrap()
+}
+
+/// A real disk.
+fn a_repository_that_gets_full_leaves_no_backup_and_no_desync(scene: &Scene) {
+    let n1 = scene.cluster.n(1);
+    let place = scene.cluster.make_dir("small");
+    let _disk = SmallDisk::mount(&place, 1);
+    fs::write(place.join("ballast"), vec![0; 700 << 10]).unwrap();
+    let ran = cli("run").own_defaults().arg("--defaults-file").arg(n1.cnf()).on(&place).run();
+    assert!(ran.status == Some(1) && ran.stderr.contains("No space left on device"), "{ran:?}");
+    assert!(ran.stderr.contains("node 'n1' is let in again"), "{}", ran.stderr);
+    assert_back(n1);
+    let listed = cli("list --json").on(&place).run().json();
+    assert_eq!(listed["backups"], serde_json::json!([]), "{listed:#}");
 }
 
 fn the_backup_makes_a_node_that_joins_by_ist(scene: &Scene) {
