@@ -2,7 +2,8 @@
 //!
 //! `INNODB_SYS_TABLESPACES` has the tablespaces that are in use, also those whose file was emptied, and not those that were
 //! discarded \[seen, 10.11\]. So a file of that list is data. One that is not may still be that of a table: the server lists none
-//! that it could not open. It is a leftover where no definition (`.frm`) lies beside it.
+//! that it could not open. It is a leftover where no definition (`.frm`) lies beside it, or where the server says that the table's own was
+//! discarded.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -21,6 +22,8 @@ const SLACK: i64 = 1;
 pub struct Tablespaces {
     /// `database/table`, as in the names of files.
     names: HashSet<Box<str>>,
+    /// The same of tables without one.
+    discarded: HashSet<Box<str>>,
     /// When it was asked, seconds since 1970.
     asked: i64,
 }
@@ -30,7 +33,10 @@ impl Tablespaces {
     pub fn ask(sql: &mut SqlSession) -> Result<Self, String> {
         let asked = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let names = sql.innodb_tablespaces()?.into_iter().map(Into::into).collect();
-        Ok(Self { names, asked: i64::try_from(asked).unwrap_or(i64::MAX) })
+        let discarded =
+            sql.discarded_tables().inspect_err(|why| log::debug!("discarded tables are not known: {why}"));
+        let discarded = discarded.unwrap_or_default().into_iter().map(Into::into).collect();
+        Ok(Self { names, discarded, asked: i64::try_from(asked).unwrap_or(i64::MAX) })
     }
 
     /// Whether the server has the tablespace in this file, which is at `disk`; none where that is not certain, or it is no
@@ -47,7 +53,8 @@ impl Tablespaces {
         let is_known = entry.origin.is_none()
             && path.components().count() == 2
             && metadata.ctime() < self.asked - SLACK
-            && !has_definition(disk, name);
+            && (self.discarded.contains(format!("{database}/{name}").as_str())
+                || !has_definition(disk, name));
         is_known.then_some(false)
     }
 }
@@ -68,12 +75,13 @@ mod tests {
     #[test]
     fn a_file_is_a_leftover_where_the_server_was_asked_and_does_not_know_it() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["discarded.frm", "parts.frm"] {
+        for name in ["discarded.frm", "unopened.frm", "parts.frm"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let metadata = folder.path().join("parts.frm").metadata().unwrap();
         let names = || ["d/t", "d/t@002dx#P#p0"].map(Into::into).into();
-        let later = Tablespaces { names: names(), asked: metadata.ctime() + 100 };
+        let discarded = || ["d/discarded"].map(Into::into).into();
+        let later = Tablespaces { names: names(), discarded: discarded(), asked: metadata.ctime() + 100 };
         let entry = |path: &str, elsewhere: bool| Entry {
             path: ArchivePath::new(path),
             kind: EntryKind::File(Look::of(&metadata)),
@@ -92,7 +100,8 @@ mod tests {
             ("d/t.ibd", false, Some(true)),
             ("d/t@002dx#P#p0.ibd", false, Some(true)),
             (".wsrep_sst_backup/data_directory/x/d/t.ibd", true, Some(true)),
-            ("d/discarded.ibd", false, None),
+            ("d/discarded.ibd", false, Some(false)),
+            ("d/unopened.ibd", false, None),
             ("d/parts#P#p0.ibd", false, None),
             ("d/orphan.ibd", false, Some(false)),
             ("d/orphans#P#p0.ibd", false, Some(false)),
@@ -103,7 +112,9 @@ mod tests {
         ] {
             assert_eq!(lists(&later, path, elsewhere), listed, "{path}");
         }
-        let before = Tablespaces { names: names(), asked: metadata.ctime() };
-        assert_eq!(lists(&before, "d/made_since.ibd", false), None);
+        let before = Tablespaces { names: names(), discarded: discarded(), asked: metadata.ctime() };
+        for path in ["d/made_since.ibd", "d/discarded.ibd"] {
+            assert_eq!(lists(&before, path, false), None);
+        }
     }
 }

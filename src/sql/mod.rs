@@ -20,6 +20,7 @@ mod option_file;
 mod own;
 mod read_lock;
 mod replication;
+mod tablespaces;
 #[cfg(test)]
 pub(crate) mod testing;
 mod threads;
@@ -39,6 +40,7 @@ pub use option_file::{inherited, option_file};
 use own::OwnSession;
 pub use read_lock::{ReadLockTry, RedoPosition};
 pub use replication::ReplicaStatus;
+pub use tablespaces::TablespaceFiles;
 pub use threads::{MetadataLock, Thread};
 
 use crate::hosts;
@@ -51,18 +53,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
 /// `ER_NO_SUCH_TABLE`.
 const NO_SUCH_TABLE: u16 = 1146;
-/// `ER_BAD_FIELD_ERROR`.
-const NO_SUCH_COLUMN: u16 = 1054;
-
-/// The files of InnoDB's tablespaces as the server spells them, relative to its data directory or absolute.
-#[derive(Debug, Default)]
-pub struct TablespaceFiles {
-    /// Without that for temporary tables.
-    pub paths: Vec<String>,
-    /// From the dictionary of an older server (MariaDB before 10.6), which may name files that are not there: those of
-    /// discarded tablespaces. Newer ones name what they have open or know to be there.
-    pub of_dictionary: bool,
-}
 
 /// What the driver takes for the longest packet, as every client of MariaDB does unless it is told otherwise.
 const LARGEST_PACKET: usize = 16 << 20;
@@ -266,32 +256,6 @@ impl SqlSession {
             "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE' AND PLUGIN_TYPE = \
              'ENCRYPTION'",
         )
-    }
-
-    /// The files of InnoDB's tablespaces (MariaDB `storage/innobase/handler/i_s.cc`). Needs the right PROCESS.
-    pub fn tablespace_files(&mut self) -> Result<TablespaceFiles, String> {
-        let open =
-            "SELECT FILENAME FROM information_schema.INNODB_SYS_TABLESPACES WHERE NAME <> 'innodb_temporary'";
-        match self.answer(open, bounded::NAMES) {
-            Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_COLUMN => {}
-            answer => {
-                let answer: Vec<Option<String>> = answer.map_err(|error| self.plain(error))?;
-                return Ok(TablespaceFiles {
-                    paths: answer.into_iter().flatten().collect(),
-                    of_dictionary: false,
-                });
-            }
-        }
-        let known = "SELECT PATH FROM information_schema.INNODB_SYS_DATAFILES";
-        let paths: Vec<Option<String>> =
-            self.answer(known, bounded::NAMES).map_err(|error| self.plain(error))?;
-        Ok(TablespaceFiles { paths: paths.into_iter().flatten().collect(), of_dictionary: true })
-    }
-
-    /// The InnoDB tablespaces that the server has, as `database/table` in the form of file names. Needs the right PROCESS.
-    pub fn innodb_tablespaces(&mut self) -> Result<Vec<String>, String> {
-        self.answer("SELECT NAME FROM information_schema.INNODB_SYS_TABLESPACES", bounded::NAMES)
-            .map_err(|error| self.plain(error))
     }
 
     /// Addresses in `mysql.wsrep_allowlist` (MariaDB 10.10 and later): others cannot join the group unless it is

@@ -24,7 +24,7 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
         "CREATE TABLE d.zipped (a INT PRIMARY KEY, b TEXT, FULLTEXT(b)) ROW_FORMAT=COMPRESSED",
         "CREATE TABLE d.parts (a INT) PARTITION BY HASH (a) PARTITIONS 3",
         "CREATE TABLE d.discarded (a INT)",
-        "ALTER TABLE d.discarded DISCARD TABLESPACE",
+        "CREATE TABLE d.`taken-out` (a INT)",
         "CREATE TABLE d.last (a INT)",
     ] {
         first.exec(statement);
@@ -34,6 +34,9 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     let leave = |name: &str, content: &[u8]| fs::write(files.join(name), content).unwrap();
     // The last statement has been applied, and so has everything before it.
     assert!(wait_until(PATIENCE, || files.join("last.ibd").exists()));
+    // Galera does not replicate it.
+    donor.exec("ALTER TABLE d.discarded DISCARD TABLESPACE");
+    donor.exec("ALTER TABLE d.`taken-out` DISCARD TABLESPACE");
     // Until the header on the disk counts the pages of the rows.
     donor.exec("SET GLOBAL innodb_max_dirty_pages_pct = 0");
     let read = || fs::read(files.join("t.ibd")).unwrap();
@@ -46,6 +49,10 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     leave("#sql-alter-1-2.ibd", &whole[..20_000]);
     // Pages of another key than any, for all that can be told.
     leave("discarded.ibd", &vec![0x5a; 65_536]);
+    // Half of another table's file, with a page that does not verify.
+    let mut other = whole[..50_000].to_vec();
+    other[40_000] ^= 1;
+    leave("taken@002dout.ibd", &other);
     donor.own_datadir();
     // What is as young as the list of tables might be a table that was made since.
     let left = Instant::now();
@@ -54,7 +61,7 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     let manifest = program.back_up(&cluster, 2);
     let told = warnings(&manifest);
     assert_eq!((&manifest["damaged_pages"], manifest.get("missing_pages")), (&json!(0), None), "{told}");
-    for name in ["orphan.ibd", "empty.ibd", "#sql-alter-1-2.ibd"] {
+    for name in ["orphan.ibd", "empty.ibd", "#sql-alter-1-2.ibd", "discarded.ibd", "taken@002dout.ibd"] {
         assert_eq!(told.matches(&format!("'d/{name}': ")).count(), 1, "{name}: {told}");
     }
     let verified = program.ok(&["verify", "latest"]);
