@@ -1,5 +1,5 @@
 //! Every command on backups that servers have taken of themselves, as they were stored once (`tests/fixtures/format-2`): dumps of a node, plain and
-//! encrypted, and mariadb-backup's stream of a replica, which has no position in a cluster.
+//! encrypted, and mariadb-backup's stream of a node and of a replica, which has no position in a cluster.
 
 #[path = "cli_format_2/encrypted.rs"]
 mod encrypted;
@@ -18,6 +18,7 @@ use support::cli::{Answer, Cli, cli, open_folder};
 
 /// A position of each: the folder of its cluster, and what `verify` counts.
 const DUMP: Case = Case { name: "dump", cluster: "fixture_cluster", counts: "2 files" };
+const XBSTREAM: Case = Case { name: "xbstream", cluster: "fixture_cluster", counts: "112 files" };
 const REPLICA: Case = Case { name: "replica", cluster: "fixture_server", counts: "105 files" };
 
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +159,17 @@ fn a_server_without_a_position_in_a_cluster_goes_through_every_command() {
         1,
         "was no Galera node",
     );
+}
+
+#[test]
+fn a_stream_of_a_node_goes_through_every_command() {
+    let stored = XBSTREAM.copy();
+    assert!(stored.run("show latest").done().contains(&XBSTREAM.expected("gtid")));
+    listed_shown_and_verified(&stored);
+    copied_to_folders_and_buckets(&stored);
+    held_and_pruned(&stored);
+    let refused = "restore --to /nonexistent/d --only d.t";
+    restore_finds_the_one_of_a_time(&stored, refused, 2, "--only is not possible");
 }
 
 fn listed_shown_and_verified(stored: &Stored) {

@@ -12,6 +12,8 @@ use super::units::UnitSink;
 
 /// Places in the dump that are remembered: more than stand in what the client can have read and not carried out.
 const PLACES: usize = 10_000;
+/// Bytes between two statements whose lines are kept, at least.
+const STEP: u64 = 4 << 10;
 
 /// What is wanted of a dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub(super) struct Filter {
     accounts: Accounts,
     sections: Sections,
     places: VecDeque<DumpPlace>,
+    /// Statements among them, by line and bytes before it: a large table is one place.
+    marks: VecDeque<(u64, u64)>,
     offset: u64,
     passes: bool,
     /// A statement on an account, which is sent in other words.
@@ -88,6 +92,7 @@ impl Filter {
             accounts,
             sections: Sections::default(),
             places: VecDeque::new(),
+            marks: VecDeque::new(),
             offset: 0,
             passes: false,
             account: None,
@@ -101,8 +106,27 @@ impl Filter {
     }
 
     /// Where in the dump this line is.
-    pub(super) fn place_of(&self, line: u64) -> Option<&DumpPlace> {
-        self.places.iter().rev().find(|place| place.line <= line)
+    pub(super) fn place_of(&self, line: u64) -> Option<DumpPlace> {
+        let place = self.places.iter().rev().find(|place| place.line <= line)?.clone();
+        let mark = self.marks.iter().rev().find(|(at, _)| *at <= line);
+        let offset = mark.map_or(place.offset, |(_, offset)| place.offset.max(*offset));
+        Some(DumpPlace { offset, ..place })
+    }
+
+    /// Where the last table begins: of what was sent since, nobody knows how far the server has come.
+    pub(super) fn last_place(&self) -> Option<DumpPlace> {
+        self.places.back().cloned()
+    }
+
+    /// The server is behind by what pipes and the client hold, which is less than all marks together.
+    fn mark(&mut self, line: u64) {
+        if self.marks.back().is_some_and(|(_, offset)| self.offset - offset < STEP) {
+            return;
+        }
+        self.marks.push_back((line, self.offset));
+        if self.marks.len() > PLACES {
+            self.marks.pop_front();
+        }
     }
 
     /// Of the database and the table that were begun last.
@@ -122,6 +146,7 @@ impl Filter {
 
 impl UnitSink for Filter {
     fn begin(&mut self, head: &[u8], line: u64) -> io::Result<()> {
+        self.mark(line);
         let before = self.sections.database().map(str::to_owned);
         let unit = self.sections.next(head);
         self.passes = self.wanted.takes(&unit, self.sections.database());
@@ -217,5 +242,36 @@ mod tests {
         assert_eq!((place.database.as_deref(), place.table.as_deref()), (Some("b"), Some("t")));
         assert_eq!(place.offset, DUMP.rfind("DROP TABLE IF EXISTS `t`").unwrap() as u64);
         assert_eq!(filter.place_of(1), None);
+    }
+
+    /// A table may be as large as the whole dump.
+    #[test]
+    fn how_far_a_line_is_is_known_within_a_table() {
+        let mut text = "USE `b`;\nCREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB;\n".to_owned();
+        let head = text.lines().count() as u64;
+        for row in 0..1000 {
+            text.push_str(&format!("INSERT INTO `t` VALUES ({row},'{}');\n", "v".repeat(100)));
+        }
+        let wanted = WantedUnits {
+            part: LoadPass::Data,
+            databases: BTreeSet::new(),
+            system_tables: false,
+            locks: false,
+        };
+        let mut splitter = Splitter::new(Filter::new(wanted, Accounts::default()));
+        splitter.feed(text.as_bytes()).unwrap();
+        let filter = splitter.finish().unwrap();
+        for row in [0, 1, 500, 999] {
+            let line = head + row + 1;
+            let before: usize =
+                text.lines().take(usize::try_from(line).unwrap() - 1).map(|line| line.len() + 1).sum();
+            let place = filter.place_of(line).unwrap();
+            let behind = (before as u64).checked_sub(place.offset).expect("no more than there is before it");
+            assert!(behind < STEP + 200 && place.table.as_deref() == Some("t"), "{row}: {before} {place:?}");
+        }
+        assert_eq!(
+            filter.last_place().map(|place| place.line),
+            filter.place_of(head).map(|place| place.line)
+        );
     }
 }

@@ -74,14 +74,14 @@ impl LoadRun<'_> {
             }
             (Some(Stop::Source(error)), _) => {
                 let why = format!("{error}; so not all of it was sent");
-                Err(self.stopped(&why, filter.place_of(u64::MAX), read, part))
+                Err(self.stopped(&why, filter.last_place().as_ref(), read, part))
             }
             (_, Some(status)) => {
                 let (why, line) = refusal(&program, status, &words, part);
-                let place = filter.place_of(line.unwrap_or(u64::MAX));
-                Err(self.stopped(&why, place, read, part))
+                let place = line.map_or_else(|| filter.last_place(), |line| filter.place_of(line));
+                Err(self.stopped(&why, place.as_ref(), read, part))
             }
-            (_, None) => Err(self.stopped("interrupted", filter.place_of(u64::MAX), read, part)),
+            (_, None) => Err(self.stopped("interrupted", filter.last_place().as_ref(), read, part)),
         }
     }
 

@@ -235,3 +235,52 @@ fn pieces(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::throttle::Limiter;
+
+    fn packed() -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(&[7; 4096]).unwrap();
+        writer.finish().unwrap()
+    }
+
+    /// What reading a file says that ends so.
+    fn read(bytes: Vec<u8>, end: Option<io::ErrorKind>) -> Result<(), LoadError> {
+        let rest = Broken(end);
+        let again = move || Ok(Box::new(io::Cursor::new(bytes.clone()).chain(rest)) as Box<dyn Read>);
+        let file = DumpFile { name: "f".into(), again: Box::new(again), bytes: 1 };
+        let (interrupted, limiter) = (AtomicBool::new(false), Limiter::unlimited());
+        let control = Control { progress: &|_| (), interrupted: &interrupted, limiter: &limiter };
+        DumpSource::File(file).read(&control, &mut |_, _| Ok(()))
+    }
+
+    #[derive(Clone, Copy)]
+    struct Broken(Option<io::ErrorKind>);
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            self.0.map_or(Ok(0), |kind| Err(io::Error::new(kind, "the line is broken")))
+        }
+    }
+
+    #[test]
+    fn a_line_that_breaks_says_nothing_of_the_file() {
+        let half = || packed()[..packed().len() / 2].to_vec();
+        assert!(read(packed(), None).is_ok());
+        assert!(matches!(read(half(), None), Err(LoadError::Damaged(_))));
+        for kind in [ErrorKind::Other, ErrorKind::UnexpectedEof, ErrorKind::TimedOut, ErrorKind::InvalidData]
+        {
+            let why = read(half(), Some(kind)).unwrap_err();
+            assert!(
+                matches!(&why, LoadError::Refused(text) if text.contains("the line is broken")),
+                "{why:?}"
+            );
+        }
+    }
+}
