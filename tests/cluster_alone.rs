@@ -50,6 +50,9 @@ fn a_dump_says_where_its_server_stood(scene: &Scene, dump: &Value) {
     assert_eq!(dump["replication"], serde_json::json!([]));
     assert_eq!(rows(scene, dump), counted(dump) - scene.before, "as many rows as transactions");
     let id = text(dump, "/id");
+    let checked = scene.check(&scene.master, "method=logical");
+    let told = "('run') is taken by logical: the server is locked for about";
+    assert!(checked.stdout.contains(told), "{}", checked.stdout);
     assert!(scene.cli("verify").arg(id).run().done().contains("is intact"));
     let at = text(dump, "/mariadb_gtid/binlog_pos");
     assert!(scene.cli("show").arg(id).run().done().contains(at));

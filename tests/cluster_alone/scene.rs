@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::cli::{Cli, cli, open_folder};
+use super::support::cli::{Answer, Cli, cli, open_folder};
 use super::support::program::text;
 use super::support::replica::create_account;
 use super::support::sql;
@@ -56,6 +56,15 @@ impl Scene {
     /// `run` on a server, into the usual repository.
     pub(super) fn run_on(&self, server: &Server, settings: &[(&str, &str)]) -> Cli {
         settled(command("run", server).on(self.repository.path()), settings)
+    }
+
+    /// `check` with one more line in the server's own option file.
+    pub(super) fn check(&self, server: &Server, line: &str) -> Answer {
+        let before = fs::read_to_string(server.cnf()).unwrap();
+        fs::write(server.cnf(), format!("{before}{line}\n")).unwrap();
+        let answer = command("check --sample 0", server).on(self.repository.path()).run();
+        fs::write(server.cnf(), before).unwrap();
+        answer
     }
 
     /// A backup that a server has taken of itself.
