@@ -64,8 +64,8 @@ impl Scene {
     fn run(&self, word: &str, name: &str) -> (bool, String, String) {
         let script = format!("{}/packaging/snapshot/{}", env!("CARGO_MANIFEST_DIR"), self.script);
         let is_zfs = self.script == "zfs";
-        let output = Command::new(script)
-            .arg(word)
+        let output = Command::new("/bin/sh")
+            .args(["-c", "umask 077; exec \"$@\"", "sh", &script, word])
             .arg(self.at("mounts"))
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", self.at("bin").display()))
@@ -76,6 +76,10 @@ impl Scene {
             .env("SNAPSHOT_DIRECTORIES", "/srv/data/mysql\n/srv/redo/logs\n/srv/data/more")
             .output()
             .unwrap();
+        // The server's user reaches what is mounted there.
+        if let Ok(folder) = fs::metadata(self.at("mounts")) {
+            assert_eq!(folder.permissions().mode() & 0o777, 0o755);
+        }
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let shown = text(output.stdout).replace(&self.at("mounts").display().to_string(), "MOUNTS");
         (output.status.success(), shown, text(output.stderr))

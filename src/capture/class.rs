@@ -31,15 +31,15 @@ pub enum FileClass {
 impl FileClass {
     /// By the name of the file and of the folder around it.
     pub fn of(path: &Path) -> Self {
-        let part = |part: Option<&std::ffi::OsStr>| {
-            part.map(|part| String::from_utf8_lossy(part.as_bytes()).into_owned()).unwrap_or_default()
-        };
-        let (name, folder) = (part(path.file_name()), part(path.parent().and_then(Path::file_name)));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let to_tables = ["general_log.", "slow_log."];
         if is_redo_log(path) {
             return Self::Moving;
         }
-        if folder == "mysql" && to_tables.iter().any(|start| name.starts_with(start)) {
+        let folder = || path.parent().and_then(Path::file_name);
+        if to_tables.iter().any(|start| name.starts_with(start))
+            && folder().is_some_and(|folder| folder == "mysql")
+        {
             return Self::Moving;
         }
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
@@ -60,11 +60,10 @@ impl FileClass {
 
 /// A file of InnoDB's redo log, by its name and the folder around it.
 pub(super) fn is_redo_log(path: &Path) -> bool {
-    let is = |part: Option<&std::ffi::OsStr>, fits: fn(&[u8]) -> bool| {
-        part.is_some_and(|part| fits(part.as_bytes()))
-    };
-    is(path.file_name(), |name| name.starts_with(b"ib_logfile") || is_archived_redo(name))
-        || is(path.parent().and_then(Path::file_name), |folder| folder == b"#innodb_redo")
+    // It is asked of every file, several times under the freeze.
+    let mut parts = path.as_os_str().as_bytes().rsplit(|byte| *byte == b'/');
+    let name = parts.next().unwrap_or_default();
+    name.starts_with(b"ib_logfile") || is_archived_redo(name) || parts.next() == Some(&b"#innodb_redo"[..])
 }
 
 /// `aria_log.<number>`.

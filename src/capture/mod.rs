@@ -15,6 +15,7 @@ mod class;
 mod connections;
 mod copy;
 mod demand;
+mod directory_entries;
 mod engines;
 mod entry;
 mod error;

@@ -22,3 +22,12 @@ pub(super) fn shown(path: &Path) -> String {
 pub(super) fn left_out(path: &Path, cause: &io::Error) -> String {
     format!("'{}' cannot be read ({cause}) and is no file of the server's: it is left out", shown(path))
 }
+
+/// What belongs to the backup cannot be read.
+pub(super) fn unreadable(path: &Path, cause: &io::Error) -> String {
+    format!(
+        "'{}' cannot be read ({cause}): give it to the server's user, mount what belongs there, or move it away if it is \
+         none of the server's",
+        shown(path)
+    )
+}

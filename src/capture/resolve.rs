@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -25,10 +26,23 @@ pub fn is_same_directory(one: &Path, other: &Path) -> bool {
 
 /// Whether two paths name one entry: the same last part, in the same directory. Neither needs to exist.
 pub fn is_same_entry(one: &Path, other: &Path) -> bool {
+    // It is asked of every file, for every file that is left out.
+    if let (Some(one), Some(other)) = (last_name(one), last_name(other))
+        && one != other
+    {
+        return false;
+    }
     one == other
         || one.file_name().is_some()
             && one.file_name() == other.file_name()
             && matches!((one.parent(), other.parent()), (Some(one), Some(other)) if is_same_directory(one, other))
+}
+
+/// What stands behind the last slash, where that is a name.
+pub(super) fn last_name(path: &Path) -> Option<&[u8]> {
+    let bytes = path.as_os_str().as_bytes();
+    let name = bytes.rsplit(|byte| *byte == b'/').next()?;
+    (!matches!(name, b"" | b"." | b"..")).then_some(name)
 }
 
 /// Without links on the whole way; what is not there keeps its name below what is.

@@ -12,11 +12,12 @@ use nix::fcntl::OFlag;
 
 use super::class::FileClass;
 use super::demand::{Listed, Required};
+use super::directory_entries::{look_at, names_in};
 use super::entry::{Entry, EntryKind, Look};
 use super::error::CaptureError;
 use super::files::FileList;
 use super::layout::ServerLayout;
-use super::objection::{Objection, left_out, shown};
+use super::objection::{Objection, left_out, shown, unreadable};
 use super::outside_place::Place;
 use super::rules::{Verdict, judge, numbered};
 use crate::config::BinlogChoice;
@@ -97,7 +98,11 @@ impl Walk<'_> {
     fn directory(&mut self, directory: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
         let paths = names_in(directory)
             .map_err(|cause| CaptureError::Read { path: directory.to_path_buf(), cause })?;
-        paths.iter().try_for_each(|path| self.entry(path, place))
+        self.entries(&paths, place)
+    }
+
+    fn entries(&mut self, paths: &[PathBuf], place: Option<&Place>) -> Result<(), CaptureError> {
+        look_at(paths).try_for_each(|(path, found)| self.seen(path, found, place))
     }
 
     /// A directory below another one. One that this user may not enter is no database that the server could use; but it may
@@ -117,15 +122,25 @@ impl Walk<'_> {
             }
         };
         self.push(path, place, EntryKind::Directory);
-        paths.iter().try_for_each(|path| self.entry(path, place))
+        self.entries(&paths, place)
     }
 
     fn entry(&mut self, path: &Path, place: Option<&Place>) -> Result<(), CaptureError> {
+        self.seen(path, fs::symlink_metadata(path), place)
+    }
+
+    /// Of a path at which this was found.
+    fn seen(
+        &mut self,
+        path: &Path,
+        found: io::Result<Metadata>,
+        place: Option<&Place>,
+    ) -> Result<(), CaptureError> {
         if self.options.until.is_some_and(|until| Instant::now() >= until) {
             self.list.is_cut = true;
             return Ok(());
         }
-        let metadata = match fs::symlink_metadata(path) {
+        let metadata = match found {
             Ok(metadata) => metadata,
             // Log files come and go in a frozen server too.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -324,22 +339,6 @@ impl Walk<'_> {
 /// A hidden directory at the top is no database: mysqld encodes a dot.
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-}
-
-fn names_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = fs::read_dir(directory)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<Vec<PathBuf>>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn unreadable(path: &Path, cause: &io::Error) -> String {
-    format!(
-        "'{}' cannot be read ({cause}): give it to the server's user, mount what belongs there, or move it away if it is \
-         none of the server's",
-        shown(path)
-    )
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //! each data directory, of which one snapshot is taken at a time. It lies in root's folder below `/run` where root runs the commands,
 //! and else beside the server's socket; only what root or this process's own user has written is believed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -51,7 +51,7 @@ impl SnapshotNote {
             format!("cannot write '{}', which says that there may be a snapshot: {cause}", path.display())
         };
         let content = serde_json::to_vec(request).map_err(|cause| failed(cause.into()))?;
-        fs::create_dir_all(folder).map_err(failed)?;
+        make_folder(folder).map_err(failed)?;
         let mut new = tempfile::Builder::new().prefix(".snapshot-").tempfile_in(folder).map_err(failed)?;
         new.write_all(&content).map_err(failed)?;
         new.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
@@ -102,6 +102,20 @@ impl SnapshotNote {
         if let Err(cause) = fs::remove_file(&self.path) {
             log::warn!("cannot remove '{}': {cause}", self.path.display());
         }
+    }
+}
+
+/// The socket of the package's unit lies in that folder below `/run`, and snapshots are mounted in it: the server's user must reach them, and nobody else may put
+/// anything there, whatever the umask is of whoever makes it.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    // Nobody else may write to it in between.
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(0o755)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -35,8 +35,13 @@ fn root_runs_the_commands_for_a_donor_that_cannot() {
     // What systemd does for a socket with Accept=yes.
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let helper = Command::new(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+            // Whatever the umask of whoever has made the folder of the socket.
+            let helper = Command::new("sh")
                 .args([
+                    "-c".as_ref(),
+                    "umask 077; exec \"$@\"".as_ref(),
+                    "sh".as_ref(),
+                    env!("CARGO_BIN_EXE_wsrep_sst_backup").as_ref(),
                     "snapshot-helper".as_ref(),
                     "--defaults-file".as_ref(),
                     cnf.as_os_str(),
@@ -54,6 +59,7 @@ fn root_runs_the_commands_for_a_donor_that_cannot() {
     let outcome = server.asks().run_as(&user).run();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert_eq!(stage.newest().manifest["method"], "snapshot");
+    assert_eq!(fs::metadata(stage.at("notes")).unwrap().permissions().mode() & 0o777, 0o755);
     stage.assert_none_is_left();
     // The donor is killed: the connection ends, and with it the snapshot.
     let run = server.asks().error_log().run_as(&user).start();

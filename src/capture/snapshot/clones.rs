@@ -10,7 +10,7 @@ use super::super::copy::Contents;
 use super::super::entry::Entry;
 use super::super::source::{CopyFacts, Opened};
 
-/// Files of which the beginning is read ahead: a clone is in no cache, and many small files would be waited for one by one.
+/// Of the file that comes so many files later the beginning is read ahead: a clone is in no cache, and many small files would be waited for one by one.
 const AHEAD: usize = 16;
 /// So much of each, bytes.
 const BEGINNING: i64 = 1 << 20;
@@ -105,8 +105,9 @@ impl Contents for Clones {
         let taken = held.get_mut(number).map(|held| std::mem::replace(held, CloneSlot::Nothing));
         match taken {
             Some(CloneSlot::Clone(opened)) => {
-                let behind = held.get(number + 1..).into_iter().flatten();
-                behind.take(AHEAD).for_each(CloneSlot::read_ahead);
+                if let Some(one) = held.get(number + AHEAD) {
+                    one.read_ahead();
+                }
                 *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&opened.file);
                 Ok(opened)
             }

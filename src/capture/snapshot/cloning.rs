@@ -139,6 +139,7 @@ impl Worker<'_> {
             let from = next.fetch_add(STEP, Ordering::Relaxed);
             let Some(numbers) = turn.get(from..turn.len().min(from + STEP)).filter(|some| !some.is_empty())
             else {
+                self.end_pack().map_err(CaptureError::Clone)?;
                 return Ok(self.done);
             };
             if let Some(abort) = self.cloning.watch.aborted() {
@@ -195,6 +196,15 @@ impl Worker<'_> {
         }
     }
 
+    /// What its pack holds in memory is written: files are in it already, so that it cannot be done without.
+    fn end_pack(&mut self) -> io::Result<()> {
+        if let Some(open) = &mut self.pack {
+            open.pack.flush()?;
+        }
+        self.pack = None;
+        Ok(())
+    }
+
     /// Puts a file into the pack of this thread, or into a new one.
     fn pack(
         &mut self,
@@ -202,18 +212,20 @@ impl Worker<'_> {
         add: impl FnOnce(&mut Pack) -> io::Result<u64>,
     ) -> io::Result<(Arc<std::fs::File>, u64)> {
         let fits = |open: &OpenPack| open.device == place.device && open.files < PACKED;
-        let mut open = if let Some(open) = self.pack.take().filter(fits) {
+        if !self.pack.as_ref().is_some_and(fits) {
+            self.end_pack()?;
+        }
+        let open = if let Some(open) = &mut self.pack {
             open
         } else {
             let pack = Pack::new(place)?;
             let file = Arc::new(pack.file.try_clone()?);
-            OpenPack { device: place.device, pack, file, files: 0 }
+            self.pack.insert(OpenPack { device: place.device, pack, file, files: 0 })
         };
+        // On an error it keeps what it holds of others.
         let offset = add(&mut open.pack)?;
         open.files += 1;
-        let file = Arc::clone(&open.file);
-        self.pack = Some(open);
-        Ok((file, offset))
+        Ok((Arc::clone(&open.file), offset))
     }
 }
 

@@ -76,28 +76,45 @@ fn is_aligned(clone: &File, source: &File) -> io::Result<bool> {
 /// Many files in one: where there are more of them than this process may hold open.
 #[derive(Debug)]
 pub(super) struct Pack {
-    /// They lie behind each other, each from a block's beginning on.
+    /// They lie behind each other, those that are cloned each from a block's beginning on.
     pub(super) file: File,
+    /// Of the file, and behind it of what is still in memory.
     end: u64,
     block: u64,
+    waiting: Vec<u8>,
 }
+
+/// What is written at once, bytes: a call for each small file takes longer than to read it.
+const AT_ONCE: usize = 256 << 10;
 
 impl Pack {
     /// With nothing in it.
     pub(super) fn new(place: &ClonePlace) -> io::Result<Self> {
-        Ok(Self { file: place.nameless()?, end: 0, block: place.block.max(1) })
+        Ok(Self { file: place.nameless()?, end: 0, block: place.block.max(1), waiting: Vec::new() })
     }
 
-    /// Adds this content; where it begins.
+    /// Adds this content; where it begins. It is there after [`Pack::flush`].
     pub(super) fn write(&mut self, content: &[u8]) -> io::Result<u64> {
-        let begin = self.end.next_multiple_of(self.block);
-        self.end = begin + content.len() as u64;
-        self.file.write_all_at(content, begin)?;
+        let begin = self.end;
+        self.end += content.len() as u64;
+        self.waiting.extend_from_slice(content);
+        if self.waiting.len() >= AT_ONCE {
+            self.flush()?;
+        }
         Ok(begin)
+    }
+
+    /// Writes what is in memory.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let begin = self.end - self.waiting.len() as u64;
+        self.file.write_all_at(&self.waiting, begin)?;
+        self.waiting.clear();
+        Ok(())
     }
 
     /// Adds `bytes` of a file; where they begin. The kernel clones them where it can, and else copies.
     pub(super) fn add(&mut self, source: &File, bytes: u64) -> io::Result<u64> {
+        self.flush()?;
         let begin = self.end.next_multiple_of(self.block);
         self.end = begin.saturating_add(bytes);
         let (mut from, mut to) = (0, begin);
