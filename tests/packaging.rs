@@ -178,3 +178,27 @@ fn the_units_start_what_the_program_understands() {
     ];
     assert_eq!(started, wanted);
 }
+
+/// A clone is a file without a name in the directory of what it is a clone of, and each takes a descriptor; and neither timer is on by itself.
+#[test]
+fn the_unit_that_runs_a_backup_here_may_clone() {
+    let unit = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+        fs::read_to_string(folder.join(name)).expect("a unit")
+    };
+    let service = unit("wsrep-sst-backup-run.service");
+    let writable = service.lines().filter_map(|line| line.strip_prefix("ReadWritePaths="));
+    let writable: Vec<&str> = writable.flat_map(|paths| paths.split(' ')).collect();
+    for path in ["-/var/lib/mysql", "-/run/mysqld", "-/var/backups"] {
+        assert!(writable.contains(&path), "{path}: {writable:?}");
+    }
+    assert!(service.contains("LimitNOFILE=1048576") && service.contains("User=mysql"), "{service}");
+    // The same hour, the same word: one backup comes of both.
+    let [ours, of_donors] = ["wsrep-sst-backup-run", "wsrep-sst-backup"].map(|name| {
+        let service = unit(&format!("{name}.service"));
+        let line =
+            service.lines().find(|line| line.starts_with("ExecStart=")).expect("what it starts").to_owned();
+        line.split(' ').next_back().map(str::to_owned)
+    });
+    assert_eq!(ours, of_donors);
+}

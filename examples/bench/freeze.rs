@@ -131,11 +131,13 @@ impl Bench {
         }
         file.sync_all()?;
         self.cluster.scratch().user().own(&path);
-        let counted = Command::new("filefrag").arg(&path).output();
+        // Its last line counts those that lie behind each other on the disk as one.
+        let counted = Command::new("filefrag").arg("-v").arg(&path).output();
         let text =
             counted.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        let words = text.rsplit_once(": ").map_or("", |(_, words)| words);
-        Ok(words.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(EXTENTS))
+        let is_extent = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        let count = text.lines().filter(is_extent).count() as u64;
+        Ok(if count == 0 { EXTENTS } else { count })
     }
 }
 
