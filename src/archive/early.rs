@@ -61,11 +61,13 @@ pub(super) struct EarlyTotal {
 }
 
 impl EarlyFiles {
-    /// A member of this path comes: what was there before is replaced.
-    pub(super) fn replace(&mut self, path: &ArchivePath) {
-        if let Some(offset) = self.paths.remove(path) {
-            self.files.remove(&offset);
+    /// A member of this path comes: what was there before is replaced. Whether there was anything.
+    pub(super) fn replace(&mut self, path: &ArchivePath) -> bool {
+        let offset = self.paths.remove(path);
+        if let Some(offset) = &offset {
+            self.files.remove(offset);
         }
+        offset.is_some()
     }
 
     /// A file of this path stands there.

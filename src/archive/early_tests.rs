@@ -124,7 +124,7 @@ fn torn_pages_are_named_and_are_no_damage_once_they_are_read_again() {
             (summary.damaged_pages, summary.files, summary.data_bytes),
             (damaged, 1, 12 * PAGE as u64)
         );
-        let pages = index.members.iter().find(|member| member.kind == MemberKind::Pages).unwrap();
+        let pages = index.stream_members().iter().find(|member| member.kind == MemberKind::Pages).unwrap();
         assert_eq!(pages.path.to_string(), ".wsrep_sst_backup/pages/0");
         let runs = again.iter().map(|run| (run.offset, run.len)).collect();
         assert_eq!(pages.pages, Some(PageRuns { of: file.offset, runs }));

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use sha2::{Digest, Sha256};
 use tar::EntryType;
 
-use super::PAGES_PREFIX;
+use super::apply::{PAGES_PREFIX, RUNS_SUFFIX, runs_text};
 use super::digest::hex;
 use super::early::{EarlyFile, EarlyMember, portions, read_again};
 use super::member::{FileContent, NewMember, Segment};
@@ -83,8 +83,12 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
                 rest = others;
             }
         }
-        let path = ArchivePath::new(format!("{PAGES_PREFIX}/{}", self.page_members));
+        let number = self.page_members;
         self.page_members += 1;
+        let runs: Vec<(u64, u64)> = runs.iter().map(|run| (run.offset, run.len)).collect();
+        let path = ArchivePath::new(format!("{PAGES_PREFIX}/{number}{RUNS_SUFFIX}"));
+        self.append_generated(NewMember { path, ..like.clone() }, &runs_text(&runs))?;
+        let path = ArchivePath::new(format!("{PAGES_PREFIX}/{number}"));
         let member = NewMember { path, ..like.clone() };
         let start = self.stream.raw_written();
         let headers = Headers::new(&member, EntryType::Regular, content.len() as u64);
@@ -96,14 +100,27 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             line.size = content.len() as u64;
             line.stored = line.size;
             line.sha256 = Some(digest);
-            line.pages = Some(PageRuns { of, runs: runs.iter().map(|run| (run.offset, run.len)).collect() });
+            line.pages = Some(PageRuns { of, runs });
         })
     }
 
     /// What became of an early member. To be told behind the last member with its pages.
     pub fn change(&mut self, change: EarlyChange) -> Result<(), ArchiveError> {
         self.early.change(&change).map_err(unknown)?;
+        if let Some(unpacked) = &mut self.unpacked {
+            unpacked.change(&change);
+        }
         Ok(self.tell(&IndexLine::Change(change))?)
+    }
+
+    /// The script that makes a data directory of the unpacked members, where stock `tar` alone does not: behind all that it is about.
+    /// `like` is the member that it is stored as. An error where what was stored early does not fit together.
+    pub fn append_apply(&mut self, like: NewMember) -> Result<(), ArchiveError> {
+        let Some(unpacked) = &self.unpacked else { return Ok(()) };
+        let script = unpacked.script().map_err(|what| {
+            io::Error::other(format!("what was stored early does not fit together: {what}"))
+        })?;
+        script.map_or(Ok(()), |script| self.append_generated(like, &script))
     }
 }
 

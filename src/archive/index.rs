@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::at_end::{AtEnd, Streamed};
 use super::block::PlannedBlock;
 use super::block_reader::ReadPlan;
 use super::digest::{Hashing, hex};
@@ -144,8 +145,10 @@ fn objection(unpacked: u64, taken: u64) -> Option<&'static str> {
 pub struct Index {
     /// First line; it has the position, wherever that stands in the object.
     pub header: IndexHeader,
-    /// Members in the order of the stream.
+    /// What is there at the end, one for each path, in the order of the stream: paths and sizes are final ones.
     pub members: Vec<Member>,
+    /// The members as they stand in the stream, where that is something else.
+    streamed: Option<Box<Streamed>>,
     /// What became of those that were stored before the server stood still.
     pub changes: Vec<EarlyChange>,
     /// Blocks in the order of the stream.
@@ -215,7 +218,7 @@ impl Index {
         let (mut members, mut changes, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
         let end = loop {
             match next()? {
-                Some(IndexLine::Member(_)) if header.content != Content::Datadir => {
+                Some(IndexLine::Member(_) | IndexLine::Change(_)) if header.content != Content::Datadir => {
                     return Err(damaged(&"it names a file of an archive that has none"));
                 }
                 Some(IndexLine::Member(member)) => {
@@ -235,14 +238,39 @@ impl Index {
         if next()?.is_some() {
             return Err(damaged(&"it goes on behind its end line"));
         }
-        let raw_bytes = validator.end(&members, &end).map_err(|what| damaged(&what))?;
+        let (AtEnd { members: at_end, patches, differs }, raw_bytes) =
+            validator.end(&members, &changes, &end, header.format).map_err(|what| damaged(&what))?;
+        let streamed = differs.then(|| Box::new(Streamed { members, patches }));
         if header.gtid.is_none() && header.format > FORMAT {
             header.gtid = end.gtid;
         }
         if header.gtid.is_none() && header.format == FORMAT {
             return Err(damaged(&"it has no position"));
         }
-        Ok(Self { header, members, changes, blocks, raw_bytes })
+        Ok(Self { header, members: at_end, streamed, changes, blocks, raw_bytes })
+    }
+
+    /// The index of a backup whose files are these, as far as anybody asks before their places in the archive are known.
+    pub fn of_files(header: IndexHeader, members: Vec<Member>) -> Self {
+        Self { header, members, streamed: None, changes: Vec::new(), blocks: Vec::new(), raw_bytes: 0 }
+    }
+
+    /// Every member of the stream, in its order, also those that do not count at the end.
+    pub fn stream_members(&self) -> &[Member] {
+        self.streamed.as_ref().map_or(&self.members, |streamed| &streamed.members)
+    }
+
+    /// The member of the stream in which this file is, whatever its path is by now.
+    pub fn stored<'a>(&'a self, member: &'a Member) -> &'a Member {
+        let Some(streamed) = &self.streamed else { return member };
+        let found =
+            streamed.members.binary_search_by_key(&member.header_offset, |stored| stored.header_offset);
+        found.map_or(member, |place| &streamed.members[place])
+    }
+
+    /// The page members of this file, in the order in which they count.
+    pub fn patches(&self, member: &Member) -> impl Iterator<Item = &Member> {
+        self.streamed.iter().flat_map(|streamed| streamed.patches(member.header_offset))
     }
 
     /// Every block.
@@ -250,10 +278,17 @@ impl Index {
         ReadPlan { blocks: self.placed().collect(), is_whole: true }
     }
 
-    /// The blocks in which these members are.
+    /// The blocks in which these files are, and what replaces parts of them.
     pub fn plan_for(&self, wanted: impl Fn(&Member) -> bool) -> ReadPlan {
-        let mut ranges =
-            self.members.iter().filter(|m| wanted(m)).map(|m| (m.header_offset, m.end_offset)).peekable();
+        let wanted = self.members.iter().filter(|member| wanted(member));
+        self.plan_of(wanted.flat_map(|member| std::iter::once(member).chain(self.patches(member))))
+    }
+
+    /// The blocks in which these members of the stream are.
+    pub fn plan_of<'a>(&self, parts: impl Iterator<Item = &'a Member>) -> ReadPlan {
+        let mut ranges: Vec<(u64, u64)> = parts.map(|part| (part.header_offset, part.end_offset)).collect();
+        ranges.sort_unstable();
+        let mut ranges = ranges.into_iter().peekable();
         let holds = |planned: &PlannedBlock| {
             let (start, end) = (planned.raw_offset, planned.raw_offset + planned.block.raw);
             while ranges.next_if(|(_, range_end)| *range_end <= start).is_some() {}

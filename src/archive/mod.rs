@@ -9,6 +9,8 @@
 //! Nothing here knows about servers or storages: only `Read`, `Write`, `Seek` and numbers. Where recipients are named, archive
 //! and index are sealed ([`crate::seal`]) as the last thing before they leave; offsets of blocks are those in the stream inside.
 
+mod apply;
+mod at_end;
 mod block;
 mod block_reader;
 mod block_writer;
@@ -16,6 +18,9 @@ mod codec;
 mod digest;
 mod dump_scanner;
 mod early;
+mod early_lines;
+#[cfg(test)]
+mod early_world;
 mod early_writer;
 mod index;
 mod member;
@@ -28,10 +33,12 @@ mod sums;
 mod tar_header;
 #[cfg(test)]
 mod tests;
+mod unpacked;
 mod validator;
 mod writer;
 mod xbstream;
 
+pub use apply::{APPLY_MEMBER, FILES_PREFIX, PAGES_PREFIX, RUNS_SUFFIX, STAND_IN, SYSTEM_PREFIX};
 pub use block::{BlockDamage, ENDS, ObjectDigest, PlannedBlock};
 pub use block_reader::{BlockReader, DecodedBlock, ReadPlan, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
@@ -57,5 +64,3 @@ pub const GRASTATE_MEMBER: &str = "grastate.dat";
 pub const SUMS_MEMBER: &str = "SHA256SUMS";
 /// Where files from outside the data directory are stored: `<this>/<variable>/…`.
 pub const EXTERNAL_PREFIX: &str = ".wsrep_sst_backup";
-/// Where pages are stored that were read again: `<this>/<number>`.
-pub const PAGES_PREFIX: &str = ".wsrep_sst_backup/pages";

@@ -4,10 +4,12 @@
 //! decides how much memory is taken. A line that is refused ends the reading, so that an index takes no more memory than
 //! what it has said that can be true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use crate::model::{Block, IndexEnd, Member, MemberKind, Origin};
+use super::at_end::{AtEnd, at_end};
+use super::early_lines::in_line;
+use crate::model::{Block, EarlyChange, FORMAT, IndexEnd, Member, MemberKind, Origin};
 
 /// Most bytes of tar stream in a block: each is held in memory as a whole, several at once. Twice what writers make.
 const LARGEST_BLOCK: u64 = 8 << 20;
@@ -75,15 +77,24 @@ impl Validator {
         Ok(())
     }
 
-    /// The last line, and all members together; the length of the tar stream.
-    pub(super) fn end(&self, members: &[Member], end: &IndexEnd) -> Result<u64, String> {
+    /// The last line, and all members together: what is there at the end, and the length of the tar stream.
+    pub(super) fn end(
+        &self,
+        members: &[Member],
+        changes: &[EarlyChange],
+        end: &IndexEnd,
+        format: u32,
+    ) -> Result<(AtEnd, u64), String> {
         if let Some(beyond) = members.iter().find(|member| member.end_offset > self.raw) {
             return Err(disorder(beyond));
         }
         if (end.members, end.blocks, end.raw) != (self.members, self.blocks, self.raw) {
             return Err("the counts in its last line are not those of its lines".into());
         }
-        in_the_tree(members).map_or(Ok(self.raw), Err)
+        if format == FORMAT {
+            is_plain(members, changes)?;
+        }
+        Ok((at_end(members, changes)?, self.raw))
     }
 }
 
@@ -116,14 +127,14 @@ fn in_member(member: &Member) -> Option<&'static str> {
     if member.target.is_some() != (member.kind == MemberKind::Symlink) {
         return Some("is a link without target, or has one without being a link");
     }
-    if member.pages.is_some() != (member.kind == MemberKind::Pages) {
-        return Some("has pages without being pages, or is pages without saying of what");
-    }
     if member.system_tablespace && member.kind != MemberKind::File {
         return Some("cannot be a system tablespace");
     }
     if member.mtime_nsec >= SECOND {
         return Some("has a time that cannot be");
+    }
+    if let Some(what) = in_line(member) {
+        return Some(what);
     }
     member
         .origin
@@ -143,25 +154,15 @@ fn is_sound(origin: &Origin) -> bool {
     !has_zero && is_plain(root) && is_plain(path) && path.starts_with(root)
 }
 
-/// Names that occur twice, or lead through what is no directory.
-fn in_the_tree(members: &[Member]) -> Option<String> {
-    let mut kinds = BTreeMap::new();
-    let mut may_come_again = BTreeSet::new();
-    for member in members {
-        let path = member.path.as_path();
-        if kinds.insert(path, member.kind).is_some() && !may_come_again.contains(path) {
-            return Some(format!("member '{}' occurs twice", member.path));
-        }
-        if member.early {
-            may_come_again.insert(path);
-        }
+/// In format 1 each path occurs once, and everything is what it is.
+fn is_plain(members: &[Member], changes: &[EarlyChange]) -> Result<(), String> {
+    let is_newer = |member: &Member| member.pages.is_some() || member.place.is_some() || member.early;
+    if !changes.is_empty() || members.iter().any(is_newer) {
+        return Err(format!("format {FORMAT} has no files that change while they are stored"));
     }
-    members.iter().find_map(|member| {
-        let mut above = member.path.as_path().ancestors().skip(1);
-        let blocked =
-            above.find(|path| kinds.get(path).is_some_and(|kind| *kind != MemberKind::Directory))?;
-        Some(format!("member '{}' lies behind '{}', which is no directory", member.path, blocked.display()))
-    })
+    let mut paths = BTreeSet::new();
+    let twice = members.iter().find(|member| !paths.insert(&member.path));
+    twice.map_or(Ok(()), |member| Err(format!("member '{}' occurs twice", member.path)))
 }
 
 #[cfg(test)]

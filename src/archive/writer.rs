@@ -16,7 +16,8 @@ use super::pages::PageFaults;
 use super::stages::{CHUNK, ContentDigest, ContentPages, Pieces, Stage, Store};
 use super::sums::Sums;
 use super::tar_header::{Headers, TAR_BLOCK, padding};
-use crate::model::{ArchivePath, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, WsrepGtid};
+use super::unpacked::Unpacked;
+use crate::model::{ArchivePath, FORMAT, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, WsrepGtid};
 use crate::seal::Recipient;
 
 /// Why an archive could not be written on.
@@ -106,6 +107,8 @@ pub struct ArchiveWriter<W, I: Write> {
     pub(super) early: EarlyFiles,
     /// Members of pages so far.
     pub(super) page_members: u64,
+    /// What decides about the script in the archive, where the format has one.
+    pub(super) unpacked: Option<Unpacked>,
 }
 
 impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
@@ -119,6 +122,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         recipients: &[Recipient],
     ) -> Result<Self, ArchiveError> {
         let files = header.files_state;
+        let unpacked = (header.format > FORMAT).then(Unpacked::default);
         let index = Arc::new(Mutex::new(IndexWriter::create(index, header, recipients)?));
         let stream = BlockWriter::create(archive, Arc::clone(&index), options, recipients)?;
         Ok(Self {
@@ -132,6 +136,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             live_redo: None,
             early: EarlyFiles::default(),
             page_members: 0,
+            unpacked,
         })
     }
 
@@ -294,12 +299,15 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         start: u64,
         fill: impl FnOnce(&mut Member),
     ) -> Result<(), ArchiveError> {
-        self.early.replace(&member.path);
+        let replaces = self.early.replace(&member.path);
         self.sums.replace(&member.path);
         let mut line = member.line(kind, start, self.stream.raw_written());
         fill(&mut line);
         if let (MemberKind::File | MemberKind::Pages, Some(digest)) = (kind, &line.sha256) {
             self.sums.add(digest, &line.path, line.early);
+        }
+        if let Some(unpacked) = &mut self.unpacked {
+            unpacked.take(&line, replaces);
         }
         lock(&self.index)?.append(&IndexLine::Member(line))?;
         Ok(())

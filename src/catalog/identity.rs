@@ -17,7 +17,8 @@ pub struct Identity {
     node: String,
     request: Option<String>,
     started: Timestamp,
-    frozen_at: Timestamp,
+    /// Where the files were stored before it was known, the first one of two does not have it.
+    frozen_at: Option<Timestamp>,
     gtid: Option<WsrepGtid>,
     /// Archives of the first versions do not have it.
     donor_gtid: Option<String>,
@@ -53,6 +54,15 @@ impl Identity {
         &self.server.datadir
     }
 
+    /// The same of an identity that was written before the position was known; another one stands behind the files.
+    pub fn contradictions_before_position(&self, manifest: &Manifest) -> Vec<Contradiction> {
+        let all = self.contradictions(manifest).into_iter();
+        all.filter(|found| {
+            !matches!(found.field, "gtid" | "frozen_at") && !found.field.starts_with("mariadb_gtid.")
+        })
+        .collect()
+    }
+
     /// Where the manifest says something else. What only one of them knows is no contradiction.
     pub fn contradictions(&self, manifest: &Manifest) -> Vec<Contradiction> {
         let (here, there) = (&manifest.mariadb_gtid, &self.mariadb_gtid);
@@ -65,7 +75,7 @@ impl Identity {
             ("node", text(&manifest.node), text(&self.node)),
             ("request", manifest.request.clone(), self.request.clone()),
             ("started", text(&manifest.started), text(&self.started)),
-            ("frozen_at", text(&manifest.frozen_at), text(&self.frozen_at)),
+            ("frozen_at", text(&manifest.frozen_at), self.frozen_at.as_ref().map(ToString::to_string)),
             ("gtid", Some(words(manifest.gtid.as_ref())), Some(words(self.gtid.as_ref()))),
             ("donor_gtid", manifest.donor_gtid.clone(), self.donor_gtid.clone()),
             ("mariadb_gtid.binlog_pos", here.binlog_pos.clone(), there.binlog_pos.clone()),

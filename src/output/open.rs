@@ -5,8 +5,8 @@ use std::io::Read;
 use super::identity::BackupIdentity;
 use super::{Destination, OutputError};
 use crate::archive::{
-    ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember, PAGES_PREFIX,
-    SUMS_MEMBER, Segment,
+    APPLY_MEMBER, ArchiveError, ArchiveWriter, Finished, GRASTATE_MEMBER, IDENTITY_MEMBER, NewMember,
+    PAGES_PREFIX, SUMS_MEMBER, Segment,
 };
 use crate::model::{ArchivePath, Content, FORMAT, IndexHeader, NEWEST_FORMAT, WsrepGtid};
 use crate::storage::{ObjectWriter, StorageError};
@@ -141,9 +141,11 @@ impl<'a> Archive<'a> {
         self.writer.append_generated(NewMember { mode, ..self.to.own_member(name) }, content)
     }
 
-    /// Writes the identity once more, with the position, where it was begun without one.
+    /// Writes the script, where one is needed, and the identity once more, with the position, where it was begun without one. Nothing that
+    /// was stored early may change behind this.
     pub fn settle(&mut self, identity: &BackupIdentity) -> Result<(), OutputError> {
         let to = self.to;
+        self.writer.append_apply(NewMember { mode: 0o755, ..to.own_member(APPLY_MEMBER) })?;
         let content = identity.to_bytes(self.format, &to.id, &to.label);
         let content = content.map_err(|error| OutputError::Identity(error.into()))?;
         self.writer.append_generated(to.own_member(IDENTITY_MEMBER), &content)?;

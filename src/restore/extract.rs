@@ -10,12 +10,13 @@ use super::directory_map::AllowedDirectory;
 use super::error::RestoreError;
 use super::partial_server::{RelocatedMembers, ServerPaths};
 use super::partial_server_options::ScratchTables;
+use super::parts::parts;
 use super::request::{Control, Purpose, RestoreRequest};
 use super::table_selection::Selection;
 use super::tables::{TableFile, TableFileRole};
 use super::target_lock::TargetLock;
 use super::undo_log::{self, UndoLog};
-use super::{restore_member, small_files, target};
+use super::{MemberWriter, small_files, target};
 use crate::archive::Index;
 use crate::catalog::BackupReader;
 use crate::model::MemberKind;
@@ -82,13 +83,27 @@ pub fn extract(
     let plan = index.plan_for(|member| offsets.contains(&member.header_offset));
     let mut stream = open_stream(source, &index, plan, request.threads)?;
     let mut created = UndoLog::default();
-    let outcome = files.iter().try_for_each(|file| {
+    let paths: BTreeMap<u64, &TableFile<'_>> =
+        files.iter().map(|file| (file.member.header_offset, file)).collect();
+    let mut writer = MemberWriter {
+        stream: &mut stream,
+        source,
+        index: &index,
+        places: &places,
+        control,
+        patched: BTreeMap::new(),
+    };
+    let outcome = parts(&index, files.iter().map(|file| file.member)).into_iter().try_for_each(|part| {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(RestoreError::interrupted());
         }
-        (control.progress)(file.member.header_offset);
+        (control.progress)(part.pages.unwrap_or(part.member).header_offset);
+        let Some(file) = paths.get(&part.member.header_offset) else { return Ok(()) };
         let place = request.target.join(&file.path);
-        restore_member(&mut stream, source, file.member, &place, &places, control, &mut created)?;
+        if let Some(pages) = part.pages {
+            return writer.pages(file.member, pages, &place);
+        }
+        writer.member(file.member, &place, &mut created)?;
         if lock.is_none() {
             // Now it is there.
             lock = TargetLock::take(&request.target)?;

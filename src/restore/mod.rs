@@ -13,6 +13,12 @@
 //! Manifest, index and archive are checked against each other before the target is touched; the target
 //! must be empty and unused; a restore that fails removes exactly what it created.
 //!
+//! # Files that were stored while the server ran
+//!
+//! What is written is what is there at the end ([`Index::members`]): a member that a later one supersedes, or whose file was gone, is
+//! passed over; one whose file has got another name is written under that. Pages that were read again are put into the file behind
+//! it, which is the same file still (`patch`): the system tablespace under its hidden name.
+//!
 //! A backup by mariadb-backup takes another way to the same end: see [`prepared`]. A dump becomes no data directory, but goes into a
 //! running server: see [`into`].
 //!
@@ -32,6 +38,7 @@ mod error;
 mod external_directories;
 mod extract;
 mod feed;
+mod file_id;
 mod frame;
 mod identity;
 mod installed_server;
@@ -42,6 +49,8 @@ mod old_datadir;
 mod options;
 mod partial_server;
 mod partial_server_options;
+mod parts;
+mod patch;
 mod pattern;
 mod prepared;
 mod replication;
@@ -60,10 +69,11 @@ mod undo_log;
 mod write;
 mod wsrep_home;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use crate::archive::{MemberDamage, StreamReader, read_member};
+use crate::archive::{Index, MemberDamage, StreamReader, read_member};
 use crate::catalog::BackupReader;
 use crate::model::{Content, Member, MemberKind};
 pub use advice::{Advice, Listing, advice};
@@ -72,11 +82,14 @@ pub use destinations::{Destinations, Stranger};
 pub use directory_map::{AllowedDirectory, DirectoryMap};
 pub use error::{RestoreError, Undone};
 pub use extract::{Extract, Extracted, extract};
+use file_id::FileId;
 use frame::{begin, check_rest, write_state};
 pub use installed_server::Installed;
 use members::Members;
 pub use members::Tables;
 pub use options::missing as missing_options;
+use parts::{StreamPart, parts};
+use patch::write_pages;
 pub use pattern::TablePattern;
 pub use request::{Control, Purpose, RestoreRequest};
 pub use restored::Restored;
@@ -156,15 +169,27 @@ fn fill(
     };
     let guard = StartFileGuard::hide(created, places)?;
     let mut finishing = Vec::new();
-    for member in &members.index.members {
+    let mut writer = MemberWriter {
+        stream: &mut stream,
+        source,
+        index: &members.index,
+        places,
+        control,
+        patched: BTreeMap::new(),
+    };
+    for StreamPart { member, pages } in parts(&members.index, members.index.members.iter()) {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(RestoreError::interrupted());
         }
-        (control.progress)(member.header_offset);
+        (control.progress)(pages.unwrap_or(member).header_offset);
         let Some(place) = places.of(member).filter(|_| !places.is_passed_over(member)) else { continue };
         let place = guard.hidden_place(&place);
-        let stored = members.moved.stored(member);
-        restore_member(&mut stream, source, stored, &place, places, control, created)?;
+        let was = members.moved.stored(member);
+        if let Some(pages) = pages {
+            writer.pages(was, pages, &place)?;
+            continue;
+        }
+        writer.member(was, &place, created)?;
         if member.kind == MemberKind::File {
             restored.files += 1;
             restored.bytes += member.size;
@@ -189,33 +214,64 @@ fn fill(
     Ok(restored)
 }
 
-fn restore_member(
-    stream: &mut StreamReader,
-    source: &BackupReader,
-    member: &Member,
-    place: &Path,
-    places: &Destinations,
-    control: &Control<'_>,
-    created: &mut UndoLog,
-) -> Result<(), RestoreError> {
-    let damaged = |what: String| {
-        let id = source.manifest().id.to_string();
-        RestoreError::Damaged { id, path: member.path.to_string(), what, undone: Undone::default() }
-    };
-    let read_failed = |cause| RestoreError::Read(source.archive_failed(cause), Undone::default());
-    // The closure can only speak of reading; what writing said is kept beside it.
-    let mut failure = None;
-    let outcome = read_member(stream, member, |content| {
-        write_member(content, member, place, places, control, created).map_err(|error| {
-            failure = Some(error);
-            std::io::Error::other("writing failed")
-        })
-    });
-    match (failure, outcome) {
-        (Some(WriteError::Damaged(what)), _) | (None, Ok(Err(MemberDamage(what)))) => Err(damaged(what)),
-        (Some(WriteError::Interrupted), _) => Err(RestoreError::interrupted()),
-        (Some(WriteError::System(error)), _) => Err(error.into()),
-        (None, Ok(Ok(()))) => Ok(()),
-        (Some(WriteError::Read(cause)), _) | (None, Err(cause)) => Err(read_failed(cause)),
+/// Writes what members of the stream hold.
+struct MemberWriter<'a> {
+    stream: &'a mut StreamReader,
+    source: &'a BackupReader,
+    index: &'a Index,
+    places: &'a Destinations,
+    control: &'a Control<'a>,
+    /// The files that are written and not complete, by their places in the stream.
+    patched: BTreeMap<u64, FileId>,
+}
+
+impl MemberWriter<'_> {
+    /// A file, directory or link.
+    fn member(&mut self, member: &Member, place: &Path, created: &mut UndoLog) -> Result<(), RestoreError> {
+        let (places, control, index) = (self.places, self.control, self.index);
+        let made = self.read(index.stored(member), member, |content| {
+            write_member(content, member, place, places, control, created)
+        })?;
+        if let Some(made) = made.filter(|_| index.patches(member).next().is_some()) {
+            self.patched.insert(member.header_offset, made);
+        }
+        Ok(())
+    }
+
+    /// Pages of a file that was written before.
+    fn pages(&mut self, member: &Member, pages: &Member, place: &Path) -> Result<(), RestoreError> {
+        let (places, control) = (self.places, self.control);
+        let made = self.patched.get(&member.header_offset).copied();
+        self.read(pages, member, |content| write_pages(content, pages, member, made, place, places, control))
+    }
+
+    /// `stored` as it stands in the stream, for the file that will be `member`.
+    fn read<T>(
+        &mut self,
+        stored: &Member,
+        member: &Member,
+        take: impl FnOnce(&mut dyn std::io::Read) -> Result<T, WriteError>,
+    ) -> Result<T, RestoreError> {
+        let source = self.source;
+        let damaged = |what: String| {
+            let id = source.manifest().id.to_string();
+            RestoreError::Damaged { id, path: member.path.to_string(), what, undone: Undone::default() }
+        };
+        let read_failed = |cause| RestoreError::Read(source.archive_failed(cause), Undone::default());
+        // The closure can only speak of reading; what writing said is kept beside it.
+        let mut failure = None;
+        let outcome = read_member(self.stream, stored, |content| {
+            take(content).map_err(|error| {
+                failure = Some(error);
+                std::io::Error::other("writing failed")
+            })
+        });
+        match (failure, outcome) {
+            (Some(WriteError::Damaged(what)), _) | (None, Ok(Err(MemberDamage(what)))) => Err(damaged(what)),
+            (Some(WriteError::Interrupted), _) => Err(RestoreError::interrupted()),
+            (Some(WriteError::System(error)), _) => Err(error.into()),
+            (None, Ok(Ok(value))) => Ok(value),
+            (Some(WriteError::Read(cause)), _) | (None, Err(cause)) => Err(read_failed(cause)),
+        }
     }
 }

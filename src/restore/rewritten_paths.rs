@@ -172,12 +172,7 @@ mod tests {
             threads: 1,
             only: None,
         };
-        Destinations::new(
-            Path::new("/old"),
-            &Index { header, members, changes: Vec::new(), blocks: Vec::new(), raw_bytes: 0 },
-            &request,
-        )
-        .unwrap()
+        Destinations::new(Path::new("/old"), &Index::of_files(header, members), &request).unwrap()
     }
 
     #[test]
@@ -220,13 +215,7 @@ mod tests {
             only: None,
         };
         let header = header();
-        let deep = Index {
-            header,
-            members: vec![member("ibdata1", MemberKind::File, None)],
-            changes: Vec::new(),
-            blocks: Vec::new(),
-            raw_bytes: 0,
-        };
+        let deep = Index::of_files(header, vec![member("ibdata1", MemberKind::File, None)]);
         let places = Destinations::new(Path::new("/old"), &deep, &request).unwrap();
         assert_eq!(places.rewritten(&index, b"../logs/bin.000007\n").unwrap(), b"/logs/bin.000007\n");
     }

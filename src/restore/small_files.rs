@@ -21,7 +21,7 @@ pub(super) fn peek(
     members: &[&Member],
     threads: usize,
 ) -> Result<SmallContents, RestoreError> {
-    let mut wanted: Vec<&Member> = members.iter().filter(|member| member.size <= LIMIT).copied().collect();
+    let mut wanted: Vec<&Member> = members.iter().filter(|member| is_small(index, member)).copied().collect();
     wanted.sort_by_key(|member| member.header_offset);
     let plan = index.plan_for(|member| {
         wanted.binary_search_by_key(&member.header_offset, |member| member.header_offset).is_ok()
@@ -30,11 +30,17 @@ pub(super) fn peek(
     let mut contents = SmallContents::new();
     for member in wanted {
         let mut content = Vec::new();
-        let outcome = read_member(&mut stream, member, |data| data.take(LIMIT).read_to_end(&mut content));
+        let outcome =
+            read_member(&mut stream, index.stored(member), |data| data.take(LIMIT).read_to_end(&mut content));
         let is_whole = outcome.map_err(|cause| BackupReadError::from(source.archive_failed(cause)))?.is_ok();
         if is_whole && member.sha256.as_ref() == Some(&hex(&Sha256::digest(&content))) {
             contents.insert(member.header_offset, content);
         }
     }
     Ok(contents)
+}
+
+/// Small, and in one piece.
+fn is_small(index: &Index, member: &Member) -> bool {
+    member.size <= LIMIT && index.stored(member).size == member.size && index.patches(member).next().is_none()
 }

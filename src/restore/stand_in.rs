@@ -45,7 +45,7 @@ pub(super) fn stand_in(manifest: &Manifest, index: &Index) -> Index {
         pages: None,
         changed: false,
     };
-    Index { members: vec![member], blocks: Vec::new(), ..index.clone() }
+    Index::of_files(index.header.clone(), vec![member])
 }
 
 /// The first file of `innodb_data_file_path`; mariadb-backup keeps its name and drops its place.

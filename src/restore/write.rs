@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::destinations::Destinations;
 use super::error::SystemError;
+use super::file_id::FileId;
 use super::request::Control;
 use super::undo_log::{UndoLog, finish_open};
 use crate::archive::{hex, read_full};
@@ -37,7 +38,8 @@ impl From<SystemError> for WriteError {
     }
 }
 
-/// Writes one member; its digest is compared before it counts.
+/// Writes one member; its digest is compared before it counts. A file gets the size that it has at the end, whatever was stored.
+/// Which file it is, where it is one.
 pub(super) fn write_member(
     content: &mut dyn Read,
     member: &Member,
@@ -45,19 +47,24 @@ pub(super) fn write_member(
     places: &Destinations,
     control: &Control<'_>,
     created: &mut UndoLog,
-) -> Result<(), WriteError> {
+) -> Result<Option<FileId>, WriteError> {
     if let Some(parent) = place.parent() {
         created.directory(parent, places.owner(), None)?;
     }
     match member.kind {
-        MemberKind::Directory => Ok(created.directory(place, places.owner(), Some(0o700))?),
+        MemberKind::Directory => {
+            created.directory(place, places.owner(), Some(0o700))?;
+            Ok(None)
+        }
         MemberKind::Symlink => {
             let Some(target) = places.link_text(member) else {
                 return Err(WriteError::Damaged("a link without target".into()));
             };
-            Ok(created.link(place, &target, places.owner_of(member), member)?)
+            created.link(place, &target, places.owner_of(member), member)?;
+            Ok(None)
         }
-        MemberKind::Pages => Err(WriteError::Damaged("it is no file, but pages of one".into())),
+        // The pages of a file are no file.
+        MemberKind::Pages => Ok(None),
         MemberKind::File | MemberKind::Generated => {
             let mut file = created.create(place, 0o600)?;
             let digest = copy(content, member, place, &mut file, control)?;
@@ -68,7 +75,8 @@ pub(super) fn write_member(
             if member.live_redo.is_some() {
                 reserve(&file, member.size).map_err(SystemError::of("reserve the room of", place))?;
             }
-            Ok(finish_open(&file, member, place, places)?)
+            finish_open(&file, member, place, places)?;
+            Ok(Some(FileId::of(&file).map_err(SystemError::of("look at", place))?))
         }
     }
 }
@@ -83,7 +91,7 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Copies the content, leaving out zeros where the original had holes.
+/// Copies the content, leaving out zeros where the original had holes, and what lies behind the end that the file has at last.
 fn copy(
     content: &mut dyn Read,
     member: &Member,
@@ -111,19 +119,20 @@ fn copy(
         if count == 0 {
             break;
         }
-        let bytes = &chunk[..count];
-        sha.update(bytes);
+        sha.update(&chunk[..count]);
+        let kept = usize::try_from(member.size.saturating_sub(written)).unwrap_or(count).min(count);
+        let bytes = &chunk[..kept];
         let stored = if member.sparse {
             write_sparse(file, bytes).map_err(&failed)?
         } else {
             file.write_all(bytes).map_err(&failed)?;
-            count
+            kept
         };
         control.limiter.take(stored as u64);
-        written += count as u64;
+        written += kept as u64;
     }
-    if member.sparse && written != member.size {
-        file.set_len(written).map_err(&failed)?;
+    if written != member.size {
+        file.set_len(member.size).map_err(&failed)?;
     }
     Ok(hex(&sha.finalize()))
 }

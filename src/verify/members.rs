@@ -1,17 +1,21 @@
 //! The members one after the other.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::merged::{Merged, PageReader};
 use super::program_members;
 use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{
     Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, of_files, page_fault, read_member,
     sum_line,
 };
-use crate::catalog::BackupReader;
+use crate::catalog::{BackupReadError, BackupReader};
 use crate::innodb::redo::StoredLog;
 use crate::innodb::{PageChecker, PageReport, SystemTablespace};
 use crate::model::{Member, MemberKind};
@@ -25,6 +29,12 @@ pub(super) struct Check<'a> {
     source: &'a BackupReader,
     index: &'a Index,
     interrupted: &'a AtomicBool,
+    /// What is there at the end, by the places of members in the stream.
+    at_end: BTreeMap<u64, &'a Member>,
+    /// The files of which page members are parts, in the same way.
+    patched: BTreeMap<u64, &'a Member>,
+    /// Members that stock `tar` leaves where they are: none behind them has their path.
+    last: BTreeSet<u64>,
     /// What SHA256SUMS must say, from the digests in the index.
     sums: Vec<u8>,
     damaged: u64,
@@ -49,8 +59,17 @@ impl<'a> Check<'a> {
         index: &'a Index,
         interrupted: &'a AtomicBool,
     ) -> Self {
-        let system = SystemTablespace::default();
-        Self { report, source, index, interrupted, sums: Vec::new(), damaged: 0, leftovers: 0, system }
+        let at_end: BTreeMap<u64, &Member> =
+            index.members.iter().map(|member| (member.header_offset, member)).collect();
+        let pages =
+            |member: &'a Member| index.patches(member).map(move |pages| (pages.header_offset, member));
+        let patched = index.members.iter().flat_map(pages).collect();
+        let by_path: BTreeMap<_, u64> =
+            index.stream_members().iter().map(|member| (&member.path, member.header_offset)).collect();
+        let last = by_path.into_values().collect();
+        let (sums, system) = (Vec::new(), SystemTablespace::default());
+        let (damaged, leftovers) = (0, 0);
+        Self { report, source, index, interrupted, at_end, patched, last, sums, damaged, leftovers, system }
     }
 
     /// Every member so far is what was written.
@@ -58,32 +77,70 @@ impl<'a> Check<'a> {
         self.damaged == 0
     }
 
-    /// The next member.
+    /// The next member of the stream.
     pub(super) fn member(&mut self, stream: &mut StreamReader, member: &Member) -> Result<(), VerifyError> {
         let interrupted = self.interrupted;
         let keep = program_members::is_own(member, self.sums.len());
-        let content = read_member(stream, member, |content| digest(content, member, keep, interrupted));
+        let at_end = self.at_end.get(&member.header_offset).copied();
+        let failure = Rc::new(RefCell::new(None));
+        let mut merged = at_end.and_then(|file| self.merged(member, file, &failure));
+        let content = read_member(stream, member, |content| {
+            digest(content, at_end.unwrap_or(member), keep, &mut merged, interrupted)
+        });
         if interrupted.load(Ordering::Relaxed) {
             return Err(VerifyError::Interrupted);
         }
-        if member.kind == MemberKind::File
+        drop(merged);
+        if let Some(error) = failure.borrow_mut().take() {
+            return Err(error.into());
+        }
+        if matches!(member.kind, MemberKind::File | MemberKind::Pages)
+            && self.last.contains(&member.header_offset)
             && let Some(sha256) = &member.sha256
         {
             self.sums.extend_from_slice(&sum_line(sha256, &member.path));
         }
         match content.map_err(|cause| self.source.archive_failed(cause))? {
-            Ok(content) => self.content(member, &content),
+            Ok(content) => self.content(member, at_end, &content),
             Err(MemberDamage(what)) => self.damaged(member, what),
         }
         Ok(())
     }
 
-    fn damaged(&mut self, member: &Member, what: String) {
-        self.damaged += 1;
-        self.report.add(member.path.to_string(), what);
+    /// What makes the file at the end of this member, where that is something else.
+    fn merged(
+        &self,
+        member: &Member,
+        file: &Member,
+        failure: &Rc<RefCell<Option<BackupReadError>>>,
+    ) -> Option<Merged<'a>> {
+        let (source, index) = (self.source, self.index);
+        let patches: Vec<&'a Member> = self
+            .at_end
+            .get(&file.header_offset)
+            .map(|file| index.patches(file).collect())
+            .unwrap_or_default();
+        if patches.is_empty() && file.size == member.size {
+            return None;
+        }
+        let mut reader = PageReader::new(source, index, patches.clone(), Rc::clone(failure));
+        Some(Merged::new(file.size, &patches, Box::new(move |number| reader.load(number))))
     }
 
-    fn content(&mut self, member: &Member, content: &MemberContent) {
+    /// Pages are named by the file in which they belong.
+    fn damaged(&mut self, member: &Member, what: String) {
+        self.damaged += 1;
+        match self.patched.get(&member.header_offset) {
+            Some(file) => {
+                let (file, first) = (file.path.to_string(), first_run(member));
+                self.report
+                    .add(file, format!("its pages from byte {first} on, in '{}': {what}", member.path));
+            }
+            None => self.report.add(member.path.to_string(), what),
+        }
+    }
+
+    fn content(&mut self, member: &Member, at_end: Option<&Member>, content: &MemberContent) {
         match &member.sha256 {
             None => return,
             Some(wanted) if *wanted == content.sha256 => {}
@@ -95,22 +152,35 @@ impl<'a> Check<'a> {
                 return self.damaged(member, what);
             }
         }
-        if member.kind == MemberKind::File {
+        // Of what is superseded, or was gone, no more is to be said.
+        let Some(file) = at_end else { return self.own(member, content, false) };
+        if file.kind == MemberKind::File {
             self.report.files += 1;
-            self.report.bytes += member.size;
+            self.report.bytes += file.size;
         }
-        self.pages(member, content.pages.as_ref());
+        self.pages(file, content.pages.as_ref());
         if let Some(Err(what)) = &content.redo {
-            self.report.add(member.path.to_string(), what.clone());
+            self.report.add(file.path.to_string(), what.clone());
         }
-        if member.kind == MemberKind::Generated && member.origin.is_none() {
-            let manifest = self.source.manifest();
-            // `BackupReader::compare` names an index that says something else.
-            let gtid = self.index.header.gtid.as_ref();
-            program_members::check(member, content.bytes.as_deref(), &self.sums, gtid, manifest, self.report);
-        }
+        self.own(member, content, true);
     }
 
+    /// What the donor program has written; `counts` where no later one takes its place.
+    fn own(&mut self, member: &Member, content: &MemberContent, counts: bool) {
+        if member.kind != MemberKind::Generated || member.origin.is_some() {
+            return;
+        }
+        let manifest = self.source.manifest();
+        let bytes = content.bytes.as_deref();
+        if !counts {
+            return program_members::check_early(member, bytes, manifest, self.report);
+        }
+        // `BackupReader::compare` names an index that says something else.
+        let gtid = self.index.header.gtid.as_ref();
+        program_members::check(member, bytes, &self.sums, gtid, manifest, self.report);
+    }
+
+    /// Of a file as it is at the end.
     fn pages(&mut self, member: &Member, pages: Option<&PageReport>) {
         let Some(pages) = pages else { return };
         self.report.pages_checked += pages.pages_checked;
@@ -170,10 +240,16 @@ fn so_on_the_donor(what: &str) -> String {
     format!("{what}; {they_were} so on the donor, the archive holds what was read there")
 }
 
+fn first_run(member: &Member) -> u64 {
+    member.pages.as_ref().and_then(|pages| pages.runs.first()).map_or(0, |(offset, _)| *offset)
+}
+
+/// Reads the content; `member` is what it is at the end. The pages that are checked are those at the end, too.
 fn digest(
     content: &mut dyn Read,
     member: &Member,
     keep: bool,
+    merged: &mut Option<Merged<'_>>,
     interrupted: &AtomicBool,
 ) -> io::Result<MemberContent> {
     let is_tablespace = member.system_tablespace || PageChecker::is_tablespace(&member.path.file_name());
@@ -191,8 +267,10 @@ fn digest(
             break;
         }
         sha.update(&chunk[..count]);
-        if let Some(pages) = &mut pages {
-            pages.update(&chunk[..count]);
+        match (&mut pages, &mut *merged) {
+            (Some(pages), None) => pages.update(&chunk[..count]),
+            (Some(pages), Some(merged)) => merged.update(&chunk[..count], &mut |bytes| pages.update(bytes)),
+            (None, _) => {}
         }
         if let Some(redo) = &mut redo {
             redo.update(&chunk[..count]);
@@ -201,6 +279,13 @@ fn digest(
             bytes.extend_from_slice(&chunk[..count]);
         }
     }
-    let (pages, redo) = (pages.map(PageChecker::finish), redo.map(StoredLog::finish));
+    // Where a page member cannot be read nothing is known of the file but that.
+    let pages = match (pages, merged.take()) {
+        (Some(mut pages), Some(merged)) => {
+            merged.finish(&mut |bytes| pages.update(bytes)).then(|| pages.finish())
+        }
+        (pages, _) => pages.map(PageChecker::finish),
+    };
+    let redo = redo.map(StoredLog::finish);
     Ok(MemberContent { sha256: hex(&sha.finalize()), pages, redo, bytes })
 }

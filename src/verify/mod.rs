@@ -5,6 +5,7 @@
 //! files in it and nothing behind it.
 
 mod members;
+mod merged;
 mod object;
 mod program_members;
 mod statements;
@@ -81,7 +82,7 @@ pub fn verify(
         return Ok(report);
     }
     let mut check = Check::new(&mut report, source, &index, interrupted);
-    for member in &index.members {
+    for member in index.stream_members() {
         progress(member.header_offset);
         check.member(&mut stream, member)?;
     }

@@ -98,7 +98,7 @@ pub(super) fn check_end(
 ) -> Result<(), VerifyError> {
     let archive = &source.manifest().archive;
     let read_failed = |cause| VerifyError::from(source.archive_failed(cause));
-    let end = index.members.last().map_or(0, |member| member.end_offset);
+    let end = index.stream_members().last().map_or(0, |member| member.end_offset);
     if stream.skip_to(end).map_err(read_failed)? {
         let limit = index.raw_bytes.saturating_sub(end);
         match is_proper_end((&mut stream).take(limit)) {

@@ -18,6 +18,29 @@ pub(super) fn is_own(member: &Member, sums: usize) -> bool {
     member.kind == MemberKind::Generated && member.origin.is_none() && member.size <= limit
 }
 
+/// An identity that was written before the position was known: what it does say must be right.
+pub(super) fn check_early(
+    member: &Member,
+    content: Option<&[u8]>,
+    manifest: &Manifest,
+    report: &mut VerifyReport,
+) {
+    if member.path.as_bytes() != IDENTITY_MEMBER.as_bytes() {
+        return;
+    }
+    match content.map(Identity::parse) {
+        Some(Ok(identity)) => {
+            for found in identity.contradictions_before_position(manifest) {
+                report.add(MANIFEST, found.what);
+            }
+        }
+        Some(Err(error)) => {
+            report.add(member.path.to_string(), format!("it is not what this file must be: {error}"));
+        }
+        None => report.add(member.path.to_string(), "it is not what this file must be"),
+    }
+}
+
 /// `sums` is what SHA256SUMS must say, from the digests in the index; `gtid` is the position in the index.
 pub(super) fn check(
     member: &Member,
