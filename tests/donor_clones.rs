@@ -160,7 +160,17 @@ fn no_clone_outlives_the_program_however_it_ends() {
 #[test]
 #[ignore = "needs root, a loop device and xfsprogs"]
 fn a_disk_that_becomes_full_gives_up_the_backup_and_the_clones_although_the_program_hangs() {
-    let stage = Stage::new("");
+    becomes_full(LoopDisk::xfs);
+}
+
+#[test]
+#[ignore = "needs root, a loop device and btrfs-progs"]
+fn a_btrfs_that_becomes_full_gives_up_the_backup_and_the_clones_although_the_program_hangs() {
+    becomes_full(LoopDisk::btrfs);
+}
+
+fn becomes_full(kind: fn(&Path, &Path, u64) -> LoopDisk) {
+    let stage = Stage::on(kind, "");
     stage.server.write("db/large.MYD", noise(LARGE, 3));
     let run = stage.start();
     stage.change();
