@@ -24,7 +24,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capture::{
-    self, Abort, Choice, Facts, Login, Outlook, Plan, Room, ServerLayout, Task, Unended, Watch,
+    self, Abort, Choice, Facts, Login, Outlook, Plan, PrecopySettings, Room, ServerLayout, Task, Unended,
+    Watch,
 };
 use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
@@ -169,7 +170,8 @@ fn back_up(
     let Choice { method, estimate, .. } = choice;
     pace::announce(settings, estimate, &expected)?;
     check_room(job, &expected)?;
-    let output = job.destination.open(method.content(), expected.entries.len(), expected.bytes)?;
+    let output =
+        job.destination.open(method.content(), expected.entries.len(), method.most_stored(expected.bytes))?;
     let expected_bytes = expected.bytes;
     drop(expected);
 
@@ -191,6 +193,7 @@ fn back_up(
         is_node: true,
         dump: &settings.dump,
         replica: None,
+        precopy: PrecopySettings::of(settings),
         snapshot: (id.to_string(), SnapshotCommands::of(settings)),
     };
     let captured = method.capture(task)?;

@@ -164,9 +164,9 @@ fn wrong_option_files_are_named_with_the_line() {
             format!("{place} line 2: repository: 'x' is not an absolute path; it must begin with /"),
         ),
         (
-            "[wsrep_sst_backup]\nmethod=precopy\n",
+            "[wsrep_sst_backup]\nmethod=clairvoyance\n",
             format!(
-                "{place} line 2: method: 'precopy' is not one of auto, snapshot, freeze, mariadb-backup, logical"
+                "{place} line 2: method: 'clairvoyance' is not one of auto, snapshot, precopy, freeze, mariadb-backup, logical"
             ),
         ),
         (

@@ -112,7 +112,10 @@ fn a_wrong_configuration_is_named_by_file_and_line() {
         ("flush-timeout=soon", "line 8: flush-timeout: 'soon' is not a duration"),
         ("threads=0", "line 8: threads: '0' is not a whole number from 1 to 256"),
         ("binlogs=some", "line 8: binlogs: 'some' is not one of newest, all, none"),
-        ("method=precopy", "line 8: method: 'precopy' is not one of auto, snapshot, freeze, mariadb-backup"),
+        (
+            "method=clairvoyance",
+            "line 8: method: 'clairvoyance' is not one of auto, snapshot, precopy, freeze, mariadb-backup",
+        ),
     ] {
         let server = ScriptedMysqld::new();
         server.configure("wsrep_sst_backup", line);

@@ -26,6 +26,11 @@ pub(super) trait Contents {
 
     /// Of the entry with this number, which is no file that is opened.
     fn metadata(&self, number: usize, entry: &Entry) -> io::Result<Metadata>;
+
+    /// The member that it becomes.
+    fn member(&self, _: usize, member: NewMember) -> NewMember {
+        member
+    }
 }
 
 /// Where the server has them.
@@ -156,7 +161,7 @@ impl Copier<'_> {
                     return Ok(Fate::Held(Box::new((member, live))));
                 }
                 let mut source = FileSource::new(opened, self.count).map_err(failed)?;
-                let mut member = member(entry, source.metadata(), names);
+                let mut member = contents.member(number, member(entry, source.metadata(), names));
                 member.listed = if let Some(copy) = source.of_copy() {
                     copy.listed
                 } else {
@@ -197,7 +202,8 @@ enum Fate {
     Changed,
 }
 
-fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMember {
+/// The member of an entry.
+pub(super) fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMember {
     NewMember {
         path: entry.path.clone(),
         mode: metadata.mode() & 0o7777,
@@ -216,7 +222,7 @@ fn member(entry: &Entry, metadata: &Metadata, names: &mut OwnerNames) -> NewMemb
 
 /// Names that were looked up before: nearly every file has the same owner.
 #[derive(Default)]
-struct OwnerNames {
+pub(super) struct OwnerNames {
     user: Option<(u32, Option<String>)>,
     group: Option<(u32, Option<String>)>,
 }

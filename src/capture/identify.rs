@@ -1,5 +1,9 @@
 //! What a frozen server says of itself, for the archive's identity.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::error::CaptureError;
 use super::facts::Facts;
 use super::layout::ServerLayout;
@@ -34,6 +38,20 @@ pub(super) fn identify_at(
         flush_time: quiet.flush_time(),
         mariadb_gtid: mariadb_gtid(facts),
         replication: facts.replication(layout),
+        server: server(layout, facts),
+        dump: None,
+    }
+}
+
+/// Of a server that runs: who it is, and no position yet.
+pub(super) fn identify_early(facts: &Facts, layout: &ServerLayout) -> BackupIdentity {
+    BackupIdentity {
+        gtid: None,
+        files: FilesState::Clean,
+        frozen_at: Timestamp::now(),
+        flush_time: Duration::ZERO,
+        mariadb_gtid: MariadbGtid::default(),
+        replication: None,
         server: server(layout, facts),
         dump: None,
     }

@@ -20,7 +20,7 @@ use super::layout::ServerLayout;
 use super::login::Login;
 use super::plan::Plan;
 use super::watch::Watch;
-use crate::config::DumpSettings;
+use crate::config::{DumpSettings, Settings};
 use crate::model::{Connection, Content, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, Output};
 use crate::quiesce::{Files, Quiet, Resumed};
@@ -43,6 +43,16 @@ pub trait Method: Sync {
     /// Whether `auto` may take it for such files.
     fn is_automatic(&self, _: Files) -> bool {
         true
+    }
+
+    /// Whether `auto` is better served by a method behind it; the text says why.
+    fn objection_to_auto(&self, _: &Prospect<'_>) -> Option<String> {
+        None
+    }
+
+    /// Bytes of data that its archive has at most, of so many of the server's.
+    fn most_stored(&self, bytes: u64) -> u64 {
+        bytes
     }
 
     /// What it would cost here; the text says why it cannot work.
@@ -113,8 +123,26 @@ pub struct Task<'a, 't> {
     pub dump: &'t DumpSettings,
     /// The server as a replica, where nothing is applied meanwhile.
     pub replica: Option<StandingReplica>,
+    /// How `precopy` works.
+    pub precopy: PrecopySettings,
     /// The name of the backup, and the administrator's own snapshot, where there is one to be had.
     pub snapshot: (String, Option<SnapshotCommands>),
+}
+
+/// How `precopy` works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrecopySettings {
+    /// Bytes that may wait until the server runs again (`spool-limit`).
+    pub spool_limit: u64,
+    /// Stock `tar` alone unpacks the archive (`plain-tar`).
+    pub is_plain: bool,
+}
+
+impl PrecopySettings {
+    /// As they are set.
+    pub fn of(settings: &Settings) -> Self {
+        Self { spool_limit: settings.spool_limit, is_plain: settings.plain_tar }
+    }
 }
 
 /// A replica whose SQL threads stand.
@@ -152,6 +180,9 @@ pub trait Host {
 
     /// So many bytes are to be read from a server that is not made to stand still.
     fn reads(&mut self, bytes: u64);
+
+    /// So many bytes are to be read ahead of the moment in which the server stands still.
+    fn ahead(&mut self, bytes: u64);
 
     /// Another program has held up the server since this moment: the limits of a freeze hold until [`Watch::lift_limit`].
     fn holds_up(&mut self, since: Instant) -> Result<(), HostError>;

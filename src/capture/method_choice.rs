@@ -4,6 +4,7 @@ use super::freeze::Freeze;
 use super::logical::Logical;
 use super::mariadb_backup::BackupProgram;
 use super::method::{Estimate, Method, Prospect};
+use super::precopy::Precopy;
 use super::snapshot::Snapshot;
 use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
 use crate::output::millis;
@@ -13,6 +14,7 @@ use crate::ui::duration_ms;
 /// All methods, the one with the least harm first: the order in which `auto` tries them.
 pub const METHODS: &[&dyn Method] = &[
     &Snapshot,
+    &Precopy,
     &Freeze,
     &BackupProgram,
     &Logical,
@@ -102,7 +104,10 @@ pub fn choose(wanted: &MethodChoice, offered: &[Files], prospect: &Prospect<'_>)
     };
     let mut passed = Vec::new();
     for (method, files) in candidates {
-        match method.estimate(&Prospect { worth: files, ..*prospect }) {
+        let prospect = Prospect { worth: files, ..*prospect };
+        let objection =
+            (*wanted == MethodChoice::Auto).then(|| method.objection_to_auto(&prospect)).flatten();
+        match objection.map_or_else(|| method.estimate(&prospect), Err) {
             Ok(estimate) => return Ok(Choice { method, estimate, files, passed }),
             Err(why) => passed.push(format!("{}: {why}", method.name())),
         }

@@ -101,6 +101,7 @@ mod tests {
             Ok(Box::new(Still(self.0.clone())))
         }
         fn total(&mut self, _: u64) {}
+        fn ahead(&mut self, _: u64) {}
         fn reads(&mut self, _: u64) {}
         fn holds_up(&mut self, _: Instant) -> Result<(), HostError> {
             Ok(())
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(chosen_name, if can_clone { "snapshot" } else { "freeze" });
         assert_eq!(
             chosen("nothing").err().unwrap(),
-            "'nothing' is not one of auto, snapshot, freeze, mariadb-backup, logical, sample"
+            "'nothing' is not one of auto, snapshot, precopy, freeze, mariadb-backup, logical, sample"
         );
         let method = chosen("sample").unwrap().method;
         let found = |name: &str, offered: &[Files]| {
@@ -184,6 +185,7 @@ mod tests {
             stall_timeout: Duration::from_secs(9),
             expected_bytes: 20480,
             is_node: true,
+            precopy: crate::capture::PrecopySettings { spool_limit: 0, is_plain: false },
             snapshot: (String::new(), None),
             dump: &crate::config::DumpSettings::default(),
             replica: None,

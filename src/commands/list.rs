@@ -295,6 +295,7 @@ fn last_word(status: &Status, now: Timestamp) -> String {
 fn describe(state: BackupState) -> &'static str {
     match state {
         BackupState::Starting => "starting",
+        BackupState::Ahead => "copying ahead, the server runs",
         BackupState::Freezing => "freezing the server",
         BackupState::Copying => "copying",
         BackupState::Thawed => "storing, the server runs again",

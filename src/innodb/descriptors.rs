@@ -100,6 +100,11 @@ impl Doublewrite {
     pub(super) fn contains(&self, page_no: u64) -> bool {
         self.0.iter().any(|block| block.contains(&page_no))
     }
+
+    /// Its two blocks.
+    pub(super) fn blocks(self) -> [Range<u64>; 2] {
+        self.0
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod legacy;
 mod live_pages;
 mod page;
 mod page_report;
+mod page_zero;
 pub mod redo;
 mod row_compressed;
 mod system;
@@ -47,4 +48,5 @@ pub use live_pages::LivePages;
 pub use page_report::{
     DamagedPage, DamagedPages, PageDamage, PageFormat, PageReport, SkipReason, SkippedPages,
 };
+pub use page_zero::PageZero;
 pub use system::SystemTablespace;

@@ -13,6 +13,8 @@ use super::{BackupId, WsrepGtid};
 pub enum BackupState {
     /// Looking at the server; it runs undisturbed.
     Starting,
+    /// Files are read ahead while the server runs undisturbed.
+    Ahead,
     /// `flush tables` is asked.
     Freezing,
     /// The server is frozen, files are read.

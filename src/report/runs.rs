@@ -93,6 +93,7 @@ fn told(run: &AttemptRow) -> (&'static str, &'static str, String) {
 
 fn progress(state: BackupState, status: Option<&Status>) -> String {
     let what = match state {
+        BackupState::Ahead => "copying ahead; the server runs",
         BackupState::Freezing => "freezing the server",
         BackupState::Copying => "copying; the server is frozen",
         BackupState::Thawed => "storing; the server runs again",

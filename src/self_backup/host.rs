@@ -27,6 +27,11 @@ impl Host for RunningServer<'_> {
         self.reporter.total(bytes);
     }
 
+    fn ahead(&mut self, bytes: u64) {
+        self.reporter.total(bytes);
+        self.reporter.state(BackupState::Ahead);
+    }
+
     fn reads(&mut self, bytes: u64) {
         self.reporter.total(bytes);
         self.reporter.state(BackupState::Thawed);

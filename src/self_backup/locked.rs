@@ -104,6 +104,11 @@ impl Host for LockedServer<'_> {
         self.reporter.total(bytes);
     }
 
+    fn ahead(&mut self, bytes: u64) {
+        self.reporter.total(bytes);
+        self.reporter.state(BackupState::Ahead);
+    }
+
     fn reads(&mut self, bytes: u64) {
         self.reporter.total(bytes);
     }

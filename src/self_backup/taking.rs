@@ -7,7 +7,8 @@ use super::host::RunningServer;
 use super::locked::{LateRelease, LockedServer};
 use super::order::{BackupOrder, OwnPosition};
 use crate::capture::{
-    self, Captured, Choice, Facts, Host, Login, Plan, Room, ServerLayout, StandingReplica, Task, Watch,
+    self, Captured, Choice, Facts, Host, Login, Plan, PrecopySettings, Room, ServerLayout, StandingReplica,
+    Task, Watch,
 };
 use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
 use crate::model::{Connection, Content, Manifest};
@@ -151,6 +152,7 @@ impl Taking<'_> {
             is_node: matches!(own, OwnPosition::Node { .. }),
             dump: &job.settings.dump,
             replica: before.clone(),
+            precopy: PrecopySettings::of(&job.settings),
             snapshot: (job.destination.id.to_string(), SnapshotCommands::of(&job.settings)),
         };
         // Threads that still store blocks of a backup that has failed do not wait for the limit of the rate.

@@ -110,6 +110,7 @@ pub enum Event<'a> {
 pub fn describe(state: BackupState) -> &'static str {
     match state {
         BackupState::Starting => "starting",
+        BackupState::Ahead => "running, copying ahead",
         BackupState::Freezing => "freezing the server",
         BackupState::Copying => "copying, the server is frozen",
         BackupState::Thawed => "storing, the server runs again",

@@ -7,19 +7,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::error::CaptureError;
 use super::super::files::FileList;
 use super::super::objection::shown;
+use super::super::redo_file::{head, the_log};
 use super::clones::Clones;
 use crate::innodb::redo::{LogHead, RedoError, pin_checkpoint};
-use crate::regular_file;
-
-/// A checkpoint may be written in the moment in which its block is read.
-const TRIES: usize = 20;
-/// Between two of them.
-const BETWEEN: Duration = Duration::from_millis(5);
 
 /// The log as it was before the first clone.
 pub(super) struct Pin {
@@ -33,7 +27,7 @@ impl Pin {
     /// Reads its head. `redo_end` is an LSN up to which it is on the disk.
     pub(super) fn before(list: &FileList, datadir: &Path, redo_end: u64) -> Result<Self, CaptureError> {
         let (number, path) = the_log(list, datadir).map_err(refused)?;
-        let head = head(&path).map_err(|error| refused(format!("'{}': {error}", shown(&path))))?;
+        let (_, head) = head(&path).map_err(|error| refused(format!("'{}': {error}", shown(&path))))?;
         Ok(Self { number, path, head, redo_end })
     }
 
@@ -84,27 +78,4 @@ pub(super) fn objection(list: &FileList, datadir: &Path) -> Option<String> {
 
 fn refused(why: String) -> CaptureError {
     CaptureError::Clone(io::Error::other(why))
-}
-
-fn the_log(list: &FileList, datadir: &Path) -> Result<(usize, PathBuf), String> {
-    let mut logs = list.entries.iter().enumerate().filter(|(_, entry)| entry.is_redo_log());
-    match (logs.next(), logs.next()) {
-        (Some((number, entry)), None) => Ok((number, entry.belongs(datadir))),
-        (None, _) => Err("the server has no redo log that is known here".into()),
-        (Some(_), Some(_)) => Err("its redo log has several files: MariaDB 10.8 and later have one".into()),
-    }
-}
-
-fn head(path: &Path) -> Result<LogHead, RedoError> {
-    let file: File = regular_file::open(path)?;
-    let mut tries = 0;
-    loop {
-        match LogHead::read(&file) {
-            Err(RedoError::Format(why)) => return Err(RedoError::Format(why)),
-            Err(error) if tries >= TRIES => return Err(error),
-            Err(_) => tries += 1,
-            Ok(head) => return Ok(head),
-        }
-        std::thread::sleep(BETWEEN);
-    }
 }

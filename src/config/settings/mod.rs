@@ -54,6 +54,10 @@ pub struct Settings {
     pub snapshot_timeout: Duration,
     /// Where somebody else runs them, if there is such a socket.
     pub snapshot_socket: PathBuf,
+    /// How many bytes `precopy` may put aside while the server stands still.
+    pub spool_limit: u64,
+    /// Whether stock `tar` alone unpacks an archive of `precopy`.
+    pub plain_tar: bool,
     /// How the archive is compressed.
     pub compression: Compression,
     /// The level of that compression, within its range; 0 without compression.

@@ -8,7 +8,7 @@ use super::flag_help::flag_help;
 use crate::config::values::choice::{BinlogChoice, MethodChoice};
 use crate::config::values::command::CommandWords;
 use crate::config::values::duration::parse;
-use crate::config::values::{ValueError, absolute_path, number};
+use crate::config::values::{ValueError, absolute_path, number, size};
 use crate::model::Compression;
 
 /// More threads than this bring nothing but memory.
@@ -20,10 +20,10 @@ pub(super) const CHAPTER: Chapter = Chapter {
     settings: &[
         SettingSpec {
             name: "method",
-            value: "auto | snapshot | freeze | mariadb-backup | logical",
+            value: "auto | snapshot | precopy | freeze | mariadb-backup | logical",
             unset: Unset::Is("auto"),
-            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned or snapshot-command is set, else freeze. logical dumps, and is never taken by auto.",
-            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs) or snapshot-command is set, else freeze; mariadb-backup leaves the server running, and its backups must be prepared; logical dumps for a running server.",
+            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned or snapshot-command is set, else freeze. precopy copies while the server runs, and only reads again what has changed while it stands still. logical dumps, and is never taken by auto.",
+            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs) or snapshot-command is set, else freeze; precopy stands still only for what changes meanwhile; mariadb-backup leaves the server running, and its backups must be prepared; logical dumps for a running server.",
             ..text(|to, text| set(&mut to.method, text.parse::<MethodChoice>()))
         },
         SettingSpec {
@@ -63,6 +63,23 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "Where root runs them for the server's user (systemctl enable --now wsrep-sst-backup-snapshot.socket). Without such a \
                    socket whoever takes the backup runs them.",
             ..text(|to, text| set(&mut to.snapshot_socket, absolute_path(text)))
+        },
+        SettingSpec {
+            name: "spool-limit",
+            value: "SIZE",
+            unset: Unset::Is("1G"),
+            meaning: "With precopy: how much of what is read while the server stands still may wait in a file without a name, in the file system of \
+                      the data directory, until the server runs again. What is more goes into the archive at once, at the speed of the repository.",
+            note: "With precopy: room on the data directory's file system for what is read while the server stands still.",
+            ..text(|to, text| set(&mut to.spool_limit, size::size(text)))
+        },
+        SettingSpec {
+            name: "plain-tar",
+            unset: Unset::Is("off"),
+            meaning: "With precopy: changed files are stored once more as a whole, so that stock tar alone unpacks the archive, without the script in it. \
+                      Files of dropped tables are left over then; the manifest names them.",
+            note: "With precopy: an archive for stock tar alone; each file that has changed is read again as a whole, and the freeze is longer.",
+            ..switch(|to, on| to.plain_tar = on)
         },
         SettingSpec {
             name: "compression",

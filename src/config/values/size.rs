@@ -27,6 +27,15 @@ fn parse(text: &str) -> Option<u64> {
     Some(digits.parse().unwrap_or(u64::MAX).saturating_mul(1 << shift))
 }
 
+/// Reads a number of bytes.
+pub(in crate::config) fn size(text: &str) -> Result<u64, ValueError> {
+    parse(text).ok_or_else(|| {
+        ValueError::new(format!(
+            "'{text}' is not a number of bytes; write 1G, or another number with K, M, G or T"
+        ))
+    })
+}
+
 /// Reads a limit in bytes a second; `none` is none, which overrides an earlier one.
 pub(in crate::config) fn rate(text: &str) -> Result<Option<NonZeroU64>, ValueError> {
     if text == "none" {

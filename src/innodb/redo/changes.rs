@@ -10,6 +10,9 @@ use super::record::{RecordHead, SAME_PAGE, varint};
 const TYPE: u8 = 0x70;
 /// `EXTENDED`.
 const EXTENDED: u8 = 0x20;
+/// `FILE_CREATE` and `FILE_DELETE`.
+const FILE_CREATE: u8 = 0x80;
+const FILE_DELETE: u8 = 0x90;
 /// `TRIM_PAGES`: the only byte of an `EXTENDED` record behind its page.
 const TRIM_PAGES: u8 = 10;
 
@@ -20,7 +23,9 @@ pub enum Change<'m> {
     Page(PageId),
     /// The file ends before this page, and whatever comes there later is new: an undo tablespace was truncated.
     Trimmed(PageId),
-    /// A file was made, removed, renamed, or written to for the first time since a checkpoint; the type, and what follows it.
+    /// The file of this tablespace was made, or removed.
+    Replaced(u32),
+    /// A file was renamed, or written to for the first time since a checkpoint; the type, and what follows it.
     File(u8, &'m [u8]),
 }
 
@@ -43,6 +48,13 @@ impl<'m> Changes<'m> {
         RedoError::Other(format!("the mini-transaction at LSN {} has {what}", self.lsn))
     }
 
+    /// A number of a page or of a tablespace, and what follows it.
+    fn number(&self, rest: &'m [u8]) -> Result<(u32, &'m [u8]), RedoError> {
+        let (number, own) = varint(rest).map_err(|_| self.broken("a page without a number"))?;
+        let number = u32::try_from(number).map_err(|_| self.broken("a number of more than 32 bits"))?;
+        Ok((number, &rest[own..]))
+    }
+
     /// None where the record tells of no other page than the one before.
     fn change(&mut self, head: RecordHead) -> Result<Option<Change<'m>>, RedoError> {
         let RecordHead { first, body, length } = head;
@@ -50,17 +62,15 @@ impl<'m> Changes<'m> {
             self.bytes.get(body..body + length).ok_or_else(|| self.broken("a record behind its end"))?;
         self.at = body + length;
         if first & SAME_PAGE != 0 {
-            let is_page = self.has_page;
-            return Ok((!is_page).then_some(Change::File(first & !15, rest)));
+            return match first & !15 {
+                _ if self.has_page => Ok(None),
+                FILE_CREATE | FILE_DELETE => Ok(Some(Change::Replaced(self.number(rest)?.0))),
+                other => Ok(Some(Change::File(other, rest))),
+            };
         }
         self.has_page = true;
-        let number = |rest: &'m [u8]| -> Result<(u32, &'m [u8]), RedoError> {
-            let (number, own) = varint(rest).map_err(|_| self.broken("a page without a number"))?;
-            let number = u32::try_from(number).map_err(|_| self.broken("a number of more than 32 bits"))?;
-            Ok((number, &rest[own..]))
-        };
-        let (space, rest) = number(rest)?;
-        let (page, rest) = number(rest)?;
+        let (space, rest) = self.number(rest)?;
+        let (page, rest) = self.number(rest)?;
         let id = PageId { space, page };
         let is_trim = first & TYPE == EXTENDED && rest == [TRIM_PAGES];
         Ok(Some(if is_trim { Change::Trimmed(id) } else { Change::Page(id) }))
@@ -122,6 +132,10 @@ mod tests {
             Change::Page(page(2, 65)),
         ];
         assert_eq!(seen(&records), wanted.map(Ok));
+        for kind in [0x84, 0x94] {
+            assert_eq!(seen(&[kind, 7, 0, b'.', b'/', 1]), [Ok(Change::Replaced(7))]);
+        }
+        assert_eq!(seen(&[0xa4, 7, 0, b'.', b'/', 1]), [Ok(Change::File(0xa0, &[7, 0, b'.', b'/']))]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ fn without_a_word_the_documented_defaults_hold() {
         snapshot_release_command: None,
         snapshot_timeout: Duration::from_secs(30),
         snapshot_socket: PathBuf::from("/run/wsrep_sst_backup/snapshot.sock"),
+        spool_limit: 1 << 30,
+        plain_tar: false,
         compression: Compression::Zstd,
         compression_level: 1,
         threads: std::thread::available_parallelism().unwrap().get().min(256),
@@ -67,7 +69,7 @@ fn dumps() -> DumpSettings {
 fn every_setting_can_come_from_a_file() {
     let settings = from_file(
         &format!("encrypt-to={SSH_KEY}\nidentity_file=/id\n\
-         repository=s3://bucket/p\ncluster=c\nmethod=logical\nsnapshot-command=/take it\nsnapshot_release_command=/give\nsnapshot-timeout=2m\nsnapshot_socket=/k\ncompression=gzip\ncompression_level=9\nthreads=3\n\
+         repository=s3://bucket/p\ncluster=c\nmethod=logical\nsnapshot-command=/take it\nsnapshot_release_command=/give\nsnapshot-timeout=2m\nsnapshot_socket=/k\nspool_limit=64M\nplain-tar\ncompression=gzip\ncompression_level=9\nthreads=3\n\
          freeze-timeout=1h30m\nFLUSH_TIMEOUT=5\nlock_timeout=1\nprimary-timeout=6\nresync-timeout=2d\nqueue_limit=1000000\nstall-timeout=7\nlimit_rate=200m\nskip-low-priority\nbinlogs=all\nallow_rocksdb\nallow-sync-donor\nuser=u\npassword=p\nsocket=/s\n\
          databases=a\ndatabases=b\nignore_tables=a.t\nskip-ignore-global-priv\ndump-args=--skip-tz-utc --hex-blob\ndump-retries=3\n\
          members=a,b:1\nssl-ca=/ca\nssl-cert=/c\nssl_key=/k\nskip-ssl-verify-server-cert\n\
@@ -86,6 +88,8 @@ fn every_setting_can_come_from_a_file() {
         snapshot_release_command: Some(CommandWords::parse("/give").unwrap()),
         snapshot_timeout: Duration::from_secs(120),
         snapshot_socket: PathBuf::from("/k"),
+        spool_limit: 64 << 20,
+        plain_tar: true,
         compression: Compression::Gzip,
         compression_level: 9,
         threads: 3,
@@ -143,7 +147,7 @@ fn every_setting_can_come_from_a_file() {
 }
 
 /// A text for each setting.
-const TEXTS: [(&str, &str); 57] = [
+const TEXTS: [(&str, &str); 59] = [
     ("repository", "/r"),
     ("cluster", "c"),
     ("method", "logical"),
@@ -151,6 +155,8 @@ const TEXTS: [(&str, &str); 57] = [
     ("snapshot-release-command", "/give back"),
     ("snapshot-timeout", "9"),
     ("snapshot-socket", "/k"),
+    ("spool-limit", "64M"),
+    ("plain-tar", "on"),
     ("compression", "bzip2"),
     ("compression-level", "9"),
     ("threads", "3"),

@@ -1,0 +1,172 @@
+//! What is read while the server stands still, kept until it runs again: a slow repository takes it at leisure.
+//!
+//! First memory, then a file without a name in the file system of the data directory, up to `spool-limit`, and never so much that the server's file system
+//! becomes full. What has no room any more goes into the archive while the server stands still.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::OFlag;
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, openat};
+
+use super::super::room::free_space;
+use crate::archive::Segment;
+
+/// Bytes that are kept in memory.
+const IN_MEMORY: u64 = 8 << 20;
+/// Bytes that stay free in the file system of the data directory.
+const RESERVE: u64 = 512 << 20;
+/// Places are multiples of this: holes survive.
+const GRAIN: u64 = 4096;
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 20;
+
+/// A place in one of the two files.
+#[derive(Debug, Clone)]
+pub(super) struct SpoolPlace {
+    pub(super) file: Arc<File>,
+    /// Where it begins.
+    pub(super) offset: u64,
+}
+
+/// One of the two files.
+#[derive(Debug, Default)]
+struct SpoolFile {
+    file: Option<Arc<File>>,
+    used: u64,
+    limit: u64,
+}
+
+impl SpoolFile {
+    fn has_room(&self, bytes: u64) -> bool {
+        self.used.checked_add(bytes).is_some_and(|used| used <= self.limit)
+    }
+
+    fn place(&mut self, bytes: u64, make: impl FnOnce() -> io::Result<File>) -> io::Result<SpoolPlace> {
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => Arc::clone(self.file.insert(Arc::new(make()?))),
+        };
+        let offset = self.used;
+        self.used = (offset + bytes).next_multiple_of(GRAIN);
+        Ok(SpoolPlace { file, offset })
+    }
+}
+
+/// The spool.
+pub(super) struct Spool {
+    memory: SpoolFile,
+    disk: SpoolFile,
+    directory: PathBuf,
+    buffer: Vec<u8>,
+}
+
+impl Spool {
+    /// In the file system of this directory, for so many bytes at most.
+    pub(super) fn new(directory: &Path, limit: u64) -> Self {
+        let room = free_space(directory).unwrap_or(0).saturating_sub(RESERVE);
+        Self {
+            memory: SpoolFile { limit: IN_MEMORY.min(limit), ..SpoolFile::default() },
+            disk: SpoolFile { limit: limit.min(room), ..SpoolFile::default() },
+            directory: directory.to_path_buf(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Bytes that it holds in memory, and on the disk.
+    pub(super) fn used(&self) -> (u64, u64) {
+        (self.memory.used, self.disk.used)
+    }
+
+    /// A place for so many bytes; none where there is no room.
+    pub(super) fn place(&mut self, bytes: u64) -> Option<SpoolPlace> {
+        if self.memory.has_room(bytes)
+            && let Ok(place) = self.memory.place(bytes, in_memory)
+        {
+            return Some(place);
+        }
+        if !self.disk.has_room(bytes) {
+            return None;
+        }
+        let directory = &self.directory;
+        self.disk.place(bytes, || nameless(directory)).inspect_err(told).ok()
+    }
+
+    /// Copies a part of a file to `at` bytes behind a place. False where the disk is full: then nothing of that place is of use.
+    pub(super) fn copy(
+        &mut self,
+        from: &File,
+        part: Segment,
+        (place, at): (&SpoolPlace, u64),
+        count: &dyn Fn(u64) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        self.buffer.resize(CHUNK, 0);
+        let mut done = 0;
+        while done < part.len {
+            let wanted = CHUNK.min(usize::try_from(part.len - done).unwrap_or(CHUNK));
+            let got = from.read_at(&mut self.buffer[..wanted], part.offset + done)?;
+            if got == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Err(error) = place.file.write_all_at(&self.buffer[..got], place.offset + at + done) {
+                told(&error);
+                return Ok(false);
+            }
+            done += got as u64;
+            count(got as u64)?;
+        }
+        Ok(true)
+    }
+}
+
+fn told(error: &io::Error) {
+    log::info!(
+        "what is read while the server stands still cannot be put aside ({error}): it goes into the archive at once"
+    );
+}
+
+fn in_memory() -> io::Result<File> {
+    Ok(memfd_create(c"wsrep_sst_backup", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// An empty file that nobody can give a name.
+fn nameless(directory: &Path) -> io::Result<File> {
+    let directory = OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(directory)?;
+    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(openat(&directory, c".", flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_comes_first_then_the_disk_then_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(folder.path(), IN_MEMORY + 8192);
+        let source = tempfile::tempfile().unwrap();
+        let content: Vec<u8> = (0..20_000_u32).map(|byte| (byte % 251) as u8).collect();
+        source.write_all_at(&content, 0).unwrap();
+        let small = spool.place(100).unwrap();
+        let large = spool.place(IN_MEMORY).unwrap();
+        assert!(!Arc::ptr_eq(&small.file, &large.file), "memory, and the disk");
+        assert!(spool.place(2 * IN_MEMORY).is_none());
+        let place = spool.place(20_000).unwrap();
+        assert_eq!(place.offset, GRAIN, "behind the first one");
+        for (offset, len) in [(0, 5000), (12_288, 7712)] {
+            let part = Segment { offset, len };
+            assert!(spool.copy(&source, part, (&place, offset), &|_| Ok(())).unwrap());
+        }
+        let mut read = vec![1; 20_000];
+        place.file.read_exact_at(&mut read, place.offset).unwrap();
+        assert_eq!((&read[..5000], &read[12_288..]), (&content[..5000], &content[12_288..]));
+        assert!(read[5000..12_288].iter().all(|byte| *byte == 0));
+        let part = Segment { offset: 0, len: 1 };
+        assert!(spool.copy(&source, part, (&place, 0), &|_| Err(io::Error::other("given up"))).is_err());
+        assert!(Spool::new(folder.path(), 0).place(1).is_none());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it has no name");
+    }
+}
