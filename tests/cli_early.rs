@@ -233,3 +233,32 @@ fn an_edited_index_writes_nothing_elsewhere() {
         assert!(!target.exists(), "{wanted}");
     }
 }
+
+/// As it was stored once (`tests/fixtures/format-2/early`): every later version must make the same of it.
+#[test]
+fn the_fixture_is_what_it_was() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-2/early");
+    let folder = open_folder();
+    let repository = folder.path().join("r");
+    assert!(
+        Command::new("cp")
+            .arg("-r")
+            .arg(fixture.join("repository"))
+            .arg(&repository)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let (target, by_hand) = (folder.path().join("t"), folder.path().join("h"));
+    cli("verify latest").on(&repository).run().done();
+    cli("restore latest").on(&repository).to(&target).run().done();
+    fs::create_dir(&by_hand).unwrap();
+    let unpack = "zstd -dc ../r/c/*/backup.tar.zst | tar -x && sha256sum --check --quiet SHA256SUMS";
+    let (ok, said) = sh(&format!("{unpack} && sh .wsrep_sst_backup/apply"), &by_hand);
+    assert!(ok, "{said}");
+    let check = format!("sha256sum --check --strict --quiet '{}'", fixture.join("expected.sha256").display());
+    for made in [target, by_hand] {
+        assert_eq!(sh(&check, &made), (true, String::new()));
+        assert_eq!(files(&made).len(), 11);
+    }
+}
