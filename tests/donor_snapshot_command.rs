@@ -290,3 +290,30 @@ fn none_is_left_however_the_program_ends() {
     server.asks().run();
     stage.assert_none_is_left();
 }
+
+/// An administrator, or a job that tidies up, removes it while it is read.
+#[test]
+#[ignore = "needs root, a loop device and btrfs-progs"]
+fn a_snapshot_that_vanishes_while_it_is_read_is_no_backup_and_the_file_is_named() {
+    let stage = Stage::new();
+    let server = &stage.server;
+    server.write("db/large.MYD", noise(30 << 20, 3));
+    server.configure("wsrep_sst_backup", "method=snapshot\nlimit-rate=8M");
+    let run = server.asks().error_log().start();
+    run.wait_for("continue");
+    assert_eq!(stage.snapshots(), 1);
+    let list = "btrfs subvolume list -r . | awk '{ print $NF }'";
+    shell(
+        &stage.at("disk"),
+        &format!("{list} | while read path; do btrfs -q subvolume delete \"$path\"; done"),
+    );
+    assert!(!run.has_said("done"));
+    let outcome = run.finish();
+    // With the file that was to be read next.
+    stage.assert_refused(&outcome, "': it is not in the snapshot (which was removed meanwhile, or");
+    // The next one is as if nothing had been.
+    server.configure("wsrep_sst_backup", "limit-rate=none");
+    let outcome = server.asks().run();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    stage.assert_none_is_left();
+}

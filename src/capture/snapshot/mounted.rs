@@ -139,10 +139,10 @@ impl<'a> Mounted<'a> {
     }
 }
 
-/// A volume that is mounted inside of another one is not in that one's snapshot.
+/// A volume that is mounted inside of another one is not in that one's snapshot; and an administrator may have removed it while it is read.
 fn missing() -> io::Error {
     io::Error::other(
-        "it is not in the snapshot (a volume that is mounted inside another one needs one of its own)",
+        "it is not in the snapshot (which was removed meanwhile, or does not hold a volume that is mounted inside: that needs one of its own)",
     )
 }
 
