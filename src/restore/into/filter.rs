@@ -32,7 +32,7 @@ pub(super) struct WantedUnits {
     pub(super) databases: BTreeSet<String>,
     /// The tables of the database `mysql`, too.
     pub(super) system_tables: bool,
-    /// `LOCK TABLES`, too.
+    /// `LOCK TABLES` and a transaction for each table, too: a cluster takes neither a lock nor transactions of any size.
     pub(super) locks: bool,
 }
 
@@ -51,7 +51,7 @@ impl WantedUnits {
             Unit::Account => self.part == LoadPass::Accounts,
             _ if self.part == LoadPass::Accounts => false,
             Unit::Replication => false,
-            Unit::LockTables if !self.locks => false,
+            Unit::LockTables | Unit::TableTransaction if !self.locks => false,
             _ => self.has(database),
         }
     }
@@ -198,9 +198,16 @@ mod tests {
     use super::super::units::Splitter;
     use super::*;
 
-    fn sent(part: LoadPass, databases: &[&str], system_tables: bool) -> (String, Filter) {
+    fn wanted(part: LoadPass, databases: &[&str], system_tables: bool) -> WantedUnits {
         let databases = databases.iter().map(|name| (*name).to_owned()).collect();
-        let wanted = WantedUnits { part, databases, system_tables, locks: false };
+        WantedUnits { part, databases, system_tables, locks: false }
+    }
+
+    fn sent(part: LoadPass, databases: &[&str], system_tables: bool) -> (String, Filter) {
+        sent_as(wanted(part, databases, system_tables))
+    }
+
+    fn sent_as(wanted: WantedUnits) -> (String, Filter) {
         let mut splitter = Splitter::new(Filter::new(wanted, Accounts::default()));
         for piece in DUMP.as_bytes().chunks(11) {
             splitter.feed(piece).unwrap();
@@ -218,6 +225,8 @@ mod tests {
             ("global_priv", false),
             ("gtid_slave_pos", false),
             ("LOCK TABLES", false),
+            ("AUTOCOMMIT", false),
+            ("COMMIT;", false),
             ("GRANT", false),
             ("INSERT INTO `t` VALUES (7)", true),
             ("-- Current Database: `b`\nUSE `b`;');", true),
@@ -230,6 +239,16 @@ mod tests {
         assert!(b.contains("VALUES (7)") && b.contains("CREATE PROCEDURE") && !b.contains("longest"), "{b}");
         assert!(b.contains("@OLD_SQL_MODE=@@SQL_MODE") && b.contains("SET SQL_MODE=@OLD_SQL_MODE"), "{b}");
         assert!(sent(LoadPass::Data, &[], true).0.contains("global_priv"));
+        let server = WantedUnits { locks: true, ..wanted(LoadPass::Data, &[], false) };
+        let (server, _) = sent_as(server);
+        for (text, is_sent) in [("global_priv", false), ("column_stats", false), ("LOCK TABLES `t`", true)] {
+            assert_eq!(server.contains(text), is_sent, "{text}");
+        }
+        assert_eq!(
+            server.matches("AUTOCOMMIT=@OLD_AUTOCOMMIT").count(),
+            1,
+            "that of the table of users: {server}"
+        );
         let (accounts, _) = sent(LoadPass::Accounts, &[], false);
         assert_eq!(accounts.trim(), "GRANT SELECT ON `a`.* TO `u`@`%`;");
     }

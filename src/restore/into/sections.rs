@@ -1,5 +1,7 @@
 //! Which database a unit of a dump belongs to, and what it does.
 
+use std::collections::BTreeSet;
+
 /// The database in which a server keeps what is its own.
 pub(super) const SYSTEM: &str = "mysql";
 
@@ -20,6 +22,8 @@ pub(super) enum Unit {
     Insert(String),
     /// `LOCK TABLES`, `UNLOCK TABLES`.
     LockTables,
+    /// What makes one transaction of the rows of a table (`--no-autocommit`, the default of `mariadb-dump` since 11.8).
+    TableTransaction,
     /// A user, a role or a grant.
     Account,
     /// What would change the replication of the server that it is sent to.
@@ -35,6 +39,8 @@ pub(super) enum Unit {
 pub(super) struct Sections {
     database: Option<String>,
     is_trailer: bool,
+    /// What was saved within a database (`SET @OLD_X=@@X`): to put it back is no sign of the end.
+    saved_within: BTreeSet<String>,
 }
 
 impl Sections {
@@ -59,9 +65,8 @@ impl Sections {
             self.enter(database);
             return Unit::Other;
         }
-        // What the client's session was before is put back: `mariadb-dump` does so once, at the end.
-        if code.starts_with("SET ") && code.contains("=@OLD_") {
-            self.is_trailer = true;
+        if code.starts_with("SET ") && code.contains("@OLD_") && self.is_of_a_table(code) {
+            return Unit::TableTransaction;
         }
         if let Some(Some(table)) = name("DROP TABLE ") {
             return Unit::DropTable(table);
@@ -72,6 +77,9 @@ impl Sections {
         if let Some(Some(table)) = name("INSERT ").or_else(|| name("REPLACE ")) {
             return Unit::Insert(table);
         }
+        if code.trim_end().trim_end_matches(';') == "COMMIT" {
+            return Unit::TableTransaction;
+        }
         if code.starts_with("LOCK TABLES ") || code.starts_with("UNLOCK TABLES") {
             return Unit::LockTables;
         }
@@ -80,6 +88,25 @@ impl Sections {
             _ if is_about_replication(code) => Unit::Replication,
             _ => Unit::Other,
         }
+    }
+
+    /// Whether a session variable is saved, or put back, for one table. Those that are saved before the first database are put back behind the
+    /// last one, which is how its end is known.
+    fn is_of_a_table(&mut self, code: &str) -> bool {
+        let is_within = self.database().is_some();
+        let saved: Vec<&str> = variables(code, "@OLD_")
+            .filter(|(_, rest)| rest.starts_with('='))
+            .map(|(name, _)| name)
+            .collect();
+        if !saved.is_empty() {
+            if is_within {
+                self.saved_within.extend(saved.into_iter().map(str::to_owned));
+            }
+            return is_within;
+        }
+        let is_of_a_table = variables(code, "=@OLD_").all(|(name, _)| self.saved_within.contains(name));
+        self.is_trailer |= !is_of_a_table;
+        is_of_a_table
     }
 
     fn comment(&mut self, text: &str) -> Unit {
@@ -101,6 +128,14 @@ impl Sections {
         self.database = Some(database);
         self.is_trailer = false;
     }
+}
+
+/// The names that stand behind this prefix, each with what follows it.
+fn variables<'t>(code: &'t str, prefix: &'static str) -> impl Iterator<Item = (&'t str, &'t str)> {
+    code.split(prefix).skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        rest.split_at(end)
+    })
 }
 
 /// A statement for some versions only, as the statement that it is.
@@ -204,6 +239,10 @@ mod tests {
             ("DELIMITER ;;\nUSE `e`;", Unit::Block, d()),
             ("/*!50001 SET character_set_client      = @saved_cs_client */;", Unit::Other, d()),
             ("USE `e`;", Unit::Other, Some("e".into())),
+            ("SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;", Unit::TableTransaction, Some("e".into())),
+            ("COMMIT;", Unit::TableTransaction, Some("e".into())),
+            ("SET AUTOCOMMIT=@OLD_AUTOCOMMIT;", Unit::TableTransaction, Some("e".into())),
+            ("DROP TABLE IF EXISTS `t2`;", Unit::DropTable("t2".into()), Some("e".into())),
             ("/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;", Unit::Other, None),
             ("-- Dump completed on 2026-11-27 13:08:58\n", Unit::Completed, None),
         ] {

@@ -251,7 +251,7 @@ mod tests {
     }
 
     /// What reading a file says that ends so.
-    fn read(bytes: Vec<u8>, end: Option<io::ErrorKind>) -> Result<(), LoadError> {
+    fn read(bytes: Vec<u8>, end: Option<ErrorKind>) -> Result<(), LoadError> {
         let rest = Broken(end);
         let again = move || Ok(Box::new(io::Cursor::new(bytes.clone()).chain(rest)) as Box<dyn Read>);
         let file = DumpFile { name: "f".into(), again: Box::new(again), bytes: 1 };
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[derive(Clone, Copy)]
-    struct Broken(Option<io::ErrorKind>);
+    struct Broken(Option<ErrorKind>);
 
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

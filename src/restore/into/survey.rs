@@ -104,7 +104,7 @@ impl UnitSink for DumpSurvey {
             }
             Unit::Account => self.has_accounts = true,
             Unit::Replication => self.has_replication = true,
-            Unit::LockTables | Unit::Other => {
+            Unit::LockTables | Unit::TableTransaction | Unit::Other => {
                 let is_named = self.sections.database().is_some();
                 if is_named && first_name(&String::from_utf8_lossy(head)).is_some() {
                     self.held();
@@ -163,7 +163,7 @@ mod tests {
         let text = super::super::testing::DUMP;
         let found = survey(text);
         let held: Vec<_> = found.held.iter().map(|held| (held.name.as_deref(), held.tables)).collect();
-        assert_eq!(held, [(Some("a"), 2), (Some("mysql"), 1), (Some("b"), 1)]);
+        assert_eq!(held, [(Some("a"), 2), (Some("mysql"), 2), (Some("b"), 1)]);
         assert_eq!(found.version.as_deref(), Some("10.11.19-MariaDB-log"));
         assert_eq!(found.not_innodb[0], (Some("a".into()), "m".into(), "MyISAM".into()));
         assert_eq!(found.bytes, text.len() as u64);

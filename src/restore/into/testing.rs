@@ -18,17 +18,27 @@ CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET lati
 USE `a`;\n\
 DROP TABLE IF EXISTS `t`;\n\
 CREATE TABLE `t` (\n  `id` int(11) NOT NULL COMMENT ') ENGINE=MyISAM'\n) ENGINE=InnoDB DEFAULT CHARSET=latin1;\n\
+SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;\n\
 LOCK TABLES `t` WRITE;\n\
 /*!40000 ALTER TABLE `t` DISABLE KEYS */;\n\
 INSERT INTO `t` VALUES\n\
 (1,'USE `b`; and much more, so that this is the longest of all the statements that stand in this dump'),\n\
 (2,'\n-- Current Database: `b`\nUSE `b`;');\n\
 UNLOCK TABLES;\n\
+COMMIT;\n\
+SET AUTOCOMMIT=@OLD_AUTOCOMMIT;\n\
 DROP TABLE IF EXISTS `m`;\n\
 CREATE TABLE `m` (\n  `id` int(11) DEFAULT NULL\n) ENGINE=MyISAM DEFAULT CHARSET=latin1;\n\
 \n\
 -- Current Database: `mysql`\n\
 USE `mysql`;\n\
+DROP TABLE IF EXISTS `column_stats`;\n\
+CREATE TABLE `column_stats` (\n  `db_name` varchar(64) NOT NULL\n) ENGINE=Aria;\n\
+SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, @@AUTOCOMMIT=0;\n\
+LOCK TABLES `column_stats` WRITE;\n\
+UNLOCK TABLES;\n\
+COMMIT;\n\
+SET AUTOCOMMIT=@OLD_AUTOCOMMIT;\n\
 DROP TABLE IF EXISTS `global_priv`;\n\
 CREATE TABLE `global_priv` (\n  `Host` char(255) NOT NULL\n) ENGINE=Aria;\n\
 INSERT INTO `global_priv` VALUES ('%');\n\
