@@ -2,7 +2,7 @@
 # Functions of scripts/test: tests of real servers by each method and on each server, one cell of the matrix at a time.
 
 # Those that the setting `method` takes in this version; the first one is that of every test where nothing is said.
-methods_known=(freeze snapshot)
+methods_known=(freeze snapshot precopy)
 # By these the core runs in every run. Of snapshot cluster_snapshot and donor_clones are a part of it: all of its servers lie
 # on an XFS that is mounted for it.
 methods_of_core=(freeze)

@@ -45,11 +45,6 @@ pub trait Method: Sync {
         true
     }
 
-    /// Whether `auto` is better served by a method behind it; the text says why.
-    fn objection_to_auto(&self, _: &Prospect<'_>) -> Option<String> {
-        None
-    }
-
     /// Bytes of data that its archive has at most, of so many of the server's.
     fn most_stored(&self, bytes: u64) -> u64 {
         bytes

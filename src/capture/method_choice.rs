@@ -105,9 +105,7 @@ pub fn choose(wanted: &MethodChoice, offered: &[Files], prospect: &Prospect<'_>)
     let mut passed = Vec::new();
     for (method, files) in candidates {
         let prospect = Prospect { worth: files, ..*prospect };
-        let objection =
-            (*wanted == MethodChoice::Auto).then(|| method.objection_to_auto(&prospect)).flatten();
-        match objection.map_or_else(|| method.estimate(&prospect), Err) {
+        match method.estimate(&prospect) {
             Ok(estimate) => return Ok(Choice { method, estimate, files, passed }),
             Err(why) => passed.push(format!("{}: {why}", method.name())),
         }
