@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(found.bytes, text.len() as u64);
         assert!(found.is_complete && found.has_accounts && found.names_databases() && found.has_replication);
         assert_eq!(found.system_rows.iter().collect::<Vec<_>>(), ["global_priv"]);
-        assert_eq!(found.longest_line, 22, "the rows of a.t");
+        assert_eq!(found.longest_line, 23, "the rows of a.t");
     }
 
     #[test]
