@@ -16,8 +16,8 @@ use std::path::Path;
 use std::process::Command;
 
 use server::RealServer;
-use support::ScriptedMysqld;
 use support::scripted_mysqld::{PAUSED, Reply};
+use support::{PATIENCE, ScriptedMysqld, wait_until};
 
 /// Settings of the server in turn.
 const KINDS: [&[&str]; 4] = [
@@ -74,9 +74,12 @@ fn round(seed: u64) -> String {
     let mut server = RealServer::install(&mysqld, KINDS[kind]);
     server.start();
     server.fill();
-    let run = mysqld.asks().reply(Reply::never()).error_log().start();
+    let mut run = mysqld.asks().reply(Reply::never()).error_log().start();
+    // While a log is being replaced there are two, which is refused.
+    run.wait_logged("the method is precopy");
     let work = server.work(seed);
-    run.wait_for("flush tables");
+    assert!(wait_until(PATIENCE, || run.has_said("flush tables") || run.has_ended()), "{}", run.logged());
+    assert!(run.has_said("flush tables"), "PRECOPY_SEED={seed}: {}", run.logged());
     let rounds = work.end();
     assert!(rounds > 3, "nothing happened meanwhile: {rounds}");
     server.shut_down();
