@@ -12,11 +12,13 @@ mod apply;
 mod server;
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use server::RealServer;
-use support::scripted_mysqld::{PAUSED, Reply};
+use support::cli::cli;
+use support::scripted_mysqld::{PAUSED, Reply, shell};
 use support::{PATIENCE, ScriptedMysqld, wait_until};
 
 /// Settings of the server in turn.
@@ -92,6 +94,16 @@ fn round(seed: u64) -> String {
     let unpacked = backup.unpack(&mysqld.path("unpacked"));
     apply::apply(&backup, &unpacked);
     assert_same_files(&mysqld.datadir(), &unpacked, seed);
+    let by_hand = backup.unpack(&mysqld.path("by hand"));
+    let first = fs::read(by_hand.join("ibdata1")).unwrap();
+    assert!(first.len() < 1024, "a server could start on it before the script");
+    shell(&by_hand, "sha256sum --check --quiet SHA256SUMS && sh .wsrep_sst_backup/apply");
+    assert_same_files(&mysqld.datadir(), &by_hand, seed);
+    cli("verify latest").on(&mysqld.repository()).run().done();
+    let restored = mysqld.path("restored");
+    let outcome_of_restore = cli("restore latest").on(&mysqld.repository()).to(&restored).run();
+    assert_eq!(outcome_of_restore.status, Some(0), "PRECOPY_SEED={seed}: {}", outcome_of_restore.stderr);
+    assert_same_files(&mysqld.datadir(), &restored, seed);
     outcome.stderr
 }
 
