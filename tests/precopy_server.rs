@@ -12,7 +12,6 @@ mod apply;
 mod server;
 mod support;
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -65,13 +64,14 @@ fn assert_same_files(datadir: &Path, found: &Path, seed: u64) {
     assert!(output.status.success(), "PRECOPY_SEED={seed}: {}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// One backup; what its log says.
-fn round(seed: u64) -> String {
+/// One backup; what its log says. For stock `tar` alone, where it is plain.
+fn round(seed: u64, is_plain: bool) -> String {
     let kind = usize::try_from(seed).unwrap_or(0) % KINDS.len();
     let mysqld = ScriptedMysqld::new();
+    let plain = if is_plain { "plain-tar=on" } else { "" };
     mysqld.configure(
         "wsrep_sst_backup",
-        "method=precopy\nuser=root\nprimary-timeout=1s\nlimit-rate=16M\ncompression=none\nbinlogs=none",
+        &format!("method=precopy\nuser=root\nprimary-timeout=1s\nlimit-rate=16M\ncompression=none\nbinlogs=none\n{plain}"),
     );
     let mut server = RealServer::install(&mysqld, KINDS[kind]);
     server.start();
@@ -94,11 +94,16 @@ fn round(seed: u64) -> String {
     let unpacked = backup.unpack(&mysqld.path("unpacked"));
     apply::apply(&backup, &unpacked);
     assert_same_files(&mysqld.datadir(), &unpacked, seed);
-    let by_hand = backup.unpack(&mysqld.path("by hand"));
-    let first = fs::read(by_hand.join("ibdata1")).unwrap();
-    assert!(first.len() < 1024, "a server could start on it before the script");
-    shell(&by_hand, "sha256sum --check --quiet SHA256SUMS && sh .wsrep_sst_backup/apply");
-    assert_same_files(&mysqld.datadir(), &by_hand, seed);
+    if is_plain {
+        assert!(!unpacked.join(".wsrep_sst_backup").exists(), "nothing is to be put in its place");
+    } else {
+        let by_hand = backup.unpack(&mysqld.path("by hand"));
+        shell(&by_hand, "sha256sum --check --quiet SHA256SUMS && cp -a . ../unapplied");
+        let why = server.refusal(&mysqld.path("unapplied"));
+        assert!(why.contains("ibdata1"), "before the script no server starts, for want of this file: {why}");
+        shell(&by_hand, "sh .wsrep_sst_backup/apply");
+        assert_same_files(&mysqld.datadir(), &by_hand, seed);
+    }
     cli("verify latest").on(&mysqld.repository()).run().done();
     let restored = mysqld.path("restored");
     let outcome_of_restore = cli("restore latest").on(&mysqld.repository()).to(&restored).run();
@@ -113,7 +118,7 @@ fn what_comes_of_the_archive_is_what_a_server_has_that_has_worked_while_it_was_c
     let first = number("PRECOPY_SEED").unwrap_or(1);
     let (mut by_log, mut by_lsn) = (0, 0);
     for seed in first..first + number("PRECOPY_SERVER_ROUNDS").unwrap_or(2) {
-        let said = round(seed);
+        let said = round(seed, false);
         by_log += u32::from(said.contains("the redo log names"));
         by_lsn += u32::from(said.contains("they are found by their LSN"));
         let told = said
@@ -123,4 +128,12 @@ fn what_comes_of_the_archive_is_what_a_server_has_that_has_worked_while_it_was_c
     }
     eprintln!("{by_log} by the redo log, {by_lsn} by LSN");
     assert!(by_log > 0 || number("PRECOPY_SEED").is_some());
+}
+
+/// Files that were dropped meanwhile stay where stock `tar` has put them; the index and the manifest name them.
+#[test]
+#[ignore = "needs MariaDB"]
+fn stock_tar_alone_makes_the_same_of_an_archive_for_it() {
+    let said = round(4, true);
+    assert!(said.contains("the redo log names"), "{said}");
 }

@@ -80,6 +80,10 @@ impl RealServer {
             "--innodb-buffer-pool-size=24M".to_owned(),
             "--innodb-log-file-size=24M".to_owned(),
         ];
+        // Two that are installed at once would remove each other's temporary tables.
+        let tmpdir = mysqld.path("tmp");
+        fs::create_dir_all(&tmpdir).unwrap();
+        all.push(format!("--tmpdir={}", tmpdir.display()));
         all.extend(options);
         let datadir = mysqld.datadir();
         fs::remove_dir_all(&datadir).unwrap();
@@ -94,18 +98,35 @@ impl RealServer {
         Self { datadir, socket: mysqld.socket(), log: mysqld.path("server.log"), options: all, process: None }
     }
 
-    pub(super) fn start(&mut self) {
-        let process = Command::new("mariadbd")
+    fn mariadbd(&self, datadir: &Path) -> Command {
+        let mut command = Command::new("mariadbd");
+        command
             .args(["--no-defaults", "--skip-networking", "--skip-log-bin"])
             .args(["--wsrep-cluster-name=scripted", "--wsrep-node-name=donor1"])
             .args(&self.options)
-            .arg(format!("--datadir={}", self.datadir.display()))
+            .arg(format!("--datadir={}", datadir.display()))
             .arg(format!("--socket={}", self.socket.display()))
             .arg(format!("--pid-file={}", self.log.with_extension("pid").display()))
-            .stdout(Stdio::null())
-            .stderr(File::create(&self.log).unwrap())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::null());
+        command
+    }
+
+    /// What a server says that cannot start on this folder.
+    pub(super) fn refusal(&self, datadir: &Path) -> String {
+        let mut server = self.mariadbd(datadir).stderr(Stdio::piped()).spawn().unwrap();
+        let ends = wait_until(PATIENCE, || server.try_wait().unwrap().is_some());
+        if !ends {
+            let _ = server.kill();
+        }
+        let output = server.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(ends && !output.status.success(), "it has started: {said}");
+        said
+    }
+
+    pub(super) fn start(&mut self) {
+        let log = File::create(&self.log).unwrap();
+        let process = self.mariadbd(&self.datadir).stderr(log).spawn().unwrap();
         self.process = Some(process);
         let answers = wait_until(PATIENCE, || sql::connect(&self.socket, PATIENCE).is_ok());
         assert!(answers, "{}", fs::read_to_string(&self.log).unwrap());
