@@ -1,5 +1,7 @@
 //! Everything that can be wrong with the files is better known while the server runs.
 
+use std::path::Path;
+
 use super::demand::Demands;
 use super::engines::Engines;
 use super::error::CaptureError;
@@ -37,15 +39,21 @@ impl Plan {
         if let Some(named) = demands.tablespaces() {
             log::info!("all {named} tablespaces that the server names are among them");
         }
-        let tablespaces = ask_for_tablespaces(facts);
+        let tablespaces = ask_for_tablespaces(facts, &layout.datadir);
         Ok((Self { options, demands, tablespaces }, expected))
     }
 }
 
 /// Tells a table whose file is damaged from a file that no table uses.
-fn ask_for_tablespaces(facts: &mut Facts) -> Option<Tablespaces> {
-    match Tablespaces::ask(facts.sql.as_mut()?) {
-        Ok(tablespaces) => Some(tablespaces),
+fn ask_for_tablespaces(facts: &mut Facts, datadir: &Path) -> Option<Tablespaces> {
+    let sql = facts.sql.as_mut()?;
+    match Tablespaces::ask(sql) {
+        Ok(mut tablespaces) => {
+            if let Err(why) = tablespaces.ask_for_discarded(sql, datadir) {
+                log::debug!("which tables were discarded is not known: {why}");
+            }
+            Some(tablespaces)
+        }
         Err(why) => {
             log::info!("cannot ask which tablespaces the server has: {why}");
             None

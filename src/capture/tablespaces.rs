@@ -7,13 +7,20 @@
 
 use std::collections::HashSet;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::entry::Entry;
+use crate::innodb::PageZero;
+use crate::regular_file;
 use crate::sql::SqlSession;
 
+/// Most tables that are asked for one by one; usually there is none.
+const MOST_ASKED: usize = 1000;
+/// The server rounds the size of a file down to a multiple of this.
+const SIZE_UNIT: u64 = 4096;
 /// Seconds by which the clock of a file system may be behind.
 const SLACK: i64 = 1;
 
@@ -33,10 +40,23 @@ impl Tablespaces {
     pub fn ask(sql: &mut SqlSession) -> Result<Self, String> {
         let asked = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let names = sql.innodb_tablespaces()?.into_iter().map(Into::into).collect();
-        let discarded =
-            sql.discarded_tables().inspect_err(|why| log::debug!("discarded tables are not known: {why}"));
-        let discarded = discarded.unwrap_or_default().into_iter().map(Into::into).collect();
+        let discarded = HashSet::new();
         Ok(Self { names, discarded, asked: i64::try_from(asked).unwrap_or(i64::MAX) })
+    }
+
+    /// Asks which tables were discarded, of those in whose place there is a file that does not begin like the table's own: where one does, the
+    /// server has not needed it yet, and is not made to open it.
+    pub fn ask_for_discarded(&mut self, sql: &mut SqlSession, datadir: &Path) -> Result<(), String> {
+        let strange = sql.closed_tables()?.into_iter().filter(|table| {
+            let own = is_own(&datadir.join(format!("{}.ibd", table.path)), table.space);
+            own.is_ok_and(|is_own| !is_own)
+        });
+        for table in strange.take(MOST_ASKED).collect::<Vec<_>>() {
+            if sql.is_discarded(&table) {
+                self.discarded.insert(table.path.into());
+            }
+        }
+        Ok(())
     }
 
     /// Whether the server has the tablespace in this file, which is at `disk`; none where that is not certain, or it is no
@@ -57,6 +77,19 @@ impl Tablespaces {
                 || !has_definition(disk, name));
         is_known.then_some(false)
     }
+}
+
+/// Whether the file begins like the tablespace of this number, and is as long as that says.
+fn is_own(path: &Path, space: u32) -> io::Result<bool> {
+    let file = regular_file::open(path)?;
+    let bytes = file.metadata()?.len();
+    let mut start = [0; PageZero::BYTES];
+    match file.read_exact_at(&mut start, 0) {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        _ => {}
+    }
+    let is_long = |zero: &PageZero| zero.pages.saturating_mul(u64::from(zero.page_size)) < bytes + SIZE_UNIT;
+    Ok(PageZero::read(&start).is_some_and(|zero| zero.space == space && is_long(&zero)))
 }
 
 /// Whether there is a table of this name, or one of which this is a partition (`table#P#part`).
@@ -115,6 +148,22 @@ mod tests {
         let before = Tablespaces { names: names(), discarded: discarded(), asked: metadata.ctime() };
         for path in ["d/made_since.ibd", "d/discarded.ibd"] {
             assert_eq!(lists(&before, path, false), None);
+        }
+    }
+
+    #[test]
+    fn a_file_is_the_table_s_own_by_its_number_and_its_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.ibd");
+        assert!(is_own(&path, 5).is_err(), "there is none");
+        let mut start = vec![0; 3 * 16384];
+        (start[37], start[38 + 8 + 3], start[38 + 16 + 3]) = (5, 3, 0x15);
+        (start[25], start[38 + 3]) = (8, 5);
+        for (content, space, own) in
+            [(&start[..], 5, true), (&start[..], 6, false), (&start[..40_000], 5, false), (b"x", 5, false)]
+        {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(is_own(&path, space).unwrap(), own, "{} bytes, {space}", content.len());
         }
     }
 }

@@ -40,7 +40,7 @@ pub use option_file::{inherited, option_file};
 use own::OwnSession;
 pub use read_lock::{ReadLockTry, RedoPosition};
 pub use replication::ReplicaStatus;
-pub use tablespaces::TablespaceFiles;
+pub use tablespaces::{ClosedTable, TablespaceFiles};
 pub use threads::{MetadataLock, Thread};
 
 use crate::hosts;

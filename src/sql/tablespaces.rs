@@ -6,8 +6,6 @@ use super::{SqlSession, bounded};
 const NO_SUCH_COLUMN: u16 = 1054;
 /// `ER_TABLESPACE_DISCARDED`.
 const DISCARDED: u16 = 1814;
-/// Most tables that are asked for one by one; usually there is none.
-const MOST_DISCARDED: usize = 1000;
 
 /// The files of InnoDB's tablespaces as the server spells them, relative to its data directory or absolute.
 #[derive(Debug, Default)]
@@ -17,6 +15,19 @@ pub struct TablespaceFiles {
     /// From the dictionary of an older server (MariaDB before 10.6), which may name files that are not there: those of
     /// discarded tablespaces. Newer ones name what they have open or know to be there.
     pub of_dictionary: bool,
+}
+
+/// A table whose tablespace is not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedTable {
+    /// `database/table`, in the form of file names.
+    pub path: String,
+    /// The number of its tablespace.
+    pub space: u32,
+    /// Its database.
+    pub database: String,
+    /// Its name.
+    pub table: String,
 }
 
 impl SqlSession {
@@ -46,33 +57,34 @@ impl SqlSession {
             .map_err(|error| self.plain(error))
     }
 
-    /// Tables that were discarded (`ALTER TABLE … DISCARD TABLESPACE`), as `database/table` in the form of file names: whatever lies in the
-    /// place of such a table's file is no data of it. Only an attempt to read tells them from tables whose file the server could not open,
-    /// so the account needs SELECT as well; a table that it may not read is not among them, and neither is a partition.
-    pub fn discarded_tables(&mut self) -> Result<Vec<String>, String> {
+    /// Tables whose tablespace is not open: it was not needed since the server was started, could not be opened, or was discarded. Without
+    /// partitions. Needs the right PROCESS.
+    pub fn closed_tables(&mut self) -> Result<Vec<ClosedTable>, String> {
         let plain = |part: &str| {
             let bytes = format!("CAST(SUBSTRING_INDEX(t.NAME, '/', {part}) AS BINARY)");
             format!("CONVERT(CAST({bytes} AS CHAR CHARACTER SET filename) USING utf8mb4)")
         };
         let closed = format!(
-            "SELECT t.NAME, {}, {} FROM information_schema.INNODB_SYS_TABLES t \
+            "SELECT t.NAME, t.SPACE, {}, {} FROM information_schema.INNODB_SYS_TABLES t \
              LEFT JOIN information_schema.INNODB_SYS_TABLESPACES s ON s.SPACE = t.SPACE \
              WHERE t.SPACE <> 0 AND s.SPACE IS NULL AND t.NAME LIKE '%/%' AND t.NAME NOT LIKE '%#%'",
             plain("1"),
             plain("-1")
         );
-        let closed: Vec<(String, String, String)> =
+        let closed: Vec<(String, u32, String, String)> =
             self.answer(&closed, bounded::NAMES).map_err(|error| self.plain(error))?;
-        let mut discarded = Vec::new();
-        for (name, database, table) in closed.into_iter().take(MOST_DISCARDED) {
-            let reading = format!("SELECT 1 FROM {}.{} LIMIT 1", quoted(&database), quoted(&table));
-            if let Err(mysql::Error::MySqlError(error)) = self.answer::<mysql::Row>(&reading, bounded::USUAL)
-                && error.code == DISCARDED
-            {
-                discarded.push(name);
-            }
-        }
-        Ok(discarded)
+        let closed = closed.into_iter();
+        Ok(closed
+            .map(|(path, space, database, table)| ClosedTable { path, space, database, table })
+            .collect())
+    }
+
+    /// Whether the tablespace of a table was discarded (`ALTER TABLE … DISCARD TABLESPACE`). Only an attempt to read tells that, so it needs
+    /// the right SELECT; false where it is not known.
+    pub fn is_discarded(&mut self, table: &ClosedTable) -> bool {
+        let reading = format!("SELECT 1 FROM {}.{} LIMIT 1", quoted(&table.database), quoted(&table.table));
+        let answer = self.answer::<mysql::Row>(&reading, bounded::USUAL);
+        matches!(answer, Err(mysql::Error::MySqlError(error)) if error.code == DISCARDED)
     }
 }
 
