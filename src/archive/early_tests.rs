@@ -1,7 +1,7 @@
 use std::io::Cursor;
 
 use super::super::{
-    ArchiveSummary, Finished, IDENTITY_MEMBER, Index, SUMS_MEMBER, StreamReader, read_member,
+    APPLY_MEMBER, ArchiveSummary, Finished, IDENTITY_MEMBER, Index, SUMS_MEMBER, StreamReader, read_member,
 };
 use super::*;
 use crate::archive::ReadAgain;
@@ -187,4 +187,57 @@ fn the_runs_of_a_member_are_few_and_small_and_no_page_is_cut() {
     let portions = portions(&many, 1024);
     assert_eq!(portions.iter().map(Vec::len).collect::<Vec<_>>(), [4096, 4096, 1808]);
     assert_eq!(portions.concat(), many);
+}
+
+type LateStep = fn(&mut TestWriter);
+
+#[test]
+fn an_archive_that_no_reader_takes_is_not_ended() {
+    let link = |writer: &mut TestWriter| {
+        writer.append_symlink(member("d"), ArchivePath::new("/elsewhere")).unwrap();
+    };
+    let steps: [(&str, bool, LateStep); 6] = [
+        ("d/t.ibd", true, link),
+        ("d/t.ibd", true, |writer| late(writer, "d", b"a file")),
+        ("d/t.ibd", false, |writer| late(writer, "d", b"a file")),
+        ("d", true, |writer| late(writer, "d/t.frm", b"a folder")),
+        ("d/deep/t.ibd", true, |writer| late(writer, "d", b"a file")),
+        ("d", true, |writer| {
+            writer.append_directory(member("d")).unwrap();
+            late(writer, "d/t.frm", b"a folder");
+        }),
+    ];
+    for (number, (path, is_removed, step)) in steps.into_iter().enumerate() {
+        let written = || {
+            let mut writer = writer();
+            let file = early(&mut writer, path, &tablespace(2));
+            late(&mut writer, "e/other.frm", b"definition");
+            step(&mut writer);
+            if is_removed {
+                writer.change(EarlyChange::Removed(file.offset)).unwrap();
+            }
+            writer
+        };
+        let refused = written().append_apply(member(APPLY_MEMBER)).unwrap_err().to_string();
+        assert!(refused.ends_with("; take the backup again"), "{number}: {refused}");
+        let Finished { index, summary, .. } = written().finish().unwrap();
+        let unread = Index::read(&index[..], &summary.index_sha256, None).unwrap_err().to_string();
+        let why = unread.strip_prefix("the index is damaged: ").unwrap();
+        assert!(refused.contains(why), "{number}: {refused}: {why}");
+    }
+}
+
+#[test]
+fn what_is_moved_to_the_path_of_another_file_is_refused_and_what_lies_beside_it_is_not() {
+    for (to, is_refused) in [("d/u.frm", true), ("d/u.frm/t.ibd", true), ("d/v.ibd", false)] {
+        let mut writer = writer();
+        let file = early(&mut writer, "d/t.ibd", &tablespace(2));
+        late(&mut writer, "d/u.frm", b"definition");
+        writer.change(EarlyChange::Moved { member: file.offset, to: ArchivePath::new(to) }).unwrap();
+        let outcome = writer.append_apply(member(APPLY_MEMBER));
+        assert_eq!(outcome.is_err(), is_refused, "{to}: {outcome:?}");
+        if !is_refused {
+            end(writer);
+        }
+    }
 }

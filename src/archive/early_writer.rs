@@ -114,11 +114,13 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
     }
 
     /// The script that makes a data directory of the unpacked members, where stock `tar` alone does not: behind all that it is about.
-    /// `like` is the member that it is stored as. An error where what was stored early does not fit together.
+    /// `like` is the member that it is stored as. An error where what was stored early does not fit together, so that no reader would
+    /// take the index.
     pub fn append_apply(&mut self, like: NewMember) -> Result<(), ArchiveError> {
-        let Some(unpacked) = &self.unpacked else { return Ok(()) };
+        let Some(unpacked) = &mut self.unpacked else { return Ok(()) };
         let script = unpacked.script().map_err(|what| {
-            io::Error::other(format!("what was stored early does not fit together: {what}"))
+            let early = "what was stored while the server ran does not fit what is there now";
+            io::Error::other(format!("{early}: {what}; take the backup again"))
         })?;
         script.map_or(Ok(()), |script| self.append_generated(like, &script))
     }
