@@ -68,7 +68,7 @@ impl FreePages {
 }
 
 /// The pages of the doublewrite buffer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Doublewrite([Range<u64>; 2]);
 
 impl Doublewrite {

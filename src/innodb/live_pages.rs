@@ -29,7 +29,7 @@ impl LivePages {
 
     /// Bytes per page as stored; none where the file could not be understood, so that no page of it can be checked alone.
     pub fn page_size(&self) -> Option<u64> {
-        self.space.map(|space| space.geometry.page_size as u64)
+        self.space.as_ref().map(|space| space.geometry.page_size as u64)
     }
 
     /// Where in the file the pages begin that do not verify, in bytes, ascending.
@@ -41,8 +41,8 @@ impl LivePages {
     /// Takes pages that were read again: whole ones, from this byte of the file on. Pages of a file that could not be understood are passed
     /// over.
     pub fn retake(&mut self, offset: u64, bytes: &[u8]) {
-        let Some(space) = self.space else { return };
-        let size = space.geometry.page_size;
+        let Some(space) = self.space.clone() else { return };
+        let (size, pages) = (space.geometry.page_size, space.pages);
         let first = offset / size as u64;
         let mut tablespace = Tablespace::known(space, first);
         let mut report = PageReport::default();
@@ -55,7 +55,7 @@ impl LivePages {
             self.report.damaged.first.retain(|known| known.offset != place * size as u64);
         }
         let now = tablespace.space();
-        self.space = Some(KnownSpace { pages: space.pages.max(now.pages), ..now });
+        self.space = Some(KnownSpace { pages: pages.max(now.pages), ..now });
         self.damaged |= report.damaged.take_places();
         self.report.pages_checked += report.pages_checked;
         self.report.damaged.first.extend(report.damaged.first);
@@ -78,7 +78,8 @@ impl LivePages {
         self.report.damaged.count = self.report.damaged.count.max(self.damaged.len());
         if let Some(space) = self.space {
             self.report.damaged.count = self.damaged.len();
-            Tablespace::known(space, space.pages).finish(0, &mut self.report);
+            let pages = space.pages;
+            Tablespace::known(space, pages).finish(0, &mut self.report);
         }
         self.report
     }
@@ -131,6 +132,27 @@ mod tests {
         pages.retake(6 * PAGE as u64, &bytes[6 * PAGE..9 * PAGE]);
         let report = pages.finish();
         assert_eq!((report.damaged.count, report.damaged.first[0].page_no), (1, 7), "{report:?}");
+    }
+
+    #[test]
+    fn the_doublewrite_buffer_stays_where_the_system_page_says() {
+        let geometry = Geometry::ALL[0];
+        let mut bytes = testing::tablespace(geometry, 0, 330);
+        testing::edit(&mut bytes, geometry, 5, |page| {
+            for (at, value) in [(190, 536_853_855), (186, 192), (182, 256)] {
+                testing::put(page, PAGE - at, value);
+            }
+        });
+        bytes[192 * PAGE..320 * PAGE].fill(0xA5);
+        let mut pages = live(&bytes);
+        assert_eq!(pages.damaged_at().count(), 0);
+        pages.retake(190 * PAGE as u64, &bytes[190 * PAGE..322 * PAGE]);
+        assert_eq!(pages.damaged_at().count(), 0, "what lies in the buffer is no page of its place");
+        // Where it usually is there are pages as any others.
+        bytes[100 * PAGE + 99] ^= 1;
+        pages.retake(99 * PAGE as u64, &bytes[99 * PAGE..102 * PAGE]);
+        let report = pages.finish();
+        assert_eq!((report.damaged.count, report.damaged.first[0].page_no), (1, 100), "{report:?}");
     }
 
     #[test]

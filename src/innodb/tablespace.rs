@@ -17,7 +17,7 @@ pub(super) fn missing_pages(counted: u64, there: u64, page_size: u64) -> u64 {
 }
 
 /// What is known of a tablespace between two readings of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct KnownSpace {
     pub(super) geometry: Geometry,
     /// Number of its first page.
@@ -26,6 +26,8 @@ pub(super) struct KnownSpace {
     pub(super) pages: u64,
     pub(super) header: Option<Header>,
     pub(super) system: bool,
+    /// Where it is, which only page 5 says: that is not among what is read again.
+    pub(super) doublewrite: Doublewrite,
 }
 
 /// The state between two pages.
@@ -53,16 +55,17 @@ impl Tablespace {
 
     /// One that was known before, whose next page is at place `next`.
     pub(super) fn known(space: KnownSpace, next: u64) -> Self {
-        let KnownSpace { geometry, base, header, system, .. } = space;
+        let KnownSpace { geometry, base, header, system, doublewrite, .. } = space;
         let mut tablespace = Self::new(geometry, base, next, system);
         tablespace.free.limit = header.map(|header| header.free_limit);
-        Self { header, ..tablespace }
+        Self { header, doublewrite, ..tablespace }
     }
 
     /// What is known so far; its pages are those up to the next one.
     pub(super) fn space(&self) -> KnownSpace {
         let Self { geometry, base, next, header, system, .. } = *self;
-        KnownSpace { geometry, base, pages: next, header, system }
+        let doublewrite = self.doublewrite.clone();
+        KnownSpace { geometry, base, pages: next, header, system, doublewrite }
     }
 
     /// Bytes per page.
