@@ -96,7 +96,7 @@ pub use restored::Restored;
 use start_file::StartFileGuard;
 pub use table_selection::Selection;
 use target_lock::TargetLock;
-use undo_log::UndoLog;
+use undo_log::{UndoLog, finish_open};
 use write::{WriteError, write_member};
 pub use wsrep_home::wsrep_home;
 
@@ -221,19 +221,20 @@ struct MemberWriter<'a> {
     index: &'a Index,
     places: &'a Destinations,
     control: &'a Control<'a>,
-    /// The files that are written and not complete, by their places in the stream.
-    patched: BTreeMap<u64, FileId>,
+    /// The files that are written and not complete, by their places in the stream, and how many page members are still to come.
+    patched: BTreeMap<u64, (FileId, usize)>,
 }
 
 impl MemberWriter<'_> {
     /// A file, directory or link.
     fn member(&mut self, member: &Member, place: &Path, created: &mut UndoLog) -> Result<(), RestoreError> {
         let (places, control, index) = (self.places, self.control, self.index);
+        let pages = index.patches(member).count();
         let made = self.read(index.stored(member), member, |content| {
-            write_member(content, member, place, places, control, created)
+            write_member(content, member, place, pages > 0, places, control, created)
         })?;
-        if let Some(made) = made.filter(|_| index.patches(member).next().is_some()) {
-            self.patched.insert(member.header_offset, made);
+        if let Some(made) = made.filter(|_| pages > 0) {
+            self.patched.insert(member.header_offset, (made, pages));
         }
         Ok(())
     }
@@ -241,8 +242,19 @@ impl MemberWriter<'_> {
     /// Pages of a file that was written before.
     fn pages(&mut self, member: &Member, pages: &Member, place: &Path) -> Result<(), RestoreError> {
         let (places, control) = (self.places, self.control);
-        let made = self.patched.get(&member.header_offset).copied();
-        self.read(pages, member, |content| write_pages(content, pages, member, made, place, places, control))
+        let (made, is_last) = match self.patched.get_mut(&member.header_offset) {
+            Some((made, left)) => {
+                *left = left.saturating_sub(1);
+                (Some(*made), *left == 0)
+            }
+            None => (None, false),
+        };
+        let file =
+            self.read(pages, member, |content| write_pages(content, pages, member, made, place, control))?;
+        if is_last {
+            finish_open(&file, member, place, places)?;
+        }
+        Ok(())
     }
 
     /// `stored` as it stands in the stream, for the file that will be `member`.

@@ -11,12 +11,10 @@ use nix::fcntl::{FallocateFlags, OFlag, fallocate, openat};
 use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256};
 
-use super::destinations::Destinations;
 use super::error::SystemError;
 use super::file_id::FileId;
 use super::no_follow;
 use super::request::Control;
-use super::undo_log::finish_open;
 use super::write::WriteError;
 use crate::archive::{hex, read_full};
 use crate::model::Member;
@@ -25,16 +23,15 @@ use crate::model::Member;
 const HOLE: usize = 4096;
 
 /// Writes the content of a page member into the file that `made` says; its digest is compared before a byte is written. What lies
-/// behind the end that the file has at last is left out.
+/// behind the end that the file has at last is left out. The file that it has written to: it gets its mode when nothing more is to come.
 pub(super) fn write_pages(
     content: &mut dyn Read,
     pages: &Member,
     member: &Member,
     made: Option<FileId>,
     place: &Path,
-    places: &Destinations,
     control: &Control<'_>,
-) -> Result<(), WriteError> {
+) -> Result<File, WriteError> {
     if control.interrupted.load(Ordering::Relaxed) {
         return Err(WriteError::Interrupted);
     }
@@ -50,7 +47,7 @@ pub(super) fn write_pages(
         write_run(&file, *offset, run, member.sparse).map_err(&failed)?;
         control.limiter.take(run.len() as u64);
     }
-    Ok(finish_open(&file, member, place, places)?)
+    Ok(file)
 }
 
 /// The content, which the index has bounded.

@@ -39,11 +39,12 @@ impl From<SystemError> for WriteError {
 }
 
 /// Writes one member; its digest is compared before it counts. A file gets the size that it has at the end, whatever was stored.
-/// Which file it is, where it is one.
+/// Which file it is, where it is one. One that is not complete (`is_partial`) has no mode yet: the last one may forbid its owner to write.
 pub(super) fn write_member(
     content: &mut dyn Read,
     member: &Member,
     place: &Path,
+    is_partial: bool,
     places: &Destinations,
     control: &Control<'_>,
     created: &mut UndoLog,
@@ -75,7 +76,9 @@ pub(super) fn write_member(
             if member.live_redo.is_some() {
                 reserve(&file, member.size).map_err(SystemError::of("reserve the room of", place))?;
             }
-            finish_open(&file, member, place, places)?;
+            if !is_partial {
+                finish_open(&file, member, place, places)?;
+            }
             Ok(Some(FileId::of(&file).map_err(SystemError::of("look at", place))?))
         }
     }
