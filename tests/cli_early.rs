@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,7 @@ use story::{PAGE, Story, member, story, tablespace};
 use support::cli::memory::Memory;
 use support::cli::records::{edit_index, index_lines};
 use support::cli::{cli, open_folder};
+use support::scratch::ServerUser;
 use wsrep_sst_backup::archive::{NewMember, STAND_IN, SYSTEM_PREFIX};
 use wsrep_sst_backup::model::{ArchivePath, EarlyChange};
 
@@ -106,6 +108,60 @@ fn stock_tools_and_the_script_in_it_make_the_same_of_it() {
     assert!(ok, "{said}");
     assert_files(&target, &expected);
     assert!(!target.join("gone").exists() && !target.join(".wsrep_sst_backup").exists());
+}
+
+#[test]
+fn what_the_script_goes_by_is_in_the_sums() {
+    let folder = open_folder();
+    let (backup, _) = story().end(&folder.path().join("r"));
+    let by_hand = folder.path().join("h");
+    fs::create_dir(&by_hand).unwrap();
+    assert!(sh(&format!("tar -x -f '{}'", backup.join("backup.tar").display()), &by_hand).0);
+    let is_right = || sh("sha256sum --check --quiet SHA256SUMS", &by_hand).0;
+    let own = by_hand.join(".wsrep_sst_backup");
+    let pages = fs::read_dir(own.join("pages")).unwrap().map(|entry| entry.unwrap().path());
+    let members: Vec<PathBuf> = pages.chain([own.join("apply")]).collect();
+    assert_eq!(members.iter().filter(|path| path.extension().is_some()).count() * 2 + 1, members.len());
+    for path in members {
+        let content = fs::read(&path).unwrap();
+        let mut flipped = content.clone();
+        flipped[0] ^= 1;
+        fs::write(&path, flipped).unwrap();
+        assert!(!is_right(), "{}", path.display());
+        fs::write(&path, content).unwrap();
+    }
+    assert!(is_right());
+}
+
+/// Root may write to any file, so another user restores.
+#[test]
+fn a_file_that_its_owner_may_not_write_gets_its_mode_behind_its_last_pages() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let nobody = ServerUser { name: "12345".into(), uid: 12345, gid: 12345 };
+    let folder = open_folder();
+    let (repository, place) = (folder.path().join("r"), folder.path().join("place"));
+    let mut story = Story::begin();
+    let system = NewMember { system_tablespace: true, ..member("ibdata1") };
+    story.early(system, &tablespace(0, 8, 1));
+    let file = story.early(NewMember { mode: 0o440, ..member("db/t.ibd") }, &tablespace(5, 8, 1));
+    for fill in [2, 3] {
+        story.pages(file, &[fill.into(), 6], &tablespace(5, 8, fill));
+    }
+    story.end(&repository);
+    fs::create_dir(&place).unwrap();
+    nobody.own_tree(&repository);
+    nobody.own_tree(&place);
+    let target = place.join("t");
+    cli("restore latest").on(&repository).to(&target).user(&nobody, folder.path()).run().done();
+    let restored = target.join("db/t.ibd");
+    assert_eq!(fs::metadata(&restored).unwrap().permissions().mode() & 0o777, 0o440);
+    let mut expected = tablespace(5, 8, 1);
+    for (page, fill) in [(2, 2), (3, 3), (6, 3)] {
+        expected[page * PAGE..][..PAGE].copy_from_slice(&tablespace(5, 8, fill)[page * PAGE..][..PAGE]);
+    }
+    assert!(fs::read(&restored).unwrap() == expected);
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub use pages::{PageFault, missing_of_system, of_files, page_fault};
 pub use reader::{MemberDamage, StreamReader, read_member};
 pub use stages::read_full;
 pub use stream_writer::StreamWriter;
-pub use sums::sum_line;
+pub use sums::{has_sum, sum_line};
 pub use writer::{ArchiveError, ArchiveSummary, ArchiveWriter, Finished};
 pub use xbstream::{XbstreamContent, XbstreamError, XbstreamScanner, is_about_the_backup};
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::model::ArchivePath;
+use super::apply::{APPLY_MEMBER, PAGES_PREFIX};
+use super::early_lines::is_below;
+use crate::model::{ArchivePath, Member, MemberKind};
 
 /// The lines of an archive while it is written. Where a path comes twice the last member counts, as it does for `tar`.
 #[derive(Debug, Default)]
@@ -41,6 +43,18 @@ impl Sums {
         }
         kept.extend_from_slice(&lines[at..]);
         kept
+    }
+}
+
+/// Whether a member has a line there: a file of the server, pages of one, and what the script goes by that puts them in place, itself
+/// included. A wrong offset in it would put good pages into a wrong place.
+pub fn has_sum(member: &Member) -> bool {
+    match member.kind {
+        MemberKind::File | MemberKind::Pages => true,
+        MemberKind::Generated => {
+            member.path.as_bytes() == APPLY_MEMBER.as_bytes() || is_below(&member.path, PAGES_PREFIX)
+        }
+        MemberKind::Directory | MemberKind::Symlink => false,
     }
 }
 

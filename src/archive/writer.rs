@@ -14,7 +14,7 @@ use super::index::{IndexWriter, lock};
 use super::member::{FileContent, NewMember, Segment, fill_tar_blocks, stored_bytes};
 use super::pages::PageFaults;
 use super::stages::{CHUNK, ContentDigest, ContentPages, Pieces, Stage, Store};
-use super::sums::Sums;
+use super::sums::{Sums, has_sum};
 use super::tar_header::{Headers, TAR_BLOCK, padding};
 use super::unpacked::Unpacked;
 use crate::model::{ArchivePath, FORMAT, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, WsrepGtid};
@@ -157,7 +157,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         self.note(member, MemberKind::Symlink, start, |line| line.target = Some(target))
     }
 
-    /// A file of this program's own making; no digest line, but an index line.
+    /// A file of this program's own making; a digest line only where the script in the archive goes by it ([`has_sum`]).
     pub fn append_generated(&mut self, member: NewMember, content: &[u8]) -> Result<(), ArchiveError> {
         let start = self.stream.raw_written();
         let headers = Headers::new(&member, EntryType::Regular, content.len() as u64);
@@ -303,7 +303,9 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         self.sums.replace(&member.path);
         let mut line = member.line(kind, start, self.stream.raw_written());
         fill(&mut line);
-        if let (MemberKind::File | MemberKind::Pages, Some(digest)) = (kind, &line.sha256) {
+        if has_sum(&line)
+            && let Some(digest) = &line.sha256
+        {
             self.sums.add(digest, &line.path, line.early);
         }
         if let Some(unpacked) = &mut self.unpacked {

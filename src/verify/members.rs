@@ -12,8 +12,8 @@ use super::merged::{Merged, PageReader};
 use super::program_members;
 use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{
-    Index, MemberDamage, PageFault, StreamReader, hex, missing_of_system, of_files, page_fault, read_member,
-    sum_line,
+    Index, MemberDamage, PageFault, StreamReader, has_sum, hex, missing_of_system, of_files, page_fault,
+    read_member, sum_line,
 };
 use crate::catalog::{BackupReadError, BackupReader};
 use crate::innodb::redo::StoredLog;
@@ -94,7 +94,7 @@ impl<'a> Check<'a> {
         if let Some(error) = failure.borrow_mut().take() {
             return Err(error.into());
         }
-        if matches!(member.kind, MemberKind::File | MemberKind::Pages)
+        if has_sum(member)
             && self.last.contains(&member.header_offset)
             && let Some(sha256) = &member.sha256
         {
