@@ -67,6 +67,24 @@ pub enum CaptureError {
         /// Of all of them.
         bytes: u64,
     },
+    /// Without that nothing can be copied while the server runs.
+    #[error(
+        "which tablespaces the server has in use is not known: {0}. The method precopy needs an account for SQL with the privilege \
+         PROCESS (user, password; GRANT PROCESS ON *.* TO it); the method freeze needs none"
+    )]
+    NoTablespaces(String),
+    /// The server would stand still as long as the repository takes for it.
+    #[error(
+        "{bytes} bytes or more have changed while the server was copied, and {room} may wait until it runs again: the server was not made \
+         to stand still for the repository. Raise spool-limit, and leave that much and 512 MiB free beside the data directory; \
+         take the backup when less is written; or take another method"
+    )]
+    TooMuchChanged {
+        /// To be read while the server stands still.
+        bytes: u64,
+        /// What the spool has room for.
+        room: u64,
+    },
     /// What makes or watches clones.
     #[error("the server's files could not be cloned: {0}")]
     Clone(io::Error),

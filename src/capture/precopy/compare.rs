@@ -6,14 +6,20 @@
 //! and are the same file to the system ([`FileIdentity`](super::facts::FileIdentity)). Everything else is stored as a whole:
 //! - of which the redo log says that it was made or removed meanwhile: a table that is created, truncated, rebuilt, discarded, imported;
 //! - whose page 0 has a newer LSN than the log can tell of: `IMPORT TABLESPACE` writes pages in place and without a log, and stamps them;
+//! - that has another owner or other permissions: those of a patched file are the early copy's;
 //! - that is shorter than its header says: it was cut off, and the check of a whole file says so;
 //! - of which too many pages looked damaged in the early copy for all of them to be known.
+//!
+//! An early copy is made only of a table that the server lists, and of the tablespace that its file was before the server was asked (`spaces` in [`early`](super::early)): one that
+//! takes a discarded tablespace by RENAME and IMPORT, of which the log need not say anything, is another one by then.
 //!
 //! **Pages.** What was written to a continued file since it was copied was written behind the checkpoint at which the follower began, so the log names it, and
 //! no page can be missing in the set: all pages of the set are read again, whatever the times of the file say. Where the log could not be followed, every page with an LSN that is
 //! not below that checkpoint is read again, or with none (a page of zeros): of files that may have been written to since, by their times.
 //! In both cases come in addition: pages that looked damaged in the early copy (torn, while they were written; or really damaged, and then found again),
 //! page 0, the doublewrite buffer, which is never logged, and everything behind the end of the early copy.
+//!
+//! One thing may differ: a page that was freed before that checkpoint, and is overwritten with zeros or punched later, which is not logged. The backup has it as it was, and it is free.
 //!
 //! **Files of other engines** continue only if nothing at all has happened to them, by their times.
 
@@ -23,6 +29,7 @@ use std::ops::Range;
 use roaring::RoaringBitmap;
 
 use super::facts::FileFacts;
+use super::runs::page_runs;
 use crate::innodb::PageZero;
 use crate::innodb::redo::{PageId, PageSet};
 use crate::model::ArchivePath;
@@ -165,7 +172,7 @@ impl Comparison<'_> {
         let before = &self.early[early];
         let Some(part) = &before.space else { return FileFate::Whole };
         let page = u64::from(part.zero.page_size);
-        let is_same_file = before.facts.identity == now.facts.identity
+        let is_same_file = before.facts.is_same_file(&now.facts)
             && zero.is_none_or(|zero| zero.page_size == part.zero.page_size);
         let all_damage_known = before.damaged.as_ref().is_some_and(|damaged| damaged.len() <= MOST_DAMAGED);
         let may_move = before.path == now.path || !(before.is_external || now.is_external);
@@ -187,7 +194,7 @@ impl Comparison<'_> {
         if is_told { FileFate::Patched(early) } else { FileFate::Whole }
     }
 
-    /// The pages of a file that are read again, as runs of bytes in it: in order, and apart from each other. `searched` are those that a search by LSN has
+    /// The pages of a file that are read again, as runs of bytes in it: in order, apart from each other, and `most` at most. `searched` are those that a search by LSN has
     /// found, `doublewrite` those of the doublewrite buffer, all as numbers in their tablespace.
     pub(super) fn runs(
         &self,
@@ -195,6 +202,7 @@ impl Comparison<'_> {
         now: &LateFile,
         searched: Option<&RoaringBitmap>,
         doublewrite: &[Range<u64>],
+        most: usize,
     ) -> Vec<(u64, u64)> {
         let before = &self.early[early];
         let Some(part) = &before.space else { return Vec::new() };
@@ -234,7 +242,7 @@ impl Comparison<'_> {
         if now.facts.bytes > before.facts.bytes {
             add(&mut wanted, before.facts.bytes / size..pages);
         }
-        runs(&wanted, size, now.facts.bytes)
+        page_runs(&wanted, size, now.facts.bytes, most)
     }
 }
 
@@ -252,21 +260,6 @@ fn only_once(mut fates: Vec<FileFate>) -> Vec<FileFate> {
         }
     }
     fates
-}
-
-/// Pages as runs of bytes in a file of so many.
-fn runs(pages: &RoaringBitmap, size: u64, bytes: u64) -> Vec<(u64, u64)> {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
-    for page in pages {
-        let begin = u64::from(page) * size;
-        let length = size.min(bytes.saturating_sub(begin));
-        match runs.last_mut() {
-            Some((start, run)) if *start + *run == begin => *run += length,
-            _ => runs.push((begin, length)),
-        }
-    }
-    runs.retain(|(_, length)| *length > 0);
-    runs
 }
 
 /// What is told of early copies at the end, by their numbers.

@@ -43,8 +43,10 @@ pub(super) struct EarlyPass<'a> {
     pub(super) list: &'a FileList,
     pub(super) watch: &'a Watch,
     pub(super) limiter: &'a Limiter,
-    /// Those that the server has; none where it does not tell.
-    pub(super) tablespaces: Option<&'a Tablespaces>,
+    /// Those that the server has.
+    pub(super) tablespaces: &'a Tablespaces,
+    /// What each file was before it was asked ([`spaces`]).
+    pub(super) spaces: &'a [Option<u32>],
     /// Nothing is written to files through memory.
     pub(super) no_mmap: bool,
     /// Every file stands under its usual path at once.
@@ -56,7 +58,7 @@ impl EarlyPass<'_> {
     pub(super) fn run(&self, writer: &mut Writer) -> Result<Vec<AheadFile>, CaptureError> {
         let (mut early, mut names) = (Vec::new(), OwnerNames::default());
         let system = self.system()?;
-        for entry in &self.list.entries {
+        for (number, entry) in self.list.entries.iter().enumerate() {
             if let Some(abort) = self.watch.aborted() {
                 return Err(abort.into());
             }
@@ -65,7 +67,7 @@ impl EarlyPass<'_> {
             if !may_be_tablespace(entry) && !is_other {
                 continue;
             }
-            let file = self.file(entry, &system, writer, &mut names);
+            let file = self.file((number, entry), &system, writer, &mut names);
             match file {
                 Ok(file) => early.extend(file),
                 Err(CaptureError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
@@ -83,7 +85,7 @@ impl EarlyPass<'_> {
 
     fn file(
         &self,
-        entry: &Entry,
+        (number, entry): (usize, &Entry),
         system: &[(ArchivePath, SpacePart)],
         writer: &mut Writer,
         names: &mut OwnerNames,
@@ -93,8 +95,7 @@ impl EarlyPass<'_> {
         let opened_at = now();
         let opened = Opened::live(&disk).map_err(fail)?;
         let facts = FileFacts::of(&opened.metadata);
-        let known = self.tablespaces;
-        let listed = known.and_then(|known| known.lists(entry, &disk, &opened.metadata));
+        let listed = self.tablespaces.lists(entry, &disk, &opened.metadata);
         let space = if entry.system_tablespace {
             let part = system.iter().find(|(path, _)| *path == entry.path);
             let Some((_, part)) = part else { return Ok(None) };
@@ -102,7 +103,8 @@ impl EarlyPass<'_> {
         } else if may_be_tablespace(entry) {
             let is_table = entry.path.as_path().extension().is_some_and(|ending| ending == "ibd");
             let Some(zero) = page_zero(&opened.file).map_err(fail)? else { return Ok(None) };
-            if is_table && listed != Some(true) {
+            let is_the_same = self.spaces.get(number) == Some(&Some(zero.space));
+            if is_table && !(listed == Some(true) && is_the_same) {
                 return Ok(None);
             }
             Some(SpacePart { zero, base: 0, is_system: false })
@@ -135,6 +137,19 @@ impl EarlyPass<'_> {
             damaged,
         }))
     }
+}
+
+/// The number of the tablespace of each table of a list. To be looked at before the server is asked which ones it has in use: a file that has a number now, and whose name the server
+/// lists later, is not just being imported, since a tablespace is listed again only when its import has written every page. If it has the same number when it is copied, it is still that one.
+pub(super) fn spaces(list: &FileList, datadir: &Path) -> Vec<Option<u32>> {
+    let space = |entry: &Entry| {
+        if entry.system_tablespace || !may_be_tablespace(entry) {
+            return None;
+        }
+        let opened = Opened::live(&entry.belongs(datadir)).ok()?;
+        page_zero(&opened.file).ok()?.map(|zero| zero.space)
+    };
+    list.entries.iter().map(space).collect()
 }
 
 /// A member that stands in a folder of this program until everything is unpacked, and belongs where it stood.

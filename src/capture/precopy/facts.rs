@@ -31,6 +31,10 @@ pub(super) struct FileFacts {
     pub(super) modified: i64,
     /// Of anything.
     pub(super) changed: i64,
+    /// Permissions, with the kind of file.
+    pub(super) mode: u32,
+    /// Its owner, and its group.
+    pub(super) owner: (u32, u32),
 }
 
 impl FileFacts {
@@ -46,7 +50,14 @@ impl FileFacts {
             bytes: metadata.len(),
             modified: nanos(metadata.mtime(), metadata.mtime_nsec()),
             changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
+            mode: metadata.mode(),
+            owner: (metadata.uid(), metadata.gid()),
         }
+    }
+
+    /// Whether a member of the one stands for the other, but for its content: the same file, with the same owner and permissions.
+    pub(super) fn is_same_file(&self, now: &Self) -> bool {
+        self.identity == now.identity && self.mode == now.mode && self.owner == now.owner
     }
 
     /// Whether nothing can have happened to a file since it was opened at `opened` (nanoseconds since 1970), and looked like this, if it looks like `now`

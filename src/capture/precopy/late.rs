@@ -19,7 +19,7 @@ use super::compare::{AheadFile, Comparison, FileFate, Known, LateFile, Outcomes}
 use super::early::{may_be_tablespace, system_number};
 use super::facts::{FileFacts, page_zero};
 use super::kept::{Asides, Slot};
-use super::runs::{Patch, without_zeros};
+use super::runs::{LEAST_RUNS, MOST_RUNS, Patch, without_zeros};
 use super::spool::Spool;
 use crate::archive::Segment;
 
@@ -106,7 +106,8 @@ impl LatePass<'_> {
         asides
     }
 
-    fn opened(&self, number: usize) -> Result<Opened, CaptureError> {
+    /// The server's file itself, which is still the one that was listed.
+    pub(super) fn opened(&self, number: usize) -> Result<Opened, CaptureError> {
         let entry = &self.list.entries[number];
         let disk = entry.belongs(self.datadir);
         let opened = Opened::live(&disk).map_err(|cause| CaptureError::Read { path: disk, cause })?;
@@ -118,7 +119,7 @@ impl LatePass<'_> {
 
     /// Reads the pages of every file that has any; they are kept in the spool as far as they fit.
     pub(super) fn pages(&self, fates: &FileFates, spool: &mut Spool) -> Result<Vec<Patch>, CaptureError> {
-        let mut patches = Vec::new();
+        let (mut patches, mut left) = (Vec::new(), MOST_RUNS);
         for ((file, number), fate) in fates.late.iter().zip(&fates.numbers).zip(&fates.each) {
             let FileFate::Patched(early) = fate else { continue };
             if let Some(abort) = self.watch.aborted() {
@@ -126,7 +127,10 @@ impl LatePass<'_> {
             }
             let path = self.list.entries[*number].belongs(self.datadir);
             let fail = |cause| self.failed(CaptureError::Read { path: path.clone(), cause });
-            if let Some(patch) = self.patch(*early, file, *number, spool, &fail)? {
+            if let Some(patch) =
+                self.patch((*early, *number), file, (left / 2).max(LEAST_RUNS), spool, &fail)?
+            {
+                left = left.saturating_sub(patch.runs.len());
                 patches.push(patch);
             }
         }
@@ -135,9 +139,9 @@ impl LatePass<'_> {
 
     fn patch(
         &self,
-        early: usize,
+        (early, number): (usize, usize),
         file: &LateFile,
-        number: usize,
+        most: usize,
         spool: &mut Spool,
         fail: &dyn Fn(io::Error) -> CaptureError,
     ) -> Result<Option<Patch>, CaptureError> {
@@ -156,7 +160,7 @@ impl LatePass<'_> {
         };
         let doublewrite =
             if part.is_system { self.doublewrite(number, part.base, &part.zero)? } else { Vec::new() };
-        let runs = comparison.runs(early, file, searched.as_ref(), &doublewrite);
+        let runs = comparison.runs(early, file, searched.as_ref(), &doublewrite, most);
         if runs.is_empty() {
             return Ok(None);
         }
@@ -165,8 +169,8 @@ impl LatePass<'_> {
             None => self.opened(number)?,
         };
         let page = u64::from(part.zero.page_size).max(1);
-        let runs = without_zeros(&opened.file, &runs, before.facts.bytes, page).map_err(fail)?;
-        let mut patch = Patch { early, runs, place: None, file: Arc::clone(&opened.file) };
+        let runs = without_zeros(&opened.file, &runs, before.facts.bytes, page, most).map_err(fail)?;
+        let mut patch = Patch { early, number, runs, place: None };
         if patch.runs.is_empty() {
             return Ok(None);
         }
@@ -174,7 +178,7 @@ impl LatePass<'_> {
         if let Some(place) = patch.place.clone() {
             let mut at = 0;
             for run in &patch.runs {
-                if !spool.copy(&patch.file, *run, (&place, at), &count).map_err(fail)? {
+                if !spool.copy(&opened.file, *run, (&place, at), &count).map_err(fail)? {
                     patch.place = None;
                     break;
                 }

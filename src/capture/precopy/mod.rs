@@ -17,6 +17,7 @@ mod compare;
 mod dice;
 mod early;
 mod facts;
+mod foresee;
 mod kept;
 mod late;
 #[cfg(test)]
@@ -43,14 +44,14 @@ use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
 use super::objection::shown;
 use super::redo_file::{head, the_log};
 use super::standstill;
-use super::tablespaces::Tablespaces;
 use super::walk::list_files;
 use crate::archive::NewMember;
 use crate::model::EarlyChange;
 use crate::output::{Archive, Captive};
 use crate::quiesce::{Files, Quiet, Resumed};
 use compare::{AheadFile, Known};
-use early::{EarlyPass, may_be_tablespace};
+use early::{EarlyPass, may_be_tablespace, spaces};
+use foresee::Foreseen;
 use kept::{Asides, Kept, Slot, Straight};
 use late::{FileFates, LatePass};
 use pursuit::{Found, Pursuit};
@@ -98,9 +99,10 @@ impl Method for Precopy {
         let Task { layout, facts, mut plan, output, watch, limiter, host, precopy, .. } = task;
         let datadir = &layout.datadir;
         let before = list_files(layout, &plan.options)?;
-        let pursuit = pursue(&before, datadir)?;
-        // Behind the begin of the pursuit: what the server discards or imports from here on is in the log.
-        let tablespaces = facts.sql.as_mut().and_then(|sql| Tablespaces::ask(sql).ok());
+        let mut pursuit = pursue(&before, datadir)?;
+        // Behind the begin of the pursuit: what the server discards or imports from here on is in the log. What the files are is looked at before it is asked.
+        let spaces = spaces(&before, datadir);
+        let tablespaces = foresee::tablespaces(facts, &before, datadir)?;
         host.ahead(bytes_ahead(&before));
         let mut archive = output.begin_early(&identify_early(facts, layout))?;
         let (begun, read) = (Instant::now(), watch.bytes());
@@ -109,7 +111,8 @@ impl Method for Precopy {
             list: &before,
             watch,
             limiter,
-            tablespaces: tablespaces.as_ref(),
+            tablespaces: &tablespaces,
+            spaces: &spaces,
             no_mmap: writes_by_calls(facts),
             is_plain: precopy.is_plain,
         };
@@ -121,19 +124,30 @@ impl Method for Precopy {
             begun.elapsed().as_secs()
         );
         drop(before);
-        plan.tablespaces = tablespaces.or(plan.tablespaces);
+        plan.tablespaces = Some(tablespaces);
+        let mut spool = Spool::new(datadir, precopy.spool_limit);
+        let is_plain = precopy.is_plain;
+        // What cannot be listed now is told when the server stands still.
+        if let Ok(list) = list_files(layout, &plan.options) {
+            let foreseen = Foreseen::look((&list, datadir), &early, pursuit.checkpoint, is_plain);
+            let bytes =
+                pursuit.so_far(|set| foreseen.bytes(Some(set))).unwrap_or_else(|| foreseen.bytes(None));
+            if bytes > spool.room() {
+                watch.lift_rate();
+                return Err(CaptureError::TooMuchChanged { bytes, room: spool.room() });
+            }
+        }
 
         let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
         let checkpoint = pursuit.checkpoint;
-        let found = end(pursuit, &list, datadir)?;
+        let found = end(pursuit, &list, datadir);
         let known = match &found {
             Found::Named(set) => Known::Named(set),
             Found::ByLsn(_) => Known::ByLsn,
         };
-        let is_plain = precopy.is_plain;
         let late = LatePass { list: &list, datadir, watch, early: &early, known, checkpoint, is_plain };
-        let frozen = FrozenWork { late: &late, spool_limit: precopy.spool_limit };
-        let outcome = frozen.run(quiet, host, &mut archive).inspect_err(|_| watch.lift_rate());
+        let frozen = FrozenWork { late: &late };
+        let outcome = frozen.run(quiet, host, &mut archive, &mut spool).inspect_err(|_| watch.lift_rate());
         let (kept, resumed) = outcome?;
         let stored = frozen.store(kept, &mut archive).inspect_err(|_| watch.lift_rate())?;
         archive.settle(&identity)?;
@@ -157,18 +171,15 @@ fn pursue(list: &FileList, datadir: &Path) -> Result<Pursuit, CaptureError> {
 }
 
 /// What has changed since.
-fn end(pursuit: Pursuit, list: &FileList, datadir: &Path) -> Result<Found, CaptureError> {
-    let log = the_log(list, datadir)
-        .map_err(|why| CaptureError::Read { path: datadir.to_path_buf(), cause: io::Error::other(why) })?;
-    let found = pursuit.finish(&log.1);
+fn end(pursuit: Pursuit, list: &FileList, datadir: &Path) -> Found {
+    let found = pursuit.finish(the_log(list, datadir).map(|(_, path)| path));
     match &found {
         Found::Named(set) => log::info!("the redo log names {} pages that have changed since", set.len()),
         Found::ByLsn(why) => log::info!(
-            "the redo log '{}' does not name the pages that have changed ({why}): they are found by their LSN, which takes longer",
-            shown(&log.1)
+            "the redo log does not name the pages that have changed ({why}): they are found by their LSN, which takes longer"
         ),
     }
-    Ok(found)
+    found
 }
 
 /// Bytes of the files that are copied ahead, nearly.
@@ -203,7 +214,6 @@ struct HeldFiles {
 /// The work while the server stands still, and what follows from it.
 struct FrozenWork<'a> {
     late: &'a LatePass<'a>,
-    spool_limit: u64,
 }
 
 impl FrozenWork<'_> {
@@ -213,13 +223,13 @@ impl FrozenWork<'_> {
         quiet: Box<dyn Quiet>,
         host: &mut dyn Host,
         archive: &mut Archive<'_>,
+        spool: &mut Spool,
     ) -> Result<(HeldFiles, Resumed), CaptureError> {
         let late = self.late;
         let begun = Instant::now();
         let fates = late.compare()?;
-        let mut spool = Spool::new(late.datadir, self.spool_limit);
-        let patches = late.pages(&fates, &mut spool)?;
-        let (slots, mut straight) = late.files(&fates, &mut spool)?;
+        let patches = late.pages(&fates, spool)?;
+        let (slots, mut straight) = late.files(&fates, spool)?;
         let first = self.straight(&patches, &straight, &fates.asides, archive)?;
         // The redo log is read behind every page; what a start needs of it waits in memory.
         let log: BTreeSet<usize> = late.redo().into_iter().collect();
@@ -255,7 +265,8 @@ impl FrozenWork<'_> {
         let LatePass { list, datadir, watch, .. } = *self.late;
         let count = |bytes| watch.read(bytes);
         for patch in patches.iter().filter(|patch| patch.place.is_none()) {
-            let mut source = RunReader { file: &patch.file, runs: &patch.runs, taken: 0, count: &count };
+            let opened = self.late.opened(patch.number)?;
+            let mut source = RunReader { file: &opened.file, runs: &patch.runs, taken: 0, count: &count };
             archive.append_pages(self.late.early[patch.early].member, &patch.runs, &mut source)?;
         }
         if files.is_empty() {

@@ -44,6 +44,13 @@ impl ModelFile {
     pub(super) fn facts(&self) -> FileFacts {
         let identity = FileIdentity { device: 1, inode: self.inode, born: Some(self.born) };
         let bytes = self.disk.len() as u64 * PAGE;
-        FileFacts { identity, bytes, modified: self.modified, changed: self.changed }
+        FileFacts {
+            identity,
+            bytes,
+            modified: self.modified,
+            changed: self.changed,
+            mode: 0o100_660,
+            owner: (27, 27),
+        }
     }
 }

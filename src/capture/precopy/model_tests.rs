@@ -12,6 +12,8 @@ const ROUNDS: u64 = 400;
 /// What a restore would make of the copy.
 fn restored(model: &Model, copied: &[ModelCopy], known: Known<'_>) -> BTreeMap<String, Vec<Page>> {
     let early: Vec<AheadFile> = copied.iter().map(|copied| copied.early.clone()).collect();
+    // Seldom all of them have room.
+    let most = usize::try_from(model.checkpoint % 5).unwrap() * 2;
     let comparison = Comparison { early: &early, known, checkpoint: model.checkpoint };
     let late: Vec<LateFile> = model
         .files
@@ -56,7 +58,7 @@ fn restored(model: &Model, copied: &[ModelCopy], known: Known<'_>) -> BTreeMap<S
                     .collect();
                 let searched = matches!(known, Known::ByLsn).then_some(&searched);
                 let content = members.get_mut(&file.path).unwrap();
-                for (begin, length) in comparison.runs(*early, file, searched, &[]) {
+                for (begin, length) in comparison.runs(*early, file, searched, &[], most) {
                     for page in begin / PAGE..(begin + length) / PAGE {
                         let page = usize::try_from(page).unwrap();
                         content[page] = now.disk[page];
@@ -97,4 +99,25 @@ fn what_was_copied_from_a_server_that_writes_becomes_what_it_has_when_it_stands_
         patched += set.len();
     }
     assert!(whole > 100 || seed.is_some() && patched > 0, "nothing was tried");
+}
+
+#[test]
+fn a_tablespace_with_another_owner_or_other_permissions_is_stored_as_a_whole() {
+    let mut model = Model::new(1);
+    model.begin();
+    let copied = model.copy(0);
+    model.flush();
+    let early: Vec<AheadFile> = copied.iter().map(|copied| copied.early.clone()).collect();
+    let (path, file) = model.files.iter().find(|(_, file)| !file.is_other).unwrap();
+    let comparison = Comparison { early: &early, known: Known::ByLsn, checkpoint: model.checkpoint };
+    let fate = |change: &dyn Fn(&mut FileFacts)| {
+        let mut facts = file.facts();
+        change(&mut facts);
+        let late = LateFile { path: ArchivePath::new(path), is_external: false, facts, is_tablespace: true };
+        comparison.fates(&[late], &mut |_| Ok::<_, ()>(Some(file.zero()))).unwrap().remove(0)
+    };
+    assert!(matches!(fate(&|_| {}), FileFate::Patched(_)));
+    assert_eq!(fate(&|facts| facts.mode = 0o100_600), FileFate::Whole);
+    assert_eq!(fate(&|facts| facts.owner.0 = 0), FileFate::Whole);
+    assert_eq!(fate(&|facts| facts.owner.1 = 0), FileFate::Whole);
 }

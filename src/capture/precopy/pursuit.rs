@@ -3,7 +3,7 @@
 //! Where the log cannot be followed the method does not fail: the pages that changed are found by their LSN then ([`super::by_lsn`]), which takes a look at every page
 //! of every file that was written to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -34,7 +34,7 @@ pub(super) struct Pursuit {
     /// From here on every change is seen: what was written to a file later has an LSN that is not below.
     pub(super) checkpoint: u64,
     stop: Arc<AtomicBool>,
-    follower: Result<JoinHandle<Result<RedoFollower, String>>, String>,
+    follower: Result<Following, String>,
 }
 
 impl Pursuit {
@@ -49,26 +49,33 @@ impl Pursuit {
         let mut checkpoint = head.newest().lsn;
         let follower = RedoFollower::begin(file).map_err(|error| error.to_string()).and_then(|follower| {
             checkpoint = checkpoint.min(follower.lsn());
-            let is_over = Arc::clone(&stop);
-            std::thread::Builder::new()
-                .name("redo log".into())
-                .spawn(move || follow(follower, &is_over, most))
-                .map_err(|error| error.to_string())
+            spawn(follower.within(most), &stop)
         });
         Ok(Self { checkpoint, stop, follower })
     }
 
-    /// Reads the rest of the log of a server that stands still; it is at `path` now.
-    pub(super) fn finish(mut self, path: &Path) -> Found {
+    /// What the log has named by now; it is followed on. None where it cannot be followed. Meanwhile nobody follows it: it is to be a short look.
+    pub(super) fn so_far<T>(&mut self, look: impl FnOnce(&PageSet) -> T) -> Option<T> {
+        let halted = self.halt();
+        let seen = halted.as_ref().ok().map(|follower| look(follower.set()));
+        self.stop = Arc::default();
+        self.follower = halted.and_then(|follower| spawn(follower, &self.stop));
+        seen
+    }
+
+    fn halt(&mut self) -> Result<RedoFollower, String> {
         self.stop.store(true, Ordering::Relaxed);
         let follower = std::mem::replace(&mut self.follower, Err(String::new()));
-        let joined = follower
-            .and_then(|thread| thread.join().map_err(|_| "the thread that follows it has failed".to_owned()));
+        follower?.join().map_err(|_| "the thread that follows it has failed".to_owned())?
+    }
+
+    /// Reads the rest of the log of a server that stands still. `log` is where it is now; or why that is not known: a server that is about to replace it has two.
+    pub(super) fn finish(mut self, log: Result<PathBuf, String>) -> Found {
         let finish = |follower: RedoFollower| {
-            let log = regular_file::open(path).map_err(|error| error.to_string())?;
+            let log = regular_file::open(&log?).map_err(|error| error.to_string())?;
             follower.finish(&log).map_err(|error| error.to_string())
         };
-        match joined.and_then(|followed| followed).and_then(finish) {
+        match self.halt().and_then(finish) {
             Ok(set) => Found::Named(set),
             Err(why) => Found::ByLsn(why),
         }
@@ -81,20 +88,39 @@ impl Drop for Pursuit {
     }
 }
 
-fn follow(mut follower: RedoFollower, is_over: &AtomicBool, most: u64) -> Result<RedoFollower, String> {
+/// What is joined is the follower, or why it follows no more.
+type Following = JoinHandle<Result<RedoFollower, String>>;
+
+fn spawn(follower: RedoFollower, stop: &Arc<AtomicBool>) -> Result<Following, String> {
+    let is_over = Arc::clone(stop);
+    std::thread::Builder::new()
+        .name("redo log".into())
+        .spawn(move || follow(follower, &is_over))
+        .map_err(|error| error.to_string())
+}
+
+fn follow(mut follower: RedoFollower, is_over: &AtomicBool) -> Result<RedoFollower, String> {
     while !is_over.load(Ordering::Relaxed) {
         let bytes = follower.advance().map_err(|error| error.to_string())?;
-        let (pages, taken) = follower.found();
-        if taken > most {
-            return Err(format!(
-                "the {pages} pages that it names take {} MiB of memory, and {} are the limit",
-                taken >> 20,
-                most >> 20
-            ));
-        }
         if bytes < BUSY {
             std::thread::sleep(BETWEEN);
         }
     }
     Ok(follower)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_it_is_not_known_which_file_the_log_is_pages_are_found_by_their_lsn() {
+        let mut pursuit = Pursuit { checkpoint: 1, stop: Arc::default(), follower: Err("not begun".into()) };
+        assert_eq!(pursuit.so_far(PageSet::len), None);
+        assert_eq!(pursuit.halt().err().as_deref(), Some("not begun"));
+        match pursuit.finish(Err("its redo log has several files".into())) {
+            Found::ByLsn(_) => {}
+            Found::Named(_) => panic!("nothing was followed"),
+        }
+    }
 }

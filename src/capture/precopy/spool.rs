@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
@@ -45,14 +45,21 @@ impl SpoolFile {
         self.used.checked_add(bytes).is_some_and(|used| used <= self.limit)
     }
 
-    fn place(&mut self, bytes: u64, make: impl FnOnce() -> io::Result<File>) -> io::Result<SpoolPlace> {
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => Arc::clone(self.file.insert(Arc::new(make()?))),
-        };
+    fn place(&mut self, bytes: u64, file: Arc<File>) -> SpoolPlace {
         let offset = self.used;
         self.used = (offset + bytes).next_multiple_of(GRAIN);
-        Ok(SpoolPlace { file, offset })
+        self.file = Some(Arc::clone(&file));
+        SpoolPlace { file, offset }
+    }
+
+    /// It takes nothing more, which is said once.
+    fn end(&mut self, error: &io::Error) {
+        if self.limit > 0 {
+            log::info!(
+                "what is read while the server stands still cannot be put aside ({error}): what has no room otherwise goes into the archive at once"
+            );
+        }
+        self.limit = 0;
     }
 }
 
@@ -60,7 +67,6 @@ impl SpoolFile {
 pub(super) struct Spool {
     memory: SpoolFile,
     disk: SpoolFile,
-    directory: PathBuf,
     buffer: Vec<u8>,
 }
 
@@ -68,12 +74,20 @@ impl Spool {
     /// In the file system of this directory, for so many bytes at most.
     pub(super) fn new(directory: &Path, limit: u64) -> Self {
         let room = free_space(directory).unwrap_or(0).saturating_sub(RESERVE);
-        Self {
-            memory: SpoolFile { limit: IN_MEMORY.min(limit), ..SpoolFile::default() },
-            disk: SpoolFile { limit: limit.min(room), ..SpoolFile::default() },
-            directory: directory.to_path_buf(),
-            buffer: Vec::new(),
+        let memory = SpoolFile { limit: IN_MEMORY.min(limit), ..SpoolFile::default() };
+        let mut disk = SpoolFile { limit: limit.min(room), ..SpoolFile::default() };
+        if disk.limit > 0 {
+            match nameless(directory) {
+                Ok(file) => disk.file = Some(Arc::new(file)),
+                Err(error) => disk.end(&error),
+            }
         }
+        Self { memory, disk, buffer: Vec::new() }
+    }
+
+    /// Bytes that it may hold.
+    pub(super) fn room(&self) -> u64 {
+        self.memory.limit.saturating_add(self.disk.limit)
     }
 
     /// Bytes that it holds in memory, and on the disk.
@@ -83,16 +97,14 @@ impl Spool {
 
     /// A place for so many bytes; none where there is no room.
     pub(super) fn place(&mut self, bytes: u64) -> Option<SpoolPlace> {
-        if self.memory.has_room(bytes)
-            && let Ok(place) = self.memory.place(bytes, in_memory)
-        {
-            return Some(place);
+        if self.memory.has_room(bytes) {
+            match self.memory.file.clone().map_or_else(|| in_memory().map(Arc::new), Ok) {
+                Ok(file) => return Some(self.memory.place(bytes, file)),
+                Err(error) => self.memory.end(&error),
+            }
         }
-        if !self.disk.has_room(bytes) {
-            return None;
-        }
-        let directory = &self.directory;
-        self.disk.place(bytes, || nameless(directory)).inspect_err(told).ok()
+        let file = self.disk.file.clone().filter(|_| self.disk.has_room(bytes))?;
+        Some(self.disk.place(bytes, file))
     }
 
     /// Copies a part of a file to `at` bytes behind a place. False where the disk is full: then nothing of that place is of use.
@@ -112,7 +124,12 @@ impl Spool {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if let Err(error) = place.file.write_all_at(&self.buffer[..got], place.offset + at + done) {
-                told(&error);
+                let is_memory = self.memory.file.as_ref().is_some_and(|file| Arc::ptr_eq(file, &place.file));
+                if is_memory {
+                    self.memory.end(&error)
+                } else {
+                    self.disk.end(&error)
+                }
                 return Ok(false);
             }
             done += got as u64;
@@ -120,12 +137,6 @@ impl Spool {
         }
         Ok(true)
     }
-}
-
-fn told(error: &io::Error) {
-    log::info!(
-        "what is read while the server stands still cannot be put aside ({error}): it goes into the archive at once"
-    );
 }
 
 fn in_memory() -> io::Result<File> {
@@ -167,6 +178,11 @@ mod tests {
         let part = Segment { offset: 0, len: 1 };
         assert!(spool.copy(&source, part, (&place, 0), &|_| Err(io::Error::other("given up"))).is_err());
         assert!(Spool::new(folder.path(), 0).place(1).is_none());
+        assert_eq!(spool.room(), 2 * IN_MEMORY + 8192);
+        // Where no file without a name can be made only memory is left, and that is known before anything is put there.
+        let mut nowhere = Spool::new(&folder.path().join("none"), 1 << 30);
+        assert!(nowhere.room() <= IN_MEMORY && nowhere.place(IN_MEMORY + 1).is_none());
+        assert!(nowhere.place(100).is_some());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it has no name");
     }
 }

@@ -18,12 +18,19 @@ use super::error::RedoError;
 use super::head::LogHead;
 use super::page_set::PageSet;
 
+/// Looks at a log that has stopped: temporary tables may write to it a moment longer.
+const TRIES: usize = 3;
+/// Changes between two looks at what they take in memory.
+const LOOK: u64 = 1 << 16;
+
 /// Where it is, and what it has found.
 pub struct RedoFollower {
     log: File,
     head: LogHead,
     lsn: u64,
     set: PageSet,
+    /// Bytes that the set may take.
+    most: u64,
 }
 
 impl RedoFollower {
@@ -35,21 +42,52 @@ impl RedoFollower {
             return Err(RedoError::Encrypted);
         }
         let lsn = head.newest().lsn;
-        Ok(Self { log, head, lsn, set: PageSet::default() })
+        Ok(Self { log, head, lsn, set: PageSet::default(), most: u64::MAX })
+    }
+
+    /// The same; its set of pages takes so many bytes at most, or an error says that it would take more.
+    pub fn within(self, most: u64) -> Self {
+        Self { most, ..self }
     }
 
     /// Reads what is there by now; how many bytes of the log that were. To be called often enough that the server does not write a whole round
     /// meanwhile, and best long before it has written half a one.
     pub fn advance(&mut self) -> Result<u64, RedoError> {
         let mut found = self.head.mini_transactions(&self.log, self.lsn);
-        let begun = self.lsn;
+        let (begun, mut unseen) = (self.lsn, 0);
         while let Some(one) = found.advance()? {
             for change in one.changes() {
                 self.set.add(&change?);
+                unseen += 1;
             }
             self.lsn = one.lsn + one.bytes.len() as u64;
+            if unseen >= LOOK {
+                self.has_room()?;
+                unseen = 0;
+            }
+        }
+        if unseen > 0 {
+            self.has_room()?;
         }
         Ok(self.lsn - begun)
+    }
+
+    fn has_room(&self) -> Result<(), RedoError> {
+        let (pages, taken) = self.found();
+        if taken <= self.most {
+            return Ok(());
+        }
+        let text = format!(
+            "the {pages} pages that it names take {} KiB of memory, and {} are the limit",
+            taken >> 10,
+            self.most >> 10
+        );
+        Err(RedoError::Other(text))
+    }
+
+    /// What it has found.
+    pub fn set(&self) -> &PageSet {
+        &self.set
     }
 
     /// Up to which LSN it has come.
@@ -64,19 +102,33 @@ impl RedoFollower {
 
     /// Reads to the end of a log that has stopped, and sees to it that nothing was missed. `log` is the file that has its name now: a server may
     /// have replaced it.
-    pub fn finish(mut self, log: &File) -> Result<PageSet, RedoError> {
-        self.advance()?;
-        let now = LogHead::read(log)?;
-        if now.ring != self.head.ring {
-            let text = "the server has replaced its redo log meanwhile (innodb_log_file_size?)";
-            return Err(RedoError::Other(text.into()));
+    pub fn finish(self, log: &File) -> Result<PageSet, RedoError> {
+        let ring = self.head.ring;
+        self.finish_at(&mut || {
+            let now = LogHead::read(log)?;
+            if now.ring != ring {
+                let text = "the server has replaced its redo log meanwhile (innodb_log_file_size?)";
+                return Err(RedoError::Other(text.into()));
+            }
+            now.end_lsn(log)
+        })
+    }
+
+    /// `end` reads where the log ends. What is written between the two looks is no reason not to believe the log: it is looked at again.
+    fn finish_at(mut self, end: &mut dyn FnMut() -> Result<u64, RedoError>) -> Result<PageSet, RedoError> {
+        let mut found = 0;
+        for _ in 0..TRIES {
+            self.advance()?;
+            found = end()?;
+            if self.lsn >= found {
+                break;
+            }
         }
-        let end = now.end_lsn(log)?;
-        if self.lsn == end {
+        if self.lsn == found {
             return Ok(self.set);
         }
         let text = format!(
-            "it could be followed up to LSN {}, and it ends at {end}: the server has written a round of it faster than it was \
+            "it could be followed up to LSN {}, and it ends at {found}: the server has written a round of it faster than it was \
              read, or part of it is damaged",
             self.lsn
         );

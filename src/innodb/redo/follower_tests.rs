@@ -94,3 +94,40 @@ fn another_log_in_its_place_is_not_followed() {
     let other = put(&Handmade::new(65_536, false));
     assert!(follower.finish(&other).unwrap_err().to_string().contains("replaced its redo log"));
 }
+
+#[test]
+fn what_is_written_between_two_looks_at_the_end_is_looked_at_again() {
+    for more in [0, 1, 2, 3] {
+        let mut log = Handmade::new(32_768, false);
+        log.checkpoint(0);
+        let file = put(&log);
+        let follower = RedoFollower::begin(file.try_clone().unwrap()).unwrap();
+        let mut looks = 0;
+        let found = follower.finish_at(&mut || {
+            looks += 1;
+            if looks <= more {
+                page(&mut log, looks);
+                again(&file, &log);
+            }
+            LogHead::read(&file)?.end_lsn(&file)
+        });
+        match found {
+            Ok(set) => assert_eq!(pages(&set), (1..=u32::from(more)).collect::<Vec<_>>()),
+            Err(_) => assert_eq!(more, 3, "nobody looks for ever"),
+        }
+    }
+}
+
+#[test]
+fn the_set_has_a_limit_which_holds_at_the_end_as_well() {
+    let mut log = Handmade::new(32_768, false);
+    log.checkpoint(0);
+    let file = put(&log);
+    let begin = || RedoFollower::begin(file.try_clone().unwrap()).unwrap();
+    let (narrow, wide) = (begin().within(10), begin().within(1 << 20));
+    page(&mut log, 1);
+    again(&file, &log);
+    let why = narrow.finish(&file).unwrap_err().to_string();
+    assert!(why.contains("are the limit"), "{why}");
+    assert_eq!(pages(&wide.finish(&file).unwrap()), [1]);
+}

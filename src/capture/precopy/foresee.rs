@@ -1,0 +1,175 @@
+//! What is looked at before the server is made to stand still: whether it is known which files can be copied ahead, and whether what has changed since has room until the server runs
+//! again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::super::class::FileClass;
+use super::super::copy::metadata;
+use super::super::entry::{Entry, EntryKind};
+use super::super::error::CaptureError;
+use super::super::facts::Facts as ServerFacts;
+use super::super::files::FileList;
+use super::super::tablespaces::Tablespaces;
+use super::compare::{AheadFile, Comparison, Known, LateFile};
+use super::early::may_be_tablespace;
+use super::facts::FileFacts;
+use super::runs::MOST_RUNS;
+use crate::innodb::redo::PageSet;
+use crate::model::ArchivePath;
+
+/// Those that the server has in use. Without them no table would be copied ahead, and the server would stand still for all of its data.
+pub(super) fn tablespaces(
+    facts: &mut ServerFacts,
+    list: &FileList,
+    datadir: &Path,
+) -> Result<Tablespaces, CaptureError> {
+    let Some(sql) = facts.sql.as_mut() else {
+        return Err(CaptureError::NoTablespaces("the server cannot be asked by SQL".into()));
+    };
+    let mut known = Tablespaces::ask(sql).map_err(CaptureError::NoTablespaces)?;
+    answered(&known, list, datadir)?;
+    if let Err(why) = known.ask_for_discarded(sql, datadir) {
+        log::debug!("which tables were discarded is not known: {why}");
+    }
+    Ok(known)
+}
+
+/// An account without PROCESS gets no rows, and no error.
+fn answered(known: &Tablespaces, list: &FileList, datadir: &Path) -> Result<(), CaptureError> {
+    let is_table = |entry: &&Entry| {
+        matches!(entry.kind, EntryKind::File(_))
+            && may_be_tablespace(entry)
+            && entry.path.as_path().extension().is_some_and(|ending| ending == "ibd")
+    };
+    let is_listed = |entry: &Entry| {
+        let found = metadata(entry, datadir).ok();
+        found.is_some_and(|found| known.lists(entry, &entry.belongs(datadir), &found) == Some(true))
+    };
+    let mut tables = list.entries.iter().filter(is_table).peekable();
+    if tables.peek().is_none() || tables.any(is_listed) {
+        return Ok(());
+    }
+    Err(CaptureError::NoTablespaces(
+        "it lists none of the tables that have a file (INNODB_SYS_TABLESPACES)".into(),
+    ))
+}
+
+/// The data that would be read if the server stood still now, as far as that can be known.
+pub(super) struct Foreseen<'a> {
+    early: &'a [AheadFile],
+    checkpoint: u64,
+    is_plain: bool,
+    /// Bytes of files that are read as a whole.
+    whole: u64,
+    /// Tablespaces that continue an early one.
+    tables: Vec<(usize, LateFile)>,
+}
+
+impl<'a> Foreseen<'a> {
+    /// Looks at the files of a server that runs. What is gone in this moment is none of it.
+    pub(super) fn look(
+        (list, datadir): (&FileList, &Path),
+        early: &'a [AheadFile],
+        checkpoint: u64,
+        is_plain: bool,
+    ) -> Self {
+        let by_path: BTreeMap<&ArchivePath, usize> =
+            early.iter().enumerate().map(|(number, early)| (&early.path, number)).collect();
+        let mut foreseen = Self { early, checkpoint, is_plain, whole: 0, tables: Vec::new() };
+        for entry in &list.entries {
+            if !matches!(entry.kind, EntryKind::File(_)) || entry.class != FileClass::Data {
+                continue;
+            }
+            let Ok(found) = metadata(entry, datadir) else { continue };
+            let facts = FileFacts::of(&found);
+            let before = by_path.get(&entry.path).map(|number| (*number, &early[*number]));
+            match before {
+                Some((number, before)) if before.space.is_some() && before.facts.is_same_file(&facts) => {
+                    let is_external = entry.origin.is_some();
+                    let file = LateFile { path: entry.path.clone(), is_external, facts, is_tablespace: true };
+                    foreseen.tables.push((number, file));
+                }
+                Some((_, before)) if before.facts.is_untouched(before.opened, &facts) => {}
+                _ => foreseen.whole += facts.bytes,
+            }
+        }
+        foreseen
+    }
+
+    /// Bytes, with these pages; without any of tablespaces where the log does not name them.
+    pub(super) fn bytes(&self, set: Option<&PageSet>) -> u64 {
+        let tables = self.tables.iter().map(|(number, file)| {
+            let before = &self.early[*number];
+            let (Some(set), Some(part)) = (set, &before.space) else { return 0 };
+            let is_touched = !before.facts.is_untouched(before.opened, &file.facts)
+                || set.of_space(part.zero.space).next().is_some();
+            if set.is_replaced(part.zero.space) || self.is_plain && is_touched {
+                return file.facts.bytes;
+            }
+            let comparison =
+                Comparison { early: self.early, known: Known::Named(set), checkpoint: self.checkpoint };
+            comparison.runs(*number, file, None, &[], MOST_RUNS).iter().map(|(_, length)| length).sum()
+        });
+        self.whole + tables.sum::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::entry::Look;
+    use super::*;
+
+    fn list(folder: &Path, paths: &[&str]) -> FileList {
+        let entry = |path: &&str| Entry {
+            path: ArchivePath::new(*path),
+            kind: EntryKind::File(Look::of(&folder.join(path).metadata().unwrap())),
+            origin: None,
+            system_tablespace: false,
+            class: FileClass::of(Path::new(path)),
+        };
+        FileList { entries: paths.iter().map(entry).collect(), ..FileList::default() }
+    }
+
+    #[test]
+    fn a_server_that_lists_none_of_its_tables_does_not_tell() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("d")).unwrap();
+        for path in ["d/t.ibd", "d/t.frm"] {
+            std::fs::write(folder.path().join(path), "0123456789").unwrap();
+        }
+        let ask = |paths: &[&str]| {
+            let list = list(folder.path(), paths);
+            answered(&Tablespaces::default(), &list, folder.path()).map_err(|error| error.to_string())
+        };
+        let why = ask(&["d/t.frm", "d/t.ibd"]).unwrap_err();
+        assert!(why.contains("lists none of the tables") && why.contains("GRANT PROCESS"), "{why}");
+        assert_eq!(ask(&["d/t.frm"]), Ok(()), "nothing is to be listed");
+    }
+
+    #[test]
+    fn what_was_not_copied_ahead_is_read_while_the_server_stands_still() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("d")).unwrap();
+        for path in ["d/t.ibd", "d/t.frm", "d/t.txt"] {
+            std::fs::write(folder.path().join(path), "0123456789").unwrap();
+        }
+        let list = list(folder.path(), &["d/t.ibd", "d/t.frm", "d/t.txt"]);
+        let bytes = |early: &[AheadFile]| {
+            Foreseen::look((&list, folder.path()), early, 1, false).bytes(Some(&PageSet::default()))
+        };
+        assert_eq!(bytes(&[]), 20, "the text is none of the server's");
+        let facts = FileFacts::of(&folder.path().join("d/t.ibd").metadata().unwrap());
+        let early = |opened| AheadFile {
+            member: 0,
+            path: ArchivePath::new("d/t.ibd"),
+            is_external: false,
+            opened,
+            facts,
+            space: None,
+            damaged: None,
+        };
+        assert_eq!(bytes(&[early(i64::MAX)]), 10, "untouched since");
+        assert_eq!(bytes(&[early(0)]), 20, "maybe written to since");
+    }
+}
