@@ -126,9 +126,9 @@ impl Spool {
             if let Err(error) = place.file.write_all_at(&self.buffer[..got], place.offset + at + done) {
                 let is_memory = self.memory.file.as_ref().is_some_and(|file| Arc::ptr_eq(file, &place.file));
                 if is_memory {
-                    self.memory.end(&error)
+                    self.memory.end(&error);
                 } else {
-                    self.disk.end(&error)
+                    self.disk.end(&error);
                 }
                 return Ok(false);
             }

@@ -46,6 +46,7 @@ impl RedoFollower {
     }
 
     /// The same; its set of pages takes so many bytes at most, or an error says that it would take more.
+    #[must_use]
     pub fn within(self, most: u64) -> Self {
         Self { most, ..self }
     }
