@@ -45,7 +45,7 @@ use super::objection::shown;
 use super::redo_file::{head, the_log};
 use super::standstill;
 use super::walk::list_files;
-use crate::archive::NewMember;
+use crate::archive::{NewMember, STAND_IN};
 use crate::model::EarlyChange;
 use crate::output::{Archive, Captive};
 use crate::quiesce::{Files, Quiet, Resumed};
@@ -58,9 +58,6 @@ use pursuit::{Found, Pursuit};
 use runs::{Patch, RunReader};
 use spool::Spool;
 
-/// What stands under the name of a file of the system tablespace until everything is in its place: InnoDB takes no file that is so short.
-const NOT_YET: &str = "This is no tablespace yet: the files of this backup are unpacked, and not put in their places.\n\
-     Run .wsrep_sst_backup/apply, which does so.\n";
 /// What a freeze takes by itself: two looks at all files, and the end of the redo log.
 const AT_LEAST: Duration = Duration::from_millis(60);
 /// For each file of a server: it is listed, looked at twice, and the small ones are read.
@@ -320,7 +317,7 @@ fn texts(list: &FileList, datadir: &Path, archive: &mut Archive<'_>) -> Result<(
         let disk = entry.belongs(datadir);
         let found = std::fs::metadata(&disk).map_err(|cause| CaptureError::Read { path: disk, cause })?;
         let text = NewMember { system_tablespace: false, ..member(entry, &found, &mut names) };
-        archive.writer.append_generated(text, NOT_YET.as_bytes())?;
+        archive.writer.append_generated(text, STAND_IN.as_bytes())?;
     }
     Ok(())
 }
