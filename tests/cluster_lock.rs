@@ -16,7 +16,7 @@ use wsrep_sst_backup::innodb::redo::{LogHead, pin_checkpoint};
 use wsrep_sst_backup::lock::SqlLock;
 use wsrep_sst_backup::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Wanted};
 
-fn lock_of(cluster: &Cluster, force: bool) -> SqlLock {
+fn lock_of(cluster: &Cluster) -> SqlLock {
     let (node, other) = (cluster.n(1), format!("127.0.0.1:{}", cluster.n(2).port()));
     let settings = Settings {
         user: Some("backup".into()),
@@ -25,7 +25,7 @@ fn lock_of(cluster: &Cluster, force: bool) -> SqlLock {
     };
     let mut access = Access::to_members(&settings, None);
     access.socket = Some(node.socket());
-    SqlLock::new(access, node.socket(), Duration::from_secs(1), force)
+    SqlLock::new(access, node.socket(), Duration::from_secs(1), true)
 }
 
 fn quiesce(lock: SqlLock, seconds: u64) -> Result<Box<dyn Quiet>, QuiesceError> {
@@ -44,23 +44,12 @@ fn a_node_is_locked_by_sql_and_a_copy_of_it_recovers_to_that_position() {
     for table in ["t", "u"] {
         cluster.n(1).exec(&format!("CREATE TABLE d.{table} (a INT PRIMARY KEY AUTO_INCREMENT)"));
     }
-    refused_beside_another_member_that_is_out(&cluster);
     writes_get_on_between_slices(&cluster);
     released_by_anybody(&cluster);
     for _ in 0..3 {
         copy_recovers(&cluster);
     }
     without_the_right(&cluster);
-}
-
-fn refused_beside_another_member_that_is_out(cluster: &Cluster) {
-    let other = cluster.n(2);
-    assert!(wait_until(PATIENCE, || other.try_sql("SELECT a FROM d.u").is_ok()));
-    other.exec("SET GLOBAL wsrep_desync=ON");
-    let error = quiesce(lock_of(cluster, false), 5).err().expect("refused").to_string();
-    assert!(error.contains("'n2' is Donor/Desynced") || error.contains("is the only Synced node"), "{error}");
-    other.exec("SET GLOBAL wsrep_desync=OFF");
-    other.wait_synced(PATIENCE);
 }
 
 /// Somebody holds a table for seconds: the lock has it afterwards, and writes on other tables of this node are let through meanwhile.
@@ -70,7 +59,7 @@ fn writes_get_on_between_slices(cluster: &Cluster) {
     query(&mut holder, "LOCK TABLES d.t WRITE").unwrap();
     let writer = Writer::start(node, 100);
     assert!(wait_until(PATIENCE, || writer.take_stats().commits > 0));
-    let lock = lock_of(cluster, false);
+    let lock = lock_of(cluster);
     let taker = std::thread::spawn(move || quiesce(lock, 60).map(drop));
     // Three slices, and writes behind each of them.
     for _ in 0..3 {
@@ -89,7 +78,7 @@ fn writes_get_on_between_slices(cluster: &Cluster) {
     node.wait_synced(PATIENCE);
     // And where it is never given back, the lock is given up.
     query(&mut holder, "LOCK TABLES d.t WRITE").unwrap();
-    let error = quiesce(lock_of(cluster, false), 2).err().expect("not to be had").to_string();
+    let error = quiesce(lock_of(cluster), 2).err().expect("not to be had").to_string();
     assert!(error.contains("was not to be had for 2 s (flush-timeout)"), "{error}");
     node.exec("INSERT INTO d.u VALUES (NULL)");
 }
@@ -101,7 +90,7 @@ fn released_by_anybody(cluster: &Cluster) {
         node.sql_all(&["SET SESSION lock_wait_timeout=0", "SELECT 1"]).len() == 1
             && node.state() == "Donor/Desynced"
     };
-    let lock = lock_of(cluster, false);
+    let lock = lock_of(cluster);
     let release = lock.release();
     let quiet = quiesce(lock, 9).unwrap();
     assert!(is_locked());
@@ -110,7 +99,7 @@ fn released_by_anybody(cluster: &Cluster) {
     assert!(quiet.resume().is_err());
     node.wait_synced(PATIENCE);
     // An administrator's KILL.
-    let quiet = quiesce(lock_of(cluster, false), 9).unwrap();
+    let quiet = quiesce(lock_of(cluster), 9).unwrap();
     let ids = node.sql("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'backup'");
     assert_eq!(ids.len(), 1, "{ids:?}");
     node.exec(&format!("KILL {}", ids[0][0]));
@@ -127,7 +116,7 @@ fn copy_recovers(cluster: &Cluster) {
     }
     // With innodb_flush_log_at_trx_commit=0, as the harness has it, the last commits are in memory.
     assert_eq!(node.variable("innodb_flush_log_at_trx_commit"), "0");
-    let quiet = quiesce(lock_of(cluster, false), 60).unwrap();
+    let quiet = quiesce(lock_of(cluster), 60).unwrap();
     let position = quiet.position().cloned().unwrap();
     assert_eq!(quiet.files(), Files::Crashed);
     assert_eq!(node.status("wsrep_last_committed"), position.seqno.to_string());
@@ -201,7 +190,7 @@ fn without_the_right(cluster: &Cluster) {
     node.exec("REVOKE ALL, GRANT OPTION FROM backup@'%'");
     node.exec("GRANT PROCESS, REPLICA MONITOR ON *.* TO backup@'%'");
     let begun = Instant::now();
-    let error = quiesce(lock_of(cluster, false), 5).err().expect("refused").to_string();
+    let error = quiesce(lock_of(cluster), 5).err().expect("refused").to_string();
     assert!(error.contains("RELOAD"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
 }

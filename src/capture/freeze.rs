@@ -11,7 +11,7 @@ use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
 use super::redo_log::redo_bytes;
 use super::standstill;
 use super::watch::Watch;
-use crate::output::{Captive, Writer};
+use crate::output::Writer;
 use crate::quiesce::{Files, Quiet, Resumed};
 use crate::throttle::{Limiter, time_for};
 
@@ -40,22 +40,14 @@ impl Method for Freeze {
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
         let Task { layout, facts, plan, output, watch, limiter, host, .. } = task;
-        let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
+        let FrozenServer { quiet, identity, list } = freeze_and_list(host, layout, facts, plan, watch)?;
         let mut archive = output.begin(&identity)?;
         let copy = Copy { list: &list, datadir: &layout.datadir, watch, limiter };
         // What is written so far is taken back at once: the limit of the rate does not hold for it.
         let copied = copy.run(quiet, host, &mut archive.writer).inspect_err(|_| watch.lift_rate());
         let (mut copied, resumed) = copied?;
         copied.store_rest(&mut archive.writer).inspect_err(|_| watch.lift_rate())?;
-        list.warnings.extend(copied.warnings);
-        Ok(Captured {
-            archive: Captive::Files(archive),
-            identity,
-            resumed,
-            paused: None,
-            vanished: copied.vanished,
-            warnings: list.warnings,
-        })
+        Ok(Captured::files(archive, identity, resumed, list, copied))
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn freeze_and_list(
     let identity = identify(quiet.as_ref(), facts, layout)?;
     let mut list = list_frozen(layout, facts, plan, watch, worth)?;
     choose_redo(&mut list, worth);
-    host.total(list.bytes);
+    host.listener().total(list.bytes);
     quiet.total(list.bytes);
     Ok(FrozenServer { quiet, identity, list })
 }

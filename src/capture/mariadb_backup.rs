@@ -96,7 +96,7 @@ impl Method for BackupProgram {
             ..
         } = task;
         let program = MariadbBackup::find(None).map_err(CaptureError::Program)?;
-        host.reads(expected_bytes);
+        host.listener().reads(expected_bytes);
         let archive = output.begin_stream()?;
         let (child, heard) = start(&program, &login.option_file("mariabackup")?)?;
         let run = ProgramRun { watch, limiter, stall_timeout, heard, host };

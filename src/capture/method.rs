@@ -13,6 +13,7 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+use super::copy::Copied;
 use super::error::{CaptureError, HostError};
 use super::facts::Facts;
 use super::files::FileList;
@@ -22,7 +23,7 @@ use super::plan::Plan;
 use super::watch::Watch;
 use crate::config::{DumpSettings, Settings};
 use crate::model::{Connection, Content, WsrepGtid};
-use crate::output::{BackupIdentity, Captive, Output};
+use crate::output::{Archive, BackupIdentity, Captive, Output};
 use crate::quiesce::{Files, Quiet, Resumed};
 use crate::throttle::Limiter;
 use crate::volume_snapshot::SnapshotCommands;
@@ -165,19 +166,41 @@ pub struct Captured<'a> {
     pub warnings: Vec<String>,
 }
 
+impl<'a> Captured<'a> {
+    /// The server's files were copied by this program: `copied` says what came of that, `list` what was told of them before.
+    pub(super) fn files(
+        archive: Archive<'a>,
+        identity: BackupIdentity,
+        resumed: Resumed,
+        list: FileList,
+        copied: Copied,
+    ) -> Self {
+        let mut warnings = list.warnings;
+        warnings.extend(copied.warnings);
+        let archive = Captive::Files(archive);
+        Self { archive, identity, resumed, paused: None, vanished: copied.vanished, warnings }
+    }
+}
+
+/// Hears how much a method is about to read.
+pub trait CaptureListener {
+    /// So many bytes, while the server stands still, or from what was made of it then.
+    fn total(&self, bytes: u64);
+
+    /// So many bytes from a server that is not made to stand still.
+    fn reads(&self, bytes: u64);
+
+    /// So many bytes ahead of the moment in which the server stands still.
+    fn ahead(&self, bytes: u64);
+}
+
 /// The caller that takes the backup: it lends the method its server.
 pub trait Host {
     /// Makes the server stand still.
     fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError>;
 
-    /// So many bytes are to be read.
-    fn total(&mut self, bytes: u64);
-
-    /// So many bytes are to be read from a server that is not made to stand still.
-    fn reads(&mut self, bytes: u64);
-
-    /// So many bytes are to be read ahead of the moment in which the server stands still.
-    fn ahead(&mut self, bytes: u64);
+    /// Who hears how much is to be read.
+    fn listener(&self) -> &dyn CaptureListener;
 
     /// Another program has held up the server since this moment: the limits of a freeze hold until [`Watch::lift_limit`].
     fn holds_up(&mut self, since: Instant) -> Result<(), HostError>;

@@ -69,7 +69,9 @@ pub use files::FileList;
 pub use layout::{BinlogFiles, External, LayoutError, ServerLayout};
 pub use listings::look_ahead;
 pub use login::Login;
-pub use method::{Captured, Estimate, Host, Method, PrecopySettings, Prospect, StandingReplica, Task};
+pub use method::{
+    CaptureListener, Captured, Estimate, Host, Method, PrecopySettings, Prospect, StandingReplica, Task,
+};
 pub use method_choice::{Choice, METHODS, choose, offered_by_run, settings};
 pub use objection::Objection;
 pub use overlap::Overlap;

@@ -46,7 +46,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::super::error::HostError;
-    use super::super::method::Host;
+    use super::super::method::{CaptureListener, Host};
     use super::super::method_choice::choose;
     use super::super::{Facts, ListOptions, Login, Plan, ServerLayout, Watch, list_files};
     use super::*;
@@ -96,13 +96,19 @@ mod tests {
 
     struct Caller(WsrepGtid);
 
+    impl CaptureListener for Caller {
+        fn total(&self, _: u64) {}
+        fn reads(&self, _: u64) {}
+        fn ahead(&self, _: u64) {}
+    }
+
     impl Host for Caller {
         fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError> {
             Ok(Box::new(Still(self.0.clone())))
         }
-        fn total(&mut self, _: u64) {}
-        fn ahead(&mut self, _: u64) {}
-        fn reads(&mut self, _: u64) {}
+        fn listener(&self) -> &dyn CaptureListener {
+            self
+        }
         fn holds_up(&mut self, _: Instant) -> Result<(), HostError> {
             Ok(())
         }

@@ -26,7 +26,7 @@ pub(super) fn on_a_node(
     let name = own.name();
     if let Work::Backup(backup) = &mut run.work {
         let lock_timeout = run.settings.lock_timeout;
-        backup.lock = Some(SqlLock::of_judged(access.clone(), run.socket.clone(), lock_timeout, true));
+        backup.lock = Some(SqlLock::new(access.clone(), run.socket.clone(), lock_timeout, true));
     }
     run.prepare(own)?;
     let mut record = run.record(name);

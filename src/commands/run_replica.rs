@@ -35,7 +35,7 @@ pub(super) fn on_a_replica(
         backup.is_replica = !connections.is_empty();
         if offered_by_run(&run.settings.method, false).contains(&Files::Crashed) {
             let lock_timeout = run.settings.lock_timeout;
-            let lock = SqlLock::of_judged(access.clone(), run.socket.clone(), lock_timeout, false);
+            let lock = SqlLock::new(access.clone(), run.socket.clone(), lock_timeout, false);
             backup.lock = Some(lock);
         }
     }

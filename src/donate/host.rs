@@ -9,10 +9,9 @@ use std::time::Instant;
 use super::blockers::Way;
 use super::error::DonateError;
 use super::freeze_turn::Turn;
-use crate::capture::{CaptureError, Host, HostError, Login, Room, Watch};
+use crate::capture::{CaptureError, CaptureListener, Host, HostError, Login, Room, Watch};
 use crate::job::{Job, Reporter};
 use crate::model::{BackupState, WsrepGtid};
-use crate::priority;
 use crate::quiesce::{Limits, Quiescer, Quiet, Resumed};
 
 /// Lends a method the server.
@@ -102,13 +101,6 @@ impl<'a> Donor<'a> {
             .map_err(|cause| DonateError::System("cannot watch the server's room", cause))
     }
 
-    /// No client waits for the rest of the run, and a priority cannot be raised again.
-    fn lower(&self) {
-        if self.job.settings.low_priority {
-            priority::lower();
-        }
-    }
-
     fn thaw(&mut self, quiet: Box<dyn Quiet>) -> Result<Resumed, DonateError> {
         let resumed = quiet.resume().map_err(|quiet| {
             // Only the watch can have been first, and it says why.
@@ -125,7 +117,7 @@ impl<'a> Donor<'a> {
         self.watch.lift_limit();
         self.warnings.extend(self.way.take().into_iter().flat_map(Way::end));
         self.turn = None;
-        self.lower();
+        self.job.lower_priority();
         log::info!("the server runs again: it was frozen for {} ms", resumed.frozen.as_millis());
         self.reporter.thawed(resumed.frozen);
         Ok(resumed)
@@ -137,18 +129,8 @@ impl Host for Donor<'_> {
         Ok(self.freeze()?)
     }
 
-    fn total(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-    }
-
-    fn ahead(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-        self.reporter.state(BackupState::Ahead);
-    }
-
-    fn reads(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-        self.reporter.state(BackupState::Thawed);
+    fn listener(&self) -> &dyn CaptureListener {
+        self.reporter
     }
 
     fn holds_up(&mut self, since: Instant) -> Result<(), HostError> {
@@ -158,7 +140,7 @@ impl Host for Donor<'_> {
     fn pass(&mut self, gtid: Option<&WsrepGtid>) -> Result<Resumed, HostError> {
         let quiescer = self.quiescer()?;
         let gtid = gtid.ok_or(CaptureError::NoPosition).map_err(DonateError::from)?;
-        self.lower();
+        self.job.lower_priority();
         Ok(quiescer.pass(gtid).map_err(DonateError::Freeze)?)
     }
 

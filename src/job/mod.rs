@@ -33,6 +33,7 @@ pub use status::Reporter;
 use crate::archive::WriterOptions;
 use crate::config::Settings;
 use crate::output::{Destination, Label};
+use crate::priority;
 use crate::storage::Storage;
 use crate::throttle::Throttle;
 
@@ -55,6 +56,13 @@ impl Job {
     /// Cluster, node, request and time of the run.
     pub fn label(&self) -> &Label {
         &self.destination.label
+    }
+
+    /// From here on the server's own work comes first, where that is wanted (`low-priority`): no client waits for the rest of the run. A priority cannot be raised again.
+    pub fn lower_priority(&self) {
+        if self.settings.low_priority {
+            priority::lower();
+        }
     }
 
     /// Whether the request wants the backup whatever it does to the cluster.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::Job;
+use crate::capture::CaptureListener;
 use crate::catalog::{STATUS, object_name};
 use crate::model::{BackupState, Status, WsrepGtid, to_record};
 use crate::output::millis;
@@ -84,11 +85,6 @@ impl Reporter {
         self.change(|status| status.state = state);
     }
 
-    /// How much there is to read.
-    pub fn total(&self, bytes: u64) {
-        self.change(|status| status.bytes_total = Some(bytes));
-    }
-
     /// The server stands still here; it was asked to at that moment.
     pub fn frozen(&self, gtid: Option<&WsrepGtid>, asked: Instant) {
         let _ = self.frozen_since.set(asked);
@@ -137,6 +133,22 @@ impl Reporter {
 
     fn set(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl CaptureListener for Reporter {
+    fn total(&self, bytes: u64) {
+        self.change(|status| status.bytes_total = Some(bytes));
+    }
+
+    fn reads(&self, bytes: u64) {
+        self.total(bytes);
+        self.state(BackupState::Thawed);
+    }
+
+    fn ahead(&self, bytes: u64) {
+        self.total(bytes);
+        self.state(BackupState::Ahead);
     }
 }
 

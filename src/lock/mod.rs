@@ -10,8 +10,8 @@
 //! `innodb_flush_log_at_trx_commit=0` the last commits are in memory for as long as `innodb_flush_log_at_timeout` says, and nothing but
 //! time writes them (a copy without that wait missed three).
 //!
-//! A node that takes the lock is desynced for its length (`sql/lock.cc`), so none takes it beside another member that is out
-//! ([`judge`](crate::desync::judge)). While the lock is waited for the local writes wait behind it: it is tried in slices, between which they are let through.
+//! A node that takes the lock is desynced for its length (`sql/lock.cc`), so nobody asks for it beside another member that is out:
+//! that is [judged](crate::desync::judge) before. While the lock is waited for the local writes wait behind it: it is tried in slices, between which they are let through.
 //!
 //! The lock is the session's. Whoever unlocks, kills or closes that ends it, from any thread; a program that dies gives it back. What was read
 //! under it counts only if the session holds it to the end, and the position is the one of its beginning.

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 
 use super::held::{Connect, HeldLock, LockHolder, StaySign};
 use super::position::LockPosition;
-use crate::cluster::{Access, Survey};
-use crate::desync::{DesyncRefusal, judge};
+use crate::cluster::Access;
 use crate::model::WsrepGtid;
 use crate::quiesce::{Files, Limits, QuiesceError, Quiescer, Quiet, Release, Resumed, Wanted};
 use crate::sql::{Endpoint, ReadLockTry, SqlSession};
@@ -21,51 +20,32 @@ const FLUSH_LOG: Duration = Duration::from_secs(10);
 /// The longest pause between two slices.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What the server is, and whether it may be locked now: true of a node of a Galera cluster.
-type Judge = dyn Fn() -> Result<bool, String> + Send + Sync;
-
 /// A server that can be locked by SQL.
 pub struct SqlLock {
     lock: Arc<LockHolder>,
-    judge: Arc<Judge>,
     one_try: Duration,
+    /// Of a Galera cluster.
+    is_node: bool,
 }
 
 impl SqlLock {
-    /// The server of this machine at its socket. A slice of the wait for the lock takes `one_try` (`lock-timeout`); with `force` a node is locked beside another member that
-    /// is desynced, and as the last Synced one.
-    pub fn new(access: Access, socket: PathBuf, one_try: Duration, force: bool) -> Self {
-        let (asking, endpoint) = (access.clone(), Endpoint::Socket(socket));
-        let connect = move |limit| asking.connect_within(&endpoint, limit);
-        let judge = move || match judge(&Survey::take(&access), force) {
-            Ok(warnings) => {
-                for warning in warnings {
-                    log::warn!("{warning}");
-                }
-                Ok(true)
-            }
-            Err(DesyncRefusal::NoGalera(_)) => Ok(false),
-            Err(refusal) => Err(refusal.to_string()),
-        };
-        Self::with(Arc::new(connect), Arc::new(judge), one_try)
-    }
-
-    /// The same for a server that was judged already, and steps aside for it, where it is a node or a replica.
-    pub fn of_judged(access: Access, socket: PathBuf, one_try: Duration, is_node: bool) -> Self {
+    /// The server of this machine at its socket, whose caller has judged that it may step aside ([`judge`](crate::desync::judge)), where it is a node or a replica. A slice of the
+    /// wait for the lock takes `one_try` (`lock-timeout`).
+    pub fn new(access: Access, socket: PathBuf, one_try: Duration, is_node: bool) -> Self {
         let endpoint = Endpoint::Socket(socket);
         let connect = move |limit| access.connect_within(&endpoint, limit);
-        Self::with(Arc::new(connect), Arc::new(move || Ok(is_node)), one_try)
+        Self::with(Arc::new(connect), one_try, is_node)
     }
 
     /// Another one, of the same server: each can be taken once.
     #[must_use]
     pub fn another(&self) -> Self {
         let lock = Arc::new(self.lock.another());
-        Self { lock, judge: Arc::clone(&self.judge), one_try: self.one_try }
+        Self { lock, one_try: self.one_try, is_node: self.is_node }
     }
 
-    fn with(connect: Arc<Connect>, judge: Arc<Judge>, one_try: Duration) -> Self {
-        Self { lock: Arc::new(LockHolder::new(connect)), judge, one_try }
+    fn with(connect: Arc<Connect>, one_try: Duration, is_node: bool) -> Self {
+        Self { lock: Arc::new(LockHolder::new(connect)), one_try, is_node }
     }
 }
 
@@ -84,14 +64,13 @@ impl Quiescer for SqlLock {
     }
 
     fn quiesce(self: Box<Self>, limits: &Limits<'_>) -> Result<Box<dyn Quiet>, QuiesceError> {
-        let is_node = (self.judge)().map_err(QuiesceError::Refused)?;
         let refused = QuiesceError::Refused;
         let mut session = self.connect().map_err(refused)?;
         session.may_flush().map_err(refused)?;
         let stay = StaySign::begin(Arc::clone(&self.lock))
             .map_err(|cause| QuiesceError::Io(format!("cannot start a thread: {cause}")))?;
         let asked = self.take(&mut session, limits)?;
-        match settle(&mut session, is_node, limits) {
+        match settle(&mut session, self.is_node, limits) {
             Ok((position, redo_end)) => {
                 let held = HeldLock {
                     lock: Arc::clone(&self.lock),

@@ -55,7 +55,7 @@ fn scene(script: impl Fn(&str, usize) -> Told + Send + Sync + 'static) -> Scene 
         }
     });
     let connect = move |limit| Ok(session(&endpoint, limit));
-    let lock = SqlLock::with(Arc::new(connect), Arc::new(|| Ok(true)), Duration::from_secs(1));
+    let lock = SqlLock::with(Arc::new(connect), Duration::from_secs(1), true);
     Scene { folder, sent, over, lock }
 }
 
@@ -136,15 +136,7 @@ fn a_lock_that_is_not_to_be_had_is_given_up_with_its_time_and_no_lock_is_left() 
 }
 
 #[test]
-fn what_speaks_against_the_lock_is_said_before_it_is_asked_for() {
-    let Scene { folder: _folder, sent, mut lock, .. } = scene(|statement, _| match statement {
-        "SHOW GRANTS" => Told::Error(1142),
-        TAKE => Told::Error(1227),
-        _ => Told::Usual,
-    });
-    lock.judge = Arc::new(|| Err("'n2' is Donor/Desynced".into()));
-    assert_eq!(refusal(lock, 9), "'n2' is Donor/Desynced");
-    assert!(sent.lock().unwrap().is_empty());
+fn a_refused_lock_is_told_with_its_error() {
     let Scene { folder: _folder, lock, .. } = scene(|statement, _| match statement {
         TAKE => Told::Error(1227),
         _ => Told::Usual,

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::error::SelfBackupError;
 use super::order::OwnPosition;
-use crate::capture::{Host, HostError, Watch};
+use crate::capture::{CaptureListener, Host, HostError, Watch};
 use crate::job::{Job, Reporter};
-use crate::model::{BackupState, WsrepGtid};
-use crate::priority;
+use crate::model::WsrepGtid;
 use crate::quiesce::{Quiet, Resumed};
 
 /// Lends a method the server.
@@ -23,18 +22,8 @@ impl Host for RunningServer<'_> {
         Err(SelfBackupError::RunsOn.into())
     }
 
-    fn total(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-    }
-
-    fn ahead(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-        self.reporter.state(BackupState::Ahead);
-    }
-
-    fn reads(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-        self.reporter.state(BackupState::Thawed);
+    fn listener(&self) -> &dyn CaptureListener {
+        self.reporter
     }
 
     /// Room for page files is what whoever has the node desynced looks after.
@@ -45,10 +34,7 @@ impl Host for RunningServer<'_> {
 
     fn pass(&mut self, gtid: Option<&WsrepGtid>) -> Result<Resumed, HostError> {
         self.own.admit(gtid)?;
-        // What is left is to be stored, and the server has its own work.
-        if self.job.settings.low_priority {
-            priority::lower();
-        }
+        self.job.lower_priority();
         Ok(Resumed::new(Duration::ZERO, || Ok(())))
     }
 

@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use super::error::SelfBackupError;
 use super::order::OwnPosition;
-use crate::capture::{CaptureError, Host, HostError, Room, Watch};
+use crate::capture::{CaptureError, CaptureListener, Host, HostError, Room, Watch};
 use crate::job::{Job, Reporter};
 use crate::lock::SqlLock;
 use crate::model::{BackupState, WsrepGtid};
-use crate::priority;
 use crate::quiesce::{Limits, QuiesceError, Quiescer, Quiet, Release, Resumed};
 
 /// The lock, as the watch knows it: from the moment on in which there is one to give back.
@@ -83,9 +82,7 @@ impl LockedServer<'_> {
             // The clones are our own.
             self.watch.server_may_end();
         }
-        if self.job.settings.low_priority {
-            priority::lower();
-        }
+        self.job.lower_priority();
         log::info!("the server runs again: it was locked for {} ms", resumed.frozen.as_millis());
         self.reporter.thawed(resumed.frozen);
         if !self.reads_on {
@@ -100,17 +97,8 @@ impl Host for LockedServer<'_> {
         Ok(self.lock()?)
     }
 
-    fn total(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-    }
-
-    fn ahead(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
-        self.reporter.state(BackupState::Ahead);
-    }
-
-    fn reads(&mut self, bytes: u64) {
-        self.reporter.total(bytes);
+    fn listener(&self) -> &dyn CaptureListener {
+        self.reporter
     }
 
     fn holds_up(&mut self, since: Instant) -> Result<(), HostError> {

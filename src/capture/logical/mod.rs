@@ -82,7 +82,7 @@ impl Method for Logical {
             ..
         } = task;
         let program = MariadbDump::find().map_err(CaptureError::Program)?;
-        host.total(expected_bytes);
+        host.listener().total(expected_bytes);
         let mut archive = output.begin_stream()?;
         let settings = dump;
         let mut run =

@@ -47,7 +47,7 @@ use super::standstill;
 use super::walk::list_files;
 use crate::archive::{NewMember, STAND_IN};
 use crate::model::EarlyChange;
-use crate::output::{Archive, Captive};
+use crate::output::Archive;
 use crate::quiesce::{Files, Quiet, Resumed};
 use compare::{AheadFile, Known};
 use early::{EarlyPass, may_be_tablespace, spaces};
@@ -100,7 +100,7 @@ impl Method for Precopy {
         // Behind the begin of the pursuit: what the server discards or imports from here on is in the log. What the files are is looked at before it is asked.
         let spaces = spaces(&before, datadir);
         let tablespaces = foresee::tablespaces(facts, &before, datadir)?;
-        host.ahead(bytes_ahead(&before));
+        host.listener().ahead(bytes_ahead(&before));
         let mut archive = output.begin_early(&identify_early(facts, layout))?;
         let (begun, read) = (Instant::now(), watch.bytes());
         let pass = EarlyPass {
@@ -135,7 +135,7 @@ impl Method for Precopy {
             }
         }
 
-        let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
+        let FrozenServer { quiet, identity, list } = freeze_and_list(host, layout, facts, plan, watch)?;
         let checkpoint = pursuit.checkpoint;
         let found = end(pursuit, &list, datadir);
         let known = match &found {
@@ -148,15 +148,7 @@ impl Method for Precopy {
         let (kept, resumed) = outcome?;
         let stored = frozen.store(kept, &mut archive).inspect_err(|_| watch.lift_rate())?;
         archive.settle(&identity)?;
-        list.warnings.extend(stored.warnings);
-        Ok(Captured {
-            archive: Captive::Files(archive),
-            identity,
-            resumed,
-            paused: None,
-            vanished: stored.vanished,
-            warnings: list.warnings,
-        })
+        Ok(Captured::files(archive, identity, resumed, list, stored))
     }
 }
 

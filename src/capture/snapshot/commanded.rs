@@ -28,7 +28,6 @@ use super::ground::settle;
 use super::mounted::{LiveRoots, Mounted};
 use super::reading::Reading;
 use super::{pin, room};
-use crate::output::Captive;
 use crate::quiesce::Files;
 use crate::volume_snapshot::{Reach, SnapshotCommands, SnapshotError, SnapshotLink, SnapshotRequest};
 
@@ -83,7 +82,7 @@ pub(super) fn capture<'a>(
     let mut link =
         SnapshotLink::open(reach, commands, datadir, &mut wanted).map_err(|error| given_up(error, watch))?;
 
-    let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
+    let FrozenServer { quiet, identity, list } = freeze_and_list(host, layout, facts, plan, watch)?;
     let worth = quiet.files();
     let roots = LiveRoots::of(&list, datadir)?;
     let directories = roots.directories(datadir);
@@ -112,21 +111,12 @@ pub(super) fn capture<'a>(
     let reading = Reading { list: &list, datadir, watch, limiter };
     let copied = reading.copy(&mounted, &|_| true, &mut archive.writer);
     drop(is_read);
-    let copied = copied.inspect_err(|_| watch.lift_rate())?;
-    let mut warnings = copied.warnings;
+    let mut copied = copied.inspect_err(|_| watch.lift_rate())?;
     if let Err(error) = link.release() {
         log::warn!("{error}");
-        warnings.push(error.to_string());
+        copied.warnings.push(error.to_string());
     }
-    list.warnings.extend(warnings);
-    Ok(Captured {
-        archive: Captive::Files(archive),
-        identity,
-        resumed,
-        paused: None,
-        vanished: copied.vanished,
-        warnings: list.warnings,
-    })
+    Ok(Captured::files(archive, identity, resumed, list, copied))
 }
 
 /// Why the backup is given up comes before what that has done to the snapshot.

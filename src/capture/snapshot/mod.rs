@@ -30,7 +30,7 @@ use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::method::{Captured, Estimate, Method, Prospect, Task};
 use super::standstill;
 use super::walk::list_files;
-use crate::output::{Captive, Output};
+use crate::output::Output;
 use crate::quiesce::Files;
 use cloning::{Cloning, descriptors};
 use ground::{Ground, settle};
@@ -77,7 +77,7 @@ impl Method for Snapshot {
         drop(before);
         let descriptors = descriptors();
 
-        let FrozenServer { quiet, identity, mut list } = freeze_and_list(host, layout, facts, plan, watch)?;
+        let FrozenServer { quiet, identity, list } = freeze_and_list(host, layout, facts, plan, watch)?;
         let worth = quiet.files();
         let begun = Instant::now();
         let pin = quiet.redo_end().map(|end| Pin::before(&list, datadir, end)).transpose()?;
@@ -120,14 +120,6 @@ impl Method for Snapshot {
         let read = read.inspect_err(|_| watch.lift_rate())?;
         copied.vanished += read.vanished;
         copied.warnings.extend(read.warnings);
-        list.warnings.extend(copied.warnings);
-        Ok(Captured {
-            archive: Captive::Files(archive),
-            identity,
-            resumed,
-            paused: None,
-            vanished: copied.vanished,
-            warnings: list.warnings,
-        })
+        Ok(Captured::files(archive, identity, resumed, list, copied))
     }
 }
