@@ -8,11 +8,8 @@ use std::os::unix::fs::FileExt;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::fixtures::{create_replicated_zoo, fill_bulk};
-use support::program::{donors_running, number, rejoin_by_ist, text, with_program};
-use support::{
-    Cluster, ClusterOptions, Definer, Garbd, PATIENCE, Program, Writer, assert_same_rows, wait_until,
-};
+use support::program::{donors_running, number, text, with_program};
+use support::{BusyCluster, Cluster, ClusterOptions, Garbd, PATIENCE, Program, wait_until};
 
 /// So slow that tables change and go while they are copied ahead.
 const SLOW: &str = "limit-rate=60M";
@@ -23,50 +20,17 @@ fn a_donor_that_is_copied_ahead_stands_still_for_its_changes_and_its_backups_are
     let options = with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
         .group("wsrep_sst_backup", SLOW)
         .group("wsrep_sst_backup", "method=precopy");
-    let cluster = Cluster::start(2, &options);
-    let program = Program::of(&cluster);
-    create_replicated_zoo(&cluster);
-    fill_bulk(cluster.n(1), "t", 64);
-    let writer = Writer::start(cluster.n(1), 200);
-    let definer = Definer::start(cluster.n(1));
-    let donor = cluster.n(2);
-    assert!(wait_until(PATIENCE, || definer.rounds() > 3));
+    let mut busy = BusyCluster::start(&options);
     let mut manifests = Vec::new();
-    for round in 0..2 {
-        let before = definer.rounds();
-        // At the position where the server says that it has paused.
-        let manifest = program.back_up(&cluster, 2);
+    for _ in 0..2 {
+        let (manifest, _) = busy.back_up();
         assert_eq!((text(&manifest, "/method"), number(&manifest, "/format")), ("precopy", 2));
-        assert_eq!(number(&manifest, "/damaged_pages"), 0);
-        let beyond = number(&manifest, "/frozen_ms") - number(&manifest, "/flush_ms");
-        eprintln!("round {round}: {beyond} ms beyond the flush");
-        assert!(definer.rounds() > before, "no table was made meanwhile: nothing is proved");
-        donor.wait_synced(PATIENCE);
-        assert!(wait_until(PATIENCE, || donors_running(&cluster).is_empty()));
         manifests.push(manifest);
     }
-    stopped_runs_leave_nothing(&cluster, &program);
-    drop(definer);
-    for (index, manifest) in manifests.iter().enumerate() {
-        program.ok(&["verify", text(manifest, "/id")]);
-        donor.stop();
-        donor.wipe_datadir();
-        if index == 1 {
-            program.archive(manifest).unpack_with_stock_tools(&donor.datadir());
-            let script = std::process::Command::new("sh")
-                .arg(donor.datadir().join(".wsrep_sst_backup/apply"))
-                .output()
-                .unwrap();
-            assert!(script.status.success(), "{script:?}");
-            donor.own_datadir();
-        } else {
-            program.restore(manifest, &donor.datadir(), &[]);
-        }
-        rejoin_by_ist(donor, manifest);
-    }
-    let stats = writer.stop();
-    assert!(stats.commits > 0, "{stats:?}");
-    assert_same_rows(cluster.nodes().map(|node| &**node));
+    stopped_runs_leave_nothing(&busy.cluster, &busy.program);
+    busy.end_definitions();
+    busy.rejoin_from_each(&manifests);
+    let (cluster, program) = busy.end_with_same_rows();
     damage_is_found(&cluster, &program);
 }
 

@@ -5,22 +5,9 @@ use super::super::{
 };
 use super::*;
 use crate::archive::ReadAgain;
+use crate::archive::testing::{InMemory, member};
 use crate::archive::{BlockReader, ReaderOptions, WriterOptions};
 use crate::model::{Compression, Content, FilesState, IndexHeader};
-
-struct Bytes(Cursor<Vec<u8>>);
-
-impl Read for Bytes {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl FileContent for Bytes {
-    fn changed(&mut self) -> bool {
-        true
-    }
-}
 
 type TestWriter = ArchiveWriter<Vec<u8>, Vec<u8>>;
 
@@ -39,30 +26,13 @@ fn writer() -> TestWriter {
     writer
 }
 
-fn member(path: &str) -> NewMember {
-    NewMember {
-        path: ArchivePath::new(path),
-        mode: 0o640,
-        uid: 1,
-        gid: 2,
-        user: None,
-        group: None,
-        mtime: 1_700_000_000,
-        mtime_nsec: 0,
-        system_tablespace: false,
-        origin: None,
-        listed: Some(true),
-        place: None,
-    }
-}
-
 fn early(writer: &mut TestWriter, path: &str, bytes: &[u8]) -> EarlyMember {
-    let mut source = Bytes(Cursor::new(bytes.to_vec()));
+    let mut source = InMemory::that_changes(bytes);
     writer.append_early(member(path), bytes.len() as u64, None, &mut source).unwrap()
 }
 
 fn late(writer: &mut TestWriter, path: &str, bytes: &[u8]) {
-    let mut source = Bytes(Cursor::new(bytes.to_vec()));
+    let mut source = InMemory::that_changes(bytes);
     writer.append_file(member(path), bytes.len() as u64, None, &mut source).unwrap();
 }
 

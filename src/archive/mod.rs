@@ -32,6 +32,8 @@ mod stream_writer;
 mod sums;
 mod tar_header;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod unpacked;
 mod validator;

@@ -6,40 +6,10 @@ use std::io::{self, Cursor, Read};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use super::testing::{InMemory, member};
 use super::*;
 use crate::model::{ArchivePath, Block, Compression, Content, FilesState, IndexHeader, Member, MemberKind};
 use crate::seal::{Identities, Recipient};
-
-struct InMemory(Cursor<Vec<u8>>, bool);
-
-impl Read for InMemory {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl FileContent for InMemory {
-    fn changed(&mut self) -> bool {
-        self.1
-    }
-}
-
-fn member(path: &str) -> NewMember {
-    NewMember {
-        path: ArchivePath::new(path),
-        mode: 0o640,
-        uid: 1,
-        gid: 2,
-        user: None,
-        group: None,
-        mtime: 1_700_000_000,
-        mtime_nsec: 5,
-        system_tablespace: false,
-        origin: None,
-        listed: None,
-        place: None,
-    }
-}
 
 /// 1 MiB that compresses somewhat.
 fn noise(seed: u32) -> Vec<u8> {
@@ -81,42 +51,22 @@ fn write_sealed(
         ArchiveWriter::create(Vec::new(), Vec::new(), header, options(compression), recipients).unwrap();
     writer.append_generated(member(IDENTITY_MEMBER), b"{}").unwrap();
     writer.append_directory(member("db")).unwrap();
-    writer.append_file(member("db/empty"), 0, None, &mut InMemory(Cursor::default(), false)).unwrap();
+    writer.append_file(member("db/empty"), 0, None, &mut InMemory::new(&[])).unwrap();
     for seed in 0..3 {
         let name = format!("db/t{seed}.MYD");
-        writer
-            .append_file(member(&name), 1 << 20, None, &mut InMemory(Cursor::new(noise(seed)), false))
-            .unwrap();
+        writer.append_file(member(&name), 1 << 20, None, &mut InMemory::new(&noise(seed))).unwrap();
     }
     let long = format!("db/{}.frm", "n".repeat(150));
-    writer.append_file(member(&long), 3, None, &mut InMemory(Cursor::new(b"abc".to_vec()), false)).unwrap();
+    writer.append_file(member(&long), 3, None, &mut InMemory::new(b"abc")).unwrap();
     let segments: Vec<Segment> = (0..60).map(|n| Segment { offset: 4096 + n * 16384, len: 4096 }).collect();
     let data: Vec<u8> = (0..60u8).flat_map(|n| vec![n + 1; 4096]).collect();
-    writer
-        .append_file(
-            member("db/sparse.ibd"),
-            1 << 20,
-            Some(&segments),
-            &mut InMemory(Cursor::new(data), false),
-        )
-        .unwrap();
+    writer.append_file(member("db/sparse.ibd"), 1 << 20, Some(&segments), &mut InMemory::new(&data)).unwrap();
     // Data segments that do not fill their tar blocks: no file system of today has such holes.
     let odd = [Segment { offset: 100, len: 700 }, Segment { offset: 5000, len: 10 }];
-    writer
-        .append_file(
-            member("db/odd.MYD"),
-            6000,
-            Some(&odd),
-            &mut InMemory(Cursor::new(vec![b'o'; 710]), false),
-        )
-        .unwrap();
+    writer.append_file(member("db/odd.MYD"), 6000, Some(&odd), &mut InMemory::new(&[b'o'; 710])).unwrap();
     writer.append_symlink(member("link"), ArchivePath::new("/elsewhere")).unwrap();
-    writer
-        .append_file(member("shrunk.CSV"), 1000, None, &mut InMemory(Cursor::new(vec![b'x'; 10]), false))
-        .unwrap();
-    writer
-        .append_file(member("grown.CSV"), 10, None, &mut InMemory(Cursor::new(vec![b'x'; 1000]), true))
-        .unwrap();
+    writer.append_file(member("shrunk.CSV"), 1000, None, &mut InMemory::new(&[b'x'; 10])).unwrap();
+    writer.append_file(member("grown.CSV"), 10, None, &mut InMemory::that_changes(&[b'x'; 1000])).unwrap();
     writer.append_sums(member(SUMS_MEMBER)).unwrap();
     let Finished { archive, index, summary } = writer.finish().unwrap();
     assert_eq!(summary.files, 9);

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use wsrep_sst_backup::archive::{
-    APPLY_MEMBER, ArchiveWriter, FILES_PREFIX, FileContent, Finished, NewMember, STAND_IN, SYSTEM_PREFIX,
-    Segment, WriterOptions,
+    APPLY_MEMBER, ArchiveWriter, FILES_PREFIX, Finished, NewMember, STAND_IN, SYSTEM_PREFIX, Segment,
+    WriterOptions,
 };
 use wsrep_sst_backup::model::{
     ArchivePath, Compression, Content, EarlyChange, FilesState, IndexHeader, WsrepGtid,
 };
 
+use crate::support::cli::forge::Bytes;
 use crate::support::cli::records::{ID, manifest, put_manifest};
 
 pub(crate) const PAGE: usize = 16 << 10;
@@ -37,20 +38,6 @@ pub(crate) fn tablespace(space: u8, pages: u8, fill: u8) -> Vec<u8> {
         file.append(&mut page);
     }
     file
-}
-
-struct Bytes(Cursor<Vec<u8>>);
-
-impl Read for Bytes {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl FileContent for Bytes {
-    fn changed(&mut self) -> bool {
-        false
-    }
 }
 
 pub(crate) fn member(path: &str) -> NewMember {

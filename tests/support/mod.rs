@@ -20,6 +20,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a harness reports by panicking")]
 
 pub mod asking;
+mod busy;
 pub mod cli;
 pub mod cluster;
 pub mod cnf;
@@ -50,6 +51,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub use asking::{Administrator, Asking, Told};
+pub use busy::BusyCluster;
 pub use cluster::Cluster;
 pub use cnf::ClusterOptions;
 pub use definer::Definer;

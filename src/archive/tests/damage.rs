@@ -101,12 +101,7 @@ fn a_full_disk_at_any_write_is_its_own_error() {
             )?;
             for seed in 0..6 {
                 let name = format!("t{seed}");
-                writer.append_file(
-                    member(&name),
-                    1 << 20,
-                    None,
-                    &mut InMemory(Cursor::new(noise(seed)), false),
-                )?;
+                writer.append_file(member(&name), 1 << 20, None, &mut InMemory::new(&noise(seed)))?;
             }
             writer.finish().map(|_| ())
         })();

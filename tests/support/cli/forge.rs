@@ -259,7 +259,8 @@ fn append(writer: &mut Writer, member: NewMember, kind: &Kind) {
     outcome.expect("a member");
 }
 
-struct Bytes(Cursor<Vec<u8>>);
+/// A file in memory that does not change.
+pub struct Bytes(pub Cursor<Vec<u8>>);
 
 impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
