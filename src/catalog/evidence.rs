@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::{MANIFEST, VERIFY, Verified, read_verified};
+use super::{HOLD, HoldState, MANIFEST, VERIFY, Verified, read_hold, read_verified};
 use crate::model::{BackupId, Manifest, StoredObject};
-use crate::storage::{ObjectInfo, Storage, StorageError};
+use crate::storage::{FolderList, ObjectInfo, Storage, StorageError};
 
 /// Files from before this program was written, 2020, have times that an unpacking or an image has made up.
 const EARLIEST: Timestamp = Timestamp::constant(1_577_836_800, 0);
@@ -26,6 +26,8 @@ pub struct Evidence {
     pub written: Option<Timestamp>,
     /// What the last verification has found.
     pub verified: Option<Verified>,
+    /// Whether `prune` is to leave it alone.
+    pub held: Option<HoldState>,
     /// The first object that is not there in the size that the manifest says.
     pub damage: Option<ObjectDamage>,
     /// Why that is not known.
@@ -35,22 +37,35 @@ pub struct Evidence {
 impl Evidence {
     /// Looks. What cannot be seen is a part of the answer: one backup hides no other.
     pub fn look(storage: &dyn Storage, cluster: &str, id: &BackupId, manifest: Option<&Manifest>) -> Self {
-        let objects = match storage.objects(&format!("{cluster}/{id}")) {
+        let listed = storage.objects(&format!("{cluster}/{id}"));
+        Self::of_listed(storage, cluster, id, manifest, &listed)
+    }
+
+    /// The same, where its folder was listed already.
+    pub fn of_listed(
+        storage: &dyn Storage,
+        cluster: &str,
+        id: &BackupId,
+        manifest: Option<&Manifest>,
+        listed: &FolderList,
+    ) -> Self {
+        let objects = match listed {
             Ok(objects) => objects,
             Err(error) => {
-                let verified = read_verified(storage, cluster, id);
-                return Self { verified, unknown: Some(error.to_string()), ..Self::default() };
+                let (verified, held) = (read_verified(storage, cluster, id), read_hold(storage, cluster, id));
+                return Self { verified, held, unknown: Some(error.to_string()), ..Self::default() };
             }
         };
         let listed = |name: &str| objects.iter().find(|object| object.name == name);
         let written = listed(MANIFEST).and_then(|object| object.modified).filter(|at| *at >= EARLIEST);
         let verified = listed(VERIFY).and_then(|_| read_verified(storage, cluster, id));
-        let (damage, unknown) = match manifest.map(|manifest| amiss(storage, cluster, manifest, &objects)) {
+        let held = listed(HOLD).and_then(|_| read_hold(storage, cluster, id));
+        let (damage, unknown) = match manifest.map(|manifest| amiss(storage, cluster, manifest, objects)) {
             None => (None, None),
             Some(Ok(damage)) => (damage.into_iter().next(), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
-        Self { written, verified, damage, unknown }
+        Self { written, verified, held, damage, unknown }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Attempt, Catalog, CatalogError, Evidence, Record, Verified, read_manifest, read_status};
 use crate::model::{BackupId, safe_component};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{FolderList, Storage, StorageError, at_once};
 
 /// The clusters to look at: the one that is named, else all.
 pub fn clusters(storage: &dyn Storage, cluster: Option<&str>) -> Result<Vec<String>, StorageError> {
@@ -43,16 +43,22 @@ impl Catalog {
     }
 
     fn add(&mut self, storage: &dyn Storage, cluster: &str) -> Result<(), StorageError> {
-        let mut attempts = Vec::new();
-        for folder in storage.folders(cluster)? {
-            let Ok(id) = folder.parse::<BackupId>() else { continue };
-            if let Some(record) = look(storage, cluster, &id) {
-                self.records.push(record);
-            } else {
-                let status = read_status(storage, cluster, &id);
-                attempts.push(Attempt { cluster: cluster.to_owned(), id, status });
-            }
-        }
+        let mut names = storage.folders(cluster)?;
+        names.retain(|name| name.parse::<BackupId>().is_ok());
+        let listed = storage.objects_of(cluster, &names)?;
+        let folders: Vec<(BackupId, FolderList)> =
+            names.iter().filter_map(|name| name.parse().ok()).zip(listed).collect();
+        let found = at_once(storage, &folders, |(id, listed)| look(storage, cluster, id, listed));
+        let without: Vec<&BackupId> =
+            folders.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|((id, _), _)| id).collect();
+        let statuses = at_once(storage, &without, |id| read_status(storage, cluster, id));
+        let attempt = |(id, status): (&&BackupId, _)| Attempt {
+            cluster: cluster.to_owned(),
+            id: (*id).clone(),
+            status,
+        };
+        let mut attempts: Vec<Attempt> = without.iter().zip(statuses).map(attempt).collect();
+        self.records.extend(found.into_iter().flatten());
         // Of a run that has died at once there is a folder and nothing in it; of a backup that was removed since the folders
         // were listed there is nothing at all.
         if attempts.iter().any(|attempt| attempt.status.is_none()) {
@@ -68,13 +74,13 @@ impl Catalog {
 
 /// A backup and what lies beside its manifest; nothing where it has none, or has lost it while it was looked at: `prune` removes
 /// the manifest first, so that what is missed behind it is no damage.
-fn look(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<Record> {
+fn look(storage: &dyn Storage, cluster: &str, id: &BackupId, listed: &FolderList) -> Option<Record> {
     let is_gone = |manifest: &Result<_, CatalogError>| matches!(manifest, Err(CatalogError::NotFound(_)));
     let manifest = read_manifest(storage, cluster, id);
     if is_gone(&manifest) {
         return None;
     }
-    let evidence = Evidence::look(storage, cluster, id, manifest.as_ref().ok());
+    let evidence = Evidence::of_listed(storage, cluster, id, manifest.as_ref().ok(), listed);
     let is_suspect = manifest.is_err()
         || evidence.damage.is_some()
         || evidence.unknown.is_some()

@@ -19,10 +19,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::list_terminal::{trend, with_notes_below};
-use super::{CommandError, CommonArgs, Context, complain_of, print, print_json};
-use crate::catalog::{
-    Catalog, CatalogError, Doubt, History, HoldState, Record, SILENCE, Verified, read_hold,
-};
+use super::{CommandError, CommonArgs, complain_of, print, print_json};
+use crate::catalog::{Catalog, CatalogError, Doubt, History, HoldState, Record, SILENCE, Verified};
 use crate::model::{BackupClass, BackupId, BackupState, Manifest, Status};
 use crate::ui::{Align, Screen, Table, TextPage, bytes, duration_ms, time};
 
@@ -42,7 +40,7 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
     let catalog = Catalog::read(context.storage.as_ref(), context.cluster())?;
     let now = Timestamp::now();
     if args.json {
-        print_json(&as_json(&catalog, &besides(&context, &catalog, now), now))?;
+        print_json(&as_json(&catalog, &besides(&catalog, now), now))?;
         return complain_of(&catalog.unknown);
     }
     let screen = Screen::of_stdout();
@@ -53,7 +51,7 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
         let which = context.cluster().map_or_else(String::new, |name| format!(" of cluster '{name}'"));
         TextPage::of(format!("There are no backups{which} in '{}'.", context.storage.location()))
     } else {
-        let besides = besides(&context, &catalog, now);
+        let besides = besides(&catalog, now);
         let picture = screen.map(|screen| trend(&catalog, has_many_clusters(&catalog), screen));
         let mut page = as_table(&catalog, &besides, screen.map(|screen| screen.width));
         page.append(&picture.unwrap_or_default());
@@ -83,10 +81,9 @@ struct Beside {
 }
 
 /// The same for each backup.
-fn besides(context: &Context, catalog: &Catalog, now: Timestamp) -> Vec<Beside> {
-    let storage = context.storage.as_ref();
+fn besides(catalog: &Catalog, now: Timestamp) -> Vec<Beside> {
     let beside = |(record, doubt): (&Record, Option<Doubt>)| Beside {
-        hold: read_hold(storage, &record.cluster, &record.id),
+        hold: record.evidence.held.clone(),
         verified: record.evidence.verified.clone(),
         doubt: doubt.filter(|doubt| !matches!(doubt, Doubt::Unusable(_))),
     };

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CommandError, CommonArgs, Context, complain_of, write};
-use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, HoldState, Record, read_hold};
+use crate::catalog::{Attempt, Catalog, CatalogError, Doubt, HoldState, Record};
 use crate::model::BackupId;
 use crate::prune::policy::{Reason, RetentionVerdict};
 use crate::prune::{ClusterPlan, Left, PrunePlan};
@@ -55,7 +55,7 @@ fn gather(context: &Context, now: Timestamp) -> Result<ReportData, CommandError>
             let mut fates = fates.remove(&folder).unwrap_or_default();
             let of = |record: Record| {
                 let doubt = doubts.remove(&(record.cluster.clone(), record.id.clone()));
-                backup(context, record, doubt, &mut fates)
+                backup(record, doubt, &mut fates)
             };
             let backups = records.into_iter().map(of).collect();
             let run = |attempt: Attempt| {
@@ -76,17 +76,11 @@ fn gather(context: &Context, now: Timestamp) -> Result<ReportData, CommandError>
     })
 }
 
-fn backup(
-    context: &Context,
-    record: Record,
-    doubt: Option<Doubt>,
-    fates: &mut HashMap<BackupId, PruneForecast>,
-) -> Backup {
-    let Record { cluster, id, manifest, evidence } = record;
-    let storage = context.storage.as_ref();
+fn backup(record: Record, doubt: Option<Doubt>, fates: &mut HashMap<BackupId, PruneForecast>) -> Backup {
+    let Record { id, manifest, evidence, .. } = record;
     Backup {
         manifest: manifest.map_err(|error| error.of_itself()),
-        held: read_hold(storage, &cluster, &id).as_ref().map(HoldState::words),
+        held: evidence.held.as_ref().map(HoldState::words),
         verified: evidence.verified,
         doubt,
         fate: fates.remove(&id),

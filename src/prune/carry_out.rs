@@ -10,7 +10,7 @@ use crate::catalog::{
     read_manifest, read_status,
 };
 use crate::model::BackupId;
-use crate::storage::{Storage, StorageError, Unfinished};
+use crate::storage::{Storage, StorageError, Unfinished, at_once};
 
 /// What has become of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub struct Tally {
     pub stopped: bool,
 }
 
+/// Asked before each removal, by several threads at once.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// How one item ends when it does not go.
 enum Stay {
     Changed(String),
@@ -42,37 +45,38 @@ impl From<StorageError> for Stay {
     }
 }
 
-/// Removes backups, oldest first, then leftovers. What cannot be removed does not keep the rest. `stop` is asked before
-/// each removal.
-pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: &dyn Fn() -> bool) -> Tally {
+/// Removes backups, oldest first (several at once where the storage is better off with that), then leftovers. What cannot be removed does not keep
+/// the rest.
+pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: Stop<'_>) -> Tally {
     let mut tally = Tally::default();
     for ClusterPlan { cluster, backups, leftovers, .. } in &plan.clusters {
         let going = |backup: &&Planned| matches!(backup.verdict, RetentionVerdict::Remove(_));
         let names = || backups.iter().filter(going).map(|backup| backup.id.clone());
         // Where there is no room for the names, there may be some when the backups are gone.
         let is_noted = names().next().is_none() || add_pruned(storage, cluster, names()).is_ok();
-        for backup in backups.iter().filter(going) {
-            if tally.stopped {
-                return tally;
-            }
-            let outcome = remove_backup(storage, cluster, &backup.id, stop);
+        let going: Vec<&Planned> = backups.iter().filter(going).collect();
+        let outcomes = at_once(storage, &going, |backup| remove_backup(storage, cluster, &backup.id, stop));
+        for (backup, outcome) in going.iter().zip(outcomes) {
             tally.backups += usize::from(tally.note(backup.id.as_str(), backup.bytes, outcome));
+        }
+        if tally.stopped {
+            return tally;
         }
         if !is_noted && let Err(error) = add_pruned(storage, cluster, names()) {
             log::warn!("{error}; so 'copy --all' from another repository may bring back what is removed now");
         }
-        for leftover in leftovers.iter().filter(|leftover| leftover.goes) {
-            if tally.stopped {
-                return tally;
+        let swept: Vec<&Leftover> = leftovers.iter().filter(|leftover| leftover.goes).collect();
+        let outcomes = at_once(storage, &swept, |leftover| match &leftover.what {
+            Left::Folder => sweep(storage, cluster, &leftover.id, plan.now, stop),
+            Left::Unfinished(unfinished) => {
+                discard(storage, &format!("{cluster}/{}", leftover.id), unfinished, stop)
             }
-            let outcome = match &leftover.what {
-                Left::Folder => sweep(storage, cluster, &leftover.id, plan.now, stop),
-                Left::Unfinished(unfinished) => {
-                    discard(storage, &format!("{cluster}/{}", leftover.id), unfinished, stop)
-                }
-            };
-            let Leftover { id, bytes, .. } = leftover;
+        });
+        for (Leftover { id, bytes, .. }, outcome) in swept.into_iter().zip(outcomes) {
             tally.leftovers += usize::from(tally.note(id.as_str(), *bytes, outcome));
+        }
+        if tally.stopped {
+            return tally;
         }
     }
     remove_signs(storage, plan, stop, &mut tally);
@@ -80,7 +84,7 @@ pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: &dyn Fn() -> boo
 }
 
 /// Those that have not grown since the plan was made.
-fn remove_signs(storage: &dyn Storage, plan: &PrunePlan, stop: &dyn Fn() -> bool, tally: &mut Tally) {
+fn remove_signs(storage: &dyn Storage, plan: &PrunePlan, stop: Stop<'_>, tally: &mut Tally) {
     if plan.signs.is_empty() || tally.stopped {
         return;
     }
@@ -114,12 +118,7 @@ impl Tally {
 }
 
 /// The manifest first: from then on there is no backup, only what is left of one.
-fn remove_backup(
-    storage: &dyn Storage,
-    cluster: &str,
-    id: &BackupId,
-    stop: &dyn Fn() -> bool,
-) -> Result<(), Stay> {
+fn remove_backup(storage: &dyn Storage, cluster: &str, id: &BackupId, stop: Stop<'_>) -> Result<(), Stay> {
     if let Some(held) = read_hold(storage, cluster, id) {
         return Err(Stay::Changed(held.words()));
     }
@@ -133,7 +132,7 @@ fn sweep(
     cluster: &str,
     id: &BackupId,
     now: Timestamp,
-    stop: &dyn Fn() -> bool,
+    stop: Stop<'_>,
 ) -> Result<(), Stay> {
     if !matches!(read_manifest(storage, cluster, id), Err(CatalogError::NotFound(_))) {
         return Err(Stay::Changed("it has a manifest now".into()));
@@ -149,12 +148,7 @@ fn sweep(
 }
 
 /// Everything but the manifest, which must be gone; the folder last.
-fn remove_rest(
-    storage: &dyn Storage,
-    cluster: &str,
-    id: &BackupId,
-    stop: &dyn Fn() -> bool,
-) -> Result<(), Stay> {
+fn remove_rest(storage: &dyn Storage, cluster: &str, id: &BackupId, stop: Stop<'_>) -> Result<(), Stay> {
     let folder = format!("{cluster}/{id}");
     let mut names: Vec<String> = storage.objects(&folder)?.into_iter().map(|object| object.name).collect();
     // The archive before the index, and both before what tells the story of the folder.
@@ -173,19 +167,14 @@ fn remove_rest(
     Ok(storage.remove_folder(&folder)?)
 }
 
-fn remove_one(storage: &dyn Storage, name: &str, stop: &dyn Fn() -> bool) -> Result<(), Stay> {
+fn remove_one(storage: &dyn Storage, name: &str, stop: Stop<'_>) -> Result<(), Stay> {
     if stop() {
         return Err(Stay::Stopped);
     }
     Ok(storage.remove(name)?)
 }
 
-fn discard(
-    storage: &dyn Storage,
-    folder: &str,
-    unfinished: &Unfinished,
-    stop: &dyn Fn() -> bool,
-) -> Result<(), Stay> {
+fn discard(storage: &dyn Storage, folder: &str, unfinished: &Unfinished, stop: Stop<'_>) -> Result<(), Stay> {
     if stop() {
         return Err(Stay::Stopped);
     }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::policy::{Reason, RetentionCandidate, RetentionVerdict, current_history, decide, forget};
 use super::signs::{QUIET, Sign, signs};
 use crate::catalog::{
-    Attempt, BackupFacts, Catalog, CatalogError, Doubt, History, Record, TOLERANCE, clusters, read_hold,
+    Attempt, BackupFacts, Catalog, CatalogError, Doubt, History, HoldState, Record, TOLERANCE, clusters,
+    read_hold,
 };
 use crate::config::Retention;
 use crate::model::{BackupId, BackupState, Manifest, safe_component};
@@ -219,7 +220,7 @@ fn of_cluster(
         let Record { id, manifest, .. } = record;
         let unfinished = unfinished.remove(id).unwrap_or_default();
         leftovers.extend(unfinished.into_iter().map(|unfinished| beside_a_manifest(id, unfinished, now)));
-        let held = read_hold(storage, &cluster, id).map(|held| held.words());
+        let held = record.evidence.held.as_ref().map(HoldState::words);
         let stored = |found: &Manifest| {
             found.objects().iter().fold(0, |sum: u64, object| sum.saturating_add(object.bytes))
         };

@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions};
+use super::{
+    FolderList, ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions,
+};
 
 /// How long a call may last once the command is interrupted: one that does not hang has returned by then.
 const GRACE: Duration = Duration::from_secs(1);
@@ -93,6 +95,15 @@ impl Storage for Interruptible {
 
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         self.call("list", folder, |inner, folder| inner.objects(folder))
+    }
+
+    fn objects_of(&self, folder: &str, names: &[String]) -> Result<Vec<FolderList>, StorageError> {
+        let names = names.to_vec();
+        self.call("list", folder, move |inner, folder| inner.objects_of(folder, &names))
+    }
+
+    fn at_once(&self) -> usize {
+        self.inner.at_once()
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {

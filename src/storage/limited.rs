@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions};
+use super::{
+    FolderList, ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions,
+};
 use crate::throttle::{LimitedReader, Limiter};
 
 /// Another storage, and one limit for all that goes into it and comes out of it. What counts are the bytes of objects;
@@ -47,6 +49,14 @@ impl Storage for Limited {
 
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         self.inner.objects(folder)
+    }
+
+    fn objects_of(&self, folder: &str, names: &[String]) -> Result<Vec<FolderList>, StorageError> {
+        self.inner.objects_of(folder, names)
+    }
+
+    fn at_once(&self) -> usize {
+        self.inner.at_once()
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {

@@ -3,6 +3,7 @@
 //! A name is `cluster/id/file`; an object appears whole or not at all, and what [`ObjectWriter::commit`]
 //! has returned for survives a power cut.
 
+mod at_once;
 mod error;
 mod interruptible;
 mod limited;
@@ -21,6 +22,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use jiff::Timestamp;
 
+pub use at_once::at_once;
 pub use error::StorageError;
 pub use interruptible::Interruptible;
 pub use limited::Limited;
@@ -42,6 +44,9 @@ pub struct ObjectInfo {
     /// When it was written, by the clock of the storage; none where that is not known.
     pub modified: Option<Timestamp>,
 }
+
+/// The objects of a folder, or why they are not known.
+pub type FolderList = Result<Vec<ObjectInfo>, StorageError>;
 
 /// An object that a writer has begun and not committed; its writer may be gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +102,16 @@ pub trait Storage: Send + Sync {
 
     /// The committed objects directly in `folder`, sorted by name. A missing folder is empty.
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError>;
+
+    /// What [`Storage::objects`] says of each of these folders in `folder`. A storage that can tell many of them in one answer does.
+    fn objects_of(&self, folder: &str, names: &[String]) -> Result<Vec<FolderList>, StorageError> {
+        Ok(names.iter().map(|name| self.objects(&format!("{folder}/{name}"))).collect())
+    }
+
+    /// How many small requests are best under way at once: more than one where each takes a round trip.
+    fn at_once(&self) -> usize {
+        1
+    }
 
     /// Opens an object.
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError>;

@@ -34,6 +34,11 @@ pub(crate) trait Whims: Send + Sync {
         false
     }
 
+    /// See [`Storage::at_once`].
+    fn at_once(&self) -> usize {
+        1
+    }
+
     /// Whether a writer that is dropped leaves what it has written, as one that was killed.
     fn leaves_remains(&self) -> bool {
         false
@@ -93,6 +98,10 @@ impl<W: Whims + 'static> Storage for Whimsical<W> {
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         self.before(Operation::List, folder)?;
         self.inner.objects(folder)
+    }
+
+    fn at_once(&self) -> usize {
+        self.whims.at_once()
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {

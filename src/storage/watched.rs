@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions};
+use super::{
+    FolderList, ObjectInfo, ObjectReader, ObjectWriter, Pulse, Storage, StorageError, Unfinished, Versions,
+};
 
 /// Operations that have begun and not ended, by their order.
 #[derive(Debug, Default)]
@@ -128,6 +130,15 @@ impl Storage for Watched {
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         let _begun = self.activity.begin("list", &self.place(folder));
         self.inner.objects(folder)
+    }
+
+    fn objects_of(&self, folder: &str, names: &[String]) -> Result<Vec<FolderList>, StorageError> {
+        let _begun = self.activity.begin("list", &self.place(folder));
+        self.inner.objects_of(folder, names)
+    }
+
+    fn at_once(&self) -> usize {
+        self.inner.at_once()
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn ObjectReader>, StorageError> {
