@@ -25,6 +25,7 @@ use support::program::{rejoin_by_ist, text, warnings, with_program};
 use support::sql::quote;
 use support::{
     Cluster, ClusterOptions, Node, PATIENCE, Program, Server, Writer, all_checksums, assert_same_rows,
+    method_without_sql,
 };
 
 /// Server variables that put files elsewhere, the folder of the node for each, and a file that must be there.
@@ -242,7 +243,7 @@ impl Stage {
         let node = self.node();
         let asked = self.program.back_up(&self.cluster, 2);
         let members = |manifest: &Value| -> BTreeSet<String> {
-            let names = self.program.archive(manifest).members();
+            let names = self.program.archive(manifest).members_of_server();
             names.into_iter().filter(|name| !name.contains("binlog.0")).collect()
         };
         // A server that rejects queries rejects those that touch tables; ours do not.
@@ -255,9 +256,10 @@ impl Stage {
         assert!(text(&rejecting, "/mariadb_gtid/binlog_pos").contains('-'));
         assert_eq!(warnings(&rejecting), "");
 
-        edit(node, &[("\nuser=root\n", "\n#user=root\n")]);
+        let without = format!("\n#user=root\n{}\n", method_without_sql());
+        edit(node, &[("\nuser=root\n", &without)]);
         let manifest = self.program.back_up(&self.cluster, 2);
-        edit(node, &[("\n#user=root\n", "\nuser=root\n")]);
+        edit(node, &[(&without, "\nuser=root\n")]);
         assert_eq!(members(&manifest), members(&asked));
         self.assert_external_members(&manifest, "new");
         assert!(warnings(&manifest).contains("the binlog position is not known"), "{manifest:#}");

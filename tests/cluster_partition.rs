@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::fixtures::fill_bulk;
-use support::{Cluster, ClusterOptions, Garbd, Node, Writer, wait_until};
+use support::{Cluster, ClusterOptions, Garbd, Node, Writer, method_without_sql, wait_until};
 
 const LONG: Duration = Duration::from_secs(180);
 
@@ -154,7 +154,8 @@ fn a_donor_cut_off_just_before_its_transfer_ends_is_synced_when_it_is_back() {
 #[test]
 #[ignore = "needs MariaDB and Galera"]
 fn a_donor_without_sql_waits_for_its_cluster_too() {
-    let cluster = slow_cluster(&["compression-level=19", "threads=1", "user=nobody_there"]);
+    let cluster =
+        slow_cluster(&["compression-level=19", "threads=1", "user=nobody_there", method_without_sql()]);
     let mark = cut_off_while_copying(&cluster);
     let donor = cluster.n(2);
     for text in ["no SQL as 'nobody_there'", "cut off from its cluster (by its error log)"] {

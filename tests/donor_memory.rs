@@ -2,28 +2,16 @@
 
 mod support;
 
-use std::fs;
-use std::time::Duration;
-
-use support::ScriptedMysqld;
+use support::{ScriptedMysqld, peak_kib_to_the_end};
 
 /// The promise for the default compression, MiB.
 const PROMISED: u64 = 64;
 
-/// The program's peak memory in MiB while it backs this server up; the system's own word for it.
+/// The program's peak memory in MiB while it backs this server up.
 fn peak_of(server: &ScriptedMysqld) -> u64 {
     let run = server.asks().start();
-    let status = format!("/proc/{}/status", run.pid());
-    let mut peak_kib = 0;
-    // The peak only rises, so the last word before the end is close to it.
-    while let Ok(text) = fs::read_to_string(&status) {
-        let Some(line) = text.lines().find(|line| line.starts_with("VmHWM:")) else { break };
-        peak_kib =
-            line.split_ascii_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(peak_kib);
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let peak_kib = peak_kib_to_the_end(run.pid());
     run.finish().assert_backed_up(server);
-    assert!(peak_kib > 1024, "nothing was measured");
     peak_kib / 1024
 }
 

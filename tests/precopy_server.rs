@@ -1,130 +1,41 @@
-//! The method `precopy` on a real server under writes and DDL: what comes of its archive is, byte for byte, what the server has when it stands still.
-//!
-//! A server cannot be made to stand still more than by a shutdown in good order, and its files can be looked at for as long as one likes then. So a scripted
-//! conversation asks for the backup of a real server without Galera, which works while its files are copied ahead, and is shut down at `flush tables`.
+//! The method `precopy` on a real server under writes and DDL ([`support::precopy`] says how), a few rounds of what `scripts/soak precopy` does for hours.
 //!
 //! Run as root: `cargo test --test precopy_server -- --ignored`. `PRECOPY_SERVER_ROUNDS` sets how many backups are taken (2), `PRECOPY_SEED` with which
 //! random numbers the first begins.
 
-#[path = "precopy_server/apply.rs"]
-mod apply;
-#[path = "precopy_server/server.rs"]
-mod server;
 mod support;
 
-use std::path::Path;
-use std::process::Command;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
-use server::RealServer;
-use support::cli::cli;
-use support::scripted_mysqld::{PAUSED, Reply, shell};
-use support::{PATIENCE, ScriptedMysqld, wait_until};
+use nix::sys::signal::Signal;
+use support::precopy::PrecopyStage;
+use support::{PATIENCE, wait_until};
 
-/// Settings of the server in turn.
-const KINDS: [&[&str]; 4] = [
-    &[],
-    &["--innodb-page-size=4k", "--innodb-undo-tablespaces=3", "--innodb-max-undo-log-size=10M"],
-    &[
-        "--plugin-load-add=file_key_management",
-        "--file-key-management-filename=KEYS",
-        "--innodb-encrypt-tables=ON",
-        "--innodb-encryption-threads=2",
-        "--innodb-encryption-rotate-key-age=1",
-    ],
-    &[
-        "--plugin-load-add=file_key_management",
-        "--file-key-management-filename=KEYS",
-        "--innodb-encrypt-log=ON",
-    ],
-];
+/// Bytes of a page where nothing else is said.
+const PAGE: u64 = 16 << 10;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_wsrep_sst_backup");
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
-}
-
-/// Every file of the server is in the folder with the same bytes, and nothing else is. Of the redo log only what a start reads is stored.
-fn assert_same_files(datadir: &Path, found: &Path, seed: u64) {
-    let mut diff = Command::new("diff");
-    diff.arg("-rq");
-    for name in [
-        "ib_logfile0",
-        "grastate.dat",
-        "SHA256SUMS",
-        "wsrep_sst_backup.json",
-        "tables_flushed",
-        "wsrep_sst.pid",
-        "backup_sst_complete",
-        "multi-master.info",
-        "ibtmp1",
-        ".wsrep_sst_backup",
-    ] {
-        diff.args(["-x", name]);
-    }
-    let output = diff.arg(datadir).arg(found).output().unwrap();
-    assert!(output.status.success(), "PRECOPY_SEED={seed}: {}", String::from_utf8_lossy(&output.stdout));
-}
-
-/// One backup; what its log says. For stock `tar` alone, where it is plain.
-fn round(seed: u64, is_plain: bool) -> String {
-    let kind = usize::try_from(seed).unwrap_or(0) % KINDS.len();
-    let mysqld = ScriptedMysqld::new();
-    let plain = if is_plain { "plain-tar=on" } else { "" };
-    mysqld.configure(
-        "wsrep_sst_backup",
-        &format!("method=precopy\nuser=root\nprimary-timeout=1s\nlimit-rate=16M\ncompression=none\nbinlogs=none\n{plain}"),
-    );
-    let mut server = RealServer::install(&mysqld, KINDS[kind]);
-    server.start();
-    server.fill();
-    let mut run = mysqld.asks().reply(Reply::never()).error_log().start();
-    // While a log is being replaced there are two, which is refused.
-    run.wait_logged("the method is precopy");
-    let work = server.work(seed);
-    assert!(wait_until(PATIENCE, || run.has_said("flush tables") || run.has_ended()), "{}", run.logged());
-    assert!(run.has_said("flush tables"), "PRECOPY_SEED={seed}: {}", run.logged());
-    let rounds = work.end();
-    assert!(rounds > 3, "nothing happened meanwhile: {rounds}");
-    server.shut_down();
-    run.answer(&Reply::once(PAUSED));
-    let outcome = run.finish();
-    assert_eq!(outcome.manifest_at_done, Some(true), "PRECOPY_SEED={seed}: {}", outcome.stderr);
-    let backup = mysqld.backup();
-    assert_eq!(backup.manifest["method"], "precopy");
-    assert_eq!(backup.manifest["damaged_pages"], 0, "PRECOPY_SEED={seed}: {}", outcome.stderr);
-    let unpacked = backup.unpack(&mysqld.path("unpacked"));
-    apply::apply(&backup, &unpacked);
-    assert_same_files(&mysqld.datadir(), &unpacked, seed);
-    if is_plain {
-        assert!(!unpacked.join(".wsrep_sst_backup").exists(), "nothing is to be put in its place");
-    } else {
-        let by_hand = backup.unpack(&mysqld.path("by hand"));
-        shell(&by_hand, "sha256sum --check --quiet SHA256SUMS && cp -a . ../unapplied");
-        let why = server.refusal(&mysqld.path("unapplied"));
-        assert!(why.contains("ibdata1"), "before the script no server starts, for want of this file: {why}");
-        shell(&by_hand, "sh .wsrep_sst_backup/apply");
-        assert_same_files(&mysqld.datadir(), &by_hand, seed);
-    }
-    cli("verify latest").on(&mysqld.repository()).run().done();
-    let restored = mysqld.path("restored");
-    let outcome_of_restore = cli("restore latest").on(&mysqld.repository()).to(&restored).run();
-    assert_eq!(outcome_of_restore.status, Some(0), "PRECOPY_SEED={seed}: {}", outcome_of_restore.stderr);
-    assert_same_files(&mysqld.datadir(), &restored, seed);
-    outcome.stderr
 }
 
 #[test]
 #[ignore = "needs MariaDB"]
 fn what_comes_of_the_archive_is_what_a_server_has_that_has_worked_while_it_was_copied() {
     let first = number("PRECOPY_SEED").unwrap_or(1);
+    let stage = PrecopyStage::new(PROGRAM);
     let (mut by_log, mut by_lsn) = (0, 0);
     for seed in first..first + number("PRECOPY_SERVER_ROUNDS").unwrap_or(2) {
-        let said = round(seed, false);
-        by_log += u32::from(said.contains("the redo log names"));
-        by_lsn += u32::from(said.contains("they are found by their LSN"));
-        let told = said
-            .lines()
-            .filter(|line| line.contains("redo log") || line.contains("ahead") || line.contains("again"));
-        eprintln!("round {seed}:\n{}", told.collect::<Vec<_>>().join("\n"));
+        let seen = stage.round(seed, false);
+        by_log += u32::from(seen.is_by_log);
+        by_lsn += u32::from(!seen.is_by_log);
+        let is_told = |line: &&str| ["redo log", "ahead", "again"].iter().any(|word| line.contains(word));
+        let told: Vec<&str> = seen.said.lines().filter(is_told).collect();
+        let kind = PrecopyStage::kind(seed).name;
+        eprintln!("round {seed} ({kind}): {:?}\n{}", seen.compared, told.join("\n"));
     }
     eprintln!("{by_log} by the redo log, {by_lsn} by LSN");
     assert!(by_log > 0 || number("PRECOPY_SEED").is_some());
@@ -134,6 +45,49 @@ fn what_comes_of_the_archive_is_what_a_server_has_that_has_worked_while_it_was_c
 #[test]
 #[ignore = "needs MariaDB"]
 fn stock_tar_alone_makes_the_same_of_an_archive_for_it() {
-    let said = round(4, true);
-    assert!(said.contains("the redo log names"), "{said}");
+    let seen = PrecopyStage::new(PROGRAM).round(9, true);
+    assert!(seen.is_by_log, "{}", seen.said);
+}
+
+/// Pages go bad on the disk behind the early copy: those that are read again, since the log names them, are told.
+#[test]
+#[ignore = "needs MariaDB"]
+fn a_page_that_goes_bad_before_the_server_stands_still_is_told_where_it_is_read_again() {
+    let backup = PrecopyStage::new(PROGRAM).back_up(9, "", |mysqld, _| {
+        let path = mysqld.datadir().join("d/t.ibd");
+        let file = File::options().write(true).open(path).unwrap();
+        for page in 4..file.metadata().unwrap().len() / PAGE {
+            file.write_all_at(b"not what the server wrote", page * PAGE + 100).unwrap();
+        }
+    });
+    assert!(backup.said.contains("the redo log names"), "{}", backup.said);
+    let told = backup.manifest()["damaged_pages"].as_u64().unwrap();
+    assert!(told > 0, "{}", backup.said);
+    assert!(backup.said.contains("d/t.ibd"), "{}", backup.said);
+    let damaged = backup.cli("verify latest").run();
+    assert!(damaged.stdout.contains("d/t.ibd"), "{}", damaged.stdout);
+}
+
+/// Killed when every file is there, and while pages are put over them.
+#[test]
+#[ignore = "needs MariaDB"]
+fn on_a_restore_that_was_killed_among_its_pages_no_server_starts() {
+    let backup = PrecopyStage::new(PROGRAM).back_up(9, "", |_, _| {});
+    let mut among_pages = 0;
+    for wait_ms in [0, 100, 300, 600, 1000] {
+        let target = backup.mysqld.path(&format!("killed after {wait_ms}"));
+        let restore = backup.cli("restore latest --limit-rate 24M").to(&target).start();
+        // The definitions stand behind every early copy, and before all pages.
+        assert!(wait_until(PATIENCE, || target.join("d/t.frm").exists()), "it does not get there");
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        restore.signal(Signal::SIGKILL);
+        if restore.finish().status.is_none() {
+            among_pages += 1;
+            let why = backup.refusal(&target);
+            // The redo log comes just before the pages.
+            let is_known = ["ibdata1", "ib_logfile0 was not found"].iter().any(|name| why.contains(name));
+            assert!(is_known, "killed after {wait_ms} ms: {why}");
+        }
+    }
+    assert!(among_pages > 2, "it was too fast: {among_pages}");
 }

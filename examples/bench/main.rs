@@ -1,13 +1,14 @@
 //! Speed and memory, beside the programs that an administrator would use instead: same data, same machine, one run.
 //!
 //! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
-//! do, [`report`] how to read the table. [`freeze`] and [`beside`] are parts of their own: how long a server stands still, and what clients wait for. Each row is measured several times, the rows taking turns, so that whatever
+//! do, [`report`] how to read the table. [`freeze`], [`hot`] and [`beside`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, and what clients wait for. Each row is measured several times, the rows taking turns, so that whatever
 //! else the machine does meets all of them; the run with the shortest time counts.
 
 mod beside;
 #[path = "../common/mod.rs"]
 mod common;
 mod freeze;
+mod hot;
 mod ours;
 mod peers;
 mod report;
@@ -36,7 +37,7 @@ struct Options {
     /// Data in the server's tables, in GiB
     #[arg(default_value = "3", value_parser = common::format::parse_gib)]
     size_gib: u64,
-    /// How often each row is measured: by default 2, of which the best counts; 5 with freeze and beside, of which the median does
+    /// How often each row is measured: by default 2, of which the best counts; 5 with the other parts, of which the median does
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// What is measured
@@ -53,6 +54,8 @@ enum Part {
     Peers,
     /// How long a server stands still by clones
     Freeze,
+    /// How long a server stands still that is copied ahead, beside one that is read while it stands still
+    Precopy,
     /// What clients wait for beside a backup
     Beside,
 }
@@ -82,6 +85,7 @@ fn run(options: &Options) -> Result<()> {
         let runs = options.runs.unwrap_or(5);
         match options.part {
             Part::Beside => beside::run(&options.program, runs)?,
+            Part::Precopy => hot::run(&options.program, options.size_gib, runs)?,
             _ => freeze::run(&options.program, options.size_gib, runs)?,
         }
         say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));

@@ -1,7 +1,7 @@
 //! Checks that take too long for `scripts/test`: many backups in a row, the memory of large ones, many faults.
 //!
 //! `scripts/soak` builds the program and runs this with its path. [`series`] takes backups one after the other from a
-//! cluster that is written to; [`redo`] starts servers on restores, [`crash`] on those of a node's own clones; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
+//! cluster that is written to; [`redo`] starts servers on restores, [`crash`] on those of a node's own clones; [`precopy`] compares what was copied from servers that work with their files; [`memory`] takes some of much data and of many files; [`faults`] lets something happen to
 //! each. Each promise that is looked at is
 //! named beforehand in [`promises`]: one that nothing was seen of counts as broken, as when a part ends early.
 
@@ -11,6 +11,7 @@ mod crash;
 mod faults;
 mod leftovers;
 mod memory;
+mod precopy;
 mod promises;
 mod redo;
 mod series;
@@ -47,6 +48,12 @@ struct Options {
     /// Rounds in which the donor program is killed; the other faults have a third, storage faults four thirds of it
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..))]
     rounds: u32,
+    /// Rounds of the precopy part
+    #[arg(long, value_name = "ROUNDS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    precopy_rounds: u32,
+    /// Random numbers of the first round of the precopy part: each round that fails names its own
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
     /// Only the rows of the crash part whose names have this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     row: String,
@@ -65,6 +72,8 @@ enum Part {
     Redo,
     /// Backups by a node's own clones under many settings, each recovered
     Crash,
+    /// Backups copied ahead of servers of every kind that work, compared byte by byte
+    Precopy,
     /// A fault at a random moment of each backup
     Faults,
     /// All of them
@@ -107,6 +116,7 @@ fn start(options: &Options) -> Result<()> {
     let room = match options.part {
         Part::Series => series,
         Part::Redo | Part::Crash => 8 * series::STORED_BY_EACH,
+        Part::Precopy => 20 * series::STORED_BY_EACH,
         Part::Faults => u64::from(options.rounds) * series::STORED_BY_EACH,
         Part::Memory | Part::All => series.max(3 * options.size),
     };
@@ -131,6 +141,12 @@ fn run(options: &Options, promises: &mut Promises) {
         promises.declare(&memory::PROMISES);
         let limit = options.memory_limit << 20;
         part("memory", promises, |promises| memory::run(&options.program, options.size, limit, promises));
+    }
+    if wants(Part::Precopy) {
+        promises.declare(&precopy::PROMISES);
+        part("precopy", promises, |promises| {
+            precopy::run(&options.program, options.precopy_rounds, options.seed, promises)
+        });
     }
     if wants(Part::Faults) {
         promises.declare(&faults::PROMISES);

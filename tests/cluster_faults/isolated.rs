@@ -37,6 +37,22 @@ pub(crate) fn while_it_copies(stage: &Stage) {
     assert_truth(stage, &told, mark);
 }
 
+/// Cut off while the server runs and its data is read: a node that has no position is not backed up.
+pub(crate) fn while_it_copies_ahead(stage: &Stage) {
+    let (asking, program, mark) = stage.ask_and_hold("ahead");
+    cut_off(stage);
+    wait_size(stage, "2");
+    let donor = stage.donor();
+    let is_alone = || donor.status("wsrep_cluster_status") == "non-Primary";
+    assert!(wait_until(LONG, is_alone), "{}", donor.log_tail());
+    program.go_on();
+    donor.wait_log(mark, "WSREP_SST: [ERROR]", LONG);
+    reconnect(stage);
+    let told = asking.finish();
+    assert_eq!(told.text("outcome"), "failed", "{told}");
+    assert_truth(stage, &told, mark);
+}
+
 /// Cut off when everything but the manifest is stored.
 pub(crate) fn just_before_it_is_done(stage: &Stage) {
     let (asking, program, mark) = stage.ask_and_hold("publishing");

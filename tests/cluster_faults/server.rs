@@ -32,6 +32,9 @@ fn a_donor_whose_server_dies_or_stops_or_is_cut_off_comes_back() {
     isolated::while_the_program_stands_still(&stage);
     isolated::while_it_copies(&stage);
     isolated::just_before_it_is_done(&stage);
+    stage.configure(&format!("{SLOW}\nmethod=precopy\n"));
+    isolated::while_it_copies_ahead(&stage);
+    isolated::just_before_it_is_done(&stage);
     stage.configure("");
     stage.back_up();
     assert_eq!(stage.administrator.leftovers(), Vec::<String>::new());

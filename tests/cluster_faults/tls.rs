@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::stage::Stage;
 use crate::support::cli::open_folder;
-use crate::support::{ClusterOptions, Scratch};
+use crate::support::{ClusterOptions, Scratch, method_without_sql};
 
 #[test]
 #[ignore = "needs MariaDB and Galera"]
@@ -22,7 +22,7 @@ fn a_cluster_with_tls_needs_nothing_but_the_option_files_of_a_node() {
     let without_tls = stage.administrator.outside(&["--donor=n2"]);
     stage.back_up();
     // The option files alone, as for a server that does not answer.
-    stage.configure("user=nobody_of_that_name\n");
+    stage.configure(&format!("user=nobody_of_that_name\n{}\n", method_without_sql()));
     let told = stage.administrator.on(&stage.cluster, 2, &["--donor=n2", "--no-wait"]).finish();
     assert_eq!((told.status, told.text("outcome")), (Some(0), "asked"), "{told}");
     assert!(told.err.contains("no member answers SQL"), "{told}");

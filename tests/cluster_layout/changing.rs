@@ -61,16 +61,21 @@ fn changing_files(page_size: u32) {
         archive.index().iter().map(|l| l["member"].clone()).filter(|m| m["changed"] == true).collect();
     let changed: Vec<&str> = changed.iter().map(|m| text(m, "/path")).collect();
     println!("page size {page_size}: changed under the copy: {changed:?}");
-    // A clone does not change.
-    let is_cloned = text(&manifest, "/method") == "snapshot";
     let moved = changed.contains(&"mysql/general_log.CSV");
-    assert!(moved != is_cloned, "nothing changed: nothing is proved");
+    match text(&manifest, "/method") {
+        "snapshot" => assert!(!moved, "a clone does not change"),
+        // It is read without a pause, and compressed later.
+        "precopy" => {}
+        _ => assert!(moved, "nothing changed: nothing is proved"),
+    }
     // The redo log behind all pages: with an older one a server whose system tablespace has moved on does not start.
     // Lines of blocks stand between those of members, wherever a block was stored.
     let lines = archive.index().into_iter().map(|line| line["member"].clone());
     let members: Vec<Value> = lines.filter(|member| !member.is_null()).collect();
     let place = |path: &str| members.iter().position(|member| member["path"] == path);
-    assert_eq!(place("ib_logfile0").map(|place| place + 1), place("grastate.dat"));
+    let behind =
+        members.iter().skip(place("ib_logfile0").unwrap() + 1).filter(|member| member["kind"] == "file");
+    assert_eq!(behind.count(), 0, "behind the redo log");
 
     donor.stop();
     donor.wipe_datadir();

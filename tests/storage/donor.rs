@@ -8,12 +8,16 @@ use crate::support::cli::{Cli, cli};
 /// A server whose donors write into the bucket.
 pub fn donor(endpoint: &str, more: &str) -> ScriptedMysqld {
     let server = ScriptedMysqld::new();
-    let settings = format!(
-        "repository=s3://bucket/backups\ns3-endpoint={endpoint}\ns3-access-key-id={KEY_ID}\n\
-         s3-secret-access-key={SECRET}\n{more}"
-    );
-    server.configure("wsrep_sst_backup", &settings);
+    server.configure("wsrep_sst_backup", &format!("{}\n{more}", bucket_settings(endpoint)));
     server
+}
+
+/// The settings of such a donor.
+pub fn bucket_settings(endpoint: &str) -> String {
+    format!(
+        "repository=s3://bucket/backups\ns3-endpoint={endpoint}\ns3-access-key-id={KEY_ID}\n\
+         s3-secret-access-key={SECRET}"
+    )
 }
 
 /// An operator's command with the donor's option file.

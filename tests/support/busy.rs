@@ -61,7 +61,6 @@ impl BusyCluster {
             donor.wipe_datadir();
             if index == 1 {
                 program.archive(manifest).unpack_with_stock_tools(&donor.datadir());
-                apply(donor);
                 donor.own_datadir();
             } else {
                 program.restore(manifest, &donor.datadir(), &[]);
@@ -76,14 +75,5 @@ impl BusyCluster {
         assert!(stats.commits > 0, "{stats:?}");
         assert_same_rows(self.cluster.nodes().map(|node| &**node));
         (self.cluster, self.program)
-    }
-}
-
-/// What an archive says to do behind `tar`.
-fn apply(donor: &Node) {
-    let script = donor.datadir().join(".wsrep_sst_backup/apply");
-    if script.exists() {
-        let ran = std::process::Command::new("sh").arg(script).output().expect("sh");
-        assert!(ran.status.success(), "{ran:?}");
     }
 }

@@ -61,6 +61,12 @@ impl Cli {
         self
     }
 
+    /// Another program than the one of this test.
+    pub fn program(mut self, program: impl AsRef<Path>) -> Self {
+        program.as_ref().clone_into(&mut self.program);
+        self
+    }
+
     /// `--repository DIR`.
     pub fn on(self, repository: &Path) -> Self {
         self.arg("--repository").arg(repository)
@@ -225,8 +231,8 @@ impl Drop for Running {
     }
 }
 
-/// Most memory that a process has had; 0 when it has ended.
-fn peak_kib(pid: u32) -> u64 {
+/// Most memory that a process has had, the system's own word for it (`VmHWM`), KiB; 0 when it has ended.
+pub fn peak_kib(pid: u32) -> u64 {
     // A child that is just being started still shows the memory of this process, and its program.
     let program = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
     if program(&pid.to_string()) == program("self") {

@@ -17,7 +17,7 @@ use super::wait_until;
 const STEP: Duration = Duration::from_millis(1);
 
 /// States of `status.json` in their order, but for the last word.
-const STATES: [&str; 5] = ["starting", "freezing", "copying", "thawed", "publishing"];
+const STATES: [&str; 6] = ["starting", "ahead", "freezing", "copying", "thawed", "publishing"];
 
 /// A process of the donors' program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@
 #![allow(unreachable_pub, reason = "the harness is a module of each test binary")]
 #![allow(clippy::missing_panics_doc, reason = "a harness reports by panicking")]
 
+pub mod archive;
 pub mod asking;
 mod busy;
 pub mod cli;
@@ -33,6 +34,7 @@ pub mod garbd;
 pub mod log;
 pub mod node;
 pub mod ports;
+pub mod precopy;
 pub mod program;
 pub mod prometheus;
 pub mod replica;
@@ -71,6 +73,11 @@ pub use writer::{Writer, WriterStats};
 /// is the program's own choice.
 pub fn method() -> Option<String> {
     std::env::var("WSREP_TEST_METHOD").ok().filter(|method| !method.is_empty())
+}
+
+/// A line of settings for a donor that has no account for SQL: the method that needs one is refused, so another takes its place.
+pub fn method_without_sql() -> &'static str {
+    if method().as_deref() == Some("precopy") { "method=freeze" } else { "" }
 }
 
 /// How long a server may take for anything that has no time of its own here; generous, because several
@@ -117,5 +124,18 @@ pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> boo
             return false;
         }
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The peak memory of a process at its end, in KiB. The peak only rises, so the last word before the end is close to it.
+pub fn peak_kib_to_the_end(pid: u32) -> u64 {
+    let mut peak_kib = 0;
+    loop {
+        let now = cli::peak_kib(pid);
+        if now == 0 && peak_kib > 0 {
+            return peak_kib;
+        }
+        peak_kib = now.max(peak_kib);
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

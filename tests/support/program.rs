@@ -10,6 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 
 use super::PATIENCE;
+use super::archive::shell;
+pub use super::archive::{Archive, check_sums};
 use super::cluster::Cluster;
 use super::cnf::{CLUSTER_NAME, ClusterOptions};
 use super::garbd::Garbd;
@@ -191,79 +193,17 @@ pub fn gtid(document: &Value) -> Position {
     Position { uuid: text(document, "/gtid/uuid").to_owned(), seqno: number(document, "/gtid/seqno") }
 }
 
+/// The position that the index of an archive says, in its first line or in its last.
+pub fn index_gtid(archive: &Archive) -> Position {
+    let lines = archive.index();
+    let header = &lines.first().expect("it has lines")["index"];
+    gtid(if header["gtid"].is_object() { header } else { &lines.last().expect("it has lines")["end"] })
+}
+
 /// The warnings of a manifest in one text.
 pub fn warnings(manifest: &Value) -> String {
     let list = manifest["warnings"].as_array().expect("a manifest has warnings, maybe none");
     list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
-}
-
-/// An archive, read with the distribution's own tools.
-#[derive(Debug)]
-pub struct Archive {
-    /// The archive object.
-    pub path: PathBuf,
-    /// The index object.
-    pub index: PathBuf,
-}
-
-impl Archive {
-    /// The command that writes the plain tar stream to its standard output.
-    fn decompress(&self) -> &'static str {
-        match self.path.extension().and_then(|e| e.to_str()) {
-            Some("zst") => "zstd -dc",
-            Some("gz") => "gzip -dc",
-            Some("bz2") => "bzip2 -dc",
-            _ => "cat",
-        }
-    }
-
-    /// The names of the members, in their order, as `tar` shows them literally.
-    pub fn members(&self) -> Vec<String> {
-        let script = format!("{} \"$1\" | tar -t --quoting-style=literal", self.decompress());
-        shell(&script, &[("1", &self.path)]).lines().map(str::to_owned).collect()
-    }
-
-    /// The content of one member.
-    pub fn member(&self, name: &str) -> String {
-        let script = format!("{} \"$1\" | tar -x -O -- '{name}'", self.decompress());
-        shell(&script, &[("1", &self.path)])
-    }
-
-    /// The lines of the index.
-    pub fn index(&self) -> Vec<Value> {
-        let lines = shell("zstd -dc \"$1\"", &[("1", &self.index)]);
-        lines.lines().map(|line| serde_json::from_str(line).expect("an index has lines of JSON")).collect()
-    }
-
-    /// Unpacks it as an administrator without our program would, and compares every file with `SHA256SUMS`.
-    pub fn unpack_with_stock_tools(&self, into: &Path) {
-        let script = format!("{} \"$1\" | tar -x --same-owner -C \"$2\"", self.decompress());
-        shell(&script, &[("1", &self.path), ("2", into)]);
-        check_sums(into);
-    }
-}
-
-/// `sha256sum -c` over an unpacked archive; panics with its findings.
-pub fn check_sums(directory: &Path) {
-    let found = shell("sha256sum -c --quiet --strict SHA256SUMS 2>&1", &[("", directory)]);
-    assert_eq!(found, "", "sha256sum -c in '{}'", directory.display());
-}
-
-/// Runs a shell script that must succeed; the paths become `$1`, `$2`, …, that with an empty name the folder that it
-/// runs in. A pipe fails when any of its commands does.
-fn shell(script: &str, paths: &[(&str, &Path)]) -> String {
-    let mut command = Command::new("bash");
-    command.args(["-c", &format!("set -euo pipefail; {script}"), "script"]);
-    for (name, path) in paths {
-        if name.is_empty() {
-            command.current_dir(path);
-        } else {
-            command.arg(path);
-        }
-    }
-    let ran = ran(&command.output().expect("cannot run bash"));
-    assert_eq!(ran.status, Some(0), "{script} with {paths:?} failed:\n{}{}", ran.out, ran.err);
-    ran.out
 }
 
 /// Starts a node that was rebuilt from a backup: it must begin at the backup's position and lack only write sets.

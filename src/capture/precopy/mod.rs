@@ -161,11 +161,14 @@ fn pursue(list: &FileList, datadir: &Path) -> Result<Pursuit, CaptureError> {
 
 /// What has changed since.
 fn end(pursuit: Pursuit, list: &FileList, datadir: &Path) -> Found {
+    let checkpoint = pursuit.checkpoint;
     let found = pursuit.finish(the_log(list, datadir).map(|(_, path)| path));
     match &found {
-        Found::Named(set) => log::info!("the redo log names {} pages that have changed since", set.len()),
+        Found::Named(set) => {
+            log::info!("the redo log names {} pages that have changed since LSN {checkpoint}", set.len());
+        }
         Found::ByLsn(why) => log::info!(
-            "the redo log does not name the pages that have changed ({why}): they are found by their LSN, which takes longer"
+            "the redo log does not name the pages that have changed since LSN {checkpoint} ({why}): they are found by their LSN, which takes longer"
         ),
     }
     found

@@ -68,6 +68,12 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Another program than the one of this test.
+    pub fn program(mut self, program: &str) -> Self {
+        program.clone_into(&mut self.program);
+        self
+    }
+
     /// `garbd --sst backup:ADDRESS`.
     pub fn address(mut self, address: &str) -> Self {
         address.clone_into(&mut self.address);
