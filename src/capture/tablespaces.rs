@@ -1,9 +1,9 @@
 //! Which tablespace files the server uses: only it knows. Asked once, before the freeze.
 //!
 //! `INNODB_SYS_TABLESPACES` has the tablespaces that are in use, also those whose file was emptied, and not those that were
-//! discarded \[seen, 10.11\]. So a file of that list is data. One that is not may still be that of a table: the server lists none
-//! that it could not open. It is a leftover where no definition (`.frm`) lies beside it, or where the server says that the table's own was
-//! discarded.
+//! discarded \[seen, 10.11\], but with servers before 10.6, where it has them too \[seen, 10.5\]. So a file of that list is data, unless the
+//! server says that the table's own was discarded. One that is not in it may still be that of a table: the server lists none
+//! that it could not open. It is a leftover where no definition (`.frm`) lies beside it, or where the table's own was discarded.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -65,7 +65,9 @@ impl Tablespaces {
         let path = entry.path.as_path();
         let name = path.file_name()?.to_str()?.strip_suffix(".ibd")?;
         let database = path.parent()?.file_name()?.to_str()?;
-        if self.names.contains(format!("{database}/{name}").as_str()) {
+        let table = format!("{database}/{name}");
+        let is_discarded = self.discarded.contains(table.as_str());
+        if self.names.contains(table.as_str()) && !is_discarded {
             return Some(true);
         }
         // Elsewhere the folder need not have the name of the database; and what is younger than the list may be of a table
@@ -73,8 +75,7 @@ impl Tablespaces {
         let is_known = entry.origin.is_none()
             && path.components().count() == 2
             && metadata.ctime() < self.asked - SLACK
-            && (self.discarded.contains(format!("{database}/{name}").as_str())
-                || !has_definition(disk, name));
+            && (is_discarded || !has_definition(disk, name));
         is_known.then_some(false)
     }
 }
@@ -108,12 +109,12 @@ mod tests {
     #[test]
     fn a_file_is_a_leftover_where_the_server_was_asked_and_does_not_know_it() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["discarded.frm", "unopened.frm", "parts.frm"] {
+        for name in ["discarded.frm", "listed.frm", "unopened.frm", "parts.frm"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let metadata = folder.path().join("parts.frm").metadata().unwrap();
-        let names = || ["d/t", "d/t@002dx#P#p0"].map(Into::into).into();
-        let discarded = || ["d/discarded"].map(Into::into).into();
+        let names = || ["d/t", "d/t@002dx#P#p0", "d/listed"].map(Into::into).into();
+        let discarded = || ["d/discarded", "d/listed", "d/parts#P#p1"].map(Into::into).into();
         let later = Tablespaces { names: names(), discarded: discarded(), asked: metadata.ctime() + 100 };
         let entry = |path: &str, elsewhere: bool| Entry {
             path: ArchivePath::new(path),
@@ -134,6 +135,9 @@ mod tests {
             ("d/t@002dx#P#p0.ibd", false, Some(true)),
             (".wsrep_sst_backup/data_directory/x/d/t.ibd", true, Some(true)),
             ("d/discarded.ibd", false, Some(false)),
+            // As servers before 10.6 list it.
+            ("d/listed.ibd", false, Some(false)),
+            ("d/parts#P#p1.ibd", false, Some(false)),
             ("d/unopened.ibd", false, None),
             ("d/parts#P#p0.ibd", false, None),
             ("d/orphan.ibd", false, Some(false)),
@@ -146,7 +150,7 @@ mod tests {
             assert_eq!(lists(&later, path, elsewhere), listed, "{path}");
         }
         let before = Tablespaces { names: names(), discarded: discarded(), asked: metadata.ctime() };
-        for path in ["d/made_since.ibd", "d/discarded.ibd"] {
+        for path in ["d/made_since.ibd", "d/discarded.ibd", "d/listed.ibd"] {
             assert_eq!(lists(&before, path, false), None);
         }
     }

@@ -17,10 +17,10 @@ pub struct TablespaceFiles {
     pub of_dictionary: bool,
 }
 
-/// A table whose tablespace is not open.
+/// A table, or a partition of one, whose tablespace is not open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedTable {
-    /// `database/table`, in the form of file names.
+    /// `database/table` or `database/table#P#partition`, in the form of file names.
     pub path: String,
     /// The number of its tablespace.
     pub space: u32,
@@ -28,6 +28,8 @@ pub struct ClosedTable {
     pub database: String,
     /// Its name.
     pub table: String,
+    /// The partition, or the subpartition.
+    pub partition: Option<String>,
 }
 
 impl SqlSession {
@@ -57,37 +59,100 @@ impl SqlSession {
             .map_err(|error| self.plain(error))
     }
 
-    /// Tables whose tablespace is not open: it was not needed since the server was started, could not be opened, or was discarded. Without
-    /// partitions. Needs the right PROCESS.
+    /// Tables and partitions whose tablespace is not open: it was not needed since the server was started, could not be opened, or was
+    /// discarded. Needs the right PROCESS.
+    ///
+    /// `INNODB_SYS_TABLESPACES` has the tablespaces that are open. With MariaDB before 10.6 it is read from the dictionary and has all; only for
+    /// an open one the block size of a file system is known there (seen with 10.5.23).
     pub fn closed_tables(&mut self) -> Result<Vec<ClosedTable>, String> {
-        let plain = |part: &str| {
-            let bytes = format!("CAST(SUBSTRING_INDEX(t.NAME, '/', {part}) AS BINARY)");
-            format!("CONVERT(CAST({bytes} AS CHAR CHARACTER SET filename) USING utf8mb4)")
+        let closed = closed("s.FILENAME IS NULL");
+        let closed: Vec<(String, u32, String, String, Option<String>)> =
+            match self.answer(&closed, bounded::NAMES) {
+                Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_COLUMN => {
+                    self.answer(&self::closed("IFNULL(s.FS_BLOCK_SIZE, 0) = 0"), bounded::NAMES)
+                }
+                answer => answer,
+            }
+            .map_err(|error| self.plain(error))?;
+        let table = |(path, space, database, table, partition)| ClosedTable {
+            path,
+            space,
+            database,
+            table,
+            partition,
         };
-        let closed = format!(
-            "SELECT t.NAME, t.SPACE, {}, {} FROM information_schema.INNODB_SYS_TABLES t \
-             LEFT JOIN information_schema.INNODB_SYS_TABLESPACES s ON s.SPACE = t.SPACE \
-             WHERE t.SPACE <> 0 AND s.SPACE IS NULL AND t.NAME LIKE '%/%' AND t.NAME NOT LIKE '%#%'",
-            plain("1"),
-            plain("-1")
-        );
-        let closed: Vec<(String, u32, String, String)> =
-            self.answer(&closed, bounded::NAMES).map_err(|error| self.plain(error))?;
-        let closed = closed.into_iter();
-        Ok(closed
-            .map(|(path, space, database, table)| ClosedTable { path, space, database, table })
-            .collect())
+        Ok(closed.into_iter().map(table).collect())
     }
 
-    /// Whether the tablespace of a table was discarded (`ALTER TABLE … DISCARD TABLESPACE`). Only an attempt to read tells that, so it needs
-    /// the right SELECT; false where it is not known.
+    /// Whether the tablespace of a table was discarded (`ALTER TABLE … DISCARD TABLESPACE`), or came as a partition when it had been
+    /// (`EXCHANGE PARTITION … WITHOUT VALIDATION`, MariaDB 11.4 and later; seen with 11.8.9). Only an attempt to read tells that, so it needs the
+    /// right SELECT; false where it is not known.
     pub fn is_discarded(&mut self, table: &ClosedTable) -> bool {
-        let reading = format!("SELECT 1 FROM {}.{} LIMIT 1", quoted(&table.database), quoted(&table.table));
+        let ClosedTable { database, table, partition, .. } = table;
+        // A statement on the whole table would be answered for whichever partition comes first.
+        let only =
+            partition.as_deref().map_or_else(String::new, |name| format!(" PARTITION ({})", quoted(name)));
+        let reading = format!("SELECT 1 FROM {}.{}{only} LIMIT 1", quoted(database), quoted(table));
         let answer = self.answer::<mysql::Row>(&reading, bounded::USUAL);
         matches!(answer, Err(mysql::Error::MySqlError(error)) if error.code == DISCARDED)
     }
 }
 
+/// Asks for those with a tablespace of their own of which this is true. A name has `#` before `P#partition` and `SP#subpartition` only (any other
+/// is encoded); what an ALTER has in work begins or ends with one.
+fn closed(is_closed: &str) -> String {
+    let plain = |part: &str| {
+        format!("CONVERT(CAST(CAST({part} AS BINARY) AS CHAR CHARACTER SET filename) USING utf8mb4)")
+    };
+    format!(
+        "SELECT t.NAME, t.SPACE, {}, {}, IF(t.NAME LIKE '%#%', {}, NULL) \
+         FROM information_schema.INNODB_SYS_TABLES t \
+         LEFT JOIN information_schema.INNODB_SYS_TABLESPACES s ON s.SPACE = t.SPACE \
+         WHERE t.SPACE <> 0 AND {is_closed} AND t.NAME LIKE '%/%' AND t.NAME NOT LIKE '%/#%' AND t.NAME NOT LIKE '%#'",
+        plain("SUBSTRING_INDEX(t.NAME, '/', 1)"),
+        plain("SUBSTRING_INDEX(SUBSTRING_INDEX(t.NAME, '/', -1), '#', 1)"),
+        plain("SUBSTRING_INDEX(t.NAME, '#', -1)")
+    )
+}
+
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::sql::LIMIT;
+    use crate::sql::testing::{server, session};
+
+    #[test]
+    fn an_older_server_is_asked_otherwise_and_a_partition_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told = Arc::clone(&heard);
+        let (endpoint, _) = server(folder.path(), move |wire, statement| {
+            told.lock().unwrap().push(statement.to_owned());
+            if statement.contains("FILENAME") {
+                wire.error(NO_SUCH_COLUMN)
+            } else if statement.contains("FS_BLOCK_SIZE") {
+                wire.texts(5, &[vec!["d/t@002dx#P#p0#SP#p0`s", "7", "d", "t-x", "p0`s"]])
+            } else {
+                wire.error(if statement.contains("PARTITION") { DISCARDED } else { 1932 })
+            }
+        });
+        let mut session = session(&endpoint, LIMIT);
+        let mut closed = session.closed_tables().unwrap();
+        let [table] = &mut closed[..] else { panic!("{closed:?}") };
+        assert_eq!((table.path.as_str(), table.space), ("d/t@002dx#P#p0#SP#p0`s", 7));
+        assert!(session.is_discarded(table));
+        table.partition = None;
+        assert!(!session.is_discarded(table), "error 1932: it cannot be opened");
+        let heard = heard.lock().unwrap();
+        assert_eq!(
+            heard[2..],
+            ["SELECT 1 FROM `d`.`t-x` PARTITION (`p0``s`) LIMIT 1", "SELECT 1 FROM `d`.`t-x` LIMIT 1"]
+        );
+    }
 }

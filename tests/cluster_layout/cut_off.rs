@@ -7,7 +7,19 @@ use serde_json::json;
 
 use super::options;
 use super::support::program::warnings;
-use super::support::{Cluster, PATIENCE, Program, wait_until};
+use super::support::{Cluster, PATIENCE, Program, Server, wait_until};
+
+/// A discarded table becomes a partition, on this node alone, where the server knows how (MariaDB 11.4 and later).
+fn discard_a_partition(donor: &Server) -> bool {
+    donor.exec("ALTER TABLE d.`old-part` DISCARD TABLESPACE");
+    let exchange = "ALTER TABLE d.parts EXCHANGE PARTITION p1 WITH TABLE d.`old-part` WITHOUT VALIDATION";
+    if donor.try_sql(&format!("SET STATEMENT wsrep_on = OFF FOR {exchange}")).is_err() {
+        return false;
+    }
+    let read = donor.try_sql("SELECT * FROM d.parts PARTITION (p1)");
+    assert!(read.unwrap_err().to_string().contains("discarded"), "it is a partition, and discarded");
+    true
+}
 
 #[test]
 #[ignore = "needs MariaDB and Galera"]
@@ -25,6 +37,7 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
         "CREATE TABLE d.parts (a INT) PARTITION BY HASH (a) PARTITIONS 3",
         "CREATE TABLE d.discarded (a INT)",
         "CREATE TABLE d.`taken-out` (a INT)",
+        "CREATE TABLE d.`old-part` (a INT)",
         "CREATE TABLE d.last (a INT)",
     ] {
         first.exec(statement);
@@ -37,6 +50,7 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     // Galera does not replicate it.
     donor.exec("ALTER TABLE d.discarded DISCARD TABLESPACE");
     donor.exec("ALTER TABLE d.`taken-out` DISCARD TABLESPACE");
+    let is_part_discarded = discard_a_partition(donor);
     // Until the header on the disk counts the pages of the rows.
     donor.exec("SET GLOBAL innodb_max_dirty_pages_pct = 0");
     let read = || fs::read(files.join("t.ibd")).unwrap();
@@ -53,6 +67,12 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     let mut other = whole[..50_000].to_vec();
     other[40_000] ^= 1;
     leave("taken@002dout.ibd", &other);
+    let mut leftovers =
+        vec!["orphan.ibd", "empty.ibd", "#sql-alter-1-2.ibd", "discarded.ibd", "taken@002dout.ibd"];
+    if is_part_discarded {
+        leave("parts#P#p1.ibd", &other);
+        leftovers.push("parts#P#p1.ibd");
+    }
     donor.own_datadir();
     // What is as young as the list of tables might be a table that was made since.
     let left = Instant::now();
@@ -61,7 +81,7 @@ fn a_file_that_was_cut_off_is_damage_and_what_no_table_uses_is_not() {
     let manifest = program.back_up(&cluster, 2);
     let told = warnings(&manifest);
     assert_eq!((&manifest["damaged_pages"], manifest.get("missing_pages")), (&json!(0), None), "{told}");
-    for name in ["orphan.ibd", "empty.ibd", "#sql-alter-1-2.ibd", "discarded.ibd", "taken@002dout.ibd"] {
+    for name in leftovers {
         assert_eq!(told.matches(&format!("'d/{name}': ")).count(), 1, "{name}: {told}");
     }
     let verified = program.ok(&["verify", "latest"]);
