@@ -53,6 +53,11 @@ fn a_dump_says_where_its_server_stood(scene: &Scene, dump: &Value) {
     let checked = scene.check(&scene.master, "method=logical");
     let told = "('run') is taken by logical: the server is locked for about";
     assert!(checked.stdout.contains(told), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("nothing is left out: no engine that is not frozen"),
+        "{}",
+        checked.stdout
+    );
     assert!(scene.cli("verify").arg(id).run().done().contains("is intact"));
     let at = text(dump, "/mariadb_gtid/binlog_pos");
     assert!(scene.cli("show").arg(id).run().done().contains(at));

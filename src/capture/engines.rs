@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CaptureError;
 use super::facts::Facts;
+use super::objection::shown;
 
 /// Where an engine's data is when the server is frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,11 @@ const DIRECTORIES: [(&str, &str); 4] = [
     ("tokudb_data_dir", "TokuDB"),
     ("tokudb_log_dir", "TokuDB"),
 ];
+
+/// The words for data that is not in a backup.
+pub(super) fn left_out(path: &Path, engine: &str) -> String {
+    format!("'{}' is left out: {engine} tables are not in this backup", shown(path))
+}
 
 /// The engines of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,21 +88,40 @@ impl Engines {
 
     /// Warnings; an error where there is an engine whose tables would be torn, and `allow` is not set.
     pub fn admit(&self, allow: bool, datadir: &Path) -> Result<Vec<String>, CaptureError> {
-        let mut warnings = self.warnings();
-        for (engine, folder) in self.not_frozen() {
-            let path = folder.unwrap_or(datadir).to_path_buf();
-            if !allow {
-                return Err(CaptureError::Unfrozen { path, engine });
+        match self.not_frozen().first() {
+            Some((engine, folder)) if !allow => {
+                Err(CaptureError::Unfrozen { path: folder.unwrap_or(datadir).to_path_buf(), engine })
             }
-            // Others are told when they are passed.
-            if !path.starts_with(datadir) {
-                warnings.push(format!(
-                    "'{}' is left out: {engine} tables are not in this backup",
-                    path.display()
-                ));
-            }
+            _ => Ok(self.warnings()),
         }
-        Ok(warnings)
+    }
+
+    /// What a copy of the server's files leaves out, outside of the data directory: what lies inside is told when it is passed.
+    pub fn left_out_elsewhere(&self, datadir: &Path) -> Vec<String> {
+        let active = self.not_frozen();
+        let folders = active.iter().filter_map(|(engine, folder)| Some((*engine, (*folder)?)));
+        folders
+            .filter(|(_, folder)| !folder.starts_with(datadir))
+            .map(|(engine, folder)| left_out(folder, engine))
+            .collect()
+    }
+
+    /// What a copy by mariadb-backup, which copies MyRocks tables too, has of these engines (seen on 10.11.19: in `#rocksdb`,
+    /// wherever `rocksdb_datadir` is, and `--prepare` leaves it there).
+    pub fn by_mariadb_backup(&self, datadir: &Path) -> Vec<String> {
+        let usual = datadir.join("#rocksdb");
+        let words = |(engine, folder): (&str, Option<&Path>)| match folder {
+            Some(folder) if engine == "MyRocks" && folder != usual => format!(
+                "MyRocks tables are in this backup, as mariadb-backup copies them: a restore puts them into '#rocksdb' in its data \
+                 directory, and the server had them in '{}' (rocksdb_datadir); move them there, or change that variable",
+                folder.display()
+            ),
+            _ if engine == "MyRocks" => {
+                "MyRocks tables are in this backup, as mariadb-backup copies them".to_owned()
+            }
+            _ => left_out(folder.unwrap_or(datadir), engine),
+        };
+        self.not_frozen().into_iter().map(words).collect()
     }
 
     /// What the administrator should know of engines whose data is not here, or may not be.
@@ -127,7 +152,16 @@ mod tests {
         assert_eq!(engines.not_frozen(), [("MyRocks", Some(Path::new("/fast/rocks")))]);
         let refused = engines.admit(false, Path::new("/d")).unwrap_err().to_string();
         assert!(refused.contains("'/fast/rocks' holds MyRocks tables"), "{refused}");
-        assert_eq!(engines.admit(true, Path::new("/d")).unwrap().len(), 3);
+        assert_eq!(engines.admit(true, Path::new("/d")).unwrap(), engines.warnings());
+        let words = |list: Vec<String>, text: &str| list.len() == 1 && list[0].contains(text);
+        let elsewhere = engines.left_out_elsewhere(Path::new("/d"));
+        assert!(words(elsewhere, "'/fast/rocks' is left out: MyRocks tables are not in this backup"));
+        assert!(engines.left_out_elsewhere(Path::new("/fast")).is_empty(), "that is told when it is passed");
+        let copied = engines.by_mariadb_backup(Path::new("/d"));
+        assert!(words(
+            copied,
+            "are in this backup, as mariadb-backup copies them: a restore puts them into '#rocksdb'"
+        ));
         let warnings = engines.warnings();
         assert!(warnings.len() == 2 && warnings[0].contains("SPIDER") && warnings[1].contains("Quantum"));
     }

@@ -84,6 +84,7 @@ impl Method for BackupProgram {
         let Task {
             layout,
             facts,
+            plan,
             output,
             watch,
             limiter,
@@ -95,6 +96,7 @@ impl Method for BackupProgram {
             replica,
             ..
         } = task;
+        facts.warnings.extend(plan.engines.by_mariadb_backup(&layout.datadir));
         let program = MariadbBackup::find(None).map_err(CaptureError::Program)?;
         host.listener().reads(expected_bytes);
         let archive = output.begin_stream()?;

@@ -19,6 +19,8 @@ pub struct Plan {
     pub(super) demands: Demands,
     /// Those that the server has, where it tells.
     pub(super) tablespaces: Option<Tablespaces>,
+    /// Engines that are not frozen.
+    pub(super) engines: Engines,
 }
 
 impl Plan {
@@ -31,8 +33,12 @@ impl Plan {
     ) -> Result<(Self, FileList), CaptureError> {
         let engines = Engines::ask(facts, &layout.datadir);
         facts.warnings.extend(engines.admit(allow_unfrozen, &layout.datadir)?);
-        let options =
-            ListOptions { binlogs, allow_unfrozen, unfrozen: engines.unfrozen, ..ListOptions::default() };
+        let options = ListOptions {
+            binlogs,
+            allow_unfrozen,
+            unfrozen: engines.unfrozen.clone(),
+            ..ListOptions::default()
+        };
         let (mut expected, demands) = look_ahead(layout, facts, &options)?;
         expected.refuse()?;
         log::info!("{} files and directories, {} MiB", expected.entries.len(), expected.bytes >> 20);
@@ -40,7 +46,7 @@ impl Plan {
             log::info!("all {named} tablespaces that the server names are among them");
         }
         let tablespaces = ask_for_tablespaces(facts, &layout.datadir);
-        Ok((Self { options, demands, tablespaces }, expected))
+        Ok((Self { options, demands, tablespaces, engines }, expected))
     }
 }
 

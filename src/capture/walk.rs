@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use super::class::FileClass;
 use super::demand::{Listed, Required};
 use super::directory_entries::{look_at, names_in};
+use super::engines;
 use super::entry::{Entry, EntryKind, Look};
 use super::error::CaptureError;
 use super::files::FileList;
@@ -155,8 +156,7 @@ impl Walk<'_> {
         match unfrozen.map_or(verdict, |(_, engine)| Verdict::Unfrozen(engine)) {
             Verdict::Leave => return Ok(()),
             Verdict::Unfrozen(engine) if self.options.allow_unfrozen => {
-                let text = format!("'{}' is left out: {engine} tables are not in this backup", shown(path));
-                self.list.warnings.push(text);
+                self.list.warnings.push(engines::left_out(path, engine));
                 return Ok(());
             }
             Verdict::Unfrozen(engine) => {

@@ -67,9 +67,9 @@ impl CheckFacts<'_> {
         findings
     }
 
-    /// What a backup of this node would lack.
+    /// What a backup of this server would lack.
     pub(super) fn data(&self) -> Vec<Finding> {
-        let Some(report) = self.local.node() else { return Vec::new() };
+        let Some(report) = &self.local.report else { return Vec::new() };
         let session = self.access.local().and_then(|endpoint| self.access.connect(&endpoint).ok());
         let answer = self.answer.as_ref().ok();
         let login = answer.and_then(|answer| answer.login.as_ref());
@@ -86,7 +86,10 @@ impl CheckFacts<'_> {
         let mut findings =
             data::judge(report, &asked, settings.is_some_and(|settings| settings.allow_rocksdb));
         findings.extend(left_out::judge_places(report, &self.local.datadir));
-        findings.extend(left_out::judge_replication(&self.masters(), self.access.user()));
+        // A backup by `run` of a server that is no node has its masters.
+        if self.local.node().is_some() {
+            findings.extend(left_out::judge_replication(&self.masters(), self.access.user()));
+        }
         findings
     }
 

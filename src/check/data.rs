@@ -88,7 +88,8 @@ pub(super) fn judge(report: &NodeReport, asked: &DataFacts, allow_unfrozen: bool
 fn unfrozen(folder: &Path, engine: &str, allowed: bool) -> Finding {
     let folder = folder.display();
     if allowed {
-        let text = format!("{folder}: {engine} tables are left out of backups (allow-rocksdb)");
+        let by_program = if engine == "MyRocks" { "; mariadb-backup copies them" } else { "" };
+        let text = format!("{folder}: {engine} tables are left out of backups (allow-rocksdb){by_program}");
         return Finding::warning(
             TOPIC,
             text,
@@ -97,7 +98,9 @@ fn unfrozen(folder: &Path, engine: &str, allowed: bool) -> Finding {
     }
     Finding::error(
         TOPIC,
-        format!("{folder} holds {engine} tables, which a state transfer does not freeze: the donor refuses"),
+        format!(
+            "{folder} holds {engine} tables, which a state transfer does not freeze: the donor refuses, and so does 'run'"
+        ),
         "allow-rocksdb in [wsrep_sst_backup] to leave them out knowingly; back them up apart",
     )
 }
