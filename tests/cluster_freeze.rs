@@ -207,9 +207,12 @@ fn sessions_that_would_wait_for_the_cluster(stage: &Stage) {
     let set = |value: u8| {
         stage.cluster.nodes().for_each(|n| n.exec(&format!("SET GLOBAL wsrep_sync_wait={value}")));
     };
+    // Where nobody writes meanwhile there is nothing to wait for.
+    let writer = Writer::start(stage.cluster.n(1), 1000);
     set(15);
     let manifest = stage.program.back_up(&stage.cluster, 2);
     set(0);
+    assert!(writer.stop().commits > 0);
     let position = manifest["mariadb_gtid"]["binlog_pos"].as_str();
     assert!(position.is_some_and(|position| !position.is_empty()), "{manifest:#}");
     let frozen = |manifest: &Value| manifest["frozen_ms"].as_i64().unwrap();

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 use crate::capture::demand::Demands;
 use crate::capture::facts::Facts;
+use crate::sql::testing::{Wire, server, session};
 
 /// A data directory `data` beside `far`, both with these files.
 fn tree(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
@@ -201,6 +202,28 @@ fn what_the_server_and_its_variables_name_is_in_the_list_or_missed() {
     let named = ["./ibdata1", ".//db/t.ibd", &far, "./linked/u.ibd", "./db/lost.ibd"];
     let demands = demands.with_tablespaces(&named);
     assert_eq!(missed(&demands), [&of_variables[..], &["data/db/lost.ibd"]].concat());
+}
+
+/// A tablespace that the server has named before the freeze is not there under it, and these are what it names then; none: it does not answer.
+fn missed_under_the_freeze(now: Option<&'static str>) -> usize {
+    let (_folder, root) = tree(&["data/db/t.ibd"]);
+    let demands = Demands::default().with_tablespaces(&["./db/t.ibd", "./db/dropped.ibd"]);
+    let mut facts = Facts::from_variables(std::collections::HashMap::new());
+    let answer = move |wire: &mut Wire, _: &str| match now {
+        Some(path) => wire.texts(1, &[vec![path]]),
+        None => wire.error(1227),
+    };
+    let (endpoint, _) = server(&root, answer);
+    facts.sql = Some(session(&endpoint, crate::sql::LIMIT));
+    demands.unmet_now(&list(&root), &root.join("data"), &mut facts).len()
+}
+
+#[test]
+fn what_was_dropped_on_the_way_to_the_freeze_is_no_reason_to_refuse() {
+    assert_eq!(missed_under_the_freeze(Some("./db/t.ibd")), 0);
+    assert_eq!(missed_under_the_freeze(Some("./db/dropped.ibd")), 1, "the server has it still");
+    // What is not on the disk counts as dropped where nobody tells.
+    assert_eq!(missed_under_the_freeze(None), 0);
 }
 
 #[test]
