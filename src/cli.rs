@@ -44,6 +44,8 @@ enum Command {
     Verify(commands::verify::VerifyArgs),
     /// Rebuild a data directory from a backup
     Restore(commands::restore::RestoreArgs),
+    /// Prove a backup: restore it aside, start a server on it, check it, remove it again
+    Drill(commands::drill::DrillArgs),
     /// Copy a backup, or all of them, into another repository
     Copy(commands::copy::CopyArgs),
     /// Remove the backups that the policy (keep-last, keep-daily, …) does not keep
@@ -93,6 +95,7 @@ pub fn main() -> u8 {
         Command::Show(args) => commands::show::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Restore(args) => commands::restore::run(&args),
+        Command::Drill(args) => commands::drill::run(&args),
         Command::Copy(args) => commands::copy::run(&args),
         Command::Prune(args) => commands::prune::run(&args),
         Command::Run(args) => commands::run::run(&args),

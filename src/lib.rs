@@ -1,7 +1,7 @@
 //! Physical backups of a Galera Cluster, taken by a donor at one exact GTID.
 //!
 //! Imports point one way:
-//! `main → cli, commands → donate, self_backup → job → restore, verify, prune, copy, trigger, check, metrics, report → capture → output → catalog, lease, cluster →
+//! `main → cli, commands → donate, self_backup → job → drill → restore, verify, prune, copy, trigger, check, metrics, report → capture → output → catalog, lease, cluster →
 //! sst, archive, storage, sql → server, quiesce, child, tool → config, hosts, innodb, model, priority → seal, throttle`.
 #![forbid(unsafe_code)]
 // The list is in clippy.toml. Tests are no program that somebody installs: Cargo.toml lets them.
@@ -27,6 +27,7 @@ pub mod config;
 pub mod copy;
 pub mod desync;
 pub mod donate;
+pub mod drill;
 pub mod exit;
 pub mod guard;
 pub mod hosts;

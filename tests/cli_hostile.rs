@@ -195,7 +195,7 @@ fn no_command_quotes_what_stands_in_the_place_of_a_record() {
         }
     };
     for text in &texts {
-        for name in ["hold.json", "verify.json", "status.json"] {
+        for name in ["hold.json", "verify.json", "drill.json", "status.json"] {
             fs::write(backup.join(name), text).unwrap();
         }
         run_all(text);

@@ -78,9 +78,9 @@ fn json_has_the_manifests_as_they_are() {
         cli("list --json").on(folder.path()).run().json(),
         json!({
             "backups": [
-                {"id": ID, "cluster_folder": "c", "usable": true, "hold": null, "verified": null, "doubt": null,
+                {"id": ID, "cluster_folder": "c", "usable": true, "hold": null, "verified": null, "drilled": null, "doubt": null,
                  "class": "physical", "manifest": manifest(ID)},
-                {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false, "hold": null, "verified": null,
+                {"id": "20261120T120000Z_n1", "cluster_folder": "c", "usable": false, "hold": null, "verified": null, "drilled": null,
                  "doubt": null, "error": "the manifest is damaged: EOF while parsing an object at line 1 column 1"},
             ],
             "incomplete": [

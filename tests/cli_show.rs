@@ -56,6 +56,7 @@ Encrypted         no
 Archive SHA-256   {}
 Hold              none
 Verified          never
+Drilled           never
 Damaged pages     1,234
 Missing pages     0
 Made by           wsrep_sst_backup 0.1.0, method freeze, format 1

@@ -23,6 +23,7 @@ use support::program::text;
 fn a_master_and_its_replica_are_dumped_and_backed_up_whatever_becomes_of_them() {
     let scene = Scene::new();
     let physical = scene.backed_up(&scene.master, &[]);
+    a_server_by_itself_is_drilled(&scene, &physical);
     let clients = Clients::start(&scene.master);
     clients.wait_for(50);
     let dump = scene.backed_up(&scene.master, DUMP);
@@ -42,6 +43,23 @@ fn a_master_and_its_replica_are_dumped_and_backed_up_whatever_becomes_of_them() 
     faults::a_server_that_was_started_anew_meanwhile_fails_the_command(&scene, &replica);
     faults::a_repository_that_gets_full_leaves_no_backup_and_a_replica_that_runs(&scene, &replica);
     faults::where_no_server_runs_resync_says_so(&scene);
+}
+
+/// mariadb-backup leaves the binary log behind, and nothing was replicated: there is no position that could be compared.
+fn a_server_by_itself_is_drilled(scene: &Scene, physical: &Value) {
+    let drilled = scene
+        .cli("drill --json")
+        .arg(text(physical, "/id"))
+        .arg("--scratch")
+        .arg(scene.scratch.dir())
+        .run()
+        .json();
+    assert_eq!(
+        (&drilled["outcome"], &drilled["drill"]["position"]),
+        (&"proved".into(), &Value::Null),
+        "{drilled:#}"
+    );
+    assert!(drilled["notes"].to_string().contains("tells no position that could be compared"), "{drilled:#}");
 }
 
 fn a_dump_says_where_its_server_stood(scene: &Scene, dump: &Value) {

@@ -10,7 +10,7 @@ use package::{ok, package, run, said};
 use serde_json::Value;
 use wsrep_sst_backup::config::SETTINGS;
 
-const UNITS: [&str; 10] = [
+const UNITS: [&str; 12] = [
     "wsrep-sst-backup.service",
     "wsrep-sst-backup.timer",
     "wsrep-sst-backup-run.service",
@@ -19,6 +19,8 @@ const UNITS: [&str; 10] = [
     "wsrep-sst-backup-prune.timer",
     "wsrep-sst-backup-verify.service",
     "wsrep-sst-backup-verify.timer",
+    "wsrep-sst-backup-drill.service",
+    "wsrep-sst-backup-drill.timer",
     "wsrep-sst-backup-snapshot.socket",
     "wsrep-sst-backup-snapshot@.service",
 ];

@@ -170,6 +170,7 @@ fn the_units_start_what_the_program_understands() {
     started.sort();
     let wanted = [
         "backup --unless-newer-than=20h",
+        "drill latest",
         "prune",
         "run --resync",
         "run --unless-newer-than=20h",

@@ -96,6 +96,7 @@ fn examples() -> String {
             "wsrep_sst_backup backup --unless-newer-than 20h",
         ),
         ("Read the newest one back, every checksum:", "wsrep_sst_backup verify latest"),
+        ("Prove it: start a server on it, in a scratch folder:", "wsrep_sst_backup drill latest"),
         (
             "A node has lost its data, and is to join its cluster by IST:",
             "systemctl stop mariadb\nwsrep_sst_backup restore latest --to /var/lib/mysql\nsystemctl start mariadb",
@@ -122,9 +123,9 @@ fn files() -> Vec<(String, &'static str)> {
         (italic("/var/backups/wsrep_sst_backup"), "The repository, unless another is set."),
         (
             italic(
-                "wsrep-sst-backup.timer, wsrep-sst-backup-run.timer, wsrep-sst-backup-verify.timer, wsrep-sst-backup-prune.timer",
+                "wsrep-sst-backup.timer, wsrep-sst-backup-run.timer, wsrep-sst-backup-verify.timer, wsrep-sst-backup-drill.timer, wsrep-sst-backup-prune.timer",
             ),
-            "Units of systemd: a backup a night, a verify a week, old backups removed; off until they are enabled.",
+            "Units of systemd: a backup a night, a verify a week, a drill a month, old backups removed; off until they are enabled.",
         ),
     ]
 }

@@ -1,9 +1,11 @@
 //! What lies beside a manifest and speaks for or against its backup: whether the objects that it names are there, what
-//! `verify` has found, and when the storage says that it was written.
+//! `verify` and `drill` have found, and when the storage says that it was written.
 
 use jiff::Timestamp;
 
-use super::{HOLD, HoldState, MANIFEST, VERIFY, Verified, read_hold, read_verified};
+use super::{
+    DRILL, Drilled, HOLD, HoldState, MANIFEST, VERIFY, Verified, read_drilled, read_hold, read_verified,
+};
 use crate::model::{BackupId, Manifest, StoredObject};
 use crate::storage::{FolderList, ObjectInfo, Storage, StorageError};
 
@@ -26,6 +28,8 @@ pub struct Evidence {
     pub written: Option<Timestamp>,
     /// What the last verification has found.
     pub verified: Option<Verified>,
+    /// What the last drill came to.
+    pub drilled: Option<Drilled>,
     /// Whether `prune` is to leave it alone.
     pub held: Option<HoldState>,
     /// The first object that is not there in the size that the manifest says.
@@ -52,20 +56,26 @@ impl Evidence {
         let objects = match listed {
             Ok(objects) => objects,
             Err(error) => {
-                let (verified, held) = (read_verified(storage, cluster, id), read_hold(storage, cluster, id));
-                return Self { verified, held, unknown: Some(error.to_string()), ..Self::default() };
+                return Self {
+                    verified: read_verified(storage, cluster, id),
+                    drilled: read_drilled(storage, cluster, id),
+                    held: read_hold(storage, cluster, id),
+                    unknown: Some(error.to_string()),
+                    ..Self::default()
+                };
             }
         };
         let listed = |name: &str| objects.iter().find(|object| object.name == name);
         let written = listed(MANIFEST).and_then(|object| object.modified).filter(|at| *at >= EARLIEST);
         let verified = listed(VERIFY).and_then(|_| read_verified(storage, cluster, id));
+        let drilled = listed(DRILL).and_then(|_| read_drilled(storage, cluster, id));
         let held = listed(HOLD).and_then(|_| read_hold(storage, cluster, id));
         let (damage, unknown) = match manifest.map(|manifest| amiss(storage, cluster, manifest, objects)) {
             None => (None, None),
             Some(Ok(damage)) => (damage.into_iter().next(), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
-        Self { written, verified, held, damage, unknown }
+        Self { written, verified, drilled, held, damage, unknown }
     }
 }
 

@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
-use super::{CatalogError, SMALL, object_name};
-use crate::model::{BackupId, Hold, not_understood};
+use super::CatalogError;
+use super::beside::{put_beside, read_beside};
+use crate::model::{BackupId, Hold};
 use crate::storage::Storage;
 
 /// Keeps a backup from being removed by `prune`.
@@ -39,26 +40,21 @@ impl HoldState {
 
 /// Whether a backup is held. Nothing but a `hold.json` that is not there says no.
 pub fn read_hold(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<HoldState> {
-    match storage.read_small(&object_name(cluster, id, HOLD), SMALL) {
-        Err(error) if error.is_not_found() => None,
-        Err(error) => Some(HoldState::Unreadable { error: error.to_string() }),
-        Ok(bytes) => Some(match serde_json::from_slice(&bytes) {
-            Ok(hold) => HoldState::By(hold),
-            Err(error) => HoldState::Unreadable { error: not_understood(&error) },
-        }),
-    }
+    let read = read_beside(storage, cluster, id, HOLD)?;
+    Some(read.map_or_else(|error| HoldState::Unreadable { error }, HoldState::By))
 }
 
 /// Holds a backup; an older hold is replaced. A backup that `prune` removes at this moment is reported as not there,
 /// and no hold is left behind.
 pub fn hold(storage: &dyn Storage, cluster: &str, id: &BackupId, hold: &Hold) -> Result<(), CatalogError> {
     // `prune` looks for the hold, then removes the manifest.
-    super::put_beside(storage, cluster, id, HOLD, hold)
+    put_beside(storage, cluster, id, HOLD, hold)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::object_name;
     use crate::storage::LocalStorage;
 
     #[test]

@@ -12,7 +12,8 @@
 //! | `copy` to here | own folder each | see it once its manifest is there | as `list` | leaves its folder alone, and what is younger |
 //! | `hold` | independent | see it at once | independent | stays, unless the hold comes a system call too late |
 //!
-//! `verify` leaves its outcome in `verify.json` when it has read everything; of two at once the later one stays.
+//! `verify` leaves its outcome in `verify.json` when it has read everything; of two at once the later one stays. So does
+//! `drill` in `drill.json`.
 //!
 //! `prune` removes the manifest before anything else. So a reader that misses something, or finds it wrong, looks for the
 //! manifest again ([`BackupReader::is_removed`]): without it the backup was removed under the reader, which says that (no such
@@ -23,7 +24,9 @@
 mod attempt;
 mod backup_classes;
 mod backup_reader;
+mod beside;
 mod doubt;
+mod drilled;
 mod evidence;
 mod history;
 mod history_lines;
@@ -38,13 +41,13 @@ mod verified;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use thiserror::Error;
 
 pub use attempt::{Attempt, AttemptState, SILENCE};
 pub use backup_classes::{WantedClass, usual_class};
 pub use backup_reader::{BackupReadError, BackupReader};
 pub use doubt::{BackupFacts, DataMoment, Doubt, TOLERANCE, doubts, newest};
+pub use drilled::{DRILL, Drilled, read_drilled, record_drilled};
 pub use evidence::{Evidence, ObjectDamage, check_sizes};
 pub use history::{History, further, later_but_lower};
 pub use history_lines::{Lines, two_lines};
@@ -56,7 +59,7 @@ pub use read::clusters;
 pub use select::Selector;
 pub use verified::{VERIFY, Verified, read_verified, record_verified};
 
-use crate::model::{BackupClass, BackupId, Manifest, ManifestError, Status, to_record};
+use crate::model::{BackupClass, BackupId, Manifest, ManifestError, Status};
 use crate::storage::{Storage, StorageError};
 
 /// The commit mark.
@@ -158,27 +161,6 @@ pub struct Catalog {
     pub attempts: Vec<Attempt>,
     /// Folders of clusters that could not be looked into, in words. They may hold backups.
     pub unknown: Vec<String>,
-}
-
-/// Puts a record beside a backup; an older one is replaced. A backup that `prune` removes at this moment is reported as
-/// not there, and no record is left behind: `prune` removes the manifest first, so that one of the two sees the other.
-fn put_beside(
-    storage: &dyn Storage,
-    cluster: &str,
-    id: &BackupId,
-    object: &str,
-    record: &impl Serialize,
-) -> Result<(), CatalogError> {
-    let name = object_name(cluster, id, object);
-    let bytes = to_record(record).map_err(|error| StorageError::new("write", &name, error.into()))?;
-    storage.put(&name, &bytes)?;
-    match read_manifest(storage, cluster, id) {
-        Err(error @ CatalogError::NotFound(_)) => {
-            storage.remove(&name)?;
-            Err(error)
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Name of an object of a backup.

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::{CatalogError, SMALL, object_name, put_beside};
-use crate::model::{BackupId, Verification, VerifyOutcome, not_understood};
+use super::CatalogError;
+use super::beside::{put_beside, read_beside};
+use crate::model::{BackupId, Verification, VerifyOutcome};
 use crate::storage::Storage;
 
 /// The outcome of the last `verify`.
@@ -47,15 +48,8 @@ impl Verified {
 
 /// The last verification of a backup; nothing where there was none.
 pub fn read_verified(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<Verified> {
-    let unreadable = |error: String| Verified::Unreadable { error };
-    match storage.read_small(&object_name(cluster, id, VERIFY), SMALL) {
-        Err(error) if error.is_not_found() => None,
-        Err(error) => Some(unreadable(error.to_string())),
-        Ok(bytes) => Some(
-            serde_json::from_slice(&bytes)
-                .map_or_else(|error| unreadable(not_understood(&error)), Verified::By),
-        ),
-    }
+    let read = read_beside(storage, cluster, id, VERIFY)?;
+    Some(read.map_or_else(|error| Verified::Unreadable { error }, Verified::By))
 }
 
 /// Leaves the outcome of a verification beside the backup; an older one is replaced. Of a backup that `prune` removes
@@ -72,7 +66,7 @@ pub fn record_verified(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::MANIFEST;
+    use crate::catalog::{MANIFEST, object_name};
     use crate::model::ToolIdentity;
     use crate::storage::LocalStorage;
 

@@ -5,7 +5,7 @@
 //! `--json` gives one object. `backups` has, oldest first, `id`, `cluster_folder`, `usable`, `class` (`physical`, `dump` of everything, `partial-dump`; not where
 //! the manifest cannot be used), `hold` (null, or
 //! `held`, `by`, `note`, or `error` where it cannot be read: it holds all the same), `verified` (null, or `verify.json`, or
-//! `error`), `doubt` (null, or in words what speaks against it: it is damaged, or its time cannot be right), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
+//! `error`), `drilled` (null, or `drill.json`, or `error`), `doubt` (null, or in words what speaks against it: it is damaged, or its time cannot be right), and then either `manifest` (as it is stored) or `error`. `incomplete` has `id`, `cluster_folder` and `status` (`status.json`,
 //! or null) of runs that are not a backup: they go on, have failed, or were killed. `many_histories` has for each cluster with backups of
 //! several histories (state UUIDs) its `cluster_folder` and its `histories`: `uuid`, `backups`, `newest`, `taken`, `first`.
 //! `parted` has for each history of a cluster that has gone back to an older backup, or that two clusters share, `cluster_folder`, `history`,
@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::list_terminal::{trend, with_notes_below};
 use super::{CommandError, CommonArgs, complain_of, print, print_json};
-use crate::catalog::{Catalog, CatalogError, Doubt, History, HoldState, Record, SILENCE, Verified};
+use crate::catalog::{Catalog, CatalogError, Doubt, Drilled, History, HoldState, Record, SILENCE, Verified};
 use crate::model::{BackupClass, BackupId, BackupState, Manifest, Status};
 use crate::ui::{Align, Screen, Table, TextPage, bytes, duration_ms, time};
 
@@ -76,6 +76,7 @@ pub fn run(args: &ListArgs) -> Result<(), CommandError> {
 struct Beside {
     hold: Option<HoldState>,
     verified: Option<Verified>,
+    drilled: Option<Drilled>,
     /// What speaks against the backup, where it is not that its manifest cannot be used.
     doubt: Option<Doubt>,
 }
@@ -85,6 +86,7 @@ fn besides(catalog: &Catalog, now: Timestamp) -> Vec<Beside> {
     let beside = |(record, doubt): (&Record, Option<Doubt>)| Beside {
         hold: record.evidence.held.clone(),
         verified: record.evidence.verified.clone(),
+        drilled: record.evidence.drilled.clone(),
         doubt: doubt.filter(|doubt| !matches!(doubt, Doubt::Unusable(_))),
     };
     catalog.records.iter().zip(catalog.doubts(now)).map(beside).collect()
@@ -219,13 +221,14 @@ fn cells_of(record: &Record, beside: &Beside) -> Vec<String> {
     };
     let hold = beside.hold.as_ref().map(HoldState::words);
     let verified = beside.verified.as_ref().map(Verified::words);
-    // What 'verify' has found, or an outcome that cannot be read, is told already.
+    let drilled = beside.drilled.as_ref().map(Drilled::words);
+    // What 'verify' or 'drill' has found, or an outcome that cannot be read, is told already.
     let is_told = record.evidence.damage.is_none() && record.evidence.unknown.is_none();
     let doubt = beside.doubt.as_ref().filter(|doubt| doubt.is_of_time() || !is_told).map(Doubt::to_string);
     // Where a folder cannot be used, nothing in it can: once is enough.
     let why = record.manifest.as_ref().err().map(CatalogError::of_itself);
     let is_news = |words: &String| why.as_ref().is_none_or(|why| !words.ends_with(why));
-    for words in hold.into_iter().chain(verified).chain(doubt).filter(is_news) {
+    for words in hold.into_iter().chain(verified).chain(drilled).chain(doubt).filter(is_news) {
         if let Some(note) = cells.last_mut() {
             *note = if note.is_empty() { words } else { format!("{note}; {words}") };
         }
@@ -307,13 +310,13 @@ fn as_json(catalog: &Catalog, besides: &[Beside], now: Timestamp) -> serde_json:
         .records
         .iter()
         .zip(besides)
-        .map(|(Record { cluster, id, manifest, .. }, Beside { hold, verified, doubt })| match manifest {
+        .map(|(Record { cluster, id, manifest, .. }, Beside { hold, verified, drilled, doubt })| match manifest {
             Ok(manifest) => json!({
-                "id": id, "cluster_folder": cluster, "usable": true, "hold": hold, "verified": verified,
+                "id": id, "cluster_folder": cluster, "usable": true, "hold": hold, "verified": verified, "drilled": drilled,
                 "doubt": doubt.as_ref().map(ToString::to_string), "class": manifest.class().name(), "manifest": manifest,
             }),
             Err(error) => json!({
-                "id": id, "cluster_folder": cluster, "usable": false, "hold": hold, "verified": verified,
+                "id": id, "cluster_folder": cluster, "usable": false, "hold": hold, "verified": verified, "drilled": drilled,
                 "doubt": null, "error": error.of_itself(),
             }),
         })

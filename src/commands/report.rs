@@ -82,6 +82,7 @@ fn backup(record: Record, doubt: Option<Doubt>, fates: &mut HashMap<BackupId, Pr
         manifest: manifest.map_err(|error| error.of_itself()),
         held: evidence.held.as_ref().map(HoldState::words),
         verified: evidence.verified,
+        drilled: evidence.drilled,
         doubt,
         fate: fates.remove(&id),
         id,

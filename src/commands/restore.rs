@@ -52,7 +52,8 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let server = ServerOptions::from(&files, &[], theirs.as_deref());
     let installed = Installed::find(&server);
     if let (Some(installed), false) = (&installed, args.any_server) {
-        installed.refuse_newer(source.manifest().id.as_str(), theirs.as_deref())?;
+        let cure = "restore with --any-server where another server will use the directory";
+        installed.refuse_newer(source.manifest().id.as_str(), theirs.as_deref(), cure)?;
     }
     let gtid = source.manifest().lineage();
     let ist = match request.purpose {

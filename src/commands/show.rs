@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::id_args::IdArgs;
 use super::{CommandError, CommonArgs, print, print_json};
-use crate::catalog::{HoldState, Verified, read_hold, read_verified};
-use crate::model::{Content, FilesState, Manifest, VerifyOutcome};
+use crate::catalog::{Drilled, HoldState, Verified, read_drilled, read_hold, read_verified};
+use crate::model::{Content, DrillOutcome, FilesState, Manifest, VerifyOutcome};
 use crate::ui::{TextPage, bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
@@ -21,8 +21,8 @@ pub struct ShowArgs {
     common: CommonArgs,
 }
 
-/// The manifest as it is stored, and beside its fields, as `list --json` has them, `hold` where the backup is held and
-/// `verified` where it was.
+/// The manifest as it is stored, and beside its fields, as `list --json` has them, `hold` where the backup is held,
+/// `verified` and `drilled` where it was.
 #[derive(Serialize)]
 struct ShownManifest<'a> {
     #[serde(flatten)]
@@ -31,6 +31,8 @@ struct ShownManifest<'a> {
     hold: Option<HoldState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<Verified>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drilled: Option<Drilled>,
 }
 
 /// Runs `show`.
@@ -41,11 +43,17 @@ pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
     let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
     let held = read_hold(storage, source.cluster(), id);
     let verified = read_verified(storage, source.cluster(), id);
+    let drilled = read_drilled(storage, source.cluster(), id);
     if args.json {
-        return print_json(&ShownManifest { manifest: source.manifest(), hold: held, verified });
+        return print_json(&ShownManifest { manifest: source.manifest(), hold: held, verified, drilled });
     }
     let hold = held.map_or_else(|| "none".into(), |held| held.words());
-    print(&as_text(source.manifest(), hold, verified.as_ref()))
+    print(&as_text(
+        source.manifest(),
+        hold,
+        &verified_line(verified.as_ref()),
+        &drilled_line(drilled.as_ref()),
+    ))
 }
 
 /// The last verification in one line.
@@ -67,7 +75,26 @@ fn verified_line(verified: Option<&Verified>) -> String {
     }
 }
 
-fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> TextPage {
+/// The last drill in one line.
+fn drilled_line(drilled: Option<&Drilled>) -> String {
+    match drilled {
+        None => "never".into(),
+        Some(Drilled::By(found)) => {
+            let outcome = match (found.outcome, &found.reason) {
+                (DrillOutcome::Proved, _) => format!(
+                    "proved, {} from nothing to a server that answers",
+                    duration_ms(found.recovery_ms())
+                ),
+                (DrillOutcome::Failed, None) => "FAILED".into(),
+                (DrillOutcome::Failed, Some(why)) => format!("FAILED: {why}"),
+            };
+            format!("{} by {}: {outcome}", time(found.drilled), found.by)
+        }
+        Some(unreadable @ Drilled::Unreadable { .. }) => unreadable.words(),
+    }
+}
+
+fn as_text(manifest: &Manifest, hold: String, verified: &str, drilled: &str) -> TextPage {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
     let unknown = || "not known (the donor had no SQL)".to_owned();
     // An empty position is known: the server has written, or replicated, nothing.
@@ -100,7 +127,8 @@ fn as_text(manifest: &Manifest, hold: String, verified: Option<&Verified>) -> Te
         ("Encrypted", encrypted(manifest)),
         ("Archive SHA-256", manifest.archive.sha256.clone()),
         ("Hold", hold),
-        ("Verified", verified_line(verified)),
+        ("Verified", verified.to_owned()),
+        ("Drilled", drilled.to_owned()),
         ("Damaged pages", grouped(manifest.damaged_pages)),
         ("Missing pages", grouped(manifest.missing_pages)),
         (

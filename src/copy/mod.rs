@@ -10,9 +10,9 @@
 //! manifest last, byte for byte the same. So a copy is complete or not there. Until all bytes are stored and right no object
 //! has its name, and what fails leaves nothing. What fails behind that, or is killed, leaves a folder without a manifest,
 //! which the next `copy` takes over and `prune` sweeps. At the end
-//! `status.json` is that of the source: the two folders are the same, but for `hold.json` and `verify.json`.
+//! `status.json` is that of the source: the two folders are the same, but for `hold.json`, `verify.json` and `drill.json`.
 //!
-//! **What `verify` has found** is about the bytes of one storage, and is not copied. **Holds** are not either. A hold is an operator's word about one folder of one repository, and only the operator of the
+//! **What `verify` and `drill` have found** is about the bytes of one storage, and is not copied. **Holds** are not either. A hold is an operator's word about one folder of one repository, and only the operator of the
 //! other one knows what is to stay there: a hold that came along would keep a backup for ever where no operator has set it and
 //! none looks for it.
 //!

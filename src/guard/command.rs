@@ -1,9 +1,10 @@
 //! A command that runs below its guard, as the program sees it that wants it.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::prctl;
@@ -25,16 +26,18 @@ impl GuardedCommand {
     /// Starts it with more variables in its environment. To be called by the thread that lives as long as the process: the kernel
     /// takes its end for the parent's.
     pub fn start(command: &[OsString], environment: &[(&str, OsString)]) -> io::Result<Self> {
+        Self::spawn(guarding(command).envs(environment.iter().map(|(name, value)| (name, value))))
+    }
+
+    /// Starts it with nothing to read; what it says goes into a file.
+    pub fn start_logged(command: &[OsString], log: File) -> io::Result<Self> {
+        let errors = log.try_clone()?;
+        Self::spawn(guarding(command).stdin(Stdio::null()).stdout(log).stderr(errors))
+    }
+
+    fn spawn(guard: &mut Command) -> io::Result<Self> {
         prctl::set_child_subreaper(true)?;
-        // Also after an upgrade, which has put another program in the place of this one.
-        let guard = Command::new("/proc/self/exe")
-            .arg(GUARD_COMMAND)
-            .arg(getpid().to_string())
-            .arg("--")
-            .args(command)
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .spawn()?;
-        Ok(Self { guard, asked: None })
+        Ok(Self { guard: guard.spawn()?, asked: None })
     }
 
     /// The exit status that a shell would give, once the command has ended: that of the command, or 128 and the signal that has ended it.
@@ -67,6 +70,14 @@ impl GuardedCommand {
     fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.guard.id()).unwrap_or_default())
     }
+}
+
+/// The guard of a command.
+fn guarding(command: &[OsString]) -> Command {
+    // Also after an upgrade, which has put another program in the place of this one.
+    let mut guard = Command::new("/proc/self/exe");
+    guard.arg(GUARD_COMMAND).arg(getpid().to_string()).arg("--").args(command);
+    guard
 }
 
 impl Drop for GuardedCommand {

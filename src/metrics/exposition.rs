@@ -41,22 +41,28 @@ impl Exposition {
         news.numbers.iter().for_each(|numbers| self.set_cluster(numbers));
     }
 
-    /// The numbers of one cluster take the place of older ones. What is known of a verification stays when its backup
-    /// goes, until there is a newer one.
+    /// The numbers of one cluster take the place of older ones. What is known of a verification or a drill stays when its
+    /// backup goes, until there is a newer one.
     pub(super) fn set_cluster(&mut self, numbers: &Numbers) {
-        let (cluster, when) = (Some(numbers.cluster.as_str()), "last_verify_timestamp_seconds");
-        let time = |samples: &[MetricSample]| {
-            let found = samples.iter().find(|sample| sample.is(when) && sample.cluster() == cluster);
-            found.and_then(|sample| sample.value.parse::<f64>().ok())
-        };
-        let is_newer =
-            time(&self.samples).is_some_and(|old| time(&numbers.samples).is_none_or(|new| new < old));
-        let stays = |sample: &MetricSample| is_newer && sample.family.name.starts_with("last_verify_");
+        let cluster = Some(numbers.cluster.as_str());
+        let kept: Vec<&str> =
+            ["last_verify_", "last_drill_"].into_iter().filter(|kind| self.is_newer(kind, numbers)).collect();
+        let stays = |sample: &MetricSample| kept.iter().any(|kind| sample.family.name.starts_with(kind));
         let is_old = |sample: &MetricSample| {
             sample.family.about == MetricSource::Cluster && sample.cluster() == cluster && !stays(sample)
         };
         self.samples.retain(|sample| !is_old(sample));
         self.samples.extend(numbers.samples.iter().filter(|sample| !stays(sample)).cloned());
+    }
+
+    /// Whether what is known of that kind is newer than what was found.
+    fn is_newer(&self, kind: &str, numbers: &Numbers) -> bool {
+        let when = format!("{kind}timestamp_seconds");
+        let time = |samples: &[MetricSample]| {
+            let is = |sample: &&MetricSample| sample.is(&when) && sample.cluster() == Some(&numbers.cluster);
+            samples.iter().find(is).and_then(|sample| sample.value.parse::<f64>().ok())
+        };
+        time(&self.samples).is_some_and(|old| time(&numbers.samples).is_none_or(|new| new < old))
     }
 
     /// A backup that was just made takes the place of the last one; what else was known of its cluster stays.

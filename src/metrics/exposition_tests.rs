@@ -98,24 +98,25 @@ fn who_knows_one_thing_keeps_the_others() {
 }
 
 #[test]
-fn a_verification_is_not_forgotten_with_its_backup() {
-    let verified = |time: Option<&str>| Numbers {
-        cluster: "c".into(),
-        samples: time
-            .iter()
-            .flat_map(|time| {
-                let of = |name, value: &str| MetricSample::new(name, &[("cluster", "c")], value.to_owned());
-                [of("last_verify_timestamp_seconds", time), of("last_verify_findings", time)]
-            })
-            .flatten()
-            .collect(),
-    };
-    let mut all = Exposition::default();
-    for (found, wanted) in [(Some("5"), "5"), (None, "5"), (Some("4.5"), "5"), (Some("6"), "6")] {
-        all.set_cluster(&verified(found));
-        for name in ["last_verify_timestamp_seconds", "last_verify_findings"] {
-            let line = format!("wsrep_sst_backup_{name}{{cluster=\"c\"}} {wanted}");
-            assert_eq!(lines(&all.render(), name), [line]);
+fn a_verification_or_a_drill_is_not_forgotten_with_its_backup() {
+    for kinds in [["last_verify", "last_drill"], ["last_drill", "last_verify"]] {
+        let names =
+            kinds.map(|kind| [format!("{kind}_timestamp_seconds"), format!("{kind}_duration_seconds")]);
+        let told = |names: &[String], time: Option<&str>| -> Vec<MetricSample> {
+            let of = |name: &String| MetricSample::new(name, &[("cluster", "c")], time?.to_owned());
+            names.iter().filter_map(of).collect()
+        };
+        let mut all = Exposition::default();
+        for (found, wanted) in [(Some("5"), "5"), (None, "5"), (Some("4.5"), "5"), (Some("6"), "6")] {
+            // The other kind comes and goes by itself.
+            let samples = [told(&names[0], found), told(&names[1], Some("7"))].concat();
+            all.set_cluster(&Numbers { cluster: "c".into(), samples });
+            for (name, wanted) in
+                names[0].iter().map(|name| (name, wanted)).chain(names[1].iter().map(|name| (name, "7")))
+            {
+                let line = format!("wsrep_sst_backup_{name}{{cluster=\"c\"}} {wanted}");
+                assert_eq!(lines(&all.render(), name), [line]);
+            }
         }
     }
 }

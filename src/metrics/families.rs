@@ -37,7 +37,7 @@ const fn run(name: &'static str, help: &'static str) -> Family {
 }
 
 /// All of them.
-pub const FAMILIES: [Family; 33] = [
+pub const FAMILIES: [Family; 40] = [
     file("build_info", "The version of wsrep_sst_backup that has written this file."),
     cluster("repository_readable", "Whether the repository could be read when it was last looked at."),
     cluster(
@@ -73,7 +73,7 @@ pub const FAMILIES: [Family; 33] = [
     cluster("unusable_backups", "Backups in the repository whose manifest cannot be used."),
     cluster(
         "damaged_backups",
-        "Backups in the repository that are damaged: by their last verification, or since their files are missing.",
+        "Backups in the repository that are damaged: by their last verification or drill, or since their files are missing.",
     ),
     cluster(
         "doubtful_backups",
@@ -89,6 +89,19 @@ pub const FAMILIES: [Family; 33] = [
     cluster("last_verify_findings", "How many things were wrong with it."),
     cluster("last_verify_duration_seconds", "How long it took to verify it."),
     cluster("last_verify_backup_timestamp_seconds", "The moment that the data of that backup is from."),
+    cluster("last_drill_timestamp_seconds", "When a backup was last drilled; it may be gone since."),
+    cluster("last_drill_success", "Whether a server ran on that backup, and everything was as expected."),
+    cluster("last_drill_restore_seconds", "How long it took to restore it."),
+    cluster(
+        "last_drill_start_seconds",
+        "How long it took from then on until the server had recovered and answered.",
+    ),
+    cluster(
+        "last_drill_check_seconds",
+        "How long it took to check its tables and to ask the administrator's questions.",
+    ),
+    cluster("last_drill_duration_seconds", "How long the drill took."),
+    cluster("last_drill_backup_timestamp_seconds", "The moment that the data of that backup is from."),
     run("last_run_start_timestamp_seconds", "When the last run on this node as a donor began."),
     run("last_run_timestamp_seconds", "When it ended."),
     run("last_run_success", "Whether it ended with a complete backup that mysqld knows of."),

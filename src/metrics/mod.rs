@@ -2,8 +2,8 @@
 //!
 //! One file belongs to one node. Its numbers have two sources, and each is replaced by who knows better:
 //!
-//! - **The repository**: the newest backup (whoever the donor was), how many there are, the last verification. The donor
-//!   writes them after its backup; `prune`, `verify` and `check` write them anew. Where the repository cannot be read, the last
+//! - **The repository**: the newest backup (whoever the donor was), how many there are, the last verification and the last drill. The donor
+//!   writes them after its backup; `prune`, `verify`, `drill` and `check` write them anew. Where the repository cannot be read, the last
 //!   numbers stay, with the moment at which they were true, and `repository_readable` is 0.
 //! - **The last run on this node**: only its donor program knows it, a failure that no repository has heard of too. The
 //!   commands keep what they find of it in the file.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::sample::{MetricSample, seconds};
-use crate::catalog::{AttemptState, Catalog, Doubt, History, Verified};
-use crate::model::{BackupClass, Manifest, Verification, VerifyOutcome};
+use crate::catalog::{AttemptState, Catalog, Doubt, Drilled, History, Record, Verified};
+use crate::model::{BackupClass, DrillOutcome, DrillRecord, Manifest, Verification, VerifyOutcome};
 
 /// The numbers of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,19 +92,15 @@ impl Numbers {
         numbers.add("histories", History::of_records(catalog.records.iter()).len() as u64);
         numbers.add("failed_runs", failed_runs(catalog, now) as u64);
         numbers.verifications(catalog);
+        numbers.drills(catalog);
         numbers
     }
 
     fn verifications(&mut self, catalog: &Catalog) {
-        let mut last: Option<(&Verification, Option<Timestamp>)> = None;
-        for record in &catalog.records {
-            let Some(Verified::By(found)) = &record.evidence.verified else { continue };
-            let taken = record.manifest.as_ref().ok().map(|manifest| manifest.frozen_at);
-            if last.as_ref().is_none_or(|(last, _)| last.verified <= found.verified) {
-                last = Some((found, taken));
-            }
-        }
-        let Some((last, taken)) = last else { return };
+        let known = |record: &Record| record.evidence.verified.as_ref().and_then(Verified::known).cloned();
+        let Some((last, taken)) = latest(catalog, known, |found: &Verification| found.verified) else {
+            return;
+        };
         self.add_time("last_verify_timestamp_seconds", last.verified);
         self.add("last_verify_success", u64::from(last.outcome == VerifyOutcome::Intact));
         self.add("last_verify_findings", last.findings);
@@ -113,6 +109,32 @@ impl Numbers {
             self.add_time("last_verify_backup_timestamp_seconds", taken);
         }
     }
+
+    fn drills(&mut self, catalog: &Catalog) {
+        let known = |record: &Record| record.evidence.drilled.as_ref().and_then(Drilled::known).cloned();
+        let Some((last, taken)) = latest(catalog, known, |found: &DrillRecord| found.drilled) else { return };
+        self.add_time("last_drill_timestamp_seconds", last.drilled);
+        self.add("last_drill_success", u64::from(last.outcome == DrillOutcome::Proved));
+        self.add_ms("last_drill_restore_seconds", last.restore_ms);
+        self.add_ms("last_drill_start_seconds", last.start_ms);
+        self.add_ms("last_drill_check_seconds", last.check_ms);
+        self.add_ms("last_drill_duration_seconds", last.took_ms);
+        if let Some(taken) = taken {
+            self.add_time("last_drill_backup_timestamp_seconds", taken);
+        }
+    }
+}
+
+/// The latest of the records that lie beside backups, and the moment that the data of its backup is from.
+fn latest<T>(
+    catalog: &Catalog,
+    known: impl Fn(&Record) -> Option<T>,
+    at: impl Fn(&T) -> Timestamp,
+) -> Option<(T, Option<Timestamp>)> {
+    let records = catalog.records.iter().filter_map(|record| {
+        Some((known(record)?, record.manifest.as_ref().ok().map(|manifest| manifest.frozen_at)))
+    });
+    records.max_by_key(|(found, _)| at(found))
 }
 
 /// Bytes of archive and index.

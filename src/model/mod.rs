@@ -1,12 +1,13 @@
 //! The nouns of the program: identities, positions, and the documents of a backup.
 //!
 //! Nothing here does I/O. The documents are `manifest.json` ([`Manifest`]), the lines of
-//! `index.json.zst` ([`IndexLine`]), `status.json` ([`Status`]), `hold.json` ([`Hold`]) and `verify.json`
-//! ([`Verification`]); `doc/format.md` specifies them.
+//! `index.json.zst` ([`IndexLine`]), `status.json` ([`Status`]), `hold.json` ([`Hold`]), `verify.json`
+//! ([`Verification`]) and `drill.json` ([`DrillRecord`]); `doc/format.md` specifies them.
 
 mod address;
 mod compression;
 mod content;
+mod drill_record;
 mod dump;
 mod filename;
 mod filename_letters;
@@ -29,6 +30,7 @@ mod verification;
 pub use address::HostPort;
 pub use compression::Compression;
 pub use content::{Content, FORMAT, FilesState, NEWEST_FORMAT};
+pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, TableCount};
 pub use dump::{BackupClass, Dump, UsersObject};
 pub use filename::{encode_char, encode_name};
 pub use glob::matches;

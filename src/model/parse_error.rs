@@ -35,7 +35,7 @@ mod tests {
     use serde_json::{Value, from_str, json};
 
     use super::*;
-    use crate::model::{Hold, Manifest, Status, Verification};
+    use crate::model::{DrillRecord, Hold, Manifest, Status, Verification};
 
     #[test]
     fn nothing_is_quoted_and_the_place_and_what_was_wanted_are_said() {
@@ -69,6 +69,9 @@ mod tests {
     const VERIFY: &str = r#"{"verified": "2026-11-21T00:00:00Z", "by": "b", "command": "c", "outcome": "damaged", "findings": 2,
         "first_finding": "f", "files": 1, "bytes": 1, "pages_checked": 0, "pages_skipped": 0, "took_ms": 1,
         "tool": {"name": "n", "version": "v"}}"#;
+    const DRILL: &str = r#"{"drilled": "2026-11-21T00:00:00Z", "by": "b", "outcome": "failed", "failed_at": "start", "reason": "r",
+        "server": "s", "position": "p", "tables": {"all": 2, "checked": 1}, "rows": 3, "queries": 1, "restore_ms": 1, "start_ms": 1,
+        "check_ms": 1, "took_ms": 3, "tool": {"version": "v"}}"#;
     const HOLD: &str = r#"{"held": "2026-11-21T00:00:00Z", "by": "b", "note": "n"}"#;
 
     /// The document with one of its values replaced, for each of them.
@@ -97,10 +100,11 @@ mod tests {
 
     #[test]
     fn no_value_of_any_record_is_quoted() {
-        let records: [(&str, Reads); 4] = [
+        let records: [(&str, Reads); 5] = [
             (MANIFEST, |text| from_str::<Manifest>(text).err()),
             (STATUS, |text| from_str::<Status>(text).err()),
             (VERIFY, |text| from_str::<Verification>(text).err()),
+            (DRILL, |text| from_str::<DrillRecord>(text).err()),
             (HOLD, |text| from_str::<Hold>(text).err()),
         ];
         for (text, read) in records {

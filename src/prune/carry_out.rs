@@ -6,7 +6,7 @@ use super::plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, judge};
 use super::policy::RetentionVerdict;
 use super::signs::signs;
 use crate::catalog::{
-    Attempt, CatalogError, HOLD, INDEX, MANIFEST, STATUS, VERIFY, add_pruned, object_name, read_hold,
+    Attempt, CatalogError, DRILL, HOLD, INDEX, MANIFEST, STATUS, VERIFY, add_pruned, object_name, read_hold,
     read_manifest, read_status,
 };
 use crate::model::BackupId;
@@ -153,7 +153,7 @@ fn remove_rest(storage: &dyn Storage, cluster: &str, id: &BackupId, stop: Stop<'
     let mut names: Vec<String> = storage.objects(&folder)?.into_iter().map(|object| object.name).collect();
     // The archive before the index, and both before what tells the story of the folder.
     names.sort_by_key(|name| {
-        [INDEX, VERIFY, STATUS, HOLD].iter().position(|late| late == name).map_or(0, |at| at + 1)
+        [INDEX, VERIFY, DRILL, STATUS, HOLD].iter().position(|late| late == name).map_or(0, |at| at + 1)
     });
     for name in names {
         remove_one(storage, &format!("{folder}/{name}"), stop)?;

@@ -4,13 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::data::{AttemptRow, Backup, Cluster};
 use super::text::{age, counted};
-use crate::catalog::{AttemptState, Doubt, History, Verified};
-use crate::model::{BackupId, Verification, VerifyOutcome};
+use crate::catalog::{AttemptState, Doubt, Drilled, History, Verified};
+use crate::model::{BackupId, DrillOutcome, DrillRecord, Verification, VerifyOutcome};
 
 /// A backup a day, and half a day of grace: as `check` has it.
 const OLD: SignedDuration = SignedDuration::from_hours(36);
 /// A verification a week, and a day of grace.
 const LONG_AGO: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// A drill a month, and some days of grace.
+const DRILL_LONG_AGO: SignedDuration = SignedDuration::from_hours(35 * 24);
 
 /// How urgent a point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +46,7 @@ pub(super) fn points(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     points.extend(of_histories(cluster));
     points.extend(of_runs(cluster));
     points.extend(of_verification(cluster, now));
+    points.extend(of_drills(cluster, now));
     points.extend(cluster.backups.iter().filter(|b| b.manifest.is_ok()).filter_map(|b| doubtful(cluster, b)));
     points.sort_by_key(|point| std::cmp::Reverse(point.level));
     points
@@ -161,12 +164,37 @@ fn of_verification(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     points
 }
 
-/// What speaks against a backup, but for what 'verify' has found, which is told already.
+/// Drills that have failed or cannot be read, and the last one, where it is long ago. Who has never had one knows that.
+fn of_drills(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
+    let drilled = || cluster.backups.iter().filter_map(|backup| Some((backup, backup.drilled.as_ref()?)));
+    let told = |(backup, drilled): (&Backup, &Drilled)| {
+        let level = match drilled {
+            Drilled::By(DrillRecord { outcome: DrillOutcome::Proved, .. }) => return None,
+            Drilled::By(_) => Urgency::Bad,
+            Drilled::Unreadable { .. } if backup.manifest.is_ok() => Urgency::Warning,
+            Drilled::Unreadable { .. } => return None,
+        };
+        Some(point(level, Some(&backup.id), format!("{}: {}.", backup.id, drilled.words())))
+    };
+    let mut points: Vec<Point> = drilled().filter_map(told).collect();
+    let last = drilled().filter_map(|(_, drilled)| Some(drilled.known()?.drilled)).max();
+    if let Some(last) = last.filter(|last| now.duration_since(*last) > DRILL_LONG_AGO) {
+        let text = format!("The last drill was {} ago.", age(last, now));
+        points.push(point(Urgency::Warning, None, text));
+    }
+    points
+}
+
+/// What speaks against a backup, but for what 'verify' or 'drill' has found, which is told already.
 fn doubtful(cluster: &Cluster, backup: &Backup) -> Option<Point> {
     let doubt = backup.doubt.as_ref()?;
     let found = backup.verified.as_ref().and_then(Verified::known);
     let is_told = match doubt {
-        Doubt::Damaged(_) => found.is_some_and(|found| found.outcome == VerifyOutcome::Damaged),
+        Doubt::Damaged(_) => {
+            let drill = backup.drilled.as_ref().and_then(Drilled::known);
+            found.is_some_and(|found| found.outcome == VerifyOutcome::Damaged)
+                || drill.is_some_and(DrillRecord::is_damage)
+        }
         Doubt::Unknown(_) => backup.verified.is_some() && found.is_none(),
         _ => false,
     };

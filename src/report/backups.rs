@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::data::{Backup, Cluster, PruneForecast};
 use super::markup::Markup;
 use super::text::{age, counted, minute, percent, stored, took};
-use crate::catalog::Verified;
-use crate::model::{Manifest, VerifyOutcome};
+use crate::catalog::{Drilled, Verified};
+use crate::model::{DrillOutcome, Manifest, VerifyOutcome};
 use crate::ui::{bytes, duration_ms, grouped};
 
 /// A week of nights; what is older is folded away.
@@ -83,7 +83,10 @@ fn cells(page: &mut Markup, backup: &Backup, has_policy: bool, now: Timestamp) {
             }
         }
     }
-    page.element("td", &[("data-name", "Verified")], |page| verified(page, backup.verified.as_ref(), now));
+    page.element("td", &[("data-name", "Verified")], |page| {
+        verified(page, backup.verified.as_ref(), now);
+        drilled(page, backup.drilled.as_ref(), now);
+    });
     page.element("td", &[("data-name", "State")], |page| state(page, backup));
     if has_policy {
         page.element("td", &[("data-name", "Retention"), ("class", "fate")], |page| {
@@ -129,6 +132,32 @@ fn verified(page: &mut Markup, verified: Option<&Verified>, now: Timestamp) {
             page.leaf("small", &[], &format!("{} ago by {}", age(found.verified, now), found.by));
             if let Some(first) = &found.first_finding {
                 page.leaf("small", &[("class", "bad")], first);
+            }
+        }
+    }
+}
+
+/// Nothing where it never was: few backups are.
+fn drilled(page: &mut Markup, drilled: Option<&Drilled>, now: Timestamp) {
+    match drilled {
+        None => {}
+        Some(unreadable @ Drilled::Unreadable { .. }) => {
+            badge(page, "warning", "drill unknown");
+            page.leaf("small", &[], &unreadable.words());
+        }
+        Some(Drilled::By(found)) => {
+            match found.outcome {
+                DrillOutcome::Proved => badge(page, "well", "drilled"),
+                DrillOutcome::Failed => badge(page, "bad", "drill failed"),
+            }
+            let took = format!(
+                "{} ago, server up after {}",
+                age(found.drilled, now),
+                duration_ms(found.recovery_ms())
+            );
+            page.leaf("small", &[], &took);
+            if let Some(why) = &found.reason {
+                page.leaf("small", &[("class", "bad")], why);
             }
         }
     }

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 use super::attention::{Point, Urgency, level, points};
-use super::data::Cluster;
+use super::data::{Backup, Cluster};
 use super::markup::Markup;
 use super::text::{age, counted, minute, percent, stored};
 use super::{backups, plots, runs};
 use crate::catalog::AttemptState;
-use crate::model::{Manifest, VerifyOutcome};
+use crate::model::{DrillOutcome, Manifest, VerifyOutcome};
 use crate::ui::{bytes, duration_ms, grouped};
 
 /// One cluster; `nth` tells its ids from those of the others.
@@ -74,6 +74,7 @@ fn tiles(page: &mut Markup, cluster: &Cluster, now: Timestamp) {
     let tiles = [
         newest.map(|(_, manifest)| of_newest(manifest, now)),
         Some(of_verification(cluster, now)),
+        Some(of_drill(cluster, now)),
         newest.map(|(_, manifest)| of_freeze(cluster, manifest)),
         newest.map(|(_, manifest)| of_size(manifest)),
         Some(of_all(cluster)),
@@ -121,15 +122,40 @@ fn of_verification(cluster: &Cluster, now: Timestamp) -> Tile<'static> {
         VerifyOutcome::Intact => ("well", "intact"),
         VerifyOutcome::Damaged => ("bad", "damaged"),
     };
-    let of = backup
-        .id
-        .started()
-        .map_or_else(|| backup.id.to_string(), |at| at.strftime("backup of %Y-%m-%d").to_string());
     Tile {
         name,
         value: value.into(),
         class,
-        more: vec![format!("{} ago", age(found.verified, now)), of, format!("by {}", found.by)],
+        more: vec![format!("{} ago", age(found.verified, now)), day_of(backup), format!("by {}", found.by)],
+    }
+}
+
+/// Which backup, by the day on which it was taken.
+fn day_of(backup: &Backup) -> String {
+    let day = |at: Timestamp| at.strftime("backup of %Y-%m-%d").to_string();
+    backup.id.started().map_or_else(|| backup.id.to_string(), day)
+}
+
+/// The last drill, and how long it takes until there is a server.
+fn of_drill(cluster: &Cluster, now: Timestamp) -> Tile<'static> {
+    let known = cluster.backups.iter().filter_map(|backup| Some((backup, backup.drilled.as_ref()?.known()?)));
+    let name = "Last drill";
+    let Some((backup, found)) = known.max_by_key(|(_, found)| found.drilled) else {
+        return Tile { name, value: "never".into(), class: "none", more: vec!["of the backups kept".into()] };
+    };
+    let (class, value) = match found.outcome {
+        DrillOutcome::Proved => ("well", "proved"),
+        DrillOutcome::Failed => ("bad", "failed"),
+    };
+    Tile {
+        name,
+        value: value.into(),
+        class,
+        more: vec![
+            format!("{} ago", age(found.drilled, now)),
+            day_of(backup),
+            format!("server up after {}", duration_ms(found.recovery_ms())),
+        ],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::catalog::{AttemptState, Doubt, Verified};
+use crate::catalog::{AttemptState, Doubt, Drilled, Verified};
 use crate::model::{BackupClass, BackupId, Manifest, Status};
 
 /// What the page is about.
@@ -42,6 +42,8 @@ pub struct Backup {
     pub held: Option<String>,
     /// Its last verification.
     pub verified: Option<Verified>,
+    /// Its last drill.
+    pub drilled: Option<Drilled>,
     /// What speaks against it, beside its manifest.
     pub doubt: Option<Doubt>,
     /// What the policy says, where there is one.

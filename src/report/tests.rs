@@ -4,10 +4,10 @@ use quick_xml::events::Event;
 
 use super::attention::{Urgency, points};
 use super::*;
-use crate::catalog::{AttemptState, Doubt, Verified};
+use crate::catalog::{AttemptState, Doubt, Drilled, Verified};
 use crate::model::{
-    ArchiveObject, BackupId, BackupState, Compression, Content, FilesState, IndexObject, Manifest,
-    MariadbGtid, ServerIdentity, ToolIdentity, Verification, VerifyOutcome, WsrepGtid,
+    ArchiveObject, BackupId, BackupState, Compression, Content, DrillRecord, FilesState, IndexObject,
+    Manifest, MariadbGtid, ServerIdentity, ToolIdentity, Verification, VerifyOutcome, WsrepGtid,
 };
 
 const NOW: &str = "2026-11-25T02:00:00Z";
@@ -77,6 +77,7 @@ fn backup(hours: i64) -> Backup {
         manifest: Ok(manifest),
         held: None,
         verified: None,
+        drilled: None,
         doubt: None,
         fate: None,
     }
@@ -97,6 +98,17 @@ fn verified(hours: i64, finding: Option<&str>) -> Verified {
         took_ms: 1,
         tool: tool(),
     })
+}
+
+/// A drill so many days ago, and the step that was not passed.
+fn drill(days: i64, failed_at: &str) -> DrillRecord {
+    let (at, outcome) = (ago(days * 24), if failed_at == "null" { "proved" } else { "failed" });
+    let text = format!(
+        r#"{{"drilled": "{at}", "by": "root@db1", "outcome": "{outcome}", "failed_at": {failed_at}, "reason": "it does not start",
+            "server": "s", "tables": {{"all": 2, "checked": 1}}, "rows": 3, "queries": 0, "restore_ms": 1, "start_ms": 1, "check_ms": 1,
+            "took_ms": 4, "tool": {{"version": "v"}}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
 }
 
 fn run(hours: i64, standing: AttemptState) -> AttemptRow {
@@ -190,6 +202,23 @@ fn all_is_well_where_nothing_is_wrong() {
 }
 
 #[test]
+fn a_drill_that_failed_or_was_long_ago_is_told() {
+    for (days, failed, wanted) in [
+        (35, "null", ""),
+        (36, "null", "Warning: The last drill was 36 days ago."),
+        (1, "\"start\"", "at the step 'start': it does not start."),
+    ] {
+        let mut drilled = backup(1);
+        drilled.verified = Some(verified(1, None));
+        drilled.drilled = Some(Drilled::By(drill(days, failed)));
+        let told = points(&cluster(vec![drilled], vec![]), now());
+        let told: Vec<String> =
+            told.iter().map(|point| format!("{:?}: {}", point.level, point.text)).collect();
+        assert!(told.is_empty() == wanted.is_empty() && told.concat().ends_with(wanted), "{told:?}");
+    }
+}
+
+#[test]
 fn each_fault_is_told_with_its_weight() {
     let told = |cluster: &Cluster| -> Vec<(Urgency, String)> {
         points(cluster, now()).into_iter().map(|point| (point.level, point.text)).collect()
@@ -279,6 +308,7 @@ fn no_text_of_others_becomes_markup() {
         manifest: Ok(manifest.clone()),
         held: Some(evil.into()),
         verified: Some(verified(1, Some(evil))),
+        drilled: None,
         doubt: None,
         fate: Some(PruneForecast { goes: true, reasons: vec![evil.into()], is_doubtful: false }),
     };

@@ -37,6 +37,11 @@ const ENGINES: [Engine; 10] = [
     engine("SPIDER", "ha_spider", true),
 ];
 
+/// The libraries of engines that keep rows in the files of the database.
+pub fn engine_libraries() -> impl Iterator<Item = &'static str> {
+    ENGINES.iter().filter(|engine| !engine.is_elsewhere).map(|engine| engine.library)
+}
+
 /// What a table is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Definition {

@@ -24,10 +24,11 @@ impl Installed {
     pub fn find(options: &ServerOptions) -> Option<Self> {
         let places = places(options.get("basedir"));
         let programs = places.iter().flat_map(|place| NAMES.map(|name| place.join(name)));
-        programs.filter(|program| program.is_file()).find_map(|program| Self::ask(&program))
+        programs.filter(|program| program.is_file()).find_map(|program| Self::at(&program))
     }
 
-    fn ask(program: &Path) -> Option<Self> {
+    /// The server of this program; none where it is none of MariaDB.
+    pub fn at(program: &Path) -> Option<Self> {
         let said = Command::new(program)
             .args(["--no-defaults", "--version"])
             .stdin(Stdio::null())
@@ -42,8 +43,8 @@ impl Installed {
     }
 
     /// Refuses a backup of a newer series than this server: InnoDB and the system tables of an older one do not know
-    /// its files.
-    pub fn refuse_newer(&self, id: &str, version: Option<&str>) -> Result<(), RestoreError> {
+    /// its files. `cure` is what else to do, in words.
+    pub fn refuse_newer(&self, id: &str, version: Option<&str>, cure: &str) -> Result<(), RestoreError> {
         let (Some(here), Some(there)) =
             (ReleaseSeries::read(&self.version), version.and_then(ReleaseSeries::read))
         else {
@@ -54,8 +55,7 @@ impl Installed {
         }
         Err(RestoreError::Refused(format!(
             "the server here ('{}') is MariaDB {here}, backup '{id}' is of {there}: a server of an older series cannot \
-             start on its files. Install MariaDB {there}, or restore with --any-server where another server will use the \
-             directory",
+             start on its files. Install MariaDB {there}, or {cure}",
             self.program.display()
         )))
     }
@@ -79,7 +79,7 @@ mod tests {
     fn series_are_compared_by_number_and_patches_are_not() {
         let refuses = |here: &str, there: Option<&str>| {
             let server = Installed { program: "/usr/sbin/mariadbd".into(), version: here.into() };
-            server.refuse_newer("id", there).is_err()
+            server.refuse_newer("id", there, "leave it").is_err()
         };
         for (here, there, wanted) in [
             ("10.6.16-MariaDB", Some("10.11.19-MariaDB-log"), true),

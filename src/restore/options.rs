@@ -75,6 +75,28 @@ pub(super) fn needed(server: &ServerIdentity, places: &Destinations) -> BTreeMap
             needed.insert(name.to_owned(), value);
         }
     }
+    if let Some(plugins) = needed_plugins(server) {
+        needed.insert(PLUGIN_LOAD.into(), plugins);
+    }
+    needed
+}
+
+/// What a server needs that has files of the same making, but none of these: places are left out.
+pub fn needed_anywhere(server: &ServerIdentity) -> BTreeMap<String, String> {
+    let decides = |name: &str, kind: OptionValue| kind != Place && name != "innodb_data_file_path";
+    let named = KNOWN.iter().filter(|(name, kind, _)| decides(name, *kind));
+    let recorded =
+        named.filter_map(|(name, ..)| Some(((*name).to_owned(), server.options.get(*name)?.clone())));
+    let mut needed: BTreeMap<String, String> = recorded.filter(|(_, value)| is_one_line(value)).collect();
+    if let Some(size) = server.innodb_page_size {
+        needed.insert("innodb_page_size".into(), size.to_string());
+    }
+    needed.extend(needed_plugins(server).map(|plugins| (PLUGIN_LOAD.to_owned(), plugins)));
+    needed
+}
+
+/// The plugins without which the files cannot be read, in the form of `plugin_load_add`.
+fn needed_plugins(server: &ServerIdentity) -> Option<String> {
     let mut plugins: Vec<String> = PLUGINS
         .iter()
         .filter(|(_, variable)| server.options.contains_key(*variable))
@@ -86,13 +108,11 @@ pub(super) fn needed(server: &ServerIdentity, places: &Destinations) -> BTreeMap
     {
         plugins.push(format!("provider_{name}"));
     }
-    if !plugins.is_empty() {
-        needed.insert(PLUGIN_LOAD.into(), plugins.join(";"));
-    }
-    needed
+    (!plugins.is_empty()).then(|| plugins.join(";"))
 }
 
-const PLUGIN_LOAD: &str = "plugin_load_add";
+/// The option that loads plugins, in what a server needs with several of them.
+pub const PLUGIN_LOAD: &str = "plugin_load_add";
 
 /// A directory of the server, or the base name of its binary logs, as it is here; none where nothing was restored there.
 fn place_of(

@@ -9,6 +9,7 @@ use super::table_selection::Chosen;
 use super::tables::TableFile;
 use crate::archive::Index;
 use crate::model::{Manifest, Member};
+use crate::sql::option_value;
 use crate::ui::{shell_word, visible};
 
 /// The option file in the target.
@@ -153,7 +154,7 @@ fn in_one_line(file: &Member) -> String {
 
 /// A path as a value of an option file.
 fn quoted(path: &Path) -> String {
-    format!("\"{}\"", path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""))
+    option_value(&path.to_string_lossy())
 }
 
 /// What to do with the target.

@@ -11,6 +11,7 @@
 mod blockers;
 mod bounded;
 mod desync;
+mod drill;
 mod dumping;
 mod endpoint;
 mod error_text;
@@ -34,9 +35,10 @@ use mysql::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 use bounded::Bounds;
 pub use desync::DesyncAnswer;
+pub use drill::ServedTable;
 pub use endpoint::{Account, Endpoint, Tls};
 pub use global_lock::{Availability, LockPatience, look_for_lock};
-pub use option_file::{inherited, option_file};
+pub use option_file::{inherited, option_file, option_value};
 use own::OwnSession;
 pub use read_lock::{ReadLockTry, RedoPosition};
 pub use replication::ReplicaStatus;

@@ -27,7 +27,7 @@ pub fn inherited(file: &File) -> io::Result<String> {
 
 fn text(group: &str, endpoint: &Endpoint, account: &Account) -> String {
     let mut lines = vec![format!("[{group}]")];
-    let mut add = |name: &str, value: &str| lines.push(format!("{name}={}", quoted(value)));
+    let mut add = |name: &str, value: &str| lines.push(format!("{name}={}", option_value(value)));
     match endpoint {
         Endpoint::Socket(path) => add("socket", &path.to_string_lossy()),
         Endpoint::Tcp(address) => {
@@ -53,8 +53,8 @@ fn text(group: &str, endpoint: &Endpoint, account: &Account) -> String {
     lines.join("\n") + "\n"
 }
 
-/// As `my_load_defaults` reads it back: the quotes go, and in them `#` begins no comment.
-fn quoted(value: &str) -> String {
+/// A value of an option file, as `my_load_defaults` reads it back: the quotes go, and in them `#` begins no comment.
+pub fn option_value(value: &str) -> String {
     let mut text = String::from("\"");
     for letter in value.chars() {
         match letter {

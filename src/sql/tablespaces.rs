@@ -90,9 +90,10 @@ impl SqlSession {
     pub fn is_discarded(&mut self, table: &ClosedTable) -> bool {
         let ClosedTable { database, table, partition, .. } = table;
         // A statement on the whole table would be answered for whichever partition comes first.
-        let only =
-            partition.as_deref().map_or_else(String::new, |name| format!(" PARTITION ({})", quoted(name)));
-        let reading = format!("SELECT 1 FROM {}.{}{only} LIMIT 1", quoted(database), quoted(table));
+        let only = partition
+            .as_deref()
+            .map_or_else(String::new, |name| format!(" PARTITION ({})", quoted_name(name)));
+        let reading = format!("SELECT 1 FROM {}.{}{only} LIMIT 1", quoted_name(database), quoted_name(table));
         let answer = self.answer::<mysql::Row>(&reading, bounded::USUAL);
         matches!(answer, Err(mysql::Error::MySqlError(error)) if error.code == DISCARDED)
     }
@@ -115,7 +116,8 @@ fn closed(is_closed: &str) -> String {
     )
 }
 
-fn quoted(name: &str) -> String {
+/// A name in backquotes.
+pub(super) fn quoted_name(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 

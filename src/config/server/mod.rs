@@ -8,6 +8,7 @@
 mod args;
 mod groups;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use groups::server_groups;
@@ -113,6 +114,20 @@ impl ServerOptions {
         })
     }
 
+    /// The options whose whole name begins so, with the values that hold, as an option file has them.
+    pub fn beginning_with(&self, start: &str) -> BTreeMap<&str, &str> {
+        let named = self.entries.iter().filter(|entry| entry.name.starts_with(start));
+        let given = named.map(|entry| {
+            let value = match &entry.given {
+                Owned::Value(value) => value.as_str(),
+                Owned::Bare => "ON",
+                Owned::Off => "OFF",
+            };
+            (entry.name.as_str(), value)
+        });
+        given.collect()
+    }
+
     /// Adds an option under its name, and under the name behind each of its prefixes: without the table of all
     /// options `skip-name-resolve` cannot be told from `skip-` + `name-resolve`. No option of mysqld is called like
     /// another one behind a prefix, so the wrong reading is never asked for.
@@ -195,6 +210,21 @@ mod tests {
         assert_eq!(from_args(&["--log-bin="]).lookup("log-bin"), Some(Given::Value("")));
         assert_eq!(from_args(&["--log-bin", "--skip-log-bin"]).lookup("log-bin"), Some(Given::Off));
         assert_eq!(options.get("log-bin"), None);
+    }
+
+    #[test]
+    fn options_of_one_plugin_are_found_by_their_beginning() {
+        let options = from_args(&[
+            "--file_key_management_filename=/old",
+            "--loose-file-key-management-filename=/k",
+            "--skip-file-key-management-x",
+            "--file-key",
+        ]);
+        let found = options.beginning_with("file-key-management");
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [("file-key-management-filename", "/k"), ("file-key-management-x", "OFF")]
+        );
     }
 
     #[test]

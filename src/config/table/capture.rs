@@ -106,7 +106,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
             note: "Threads that compress and decompress. Without it: one per core.",
             example: Example::Value("4"),
             flags: &[flag_help(
-                &["verify", "restore"],
+                &["verify", "restore", "drill"],
                 "Decompress with this many threads [default: one per core]",
             )],
             ..text(|to, text| set(&mut to.threads, number(text, &(1..=MAX_THREADS))))

@@ -14,10 +14,10 @@ pub(super) const CHAPTER: Chapter = Chapter {
             value: "RATE",
             unset: Unset::Is("none"),
             meaning: "Bytes a second, such as 200M (256K to 1T): the data directory is read, and the repository written, no faster. \
-                      This makes the freeze longer. verify, copy and restore keep to it as well.",
+                      This makes the freeze longer. verify, copy, restore and drill keep to it as well.",
             note: "No more bytes a second, neither from the data directory nor to the repository (256K to 1T). Without it: no \
-                   limit. The server is frozen while its data is read, so a limit makes the freeze longer. It holds for verify and \
-                   restore, too.",
+                   limit. The server is frozen while its data is read, so a limit makes the freeze longer. It holds for verify, \
+                   restore and drill, too.",
             example: Example::Value("200M"),
             flags: &[
                 flag_help(
@@ -26,7 +26,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
                      name]",
                 ),
                 flag_help(
-                    &["restore"],
+                    &["restore", "drill"],
                     "Read no more bytes a second from the repository, and write no more, e.g. 50M; 'none' is no limit [default: \
                      the setting of that name]",
                 ),
@@ -40,9 +40,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
         SettingSpec {
             name: "low-priority",
             unset: Unset::Is("on"),
-            meaning: "The donor makes way for the server from continue on (nice 15), verify and copy always.",
+            meaning: "The donor makes way for the server from continue on (nice 15), verify, copy and drill always.",
             note: "The donor makes way for the server (nice 15, lowest best-effort I/O level) as soon as it runs again, and verify \
-                   always.",
+                   and drill always.",
             ..switch(|to, on| to.low_priority = on)
         },
     ],

@@ -1,0 +1,226 @@
+//! What a drilled server has beside its data: options, socket, log and temporary files, in a folder that only its user enters.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use super::error::DrillError;
+use super::local::LocalOptions;
+use crate::restore::{PLUGIN_LOAD, engine_libraries};
+use crate::sql::{Endpoint, option_value};
+
+/// Bytes that the name of a socket may have (`sun_path` of Linux, with its zero).
+const SOCKET: usize = 107;
+/// The end of a log that is looked at, bytes.
+const LOG_END: u64 = 64 << 10;
+/// Its lines that are told.
+const LINES: usize = 3;
+
+/// Options that hold whatever the files need: nothing of the server is reached or runs by itself. `loose` where not every server knows them.
+const ALWAYS: [&str; 15] = [
+    "skip_networking",
+    "skip_slave_start",
+    "event_scheduler = OFF",
+    "local_infile = OFF",
+    "loose_wsrep_on = OFF",
+    "loose_wsrep_provider = none",
+    // What is broken is to be told, not mended.
+    "aria_recover_options = OFF",
+    "myisam_recover_options = OFF",
+    "loose_innodb_buffer_pool_load_at_startup = OFF",
+    "loose_innodb_buffer_pool_dump_at_shutdown = OFF",
+    "loose_performance_schema = OFF",
+    "loose_feedback = OFF",
+    "general_log = OFF",
+    "slow_query_log = OFF",
+    // The longest that there is: a dump may have any statement.
+    "max_allowed_packet = 1G",
+];
+
+/// The folder of one server.
+#[derive(Debug)]
+pub(super) struct ServerHome {
+    folder: PathBuf,
+    pub(super) datadir: PathBuf,
+    /// User and group that the server runs as, where this process is root.
+    pub(super) owner: Option<(u32, u32)>,
+}
+
+/// Whether a server asks who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AccountUse {
+    /// AccountUse are made by statements.
+    Known,
+    /// Whatever accounts the files have, everybody who reaches the socket may do everything. Such a server reads neither `mysql.plugin` nor
+    /// `mysql.event`: no plugin, event and no trigger at startup is run that nobody has asked for.
+    Ignored,
+}
+
+impl ServerHome {
+    /// Makes it for a server on these files.
+    pub(super) fn make(
+        folder: PathBuf,
+        datadir: PathBuf,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Self, DrillError> {
+        let home = Self { folder, datadir, owner };
+        if home.socket().as_os_str().len() > SOCKET {
+            return Err(DrillError::Undone(format!(
+                "'{}' is too long for the name of a socket: name a place with a shorter one (--scratch DIR)",
+                home.socket().display()
+            )));
+        }
+        for folder in [home.folder.clone(), home.temporary()] {
+            make_folder(&folder, owner)?;
+        }
+        Ok(home)
+    }
+
+    /// Its working directory.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn options(&self) -> PathBuf {
+        self.folder.join("my.cnf")
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint::Socket(self.socket())
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("s")
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("error.log")
+    }
+
+    /// Writes the option file, which may hold the password of keys.
+    pub(super) fn write_options(
+        &self,
+        needed: &BTreeMap<String, String>,
+        local: &LocalOptions,
+        accounts: AccountUse,
+    ) -> Result<(), DrillError> {
+        let path = self.options();
+        let failed = DrillError::system("write", &path);
+        let text = self.text(needed, local, accounts);
+        let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        open.and_then(|mut file| file.write_all(text.as_bytes())).map_err(&failed)?;
+        self.owner.map_or(Ok(()), |(uid, gid)| chown(&path, Some(uid), Some(gid))).map_err(&failed)
+    }
+
+    /// What decides how files are made, then what this machine gives, then what nobody may change: of two settings the later one holds.
+    fn text(&self, needed: &BTreeMap<String, String>, local: &LocalOptions, accounts: AccountUse) -> String {
+        let mut lines = vec!["[mysqld]".to_owned()];
+        for (name, value) in needed {
+            if name == PLUGIN_LOAD {
+                lines.extend(value.split(';').map(|plugin| format!("{PLUGIN_LOAD} = {plugin}")));
+            } else {
+                lines.push(format!("loose_{name} = {}", option_value(value)));
+            }
+        }
+        // One that is missing is told in the log, and no more.
+        lines.extend(engine_libraries().map(|library| format!("{PLUGIN_LOAD} = {library}")));
+        lines.extend(local.options.iter().map(|(name, value)| format!("{name} = {}", option_value(value))));
+        lines.extend(ALWAYS.map(str::to_owned));
+        if accounts == AccountUse::Ignored {
+            lines.push("skip_grant_tables".into());
+        }
+        for (name, path) in [
+            ("datadir", self.datadir.clone()),
+            ("socket", self.socket()),
+            ("pid_file", self.folder.join("pid")),
+            ("tmpdir", self.temporary()),
+            ("slave_load_tmpdir", self.temporary()),
+            ("secure_file_priv", self.temporary()),
+        ] {
+            lines.push(format!("{name} = {}", option_value(&path.to_string_lossy())));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// The log, to write on.
+    pub(super) fn open_log(&self) -> Result<File, DrillError> {
+        let path = self.log();
+        let open = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+        open.map_err(DrillError::system("open", &path))
+    }
+
+    /// How long the log is now.
+    pub(super) fn log_end(&self) -> u64 {
+        fs::metadata(self.log()).map_or(0, |data| data.len())
+    }
+
+    /// What has come into the log since; no more than its end.
+    pub(super) fn log_since(&self, mark: u64) -> String {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(self.log())?;
+            let end = file.metadata()?.len();
+            file.seek(SeekFrom::Start(mark.max(end.saturating_sub(LOG_END))))?;
+            let mut bytes = Vec::new();
+            file.take(LOG_END).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+    }
+}
+
+/// A folder that only this user enters.
+pub(super) fn make_folder(path: &Path, owner: Option<(u32, u32)>) -> Result<(), DrillError> {
+    let failed = DrillError::system("make", path);
+    DirBuilder::new().mode(0o700).create(path).map_err(&failed)?;
+    owner.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid))).map_err(&failed)
+}
+
+/// The last errors in a log, or its last lines where there are none; in one line.
+pub(super) fn last_words(log: &str) -> String {
+    let errors: Vec<&str> = log.lines().filter(|line| line.contains("[ERROR]")).collect();
+    let lines: Vec<&str> = if errors.is_empty() { log.lines().collect() } else { errors };
+    let last = &lines[lines.len().saturating_sub(LINES)..];
+    if last.is_empty() { "it has said nothing".into() } else { last.join(" | ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ours_comes_last_and_every_path_is_inside() {
+        let home = ServerHome { folder: "/s/home".into(), datadir: "/s/data".into(), owner: None };
+        let local = LocalOptions {
+            options: vec![("file-key-management-filename".into(), "/etc/k # 1".into())],
+            user: "mysql".into(),
+        };
+        let needed = [
+            ("datadir", "/live"),
+            ("innodb_page_size", "4096"),
+            (PLUGIN_LOAD, "file_key_management;provider_lz4"),
+        ];
+        let needed = needed.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let text = home.text(&needed, &local, AccountUse::Ignored);
+        let at = |line: &str| text.find(line).unwrap_or_else(|| panic!("no {line} in {text}"));
+        assert!(at("loose_datadir = \"/live\"") < at("\ndatadir = \"/s/data\"\n"));
+        assert!(at("file-key-management-filename = \"/etc/k # 1\"") < at("skip_networking"));
+        at("loose_innodb_page_size = \"4096\"\n");
+        at("plugin_load_add = provider_lz4\n");
+        at("skip_grant_tables\n");
+        assert!(!home.text(&needed, &local, AccountUse::Known).contains("skip_grant_tables"));
+        assert!(!text.contains("ha_spider") && text.contains("ha_archive"));
+    }
+
+    #[test]
+    fn errors_are_told_before_anything_else() {
+        assert_eq!(last_words("a\nb [ERROR] x\nc\n"), "b [ERROR] x");
+        assert_eq!(last_words("a\nb\nc\nd\n"), "b | c | d");
+        assert_eq!(last_words(""), "it has said nothing");
+    }
+}

@@ -1,0 +1,122 @@
+//! A backup is proved by starting a server on it.
+//!
+//! | step | what is done | what is measured |
+//! |---|---|---|
+//! | restore | the files come into a scratch folder by the same code as `restore`; a dump is loaded into a server that was just made | `restore_ms` |
+//! | position | the server recovers its files (`--wsrep-recover`) and says where they stand; that is held against the manifest | `start_ms` |
+//! | start | it starts, reached by nothing but a socket in that folder | `start_ms` |
+//! | tables | `CHECK TABLE`, and the rows are counted | `check_ms` |
+//! | query | the administrator's own questions have the expected answers | `check_ms` |
+//! | stop | it is shut down, and everything is removed | |
+//!
+//! # What the server of the machine notices
+//!
+//! Nothing. Of the option files only keys and places of programs are taken ([`LocalOptions`]): what they say of directories, logs and
+//! sockets is the live server's. No path of the drilled server leads out of the scratch folder, it has no network, no event and no trigger of its own runs
+//! in it, it follows no master and joins no cluster, and no plugin is loaded but those that files cannot be read without: an engine that keeps its rows
+//! elsewhere (Spider, CONNECT, FEDERATED, S3) is never opened. All of it runs at low priority.
+//!
+//! # What is left when a drill is killed
+//!
+//! Nothing that runs: the kernel ends the server with this program ([`crate::child`]), and what `mariadb-install-db` has started with its guard
+//! ([`crate::guard`]). The scratch folder is locked while a drill lives; the next one sweeps it.
+//!
+//! # Whose fault it is
+//!
+//! A server that does not start may have another reason than its files. So, where one does not, another one is tried on files that were
+//! just made ([`control`]): where that does not start either, nothing is said of the backup.
+
+mod control;
+mod dump;
+mod error;
+mod findings;
+mod fresh;
+mod home;
+mod local;
+mod physical;
+mod position;
+mod question;
+mod request;
+mod scratch;
+mod server;
+mod tables;
+mod watch;
+
+use std::time::Instant;
+
+pub use error::DrillError;
+pub use findings::DrillFindings;
+pub use local::LocalOptions;
+pub use question::Question;
+pub use request::DrillRequest;
+pub use scratch::SCRATCH;
+pub use tables::TableChoice;
+pub use watch::DrillWatch;
+
+use crate::catalog::BackupReader;
+use crate::model::{Content, DrillStep};
+use crate::restore::Control;
+use crate::restore::into::Begin;
+use findings::millis;
+use scratch::ScratchFolder;
+use server::DrillServer;
+
+/// Drills a backup. What was found until then is in `findings`, also where an error ends it.
+pub fn drill(
+    source: &BackupReader,
+    request: &DrillRequest,
+    control: &Control<'_>,
+    watch: &DrillWatch,
+    begin: Begin<'_>,
+    findings: &mut DrillFindings,
+) -> Result<(), DrillError> {
+    let scratch = ScratchFolder::take(&request.scratch)?;
+    let outcome = in_scratch(source, request, &scratch, control, watch, begin, findings);
+    drop(scratch);
+    match (outcome, watch.given_up()) {
+        // What fails then fails because the server was ended.
+        (Err(_), Some(why)) => Err(DrillError::Undone(why)),
+        (outcome, _) => outcome,
+    }
+}
+
+fn in_scratch(
+    source: &BackupReader,
+    request: &DrillRequest,
+    scratch: &ScratchFolder,
+    control: &Control<'_>,
+    watch: &DrillWatch,
+    begin: Begin<'_>,
+    findings: &mut DrillFindings,
+) -> Result<(), DrillError> {
+    let mut server = match source.manifest().content {
+        Content::Sql => dump::serve(source, request, scratch, control, watch, begin, findings)?,
+        Content::Datadir | Content::Xbstream => {
+            physical::serve(source, request, scratch, control, watch, begin, findings)?
+        }
+    };
+    let began = Instant::now();
+    let looked = look(&mut server, request, findings);
+    findings.check_ms = millis(began);
+    looked?;
+    server.stop().map_err(|why| DrillError::failed(DrillStep::Stop, why))
+}
+
+/// The tables, and the questions.
+fn look(
+    server: &mut DrillServer<'_>,
+    request: &DrillRequest,
+    findings: &mut DrillFindings,
+) -> Result<(), DrillError> {
+    let mut session =
+        server.session().map_err(|why| DrillError::failed(DrillStep::Start, server.with_words(&why)))?;
+    tables::check(&mut session, request.tables, findings)
+        .map_err(|why| DrillError::failed(DrillStep::Tables, server.with_words(&why)))?;
+    for question in &request.questions {
+        question
+            .ask(&mut session)
+            .map_err(|why| DrillError::failed(DrillStep::Query, server.with_words(&why)))?;
+        findings.queries += 1;
+    }
+    Ok(())
+}

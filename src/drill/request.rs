@@ -1,0 +1,25 @@
+//! What a drill is asked to do.
+
+use std::path::PathBuf;
+
+use super::local::LocalOptions;
+use super::question::Question;
+use super::tables::TableChoice;
+use crate::restore::Installed;
+
+/// What a drill is asked to do.
+#[derive(Debug, Clone)]
+pub struct DrillRequest {
+    /// Where the scratch folder is made.
+    pub scratch: PathBuf,
+    /// The server that is started.
+    pub server: Installed,
+    /// What the option files of this machine give to it.
+    pub local: LocalOptions,
+    /// Which tables are checked.
+    pub tables: TableChoice,
+    /// What is asked then.
+    pub questions: Vec<Question>,
+    /// Decompressing threads.
+    pub threads: usize,
+}

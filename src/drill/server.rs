@@ -1,0 +1,139 @@
+//! A server in the scratch folder, which does not outlive this program.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::error::DrillError;
+use super::home::{ServerHome, last_words};
+use super::watch::{DrillWatch, held};
+use crate::child::{self, Leashed};
+use crate::sql::{Account, SqlSession};
+
+/// Between two looks at a server.
+const POLL: Duration = Duration::from_millis(50);
+/// The longest that a statement is waited for: a signal or `--max-load` ends it before, by ending the server.
+const STATEMENT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A server that runs, or has run.
+pub(super) struct DrillServer<'a> {
+    home: Arc<ServerHome>,
+    watch: &'a DrillWatch,
+    /// Where its part of the log begins.
+    mark: u64,
+}
+
+impl<'a> DrillServer<'a> {
+    /// Starts it with more arguments, as the user that owns its files.
+    pub(super) fn start(
+        home: &Arc<ServerHome>,
+        program: &Path,
+        args: &[&str],
+        watch: &'a DrillWatch,
+    ) -> Result<Self, DrillError> {
+        let failed = DrillError::system("start", program);
+        let log = home.open_log()?;
+        let errors = log.try_clone().map_err(&failed)?;
+        let options = format!("--defaults-file={}", home.options().display());
+        let mut command =
+            child::command(program, std::iter::once(options.as_str()).chain(args.iter().copied()));
+        command.stdin(Stdio::null()).stdout(log).stderr(errors).current_dir(home.folder());
+        if let Some((uid, gid)) = home.owner {
+            // It gets nothing of root's but where programs are.
+            command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            command.uid(uid).gid(gid);
+        }
+        let mark = home.log_end();
+        let child = Leashed(command.spawn().map_err(&failed)?);
+        *held(watch.server()) = Some(child);
+        Ok(Self { home: Arc::clone(home), watch, mark })
+    }
+
+    /// Waits until it answers; why it does not.
+    pub(super) fn wait_answering(&self) -> Result<(), String> {
+        loop {
+            if let Some(why) = self.watch.given_up() {
+                return Err(why);
+            }
+            if let Some(status) = self.status()? {
+                return Err(format!("the server has ended ({status}): {}", last_words(&self.log())));
+            }
+            if SqlSession::connect(&self.home.endpoint(), &root()).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// A session whose statements may take their time.
+    pub(super) fn session(&self) -> Result<SqlSession, String> {
+        let mut session = SqlSession::connect_within(&self.home.endpoint(), &root(), STATEMENT)?;
+        session.take_time()?;
+        Ok(session)
+    }
+
+    /// Waits until it has ended by itself; its log.
+    pub(super) fn wait_end(&self) -> Result<(ExitStatus, String), String> {
+        loop {
+            if let Some(why) = self.watch.given_up() {
+                return Err(why);
+            }
+            if let Some(status) = self.status()? {
+                return Ok((status, self.log()));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Shuts it down, and sees that it has ended well.
+    pub(super) fn stop(&mut self) -> Result<(), String> {
+        if let Some(server) = held(self.watch.server()).as_mut() {
+            let pid = i32::try_from(server.0.id()).unwrap_or_default();
+            // It is not waited for yet, so that the number is its own.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let (status, log) = self.wait_end()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(format!("the server did not shut down well ({status}): {}", last_words(&log)))
+    }
+
+    /// Why something failed, with the server's own words where it has ended over it.
+    pub(super) fn with_words(&self, why: &str) -> String {
+        // The end of a connection is seen before that of its process.
+        std::thread::sleep(POLL);
+        match self.status() {
+            Ok(Some(status)) => {
+                format!("{why}; the server has ended ({status}): {}", last_words(&self.log()))
+            }
+            _ => why.to_owned(),
+        }
+    }
+
+    fn status(&self) -> Result<Option<ExitStatus>, String> {
+        let mut server = held(self.watch.server());
+        let Some(server) = server.as_mut() else { return Err("the server was not started".into()) };
+        server.0.try_wait().map_err(|error| format!("the server cannot be waited for: {error}"))
+    }
+
+    fn log(&self) -> String {
+        self.home.log_since(self.mark)
+    }
+}
+
+impl Drop for DrillServer<'_> {
+    fn drop(&mut self) {
+        drop(held(self.watch.server()).take());
+    }
+}
+
+/// Everybody who reaches the socket may do everything; a server that knows accounts has this one, without a password.
+fn root() -> Account {
+    Account { user: Some("root".into()), ..Account::default() }
+}

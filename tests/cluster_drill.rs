@@ -1,0 +1,121 @@
+//! `drill` on real servers: it passes on good backups of every method, fails with the reason on bad ones, leaves nothing however it ends, and the
+//! server of the machine notices nothing.
+
+#[path = "cluster_drill/bad.rs"]
+mod bad;
+#[path = "cluster_drill/killed.rs"]
+mod killed;
+#[path = "cluster_drill/scene.rs"]
+mod scene;
+mod support;
+
+use std::time::{Duration, Instant};
+
+use scene::Scene;
+use serde_json::Value;
+use support::program::{gtid, number, text};
+
+/// Each of them; the file system clones.
+const METHODS: [&str; 5] = ["logical", "mariadb-backup", "freeze", "precopy", "snapshot"];
+
+#[test]
+#[ignore = "needs MariaDB and Galera, root, a loop device and xfsprogs"]
+fn good_backups_are_proved_bad_ones_fail_and_nobody_notices() {
+    let scene = Scene::new();
+    let backups = METHODS.map(|method| {
+        if method == "freeze" {
+            // Nothing is wrong with files that have it; the two before cannot take it at all.
+            scene.cluster.n(2).exec("ALTER TABLE d.discarded DISCARD TABLESPACE");
+        }
+        scene.back_up(method)
+    });
+    for backup in &backups {
+        proved(&scene, backup);
+    }
+    let [dump, stream, freeze, precopy, _] = &backups;
+    killed::at_each_step_of_a_dump(&scene, dump);
+    what_the_record_is_shown_as(&scene, freeze);
+    answers_decide(&scene, freeze);
+    bad::a_server_that_is_too_old(&scene, freeze);
+    bad::a_manifest_with_another_position(&scene, precopy);
+    bad::a_stream_that_was_changed(&scene, stream);
+    bad::a_dump_that_was_cut_in_half(&scene, dump);
+    bad::a_page_that_was_damaged_on_the_donor(&scene);
+    bad::a_tablespace_that_is_missing(&scene);
+    killed::at_each_step_nothing_runs_and_the_next_one_sweeps(&scene, freeze);
+}
+
+/// At the position, with the rows that the donor had.
+fn proved(scene: &Scene, backup: &Value) {
+    let method = text(backup, "/method");
+    let rows = scene.cluster.n(2).scalar("SELECT COUNT(*) FROM bulk.t");
+    let began = Instant::now();
+    let donor = scene.cluster.n(2);
+    let mark = donor.log_mark();
+    let (ran, slowest) = scene.beside(|| {
+        scene.drill(
+            backup,
+            &["--query", "SELECT COUNT(*), 'a b' FROM bulk.t", "--expect", &format!("{rows}\ta b")],
+        )
+    });
+    assert_eq!(ran.status, Some(0), "{method}: {ran:?}");
+    let log = donor.log_since(mark);
+    assert!(
+        !log.contains("[ERROR]") && !log.contains("[Warning]"),
+        "the live server speaks of a drill: {log}"
+    );
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    let drill = &told["drill"];
+    if method == "logical" {
+        assert_eq!(drill["position"], Value::Null, "{drill:#}");
+    } else {
+        assert_eq!(text(drill, "/position"), gtid(backup).to_string(), "{method}");
+    }
+    let checked = number(drill, "/tables/checked");
+    assert!(checked > 40 && checked == number(drill, "/tables/all"), "{method}: {drill:#}");
+    assert!(number(drill, "/rows") > rows.parse().unwrap() && number(drill, "/queries") == 1, "{drill:#}");
+    let notes = told["notes"].to_string();
+    let is_late = !["logical", "mariadb-backup"].contains(&method);
+    assert_eq!(notes.contains("the first one is d.discarded"), is_late, "{method}: {notes}");
+    scene.assert_swept();
+    eprintln!(
+        "{method}: {} ms, restore {} ms, start {} ms, check {} ms, {checked} tables; slowest query beside it {} ms",
+        began.elapsed().as_millis(),
+        drill["restore_ms"],
+        drill["start_ms"],
+        drill["check_ms"],
+        slowest.as_millis()
+    );
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+}
+
+fn what_the_record_is_shown_as(scene: &Scene, backup: &Value) {
+    let id = text(backup, "/id");
+    let shown = scene.program.ok(&["show", id]);
+    assert!(
+        shown.contains(": proved, ") && shown.contains("from nothing to a server that answers"),
+        "{shown}"
+    );
+    assert!(scene.program.ok(&["list"]).contains("drilled 20"));
+    let again = scene.drill(backup, &["--tables", "none"]);
+    assert_eq!(again.status, Some(0), "{again:?}");
+    assert_eq!(number(&scene.record(backup), "/tables/checked"), 0, "the newer one counts");
+}
+
+/// An answer that was not expected fails the drill, and is no damage of the backup.
+fn answers_decide(scene: &Scene, backup: &Value) {
+    let ran = scene.drill(
+        backup,
+        &["--tables", "none", "--query", "SELECT 1", "--expect", "1", "--query", "SELECT 2", "--expect", "3"],
+    );
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    let record = scene.record(backup);
+    assert_eq!((text(&record, "/failed_at"), number(&record, "/queries")), ("query", 1));
+    assert_eq!(text(&record, "/reason"), "'SELECT 2' was answered with '2', and '3' was expected");
+    let listed = scene.program.json(&["list"]);
+    let all = listed["backups"].as_array().unwrap();
+    let own = all.iter().find(|one| one["id"] == backup["id"]).unwrap();
+    assert_eq!(own["doubt"], Value::Null, "{own:#}");
+    let sampled = scene.drill(backup, &["--tables", "sample"]);
+    assert_eq!(sampled.status, Some(0), "{sampled:?}");
+}
