@@ -30,7 +30,7 @@ pub struct Tally {
 }
 
 /// Asked before each removal, by several threads at once.
-pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+pub type AskedToStop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// How one item ends when it does not go.
 enum Stay {
@@ -47,7 +47,7 @@ impl From<StorageError> for Stay {
 
 /// Removes backups, oldest first (several at once where the storage is better off with that), then leftovers. What cannot be removed does not keep
 /// the rest.
-pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: Stop<'_>) -> Tally {
+pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: AskedToStop<'_>) -> Tally {
     let mut tally = Tally::default();
     for ClusterPlan { cluster, backups, leftovers, .. } in &plan.clusters {
         let going = |backup: &&Planned| matches!(backup.verdict, RetentionVerdict::Remove(_));
@@ -84,7 +84,7 @@ pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: Stop<'_>) -> Tal
 }
 
 /// Those that have not grown since the plan was made.
-fn remove_signs(storage: &dyn Storage, plan: &PrunePlan, stop: Stop<'_>, tally: &mut Tally) {
+fn remove_signs(storage: &dyn Storage, plan: &PrunePlan, stop: AskedToStop<'_>, tally: &mut Tally) {
     if plan.signs.is_empty() || tally.stopped {
         return;
     }
@@ -118,7 +118,12 @@ impl Tally {
 }
 
 /// The manifest first: from then on there is no backup, only what is left of one.
-fn remove_backup(storage: &dyn Storage, cluster: &str, id: &BackupId, stop: Stop<'_>) -> Result<(), Stay> {
+fn remove_backup(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+    stop: AskedToStop<'_>,
+) -> Result<(), Stay> {
     if let Some(held) = read_hold(storage, cluster, id) {
         return Err(Stay::Changed(held.words()));
     }
@@ -132,7 +137,7 @@ fn sweep(
     cluster: &str,
     id: &BackupId,
     now: Timestamp,
-    stop: Stop<'_>,
+    stop: AskedToStop<'_>,
 ) -> Result<(), Stay> {
     if !matches!(read_manifest(storage, cluster, id), Err(CatalogError::NotFound(_))) {
         return Err(Stay::Changed("it has a manifest now".into()));
@@ -148,7 +153,12 @@ fn sweep(
 }
 
 /// Everything but the manifest, which must be gone; the folder last.
-fn remove_rest(storage: &dyn Storage, cluster: &str, id: &BackupId, stop: Stop<'_>) -> Result<(), Stay> {
+fn remove_rest(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+    stop: AskedToStop<'_>,
+) -> Result<(), Stay> {
     let folder = format!("{cluster}/{id}");
     let mut names: Vec<String> = storage.objects(&folder)?.into_iter().map(|object| object.name).collect();
     // The archive before the index, and both before what tells the story of the folder.
@@ -167,14 +177,19 @@ fn remove_rest(storage: &dyn Storage, cluster: &str, id: &BackupId, stop: Stop<'
     Ok(storage.remove_folder(&folder)?)
 }
 
-fn remove_one(storage: &dyn Storage, name: &str, stop: Stop<'_>) -> Result<(), Stay> {
+fn remove_one(storage: &dyn Storage, name: &str, stop: AskedToStop<'_>) -> Result<(), Stay> {
     if stop() {
         return Err(Stay::Stopped);
     }
     Ok(storage.remove(name)?)
 }
 
-fn discard(storage: &dyn Storage, folder: &str, unfinished: &Unfinished, stop: Stop<'_>) -> Result<(), Stay> {
+fn discard(
+    storage: &dyn Storage,
+    folder: &str,
+    unfinished: &Unfinished,
+    stop: AskedToStop<'_>,
+) -> Result<(), Stay> {
     if stop() {
         return Err(Stay::Stopped);
     }

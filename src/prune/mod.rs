@@ -56,7 +56,7 @@ pub mod policy;
 mod signs;
 mod verdict;
 
-pub use carry_out::{Stop, Tally, carry_out};
+pub use carry_out::{AskedToStop, Tally, carry_out};
 pub use plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, PruneScope};
 pub use signs::Sign;
 
