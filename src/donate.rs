@@ -10,6 +10,7 @@
 //! `continue` on it makes way for the server ([`crate::priority`]).
 
 mod blockers;
+mod capturing;
 mod error;
 mod flow_control;
 mod freeze_turn;
@@ -23,21 +24,18 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::capture::{
-    self, Abort, Choice, Facts, Login, Outlook, Plan, PrecopySettings, Room, ServerLayout, Task, Unended,
-    Watch,
-};
+use crate::capture::{self, Abort, Facts, Login, Outlook, Room, ServerLayout, Unended, Watch};
 use crate::config::{OptionFiles, Settings, SettingsOverrides, environment};
 use crate::exit;
-use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
+use crate::job::{Claim, Job, Metrics, Reporter, claim_folder, conclude, publish};
 use crate::model::{Manifest, WsrepGtid, safe_component};
 use crate::output::Label;
-use crate::quiesce::{Files, Quiescer};
+use crate::quiesce::Quiescer;
 use crate::server::Server;
 use crate::sql::SqlSession;
 use crate::sst::{self, ArgsError, Conversation, Credentials, DonorRequest, ErrorLog, Mysqld, Role};
 use crate::ui;
-use crate::volume_snapshot::SnapshotCommands;
+use capturing::Capturing;
 pub use error::DonateError;
 use host::Donor;
 use pace::LiftAtEnd;
@@ -163,42 +161,13 @@ fn back_up(
         return Err(abort.into());
     }
     flow_control::check(job, &mut facts)?;
-    let settings = &job.settings;
-    let (plan, expected) = Plan::make(&layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
-    let choice = choose_method(settings, &[Files::Clean], &layout, &expected)?;
-    choice.tell();
-    let Choice { method, estimate, .. } = choice;
-    pace::announce(settings, estimate, &expected)?;
-    check_room(job, &expected)?;
-    let output =
-        job.destination.open(method.content(), expected.entries.len(), method.most_stored(expected.bytes))?;
-    let expected_bytes = expected.bytes;
-    drop(expected);
-
     let session = facts.sql.as_ref().map(SqlSession::id);
     let mut host = Donor::new(job, watch, reporter, (ways_out.gate.login(), session), quiescer, room);
     let _lift = LiftAtEnd(watch.given_up());
-    let limiter = &job.throttle.data;
-    let task = Task {
-        layout: &layout,
-        facts: &mut facts,
-        plan,
-        output,
-        watch,
-        limiter,
-        host: &mut host,
-        login: ways_out.gate.login(),
-        stall_timeout: settings.stall_timeout,
-        expected_bytes,
-        is_node: true,
-        dump: &settings.dump,
-        replica: None,
-        precopy: PrecopySettings::of(settings),
-        snapshot: (id.to_string(), SnapshotCommands::of(settings)),
-    };
-    let captured = method.capture(task)?;
+    let capturing = Capturing { job, layout: &layout, watch, login: ways_out.gate.login() };
+    let (captured, choice) = capturing.run(&mut facts, &mut host)?;
     host.warn(&mut facts.warnings);
-    let (manifest, resumed) = publish(job, captured, method.name(), facts.warnings, watch, reporter)?;
+    let (manifest, resumed) = publish(job, captured, &choice, facts.warnings, watch, reporter)?;
     watch.patiently(|outlook| ways_out.gate.wait(outlook));
     if let Some(gtid) = &manifest.gtid {
         tell_scripts(&layout.datadir, gtid);

@@ -275,6 +275,7 @@ fn manifest(
         node: NODE.into(),
         request: Some("req-7f3a".into()),
         method: "freeze".into(),
+        method_reason: None,
         started: STARTED.parse()?,
         frozen_at: FROZEN_AT.parse()?,
         finished: FINISHED.parse()?,

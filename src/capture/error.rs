@@ -73,6 +73,11 @@ pub enum CaptureError {
          PROCESS (user, password; GRANT PROCESS ON *.* TO it); the method freeze needs none"
     )]
     NoTablespaces(String),
+    /// The same: without it nobody knows what changes meanwhile.
+    #[error(
+        "the redo log cannot be followed: {0}. The method precopy needs one of a single file (MariaDB 10.8 and later); the method freeze needs none"
+    )]
+    NotFollowed(String),
     /// The server would stand still as long as the repository takes for it.
     #[error(
         "{bytes} bytes or more have changed while the server was copied, and {room} may wait until it runs again: the server was not made \
@@ -109,6 +114,13 @@ pub enum CaptureError {
     /// From outside.
     #[error(transparent)]
     Aborted(#[from] super::abort::Abort),
+}
+
+impl CaptureError {
+    /// Whether the method has ended before anything was asked of the server or stored, for a reason that is its own: another one may work.
+    pub fn gives_way(&self) -> bool {
+        matches!(self, Self::NoTablespaces(_) | Self::NotFollowed(_))
+    }
 }
 
 /// Any error of the host.

@@ -8,7 +8,6 @@ use super::error::CaptureError;
 use super::files::FileList;
 use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
-use super::redo_log::redo_bytes;
 use super::standstill;
 use super::watch::Watch;
 use crate::output::Writer;
@@ -34,8 +33,10 @@ impl Method for Freeze {
     /// is most of the redo log.
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String> {
         let at_rate = |bytes| prospect.rate.map(|rate| time_for(bytes, rate));
-        let least = prospect.files.stored.saturating_sub(redo_bytes(prospect.files));
-        Ok(Estimate::WhileRead { least: at_rate(least), most: at_rate(prospect.files.bytes) })
+        Ok(Estimate::WhileRead {
+            least: at_rate(prospect.bytes_to_read()),
+            most: at_rate(prospect.files.bytes),
+        })
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {

@@ -62,7 +62,7 @@ fn list_frozen(
     list.refuse()?;
     // The redo log is read behind every page, so that no page in the archive is newer than the end of the log there.
     list.entries.sort_by_key(Entry::is_redo_log);
-    list.tablespaces = plan.tablespaces;
+    list.tablespaces = plan.tablespaces.ok();
     list.warnings.extend(plan.engines.left_out_elsewhere(&layout.datadir));
     Ok(list)
 }

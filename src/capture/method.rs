@@ -20,8 +20,10 @@ use super::files::FileList;
 use super::layout::ServerLayout;
 use super::login::Login;
 use super::plan::Plan;
+use super::redo_log::redo_bytes;
+use super::tablespaces::Tablespaces;
 use super::watch::Watch;
-use crate::config::{DumpSettings, Settings};
+use crate::config::{DumpSettings, MethodChoice, Settings};
 use crate::model::{Connection, Content, WsrepGtid};
 use crate::output::{Archive, BackupIdentity, Captive, Output};
 use crate::quiesce::{Files, Quiet, Resumed};
@@ -51,6 +53,11 @@ pub trait Method: Sync {
         bytes
     }
 
+    /// Why `auto` passes it by although it works here: another one does no more harm.
+    fn needless(&self, _: &Prospect<'_>) -> Option<String> {
+        None
+    }
+
     /// What it would cost here; the text says why it cannot work.
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String>;
 
@@ -71,6 +78,15 @@ pub struct Prospect<'a> {
     pub worth: Files,
     /// The administrator's own snapshot, where there is one to be had.
     pub snapshot: Option<&'a SnapshotCommands>,
+    /// The tablespaces that it has in use; the text says why it does not tell.
+    pub tablespaces: Result<&'a Tablespaces, &'a str>,
+}
+
+impl Prospect<'_> {
+    /// Bytes that are read where everything is: without holes and the redo log, of which little is stored.
+    pub fn bytes_to_read(&self) -> u64 {
+        self.files.stored.saturating_sub(redo_bytes(self.files))
+    }
 }
 
 /// What a method would cost.
@@ -132,12 +148,19 @@ pub struct PrecopySettings {
     pub spool_limit: u64,
     /// Stock `tar` alone unpacks the archive (`plain-tar`).
     pub is_plain: bool,
+    /// The server may wait for the repository with what does not: where nobody asked for this method by its name, the other choice would be to
+    /// have it wait with everything.
+    pub may_wait: bool,
 }
 
 impl PrecopySettings {
     /// As they are set.
     pub fn of(settings: &Settings) -> Self {
-        Self { spool_limit: settings.spool_limit, is_plain: settings.plain_tar }
+        Self {
+            spool_limit: settings.spool_limit,
+            is_plain: settings.plain_tar,
+            may_wait: settings.method == MethodChoice::Auto,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::method::{Estimate, Method, Prospect};
 use super::precopy::Precopy;
 use super::snapshot::Snapshot;
 use crate::config::{ConfigError, MethodChoice, OptionFiles, Settings, SettingsOverrides, ValueError};
+use crate::model::{MethodReason, PassedMethod};
 use crate::output::millis;
 use crate::quiesce::Files;
 use crate::ui::duration_ms;
@@ -31,11 +32,18 @@ pub struct Choice {
     pub estimate: Estimate,
     /// What the files are to be worth while it reads them: one of those that were offered.
     pub files: Files,
-    /// Methods before it that do not work here, and why, each a phrase.
-    pub passed: Vec<String>,
+    /// Methods before it that are not taken here, and why, each a phrase.
+    pub passed: Vec<PassedMethod>,
+    /// It was not asked for by its name.
+    pub is_automatic: bool,
 }
 
 impl Choice {
+    /// What the manifest says of it.
+    pub fn reason(&self) -> MethodReason {
+        MethodReason { automatic: self.is_automatic, passed: self.passed.clone() }
+    }
+
     /// Says in the log which method is taken, why not another one, and what it is expected to cost.
     pub fn tell(&self) {
         self.passed.iter().for_each(|passed| log::info!("another method is taken than {passed}"));
@@ -86,8 +94,13 @@ fn find(name: &str) -> Result<&'static dyn Method, String> {
 }
 
 /// The method that is taken on this server, where its files can be made worth one of `offered` while they are read, the best first; the text
-/// says why there is none.
-pub fn choose(wanted: &MethodChoice, offered: &[Files], prospect: &Prospect<'_>) -> Result<Choice, String> {
+/// says why there is none. Those that have given up already are not tried again.
+pub fn choose(
+    wanted: &MethodChoice,
+    offered: &[Files],
+    prospect: &Prospect<'_>,
+    given_up: &[PassedMethod],
+) -> Result<Choice, String> {
     let fits = |method: &dyn Method, is_automatic: bool| {
         let fits =
             |files: &&Files| method.accepts(**files) && (!is_automatic || method.is_automatic(**files));
@@ -102,14 +115,21 @@ pub fn choose(wanted: &MethodChoice, offered: &[Files], prospect: &Prospect<'_>)
             vec![(method, fits(method, false).ok_or_else(|| unfit(name))?)]
         }
     };
-    let mut passed = Vec::new();
+    let is_automatic = *wanted == MethodChoice::Auto;
+    let mut passed: Vec<PassedMethod> = Vec::new();
     for (method, files) in candidates {
         let prospect = Prospect { worth: files, ..*prospect };
-        match method.estimate(&prospect) {
-            Ok(estimate) => return Ok(Choice { method, estimate, files, passed }),
-            Err(why) => passed.push(format!("{}: {why}", method.name())),
+        let estimate = match given_up.iter().find(|given_up| given_up.method == method.name()) {
+            Some(given_up) => Err(given_up.why.clone().unwrap_or_default()),
+            None => method.estimate(&prospect),
+        };
+        let needless = || if is_automatic { method.needless(&prospect) } else { None };
+        match estimate.and_then(|estimate| needless().map_or(Ok(estimate), Err)) {
+            Ok(estimate) => return Ok(Choice { method, estimate, files, passed, is_automatic }),
+            Err(why) => passed.push(PassedMethod { method: method.name().into(), why: Some(why) }),
         }
     }
+    let passed: Vec<String> = passed.iter().map(PassedMethod::to_string).collect();
     Err(format!("no method works on this server: {}", passed.join("; ")))
 }
 
@@ -126,3 +146,7 @@ fn unfit(name: &str) -> String {
          method=auto or mariadb-backup, or let garbd ask ('backup')"
     )
 }
+
+#[cfg(test)]
+#[path = "method_choice_tests.rs"]
+mod tests;

@@ -1,7 +1,5 @@
 //! Everything that can be wrong with the files is better known while the server runs.
 
-use std::path::Path;
-
 use super::demand::Demands;
 use super::engines::Engines;
 use super::error::CaptureError;
@@ -17,8 +15,8 @@ use crate::config::BinlogChoice;
 pub struct Plan {
     pub(super) options: ListOptions,
     pub(super) demands: Demands,
-    /// Those that the server has, where it tells.
-    pub(super) tablespaces: Option<Tablespaces>,
+    /// Those that the server has; the text says why it does not tell.
+    pub(super) tablespaces: Result<Tablespaces, String>,
     /// Engines that are not frozen.
     pub(super) engines: Engines,
 }
@@ -45,24 +43,15 @@ impl Plan {
         if let Some(named) = demands.tablespaces() {
             log::info!("all {named} tablespaces that the server names are among them");
         }
-        let tablespaces = ask_for_tablespaces(facts, &layout.datadir);
+        let tablespaces = Tablespaces::of_server(facts, &layout.datadir);
+        if let Err(why) = &tablespaces {
+            log::info!("cannot ask which tablespaces the server has: {why}");
+        }
         Ok((Self { options, demands, tablespaces, engines }, expected))
     }
-}
 
-/// Tells a table whose file is damaged from a file that no table uses.
-fn ask_for_tablespaces(facts: &mut Facts, datadir: &Path) -> Option<Tablespaces> {
-    let sql = facts.sql.as_mut()?;
-    match Tablespaces::ask(sql) {
-        Ok(mut tablespaces) => {
-            if let Err(why) = tablespaces.ask_for_discarded(sql, datadir) {
-                log::debug!("which tables were discarded is not known: {why}");
-            }
-            Some(tablespaces)
-        }
-        Err(why) => {
-            log::info!("cannot ask which tablespaces the server has: {why}");
-            None
-        }
+    /// Those that the server has, which tell a table whose file is damaged from a file that no table uses; the text says why it does not tell.
+    pub fn tablespaces(&self) -> Result<&Tablespaces, &str> {
+        self.tablespaces.as_ref().map_err(String::as_str)
     }
 }

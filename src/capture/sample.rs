@@ -138,6 +138,18 @@ mod tests {
         }
     }
 
+    fn outcome(method: &dyn Method, frozen_time: Duration, warnings: Vec<String>) -> Outcome {
+        Outcome {
+            method: method.name(),
+            reason: crate::model::MethodReason::default(),
+            frozen_time,
+            paused: None,
+            vanished: 0,
+            warnings,
+            about_files: Vec::new(),
+        }
+    }
+
     #[test]
     fn a_method_is_found_by_its_name_and_makes_a_backup() {
         let folder = tempfile::tempdir().unwrap();
@@ -150,9 +162,16 @@ mod tests {
         let mut facts = Facts::from_variables(version);
         let layout = ServerLayout::new(&server, &facts).unwrap();
         let files = list_files(&layout, &ListOptions::default()).unwrap();
-        let prospect =
-            Prospect { layout: &layout, files: &files, rate: None, worth: Files::Clean, snapshot: None };
-        let chosen = |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &[Files::Clean], &prospect);
+        let prospect = Prospect {
+            layout: &layout,
+            files: &files,
+            rate: None,
+            worth: Files::Clean,
+            snapshot: None,
+            tablespaces: Err("no SQL"),
+        };
+        let chosen =
+            |name: &str| choose(&name.parse::<MethodChoice>().unwrap(), &[Files::Clean], &prospect, &[]);
         let chosen_name = chosen("auto").unwrap().method.name();
         let can_clone = chosen("snapshot").is_ok();
         assert_eq!(chosen_name, if can_clone { "snapshot" } else { "freeze" });
@@ -162,7 +181,7 @@ mod tests {
         );
         let method = chosen("sample").unwrap().method;
         let found = |name: &str, offered: &[Files]| {
-            let choice = choose(&name.parse::<MethodChoice>().unwrap(), offered, &prospect)?;
+            let choice = choose(&name.parse::<MethodChoice>().unwrap(), offered, &prospect, &[])?;
             Ok::<_, String>((choice.method.name(), choice.files))
         };
         let crashed = [Files::Crashed, Files::Changing];
@@ -191,7 +210,7 @@ mod tests {
             stall_timeout: Duration::from_secs(9),
             expected_bytes: 20480,
             is_node: true,
-            precopy: crate::capture::PrecopySettings { spool_limit: 0, is_plain: false },
+            precopy: crate::capture::PrecopySettings { spool_limit: 0, is_plain: false, may_wait: false },
             snapshot: (String::new(), None),
             dump: &crate::config::DumpSettings::default(),
             replica: None,
@@ -199,14 +218,7 @@ mod tests {
         let Captured { archive, identity, resumed, warnings, .. } = method.capture(task).unwrap();
         assert_eq!((identity.gtid.clone().unwrap(), resumed.frozen.as_millis()), (gtid.clone(), 7));
         assert_eq!(warnings, ["ibdata1", "ib_logfile0"]);
-        let outcome = Outcome {
-            method: method.name(),
-            frozen_time: resumed.frozen,
-            paused: None,
-            vanished: 0,
-            warnings,
-            about_files: Vec::new(),
-        };
+        let outcome = outcome(method, resumed.frozen, warnings);
         let patience = Patience { is_wanted: &|| true, stall_timeout: Duration::from_secs(9) };
         archive.end(Some(&gtid)).unwrap().publish(identity, outcome, &patience).unwrap();
         let manifest = read_manifest(storage.as_ref(), "c", &destination.id).unwrap();

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::entry::Entry;
+use super::facts::Facts;
 use crate::innodb::PageZero;
 use crate::regular_file;
 use crate::sql::SqlSession;
@@ -36,8 +37,17 @@ pub struct Tablespaces {
 }
 
 impl Tablespaces {
-    /// Asks; the text says why there is no answer.
-    pub fn ask(sql: &mut SqlSession) -> Result<Self, String> {
+    /// Asks the server, and which of its tables were discarded; the text says why there is no answer.
+    pub fn of_server(facts: &mut Facts, datadir: &Path) -> Result<Self, String> {
+        let sql = facts.sql.as_mut().ok_or("the server cannot be asked by SQL")?;
+        let mut known = Self::ask(sql)?;
+        if let Err(why) = known.ask_for_discarded(sql, datadir) {
+            log::debug!("which tables were discarded is not known: {why}");
+        }
+        Ok(known)
+    }
+
+    fn ask(sql: &mut SqlSession) -> Result<Self, String> {
         let asked = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let names = sql.innodb_tablespaces()?.into_iter().map(Into::into).collect();
         let discarded = HashSet::new();
@@ -46,7 +56,7 @@ impl Tablespaces {
 
     /// Asks which tables were discarded, of those in whose place there is a file that does not begin like the table's own: where one does, the
     /// server has not needed it yet, and is not made to open it.
-    pub fn ask_for_discarded(&mut self, sql: &mut SqlSession, datadir: &Path) -> Result<(), String> {
+    fn ask_for_discarded(&mut self, sql: &mut SqlSession, datadir: &Path) -> Result<(), String> {
         let strange = sql.closed_tables()?.into_iter().filter(|table| {
             let own = is_own(&datadir.join(format!("{}.ibd", table.path)), table.space);
             own.is_ok_and(|is_own| !is_own)

@@ -19,6 +19,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
         node: "n1".into(),
         request: None,
         method: "freeze".into(),
+        method_reason: None,
         started: began,
         frozen_at: began,
         finished: began,

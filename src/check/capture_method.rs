@@ -18,6 +18,10 @@ pub(super) fn judge(wanted: &str, found: &Result<Forecast, String>, data: &DataS
         }
     };
     let cost = match (forecast.about, forecast.reading, forecast.method.as_str()) {
+        (Some(time), _, "precopy") => format!(
+            "about {} beyond its own flush, and while what has changed since it was copied ahead is read again",
+            duration_ms(time.max(1))
+        ),
         (Some(time), ..) => format!("about {} beyond its own flush", duration_ms(time.max(1))),
         _ if forecast.commanded.is_some() => {
             let limit = duration_ms(forecast.commanded.unwrap_or_default());
@@ -93,6 +97,12 @@ mod tests {
                 "auto",
                 forecast("snapshot", Some(31)),
                 "snapshot (auto): the server stands still about 31 ms beyond its own flush",
+            ),
+            (
+                "auto",
+                forecast("precopy", Some(60)),
+                "precopy (auto): the server stands still about 60 ms beyond its own flush, and while what has changed since it was copied ahead is \
+                 read again",
             ),
             (
                 "auto",

@@ -12,7 +12,7 @@ use super::freeze::Forecast;
 use super::probe_request::ProbeRequest;
 use super::space::DataSize;
 use crate::capture::{
-    self, Engines, Entry, Facts, FileList, ListOptions, Login, Overlap, Prospect, ServerLayout,
+    self, Engines, Entry, Facts, FileList, ListOptions, Login, Overlap, Prospect, ServerLayout, Tablespaces,
 };
 use crate::config::{OptionFiles, RepositoryUrl, Settings};
 use crate::quiesce::Files;
@@ -60,7 +60,7 @@ pub(super) struct Measured {
 
 impl Measured {
     /// Of a list of files, as far as it was made.
-    fn of(layout: &ServerLayout, list: &FileList, settings: &Settings) -> Self {
+    fn of(layout: &ServerLayout, facts: &mut Facts, list: &FileList, settings: &Settings) -> Self {
         let size = DataSize {
             apparent: list.bytes,
             allocated: list.stored,
@@ -69,15 +69,22 @@ impl Measured {
             device: fs::metadata(&layout.datadir).ok().map(|data| data.dev()),
         };
         let commands = SnapshotCommands::of(settings);
+        let has_sql = facts.sql.is_some();
+        let tablespaces = Tablespaces::of_server(facts, &layout.datadir).map_err(|why| {
+            // mysqld may have a better one for its donor.
+            if has_sql { why } else { format!("{why} with the account that this check has") }
+        });
         let prospect = Prospect {
             layout,
             files: list,
             rate: settings.limit_rate,
             worth: Files::Clean,
             snapshot: commands.as_ref(),
+            tablespaces: tablespaces.as_ref().map_err(String::as_str),
         };
-        let choose =
-            |offered: &[Files]| capture::choose(&settings.method, offered, &prospect).map(Forecast::from);
+        let choose = |offered: &[Files]| {
+            capture::choose(&settings.method, offered, &prospect, &[]).map(Forecast::from)
+        };
         Self {
             size,
             method: choose(&[Files::Clean]),
@@ -133,10 +140,11 @@ impl<'a> DonorFiles<'a> {
     }
 
     /// How large the data is, for somebody who may not read it.
-    pub(super) fn measure(&self) -> Option<Measured> {
-        let (layout, _) = self.server.as_ref().ok()?;
-        let list = capture::list_files(layout, &self.options()).ok()?;
-        Some(Measured::of(layout, &list, self.settings))
+    pub(super) fn measure(self) -> Option<Measured> {
+        let options = self.options();
+        let (layout, mut facts) = self.server.ok()?;
+        let list = capture::list_files(&layout, &options).ok()?;
+        Some(Measured::of(&layout, &mut facts, &list, self.settings))
     }
 
     /// How the repository and the directories that the server names lie in each other, if they do.
@@ -166,7 +174,7 @@ impl<'a> DonorFiles<'a> {
             let (list, demands) =
                 capture::look_ahead(&layout, &mut facts, &options).map_err(|error| error.to_string())?;
             let overlap = repository.and_then(|path| overlap(path, &layout, &list.entries));
-            let measured = Measured::of(&layout, &list, settings);
+            let measured = Measured::of(&layout, &mut facts, &list, settings);
             Ok((list, demands, overlap, measured))
         });
         let (list, demands, overlap, measured) = match outcome {

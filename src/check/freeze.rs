@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::Finding;
 use super::space::DataSize;
 use crate::capture::{Choice, Estimate};
+use crate::model::PassedMethod;
 use crate::output::millis;
 use crate::ui::{bytes, duration_ms};
 
@@ -37,7 +38,8 @@ impl From<Choice> for Forecast {
         };
         let commanded =
             if let Estimate::Commanded(limit) = choice.estimate { Some(millis(limit)) } else { None };
-        Self { method: choice.method.name().into(), passed: choice.passed, reading, about, commanded }
+        let passed = choice.passed.iter().map(PassedMethod::to_string).collect();
+        Self { method: choice.method.name().into(), passed, reading, about, commanded }
     }
 }
 
@@ -90,7 +92,8 @@ mod tests {
             let [method, ..] = METHODS else { panic!() };
             let estimate = Estimate::WhileRead { least, most };
             let files = Files::Clean;
-            let forecast = Choice { method: *method, estimate, files, passed: Vec::new() }.into();
+            let forecast =
+                Choice { method: *method, estimate, files, passed: Vec::new(), is_automatic: true }.into();
             judge(&forecast, &data, rate, Duration::from_secs(3600)).unwrap()
         };
         for (mib, level, text) in [

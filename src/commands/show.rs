@@ -139,6 +139,9 @@ fn as_text(manifest: &Manifest, hold: String, verified: &str, drilled: &str) -> 
             ),
         ),
     ];
+    if let Some(reason) = &manifest.method_reason {
+        lines.push(("Method chosen", reason.to_string()));
+    }
     if manifest.content != Content::Datadir {
         lines.push(("Content", manifest.content.name().into()));
     }

@@ -1,7 +1,7 @@
 //! From what was captured to a backup.
 
 use super::{Job, JobError, Reporter};
-use crate::capture::{Captured, Watch};
+use crate::capture::{Captured, Choice, Watch};
 use crate::model::{BackupState, Manifest};
 use crate::output::{Outcome, OutputError, Patience};
 use crate::quiesce::Resumed;
@@ -10,7 +10,7 @@ use crate::quiesce::Resumed;
 pub fn publish(
     job: &Job,
     captured: Captured<'_>,
-    method: &'static str,
+    choice: &Choice,
     warnings: Vec<String>,
     watch: &Watch,
     reporter: &Reporter,
@@ -21,7 +21,15 @@ pub fn publish(
     if let Some(abort) = watch.aborted() {
         return Err(abort.into());
     }
-    let outcome = Outcome { method, frozen_time: resumed.frozen, paused, vanished, warnings, about_files };
+    let outcome = Outcome {
+        method: choice.method.name(),
+        reason: choice.reason(),
+        frozen_time: resumed.frozen,
+        paused,
+        vanished,
+        warnings,
+        about_files,
+    };
     let is_wanted = || watch.aborted().is_none();
     let patience = Patience { is_wanted: &is_wanted, stall_timeout: job.settings.stall_timeout };
     let manifest = written.publish(identity, outcome, &patience).map_err(|error| match watch.aborted() {

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{BackupClass, BackupId, Connection, Dump, LiveRedo, ServerIdentity, WsrepGtid, to_record};
+use super::{
+    BackupClass, BackupId, Connection, Dump, LiveRedo, MethodReason, ServerIdentity, WsrepGtid, to_record,
+};
 use super::{Compression, Content, FORMAT, FilesState, NEWEST_FORMAT};
 use crate::seal;
 
@@ -26,6 +28,9 @@ pub struct Manifest {
     pub request: Option<String>,
     /// How the data was captured.
     pub method: String,
+    /// Why so. Absent in backups of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method_reason: Option<MethodReason>,
     /// When the donor program started.
     pub started: Timestamp,
     /// The moment that the data is from: when `tables_flushed` was seen.

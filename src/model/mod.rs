@@ -18,6 +18,7 @@ mod id;
 mod index;
 mod json_document;
 mod manifest;
+mod method_reason;
 mod parse_error;
 mod path;
 mod provider;
@@ -44,6 +45,7 @@ pub use json_document::to_record;
 pub use manifest::{
     ArchiveObject, IndexObject, Manifest, ManifestError, MariadbGtid, StoredObject, ToolIdentity,
 };
+pub use method_reason::{MethodReason, PassedMethod};
 pub use parse_error::not_understood;
 pub use path::ArchivePath;
 pub use provider::{

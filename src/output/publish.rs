@@ -11,7 +11,7 @@ use super::warnings::bounded;
 use super::{Destination, OutputError, tool};
 use crate::archive::{ArchiveSummary, Finished};
 use crate::catalog::{BackupReader, MANIFEST};
-use crate::model::{ArchiveObject, Content, IndexObject, Manifest, WsrepGtid};
+use crate::model::{ArchiveObject, Content, IndexObject, Manifest, MethodReason, WsrepGtid};
 use crate::seal::AGE;
 use crate::storage::StorageError;
 
@@ -23,6 +23,8 @@ const LOOK_FOR: Duration = Duration::from_secs(60);
 pub struct Outcome {
     /// The method's name.
     pub method: &'static str,
+    /// Why it is that one.
+    pub reason: MethodReason,
     /// From the question until the server ran again.
     pub frozen_time: Duration,
     /// How long the program that captured the data held up the server by itself, where that was seen.
@@ -101,6 +103,9 @@ fn manifest(
 ) -> Manifest {
     let (archive, index) = to.names(content);
     let recipients: Vec<String> = to.recipients.iter().map(ToString::to_string).collect();
+    let reason = outcome.reason.clone();
+    // The manifest is not encrypted.
+    let reason = if recipients.is_empty() { reason } else { reason.without_words() };
     Manifest {
         format: format.max(content.format()).max(identity.format()),
         content,
@@ -109,6 +114,7 @@ fn manifest(
         node: to.label.node.clone(),
         request: to.label.request.clone(),
         method: outcome.method.to_owned(),
+        method_reason: Some(reason),
         started: to.label.started,
         frozen_at: identity.frozen_at,
         finished: Timestamp::now(),

@@ -34,6 +34,7 @@ fn manifest(hours: i64, node: &str) -> Manifest {
         node: node.into(),
         request: None,
         method: "freeze".into(),
+        method_reason: None,
         started: ago(hours),
         frozen_at: ago(hours),
         finished: ago(hours) + SignedDuration::from_secs(90),

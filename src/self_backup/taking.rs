@@ -53,7 +53,7 @@ impl Prepared {
             Some(_) => &[Files::Changing, Files::Crashed],
             None => &[Files::Changing],
         };
-        let choice = choose_method(settings, offered, &layout, &expected)?;
+        let choice = choose_method(settings, offered, &layout, (&plan, &expected), &[])?;
         let room = Room::new(&facts, &layout);
         for why in &choice.passed {
             log::info!("not taken: {why}");
@@ -162,7 +162,7 @@ impl Taking<'_> {
         }
         watch.server_may_end();
         (self.captured)();
-        let (manifest, _) = publish(job, captured, method.name(), facts.warnings, watch, reporter)
+        let (manifest, _) = publish(job, captured, choice, facts.warnings, watch, reporter)
             .inspect_err(|_| watch.lift_rate())?;
         Ok(manifest)
     }

@@ -30,7 +30,6 @@ mod spool;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -49,6 +48,8 @@ use crate::archive::{NewMember, STAND_IN};
 use crate::model::EarlyChange;
 use crate::output::Archive;
 use crate::quiesce::{Files, Quiet, Resumed};
+use crate::throttle::time_for;
+use crate::ui::bytes;
 use compare::{AheadFile, Known};
 use early::{EarlyPass, may_be_tablespace, spaces};
 use foresee::Foreseen;
@@ -60,6 +61,10 @@ use spool::Spool;
 
 /// What a freeze takes by itself: two looks at all files, and the end of the redo log.
 const AT_LEAST: Duration = Duration::from_millis(60);
+/// Of less data than this `freeze` makes the server stand still for about a second or less, bytes: see doc/methods.md.
+const SMALL: u64 = 256 << 20;
+/// The same where `limit-rate` says how fast it is read.
+const QUICK: Duration = Duration::from_secs(1);
 /// For each file of a server: it is listed, looked at twice, and the small ones are read.
 const PER_FILE: Duration = Duration::from_micros(60);
 
@@ -75,8 +80,12 @@ impl Method for Precopy {
         files == Files::Clean
     }
 
-    fn is_automatic(&self, _: Files) -> bool {
-        false
+    fn needless(&self, prospect: &Prospect<'_>) -> Option<String> {
+        let data = prospect.bytes_to_read();
+        let is_quick = prospect.rate.is_none_or(|rate| time_for(data, rate) < QUICK);
+        (data < SMALL && is_quick).then(|| {
+            format!("{} of data are read within about a second while the server stands still", bytes(data))
+        })
     }
 
     /// What is written meanwhile is not known; it comes in addition.
@@ -84,6 +93,9 @@ impl Method for Precopy {
         let (list, datadir) = (prospect.files, &prospect.layout.datadir);
         let (_, path) = the_log(list, datadir)?;
         head(&path).map_err(|error| format!("its redo log '{}' cannot be used: {error}", shown(&path)))?;
+        let needed = |why| format!("{why}, and only the server knows which tables it has in use");
+        let known = prospect.tablespaces.map_err(|why| needed(why.to_owned()))?;
+        foresee::answered(known, list, datadir).map_err(needed)?;
         let files = u32::try_from(list.entries.len()).unwrap_or(u32::MAX);
         Ok(Estimate::About(AT_LEAST + PER_FILE.saturating_mul(files)))
     }
@@ -121,17 +133,24 @@ impl Method for Precopy {
             begun.elapsed().as_secs()
         );
         drop(before);
-        plan.tablespaces = Some(tablespaces);
+        plan.tablespaces = Ok(tablespaces);
         let mut spool = Spool::new(datadir, precopy.spool_limit);
         let is_plain = precopy.is_plain;
         // What cannot be listed now is told when the server stands still.
         if let Ok(list) = list_files(layout, &plan.options) {
             let foreseen = Foreseen::look((&list, datadir), &early, pursuit.checkpoint, is_plain);
-            let bytes =
+            let changed =
                 pursuit.so_far(|set| foreseen.bytes(Some(set))).unwrap_or_else(|| foreseen.bytes(None));
-            if bytes > spool.room() {
+            let room = spool.room();
+            if changed > room && !precopy.may_wait {
                 watch.lift_rate();
-                return Err(CaptureError::TooMuchChanged { bytes, room: spool.room() });
+                return Err(CaptureError::TooMuchChanged { bytes: changed, room });
+            }
+            if changed > room {
+                facts.warnings.push(format!(
+                    "{changed} bytes or more had changed while the server was copied, and {room} could wait until it ran again (spool-limit, \
+                     and what is free beside the data directory): it stood still until the repository had the rest"
+                ));
             }
         }
 
@@ -154,9 +173,8 @@ impl Method for Precopy {
 
 /// Follows the log of a server that runs.
 fn pursue(list: &FileList, datadir: &Path) -> Result<Pursuit, CaptureError> {
-    let (_, path) = the_log(list, datadir)
-        .map_err(|why| CaptureError::Read { path: datadir.to_path_buf(), cause: io::Error::other(why) })?;
-    Pursuit::begin(&path).map_err(|error| CaptureError::Read { path, cause: io::Error::other(error) })
+    let (_, path) = the_log(list, datadir).map_err(CaptureError::NotFollowed)?;
+    Pursuit::begin(&path).map_err(|error| CaptureError::NotFollowed(format!("'{}': {error}", shown(&path))))
 }
 
 /// What has changed since.

@@ -22,8 +22,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
             name: "method",
             value: "auto | snapshot | precopy | freeze | mariadb-backup | logical",
             unset: Unset::Is("auto"),
-            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned or snapshot-command is set, else freeze. precopy copies while the server runs, and only reads again what has changed while it stands still. logical dumps, and is never taken by auto.",
-            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs) or snapshot-command is set, else freeze; precopy stands still only for what changes meanwhile; mariadb-backup leaves the server running, and its backups must be prepared; logical dumps for a running server.",
+            meaning: "How the data is captured: [methods](methods.md). auto takes snapshot where files can be cloned or snapshot-command is set, else precopy where it works and the data is not small, else freeze. precopy copies while the server runs, and only reads again what has changed while it stands still. logical dumps, and is never taken by auto.",
+            note: "How the data is captured: auto takes snapshot where files can be cloned (XFS, btrfs) or snapshot-command is set, else precopy where it works and the data is not small, else freeze; precopy stands still only for what changes meanwhile; mariadb-backup leaves the server running, and its backups must be prepared; logical dumps for a running server.",
             ..text(|to, text| set(&mut to.method, text.parse::<MethodChoice>()))
         },
         SettingSpec {

@@ -32,6 +32,8 @@ mod ring;
 mod stored;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+pub use testing::empty_log;
 
 pub use changes::{Change, Changes};
 pub use checkpoint::Checkpoint;

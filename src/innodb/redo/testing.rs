@@ -6,6 +6,11 @@ use super::format::{CHECKPOINTS, ENCRYPTED, HEAD_BYTES, PLAIN};
 use super::log_bytes::LogBytes;
 use super::ring::Ring;
 
+/// A log in which nothing was written, as a file has it.
+pub fn empty_log() -> Vec<u8> {
+    Handmade::new(8192, false).bytes
+}
+
 /// A log of a server that never was.
 #[derive(Clone)]
 pub(super) struct Handmade {

@@ -1,0 +1,109 @@
+//! What `method = auto` does on a real server whose files cannot be cloned: it copies ahead where it can, and takes the backup by `freeze` where it cannot, each
+//! time with the reason in the manifest.
+//!
+//! Run as root: `cargo test --test precopy_auto -- --ignored`.
+
+#[path = "precopy_server/server.rs"]
+mod server;
+mod support;
+
+use serde_json::Value;
+use server::RealServer;
+use support::cli::cli;
+use support::scripted_mysqld::{PAUSED, Reply};
+use support::{PATIENCE, ScriptedMysqld, sql, wait_until};
+
+/// So much that it is not frozen for its smallness.
+const LARGE: &[&str] = &["--innodb-data-file-path=ibdata1:300M:autoextend"];
+
+/// A stage with a server that runs; on a file system without clones.
+fn stage(options: &[&str]) -> (ScriptedMysqld, RealServer) {
+    let mysqld = ScriptedMysqld::new();
+    mysqld.configure("wsrep_sst_backup", "user=root\nprimary-timeout=1s\nbinlogs=none");
+    let mut server = RealServer::install(&mysqld, options);
+    server.start();
+    (mysqld, server)
+}
+
+/// Takes a backup with these settings; what is in its manifest, and what the log says.
+fn back_up(mysqld: &ScriptedMysqld, server: &mut RealServer, settings: &[(&str, &str)]) -> (Value, String) {
+    let mut ask = mysqld.asks().reply(Reply::never()).error_log();
+    for (name, value) in settings {
+        ask = ask.env(name, Some(value));
+    }
+    let mut run = ask.start();
+    assert!(wait_until(PATIENCE, || run.has_said("flush tables") || run.has_ended()), "{}", run.logged());
+    assert!(run.has_said("flush tables"), "{}", run.logged());
+    server.shut_down();
+    run.answer(&Reply::once(PAUSED));
+    let outcome = run.finish();
+    assert_eq!(outcome.manifest_at_done, Some(true), "{}", outcome.stderr);
+    let manifest = mysqld.backup().manifest.clone();
+    server.start();
+    (manifest, outcome.stderr)
+}
+
+/// Why another method was not taken.
+fn why_not<'a>(manifest: &'a Value, method: &str) -> &'a str {
+    let passed = manifest["method_reason"]["passed"].as_array().unwrap();
+    let found = passed.iter().find(|passed| passed["method"] == method);
+    found.map_or("", |passed| passed["why"].as_str().unwrap())
+}
+
+#[test]
+#[ignore = "needs MariaDB"]
+fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
+    let (mysqld, mut server) = stage(LARGE);
+    let mut session = sql::connect(&mysqld.socket(), PATIENCE).unwrap();
+    sql::query(&mut session, "CREATE USER blind@localhost").unwrap();
+    sql::query(&mut session, "CREATE DATABASE d").unwrap();
+    sql::query(&mut session, "CREATE TABLE d.t (a INT PRIMARY KEY)").unwrap();
+    drop(session);
+
+    let (manifest, said) = back_up(&mysqld, &mut server, &[]);
+    assert_eq!((&manifest["method"], &manifest["format"]), (&"precopy".into(), &2.into()), "{said}");
+    assert_eq!(manifest["method_reason"]["automatic"], true);
+    assert_ne!(why_not(&manifest, "snapshot"), "");
+    assert_eq!(why_not(&manifest, "precopy"), "");
+    let shown = cli("show latest").on(&mysqld.repository()).run().done();
+    assert!(shown.stdout.contains("Method chosen     by auto; not snapshot: "), "{}", shown.stdout);
+
+    for (user, why) in [
+        ("blind", "the account needs the privilege PROCESS"),
+        ("nobody", "the server cannot be asked by SQL, and only the server knows which tables it has in use"),
+    ] {
+        let (manifest, said) = back_up(&mysqld, &mut server, &[("WSREP_SST_BACKUP_USER", user)]);
+        assert_eq!(manifest["method"], "freeze", "{said}");
+        assert!(why_not(&manifest, "precopy").contains(why), "{manifest:#}");
+        assert!(said.contains("another method is taken than precopy: "), "{said}");
+    }
+
+    // What has changed has no room: nobody has asked for this method, so it is no reason to take no backup.
+    let (manifest, said) = back_up(&mysqld, &mut server, &[("WSREP_SST_BACKUP_SPOOL_LIMIT", "0")]);
+    assert_eq!(manifest["method"], "precopy", "{said}");
+    assert!(
+        manifest["warnings"].to_string().contains("it stood still until the repository had the rest"),
+        "{said}"
+    );
+    cli("verify latest").on(&mysqld.repository()).run().done();
+}
+
+#[test]
+#[ignore = "needs MariaDB"]
+fn a_small_server_is_frozen_unless_precopy_is_asked_for_by_name() {
+    let (mysqld, mut server) = stage(&[]);
+    let (manifest, said) = back_up(&mysqld, &mut server, &[]);
+    assert_eq!(manifest["method"], "freeze", "{said}");
+    assert!(why_not(&manifest, "precopy").contains("are read within about a second"), "{manifest:#}");
+    let (manifest, said) = back_up(&mysqld, &mut server, &[("WSREP_SST_BACKUP_METHOD", "precopy")]);
+    assert_eq!(manifest["method"], "precopy", "{said}");
+    assert_eq!(manifest["method_reason"], serde_json::json!({ "automatic": false, "passed": [] }));
+    // And refused where it cannot be what was asked for.
+    let ask = mysqld.asks().reply(Reply::never()).error_log();
+    let outcome = ask
+        .env("WSREP_SST_BACKUP_METHOD", Some("precopy"))
+        .env("WSREP_SST_BACKUP_USER", Some("nobody"))
+        .run();
+    assert_ne!(outcome.manifest_at_done, Some(true), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no method works on this server: precopy: "), "{}", outcome.stderr);
+}
