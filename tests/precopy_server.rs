@@ -3,6 +3,10 @@
 //! Run as root: `cargo test --test precopy_server -- --ignored`. `PRECOPY_SERVER_ROUNDS` sets how many backups are taken (2), `PRECOPY_SEED` with which
 //! random numbers the first begins.
 
+#[path = "precopy_server/auto.rs"]
+mod auto;
+#[path = "precopy_server/rounds.rs"]
+mod rounds;
 mod support;
 
 use std::fs::File;

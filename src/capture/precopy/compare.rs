@@ -21,6 +21,9 @@
 //!
 //! One thing may differ: a page that was freed before that checkpoint, and is overwritten with zeros or punched later, which is not logged. The backup has it as it was, and it is free.
 //!
+//! **A later round** ([`rounds`](super::rounds)) reads the changes of all continued files once more and begins to follow the log anew; what was said of the early copy holds for both together, with
+//! the checkpoint and the set of the last round.
+//!
 //! **Files of other engines** continue only if nothing at all has happened to them, by their times.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +57,31 @@ pub(super) struct AheadFile {
     pub(super) space: Option<SpacePart>,
     /// Where pages of the copy look damaged, bytes; none where not all are known.
     pub(super) damaged: Option<Vec<u64>>,
+    /// How much of it is in the archive.
+    pub(super) extent: Extent,
+    /// In a later round no file has continued it: none does any more.
+    pub(super) is_lost: bool,
+}
+
+/// How much of a file is in the archive, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Up to here it was read the last time: everything behind is new.
+    pub(super) read: u64,
+    /// Up to here it was read at any time: zeros that are there now replace something.
+    pub(super) ever: u64,
+}
+
+impl Extent {
+    /// Of a file that was read once.
+    pub(super) fn of(bytes: u64) -> Self {
+        Self { read: bytes, ever: bytes }
+    }
+
+    /// Its changes were read once more, when it had so many bytes.
+    pub(super) fn read_again(&mut self, bytes: u64) {
+        *self = Self { read: bytes, ever: self.ever.max(bytes) };
+    }
 }
 
 /// A file of a tablespace.
@@ -158,13 +186,14 @@ impl Comparison<'_> {
     /// Early files by their paths, and tablespaces by their numbers: none where two files have the same one.
     fn tables(&self) -> (BTreeMap<&ArchivePath, usize>, BTreeMap<u32, Option<usize>>) {
         let mut by_space = BTreeMap::new();
-        for (number, early) in self.early.iter().enumerate() {
+        let counting = || self.early.iter().enumerate().filter(|(_, early)| !early.is_lost);
+        for (number, early) in counting() {
             if let Some(part) = early.space.as_ref().filter(|part| !part.is_system) {
                 let is_first = !by_space.contains_key(&part.zero.space);
                 by_space.insert(part.zero.space, is_first.then_some(number));
             }
         }
-        (self.early.iter().enumerate().map(|(number, early)| (&early.path, number)).collect(), by_space)
+        (counting().map(|(number, early)| (&early.path, number)).collect(), by_space)
     }
 
     /// Of a file of the tablespace of an early one; `zero` is how it begins now, where it was looked at.
@@ -239,8 +268,8 @@ impl Comparison<'_> {
         if !before.facts.is_untouched(before.opened, &now.facts) {
             add(&mut wanted, 0..1);
         }
-        if now.facts.bytes > before.facts.bytes {
-            add(&mut wanted, before.facts.bytes / size..pages);
+        if now.facts.bytes > before.extent.read {
+            add(&mut wanted, before.extent.read / size..pages);
         }
         page_runs(&wanted, size, now.facts.bytes, most)
     }
@@ -288,7 +317,9 @@ impl Outcomes {
             if early[number].path != file.path {
                 told.moved.push((number, file.path.clone()));
             }
-            if early[number].facts.bytes != file.facts.bytes {
+            // Pages of a round may lie behind the end that it has now.
+            let before = &early[number];
+            if before.facts.bytes != file.facts.bytes || before.extent.ever > file.facts.bytes {
                 told.resized.push((number, file.facts.bytes));
             }
         }

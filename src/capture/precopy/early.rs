@@ -1,7 +1,7 @@
 //! The pass over the files while the server runs.
 //!
-//! What is copied: every file of a tablespace that the server has in use, and large files of other engines. What is not: definitions, logs, small files,
-//! and every file that the server does not list, since it may be about to be discarded or imported, which the redo log does not tell as a whole.
+//! What is copied: every file of a tablespace that the server has in use, and large files of other engines, binary logs and whatever else lies there, if nothing was
+//! written to them of late. What is not: definitions, small files, what changes all the time, and every file that the server does not list, since it may be about to be discarded or imported, which the redo log does not tell as a whole.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::super::resolve::is_same_entry;
 use super::super::source::{FileSource, Opened};
 use super::super::tablespaces::Tablespaces;
 use super::super::watch::Watch;
-use super::compare::{AheadFile, SpacePart};
+use super::compare::{AheadFile, Extent, SpacePart};
 use super::facts::{FileFacts, page_zero};
 use crate::archive::{EXTERNAL_PREFIX, NewMember, ReadAgain};
 use crate::innodb::PageZero;
@@ -25,11 +25,12 @@ use crate::model::ArchivePath;
 use crate::output::Writer;
 use crate::throttle::Limiter;
 
-/// Smaller files of other engines are read while the server stands still, bytes.
+/// Smaller files that are no tablespaces are read while the server stands still, bytes.
 const LARGE: u64 = 1 << 20;
-/// Files in which MyISAM, Aria and Archive have rows and keys; they are written to by system calls, each of which sets the time of the file.
-/// (MyISAM's may be written to through memory, where `myisam_use_mmap` is on.)
-const ROWS: [&str; 5] = ["MYD", "MYI", "MAD", "MAI", "ARZ"];
+/// Files in which Aria, Archive and CSV have rows and keys; they are written to by system calls, each of which sets the time of the file.
+const ROWS: [&str; 4] = ["MAD", "MAI", "ARZ", "CSV"];
+/// The same of MyISAM, but that they may be written to through memory, where `myisam_use_mmap` is on.
+const MYISAM: [&str; 2] = ["MYD", "MYI"];
 
 /// A file that may be one of InnoDB's, by its name.
 pub(super) fn may_be_tablespace(entry: &Entry) -> bool {
@@ -47,15 +48,19 @@ pub(super) struct EarlyPass<'a> {
     pub(super) tablespaces: &'a Tablespaces,
     /// What each file was before it was asked ([`spaces`]).
     pub(super) spaces: &'a [Option<u32>],
-    /// Nothing is written to files through memory.
+    /// Nothing is written to files of MyISAM through memory.
     pub(super) no_mmap: bool,
     /// Every file stands under its usual path at once.
     pub(super) is_plain: bool,
 }
 
 impl EarlyPass<'_> {
-    /// Copies them; what was copied, in the order of the archive.
-    pub(super) fn run(&self, writer: &mut Writer) -> Result<Vec<AheadFile>, CaptureError> {
+    /// Copies those that are wanted, by their numbers in the list; what was copied, in the order of the archive.
+    pub(super) fn run(
+        &self,
+        writer: &mut Writer,
+        wanted: &dyn Fn(usize) -> bool,
+    ) -> Result<Vec<AheadFile>, CaptureError> {
         let (mut early, mut names) = (Vec::new(), OwnerNames::default());
         let system = self.system()?;
         for (number, entry) in self.list.entries.iter().enumerate() {
@@ -63,19 +68,32 @@ impl EarlyPass<'_> {
                 return Err(abort.into());
             }
             let EntryKind::File(look) = &entry.kind else { continue };
-            let is_other = self.no_mmap && look.bytes >= LARGE && has_rows(entry);
-            if !may_be_tablespace(entry) && !is_other {
+            let is_other = look.bytes >= LARGE && self.has_times(entry);
+            if !wanted(number) || !may_be_tablespace(entry) && !is_other {
                 continue;
             }
             let file = self.file((number, entry), &system, writer, &mut names);
             match file {
                 Ok(file) => early.extend(file),
                 Err(CaptureError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
+                // It is told when the server stands still.
+                Err(CaptureError::Read { .. }) if !entry.class.is_needed() => {}
                 // A read that the watch has stopped is no error of the file.
                 Err(error) => return Err(self.watch.aborted().map_or(error, CaptureError::from)),
             }
         }
         Ok(early)
+    }
+
+    /// Whether each write to a file that is no tablespace is seen in its times. What is none of the server's is stored as it is read, whoever writes to it.
+    fn has_times(&self, entry: &Entry) -> bool {
+        let extension = entry.path.as_path().extension().and_then(|extension| extension.to_str());
+        let is_one_of = |endings: &[&str]| extension.is_some_and(|extension| endings.contains(&extension));
+        match entry.class {
+            FileClass::Data => is_one_of(&ROWS) || self.no_mmap && is_one_of(&MYISAM),
+            FileClass::Log | FileClass::Other => true,
+            FileClass::Moving => false,
+        }
     }
 
     /// How the system tablespace begins, and where each of its files does, in pages.
@@ -108,8 +126,11 @@ impl EarlyPass<'_> {
                 return Ok(None);
             }
             Some(SpacePart { zero, base: 0, is_system: false })
-        } else {
+        } else if facts.has_rested(opened_at) {
             None
+        } else {
+            // It would be read again as a whole, whatever becomes of it.
+            return Ok(None);
         };
         let count = |bytes| {
             self.watch.read(bytes)?;
@@ -135,6 +156,8 @@ impl EarlyPass<'_> {
             facts,
             space,
             damaged,
+            extent: Extent::of(facts.bytes),
+            is_lost: false,
         }))
     }
 }
@@ -162,11 +185,6 @@ pub(super) fn aside(member: NewMember, folder: &str, number: usize) -> NewMember
 pub(super) fn system_number(list: &FileList, entry: &Entry) -> usize {
     let mut files = list.entries.iter().filter(|entry| entry.system_tablespace);
     files.position(|file| file.path == entry.path).unwrap_or(0)
-}
-
-fn has_rows(entry: &Entry) -> bool {
-    let extension = entry.path.as_path().extension().and_then(|extension| extension.to_str());
-    entry.class == FileClass::Data && extension.is_some_and(|extension| ROWS.contains(&extension))
 }
 
 /// Nanoseconds since 1970.

@@ -63,7 +63,12 @@ impl FileFacts {
     /// Whether nothing can have happened to a file since it was opened at `opened` (nanoseconds since 1970), and looked like this, if it looks like `now`
     /// later: each write sets both times, and nobody can set the second one back.
     pub(super) fn is_untouched(&self, opened: i64, now: &Self) -> bool {
-        self == now && self.modified < opened - SLACK && self.changed < opened - SLACK
+        self == now && self.has_rested(opened)
+    }
+
+    /// Whether nothing had happened to it for so long, when it was opened at `opened`, that whatever happens later is seen in its times.
+    pub(super) fn has_rested(&self, opened: i64) -> bool {
+        self.modified < opened - SLACK && self.changed < opened - SLACK
     }
 }
 

@@ -2,6 +2,7 @@
 //! again.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::super::class::FileClass;
@@ -54,6 +55,8 @@ pub(super) struct Foreseen<'a> {
     is_plain: bool,
     /// Bytes of files that are read as a whole.
     whole: u64,
+    /// Those of them that may be new tables, which can be copied ahead.
+    new_tables: u64,
     /// Tablespaces that continue an early one.
     tables: Vec<(usize, LateFile)>,
 }
@@ -66,9 +69,13 @@ impl<'a> Foreseen<'a> {
         checkpoint: u64,
         is_plain: bool,
     ) -> Self {
-        let by_path: BTreeMap<&ArchivePath, usize> =
-            early.iter().enumerate().map(|(number, early)| (&early.path, number)).collect();
-        let mut foreseen = Self { early, checkpoint, is_plain, whole: 0, tables: Vec::new() };
+        let by_path: BTreeMap<&ArchivePath, usize> = early
+            .iter()
+            .enumerate()
+            .filter(|(_, early)| !early.is_lost)
+            .map(|(number, early)| (&early.path, number))
+            .collect();
+        let mut foreseen = Self { early, checkpoint, is_plain, whole: 0, new_tables: 0, tables: Vec::new() };
         for entry in &list.entries {
             if !matches!(entry.kind, EntryKind::File(_)) || entry.class != FileClass::Data {
                 continue;
@@ -83,10 +90,22 @@ impl<'a> Foreseen<'a> {
                     foreseen.tables.push((number, file));
                 }
                 Some((_, before)) if before.facts.is_untouched(before.opened, &facts) => {}
-                _ => foreseen.whole += facts.bytes,
+                _ => {
+                    // Holes are not read.
+                    let stored = facts.bytes.min(found.blocks().saturating_mul(512));
+                    foreseen.whole += stored;
+                    if may_be_tablespace(entry) {
+                        foreseen.new_tables += stored;
+                    }
+                }
             }
         }
         foreseen
+    }
+
+    /// Bytes that another round would leave, of which the log names these pages since it began.
+    pub(super) fn left_by_a_round(&self, set: &PageSet) -> u64 {
+        self.bytes(Some(set)) - self.new_tables
     }
 
     /// Bytes, with these pages; without any of tablespaces where the log does not name them.
@@ -110,6 +129,7 @@ impl<'a> Foreseen<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::super::entry::Look;
+    use super::super::compare::Extent;
     use super::*;
 
     fn list(folder: &Path, paths: &[&str]) -> FileList {
@@ -160,6 +180,8 @@ mod tests {
             facts,
             space: None,
             damaged: None,
+            extent: Extent::of(facts.bytes),
+            is_lost: false,
         };
         assert_eq!(bytes(&[early(i64::MAX)]), 10, "untouched since");
         assert_eq!(bytes(&[early(0)]), 20, "maybe written to since");

@@ -54,24 +54,7 @@ impl LatePass<'_> {
 
     /// Looks at every file that may continue an early one.
     pub(super) fn compare(&self) -> Result<FileFates, CaptureError> {
-        let (mut late, mut numbers) = (Vec::new(), Vec::new());
-        for (number, entry) in self.list.entries.iter().enumerate() {
-            if !matches!(entry.kind, EntryKind::File(_)) || entry.class != FileClass::Data {
-                continue;
-            }
-            let disk = entry.belongs(self.datadir);
-            let found = match std::fs::symlink_metadata(&disk) {
-                Ok(found) => found,
-                Err(cause) => return Err(CaptureError::Read { path: disk, cause }),
-            };
-            late.push(LateFile {
-                path: entry.path.clone(),
-                is_external: entry.origin.is_some(),
-                facts: FileFacts::of(&found),
-                is_tablespace: may_be_tablespace(entry) && !entry.system_tablespace,
-            });
-            numbers.push(number);
-        }
+        let (late, numbers) = late_files(self.list, self.datadir, false)?;
         let mut look = |number: usize| {
             let disk = self.list.entries[numbers[number]].belongs(self.datadir);
             let read = Opened::live(&disk).and_then(|opened| page_zero(&opened.file));
@@ -169,12 +152,12 @@ impl LatePass<'_> {
             None => self.opened(number)?,
         };
         let page = u64::from(part.zero.page_size).max(1);
-        let runs = without_zeros(&opened.file, &runs, before.facts.bytes, page, most).map_err(fail)?;
+        let runs = without_zeros(&opened.file, &runs, before.extent.ever, page, most).map_err(fail)?;
         let mut patch = Patch { early, number, runs, place: None };
         if patch.runs.is_empty() {
             return Ok(None);
         }
-        patch.place = spool.place(patch.bytes());
+        patch.place = spool.place(patch.bytes(), patch.bytes());
         if let Some(place) = patch.place.clone() {
             let mut at = 0;
             for run in &patch.runs {
@@ -245,11 +228,13 @@ impl LatePass<'_> {
         let listed = known.and_then(|known| known.lists(entry, &disk, &opened.metadata));
         let bytes = opened.metadata.len();
         let count = |bytes| self.watch.read(bytes);
-        let Some(place) = spool.place(bytes) else { return Ok(None) };
         let (file, metadata) = (Arc::clone(&opened.file), opened.metadata.clone());
-        let whole = vec![Segment { offset: 0, len: bytes }];
         let source = FileSource::new(opened, &count).map_err(fail)?;
-        for part in source.segments().unwrap_or(whole) {
+        let parts = source.segments().unwrap_or_else(|| vec![Segment { offset: 0, len: bytes }]);
+        let Some(place) = spool.place(bytes, parts.iter().map(|part| part.len).sum()) else {
+            return Ok(None);
+        };
+        for part in parts {
             match spool.copy(&file, part, (&place, part.offset), &count) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
@@ -275,6 +260,36 @@ impl LatePass<'_> {
     fn failed(&self, error: CaptureError) -> CaptureError {
         self.watch.aborted().map_or(error, CaptureError::from)
     }
+}
+
+/// The files of a list that may continue early ones, and their numbers in it. Of a server that runs one may be gone since it was listed.
+pub(super) fn late_files(
+    list: &FileList,
+    datadir: &Path,
+    is_running: bool,
+) -> Result<(Vec<LateFile>, Vec<usize>), CaptureError> {
+    let (mut late, mut numbers) = (Vec::new(), Vec::new());
+    for (number, entry) in list.entries.iter().enumerate() {
+        if !matches!(entry.kind, EntryKind::File(_)) || entry.class == FileClass::Moving {
+            continue;
+        }
+        let disk = entry.belongs(datadir);
+        let found = match std::fs::symlink_metadata(&disk) {
+            Ok(found) => found,
+            // What is not needed may go at any time, and what becomes of it is told where it is read.
+            Err(_) if !entry.class.is_needed() => continue,
+            Err(cause) if is_running && cause.kind() == io::ErrorKind::NotFound => continue,
+            Err(cause) => return Err(CaptureError::Read { path: disk, cause }),
+        };
+        late.push(LateFile {
+            path: entry.path.clone(),
+            is_external: entry.origin.is_some(),
+            facts: FileFacts::of(&found),
+            is_tablespace: may_be_tablespace(entry) && !entry.system_tablespace,
+        });
+        numbers.push(number);
+    }
+    Ok((late, numbers))
 }
 
 /// For stock `tar` alone: what is not as it was is stored once more, whole and under its name.

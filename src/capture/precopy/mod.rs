@@ -1,11 +1,11 @@
 //! The method `precopy`: everything is read while the server runs, and what has changed since is read again while it stands still.
 //!
 //! ```text
-//! follow the redo log ─> copy every table ─> freeze ─> which files, which pages? ─> spool them ─> thaw ─> store them
+//! follow the redo log ─> copy every table ─> rounds ─> freeze ─> which files, which pages? ─> spool them ─> thaw ─> store them
 //! ```
 //!
 //! The server stands still for as long as it takes to read again what changed, on any file system. Which pages these are the redo log says, without a look at the others
-//! ([`pursuit`]); where it cannot be followed their LSN says it ([`by_lsn`]). [`compare`] has the argument why nothing is missed; [`early`] says what is copied
+//! ([`pursuit`]); where it cannot be followed their LSN says it ([`by_lsn`]). Where much has changed it is copied ahead once more ([`rounds`]). [`compare`] has the argument why nothing is missed; [`early`] says what is copied
 //! ahead at all. A slow repository holds up nobody: what is read under the freeze waits in a [`spool`].
 //!
 //! In the archive an early copy stands as it was read, maybe torn; pages and changes behind it make it right. So an unpacked archive is no data directory yet: under the name of
@@ -18,45 +18,44 @@ mod dice;
 mod early;
 mod facts;
 mod foresee;
+mod frozen;
 mod kept;
 mod late;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod model_file;
+#[cfg(test)]
+mod model_round;
 mod pursuit;
+mod rounds;
 mod runs;
 mod spool;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::copy::{Copied, Copier, Live, OwnerNames, member};
+use super::entry::EntryKind;
 use super::error::CaptureError;
 use super::facts::Facts as ServerFacts;
 use super::files::FileList;
 use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::identify::identify_early;
-use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
+use super::method::{CaptureListener, Captured, Estimate, Method, Prospect, Task};
 use super::objection::shown;
 use super::redo_file::{head, the_log};
-use super::standstill;
 use super::walk::list_files;
-use crate::archive::{NewMember, STAND_IN};
-use crate::model::EarlyChange;
 use crate::output::Archive;
-use crate::quiesce::{Files, Quiet, Resumed};
+use crate::quiesce::Files;
 use crate::throttle::time_for;
 use crate::ui::bytes;
-use compare::{AheadFile, Known};
-use early::{EarlyPass, may_be_tablespace, spaces};
+use compare::Known;
+use early::may_be_tablespace;
 use foresee::Foreseen;
-use kept::{Asides, Kept, Slot, Straight};
-use late::{FileFates, LatePass};
+use frozen::FrozenWork;
+use late::LatePass;
 use pursuit::{Found, Pursuit};
-use runs::{Patch, RunReader};
+use rounds::{Ahead, AheadServer, PassBegin};
 use spool::Spool;
 
 /// What a freeze takes by itself: two looks at all files, and the end of the redo log.
@@ -107,53 +106,26 @@ impl Method for Precopy {
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
         let Task { layout, facts, mut plan, output, watch, limiter, host, precopy, .. } = task;
         let datadir = &layout.datadir;
-        let before = list_files(layout, &plan.options)?;
-        let mut pursuit = pursue(&before, datadir)?;
-        // Behind the begin of the pursuit: what the server discards or imports from here on is in the log. What the files are is looked at before it is asked.
-        let spaces = spaces(&before, datadir);
-        let tablespaces = foresee::tablespaces(facts, &before, datadir)?;
-        host.listener().ahead(bytes_ahead(&before));
-        let mut archive = output.begin_early(&identify_early(facts, layout))?;
-        let (begun, read) = (Instant::now(), watch.bytes());
-        let pass = EarlyPass {
-            layout,
-            list: &before,
-            watch,
-            limiter,
-            tablespaces: &tablespaces,
-            spaces: &spaces,
-            no_mmap: writes_by_calls(facts),
-            is_plain: precopy.is_plain,
-        };
-        let early = pass.run(&mut archive.writer).inspect_err(|_| watch.lift_rate())?;
-        log::info!(
-            "{} files ({} MiB) were copied ahead in {} s, while the server ran",
-            early.len(),
-            (watch.bytes() - read) >> 20,
-            begun.elapsed().as_secs()
-        );
-        drop(before);
-        plan.tablespaces = Ok(tablespaces);
-        let mut spool = Spool::new(datadir, precopy.spool_limit);
         let is_plain = precopy.is_plain;
+        let no_mmap = writes_by_calls(facts);
+        let running = AheadServer { layout, options: &plan.options, watch, limiter, no_mmap, is_plain };
+        let begin = running.begin(facts)?;
+        host.listener().ahead(bytes_ahead(&begin.list));
+        let mut archive = output.begin_early(&identify_early(facts, layout))?;
+        let ahead = copy_ahead(&running, begin, facts, &mut archive, host.listener())
+            .inspect_err(|_| watch.lift_rate())?;
+        let Ahead { files: early, mut pursuit, tablespaces } = ahead;
+        let mut spool = Spool::new(datadir, precopy.spool_limit);
         // What cannot be listed now is told when the server stands still.
         if let Ok(list) = list_files(layout, &plan.options) {
             let foreseen = Foreseen::look((&list, datadir), &early, pursuit.checkpoint, is_plain);
-            let changed =
+            let bytes =
                 pursuit.so_far(|set| foreseen.bytes(Some(set))).unwrap_or_else(|| foreseen.bytes(None));
-            let room = spool.room();
-            if changed > room && !precopy.may_wait {
-                watch.lift_rate();
-                return Err(CaptureError::TooMuchChanged { bytes: changed, room });
-            }
-            if changed > room {
-                facts.warnings.push(format!(
-                    "{changed} bytes or more had changed while the server was copied, and {room} could wait until it ran again (spool-limit, \
-                     and what is free beside the data directory): it stood still until the repository had the rest"
-                ));
-            }
+            let wait = waiting(bytes, spool.room(), precopy.may_wait).inspect_err(|_| watch.lift_rate())?;
+            facts.warnings.extend(wait);
         }
 
+        plan.tablespaces = Ok(tablespaces);
         let FrozenServer { quiet, identity, list } = freeze_and_list(host, layout, facts, plan, watch)?;
         let checkpoint = pursuit.checkpoint;
         let found = end(pursuit, &list, datadir);
@@ -171,10 +143,41 @@ impl Method for Precopy {
     }
 }
 
-/// Follows the log of a server that runs.
-fn pursue(list: &FileList, datadir: &Path) -> Result<Pursuit, CaptureError> {
-    let (_, path) = the_log(list, datadir).map_err(CaptureError::NotFollowed)?;
-    Pursuit::begin(&path).map_err(|error| CaptureError::NotFollowed(format!("'{}': {error}", shown(&path))))
+/// Copies everything while the server runs, and what changes meanwhile.
+fn copy_ahead(
+    running: &AheadServer<'_>,
+    begin: PassBegin,
+    facts: &mut ServerFacts,
+    archive: &mut Archive<'_>,
+    listener: &dyn CaptureListener,
+) -> Result<Ahead, CaptureError> {
+    let (begun, read) = (Instant::now(), running.watch.bytes());
+    let files = running.copy(&begin, archive, &|_| true)?;
+    log::info!(
+        "{} files ({} MiB) were copied ahead in {} s, while the server ran",
+        files.len(),
+        (running.watch.bytes() - read) >> 20,
+        begun.elapsed().as_secs()
+    );
+    let PassBegin { pursuit, tablespaces, .. } = begin;
+    let mut ahead = Ahead { files, pursuit, tablespaces };
+    running.rounds(&mut ahead, facts, archive, listener)?;
+    Ok(ahead)
+}
+
+/// What is to be told where so many bytes would be read while the server stands still, and have no room until it runs again; an error where it may not wait for
+/// the repository.
+fn waiting(bytes: u64, room: u64, may_wait: bool) -> Result<Option<String>, CaptureError> {
+    if bytes <= room {
+        return Ok(None);
+    }
+    if !may_wait {
+        return Err(CaptureError::TooMuchChanged { bytes, room });
+    }
+    Ok(Some(format!(
+        "{bytes} bytes or more had changed while the server was copied, and {room} could wait until it ran again (spool-limit, and what is \
+         free beside the data directory): it stood still until the repository had the rest"
+    )))
 }
 
 /// What has changed since.
@@ -197,7 +200,7 @@ fn bytes_ahead(list: &FileList) -> u64 {
     let tables = list.entries.iter().filter(|entry| may_be_tablespace(entry));
     tables
         .map(|entry| match &entry.kind {
-            super::entry::EntryKind::File(look) => look.bytes,
+            EntryKind::File(look) => look.bytes,
             _ => 0,
         })
         .sum()
@@ -208,146 +211,4 @@ fn writes_by_calls(facts: &mut ServerFacts) -> bool {
     const NAME: &str = "myisam_use_mmap";
     let answer = facts.sql.as_mut().and_then(|sql| sql.variables(&[NAME]).ok());
     answer.is_some_and(|variables| variables.get(NAME).is_some_and(|value| value == "OFF"))
-}
-
-/// What was read while the server stood still.
-struct HeldFiles {
-    fates: FileFates,
-    patches: Vec<Patch>,
-    slots: std::collections::BTreeMap<usize, Slot>,
-    /// What is in the archive already.
-    straight: BTreeSet<usize>,
-    /// What of the redo log is in memory, and what was told of files that are in the archive.
-    copied: Copied,
-}
-
-/// The work while the server stands still, and what follows from it.
-struct FrozenWork<'a> {
-    late: &'a LatePass<'a>,
-}
-
-impl FrozenWork<'_> {
-    /// Reads what has changed, and lets the server run.
-    fn run(
-        &self,
-        quiet: Box<dyn Quiet>,
-        host: &mut dyn Host,
-        archive: &mut Archive<'_>,
-        spool: &mut Spool,
-    ) -> Result<(HeldFiles, Resumed), CaptureError> {
-        let late = self.late;
-        let begun = Instant::now();
-        let fates = late.compare()?;
-        let patches = late.pages(&fates, spool)?;
-        let (slots, mut straight) = late.files(&fates, spool)?;
-        let first = self.straight(&patches, &straight, &fates.asides, archive)?;
-        // The redo log is read behind every page; what a start needs of it waits in memory.
-        let log: BTreeSet<usize> = late.redo().into_iter().collect();
-        let mut copied = self.straight(&[], &log, &fates.asides, archive)?;
-        copied.vanished += first.vanished;
-        copied.warnings.extend(first.warnings);
-        straight.extend(log);
-        standstill::stood_still(late.list, late.datadir, late.watch)?;
-        quiet.complete(late.list.bytes);
-        let resumed = host.resume(quiet)?;
-        let pages: u64 = patches.iter().map(Patch::bytes).sum();
-        let (memory, disk) = spool.used();
-        log::info!(
-            "{} files were read again as a whole and {} KiB of pages in {} others, in {} ms: {} KiB wait in memory, {} on the disk",
-            slots.values().filter(|slot| matches!(slot, Slot::File(_))).count() + straight.len(),
-            pages >> 10,
-            patches.len(),
-            begun.elapsed().as_millis(),
-            memory >> 10,
-            disk >> 10
-        );
-        Ok((HeldFiles { fates, patches, slots, straight, copied }, resumed))
-    }
-
-    /// What has no room in the spool goes into the archive at once.
-    fn straight(
-        &self,
-        patches: &[Patch],
-        files: &BTreeSet<usize>,
-        asides: &Asides,
-        archive: &mut Archive<'_>,
-    ) -> Result<Copied, CaptureError> {
-        let LatePass { list, datadir, watch, .. } = *self.late;
-        let count = |bytes| watch.read(bytes);
-        for patch in patches.iter().filter(|patch| patch.place.is_none()) {
-            let opened = self.late.opened(patch.number)?;
-            let mut source = RunReader { file: &opened.file, runs: &patch.runs, taken: 0, count: &count };
-            archive.append_pages(self.late.early[patch.early].member, &patch.runs, &mut source)?;
-        }
-        if files.is_empty() {
-            return Ok(Copied::nothing());
-        }
-        let contents = Straight { live: Live { datadir }, asides };
-        let part = |number: usize| files.contains(&number);
-        let copier = Copier { list, datadir, contents: &contents, count: &count, watch, part: &part };
-        copier.copy(&mut archive.writer)
-    }
-
-    /// Stores what was kept, and tells what has become of the early copies.
-    fn store(&self, held: HeldFiles, archive: &mut Archive<'_>) -> Result<Copied, CaptureError> {
-        let HeldFiles { fates, patches, slots, straight, mut copied } = held;
-        let LatePass { list, datadir, watch, early, is_plain, .. } = *self.late;
-        let given_up = |_| watch.read(0);
-        let contents = Kept { slots: RefCell::new(slots), asides: &fates.asides };
-        let part = |number: usize| !straight.contains(&number) && !fates.continued.contains(&number);
-        let copier = Copier { list, datadir, contents: &contents, count: &given_up, watch, part: &part };
-        let more = copier.copy(&mut archive.writer)?;
-        copied.vanished += more.vanished;
-        copied.warnings.extend(more.warnings);
-        copied.store_rest(&mut archive.writer)?;
-        for patch in &patches {
-            let Some(place) = &patch.place else { continue };
-            let kept = [crate::archive::Segment { offset: place.offset, len: patch.bytes() }];
-            let mut source = RunReader { file: &place.file, runs: &kept, taken: 0, count: &given_up };
-            archive.append_pages(early[patch.early].member, &patch.runs, &mut source)?;
-        }
-        if !is_plain {
-            texts(list, datadir, archive)?;
-        }
-        tell(&fates, early, archive)?;
-        if is_plain {
-            let left = fates.told.removed.iter().map(|number| {
-                format!(
-                    "'{}' was dropped, or given another name, while the server was copied: stock tar leaves it in the data directory, where it is to be removed",
-                    shown(early[*number].path.as_path())
-                )
-            });
-            copied.warnings.extend(left);
-        }
-        Ok(copied)
-    }
-}
-
-/// The texts that keep a server from starting before everything is in its place.
-fn texts(list: &FileList, datadir: &Path, archive: &mut Archive<'_>) -> Result<(), CaptureError> {
-    let mut names = OwnerNames::default();
-    for entry in list.entries.iter().filter(|entry| entry.system_tablespace) {
-        let disk = entry.belongs(datadir);
-        let found = std::fs::metadata(&disk).map_err(|cause| CaptureError::Read { path: disk, cause })?;
-        let text = NewMember { system_tablespace: false, ..member(entry, &found, &mut names) };
-        archive.writer.append_generated(text, STAND_IN.as_bytes())?;
-    }
-    Ok(())
-}
-
-/// What has become of the early copies.
-fn tell(fates: &FileFates, early: &[AheadFile], archive: &mut Archive<'_>) -> Result<(), CaptureError> {
-    let told = &fates.told;
-    let member = |number: usize| early[number].member;
-    let removed = told.removed.iter().map(|number| EarlyChange::Removed(member(*number)));
-    let moved =
-        told.moved.iter().map(|(number, to)| EarlyChange::Moved { member: member(*number), to: to.clone() });
-    let resized = told
-        .resized
-        .iter()
-        .map(|(number, size)| EarlyChange::Resized { member: member(*number), size: *size });
-    for change in removed.chain(moved).chain(resized) {
-        archive.writer.change(change)?;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{AheadFile, SpacePart};
+use super::compare::{AheadFile, Extent, SpacePart};
 use super::dice::Dice;
 use super::model_file::{ModelFile, PAGE, Page};
 use crate::innodb::redo::{Change, PageId, PageSet};
@@ -23,12 +23,16 @@ pub(super) struct Model {
     /// What the log says since the pursuit began.
     pub(super) set: Option<PageSet>,
     pub(super) checkpoint: u64,
+    /// How many files were copied.
+    members: u64,
 }
 
 /// A file as it was copied.
 pub(super) struct ModelCopy {
     pub(super) early: AheadFile,
     pub(super) content: Vec<Page>,
+    /// Pages of later rounds, in the order in which they count.
+    pub(super) pages: Vec<(u64, Page)>,
 }
 
 impl Model {
@@ -44,6 +48,7 @@ impl Model {
             next_inode: 100,
             set: None,
             checkpoint: 0,
+            members: 0,
         };
         for number in 0..3 + model.dice.roll(8) {
             model.create(&format!("t{number}"));
@@ -274,39 +279,52 @@ impl Model {
     pub(super) fn copy(&mut self, pace: u64) -> Vec<ModelCopy> {
         let mut copied = Vec::new();
         for name in self.files.keys().cloned().collect::<Vec<_>>() {
-            if self.dice.one_in(3) {
-                self.act();
-            }
-            let Some(opened) = self.files.get(&name).cloned() else { continue };
-            let (opened_at, facts, zero) = (self.now, opened.facts(), opened.zero());
-            let (mut content, mut damaged) = (Vec::new(), Vec::new());
-            for page in 0..opened.disk.len() {
-                let before = self.disk_of(&opened, page);
-                for _ in 0..self.dice.roll(pace + 1) {
-                    self.act();
-                }
-                let now = self.disk_of(&opened, page);
-                if before != now && !opened.is_other && self.dice.one_in(2) {
-                    // Half of it is old.
-                    content.push((u64::MAX, u64::MAX));
-                    damaged.push(page as u64 * PAGE);
-                } else {
-                    content.push(now);
-                }
-            }
-            let space = (!opened.is_other).then_some(SpacePart { zero, base: 0, is_system: false });
-            let early = AheadFile {
-                member: copied.len() as u64,
-                path: ArchivePath::new(&name),
-                is_external: false,
-                opened: opened_at,
-                facts,
-                space,
-                damaged: Some(damaged),
-            };
-            copied.push(ModelCopy { early, content });
+            copied.extend(self.copy_file(&name, pace));
         }
         copied
+    }
+
+    /// Copies one; none where it is gone.
+    pub(super) fn copy_file(&mut self, name: &str, pace: u64) -> Option<ModelCopy> {
+        if self.dice.one_in(3) {
+            self.act();
+        }
+        let opened = self.files.get(name).cloned()?;
+        let (opened_at, facts, zero) = (self.now, opened.facts(), opened.zero());
+        let (mut content, mut damaged) = (Vec::new(), Vec::new());
+        for page in 0..opened.disk.len() {
+            let (read, is_torn) = self.read(&opened, page, pace);
+            content.push(read);
+            if is_torn {
+                damaged.push(page as u64 * PAGE);
+            }
+        }
+        let space = (!opened.is_other).then_some(SpacePart { zero, base: 0, is_system: false });
+        self.members += 1;
+        let early = AheadFile {
+            member: self.members,
+            path: ArchivePath::new(name),
+            is_external: false,
+            opened: opened_at,
+            facts,
+            space,
+            damaged: Some(damaged),
+            extent: Extent::of(facts.bytes),
+            is_lost: false,
+        };
+        Some(ModelCopy { early, content, pages: Vec::new() })
+    }
+
+    /// Reads a page of a file that was opened, while the server goes on; and whether it is torn.
+    pub(super) fn read(&mut self, opened: &ModelFile, page: usize, pace: u64) -> (Page, bool) {
+        let before = self.disk_of(opened, page);
+        for _ in 0..self.dice.roll(pace + 1) {
+            self.act();
+        }
+        let now = self.disk_of(opened, page);
+        // Half of it is old.
+        let is_torn = before != now && !opened.is_other && self.dice.one_in(2);
+        (if is_torn { (u64::MAX, u64::MAX) } else { now }, is_torn)
     }
 
     /// A page of the file that was opened, whatever its name is now; zeros where it ends before. One that was removed stays as it was.

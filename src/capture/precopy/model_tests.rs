@@ -3,11 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::super::model::{Model, ModelCopy};
-use super::super::model_file::{ModelFile, PAGE, Page};
+use super::super::model_file::{PAGE, Page};
+use super::super::model_round::{copy_again, late_files};
 use super::*;
 
 /// A seed that has failed can be run again: `PRECOPY_SEED`. `PRECOPY_ROUNDS` sets how many are tried.
 const ROUNDS: u64 = 400;
+
+/// A page is written into a file, as the script in the archive does it: what lies behind the end makes the file longer.
+fn put(content: &mut Vec<Page>, page: u64, read: Page) {
+    let page = usize::try_from(page).unwrap();
+    content.resize(content.len().max(page + 1), (0, 0));
+    content[page] = read;
+}
 
 /// What a restore would make of the copy.
 fn restored(model: &Model, copied: &[ModelCopy], known: Known<'_>) -> BTreeMap<String, Vec<Page>> {
@@ -15,17 +23,7 @@ fn restored(model: &Model, copied: &[ModelCopy], known: Known<'_>) -> BTreeMap<S
     // Seldom all of them have room.
     let most = usize::try_from(model.checkpoint % 5).unwrap() * 2;
     let comparison = Comparison { early: &early, known, checkpoint: model.checkpoint };
-    let late: Vec<LateFile> = model
-        .files
-        .iter()
-        .map(|(name, file)| LateFile {
-            path: ArchivePath::new(name),
-            is_external: false,
-            facts: file.facts(),
-            is_tablespace: !file.is_other,
-        })
-        .collect();
-    let files: Vec<&ModelFile> = model.files.values().collect();
+    let (late, files) = late_files(model);
     let mut look = |number: usize| Ok::<_, ()>(Some(files[number].zero()));
     let fates = comparison.fates(&late, &mut look).unwrap();
     let told = Outcomes::of(&early, &late, &fates);
@@ -37,9 +35,7 @@ fn restored(model: &Model, copied: &[ModelCopy], known: Known<'_>) -> BTreeMap<S
             continue;
         }
         let mut content = copied.content.clone();
-        if let Some((_, bytes)) = told.resized.iter().find(|(resized, _)| *resized == number) {
-            content.resize(usize::try_from(bytes / PAGE).unwrap(), (0, 0));
-        }
+        copied.pages.iter().for_each(|(page, read)| put(&mut content, *page, *read));
         let path = moved.unwrap_or(&copied.early.path).clone();
         let before = members.insert(path.clone(), content);
         let is_replaced =
@@ -50,7 +46,7 @@ fn restored(model: &Model, copied: &[ModelCopy], known: Known<'_>) -> BTreeMap<S
         match fate {
             FileFate::Whole => drop(members.insert(file.path.clone(), now.disk.clone())),
             FileFate::Same(_) => {}
-            FileFate::Patched(early) => {
+            FileFate::Patched(number) => {
                 let searched: RoaringBitmap = (0..)
                     .zip(&now.disk)
                     .filter(|(_, page)| page.1 == 0 || page.1 >= model.checkpoint)
@@ -58,11 +54,17 @@ fn restored(model: &Model, copied: &[ModelCopy], known: Known<'_>) -> BTreeMap<S
                     .collect();
                 let searched = matches!(known, Known::ByLsn).then_some(&searched);
                 let content = members.get_mut(&file.path).unwrap();
-                for (begin, length) in comparison.runs(*early, file, searched, &[], most) {
+                for (begin, length) in comparison.runs(*number, file, searched, &[], most) {
                     for page in begin / PAGE..(begin + length) / PAGE {
-                        let page = usize::try_from(page).unwrap();
-                        content[page] = now.disk[page];
+                        let read = now.disk[usize::try_from(page).unwrap()];
+                        // Behind what was stored the file is filled up with zeros.
+                        if read != (0, 0) || page * PAGE < early[*number].extent.ever {
+                            put(content, page, read);
+                        }
                     }
+                }
+                if let Some((_, bytes)) = told.resized.iter().find(|(resized, _)| resized == number) {
+                    content.resize(usize::try_from(bytes / PAGE).unwrap(), (0, 0));
                 }
             }
         }
@@ -83,7 +85,13 @@ fn what_was_copied_from_a_server_that_writes_becomes_what_it_has_when_it_stands_
         let mut model = Model::new(seed);
         model.begin();
         let pace = model.dice.roll(4);
-        let copied = model.copy(pace);
+        let mut copied = model.copy(pace);
+        for _ in 0..model.dice.roll(3) {
+            for _ in 0..model.dice.roll(40) {
+                model.act();
+            }
+            copy_again(&mut model, &mut copied, pace);
+        }
         for _ in 0..model.dice.roll(40) {
             model.act();
         }

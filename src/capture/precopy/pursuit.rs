@@ -56,11 +56,41 @@ impl Pursuit {
 
     /// What the log has named by now; it is followed on. None where it cannot be followed. Meanwhile nobody follows it: it is to be a short look.
     pub(super) fn so_far<T>(&mut self, look: impl FnOnce(&PageSet) -> T) -> Option<T> {
-        let halted = self.halt();
+        let halted = self
+            .halt()
+            .and_then(|mut follower| follower.advance().map(|_| follower).map_err(|error| error.to_string()));
         let seen = halted.as_ref().ok().map(|follower| look(follower.set()));
+        self.resume(halted);
+        seen
+    }
+
+    /// What the log has named by now, where it is certain that nothing was missed: then it is not followed any more. Else it is followed on. `log` is where it is.
+    pub(super) fn confirmed(&mut self, log: &Path) -> Option<PageSet> {
+        let confirmed = self.halt().map(|mut follower| {
+            let file = regular_file::open(log).map_err(RedoError::from);
+            let outcome = file.and_then(|file| follower.confirm(&file));
+            (follower, outcome)
+        });
+        match confirmed {
+            Ok((follower, Ok(()))) => {
+                self.follower = Err("it is followed from a later checkpoint on".into());
+                Some(follower.into_set())
+            }
+            Ok((follower, Err(why))) => {
+                log::debug!("whether the redo log was followed without a gap cannot be told yet: {why}");
+                self.resume(Ok(follower));
+                None
+            }
+            Err(why) => {
+                self.follower = Err(why);
+                None
+            }
+        }
+    }
+
+    fn resume(&mut self, halted: Result<RedoFollower, String>) {
         self.stop = Arc::default();
         self.follower = halted.and_then(|follower| spawn(follower, &self.stop));
-        seen
     }
 
     fn halt(&mut self) -> Result<RedoFollower, String> {
@@ -117,6 +147,7 @@ mod tests {
     fn where_it_is_not_known_which_file_the_log_is_pages_are_found_by_their_lsn() {
         let mut pursuit = Pursuit { checkpoint: 1, stop: Arc::default(), follower: Err("not begun".into()) };
         assert_eq!(pursuit.so_far(PageSet::len), None);
+        assert_eq!(pursuit.confirmed(Path::new("/none")), None);
         assert_eq!(pursuit.halt().err().as_deref(), Some("not begun"));
         match pursuit.finish(Err("its redo log has several files".into())) {
             Found::ByLsn(_) => {}

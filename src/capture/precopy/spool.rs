@@ -36,6 +36,9 @@ pub(super) struct SpoolPlace {
 #[derive(Debug, Default)]
 struct SpoolFile {
     file: Option<Arc<File>>,
+    /// Where the next place begins.
+    end: u64,
+    /// Bytes that it holds, without holes.
     used: u64,
     limit: u64,
 }
@@ -45,15 +48,16 @@ impl SpoolFile {
         self.used.checked_add(bytes).is_some_and(|used| used <= self.limit)
     }
 
-    fn place(&mut self, bytes: u64, file: Arc<File>) -> SpoolPlace {
-        let offset = self.used;
-        self.used = (offset + bytes).next_multiple_of(GRAIN);
+    fn place(&mut self, (bytes, stored): (u64, u64), file: Arc<File>) -> SpoolPlace {
+        let offset = self.end;
+        self.end = (offset + bytes).next_multiple_of(GRAIN);
+        self.used = (self.used + stored).next_multiple_of(GRAIN);
         self.file = Some(Arc::clone(&file));
         SpoolPlace { file, offset }
     }
 
     /// It takes nothing more, which is said once.
-    fn end(&mut self, error: &io::Error) {
+    fn close(&mut self, error: &io::Error) {
         if self.limit > 0 {
             log::info!(
                 "what is read while the server stands still cannot be put aside ({error}): what has no room otherwise goes into the archive at once"
@@ -79,7 +83,7 @@ impl Spool {
         if disk.limit > 0 {
             match nameless(directory) {
                 Ok(file) => disk.file = Some(Arc::new(file)),
-                Err(error) => disk.end(&error),
+                Err(error) => disk.close(&error),
             }
         }
         Self { memory, disk, buffer: Vec::new() }
@@ -95,16 +99,16 @@ impl Spool {
         (self.memory.used, self.disk.used)
     }
 
-    /// A place for so many bytes; none where there is no room.
-    pub(super) fn place(&mut self, bytes: u64) -> Option<SpoolPlace> {
-        if self.memory.has_room(bytes) {
+    /// A place for so many bytes, of which so many are no holes; none where there is no room.
+    pub(super) fn place(&mut self, bytes: u64, stored: u64) -> Option<SpoolPlace> {
+        if self.memory.has_room(stored) {
             match self.memory.file.clone().map_or_else(|| in_memory().map(Arc::new), Ok) {
-                Ok(file) => return Some(self.memory.place(bytes, file)),
-                Err(error) => self.memory.end(&error),
+                Ok(file) => return Some(self.memory.place((bytes, stored), file)),
+                Err(error) => self.memory.close(&error),
             }
         }
-        let file = self.disk.file.clone().filter(|_| self.disk.has_room(bytes))?;
-        Some(self.disk.place(bytes, file))
+        let file = self.disk.file.clone().filter(|_| self.disk.has_room(stored))?;
+        Some(self.disk.place((bytes, stored), file))
     }
 
     /// Copies a part of a file to `at` bytes behind a place. False where the disk is full: then nothing of that place is of use.
@@ -126,9 +130,9 @@ impl Spool {
             if let Err(error) = place.file.write_all_at(&self.buffer[..got], place.offset + at + done) {
                 let is_memory = self.memory.file.as_ref().is_some_and(|file| Arc::ptr_eq(file, &place.file));
                 if is_memory {
-                    self.memory.end(&error);
+                    self.memory.close(&error);
                 } else {
-                    self.disk.end(&error);
+                    self.disk.close(&error);
                 }
                 return Ok(false);
             }
@@ -161,12 +165,14 @@ mod tests {
         let source = tempfile::tempfile().unwrap();
         let content: Vec<u8> = (0..20_000_u32).map(|byte| (byte % 251) as u8).collect();
         source.write_all_at(&content, 0).unwrap();
-        let small = spool.place(100).unwrap();
-        let large = spool.place(IN_MEMORY).unwrap();
+        let small = spool.place(100, 100).unwrap();
+        let large = spool.place(IN_MEMORY, IN_MEMORY).unwrap();
         assert!(!Arc::ptr_eq(&small.file, &large.file), "memory, and the disk");
-        assert!(spool.place(2 * IN_MEMORY).is_none());
-        let place = spool.place(20_000).unwrap();
+        assert!(spool.place(2 * IN_MEMORY, 2 * IN_MEMORY).is_none());
+        let place = spool.place(20_000, 12_712).unwrap();
         assert_eq!(place.offset, GRAIN, "behind the first one");
+        assert_eq!(spool.used(), (GRAIN + 16_384, IN_MEMORY), "a hole takes no room");
+        assert!(spool.place(3 * IN_MEMORY, 4096).is_some(), "however large");
         for (offset, len) in [(0, 5000), (12_288, 7712)] {
             let part = Segment { offset, len };
             assert!(spool.copy(&source, part, (&place, offset), &|_| Ok(())).unwrap());
@@ -177,12 +183,12 @@ mod tests {
         assert!(read[5000..12_288].iter().all(|byte| *byte == 0));
         let part = Segment { offset: 0, len: 1 };
         assert!(spool.copy(&source, part, (&place, 0), &|_| Err(io::Error::other("given up"))).is_err());
-        assert!(Spool::new(folder.path(), 0).place(1).is_none());
+        assert!(Spool::new(folder.path(), 0).place(1, 1).is_none());
         assert_eq!(spool.room(), 2 * IN_MEMORY + 8192);
         // Where no file without a name can be made only memory is left, and that is known before anything is put there.
         let mut nowhere = Spool::new(&folder.path().join("none"), 1 << 30);
-        assert!(nowhere.room() <= IN_MEMORY && nowhere.place(IN_MEMORY + 1).is_none());
-        assert!(nowhere.place(100).is_some());
+        assert!(nowhere.room() <= IN_MEMORY && nowhere.place(IN_MEMORY + 1, IN_MEMORY + 1).is_none());
+        assert!(nowhere.place(100, 100).is_some());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it has no name");
     }
 }

@@ -20,6 +20,8 @@ use super::page_set::PageSet;
 
 /// Looks at a log that has stopped: temporary tables may write to it a moment longer.
 const TRIES: usize = 3;
+/// Looks at a log that is written to: a checkpoint may come in the middle of one.
+const LIVE_TRIES: usize = 10;
 /// Changes between two looks at what they take in memory.
 const LOOK: u64 = 1 << 16;
 
@@ -101,39 +103,65 @@ impl RedoFollower {
         (self.set.len(), self.set.bytes())
     }
 
+    /// Reads what is there by now of a log that is still written to, and sees to it that nothing was missed up to there: one that was overtaken is behind what the log
+    /// itself says of its end. It is followed on, whatever comes of it.
+    pub fn confirm(&mut self, log: &File) -> Result<(), RedoError> {
+        let mut outcome = Ok(());
+        for _ in 0..LIVE_TRIES {
+            // The end first: what is written between the two looks is ahead of it.
+            let end = self.end_of(log);
+            self.advance()?;
+            outcome = end.and_then(|end| if self.lsn >= end { Ok(()) } else { Err(self.behind(end)) });
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// What it has found, where it is not followed any more.
+    pub fn into_set(self) -> PageSet {
+        self.set
+    }
+
+    /// Where the log says that it ends.
+    fn end_of(&self, log: &File) -> Result<u64, RedoError> {
+        let now = LogHead::read(log)?;
+        if now.ring != self.head.ring {
+            let text = "the server has replaced its redo log meanwhile (innodb_log_file_size?)";
+            return Err(RedoError::Other(text.into()));
+        }
+        now.end_lsn(log)
+    }
+
+    fn behind(&self, end: u64) -> RedoError {
+        RedoError::Other(format!(
+            "it could be followed up to LSN {}, and it ends at {end}: the server has written a round of it faster than it was \
+             read, or part of it is damaged",
+            self.lsn
+        ))
+    }
+
     /// Reads to the end of a log that has stopped, and sees to it that nothing was missed. `log` is the file that has its name now: a server may
     /// have replaced it.
     pub fn finish(self, log: &File) -> Result<PageSet, RedoError> {
-        let ring = self.head.ring;
-        self.finish_at(&mut || {
-            let now = LogHead::read(log)?;
-            if now.ring != ring {
-                let text = "the server has replaced its redo log meanwhile (innodb_log_file_size?)";
-                return Err(RedoError::Other(text.into()));
-            }
-            now.end_lsn(log)
-        })
+        self.finish_at(&mut |follower| follower.end_of(log))
     }
 
     /// `end` reads where the log ends. What is written between the two looks is no reason not to believe the log: it is looked at again.
-    fn finish_at(mut self, end: &mut dyn FnMut() -> Result<u64, RedoError>) -> Result<PageSet, RedoError> {
+    fn finish_at(
+        mut self,
+        end: &mut dyn FnMut(&Self) -> Result<u64, RedoError>,
+    ) -> Result<PageSet, RedoError> {
         let mut found = 0;
         for _ in 0..TRIES {
             self.advance()?;
-            found = end()?;
+            found = end(&self)?;
             if self.lsn >= found {
                 break;
             }
         }
-        if self.lsn == found {
-            return Ok(self.set);
-        }
-        let text = format!(
-            "it could be followed up to LSN {}, and it ends at {found}: the server has written a round of it faster than it was \
-             read, or part of it is damaged",
-            self.lsn
-        );
-        Err(RedoError::Other(text))
+        if self.lsn == found { Ok(self.set) } else { Err(self.behind(found)) }
     }
 }
 

@@ -25,7 +25,7 @@ use super::{PATIENCE, ScriptedMysqld, wait_until};
 use apply::Unpacked;
 pub use kinds::{SERVER_KINDS, ServerKind};
 pub use oracle::Compared;
-use server::RealServer;
+pub use server::RealServer;
 
 /// What was seen of a round.
 #[derive(Debug, Clone, Default)]
@@ -202,33 +202,33 @@ impl PrecopyBackup {
     }
 
     fn assert_same(&self, found: &Path, undo: &Path) {
-        self.assert_same_folder(&self.mysqld.datadir(), found);
+        assert_same_folder(&self.mysqld.datadir(), found, self.seed);
         if self.has_undo_elsewhere() {
-            self.assert_same_folder(&self.mysqld.path("undo"), undo);
+            assert_same_folder(&self.mysqld.path("undo"), undo, self.seed);
         }
     }
+}
 
-    /// Every file of the server is in the folder with the same bytes, and nothing else is. Of the redo log only what a start reads is stored.
-    fn assert_same_folder(&self, expected: &Path, found: &Path) {
-        let mut diff = Command::new("diff");
-        diff.arg("-rq");
-        for name in [
-            "ib_logfile0",
-            "grastate.dat",
-            "SHA256SUMS",
-            "wsrep_sst_backup.json",
-            "tables_flushed",
-            "wsrep_sst.pid",
-            "backup_sst_complete",
-            "multi-master.info",
-            "ibtmp1",
-            "*.restored*",
-            ".wsrep_sst_backup",
-        ] {
-            diff.args(["-x", name]);
-        }
-        let output = diff.arg(expected).arg(found).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "PRECOPY_SEED={}: {told}", self.seed);
+/// Every file of the server is in the folder with the same bytes, and nothing else is. Of the redo log only what a start reads is stored.
+pub fn assert_same_folder(expected: &Path, found: &Path, seed: u64) {
+    let mut diff = Command::new("diff");
+    diff.arg("-rq");
+    for name in [
+        "ib_logfile0",
+        "grastate.dat",
+        "SHA256SUMS",
+        "wsrep_sst_backup.json",
+        "tables_flushed",
+        "wsrep_sst.pid",
+        "backup_sst_complete",
+        "multi-master.info",
+        "ibtmp1",
+        "*.restored*",
+        ".wsrep_sst_backup",
+    ] {
+        diff.args(["-x", name]);
     }
+    let output = diff.arg(expected).arg(found).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "PRECOPY_SEED={seed}: {told}");
 }

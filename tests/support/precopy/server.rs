@@ -28,7 +28,7 @@ pub struct RealServer {
 
 impl RealServer {
     /// One of this kind in place of the files of the scripted one, with tables in it, shut down.
-    pub(super) fn install(mysqld: &ScriptedMysqld, kind: &ServerKind) -> Self {
+    pub fn install(mysqld: &ScriptedMysqld, kind: &ServerKind) -> Self {
         let mut server = Self::of(mysqld, kind);
         let output = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
@@ -107,7 +107,7 @@ impl RealServer {
         said
     }
 
-    pub(super) fn start(&mut self) {
+    pub fn start(&mut self) {
         let log = File::create(&self.log).unwrap();
         let process = self.mariadbd(&self.datadir).stderr(log).spawn().unwrap();
         self.process = Some(process);
@@ -159,7 +159,7 @@ impl RealServer {
         Work::begin(seed, &self.socket, &self.datadir.join("d"))
     }
 
-    pub(super) fn shut_down(&mut self) {
+    pub fn shut_down(&mut self) {
         let mut process = self.process.take().unwrap();
         kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM).unwrap();
         let status = process.wait().unwrap();

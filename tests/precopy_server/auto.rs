@@ -1,26 +1,22 @@
 //! What `method = auto` does on a real server whose files cannot be cloned: it copies ahead where it can, and takes the backup by `freeze` where it cannot, each
 //! time with the reason in the manifest.
-//!
-//! Run as root: `cargo test --test precopy_auto -- --ignored`.
-
-#[path = "precopy_server/server.rs"]
-mod server;
-mod support;
 
 use serde_json::Value;
-use server::RealServer;
-use support::cli::cli;
-use support::scripted_mysqld::{PAUSED, Reply};
-use support::{PATIENCE, ScriptedMysqld, sql, wait_until};
+
+use super::support::cli::cli;
+use super::support::precopy::{RealServer, SERVER_KINDS, ServerKind};
+use super::support::scripted_mysqld::{Backup, PAUSED, Reply};
+use super::support::{PATIENCE, ScriptedMysqld, sql, wait_until};
 
 /// So much that it is not frozen for its smallness.
-const LARGE: &[&str] = &["--innodb-data-file-path=ibdata1:300M:autoextend"];
+const LARGE: ServerKind =
+    ServerKind { options: &["--innodb-data-file-path=ibdata1:300M:autoextend"], ..SERVER_KINDS[0] };
 
 /// A stage with a server that runs; on a file system without clones.
-fn stage(options: &[&str]) -> (ScriptedMysqld, RealServer) {
+fn stage(kind: &ServerKind) -> (ScriptedMysqld, RealServer) {
     let mysqld = ScriptedMysqld::new();
     mysqld.configure("wsrep_sst_backup", "user=root\nprimary-timeout=1s\nbinlogs=none");
-    let mut server = RealServer::install(&mysqld, options);
+    let mut server = RealServer::install(&mysqld, kind);
     server.start();
     (mysqld, server)
 }
@@ -38,7 +34,8 @@ fn back_up(mysqld: &ScriptedMysqld, server: &mut RealServer, settings: &[(&str, 
     run.answer(&Reply::once(PAUSED));
     let outcome = run.finish();
     assert_eq!(outcome.manifest_at_done, Some(true), "{}", outcome.stderr);
-    let manifest = mysqld.backup().manifest.clone();
+    let newest = mysqld.attempts().into_iter().max().unwrap();
+    let manifest = Backup::open(&newest).manifest;
     server.start();
     (manifest, outcome.stderr)
 }
@@ -53,11 +50,9 @@ fn why_not<'a>(manifest: &'a Value, method: &str) -> &'a str {
 #[test]
 #[ignore = "needs MariaDB"]
 fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
-    let (mysqld, mut server) = stage(LARGE);
+    let (mysqld, mut server) = stage(&LARGE);
     let mut session = sql::connect(&mysqld.socket(), PATIENCE).unwrap();
     sql::query(&mut session, "CREATE USER blind@localhost").unwrap();
-    sql::query(&mut session, "CREATE DATABASE d").unwrap();
-    sql::query(&mut session, "CREATE TABLE d.t (a INT PRIMARY KEY)").unwrap();
     drop(session);
 
     let (manifest, said) = back_up(&mysqld, &mut server, &[]);
@@ -65,8 +60,8 @@ fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
     assert_eq!(manifest["method_reason"]["automatic"], true);
     assert_ne!(why_not(&manifest, "snapshot"), "");
     assert_eq!(why_not(&manifest, "precopy"), "");
-    let shown = cli("show latest").on(&mysqld.repository()).run().done();
-    assert!(shown.stdout.contains("Method chosen     by auto; not snapshot: "), "{}", shown.stdout);
+    let shown = cli("show latest").on(&mysqld.repository()).run();
+    assert!(shown.done().contains("Method chosen     by auto; not snapshot: "));
 
     for (user, why) in [
         ("blind", "the account needs the privilege PROCESS"),
@@ -91,7 +86,7 @@ fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
 #[test]
 #[ignore = "needs MariaDB"]
 fn a_small_server_is_frozen_unless_precopy_is_asked_for_by_name() {
-    let (mysqld, mut server) = stage(&[]);
+    let (mysqld, mut server) = stage(&SERVER_KINDS[0]);
     let (manifest, said) = back_up(&mysqld, &mut server, &[]);
     assert_eq!(manifest["method"], "freeze", "{said}");
     assert!(why_not(&manifest, "precopy").contains("are read within about a second"), "{manifest:#}");
