@@ -64,7 +64,7 @@ fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
     assert!(shown.done().contains("Method chosen     by auto; not snapshot: "));
 
     for (user, why) in [
-        ("blind", "the account needs the privilege PROCESS"),
+        ("blind", "the PROCESS privilege"),
         ("nobody", "the server cannot be asked by SQL, and only the server knows which tables it has in use"),
     ] {
         let (manifest, said) = back_up(&mysqld, &mut server, &[("WSREP_SST_BACKUP_USER", user)]);
