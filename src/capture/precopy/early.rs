@@ -38,6 +38,17 @@ pub(super) fn may_be_tablespace(entry: &Entry) -> bool {
         && (entry.system_tablespace || crate::innodb::PageChecker::is_tablespace(&entry.path.file_name()))
 }
 
+/// Bytes of the files that are copied ahead, nearly.
+pub(super) fn bytes_ahead(list: &FileList) -> u64 {
+    let tables = list.entries.iter().filter(|entry| may_be_tablespace(entry));
+    tables
+        .map(|entry| match &entry.kind {
+            EntryKind::File(look) => look.bytes,
+            _ => 0,
+        })
+        .sum()
+}
+
 /// What is copied early.
 pub(super) struct EarlyPass<'a> {
     pub(super) layout: &'a ServerLayout,

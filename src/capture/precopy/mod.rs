@@ -35,7 +35,6 @@ mod spool;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::entry::EntryKind;
 use super::error::CaptureError;
 use super::facts::Facts as ServerFacts;
 use super::files::FileList;
@@ -50,7 +49,7 @@ use crate::quiesce::Files;
 use crate::throttle::time_for;
 use crate::ui::bytes;
 use compare::Known;
-use early::may_be_tablespace;
+use early::bytes_ahead;
 use foresee::Foreseen;
 use frozen::FrozenWork;
 use late::LatePass;
@@ -100,7 +99,7 @@ impl Method for Precopy {
     }
 
     fn most_stored(&self, bytes: u64) -> u64 {
-        bytes.saturating_mul(2)
+        bytes.saturating_mul(3)
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
@@ -193,17 +192,6 @@ fn end(pursuit: Pursuit, list: &FileList, datadir: &Path) -> Found {
         ),
     }
     found
-}
-
-/// Bytes of the files that are copied ahead, nearly.
-fn bytes_ahead(list: &FileList) -> u64 {
-    let tables = list.entries.iter().filter(|entry| may_be_tablespace(entry));
-    tables
-        .map(|entry| match &entry.kind {
-            EntryKind::File(look) => look.bytes,
-            _ => 0,
-        })
-        .sum()
 }
 
 /// Whether the server is known to write to its files by system calls only.

@@ -11,7 +11,7 @@
 //! ([`compare`](super::compare)); a file that does not continue its copy is copied as a new one, where the server lists it, and its old copy counts no more.
 //!
 //! What the server has changed in memory only is named behind the newest checkpoint, and left by every round. So it is looked beforehand what a round would leave, and there is none where
-//! that is more than half: all rounds together store less than twice what the first one does.
+//! that is more than half; nor where all that was read would be more than twice the data.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -29,7 +29,7 @@ use super::super::tablespaces::Tablespaces;
 use super::super::walk::{ListOptions, list_files};
 use super::super::watch::Watch;
 use super::compare::{AheadFile, Comparison, FileFate, Known, LateFile};
-use super::early::{EarlyPass, spaces};
+use super::early::{EarlyPass, bytes_ahead, spaces};
 use super::facts::{FileFacts, page_zero};
 use super::foresee::{Foreseen, tablespaces};
 use super::late::late_files;
@@ -123,8 +123,12 @@ impl AheadServer<'_> {
         for round in 1..=MOST_ROUNDS {
             // What cannot be listed, followed or asked once more is left to the freeze.
             let Ok(mut begin) = self.begin(facts) else { break };
-            let Some(changed) = self.worth(ahead, &mut begin).filter(|changed| *changed < before / 2) else {
-                break;
+            let changed = match self.worth(ahead, &mut begin, before) {
+                Ok(changed) => changed,
+                Err(why) => {
+                    log::info!("what has changed since is read while the server stands still: {why}");
+                    break;
+                }
             };
             let Ok((_, log)) = the_log(&begin.list, &self.layout.datadir) else { break };
             let Some(set) = ahead.pursuit.confirmed(&log) else { break };
@@ -139,13 +143,28 @@ impl AheadServer<'_> {
         Ok(())
     }
 
-    /// Bytes that have changed, where a round would leave few enough of them.
-    fn worth(&self, ahead: &mut Ahead, begin: &mut PassBegin) -> Option<u64> {
+    /// Bytes that have changed, where a round is worth it: it leaves few enough of them, and the archive does not become too large. Else why not.
+    fn worth(&self, ahead: &mut Ahead, begin: &mut PassBegin, before: u64) -> Result<u64, String> {
         let list = (&begin.list, self.layout.datadir.as_path());
         let foreseen = Foreseen::look(list, &ahead.files, ahead.pursuit.checkpoint, false);
-        let changed = ahead.pursuit.so_far(|set| foreseen.bytes(Some(set)))?;
-        let left = begin.pursuit.so_far(|set| foreseen.left_by_a_round(set))?;
-        (changed > FEW && left < changed / 2).then_some(changed)
+        let unknown = || "the redo log does not tell how much that is".to_owned();
+        let changed = ahead.pursuit.so_far(|set| foreseen.bytes(Some(set))).ok_or_else(unknown)?;
+        let left = begin.pursuit.so_far(|set| foreseen.left_by_a_round(set)).ok_or_else(unknown)?;
+        let (mib, all) = (changed >> 20, bytes_ahead(&begin.list));
+        if changed <= FEW {
+            Err(format!("{mib} MiB"))
+        } else if changed >= before / 2 {
+            Err(format!("{mib} MiB, which is not much less than before"))
+        } else if left >= changed / 2 {
+            Err(format!(
+                "{mib} MiB, of which the server itself has not written {} to its files yet",
+                left >> 20
+            ))
+        } else if self.watch.bytes().saturating_add(changed) > all.saturating_mul(2) {
+            Err(format!("{mib} MiB, and the double of the data is in the archive already"))
+        } else {
+            Ok(changed)
+        }
     }
 
     /// Copies the pages of this set, and new tables.
