@@ -18,8 +18,8 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Drilled, Record, Verified};
-use crate::model::{BackupClass, BackupId, DrillRecord, Manifest, Verification, VerifyOutcome, WsrepGtid};
+use super::{Record, Verified};
+use crate::model::{BackupClass, BackupId, Manifest, Verification, VerifyOutcome, WsrepGtid};
 
 /// Clocks of different machines may differ by so much; more is a doubt.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -33,7 +33,7 @@ const STORAGE_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 pub enum Doubt {
     /// Its manifest cannot be used.
     Unusable(String),
-    /// It is not what was written, or no server runs on it: `verify` or `drill` has found that, or its objects are not there in their sizes.
+    /// It is not what was written: `verify` has found that, or its objects are not there in their sizes.
     Damaged(String),
     /// Whether it is whole cannot be told now.
     Unknown(String),
@@ -133,12 +133,10 @@ impl BackupFacts {
         };
         let by_verify = evidence.verified.as_ref().and_then(Verified::known);
         let by_verify = by_verify.filter(|found| found.outcome == VerifyOutcome::Damaged);
-        let by_drill = evidence.drilled.as_ref().and_then(Drilled::known).filter(|drill| drill.is_damage());
         let damage = evidence.damage.as_ref().map(|damage| format!("{}: {}", damage.object, damage.what));
-        let damage = damage
-            .or_else(|| by_verify.map(Verification::damage))
-            .or_else(|| by_drill.map(DrillRecord::failure));
+        // A failed drill is none: that a server has refused here says nothing sure of the backup.
         let flaw = damage
+            .or_else(|| by_verify.map(Verification::damage))
             .map(Doubt::Damaged)
             .or_else(|| evidence.unknown.clone().or(unreadable).map(Doubt::Unknown));
         let class = manifest.as_ref().map(Manifest::class).unwrap_or_default();

@@ -1,10 +1,12 @@
 //! What a drilled server has beside its data: options, socket, log and temporary files, in a folder that only its user enters.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use super::error::DrillError;
 use super::local::LocalOptions;
@@ -13,6 +15,8 @@ use crate::sql::{Endpoint, option_value};
 
 /// Bytes that the name of a socket may have (`sun_path` of Linux, with its zero).
 const SOCKET: usize = 107;
+/// The name of its socket: of the few bytes it takes one.
+const SOCKET_NAME: &str = "s";
 /// The end of a log that is looked at, bytes.
 const LOG_END: u64 = 64 << 10;
 /// Its lines that are told.
@@ -46,12 +50,14 @@ pub(super) struct ServerHome {
     pub(super) datadir: PathBuf,
     /// User and group that the server runs as, where this process is root.
     pub(super) owner: Option<(u32, u32)>,
+    /// Opened once: what the server's user puts in its place is neither read nor written.
+    log: File,
 }
 
 /// Whether a server asks who somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccountUse {
-    /// AccountUse are made by statements.
+    /// Accounts are made by statements.
     Known,
     /// Whatever accounts the files have, everybody who reaches the socket may do everything. Such a server reads neither `mysql.plugin` nor
     /// `mysql.event`: no plugin, event and no trigger at startup is run that nobody has asked for.
@@ -59,22 +65,24 @@ pub(super) enum AccountUse {
 }
 
 impl ServerHome {
-    /// Makes it for a server on these files.
+    /// Makes it for a server on these files. It is this process's own until [`Self::write_options`] gives it to the server's user, so that
+    /// nobody else puts a link where this one writes.
     pub(super) fn make(
         folder: PathBuf,
         datadir: PathBuf,
         owner: Option<(u32, u32)>,
     ) -> Result<Self, DrillError> {
-        let home = Self { folder, datadir, owner };
-        if home.socket().as_os_str().len() > SOCKET {
+        let socket = folder.join(SOCKET_NAME);
+        if socket.as_os_str().len() > SOCKET {
             return Err(DrillError::Undone(format!(
                 "'{}' is too long for the name of a socket: name a place with a shorter one (--scratch DIR)",
-                home.socket().display()
+                socket.display()
             )));
         }
-        for folder in [home.folder.clone(), home.temporary()] {
-            make_folder(&folder, owner)?;
-        }
+        make_folder(&folder, None)?;
+        let log = new_file(&folder.join("error.log"))?;
+        let home = Self { folder, datadir, owner, log };
+        make_folder(&home.temporary(), owner)?;
         Ok(home)
     }
 
@@ -92,18 +100,14 @@ impl ServerHome {
     }
 
     fn socket(&self) -> PathBuf {
-        self.folder.join("s")
+        self.folder.join(SOCKET_NAME)
     }
 
     fn temporary(&self) -> PathBuf {
         self.folder.join("tmp")
     }
 
-    fn log(&self) -> PathBuf {
-        self.folder.join("error.log")
-    }
-
-    /// Writes the option file, which may hold the password of keys.
+    /// Writes the option file, which may hold the password of keys, and gives the folder to the server's user.
     pub(super) fn write_options(
         &self,
         needed: &BTreeMap<String, String>,
@@ -113,9 +117,10 @@ impl ServerHome {
         let path = self.options();
         let failed = DrillError::system("write", &path);
         let text = self.text(needed, local, accounts);
-        let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        open.and_then(|mut file| file.write_all(text.as_bytes())).map_err(&failed)?;
-        self.owner.map_or(Ok(()), |(uid, gid)| chown(&path, Some(uid), Some(gid))).map_err(&failed)
+        let mut file = new_file(&path)?;
+        file.write_all(text.as_bytes()).map_err(&failed)?;
+        self.owner.map_or(Ok(()), |(uid, gid)| fchown(&file, Some(uid), Some(gid))).map_err(&failed)?;
+        give_folder(&self.folder, self.owner)
     }
 
     /// What decides how files are made, then what this machine gives, then what nobody may change: of two settings the later one holds.
@@ -130,11 +135,15 @@ impl ServerHome {
         }
         // One that is missing is told in the log, and no more.
         lines.extend(engine_libraries().map(|library| format!("{PLUGIN_LOAD} = {library}")));
-        lines.extend(local.options.iter().map(|(name, value)| format!("{name} = {}", option_value(value))));
+        lines.extend(
+            local.options.iter().map(|(name, value)| format!("loose_{name} = {}", option_value(value))),
+        );
         lines.extend(ALWAYS.map(str::to_owned));
-        if accounts == AccountUse::Ignored {
-            lines.push("skip_grant_tables".into());
-        }
+        lines.push(match accounts {
+            AccountUse::Ignored => "skip_grant_tables".into(),
+            // A dump is loaded: its `DATA DIRECTORY` may be a place of the live server's.
+            AccountUse::Known => "skip_symbolic_links".into(),
+        });
         for (name, path) in [
             ("datadir", self.datadir.clone()),
             ("socket", self.socket()),
@@ -150,35 +159,47 @@ impl ServerHome {
 
     /// The log, to write on.
     pub(super) fn open_log(&self) -> Result<File, DrillError> {
-        let path = self.log();
-        let open = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        open.map_err(DrillError::system("open", &path))
+        self.log.try_clone().map_err(DrillError::system("open the log of", &self.folder))
     }
 
     /// How long the log is now.
     pub(super) fn log_end(&self) -> u64 {
-        fs::metadata(self.log()).map_or(0, |data| data.len())
+        self.log.metadata().map_or(0, |data| data.len())
     }
 
     /// What has come into the log since; no more than its end.
     pub(super) fn log_since(&self, mark: u64) -> String {
         let read = || -> io::Result<Vec<u8>> {
-            let mut file = File::open(self.log())?;
-            let end = file.metadata()?.len();
-            file.seek(SeekFrom::Start(mark.max(end.saturating_sub(LOG_END))))?;
-            let mut bytes = Vec::new();
-            file.take(LOG_END).read_to_end(&mut bytes)?;
+            let end = self.log.metadata()?.len();
+            let begin = mark.max(end.saturating_sub(LOG_END));
+            let mut bytes = vec![0; usize::try_from(end.saturating_sub(begin)).unwrap_or_default()];
+            self.log.read_exact_at(&mut bytes, begin)?;
             Ok(bytes)
         };
         String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
     }
 }
 
+/// A new file that only this user reads, to read and to append to.
+fn new_file(path: &Path) -> Result<File, DrillError> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create_new(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(path).map_err(DrillError::system("make", path))
+}
+
 /// A folder that only this user enters.
 pub(super) fn make_folder(path: &Path, owner: Option<(u32, u32)>) -> Result<(), DrillError> {
-    let failed = DrillError::system("make", path);
-    DirBuilder::new().mode(0o700).create(path).map_err(&failed)?;
-    owner.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid))).map_err(&failed)
+    DirBuilder::new().mode(0o700).create(path).map_err(DrillError::system("make", path))?;
+    give_folder(path, owner)
+}
+
+/// Gives a folder to a user; what is no folder, or is a link by now, is refused.
+fn give_folder(path: &Path, owner: Option<(u32, u32)>) -> Result<(), DrillError> {
+    let Some((uid, gid)) = owner else { return Ok(()) };
+    let flags = (OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits();
+    let open = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    open.and_then(|folder| fchown(&folder, Some(uid), Some(gid)))
+        .map_err(DrillError::system("give to the server's user", path))
 }
 
 /// The last errors in a log, or its last lines where there are none; in one line.
@@ -195,7 +216,8 @@ mod tests {
 
     #[test]
     fn what_is_ours_comes_last_and_every_path_is_inside() {
-        let home = ServerHome { folder: "/s/home".into(), datadir: "/s/data".into(), owner: None };
+        let log = tempfile::tempfile().unwrap();
+        let home = ServerHome { folder: "/s/home".into(), datadir: "/s/data".into(), owner: None, log };
         let local = LocalOptions {
             options: vec![("file-key-management-filename".into(), "/etc/k # 1".into())],
             user: "mysql".into(),
@@ -213,7 +235,9 @@ mod tests {
         at("loose_innodb_page_size = \"4096\"\n");
         at("plugin_load_add = provider_lz4\n");
         at("skip_grant_tables\n");
-        assert!(!home.text(&needed, &local, AccountUse::Known).contains("skip_grant_tables"));
+        assert!(!text.contains("skip_symbolic_links"));
+        let of_dump = home.text(&needed, &local, AccountUse::Known);
+        assert!(!of_dump.contains("skip_grant_tables") && of_dump.contains("skip_symbolic_links\n"));
         assert!(!text.contains("ha_spider") && text.contains("ha_archive"));
     }
 

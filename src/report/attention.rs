@@ -185,16 +185,12 @@ fn of_drills(cluster: &Cluster, now: Timestamp) -> Vec<Point> {
     points
 }
 
-/// What speaks against a backup, but for what 'verify' or 'drill' has found, which is told already.
+/// What speaks against a backup, but for what 'verify' has found, which is told already.
 fn doubtful(cluster: &Cluster, backup: &Backup) -> Option<Point> {
     let doubt = backup.doubt.as_ref()?;
     let found = backup.verified.as_ref().and_then(Verified::known);
     let is_told = match doubt {
-        Doubt::Damaged(_) => {
-            let drill = backup.drilled.as_ref().and_then(Drilled::known);
-            found.is_some_and(|found| found.outcome == VerifyOutcome::Damaged)
-                || drill.is_some_and(DrillRecord::is_damage)
-        }
+        Doubt::Damaged(_) => found.is_some_and(|found| found.outcome == VerifyOutcome::Damaged),
         Doubt::Unknown(_) => backup.verified.is_some() && found.is_none(),
         _ => false,
     };

@@ -89,7 +89,7 @@ pub use installed_server::Installed;
 use members::Members;
 pub use members::Tables;
 pub use options::missing as missing_options;
-pub use options::{PLUGIN_LOAD, needed_anywhere};
+pub use options::{PLUGIN_LOAD, needed_anywhere, needed_places};
 use parts::{StreamPart, parts};
 use patch::write_pages;
 pub use pattern::TablePattern;

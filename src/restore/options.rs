@@ -95,6 +95,21 @@ pub fn needed_anywhere(server: &ServerIdentity) -> BTreeMap<String, String> {
     needed
 }
 
+/// The places among what files need, each with the name of its option: directories, base names, and the files of the system tablespace.
+pub fn needed_places(needed: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &Path)> {
+    let kinds = KNOWN.iter().filter_map(|(name, kind, _)| Some((*name, *kind, needed.get(*name)?.as_str())));
+    kinds.flat_map(|(name, kind, value)| {
+        let places: Vec<&str> = match name {
+            "innodb_data_file_path" => {
+                value.split(';').map(|file| file.split(':').next().unwrap_or(file).trim()).collect()
+            }
+            _ if kind == Place => vec![value],
+            _ => Vec::new(),
+        };
+        places.into_iter().map(move |place| (name, Path::new(place)))
+    })
+}
+
 /// The plugins without which the files cannot be read, in the form of `plugin_load_add`.
 fn needed_plugins(server: &ServerIdentity) -> Option<String> {
     let mut plugins: Vec<String> = PLUGINS
