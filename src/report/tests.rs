@@ -11,7 +11,6 @@ use crate::model::{
 };
 
 const NOW: &str = "2026-11-25T02:00:00Z";
-
 fn now() -> Timestamp {
     NOW.parse().unwrap()
 }

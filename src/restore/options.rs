@@ -97,16 +97,12 @@ pub fn needed_anywhere(server: &ServerIdentity) -> BTreeMap<String, String> {
 
 /// The places among what files need, each with the name of its option: directories, base names, and the files of the system tablespace.
 pub fn needed_places(needed: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &Path)> {
-    let kinds = KNOWN.iter().filter_map(|(name, kind, _)| Some((*name, *kind, needed.get(*name)?.as_str())));
-    kinds.flat_map(|(name, kind, value)| {
-        let places: Vec<&str> = match name {
-            "innodb_data_file_path" => {
-                value.split(';').map(|file| file.split(':').next().unwrap_or(file).trim()).collect()
-            }
-            _ if kind == Place => vec![value],
-            _ => Vec::new(),
-        };
-        places.into_iter().map(move |place| (name, Path::new(place)))
+    let given = KNOWN.iter().filter_map(|(name, kind, _)| Some((*name, *kind, needed.get(*name)?.as_str())));
+    let places = given.filter(|(name, kind, _)| *kind == Place || *name == "innodb_data_file_path");
+    places.flat_map(|(name, kind, value)| {
+        // Only the files of the system tablespace are several, with sizes, which lead nowhere.
+        let ends: &[char] = if kind == Place { &[] } else { &[';', ':'] };
+        value.split(ends).map(move |place| (name, Path::new(place.trim())))
     })
 }
 
