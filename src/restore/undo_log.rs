@@ -290,3 +290,20 @@ fn remove(path: &Path, what: UnlinkatFlags) -> io::Result<()> {
     let (folder, name) = no_follow::parent(path)?;
     Ok(unlinkat(&folder, name, what)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_is_told_only_where_something_was_made() {
+        let interrupted = |log: &mut UndoLog| RestoreError::interrupted().undo(log).to_string();
+        assert_eq!(interrupted(&mut UndoLog::default()), "interrupted");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ibdata1");
+        let mut log = UndoLog::below(vec![folder.path().to_path_buf()]);
+        log.create(&file, 0o600).unwrap();
+        assert_eq!(interrupted(&mut log), "interrupted; what had been restored is removed");
+        assert!(!file.exists());
+    }
+}
