@@ -5,6 +5,7 @@
 //! uploads either; here it does, unless a test wants it as it is.
 #![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
+mod latency;
 mod uploads;
 
 use std::net::{SocketAddr, TcpStream};
@@ -24,6 +25,7 @@ use tokio::runtime::Runtime;
 use wsrep_sst_backup::config::{S3Settings, Secret};
 use wsrep_sst_backup::storage::S3Storage;
 
+pub use self::latency::Line;
 use self::uploads::{Begun, Listing};
 use crate::support::ports::Ports;
 use crate::support::wait_until;
@@ -65,6 +67,15 @@ impl FileServer {
     /// Starts it.
     pub fn start() -> Self {
         Self::with(|inner, begun| S3ServiceBuilder::new(Listing { inner, begun }))
+    }
+
+    /// One at the other end of a line.
+    pub fn behind(line: Line) -> Self {
+        Self::with(|inner, begun| {
+            let mut service = S3ServiceBuilder::new(Listing { inner, begun });
+            service.set_access(line);
+            service
+        })
     }
 
     /// One that does not know what a list of uploads is.
