@@ -48,11 +48,6 @@ pub trait Method: Sync {
         true
     }
 
-    /// Bytes of data that its archive has at most, of so many of the server's.
-    fn most_stored(&self, bytes: u64) -> u64 {
-        bytes
-    }
-
     /// Why `auto` passes it by although it works here: another one does no more harm.
     fn needless(&self, _: &Prospect<'_>) -> Option<String> {
         None
@@ -78,6 +73,8 @@ pub struct Prospect<'a> {
     pub worth: Files,
     /// The administrator's own snapshot, where there is one to be had.
     pub snapshot: Option<&'a SnapshotCommands>,
+    /// Stock `tar` alone is to unpack the archive (`plain-tar`).
+    pub is_plain: bool,
     /// The tablespaces that it has in use; the text says why it does not tell.
     pub tablespaces: Result<&'a Tablespaces, &'a str>,
 }

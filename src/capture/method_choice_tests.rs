@@ -40,6 +40,7 @@ impl Looked {
         rate: Option<u64>,
     ) -> Result<(&'static str, String), String> {
         let prospect = Prospect {
+            is_plain: false,
             layout: &self.layout,
             files: &self.files,
             rate: rate.and_then(NonZeroU64::new),

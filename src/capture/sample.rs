@@ -163,6 +163,7 @@ mod tests {
         let layout = ServerLayout::new(&server, &facts).unwrap();
         let files = list_files(&layout, &ListOptions::default()).unwrap();
         let prospect = Prospect {
+            is_plain: false,
             layout: &layout,
             files: &files,
             rate: None,

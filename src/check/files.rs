@@ -75,6 +75,7 @@ impl Measured {
             if has_sql { why } else { format!("{why} with the account that this check has") }
         });
         let prospect = Prospect {
+            is_plain: settings.plain_tar,
             layout,
             files: list,
             rate: settings.limit_rate,

@@ -59,8 +59,7 @@ impl<'a> Capturing<'a> {
         pace::announce(settings, choice.estimate, &expected)?;
         check_room(job, &expected)?;
         let method = choice.method;
-        let most = method.most_stored(expected.bytes);
-        let output = job.destination.open(method.content(), expected.entries.len(), most)?;
+        let output = job.destination.open(method.content(), expected.entries.len(), expected.bytes)?;
         let expected_bytes = expected.bytes;
         drop(expected);
         let task = Task {

@@ -23,6 +23,7 @@ pub fn choose_method(
     }
     let commands = SnapshotCommands::of(settings);
     let prospect = Prospect {
+        is_plain: settings.plain_tar,
         layout,
         files: expected,
         rate: settings.limit_rate,

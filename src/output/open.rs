@@ -126,6 +126,11 @@ impl<'a> Output<'a> {
 }
 
 impl<'a> Archive<'a> {
+    /// Bytes that its storage still takes, where that can be known.
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.to.storage.free_bytes().ok().flatten()
+    }
+
     /// Pages that replace those of the early file `of`: see [`ArchiveWriter::append_pages`].
     pub fn append_pages(
         &mut self,

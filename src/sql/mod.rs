@@ -190,6 +190,12 @@ impl SqlSession {
         self.answer(statement, bounded::USUAL).map_err(|error| self.plain(error))
     }
 
+    /// Keeps a session in which nothing is asked for as long as a copy takes: mysqld closes one that is silent for `wait_timeout`, which some set to minutes. For the server
+    /// of this machine, to which no line can die.
+    pub fn outlast_silence(&mut self) -> Result<(), String> {
+        self.run_one("SET SESSION wait_timeout=604800").map_err(|error| self.plain(error))
+    }
+
     /// A statement without an answer.
     fn run_one(&mut self, statement: &str) -> Result<(), mysql::Error> {
         self.answer::<mysql::Row>(statement, bounded::USUAL).map(drop)

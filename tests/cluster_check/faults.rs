@@ -86,7 +86,9 @@ pub(super) fn faults_of_the_settings(cluster: &Cluster, repository: &str) {
     let secret = found_with(cluster, |text| format!("{text}\n[wsrep_sst_backup]\npassword=\n"));
     secret.errors(0).has("warning", "settings", &["holds a password", "chmod 0640"]);
 
-    let limit = |lines: &'static str| move |text: String| format!("{text}\n[wsrep_sst_backup]\n{lines}\n");
+    let limit = |lines: &'static str| {
+        move |text: String| format!("{text}\n[wsrep_sst_backup]\nmethod=freeze\n{lines}\n")
+    };
     let slow = found_with(cluster, limit("limit-rate=256K\nfreeze-timeout=1s"));
     let words =
         &["limit-rate (256 KiB a second) keeps the server frozen", "the donor refuses", "set limit-rate to"];

@@ -1,6 +1,10 @@
 //! What `method = auto` does on a real server whose files cannot be cloned: it copies ahead where it can, and takes the backup by `freeze` where it cannot, each
 //! time with the reason in the manifest.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::Value;
 
 use super::support::cli::cli;
@@ -73,6 +77,11 @@ fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
         assert!(said.contains("another method is taken than precopy: "), "{said}");
     }
 
+    // What nobody has opened since the server was started is copied ahead as well, once nothing has happened to it for so long that anything later is seen in its times.
+    let still = mysqld.datadir().join("d/still.ibd");
+    let rested =
+        || SystemTime::now().duration_since(changed(&still)).unwrap_or_default() > Duration::from_secs(31);
+    assert!(wait_until(PATIENCE, rested));
     // What has changed has no room: nobody has asked for this method, so it is no reason to take no backup.
     let (manifest, said) = back_up(&mysqld, &mut server, &[("WSREP_SST_BACKUP_SPOOL_LIMIT", "0")]);
     assert_eq!(manifest["method"], "precopy", "{said}");
@@ -81,6 +90,16 @@ fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
         "{said}"
     );
     cli("verify latest").on(&mysqld.repository()).run().done();
+    let newest = Backup::open(&mysqld.attempts().into_iter().max().unwrap());
+    let of_table: Vec<Value> =
+        newest.index().into_iter().filter(|line| line["member"]["path"] == "d/still.ibd").collect();
+    assert_eq!(of_table.len(), 1, "it is not read again: {of_table:?}");
+    assert_eq!(of_table[0]["member"]["early"], true, "{of_table:?}");
+}
+
+/// When a file was changed in any way.
+fn changed(file: &Path) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(file.metadata().unwrap().ctime().cast_unsigned())
 }
 
 #[test]

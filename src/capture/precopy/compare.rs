@@ -55,6 +55,8 @@ pub(super) struct AheadFile {
     pub(super) facts: FileFacts,
     /// What it is to InnoDB, if anything.
     pub(super) space: Option<SpacePart>,
+    /// The table was not open, as far as the server tells: the copy counts only where nothing has happened to the file since.
+    pub(super) was_closed: bool,
     /// Where pages of the copy look damaged, bytes; none where not all are known.
     pub(super) damaged: Option<Vec<u64>>,
     /// How much of it is in the archive.
@@ -160,7 +162,7 @@ impl Comparison<'_> {
             let fate = match named.map(|early| (early, &self.early[early])) {
                 // Nothing has happened to it, so that it need not be opened.
                 Some((early, before)) if before.facts.is_untouched(before.opened, &file.facts) => {
-                    if before.space.is_none() {
+                    if before.space.is_none() || before.was_closed && !self.is_named(before) {
                         FileFate::Same(early)
                     } else {
                         self.tablespace(early, file, None)
@@ -188,7 +190,7 @@ impl Comparison<'_> {
         let mut by_space = BTreeMap::new();
         let counting = || self.early.iter().enumerate().filter(|(_, early)| !early.is_lost);
         for (number, early) in counting() {
-            if let Some(part) = early.space.as_ref().filter(|part| !part.is_system) {
+            if let Some(part) = early.space.as_ref().filter(|part| !part.is_system && !early.was_closed) {
                 let is_first = !by_space.contains_key(&part.zero.space);
                 by_space.insert(part.zero.space, is_first.then_some(number));
             }
@@ -196,10 +198,16 @@ impl Comparison<'_> {
         (counting().map(|(number, early)| (&early.path, number)).collect(), by_space)
     }
 
+    /// Whether the redo log says that something has happened to its tablespace.
+    fn is_named(&self, before: &AheadFile) -> bool {
+        let (Known::Named(set), Some(part)) = (self.known, &before.space) else { return false };
+        set.is_replaced(part.zero.space) || set.of_space(part.zero.space).next().is_some()
+    }
+
     /// Of a file of the tablespace of an early one; `zero` is how it begins now, where it was looked at.
     fn tablespace(&self, early: usize, now: &LateFile, zero: Option<&PageZero>) -> FileFate {
         let before = &self.early[early];
-        let Some(part) = &before.space else { return FileFate::Whole };
+        let Some(part) = before.space.as_ref().filter(|_| !before.was_closed) else { return FileFate::Whole };
         let page = u64::from(part.zero.page_size);
         let is_same_file = before.facts.is_same_file(&now.facts)
             && zero.is_none_or(|zero| zero.page_size == part.zero.page_size);

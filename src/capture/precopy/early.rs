@@ -125,6 +125,7 @@ impl EarlyPass<'_> {
         let opened = Opened::live(&disk).map_err(fail)?;
         let facts = FileFacts::of(&opened.metadata);
         let listed = self.tablespaces.lists(entry, &disk, &opened.metadata);
+        let mut was_closed = false;
         let space = if entry.system_tablespace {
             let part = system.iter().find(|(path, _)| *path == entry.path);
             let Some((_, part)) = part else { return Ok(None) };
@@ -133,7 +134,11 @@ impl EarlyPass<'_> {
             let is_table = entry.path.as_path().extension().is_some_and(|ending| ending == "ibd");
             let Some(zero) = page_zero(&opened.file).map_err(fail)? else { return Ok(None) };
             let is_the_same = self.spaces.get(number) == Some(&Some(zero.space));
-            if is_table && !(listed == Some(true) && is_the_same) {
+            let is_open = listed == Some(true) && is_the_same;
+            // What nobody has opened since the server was started is most of a large one. A discarded tablespace, or one that is just being imported, looks the same: such a
+            // copy counts only where nothing happens to the file from here on.
+            was_closed = is_table && !is_open;
+            if was_closed && (listed == Some(false) || !facts.has_rested(opened_at)) {
                 return Ok(None);
             }
             Some(SpacePart { zero, base: 0, is_system: false })
@@ -160,6 +165,7 @@ impl EarlyPass<'_> {
             ReadAgain::Whole => None,
         };
         Ok(Some(AheadFile {
+            was_closed,
             member: stored.offset,
             path: entry.path.clone(),
             is_external: entry.origin.is_some(),

@@ -14,10 +14,9 @@ use super::super::files::FileList;
 use super::super::tablespaces::Tablespaces;
 use super::compare::{AheadFile, Comparison, Known, LateFile};
 use super::early::may_be_tablespace;
-use super::facts::FileFacts;
+use super::facts::{FileFacts, FileIdentity};
 use super::runs::MOST_RUNS;
 use crate::innodb::redo::PageSet;
-use crate::model::ArchivePath;
 
 /// Those that the server has in use. Without them no table would be copied ahead, and the server would stand still for all of its data.
 pub(super) fn tablespaces(
@@ -69,11 +68,12 @@ impl<'a> Foreseen<'a> {
         checkpoint: u64,
         is_plain: bool,
     ) -> Self {
-        let by_path: BTreeMap<&ArchivePath, usize> = early
+        // A table may have another name by now; files of others are known by theirs.
+        let by_identity: BTreeMap<FileIdentity, usize> = early
             .iter()
             .enumerate()
             .filter(|(_, early)| !early.is_lost)
-            .map(|(number, early)| (&early.path, number))
+            .map(|(number, early)| (early.facts.identity, number))
             .collect();
         let mut foreseen = Self { early, checkpoint, is_plain, whole: 0, new_tables: 0, tables: Vec::new() };
         for entry in &list.entries {
@@ -82,14 +82,16 @@ impl<'a> Foreseen<'a> {
             }
             let Ok(found) = metadata(entry, datadir) else { continue };
             let facts = FileFacts::of(&found);
-            let before = by_path.get(&entry.path).map(|number| (*number, &early[*number]));
+            let before = by_identity.get(&facts.identity).map(|number| (*number, &early[*number]));
+            let has_pages = |before: &AheadFile| before.space.is_some() && !before.was_closed;
             match before {
-                Some((number, before)) if before.space.is_some() && before.facts.is_same_file(&facts) => {
+                Some((number, before)) if has_pages(before) && before.facts.is_same_file(&facts) => {
                     let is_external = entry.origin.is_some();
                     let file = LateFile { path: entry.path.clone(), is_external, facts, is_tablespace: true };
                     foreseen.tables.push((number, file));
                 }
-                Some((_, before)) if before.facts.is_untouched(before.opened, &facts) => {}
+                Some((_, before))
+                    if before.path == entry.path && before.facts.is_untouched(before.opened, &facts) => {}
                 _ => {
                     // Holes are not read.
                     let stored = facts.bytes.min(found.blocks().saturating_mul(512));
@@ -131,6 +133,7 @@ mod tests {
     use super::super::super::entry::Look;
     use super::super::compare::Extent;
     use super::*;
+    use crate::model::ArchivePath;
 
     fn list(folder: &Path, paths: &[&str]) -> FileList {
         let entry = |path: &&str| Entry {
@@ -173,6 +176,7 @@ mod tests {
         assert_eq!(bytes(&[]), 20, "the text is none of the server's");
         let facts = FileFacts::of(&folder.path().join("d/t.ibd").metadata().unwrap());
         let early = |opened| AheadFile {
+            was_closed: false,
             member: 0,
             path: ArchivePath::new("d/t.ibd"),
             is_external: false,

@@ -79,6 +79,18 @@ impl Method for Precopy {
     }
 
     fn needless(&self, prospect: &Prospect<'_>) -> Option<String> {
+        if prospect.is_plain {
+            return Some(
+                "with plain-tar what has changed is read again as whole files, which takes as long".into(),
+            );
+        }
+        let log = the_log(prospect.files, &prospect.layout.datadir).ok();
+        if log.and_then(|(_, path)| head(&path).ok()).is_some_and(|(_, head)| head.names_no_pages()) {
+            return Some(
+                "its redo log is encrypted and names no pages: to find those that have changed every page is looked at while the server stands still"
+                    .into(),
+            );
+        }
         let data = prospect.bytes_to_read();
         let is_quick = prospect.rate.is_none_or(|rate| time_for(data, rate) < QUICK);
         (data < SMALL && is_quick).then(|| {
@@ -96,10 +108,6 @@ impl Method for Precopy {
         foresee::answered(known, list, datadir).map_err(needed)?;
         let files = u32::try_from(list.entries.len()).unwrap_or(u32::MAX);
         Ok(Estimate::About(AT_LEAST + PER_FILE.saturating_mul(files)))
-    }
-
-    fn most_stored(&self, bytes: u64) -> u64 {
-        bytes.saturating_mul(3)
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {

@@ -302,6 +302,7 @@ impl Model {
         let space = (!opened.is_other).then_some(SpacePart { zero, base: 0, is_system: false });
         self.members += 1;
         let early = AheadFile {
+            was_closed: false,
             member: self.members,
             path: ArchivePath::new(name),
             is_external: false,

@@ -64,8 +64,8 @@ impl Pursuit {
         seen
     }
 
-    /// What the log has named by now, where it is certain that nothing was missed: then it is not followed any more. Else it is followed on. `log` is where it is.
-    pub(super) fn confirmed(&mut self, log: &Path) -> Option<PageSet> {
+    /// What the log has named by now, where it is certain that nothing was missed: then it is not followed any more. Else it is followed on, and the text says why. `log` is where it is.
+    pub(super) fn confirmed(&mut self, log: &Path) -> Result<PageSet, String> {
         let confirmed = self.halt().map(|mut follower| {
             let file = regular_file::open(log).map_err(RedoError::from);
             let outcome = file.and_then(|file| follower.confirm(&file));
@@ -74,16 +74,15 @@ impl Pursuit {
         match confirmed {
             Ok((follower, Ok(()))) => {
                 self.follower = Err("it is followed from a later checkpoint on".into());
-                Some(follower.into_set())
+                Ok(follower.into_set())
             }
             Ok((follower, Err(why))) => {
-                log::debug!("whether the redo log was followed without a gap cannot be told yet: {why}");
                 self.resume(Ok(follower));
-                None
+                Err(format!("whether the redo log was followed without a gap cannot be told yet: {why}"))
             }
             Err(why) => {
-                self.follower = Err(why);
-                None
+                self.follower = Err(why.clone());
+                Err(why)
             }
         }
     }
@@ -147,7 +146,7 @@ mod tests {
     fn where_it_is_not_known_which_file_the_log_is_pages_are_found_by_their_lsn() {
         let mut pursuit = Pursuit { checkpoint: 1, stop: Arc::default(), follower: Err("not begun".into()) };
         assert_eq!(pursuit.so_far(PageSet::len), None);
-        assert_eq!(pursuit.confirmed(Path::new("/none")), None);
+        assert!(pursuit.confirmed(Path::new("/none")).is_err());
         assert_eq!(pursuit.halt().err().as_deref(), Some("not begun"));
         match pursuit.finish(Err("its redo log has several files".into())) {
             Found::ByLsn(_) => {}

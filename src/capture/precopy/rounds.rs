@@ -34,10 +34,11 @@ use super::facts::{FileFacts, page_zero};
 use super::foresee::{Foreseen, tablespaces};
 use super::late::late_files;
 use super::pursuit::Pursuit;
-use super::runs::{MOST_RUNS, RunReader, without_zeros};
+use super::runs::{LEAST_RUNS, MOST_RUNS, RunReader, without_zeros};
 use crate::archive::ArchiveError;
 use crate::innodb::redo::PageSet;
 use crate::output::Archive;
+use crate::sql::SqlSession;
 use crate::throttle::Limiter;
 
 /// Rounds at most.
@@ -79,6 +80,9 @@ impl AheadServer<'_> {
     /// In this order: behind the begin of the pursuit, what the server discards or imports is in the log; and what the files are is looked at before it is asked.
     pub(super) fn begin(&self, facts: &mut ServerFacts) -> Result<PassBegin, CaptureError> {
         let datadir = &self.layout.datadir;
+        if let Some(Err(why)) = facts.sql.as_mut().map(SqlSession::outlast_silence) {
+            log::debug!("the server may close the session while it is silent: {why}");
+        }
         let list = list_files(self.layout, self.options)?;
         let (_, path) = the_log(&list, datadir).map_err(CaptureError::NotFollowed)?;
         let pursuit = Pursuit::begin(&path)
@@ -119,32 +123,41 @@ impl AheadServer<'_> {
         if self.is_plain {
             return Ok(());
         }
-        let mut before = u64::MAX;
+        let (mut before, mut runs_left) = (u64::MAX, MOST_RUNS);
         for round in 1..=MOST_ROUNDS {
+            let prepared = self.begin(facts).map_err(|error| error.to_string()).and_then(|mut begin| {
+                let changed = self.worth(ahead, &mut begin, before, archive)?;
+                let (_, log) = the_log(&begin.list, &self.layout.datadir)?;
+                let named = ahead.pursuit.confirmed(&log)?;
+                Ok((begin, changed, named))
+            });
             // What cannot be listed, followed or asked once more is left to the freeze.
-            let Ok(mut begin) = self.begin(facts) else { break };
-            let changed = match self.worth(ahead, &mut begin, before) {
-                Ok(changed) => changed,
+            let (begin, changed, named) = match prepared {
+                Ok(prepared) => prepared,
                 Err(why) => {
                     log::info!("what has changed since is read while the server stands still: {why}");
                     break;
                 }
             };
-            let Ok((_, log)) = the_log(&begin.list, &self.layout.datadir) else { break };
-            let Some(set) = ahead.pursuit.confirmed(&log) else { break };
             listener.ahead(self.watch.bytes() + changed);
             log::info!(
                 "{} MiB have changed since: they are copied ahead, too (round {round})",
                 changed >> 20
             );
-            self.round(ahead, begin, &set, archive)?;
+            self.round(ahead, begin, &named, archive, &mut runs_left)?;
             before = changed;
         }
         Ok(())
     }
 
     /// Bytes that have changed, where a round is worth it: it leaves few enough of them, and the archive does not become too large. Else why not.
-    fn worth(&self, ahead: &mut Ahead, begin: &mut PassBegin, before: u64) -> Result<u64, String> {
+    fn worth(
+        &self,
+        ahead: &mut Ahead,
+        begin: &mut PassBegin,
+        before: u64,
+        archive: &Archive<'_>,
+    ) -> Result<u64, String> {
         let list = (&begin.list, self.layout.datadir.as_path());
         let foreseen = Foreseen::look(list, &ahead.files, ahead.pursuit.checkpoint, false);
         let unknown = || "the redo log does not tell how much that is".to_owned();
@@ -162,6 +175,8 @@ impl AheadServer<'_> {
             ))
         } else if self.watch.bytes().saturating_add(changed) > all.saturating_mul(2) {
             Err(format!("{mib} MiB, and the double of the data is in the archive already"))
+        } else if archive.free_bytes().is_some_and(|free| free / 2 < changed) {
+            Err(format!("{mib} MiB, for which the repository has too little room"))
         } else {
             Ok(changed)
         }
@@ -174,6 +189,7 @@ impl AheadServer<'_> {
         begin: PassBegin,
         set: &PageSet,
         archive: &mut Archive<'_>,
+        runs_left: &mut usize,
     ) -> Result<(), CaptureError> {
         let (list, datadir) = (&begin.list, &self.layout.datadir);
         let (late, numbers) = late_files(list, datadir, true)?;
@@ -193,7 +209,7 @@ impl AheadServer<'_> {
             match fate.early() {
                 Some(early) => {
                     if *fate == FileFate::Same(early)
-                        || self.pages(&comparison, early, (entry, file), archive)?
+                        || self.pages(&comparison, early, (entry, file), archive, runs_left)?
                     {
                         continued.push((early, file.facts.bytes));
                     }
@@ -228,6 +244,7 @@ impl AheadServer<'_> {
         early: usize,
         (entry, file): (&Entry, &LateFile),
         archive: &mut Archive<'_>,
+        runs_left: &mut usize,
     ) -> Result<bool, CaptureError> {
         let before = &comparison.early[early];
         let Some(part) = &before.space else { return Ok(false) };
@@ -236,12 +253,14 @@ impl AheadServer<'_> {
         if FileFacts::of(&opened.metadata).identity != file.facts.identity {
             return Ok(false);
         }
-        let runs = comparison.runs(early, file, None, &[], MOST_RUNS);
+        let most = (*runs_left / 2).max(LEAST_RUNS);
+        let runs = comparison.runs(early, file, None, &[], most);
         let page = u64::from(part.zero.page_size).max(1);
-        let runs = match without_zeros(&opened.file, &runs, before.extent.ever, page, MOST_RUNS) {
+        let runs = match without_zeros(&opened.file, &runs, before.extent.ever, page, most) {
             Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             runs => runs.map_err(|cause| CaptureError::Read { path: disk, cause })?,
         };
+        *runs_left = runs_left.saturating_sub(runs.len());
         let count = |bytes| {
             self.watch.read(bytes)?;
             self.limiter.take(bytes);

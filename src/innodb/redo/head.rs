@@ -52,6 +52,11 @@ impl LogHead {
         Ok(Self { bytes, ring, is_encrypted, newest })
     }
 
+    /// Whether it is encrypted, so that nobody reads from its records which pages they change.
+    pub fn names_no_pages(&self) -> bool {
+        self.is_encrypted
+    }
+
     /// From which a server would start.
     pub fn newest(&self) -> Checkpoint {
         self.newest

@@ -82,11 +82,10 @@ impl<'a> Unpacked<'a> {
     /// Puts pages over the early files, and everything in its place.
     pub(super) fn finish(&self) {
         for (member, runs) in self.pages() {
+            // Those of a round may be of a file that was gone later.
+            let Some(of) = self.early.get(&member["pages"]["of"].as_u64().unwrap()) else { continue };
             let content = fs::read(self.folder.join(path_of(&member["path"]))).unwrap();
-            let file = File::options()
-                .write(true)
-                .open(self.folder.join(&self.early[&member["pages"]["of"].as_u64().unwrap()]))
-                .unwrap();
+            let file = File::options().write(true).open(self.folder.join(of)).unwrap();
             let mut taken = 0;
             for (offset, length) in runs {
                 let length = usize::try_from(length).unwrap();
