@@ -15,7 +15,7 @@ use support::{
 const BINARY: &str = env!("CARGO_BIN_EXE_wsrep_sst_backup");
 
 /// A freeze of some seconds, so that two would overlap.
-const SLOW: &str = "limit-rate=12M";
+const SLOW: &str = "method=freeze\nlimit-rate=12M";
 
 /// When the provider stood still: pairs of the log's times, which sort as texts. A moment, in which a lock is looked for,
 /// is none.
