@@ -19,7 +19,7 @@ use support::{
 const BINARY: &str = env!("CARGO_BIN_EXE_wsrep_sst_backup");
 
 /// A freeze of half a minute.
-const SLOW: &str = "limit-rate=2M\n";
+const SLOW: &str = "method=freeze\nlimit-rate=2M\n";
 
 struct Stage {
     cluster: Cluster,
