@@ -2,15 +2,10 @@
 
 use std::io::{self, Read, Write};
 
-use sha2::{Digest, Sha256};
-use tar::EntryType;
-
 use super::apply::{PAGES_PREFIX, RUNS_SUFFIX, runs_text};
-use super::digest::hex;
 use super::early::{EarlyFile, EarlyMember, portions, read_again};
 use super::member::{FileContent, NewMember, Segment};
 use super::stages::{ContentPages, read_full};
-use super::tar_header::Headers;
 use super::writer::{ArchiveError, ArchiveWriter};
 use crate::innodb::LivePages;
 use crate::model::{ArchivePath, EarlyChange, IndexLine, MemberKind, PageRuns};
@@ -90,18 +85,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         self.append_generated(NewMember { path, ..like.clone() }, &runs_text(&runs))?;
         let path = ArchivePath::new(format!("{PAGES_PREFIX}/{number}"));
         let member = NewMember { path, ..like.clone() };
-        let start = self.stream.raw_written();
-        let headers = Headers::new(&member, EntryType::Regular, content.len() as u64);
-        self.stream.write_all(&headers.plain(member.path.as_bytes(), b""))?;
-        self.stream.write_all(content)?;
-        self.pad()?;
-        let digest = hex(&Sha256::digest(content));
-        self.note(member, MemberKind::Pages, start, |line| {
-            line.size = content.len() as u64;
-            line.stored = line.size;
-            line.sha256 = Some(digest);
-            line.pages = Some(PageRuns { of, runs });
-        })
+        self.append_bytes(member, MemberKind::Pages, content, |line| line.pages = Some(PageRuns { of, runs }))
     }
 
     /// What became of an early member. To be told behind the last member with its pages.

@@ -159,16 +159,28 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
 
     /// A file of this program's own making; a digest line only where the script in the archive goes by it ([`has_sum`]).
     pub fn append_generated(&mut self, member: NewMember, content: &[u8]) -> Result<(), ArchiveError> {
+        self.append_bytes(member, MemberKind::Generated, content, |_| {})
+    }
+
+    /// A member whose content is at hand; `fill` adds what its line has besides.
+    pub(super) fn append_bytes(
+        &mut self,
+        member: NewMember,
+        kind: MemberKind,
+        content: &[u8],
+        fill: impl FnOnce(&mut Member),
+    ) -> Result<(), ArchiveError> {
         let start = self.stream.raw_written();
         let headers = Headers::new(&member, EntryType::Regular, content.len() as u64);
         self.stream.write_all(&headers.plain(member.path.as_bytes(), b""))?;
         self.stream.write_all(content)?;
         self.pad()?;
         let digest = hex(&Sha256::digest(content));
-        self.note(member, MemberKind::Generated, start, |line| {
+        self.note(member, kind, start, |line| {
             line.size = content.len() as u64;
             line.stored = line.size;
             line.sha256 = Some(digest);
+            fill(line);
         })
     }
 

@@ -216,6 +216,11 @@ pub trait CaptureListener {
 
 /// The caller that takes the backup: it lends the method its server.
 pub trait Host {
+    /// Waits until nothing is seen that [`Host::quiesce`] would wait for: a method that has read everything ahead still has the time to read what changes meanwhile.
+    fn clear_way(&mut self) -> Result<(), HostError> {
+        Ok(())
+    }
+
     /// Makes the server stand still.
     fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError>;
 

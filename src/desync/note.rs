@@ -9,13 +9,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag};
+use nix::unistd::linkat;
 use serde::{Deserialize, Serialize};
+use tempfile::TempPath;
 
 use super::DesyncError;
 
@@ -77,15 +80,17 @@ impl Note {
         let failed = |cause: io::Error| error("write", &path, cause.to_string());
         let folder = path.parent().ok_or_else(|| failed(io::Error::other("it has no folder")))?;
         let content = serde_json::to_vec(&record).map_err(|cause| failed(cause.into()))?;
-        let mut new = tempfile::Builder::new().prefix(".desync-").tempfile_in(folder).map_err(failed)?;
-        new.write_all(&content).map_err(failed)?;
+        let (mut file, name) = new_file(folder).map_err(failed)?;
+        file.write_all(&content).map_err(failed)?;
         // An empty one after the end of the machine would have to be removed by hand.
-        new.as_file().sync_all().map_err(failed)?;
-        new.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
-        let own = new.as_file().try_clone().map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(failed)?;
         let lock =
-            Flock::lock(own, FlockArg::LockExclusiveNonblock).map_err(|(_, cause)| failed(cause.into()))?;
-        new.persist_noclobber(&path).map_err(|cause| failed(cause.error))?;
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, cause)| failed(cause.into()))?;
+        match name {
+            None => link(&lock, &path).map_err(failed)?,
+            Some(name) => name.persist_noclobber(&path).map_err(|cause| failed(cause.error))?,
+        }
         Ok(Self { path, record, _lock: lock })
     }
 
@@ -122,6 +127,23 @@ impl Note {
             _ => Ok(()),
         }
     }
+}
+
+/// A file without a name, of which nothing is left when this process is killed before it has one; a name for the moment where the file system has none such (NFS).
+fn new_file(folder: &Path) -> io::Result<(File, Option<TempPath>)> {
+    let nameless =
+        OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_TMPFILE.bits()).open(folder);
+    if let Ok(file) = nameless {
+        return Ok((file, None));
+    }
+    let (file, name) = tempfile::Builder::new().prefix(".desync-").tempfile_in(folder)?.into_parts();
+    Ok((file, Some(name)))
+}
+
+/// Gives a nameless file this name, where nothing has it.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    let nameless = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    Ok(linkat(AT_FDCWD, &nameless, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?)
 }
 
 fn error(action: &'static str, path: &Path, cause: String) -> DesyncError {

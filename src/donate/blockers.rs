@@ -26,29 +26,41 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// Waits until it is clear, up to `flush-timeout`; the server runs meanwhile, and was not asked for anything. `session` is our
-    /// own, where the server answers.
+    /// Waits until it is clear, and watches the cluster from then on.
     pub(super) fn clear(
         job: &Job,
         session: Option<u32>,
         login: Login,
         watch: &Watch,
     ) -> Result<Self, DonateError> {
-        let mut way = Self { login, own: session.into_iter().collect(), flow_control: None };
-        if session.is_none() {
-            // A server that has not answered is not waited for here.
-            log::info!(
-                "without SQL nobody can see who might hold up the freeze, and whether it holds up the cluster"
-            );
-            return Ok(way);
+        let mut way = Self::wait(job, session, login, watch)?;
+        if session.is_some() {
+            way.flow_control = FlowControl::watch(job, &way.login, watch);
+            way.own.extend(way.flow_control.as_ref().map(FlowControl::session));
         }
-        way.wait(job, watch)?;
-        way.flow_control = FlowControl::watch(job, &way.login, watch);
-        way.own.extend(way.flow_control.as_ref().map(FlowControl::session));
         Ok(way)
     }
 
-    fn wait(&self, job: &Job, watch: &Watch) -> Result<(), DonateError> {
+    /// Waits until it is clear, up to `flush-timeout`; the server runs meanwhile, and was not asked for anything. `session` is our
+    /// own, where the server answers: one that has not answered is not waited for here.
+    pub(super) fn wait(
+        job: &Job,
+        session: Option<u32>,
+        login: Login,
+        watch: &Watch,
+    ) -> Result<Self, DonateError> {
+        let way = Self { login, own: session.into_iter().collect(), flow_control: None };
+        if session.is_some() {
+            way.look(job, watch)?;
+        } else {
+            log::info!(
+                "without SQL nobody can see who might hold up the freeze, and whether it holds up the cluster"
+            );
+        }
+        Ok(way)
+    }
+
+    fn look(&self, job: &Job, watch: &Watch) -> Result<(), DonateError> {
         let settings = &job.settings;
         let limit = settings.flush_timeout.as_secs();
         let patience = LockPatience {

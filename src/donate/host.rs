@@ -125,6 +125,14 @@ impl<'a> Donor<'a> {
 }
 
 impl Host for Donor<'_> {
+    /// The turn is given back at once: other donors would wait for it while this one reads.
+    fn clear_way(&mut self) -> Result<(), HostError> {
+        let turn = Turn::take(self.job, self.login.clone(), self.watch)?;
+        Way::wait(self.job, self.session, self.login.clone(), self.watch)?;
+        drop(turn);
+        Ok(())
+    }
+
     fn quiesce(&mut self) -> Result<Box<dyn Quiet>, HostError> {
         Ok(self.freeze()?)
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::support::cli::cli;
-use super::support::precopy::{RealServer, SERVER_KINDS, ServerKind};
-use super::support::scripted_mysqld::{Backup, PAUSED, Reply};
+use super::support::precopy::{RealServer, SERVER_KINDS, ServerKind, freeze_by_shutdown};
+use super::support::scripted_mysqld::{Backup, Reply};
 use super::support::{PATIENCE, ScriptedMysqld, sql, wait_until};
 
 /// So much that it is not frozen for its smallness.
@@ -31,13 +31,7 @@ fn back_up(mysqld: &ScriptedMysqld, server: &mut RealServer, settings: &[(&str, 
     for (name, value) in settings {
         ask = ask.env(name, Some(value));
     }
-    let mut run = ask.start();
-    assert!(wait_until(PATIENCE, || run.has_said("flush tables") || run.has_ended()), "{}", run.logged());
-    assert!(run.has_said("flush tables"), "{}", run.logged());
-    server.shut_down();
-    run.answer(&Reply::once(PAUSED));
-    let outcome = run.finish();
-    assert_eq!(outcome.manifest_at_done, Some(true), "{}", outcome.stderr);
+    let outcome = freeze_by_shutdown(server, ask.start());
     let newest = mysqld.attempts().into_iter().max().unwrap();
     let manifest = Backup::open(&newest).manifest;
     server.start();

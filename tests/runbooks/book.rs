@@ -7,14 +7,17 @@ use super::TEXT;
 const MARK: &str = "<!-- step: ";
 
 /// The names of all steps.
-pub fn steps() -> Vec<String> {
+fn steps() -> Vec<String> {
     let names = TEXT.split(MARK).skip(1).map(|rest| rest.split_once(" -->").expect("the end of a mark").0);
     names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
 }
 
-/// Those of them that a source text has in quotes.
-pub fn steps_named_in(source: &str) -> Vec<String> {
-    steps().into_iter().filter(|step| source.contains(&format!("\"{step}\""))).collect()
+/// The source text of a test has the name of each of them in quotes.
+#[track_caller]
+pub fn assert_each_is_run_by(source: &str) {
+    let forgotten: Vec<String> =
+        steps().into_iter().filter(|step| !source.contains(&format!("\"{step}\""))).collect();
+    assert_eq!(forgotten, Vec::<String>::new());
 }
 
 /// The blocks of a step, in their order, as one script; with other values for what its first lines assign.

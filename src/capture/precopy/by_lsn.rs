@@ -1,12 +1,14 @@
 //! The pages of a file that changed since a checkpoint, by their own LSN: what is done where the redo log could not be followed.
 //!
 //! A page that was written to the file behind the checkpoint had been changed behind it, so its LSN (`FIL_PAGE_LSN`, which is neither encrypted nor compressed) is not below. A page
-//! of zeros has none; it may have become one since. Eight bytes of each page are read.
+//! of zeros has none; it may have become one since. Eight bytes of each page are read; the kernel is told to fetch what comes next, since on a disk a small read for each page would take as long
+//! as a read of all in small pieces.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use roaring::RoaringBitmap;
 
 use super::compare::SpacePart;
@@ -14,6 +16,8 @@ use crate::innodb::PageZero;
 
 /// Pages between two looks whether anybody still wants them.
 const STEP: u64 = 4096;
+/// Bytes that the kernel is told to fetch at once.
+const AHEAD: u64 = 8 << 20;
 
 /// Their numbers in the tablespace. `count` ends the search by an error.
 pub(super) fn search(
@@ -25,7 +29,12 @@ pub(super) fn search(
 ) -> io::Result<RoaringBitmap> {
     let size = u64::from(part.zero.page_size).max(1);
     let mut found = RoaringBitmap::new();
+    let mut fetched = 0;
     for page in 0..bytes / size {
+        if page * size >= fetched {
+            fetch(file, fetched);
+            fetched += AHEAD;
+        }
         let mut lsn = [0; 8];
         file.read_exact_at(&mut lsn, page * size + PageZero::LSN_AT)?;
         let lsn = u64::from_be_bytes(lsn);
@@ -37,6 +46,12 @@ pub(super) fn search(
         }
     }
     Ok(found)
+}
+
+/// Whatever comes of it: it only saves time.
+fn fetch(file: &File, from: u64) {
+    let (Ok(from), Ok(bytes)) = (i64::try_from(from), i64::try_from(AHEAD * 2)) else { return };
+    let _ = posix_fadvise(file, from, bytes, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ use super::facts::Facts as ServerFacts;
 use super::files::FileList;
 use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::identify::identify_early;
-use super::method::{CaptureListener, Captured, Estimate, Method, Prospect, Task};
+use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
 use super::objection::shown;
 use super::redo_file::{head, the_log};
 use super::walk::list_files;
@@ -63,6 +63,8 @@ const AT_LEAST: Duration = Duration::from_millis(60);
 const SMALL: u64 = 256 << 20;
 /// The same where `limit-rate` says how fast it is read.
 const QUICK: Duration = Duration::from_secs(1);
+/// What changes while the way to the freeze is cleared for longer than this is copied ahead, too.
+const LONG: Duration = Duration::from_secs(2);
 /// For each file of a server: it is listed, looked at twice, and the small ones are read.
 const PER_FILE: Duration = Duration::from_micros(60);
 
@@ -119,8 +121,8 @@ impl Method for Precopy {
         let begin = running.begin(facts)?;
         host.listener().ahead(bytes_ahead(&begin.list));
         let mut archive = output.begin_early(&identify_early(facts, layout))?;
-        let ahead = copy_ahead(&running, begin, facts, &mut archive, host.listener())
-            .inspect_err(|_| watch.lift_rate())?;
+        let ahead =
+            copy_ahead(&running, begin, facts, &mut archive, host).inspect_err(|_| watch.lift_rate())?;
         let Ahead { files: early, mut pursuit, tablespaces } = ahead;
         let mut spool = Spool::new(datadir, precopy.spool_limit);
         // What cannot be listed now is told when the server stands still.
@@ -156,7 +158,7 @@ fn copy_ahead(
     begin: PassBegin,
     facts: &mut ServerFacts,
     archive: &mut Archive<'_>,
-    listener: &dyn CaptureListener,
+    host: &mut dyn Host,
 ) -> Result<Ahead, CaptureError> {
     let (begun, read) = (Instant::now(), running.watch.bytes());
     let files = running.copy(&begin, archive, &|_| true)?;
@@ -168,7 +170,12 @@ fn copy_ahead(
     );
     let PassBegin { pursuit, tablespaces, .. } = begin;
     let mut ahead = Ahead { files, pursuit, tablespaces };
-    running.rounds(&mut ahead, facts, archive, listener)?;
+    running.rounds(&mut ahead, facts, archive, host.listener())?;
+    let begun = Instant::now();
+    host.clear_way()?;
+    if begun.elapsed() > LONG {
+        running.rounds(&mut ahead, facts, archive, host.listener())?;
+    }
     Ok(ahead)
 }
 

@@ -20,7 +20,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::cli::{Cli, cli};
-use super::scripted_mysqld::{PAUSED, Reply, Run, shell};
+use super::scripted_mysqld::{Outcome, PAUSED, Reply, Run, shell};
+use super::trees::assert_same_server;
 use super::{PATIENCE, ScriptedMysqld, wait_until};
 use apply::Unpacked;
 pub use kinds::{SERVER_KINDS, ServerKind};
@@ -99,10 +100,7 @@ impl PrecopyStage {
         // While a log is being replaced there are two, which is refused.
         run.wait_logged("the method is precopy");
         let work = server.work(seed);
-        // On a busy machine statements that write are in the way for long.
-        let stands = || run.has_said("flush tables") || run.has_ended();
-        assert!(wait_until(PATIENCE * 5, stands), "{}", run.logged());
-        assert!(run.has_said("flush tables"), "PRECOPY_SEED={seed}: {}", run.logged());
+        asked_to_freeze(&mut run);
         let statements = work.end();
         assert!(statements > 3, "nothing happened meanwhile: {statements}");
         server.shut_down();
@@ -113,6 +111,22 @@ impl PrecopyStage {
         let program = self.program.clone();
         PrecopyBackup { program, mysqld, server, seed, statements, said: outcome.stderr }
     }
+}
+
+/// The server is asked to stand still: it is shut down in good order, and the program hears that it stands; what comes of the backup.
+pub fn freeze_by_shutdown(server: &mut RealServer, mut run: Run) -> Outcome {
+    asked_to_freeze(&mut run);
+    server.shut_down();
+    run.answer(&Reply::once(PAUSED));
+    let outcome = run.finish();
+    assert_eq!(outcome.manifest_at_done, Some(true), "{}", outcome.stderr);
+    outcome
+}
+
+/// Waits for the moment. On a busy machine statements that write are in the way for long.
+fn asked_to_freeze(run: &mut Run) {
+    assert!(wait_until(PATIENCE * 5, || run.has_said("flush tables") || run.has_ended()), "{}", run.logged());
+    assert!(run.has_said("flush tables"), "{}", run.logged());
 }
 
 fn configure(mysqld: &ScriptedMysqld, seed: u64, settings: &str) {
@@ -202,33 +216,9 @@ impl PrecopyBackup {
     }
 
     fn assert_same(&self, found: &Path, undo: &Path) {
-        assert_same_folder(&self.mysqld.datadir(), found, self.seed);
+        assert_same_server(&self.mysqld.datadir(), found);
         if self.has_undo_elsewhere() {
-            assert_same_folder(&self.mysqld.path("undo"), undo, self.seed);
+            assert_same_server(&self.mysqld.path("undo"), undo);
         }
     }
-}
-
-/// Every file of the server is in the folder with the same bytes, and nothing else is. Of the redo log only what a start reads is stored.
-pub fn assert_same_folder(expected: &Path, found: &Path, seed: u64) {
-    let mut diff = Command::new("diff");
-    diff.arg("-rq");
-    for name in [
-        "ib_logfile0",
-        "grastate.dat",
-        "SHA256SUMS",
-        "wsrep_sst_backup.json",
-        "tables_flushed",
-        "wsrep_sst.pid",
-        "backup_sst_complete",
-        "multi-master.info",
-        "ibtmp1",
-        "*.restored*",
-        ".wsrep_sst_backup",
-    ] {
-        diff.args(["-x", name]);
-    }
-    let output = diff.arg(expected).arg(found).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "PRECOPY_SEED={seed}: {told}");
 }
