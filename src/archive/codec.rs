@@ -28,8 +28,8 @@ impl Encoder {
         })
     }
 
-    /// Appends the frame for `raw` to the empty `out`, whose capacity is reused.
-    pub(super) fn encode(&mut self, raw: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    /// Makes the frame for `raw` in `out`, whose capacity is reused. What `raw` holds then is nobody's business: what is not compressed is not copied either.
+    pub(super) fn encode(&mut self, raw: &mut Vec<u8>, out: &mut Vec<u8>) -> io::Result<()> {
         out.clear();
         match self {
             Self::Zstd(compressor) => {
@@ -46,7 +46,7 @@ impl Encoder {
                 encoder.write_all(raw)?;
                 encoder.finish()?;
             }
-            Self::Plain => out.extend_from_slice(raw),
+            Self::Plain => std::mem::swap(raw, out),
         }
         Ok(())
     }
@@ -55,7 +55,7 @@ impl Encoder {
 /// A small object as a whole, as its blocks would be.
 pub fn compress_whole(raw: &[u8], compression: Compression, level: i32) -> io::Result<Vec<u8>> {
     let mut packed = Vec::new();
-    Encoder::new(compression, level)?.encode(raw, &mut packed)?;
+    Encoder::new(compression, level)?.encode(&mut raw.to_vec(), &mut packed)?;
     Ok(packed)
 }
 
@@ -116,7 +116,7 @@ mod tests {
             let mut encoder = Encoder::new(compression, compression.default_level()).unwrap();
             let mut frame = Vec::new();
             for _ in 0..2 {
-                encoder.encode(&raw, &mut frame).unwrap();
+                encoder.encode(&mut raw.clone(), &mut frame).unwrap();
                 assert_eq!(decode(compression, &frame, raw.len()).unwrap(), raw, "{compression}");
             }
         }
@@ -127,7 +127,7 @@ mod tests {
         let raw = vec![7u8; 50_000];
         for compression in [Compression::Zstd, Compression::Gzip, Compression::Bzip2] {
             let mut frame = Vec::new();
-            Encoder::new(compression, 1).unwrap().encode(&raw, &mut frame).unwrap();
+            Encoder::new(compression, 1).unwrap().encode(&mut raw.clone(), &mut frame).unwrap();
             assert!(decode(compression, &frame, raw.len() - 1).is_err(), "{compression}: shorter");
             assert!(decode(compression, &frame, raw.len() + 1).is_err(), "{compression}: longer");
             let middle = frame.len() / 2;

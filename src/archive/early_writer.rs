@@ -20,8 +20,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         source: &mut dyn FileContent,
     ) -> Result<EarlyMember, ArchiveError> {
         let offset = self.stream.raw_written();
-        let mut pages = ContentPages::live(&member);
-        let stored = self.store(&member, size, segments, source, &mut pages)?;
+        let (stored, pages) = self.store(&member, size, segments, source, ContentPages::live(&member))?;
         let pages = pages.finish_live();
         let again = read_again(pages.as_ref());
         let file = EarlyFile {

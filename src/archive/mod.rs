@@ -23,6 +23,7 @@ mod early_lines;
 mod early_world;
 mod early_writer;
 mod index;
+mod inspection;
 mod member;
 mod object_stream;
 mod pages;

@@ -11,9 +11,10 @@ use super::block_writer::{BlockWriter, WriterOptions};
 use super::digest::hex;
 use super::early::EarlyFiles;
 use super::index::{IndexWriter, lock};
+use super::inspection::{Filling, Inspector};
 use super::member::{FileContent, NewMember, Segment, fill_tar_blocks, stored_bytes};
 use super::pages::PageFaults;
-use super::stages::{CHUNK, ContentDigest, ContentPages, Pieces, Stage, Store};
+use super::stages::{ContentPages, Pieces, Stage, Store};
 use super::sums::{Sums, has_sum};
 use super::tar_header::{Headers, TAR_BLOCK, padding};
 use super::unpacked::Unpacked;
@@ -99,7 +100,7 @@ pub struct ArchiveWriter<W, I: Write> {
     pub(super) stream: BlockWriter<W>,
     index: Arc<Mutex<IndexWriter<I>>>,
     sums: Sums,
-    chunk: Vec<u8>,
+    inspector: Inspector,
     data_bytes: u64,
     files: u64,
     pages: PageFaults,
@@ -129,7 +130,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             stream,
             index,
             sums: Sums::default(),
-            chunk: vec![0; CHUNK],
+            inspector: Inspector::default(),
             data_bytes: 0,
             files: 0,
             pages: PageFaults::of(files),
@@ -199,8 +200,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         source: &mut dyn FileContent,
     ) -> Result<(), ArchiveError> {
         let start = self.stream.raw_written();
-        let mut pages = ContentPages::new(&member);
-        let stored = self.store(&member, size, segments, source, &mut pages)?;
+        let (stored, pages) = self.store(&member, size, segments, source, ContentPages::new(&member))?;
         let changed = stored.is_short || source.changed();
         if let Some(report) = pages.finish().filter(|_| !changed) {
             self.pages.take(&member, size, report);
@@ -216,15 +216,15 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         })
     }
 
-    /// Writes headers and content; the pages of a tablespace go to `pages`.
+    /// Writes headers and content; the pages of a tablespace go to `pages`, which comes back.
     pub(super) fn store(
         &mut self,
         member: &NewMember,
         size: u64,
         segments: Option<&[Segment]>,
         source: &mut dyn FileContent,
-        pages: &mut ContentPages,
-    ) -> Result<StoredFile, ArchiveError> {
+        pages: ContentPages,
+    ) -> Result<(StoredFile, ContentPages), ArchiveError> {
         let sparse = segments.filter(|segments| fill_tar_blocks(segments));
         let stored = sparse.map_or(size, stored_bytes);
         match sparse {
@@ -240,21 +240,25 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         let whole = [Segment { offset: 0, len: size }];
         let keeps_holes = sparse.is_some();
         let mut pieces = Pieces::new(source, segments.unwrap_or(&whole), size);
-        let mut digest = ContentDigest::default();
         let mut store = Store { stream: &mut self.stream, keeps_holes };
+        self.inspector.begin(pages, stored)?;
         loop {
-            let read = pieces.next(&mut self.chunk);
-            let Some(piece) =
-                read.map_err(|cause| ArchiveError::Read { path: member.path.clone(), cause })?
+            let mut room = self.inspector.room()?;
+            let Some(filling) = pieces
+                .next(&mut room)
+                .map_err(|cause| ArchiveError::Read { path: member.path.clone(), cause })?
+                .map(Filling::from)
             else {
+                self.inspector.put_back(room);
                 break;
             };
-            let stages: [&mut dyn Stage; 3] = [&mut digest, &mut *pages, &mut store];
-            stages.into_iter().try_for_each(|stage| stage.take(piece))?;
+            store.take(filling.piece(&room))?;
+            self.inspector.take((room, filling))?;
         }
         let is_short = pieces.is_short();
         self.pad()?;
-        Ok(StoredFile { size, bytes: stored, keeps_holes, digest: digest.finish(), is_short })
+        let (digest, pages) = self.inspector.finish()?;
+        Ok((StoredFile { size, bytes: stored, keeps_holes, digest, is_short }, pages))
     }
 
     /// The member with the digests of all files appended so far; the last one.

@@ -105,9 +105,18 @@ impl<'a> Foreseen<'a> {
         foreseen
     }
 
-    /// Bytes that another round would leave, of which the log names these pages since it began.
+    /// Bytes that another round would leave, of which the log names these pages since it began. What tables have grown by until then it would copy.
     pub(super) fn left_by_a_round(&self, set: &PageSet) -> u64 {
-        self.bytes(Some(set)) - self.new_tables
+        let named = self.tables.iter().map(|(number, file)| {
+            let Some(part) = &self.early[*number].space else { return 0 };
+            let (space, size) = (part.zero.space, u64::from(part.zero.page_size).max(1));
+            if set.is_replaced(space) {
+                return file.facts.bytes;
+            }
+            let own = part.base..part.base + file.facts.bytes.div_ceil(size);
+            set.of_space(space).filter(|page| own.contains(&u64::from(*page))).count() as u64 * size
+        });
+        self.whole - self.new_tables + named.sum::<u64>()
     }
 
     /// Bytes, with these pages; without any of tablespaces where the log does not name them.

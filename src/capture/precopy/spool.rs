@@ -22,7 +22,7 @@ const RESERVE: u64 = 512 << 20;
 /// Places are multiples of this: holes survive.
 const GRAIN: u64 = 4096;
 /// Bytes that are read at once.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 256 << 10;
 
 /// A place in one of the two files.
 #[derive(Debug, Clone)]
