@@ -140,8 +140,9 @@ impl<'a> Foreseen<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::super::entry::Look;
-    use super::super::compare::Extent;
+    use super::super::compare::{Extent, SpacePart};
     use super::*;
+    use crate::innodb::PageZero;
     use crate::model::ArchivePath;
 
     fn list(folder: &Path, paths: &[&str]) -> FileList {
@@ -198,5 +199,37 @@ mod tests {
         };
         assert_eq!(bytes(&[early(i64::MAX)]), 10, "untouched since");
         assert_eq!(bytes(&[early(0)]), 20, "maybe written to since");
+    }
+
+    #[test]
+    fn what_a_table_has_grown_by_is_not_left_by_a_round() {
+        const PAGE: usize = 16 << 10;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("d")).unwrap();
+        let table = folder.path().join("d/t.ibd");
+        let mut content = vec![0; 4 * PAGE];
+        content[24 + 1] = 8;
+        content[38 + 8 + 3] = 8;
+        content[38 + 16 + 3] = 0x15;
+        std::fs::write(&table, &content).unwrap();
+        let zero = PageZero::read(&content).unwrap();
+        let facts = FileFacts::of(&table.metadata().unwrap());
+        let early = [AheadFile {
+            was_closed: false,
+            member: 0,
+            path: ArchivePath::new("d/t.ibd"),
+            is_external: false,
+            opened: i64::MAX,
+            facts,
+            space: Some(SpacePart { zero, base: 0, is_system: false }),
+            damaged: None,
+            extent: Extent::of(facts.bytes),
+            is_lost: false,
+        }];
+        std::fs::File::options().write(true).open(&table).unwrap().set_len(7 * PAGE as u64).unwrap();
+        let list = list(folder.path(), &["d/t.ibd"]);
+        let foreseen = Foreseen::look((&list, folder.path()), &early, 1, false);
+        assert!(foreseen.bytes(Some(&PageSet::default())) >= 3 * PAGE as u64);
+        assert_eq!(foreseen.left_by_a_round(&PageSet::default()), 0);
     }
 }
