@@ -7,29 +7,10 @@ methods_known=(freeze snapshot precopy)
 # on an XFS that is mounted for it.
 methods_of_core=(freeze)
 first_method=${methods_known[0]}
-# Versions of the server, and the Debian that each comes with.
-declare -A suites=([10.5]=bullseye [10.11]=bookworm [11.8]=trixie)
-servers_known=(10.5 10.11 11.8)
 core_groups=(cluster_backup cluster_restore)
 cells=target/test-cells.tsv
-here=$(mariadbd --no-defaults --version 2>/dev/null | sed -nE 's/.*Ver ([0-9]+\.[0-9]+)\..*/\1/p')
-
-# The root of a Debian with this server; nothing where it is the machine's own.
-root_of() {
-    [ "$1" = "$here" ] || echo "target/servers/$1"
-}
-
-# A list as it was given, as words; the others are what there is, and what a word besides `all` stands for.
-words_of() {
-    local kind=$1 list=$2 word known
-    shift 2
-    [ "$list" != all ] || { echo "$@"; return; }
-    for word in ${list//,/ }; do
-        for known in "$@" ''; do [ "$word" != "$known" ] || break; done
-        [ -n "$known" ] || { echo "there is no $kind '$word': there are $*" >&2; return 1; }
-        echo "$word"
-    done
-}
+# What each server says of its version, with that of its Galera.
+declare -A versions=()
 
 # The commit that is tested; with a digest of what is changed beside it.
 tested_commit() {
@@ -60,16 +41,19 @@ plan_cells() {
     chosen_groups=$(words_of group "$3" "${all_groups[@]}") || return 1
     commit=$(tested_commit) || return 1
     for server in $chosen_servers; do
-        [ "$server" != "$here" ] || continue
-        echo "server $server: the Debian in $(root_of "$server")"
-        scripts/debian-root "$(root_of "$server")" "${suites[$server]}" \
-            rsync,iproute2,lsof,procps,zstd,bzip2,openssl || return 1
+        make_server "$server" || return 1
+        versions[$server]=$(version_of "$server")
     done
     for server in $chosen_servers; do
         for method in $chosen_methods; do
             for group in $chosen_groups; do echo "$group $server $method"; done
         done
     done >"$work/plan"
+}
+
+# The groups of the plan, as arguments of cargo.
+planned_groups() {
+    cut -d' ' -f1 "$work/plan" | sort -u | sed 's/^/--test=/'
 }
 
 # Runs the planned cells but those that have passed on this commit, keeps what comes of them, and shows all.
@@ -97,8 +81,8 @@ keep_cell() {
     read -r group executable server method <<<"$1"
     [ "$2" -ne 0 ] || outcome=passed
     mkdir -p "$(dirname "$cells")"
-    printf '%s\t' "$(date -u +%FT%TZ)" "$commit" "$server" "$method" "$group" "$outcome" >>"$cells"
-    echo "$3" >>"$cells"
+    printf '%s\t' "$(date -u +%FT%TZ)" "$commit" "$server" "$method" "$group" "$outcome" "$3" >>"$cells"
+    echo "${versions[$server]}" >>"$cells"
 }
 
 # The core by each other method than the first, on the machine's own server.
