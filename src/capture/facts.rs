@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::login::Login;
 use crate::config::{OptionFiles, ServerOptions};
-use crate::model::ServerIdentity;
+use crate::model::{PROVIDER_OPTIONS, ServerIdentity};
 use crate::regular_file;
 use crate::server::Server;
 use crate::sql::SqlSession;
@@ -196,6 +196,7 @@ fn from_options(server: &Server, files: &OptionFiles) -> Facts {
     if let Some(version) = version {
         variables.insert("version".into(), version);
     }
+    variables.extend(options.provider_options().map(|all| (PROVIDER_OPTIONS.to_owned(), all)));
     // An option file names the base; the variables of a running server are complete paths.
     variables.remove("log_bin");
     if let Some(base) = &server.binlog {

@@ -25,7 +25,8 @@ pub struct Coordinates {
 impl Coordinates {
     /// From the option files of the server on this machine.
     pub fn from_options(options: &ServerOptions) -> Self {
-        Self::by(|name| options.get(name).filter(|value| !value.is_empty()))
+        let coordinates = Self::by(|name| options.get(name).filter(|value| !value.is_empty()));
+        Self { provider_options: options.provider_options(), ..coordinates }
     }
 
     /// From a member that answers.

@@ -49,8 +49,8 @@ pub use method_reason::{MethodReason, PassedMethod};
 pub use parse_error::not_understood;
 pub use path::ArchivePath;
 pub use provider::{
-    DEFAULT_PAGE, PAGE_RESERVE, PROVIDER_OPTIONS, SYNC_DONOR, provider_option, provider_size, syncs_donor,
-    with_sync_donor,
+    DEFAULT_PAGE, PAGE_RESERVE, PLUGIN_PREFIX, PROVIDER_OPTIONS, SYNC_DONOR, TLS_VARIABLES,
+    effective_options, provider_option, provider_size, syncs_donor,
 };
 pub use random_word::random_word;
 pub use replication::{Connection, ConnectionSource};

@@ -46,7 +46,7 @@ pub use tablespaces::{ClosedTable, TablespaceFiles};
 pub use threads::{MetadataLock, Thread};
 
 use crate::hosts;
-use crate::model::{HostPort, MariadbGtid, PROVIDER_OPTIONS, SYNC_DONOR, with_sync_donor};
+use crate::model::{HostPort, MariadbGtid, PROVIDER_OPTIONS, SYNC_DONOR, TLS_VARIABLES, effective_options};
 
 /// Longest wait for one answer of a server that runs.
 pub const LIMIT: Duration = Duration::from_secs(5);
@@ -243,19 +243,42 @@ impl SqlSession {
         )
     }
 
-    /// These global variables, those the server has. The options of Galera have `gcs.sync_donor` as the plugin `wsrep_provider`
-    /// tells it, too ([`with_sync_donor`]).
+    /// These global variables, those the server has. The options of Galera are those that hold ([`effective_options`]), whatever they were
+    /// set by.
     pub fn variables(&mut self, names: &[&str]) -> Result<HashMap<String, String>, String> {
-        let list: Vec<String> = names.iter().chain(&[SYNC_DONOR]).map(|name| format!("'{name}'")).collect();
+        if !names.contains(&PROVIDER_OPTIONS) {
+            return self.global_variables(names.iter().copied());
+        }
+        let mut beside =
+            self.global_variables(names.iter().copied().chain([SYNC_DONOR]).chain(TLS_VARIABLES))?;
+        let has_plugin = beside.contains_key(SYNC_DONOR);
+        let set = if has_plugin { self.plugin_options()? } else { Vec::new() };
+        let told = beside.get(PROVIDER_OPTIONS).cloned();
+        let options = told.map(|told| {
+            let set = set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            effective_options(&told, set, |name| beside.get(name).map(String::as_str))
+        });
+        beside.retain(|name, _| names.contains(&name.as_str()));
+        beside.extend(options.map(|options| (PROVIDER_OPTIONS.to_owned(), options)));
+        Ok(beside)
+    }
+
+    fn global_variables<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Result<HashMap<String, String>, String> {
+        let list: Vec<String> = names.map(|name| format!("'{name}'")).collect();
         let statement = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", list.join(","));
         let rows: Vec<(String, String)> = self.rows(&statement)?;
-        let rows = rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
-        let mut variables: HashMap<String, String> = rows.collect();
-        let by_plugin = variables.remove(SYNC_DONOR);
-        if let (Some(options), Some(value)) = (variables.get_mut(PROVIDER_OPTIONS), by_plugin) {
-            *options = with_sync_donor(options, &value);
-        }
-        Ok(variables)
+        Ok(rows.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect())
+    }
+
+    /// The variables of the plugin `wsrep_provider` that do not have their default.
+    fn plugin_options(&mut self) -> Result<Vec<(String, String)>, String> {
+        self.rows(
+            "SELECT VARIABLE_NAME, GLOBAL_VALUE FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME LIKE \
+             'WSREP\\_PROVIDER\\_%' AND GLOBAL_VALUE <> DEFAULT_VALUE ORDER BY VARIABLE_NAME",
+        )
     }
 
     /// Names of the active plugins that encrypt.

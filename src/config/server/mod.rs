@@ -15,6 +15,7 @@ pub use groups::server_groups;
 
 use crate::config::files::OptionFiles;
 use crate::config::names::{Prefix, bool_value, normalise, split_prefix};
+use crate::model::{PLUGIN_PREFIX, PROVIDER_OPTIONS, effective_options};
 
 /// Options whose whole name is the beginning of another one's, from `mariadbd --help --verbose` of 10.11: they are
 /// never that other option cut short.
@@ -128,6 +129,15 @@ impl ServerOptions {
         given.collect()
     }
 
+    /// The options of Galera's provider, whatever they are set by ([`effective_options`]); none where nothing is set.
+    pub fn provider_options(&self) -> Option<String> {
+        let prefix = normalise(PLUGIN_PREFIX);
+        let set = self.beginning_with(&prefix);
+        let told = self.get(PROVIDER_OPTIONS).unwrap_or_default();
+        let options = effective_options(told, set, |name| self.get(name));
+        (!options.is_empty()).then_some(options)
+    }
+
     /// Adds an option under its name, and under the name behind each of its prefixes: without the table of all
     /// options `skip-name-resolve` cannot be told from `skip-` + `name-resolve`. No option of mysqld is called like
     /// another one behind a prefix, so the wrong reading is never asked for.
@@ -224,6 +234,28 @@ mod tests {
         assert_eq!(
             found.into_iter().collect::<Vec<_>>(),
             [("file-key-management-filename", "/k"), ("file-key-management-x", "OFF")]
+        );
+    }
+
+    #[test]
+    fn options_of_the_provider_come_from_three_places() {
+        let options = from_args(&[
+            "--plugin-wsrep-provider=ON",
+            "--wsrep-provider-options=gcache.size=1G;gcs.sync_donor=no",
+            "--loose-wsrep_provider_gcs_sync_donor=ON",
+            "--wsrep-provider-evs-suspect-timeout=PT9S",
+            "--wsrep-ssl-mode=SERVER_X509",
+            "--ssl-cert=/c",
+            "--ssl-key=/k",
+        ]);
+        assert_eq!(
+            options.provider_options().unwrap(),
+            "gcache.size=1G;gcs.sync_donor=no; evs.suspect_timeout = PT9S; gcs.sync_donor = ON; socket.ssl = YES; \
+             socket.ssl_cert = /c; socket.ssl_key = /k"
+        );
+        assert_eq!(
+            from_args(&["--wsrep-provider=/usr/lib/galera/libgalera_smm.so"]).provider_options(),
+            None
         );
     }
 
