@@ -6,6 +6,9 @@ use crate::cluster::{NodeReport, NodeState, Survey};
 
 /// The oldest server that backups are made for.
 const OLDEST: (u32, u32) = (10, 4);
+/// Releases of Galera 4 whose IST may lose write sets, and the first one after them that does not.
+const LOSES_IN_IST: [u32; 2] = [25, 26];
+const MENDED: u32 = 27;
 
 fn flag(report: &NodeReport, name: &str) -> Option<bool> {
     report.variable(name).map(|value| value.eq_ignore_ascii_case("on") || value == "1")
@@ -50,11 +53,57 @@ pub(super) fn judge(report: &NodeReport, survey: &Survey, identity: &str) -> Vec
     findings
 }
 
+/// Who has made the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ServerFamily {
+    MariaDb,
+    /// Percona XtraDB Cluster, which alone has `wsrep_sst_allowed_methods` and `pxc_strict_mode`.
+    Percona,
+    /// Galera Cluster for MySQL (mysql-wsrep), or something else.
+    MySql,
+}
+
+impl ServerFamily {
+    fn of(report: &NodeReport) -> Self {
+        let text = ["version", "version_comment"].map(|name| report.variable(name).unwrap_or_default());
+        if text.iter().any(|text| text.to_ascii_lowercase().contains("mariadb")) {
+            Self::MariaDb
+        } else if report
+            .variable("wsrep_sst_allowed_methods")
+            .or(report.variable("pxc_strict_mode"))
+            .is_some()
+        {
+            Self::Percona
+        } else {
+            Self::MySql
+        }
+    }
+
+    /// What is supported of a server that is none of MariaDB's; how it starts the program is in the tests of the conversation.
+    fn limits(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::MariaDb => None,
+            Self::Percona => Some((
+                "Percona XtraDB Cluster, which starts this program in the same way where wsrep_sst_allowed_methods has 'backup'; that its InnoDB \
+                 stands still after the flush is not known, and no backup of such a server has been tested",
+                "take physical backups of it by Percona XtraBackup; before you rely on one of this program, restore it with --as standalone, and compare",
+            )),
+            Self::MySql => Some((
+                "no MariaDB, but a server of MySQL's kind (Galera Cluster for MySQL), which starts this program in the same way; no backup of such a \
+                 server has been tested",
+                "take a backup, restore it with --as standalone, and compare, before you rely on it",
+            )),
+        }
+    }
+}
+
 fn version(report: &NodeReport, identity: &str) -> Finding {
     let version = report.variable("version").unwrap_or("of unknown version");
-    let is_mariadb = version.to_ascii_lowercase().contains("mariadb");
     let text = format!("{version}, {identity}");
-    if is_mariadb && numbers(version).is_some_and(|numbers| numbers >= OLDEST) {
+    if let Some((what, cure)) = ServerFamily::of(report).limits() {
+        return Finding::warning("server", format!("{text}: {what}"), cure.to_owned());
+    }
+    if numbers(version).is_some_and(|numbers| numbers >= OLDEST) {
         return Finding::ok("server", text);
     }
     let text = format!("{text}: no backup of such a server has been tested");
@@ -67,14 +116,31 @@ fn version(report: &NodeReport, identity: &str) -> Finding {
 
 fn provider(report: &NodeReport) -> Finding {
     let version = report.provider_version().unwrap_or_default();
-    match generation(version) {
-        Some(4) => Finding::ok("provider", format!("Galera {version}")),
-        _ => Finding::warning(
+    if generation(version) != Some(4) {
+        return Finding::warning(
             "provider",
             format!("Galera {version}: backups are tested with generation 4 (26.4) only"),
             "take a backup, restore it on a spare node, and see it join, before you rely on it".to_owned(),
-        ),
+        );
     }
+    if release(version).is_some_and(|release| LOSES_IN_IST.contains(&release)) {
+        return Finding::warning(
+            "provider",
+            format!(
+                "Galera {version}: this release is known to lose write sets in IST, by which a restored node joins"
+            ),
+            format!(
+                "install Galera 26.4.{MENDED} or later on every node, one by one, before a node is restored"
+            ),
+        );
+    }
+    Finding::ok("provider", format!("Galera {version}"))
+}
+
+/// 23 in `26.4.23(r8ac47c3)`.
+fn release(version: &str) -> Option<u32> {
+    let (_, rest) = version.strip_prefix("26.")?.split_once('.')?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn state(report: &NodeReport, survey: &Survey) -> Finding {
@@ -122,6 +188,36 @@ mod tests {
     use crate::sql::Endpoint;
 
     #[test]
+    fn of_percona_it_is_told_what_is_not_known_and_which_methods_it_allows() {
+        let of = |methods: &str| {
+            let variables = [
+                ("version", "8.0.42-33.1"),
+                ("version_comment", "Percona XtraDB Cluster (GPL), Release rel33, WSREP version 26.1.4.3"),
+                ("pxc_strict_mode", "ENFORCING"),
+                ("wsrep_on", "ON"),
+                ("wsrep_sst_allowed_methods", methods),
+            ];
+            let status = [
+                ("wsrep_provider_version", "4.22(r1)"),
+                ("wsrep_cluster_status", "Primary"),
+                ("wsrep_local_state", "4"),
+            ];
+            let report = NodeReport::of(Endpoint::Socket("/s".into()), &variables, &status);
+            judge(&report, &Survey::default(), "pid 7")
+        };
+        // The defaults of 8.0.41 and 8.4.4 and later; those of before had no 'clone'.
+        let findings = of("xtrabackup-v2,clone");
+        assert!(
+            findings[0].text.contains("Percona XtraDB Cluster") && findings[0].level == Level::Warning,
+            "{findings:?}"
+        );
+        assert!(findings[0].text.contains("stands still after the flush is not known"), "{findings:?}");
+        let program = findings.iter().find(|finding| finding.topic == "program").unwrap();
+        assert!(program.cure.as_deref().unwrap().contains("xtrabackup-v2,clone,backup"), "{program:?}");
+        assert!(!of("xtrabackup-v2,clone,backup").iter().any(|finding| finding.topic == "program"));
+    }
+
+    #[test]
     fn the_state_of_the_node_decides() {
         let healthy = [
             ("wsrep_provider_version", "26.4.23(r1234)"),
@@ -138,7 +234,19 @@ mod tests {
         for (changed, wanted, text) in [
             (("", ""), None, ""),
             (("version", "10.3.39-MariaDB"), Some(("server", Level::Warning)), "10.3.39"),
-            (("version", "8.0.36"), Some(("server", Level::Warning)), "no backup of such a server"),
+            (("version", "8.0.36-26.18"), Some(("server", Level::Warning)), "Galera Cluster for MySQL"),
+            (("version", "5.7.44-log"), Some(("server", Level::Warning)), "Galera Cluster for MySQL"),
+            (
+                ("wsrep_provider_version", "26.4.25(r1)"),
+                Some(("provider", Level::Warning)),
+                "lose write sets in IST",
+            ),
+            (
+                ("wsrep_provider_version", "26.4.26(r1)"),
+                Some(("provider", Level::Warning)),
+                "lose write sets in IST",
+            ),
+            (("wsrep_provider_version", "26.4.27(r1)"), None, ""),
             (("wsrep_on", "OFF"), Some(("cluster", Level::Error)), "wsrep is off"),
             (("wsrep_provider_version", ""), Some(("cluster", Level::Error)), "wsrep is off"),
             (("wsrep_provider_version", "25.3.37(r3)"), Some(("provider", Level::Warning)), "25.3.37"),

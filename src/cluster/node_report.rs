@@ -58,7 +58,7 @@ pub struct NodeReport {
 }
 
 /// What is asked of a member.
-const VARIABLES: [&str; 25] = [
+const VARIABLES: [&str; 27] = [
     "basedir",
     "datadir",
     "file_key_management_filename",
@@ -71,8 +71,11 @@ const VARIABLES: [&str; 25] = [
     "log_bin_basename",
     "pid_file",
     "port",
+    // Percona XtraDB Cluster only.
+    "pxc_strict_mode",
     "read_only",
     "version",
+    "version_comment",
     "wsrep_cluster_address",
     "wsrep_cluster_name",
     "wsrep_data_home_dir",
