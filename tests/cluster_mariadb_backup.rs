@@ -2,9 +2,15 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use mysql::prelude::Queryable;
 
 use support::fixtures::create_replicated_zoo;
 use support::program::{gtid, number, rejoin_by_ist, text, with_program};
@@ -23,6 +29,79 @@ fn recovered(node: &Node) -> Option<Position> {
     let said = fs::read_to_string(&log).unwrap();
     let position = said.lines().find_map(|line| line.split_once("Recovered position: "));
     Position::parse(position.unwrap_or_else(|| panic!("{said}")).1)
+}
+
+const SECRET: &str = "s3cretOfTheTransfer";
+
+/// What everybody can see while it is looked: the command lines of all processes, and those who are logged in to a server.
+struct Looker {
+    over: Arc<AtomicBool>,
+    seen: JoinHandle<(BTreeSet<String>, BTreeSet<String>)>,
+}
+
+impl Looker {
+    fn start(server: &Node) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut session = server.session();
+        let is_over = Arc::clone(&over);
+        let look = move || {
+            let (mut lines, mut users) = (BTreeSet::new(), BTreeSet::new());
+            while !is_over.load(Ordering::Relaxed) {
+                for process in fs::read_dir("/proc").unwrap().flatten() {
+                    let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                    lines.insert(String::from_utf8_lossy(&line).replace('\0', " "));
+                }
+                let logged_in =
+                    "SELECT CONCAT(user, ' ', COALESCE(info, '')) FROM information_schema.processlist";
+                users.extend(session.query::<String, _>(logged_in).unwrap_or_default());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            (lines, users)
+        };
+        Self { over, seen: std::thread::spawn(look) }
+    }
+
+    fn stop(self) -> (BTreeSet<String>, BTreeSet<String>) {
+        self.over.store(true, Ordering::Relaxed);
+        self.seen.join().unwrap()
+    }
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn the_account_of_the_transfer_is_used_and_its_password_is_nowhere() {
+    // No account is set for the program itself, which would be used before the one that mysqld hands over.
+    let options = ClusterOptions::new()
+        .mysqld(&format!("wsrep_sst_auth=sst:{SECRET}"))
+        .binary(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+        .group("wsrep_sst_backup", "repository={base}/repository");
+    let cluster = Cluster::start(1, &options);
+    let (program, donor) = (Program::of(&cluster), cluster.n(1));
+    donor.exec(&format!("CREATE USER sst@localhost IDENTIFIED BY '{SECRET}'"));
+    donor.exec("GRANT ALL PRIVILEGES ON *.* TO sst@localhost");
+    donor.exec("CREATE DATABASE shop");
+    for method in ["freeze", "mariadb-backup", "logical"] {
+        let cnf = fs::read_to_string(donor.cnf()).unwrap();
+        fs::write(donor.cnf(), format!("{cnf}method={method}\n")).unwrap();
+        let looker = Looker::start(donor);
+        let outcome = Garbd::backup_and_wait(&cluster, 1, None, PATIENCE);
+        donor.wait_synced(PATIENCE);
+        let (lines, users) = looker.stop();
+        let log = donor.log_since(outcome.donor_mark);
+        let manifests = program.manifests();
+        let manifest = manifests.iter().find(|manifest| text(manifest, "/method") == method);
+        let manifest = manifest.unwrap_or_else(|| panic!("{method}: {log}")).to_string();
+        assert!(
+            lines.iter().any(|line| line.contains("wsrep_sst_backup --role donor")),
+            "{method}: it was looked"
+        );
+        assert!(users.iter().any(|user| user.starts_with("sst ")), "{method}: {users:?}");
+        let found = Command::new("grep").args(["-rl", SECRET]).arg(program.repository()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{method}: files of the repository");
+        for text in lines.iter().chain(&users).chain([&log, &manifest]) {
+            assert!(!text.contains(SECRET), "{method}: {text}");
+        }
+    }
 }
 
 #[test]

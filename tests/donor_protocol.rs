@@ -1,5 +1,7 @@
 //! The conversation with mysqld when everything goes well, byte by byte, against a scripted server.
 
+#[path = "donor_protocol/families.rs"]
+mod families;
 #[path = "donor_protocol/secrets.rs"]
 mod secrets;
 mod support;
@@ -137,63 +139,6 @@ fn what_an_earlier_transfer_has_left_is_not_an_answer() {
     assert_eq!(outcome.stale, Vec::<String>::new(), "removed before the server is asked");
     outcome.assert_backed_up(&server);
     assert_eq!(server.backup().manifest["gtid"]["seqno"], 6);
-}
-
-#[test]
-fn every_server_family_calls_in_its_own_way() {
-    let tail = format!("--gtid '{ASKED}'");
-    let families = [
-        (
-            "MariaDB 10.5",
-            format!(
-                "--role 'donor' --address 'req-1' --local-port '3306' --socket 'SOCKET' --datadir 'DATADIR' \
-                 --defaults-file 'CNF' {tail} --gtid-domain-id '0' --mysqld-args --wsrep_start_position={ASKED}"
-            ),
-        ),
-        (
-            "MariaDB 10.11",
-            format!(
-                "--role 'donor' --address 'req-1' --local-port 3306 --socket 'SOCKET' --progress 0 --datadir 'DATADIR' \
-                 --defaults-file 'CNF' --defaults-group-suffix '_a' {tail} --gtid-domain-id 0 --binlog 'mysql-bin' \
-                 --binlog-index 'mysql-bin.index' --mysqld-args --wsrep-new-cluster --datadir=/elsewhere --bypass --role joiner"
-            ),
-        ),
-        (
-            "mysql-wsrep 5.7",
-            format!(
-                "--role 'donor' --address 'req-1' --socket 'SOCKET' --datadir 'DATADIR' --defaults-file 'CNF' \
-                 --defaults-group-suffix '' '' {tail}"
-            ),
-        ),
-        (
-            "mysql-wsrep 8.0",
-            format!(
-                "--role 'donor' --address 'req-1' --socket 'SOCKET' --datadir 'DATADIR' --defaults-file 'CNF' \
-                 --defaults-group-suffix '' --mysqld-version '8.0.36-26.18' --plugin-dir '/usr/lib/mysql/plugin/' '' \
-                 {tail} --local-gtid '{ASKED}' --server-id '1' --server-uuid '{UUID}'"
-            ),
-        ),
-        (
-            "Percona XtraDB Cluster 8",
-            format!(
-                "--role 'donor' --address 'req-1' --socket 'SOCKET' --datadir 'DATADIR' --basedir '/usr/' \
-                 --plugindir '/usr/lib/mysql/plugin/' --defaults-file 'CNF' --defaults-group-suffix '' \
-                 --mysqld-version '8.0.42-33.1' '' {tail}"
-            ),
-        ),
-        (
-            "a wrapper",
-            format!("--role=donor --address=req-1 --datadir=DATADIR --defaults-file=CNF --gtid={ASKED}"),
-        ),
-    ];
-    for (family, form) in families {
-        let server = ScriptedMysqld::new();
-        let outcome = server.asks().form(&form).run();
-        assert_eq!(outcome.stdout, plain_dialogue(), "{family}: {}", outcome.stderr);
-        outcome.assert_backed_up(&server);
-        assert_eq!(server.backup().manifest["request"], "req-1", "{family}");
-        assert!(!outcome.stderr.contains("not needed here"), "{family}: {}", outcome.stderr);
-    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) fn read_reply(text: &str, asked: &WsrepGtid) -> Reply {
     if !text.contains(':') || !text.ends_with('\n') {
         return Reply::Incomplete;
     }
-    let gtid = match text.parse::<WsrepGtid>() {
+    let gtid = match cluster_position(text).parse::<WsrepGtid>() {
         Ok(gtid) => gtid,
         // The line is whole: it will not become any better, and every moment of waiting is one of the freeze.
         Err(error) => return Reply::Refused(error.to_string()),
@@ -62,6 +62,16 @@ pub(super) fn read_reply(text: &str, asked: &WsrepGtid) -> Reply {
     Reply::At(gtid)
 }
 
+/// The part of the answer that is the position in the cluster. mysql-wsrep 8.0 writes `uuid:seqno local-uuid:number server-id`, of which the
+/// rest is for its own replication (`sst_flush_tables` of its `sql/wsrep_sst.cc`); it has no domain.
+fn cluster_position(text: &str) -> &str {
+    let mut words = text.split_ascii_whitespace();
+    match (words.next(), words.next()) {
+        (Some(position), Some(local)) if local.contains(':') => position,
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +89,14 @@ mod tests {
         assert_eq!(read_reply(&format!("{UUID}:6 0\n"), &asked()), wanted);
         for text in ["", "\n", UUID, &format!("{UUID}:6"), &format!("{UUID}:6 0")] {
             assert_eq!(read_reply(text, &asked()), Reply::Incomplete, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_families_write_no_domain() {
+        let wanted = Reply::At(WsrepGtid { uuid: UUID.into(), seqno: 6, domain_id: None });
+        for text in [format!("{UUID}:6\n"), format!("{UUID}:6 0a1b2c3d-2f3a-11ef-9a3c-4b1c02c44e5f:17 1\n")] {
+            assert_eq!(read_reply(&text, &asked()), wanted, "{text:?}");
         }
     }
 

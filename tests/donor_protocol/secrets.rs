@@ -39,6 +39,29 @@ fn no_secret_is_shown_or_stored() {
     }
 }
 
+/// The command lines of all processes, as `ps` shows them to everybody.
+fn process_list() -> String {
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let lines = processes.filter_map(|process| fs::read(process.join("cmdline")).ok());
+    let lines: Vec<String> = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn no_secret_is_in_the_process_list() {
+    let server = ScriptedMysqld::new();
+    server.configure("wsrep_sst_backup", "user=backup\npassword=s3cret-listed-file");
+    let lines = "sst_user=wsrep.sst.1_n1\nsst_password=s3cret-listed-stdin\n";
+    let asks = server.asks().env("WSREP_SST_OPT_AUTH", None).stdin(Stdin::Text(lines.into()));
+    let run = asks.reply(Reply::never()).start();
+    run.wait_for("flush tables");
+    let listed = process_list();
+    run.answer(&Reply::once(PAUSED));
+    run.finish().assert_backed_up(&server);
+    assert!(listed.contains(&server.datadir().display().to_string()), "the program is listed");
+    assert!(!listed.contains("s3cret-listed"), "{listed}");
+}
+
 #[test]
 fn no_secret_is_in_the_status_of_a_failure() {
     let server = ScriptedMysqld::new();
