@@ -10,6 +10,7 @@ mod package;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use node::Node;
@@ -165,6 +166,59 @@ fn the_server_may_come_later_and_an_untouched_option_file_follows_the_package() 
     root.sh("dpkg -P wsrep-sst-backup 2>&1");
     assert_eq!(root.sh(&format!("cat {OPTION_FILE}")), "[wsrep_sst_backup]\n");
     assert_stock(&root);
+}
+
+/// `mariadb-server-galera`, which owns the stub and its manual page from MariaDB 12.3 on: a package that has nothing else, and takes them over
+/// as Debian's packages do.
+fn server_galera() -> Newer {
+    let built = Newer(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+    let tree = built.0.path().join("tree");
+    for (name, content) in [
+        (
+            "DEBIAN/control",
+            "Package: mariadb-server-galera\nVersion: 1:12.3.1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\n\
+         Replaces: mariadb-server\nDescription: the stub alone\n",
+        ),
+        ("usr/bin/wsrep_sst_backup", "#!/bin/sh\necho the stub of 12.3\n"),
+        ("usr/share/man/man1/wsrep_sst_backup.1.gz", "a page"),
+    ] {
+        let file = tree.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+    fs::set_permissions(tree.join("usr/bin/wsrep_sst_backup"), fs::Permissions::from_mode(0o755)).unwrap();
+    let arguments = ["--root-owner-group", "-Zgzip", "-z1", "--build"];
+    let file = built.path();
+    run("dpkg-deb", &[&arguments[..], &[&tree.display().to_string(), &file.display().to_string()]].concat());
+    built
+}
+
+#[test]
+#[ignore = "needs root and the packages of scripts/install-deps"]
+fn the_stub_may_be_of_mariadb_server_galera_which_comes_before_ours_or_later() {
+    let (deb, galera) = (package("deb", 1), server_galera());
+    for comes_first in [true, false] {
+        let root = Root::new();
+        let bring = |root: &Root| root.sh(&format!("dpkg -i {} 2>&1", root.bring(&galera.path())));
+        if comes_first {
+            bring(&root);
+            assert_eq!(root.sh(STUB), "the stub of 12.3\n");
+            install(&root, &deb);
+        } else {
+            install(&root, &deb);
+            bring(&root);
+        }
+        assert_ours(&root);
+        assert_eq!(root.sh(&format!("{STUB}.distrib")), "the stub of 12.3\n");
+        assert!(root.sh(&format!("{STUB} --version")).starts_with("wsrep_sst_backup "));
+        root.sh("dpkg -P wsrep-sst-backup 2>&1");
+        assert_eq!(
+            (root.sh(STUB), root.stat(&format!("{STUB}.distrib"))),
+            ("the stub of 12.3\n".into(), String::new())
+        );
+        assert!(root.sh(&format!("dpkg -S {STUB}")).starts_with("mariadb-server-galera:"));
+        assert_eq!(root.sh("dpkg-divert --list '*wsrep*'; dpkg --verify mariadb-server-galera"), "");
+    }
 }
 
 #[test]
