@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use crate::config::DefaultsArgs;
 
+/// The data directory of a server that is told nothing, as MariaDB's packages build it.
+pub const DEFAULT_DATADIR: &str = "/var/lib/mysql";
+
 /// One server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Server {

@@ -27,6 +27,11 @@ pub struct ReleaseSeries {
 }
 
 impl ReleaseSeries {
+    /// This one.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
     /// From `10.11.19-MariaDB-log` and its like.
     pub fn read(text: &str) -> Option<Self> {
         let mut numbers = text.split(|c: char| !c.is_ascii_digit());

@@ -7,6 +7,8 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use interrupted::{interrupted, refused};
@@ -50,10 +52,15 @@ fn a_replica_and_a_whole_new_cluster_from_backups_of_one_that_runs_with_wsrep_gt
 /// is found without that backup: its rows must be those.
 fn replicate(cluster: &Cluster, program: &Program, earlier: &Value, later: &Value, writer: Writer) -> Rows {
     let replica = Replica::prepare(cluster.scratch(), "r1", &["log_bin=binlog", "log_slave_updates=ON"]);
-    let said = program.restore(earlier, &replica.datadir(), &["--as", "replica"]);
-    assert!(said.contains(SST_ACCOUNT), "{said}");
+    let dropping = cluster.dir().join("drop.sql").display().to_string();
+    let said = program.restore(earlier, &replica.datadir(), &["--as", "replica", "--init-file", &dropping]);
+    assert!(said.contains(SST_ACCOUNT) && said.contains(&format!("init_file = {dropping}")), "{said}");
     let script = edited_script(&replica, cluster.n(3).port());
+    let options = fs::read_to_string(replica.cnf()).unwrap();
+    fs::write(replica.cnf(), format!("{options}\n[mysqld]\ninit_file={dropping}\n")).unwrap();
     replica.start();
+    let count = format!("SELECT COUNT(*) FROM mysql.user WHERE user = '{SST_ACCOUNT}'");
+    assert_eq!((replica.scalar(&count), cluster.n(1).scalar(&count)), ("0".into(), "1".into()));
     let until = text(later, "/mariadb_gtid/binlog_pos");
     let stop = format!("START SLAVE UNTIL master_gtid_pos = '{until}'");
     fs::write(&script, fs::read_to_string(&script).unwrap().replace("START SLAVE", &stop)).unwrap();
@@ -71,6 +78,45 @@ fn replicate(cluster: &Cluster, program: &Program, earlier: &Value, later: &Valu
     let end = assert_same_rows([&*replica as &Server, cluster.n(1), cluster.n(2), cluster.n(3)]);
     assert_ne!(end, rows, "the client went on after the later backup");
     rows
+}
+
+/// What a restore refuses for the sake of a server that would not start ([`wsrep_sst_backup::restore::unstartable`]): it does not.
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn with_options_that_a_restore_refuses_no_server_starts() {
+    let cluster = Cluster::prepare(1, &ClusterOptions::new());
+    let node = cluster.n(1);
+    let keys = cluster.dir().join("keys");
+    fs::write(&keys, format!("1;{}\n", "0a".repeat(32))).unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).unwrap();
+    let with = |options: &[&str]| {
+        let mut server = Command::new("mariadbd");
+        server.args(["--no-defaults", "--bootstrap", "--innodb-log-file-size=8M"]);
+        server
+            .arg(format!("--datadir={}", node.datadir().display()))
+            .arg(format!("--user={}", cluster.scratch().user().name));
+        let output = server.args(options).stdin(Stdio::null()).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (starts, said) = with(&[]);
+    assert!(starts, "{said}");
+    for option in ["--innodb-page-size=4096", "--aria-block-size=4096"] {
+        let (starts, said) = with(&[option]);
+        assert!(!starts, "{option}: {said}");
+    }
+    let two_files = "--innodb-data-file-path=ibdata1:12M;ibdata2:12M:autoextend";
+    let (starts, said) = with(&[two_files]);
+    assert!(starts, "{said}");
+    let (starts, said) = with(&[]);
+    assert!(!starts, "with one file of two: {said}");
+    let plugin = [
+        "--plugin-load-add=file_key_management",
+        &format!("--file-key-management-filename={}", keys.display()),
+    ];
+    let (starts, said) = with(&[&plugin[..], &[two_files, "--innodb-encrypt-log=ON"]].concat());
+    assert!(starts, "{said}");
+    let (starts, said) = with(&[two_files, "--innodb-encrypt-log=ON"]);
+    assert!(!starts, "without the plugin of the keys: {said}");
 }
 
 /// The statements that the restore has written, with the test's own address and password.

@@ -9,13 +9,12 @@ use super::program;
 use crate::capture::gcache_option;
 use crate::cluster::{Access, NodeReport, Survey};
 use crate::config::{ServerOptions, Settings};
+use crate::server::DEFAULT_DATADIR;
 use crate::sql::Endpoint;
 use crate::users::user_name;
 
 /// Where MariaDB's packages install it; `basedir` of a server that does not answer.
 const BASEDIR: &str = "/usr/";
-/// The data directory of a server that is told nothing.
-const DATADIR: &str = "/var/lib/mysql";
 
 /// What is known of it.
 pub(super) struct Local {
@@ -32,7 +31,7 @@ impl Local {
     pub(super) fn find(survey: &Survey, access: &Access, options: &ServerOptions) -> Self {
         let report = survey.local().cloned();
         let variable = |name: &str| report.as_ref().and_then(|report| report.variable(name));
-        let datadir = variable("datadir").or_else(|| options.get("datadir")).unwrap_or(DATADIR);
+        let datadir = variable("datadir").or_else(|| options.get("datadir")).unwrap_or(DEFAULT_DATADIR);
         let datadir: PathBuf = Path::new(datadir).components().collect();
         let pid_file =
             variable("pid_file").or_else(|| options.get("pid-file")).map(|file| datadir.join(file));

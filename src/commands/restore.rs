@@ -9,6 +9,7 @@ use serde_json::json;
 use super::ist_forecast::{self, node_outlook, sentence};
 use super::restore_args::As;
 pub use super::restore_args::RestoreArgs;
+use super::restore_host::RestoreHost;
 use super::restore_into::{load_backup, load_file};
 use super::restore_tables::extract_tables;
 use super::whole_archive::{clean_only, whole_only};
@@ -17,8 +18,8 @@ use crate::cluster::IstOutlook;
 use crate::config::ServerOptions;
 use crate::model::{Content, Manifest, WsrepGtid};
 use crate::restore::{
-    Advice, AllowedDirectory, Control, DirectoryMap, Installed, Purpose, RestoreError, RestoreRequest,
-    Restored, Selection, TablePattern, advice, missing_options, restore, wsrep_home,
+    Advice, AllowedDirectory, Control, DirectoryMap, InitFile, Purpose, RestoreError, RestoreRequest,
+    Restored, Selection, TablePattern, advice, restore, wsrep_home,
 };
 use crate::throttle::millis;
 use crate::ui::{ByteBar, LiveLines, TextPage, bytes, duration_ms, grouped};
@@ -48,13 +49,11 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     if let (Some(only), None) = (&request.only, args.purpose) {
         return extract_tables(&context, source, &request, only, args.json);
     }
-    let theirs = source.manifest().server.version.clone();
-    let server = ServerOptions::from(&files, &[], theirs.as_deref());
-    let installed = Installed::find(&server);
-    if let (Some(installed), false) = (&installed, args.any_server) {
-        let cure = "restore with --any-server where another server will use the directory";
-        installed.refuse_newer(source.manifest().id.as_str(), theirs.as_deref(), cure)?;
+    let host = RestoreHost::look(&files, source.manifest().server.version.as_deref());
+    if !args.any_server {
+        host.refuse(source.manifest(), &request)?;
     }
+    let init_file = request.init_file.as_deref().map(InitFile::create).transpose()?;
     let gtid = source.manifest().lineage();
     let ist = match request.purpose {
         Purpose::Node => node_outlook(&context.settings, &files, context.storage.as_ref(), &source),
@@ -81,10 +80,11 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
         return Err(removed(&source));
     }
     let restored = outcome?;
+    init_file.map_or(Ok(()), |file| file.finish(&restored.sst_accounts))?;
     let manifest = source.manifest();
     let mut advice = advice(manifest, &request, &restored, &args.common.server_defaults().arguments());
-    advice.notes.extend(installed.and_then(|server| server.upgrade(theirs.as_deref())));
-    let options = missing_options(&restored.needed, &restored.datadir, theirs.as_deref(), &server);
+    host.tell_upgrade(manifest, request.purpose, &mut advice);
+    let options = host.missing(&restored);
     if args.json {
         return print_json(&json!({
             "id": manifest.id,
@@ -96,6 +96,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "bytes": restored.bytes,
             "external": restored.external,
             "sst_accounts": restored.sst_accounts,
+            "init_file": request.init_file,
             "options": options,
             "ist": ist.as_ref().map(|outlook| ist_forecast::as_json(outlook, &gtid)),
             "notes": advice.all_notes(),
@@ -146,6 +147,9 @@ fn request(args: &RestoreArgs) -> Result<RestoreRequest, CommandError> {
     let to = args.to.clone().unwrap_or_default();
     let target = std::path::absolute(&to)
         .map_err(|error| CommandError::Usage(format!("--to '{}': {error}", to.display())))?;
+    // mysqld takes it from its own working directory.
+    let init_file = args.init_file.as_deref().map(std::path::absolute).transpose();
+    let init_file = init_file.map_err(|error| CommandError::Usage(format!("--init-file: {error}")))?;
     let purpose = match args.purpose {
         None | Some(As::Node) => Purpose::Node,
         Some(As::Cluster) => Purpose::Cluster,
@@ -164,6 +168,7 @@ fn request(args: &RestoreArgs) -> Result<RestoreRequest, CommandError> {
         wsrep_home: None,
         maps,
         external,
+        init_file,
         threads: 1,
         only: only(args)?,
     })

@@ -67,7 +67,12 @@ pub struct RestoreArgs {
     /// Without it and --map they are listed, and nothing is restored
     #[arg(long, value_name = "DIR", conflicts_with = "into")]
     pub(super) external: Vec<String>,
-    /// Restore also where the MariaDB of this machine (with --into: the server there) is of an older series than the backup
+    /// Write statements into FILE, which must not exist, that drop the account which MariaDB 11.6 and later make for a state transfer: for
+    /// mysqld's init_file, at the first start
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["into", "only"])]
+    pub(super) init_file: Option<PathBuf>,
+    /// Restore also where the MariaDB of this machine (with --into: the server there) is of an older series than the backup, or
+    /// would not start on its files
     #[arg(long)]
     pub(super) any_server: bool,
     #[arg(long, value_name = MEMBERS.value, help = MEMBERS.help)]

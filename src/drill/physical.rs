@@ -46,6 +46,7 @@ pub(super) fn serve<'a>(
         wsrep_home: None,
         maps: maps(&index, scratch)?,
         external: Vec::new(),
+        init_file: None,
         threads: request.threads,
         only: None,
     };

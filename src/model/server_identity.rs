@@ -42,10 +42,12 @@ pub struct Owner {
 
 impl ServerIdentity {
     /// What is recorded of a server.
-    pub const OPTIONS: [&str; 18] = [
+    pub const OPTIONS: [&str; 20] = [
+        "aria_block_size",
         "aria_encrypt_tables",
         "aria_log_dir_path",
         "aws_key_management_key_spec",
+        "binlog_storage_engine",
         "encrypt_binlog",
         "file_key_management_encryption_algorithm",
         "hashicorp_key_management_caching_enabled",

@@ -6,8 +6,12 @@
 //! plain bytes in its data file.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
+use super::error::{RestoreError, SystemError};
 use super::no_follow;
 
 /// What such a name starts with.
@@ -17,6 +21,46 @@ const LONGEST: usize = 128;
 
 /// What is looked at of a table, bytes: room for tens of thousands of accounts.
 const LARGEST: u64 = 32 << 20;
+
+/// A file for mysqld's `init_file` that drops these accounts before the server takes its first connection. It goes with the restore
+/// that it was to be written for.
+pub struct InitFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl InitFile {
+    /// Makes it, before anything is restored; what is there already is never overwritten.
+    pub fn create(path: &Path) -> Result<Self, RestoreError> {
+        // The server's user reads it, and there is no secret in it.
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+        let file = made.map_err(SystemError::of("make", path))?;
+        Ok(Self { path: path.to_path_buf(), file: Some(file) })
+    }
+
+    /// Writes the statements. Without accounts there is nothing to do, and a server that is told to read the file starts all the same.
+    pub fn finish(mut self, accounts: &[String]) -> Result<(), RestoreError> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let written = file.write_all(statements(accounts).as_bytes()).and_then(|()| file.sync_all());
+        Ok(written.map_err(SystemError::of("write", &self.path))?)
+    }
+}
+
+impl Drop for InitFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Nothing of it is for the other nodes, which have not these accounts. mysqld reads one statement from each line.
+fn statements(accounts: &[String]) -> String {
+    let mut lines =
+        vec!["SET SESSION wsrep_on = OFF;".to_owned(), "SET SESSION sql_log_bin = OFF;".to_owned()];
+    lines.extend(accounts.iter().map(|account| format!("DROP USER IF EXISTS '{account}'@'localhost';")));
+    lines.join("\n") + "\n"
+}
 
 /// Names of the accounts in a restored data directory.
 pub(super) fn sst_accounts(datadir: &Path) -> Vec<String> {
@@ -58,5 +102,19 @@ mod tests {
             b"\x00\x09localhost\x14wsrep.sst.171_n-1.x\xee\x00{\"access\":1}\x00wsrep.sst.\x00wsrep.ss";
         assert_eq!(names_in(content), ["wsrep.sst.171_n-1.x"]);
         assert_eq!(names_in(b""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_init_file_overwrites_nothing_and_goes_with_a_restore_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("drop.sql");
+        drop(InitFile::create(&path).unwrap());
+        assert!(!path.exists());
+        InitFile::create(&path).unwrap().finish(&["wsrep.sst.1_n1".into()]).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with("\nDROP USER IF EXISTS 'wsrep.sst.1_n1'@'localhost';\n"), "{text}");
+        let error = InitFile::create(&path).err().unwrap().to_string();
+        assert!(error.contains("drop.sql"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 }

@@ -113,9 +113,24 @@ pub fn advice(
             "The backup holds the account '{account}'@'localhost', which the donor had made for the state transfer \
              and which has all privileges."
         ));
-        steps.push(format!("Drop that account:  mariadb -e \"DROP USER IF EXISTS '{account}'@'localhost'\""));
+        if request.init_file.is_none() {
+            steps.push(format!(
+                "Drop that account:  mariadb -e \"DROP USER IF EXISTS '{account}'@'localhost'\""
+            ));
+        }
+    }
+    if let (Some(file), false) = (&request.init_file, restored.sst_accounts.is_empty()) {
+        steps.insert(0, drop_at_start(file));
     }
     Advice { notes, options: None, steps }
+}
+
+fn drop_at_start(init_file: &Path) -> String {
+    format!(
+        "For the first start write  init_file = {}  into the group [mysqld]: it drops that account before anybody can log in; take the line away \
+         afterwards",
+        init_file.display()
+    )
 }
 
 /// The lines behind the comments, for a terminal.

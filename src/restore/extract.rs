@@ -140,6 +140,7 @@ fn places(
         wsrep_home: None,
         maps: Vec::new(),
         external: vec![AllowedDirectory("/".into())],
+        init_file: None,
         threads: request.threads,
         only: None,
     };

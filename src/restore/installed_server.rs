@@ -59,16 +59,6 @@ impl Installed {
             self.program.display()
         )))
     }
-
-    /// What to do where this server is of a newer series.
-    pub fn upgrade(&self, version: Option<&str>) -> Option<String> {
-        let (here, there) = (ReleaseSeries::read(&self.version)?, version.and_then(ReleaseSeries::read)?);
-        (here > there).then(|| {
-            format!(
-                "The server here is MariaDB {here}, the backup is of {there}: run  mariadb-upgrade  when it has started."
-            )
-        })
-    }
 }
 
 #[cfg(test)]
@@ -91,8 +81,5 @@ mod tests {
         ] {
             assert_eq!(refuses(here, there), wanted, "{here} {there:?}");
         }
-        let server = Installed { program: "/x".into(), version: "11.4.2-MariaDB".into() };
-        assert!(server.upgrade(Some("10.11.19-MariaDB")).unwrap().contains("mariadb-upgrade"));
-        assert_eq!(server.upgrade(Some("11.4.9-MariaDB")), None);
     }
 }

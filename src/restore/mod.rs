@@ -57,6 +57,7 @@ mod replication;
 mod request;
 mod restored;
 mod rewritten_paths;
+mod series_upgrade;
 mod small_files;
 mod stage;
 mod stand_in;
@@ -76,6 +77,7 @@ use std::sync::atomic::Ordering;
 use crate::archive::{Index, MemberDamage, StreamReader, read_member};
 use crate::catalog::BackupReader;
 use crate::model::{Content, Member, MemberKind};
+pub use accounts::InitFile;
 pub use advice::{Advice, Listing, advice};
 use archive_stream::open_stream;
 pub use definition::engine_libraries;
@@ -89,18 +91,19 @@ pub use installed_server::Installed;
 use members::Members;
 pub use members::Tables;
 pub use options::missing as missing_options;
-pub use options::{PLUGIN_LOAD, needed_anywhere, needed_places};
+pub use options::{PLUGIN_LOAD, needed_anywhere, needed_places, unstartable};
 use parts::{StreamPart, parts};
 use patch::write_pages;
 pub use pattern::TablePattern;
 pub use request::{Control, Purpose, RestoreRequest};
 pub use restored::Restored;
+pub use series_upgrade::SeriesUpgrade;
 use start_file::StartFileGuard;
 pub use table_selection::Selection;
 use target_lock::TargetLock;
 use undo_log::{UndoLog, finish_open};
 use write::{WriteError, write_member};
-pub use wsrep_home::wsrep_home;
+pub use wsrep_home::{is_of, wsrep_home};
 
 /// Restores a backup.
 pub fn restore(

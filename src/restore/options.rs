@@ -25,13 +25,15 @@ enum OptionValue {
 use OptionValue::{Flag, Path as Place, Size, Text};
 
 /// Options with their defaults; `None` where it depends on the version.
-const KNOWN: [(&str, OptionValue, Option<&str>); 15] = [
+const KNOWN: [(&str, OptionValue, Option<&str>); 17] = [
+    ("aria_block_size", Size, Some("8192")),
     ("aria_encrypt_tables", Flag, Some("OFF")),
     ("aria_log_dir_path", Place, Some("./")),
+    ("binlog_storage_engine", Text, Some("")),
     ("encrypt_binlog", Flag, Some("OFF")),
     ("file_key_management_encryption_algorithm", Text, Some("aes_cbc")),
     ("innodb_checksum_algorithm", Text, None),
-    ("innodb_data_file_path", Text, Some("ibdata1:12M:autoextend")),
+    (DATA_FILES, Text, Some(DEFAULT_DATA_FILE)),
     ("innodb_data_home_dir", Place, Some("./")),
     ("innodb_encrypt_log", Flag, Some("OFF")),
     ("innodb_encrypt_tables", Flag, Some("OFF")),
@@ -50,6 +52,13 @@ const PLUGINS: [(&str, &str); 3] = [
     ("aws_key_management", "aws_key_management_key_spec"),
 ];
 
+/// The files of the system tablespace, and those of a server that is told nothing.
+const DATA_FILES: &str = "innodb_data_file_path";
+const DEFAULT_DATA_FILE: &str = "ibdata1:12M:autoextend";
+
+/// Options that InnoDB or Aria hold against what stands in their files, and end the server where they differ.
+const DECIDES_START: [&str; 2] = ["aria_block_size", "innodb_page_size"];
+
 /// Longest value that is shown.
 const LONGEST: usize = 1000;
 
@@ -63,7 +72,7 @@ pub(super) fn needed(server: &ServerIdentity, places: &Destinations) -> BTreeMap
         };
         let value = match (kind, recorded) {
             // The names are whole paths, and those of the home directory would come before them.
-            (_, Some(value)) if name == "innodb_data_file_path" => Some(file_path(value, places)),
+            (_, Some(value)) if name == DATA_FILES => Some(file_path(value, places)),
             (Place, recorded) => {
                 place_of(name, recorded.map(|text| Path::new(text.as_str())), server, places)
             }
@@ -83,7 +92,7 @@ pub(super) fn needed(server: &ServerIdentity, places: &Destinations) -> BTreeMap
 
 /// What a server needs that has files of the same making, but none of these: places are left out.
 pub fn needed_anywhere(server: &ServerIdentity) -> BTreeMap<String, String> {
-    let decides = |name: &str, kind: OptionValue| kind != Place && name != "innodb_data_file_path";
+    let decides = |name: &str, kind: OptionValue| kind != Place && name != DATA_FILES;
     let named = KNOWN.iter().filter(|(name, kind, _)| decides(name, *kind));
     let recorded =
         named.filter_map(|(name, ..)| Some(((*name).to_owned(), server.options.get(*name)?.clone())));
@@ -98,7 +107,7 @@ pub fn needed_anywhere(server: &ServerIdentity) -> BTreeMap<String, String> {
 /// The places among what files need, each with the name of its option: directories, base names, and the files of the system tablespace.
 pub fn needed_places(needed: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &Path)> {
     let given = KNOWN.iter().filter_map(|(name, kind, _)| Some((*name, *kind, needed.get(*name)?.as_str())));
-    let places = given.filter(|(name, kind, _)| *kind == Place || *name == "innodb_data_file_path");
+    let places = given.filter(|(name, kind, _)| *kind == Place || *name == DATA_FILES);
     places.flat_map(|(name, kind, value)| {
         // Only the files of the system tablespace are several, with sizes, which lead nowhere.
         let ends: &[char] = if kind == Place { &[] } else { &[';', ':'] };
@@ -133,7 +142,7 @@ fn place_of(
     places: &Destinations,
 ) -> Option<String> {
     let whole = |path: &String| path.split(';').any(|file| file.trim().starts_with('/'));
-    if name == "innodb_data_home_dir" && server.options.get("innodb_data_file_path").is_some_and(whole) {
+    if name == "innodb_data_home_dir" && server.options.get(DATA_FILES).is_some_and(whole) {
         return Some(String::new());
     }
     let external = places.external().find(|(variable, ..)| *variable == name).map(|(.., here)| here);
@@ -198,6 +207,30 @@ pub fn missing(
     lines
 }
 
+/// The lines of [`missing`] without which a server on this data directory would not start on files of this making. Directories are left
+/// out: where their files go is decided by the restore.
+pub fn unstartable(
+    made: &ServerIdentity,
+    datadir: &Path,
+    version: Option<&str>,
+    server: &ServerOptions,
+) -> Vec<String> {
+    let mut needed = needed_anywhere(made);
+    let is_log_encrypted = needed.get("innodb_encrypt_log").is_some_and(|value| flag(value) == "ON");
+    needed.retain(|name, _| {
+        DECIDES_START.contains(&name.as_str()) || (name == PLUGIN_LOAD && is_log_encrypted)
+    });
+    let names = |value: &str| -> Vec<String> {
+        value.split(';').map(|file| file.split(':').next().unwrap_or_default().trim().to_owned()).collect()
+    };
+    let here = server.get(DATA_FILES).unwrap_or(DEFAULT_DATA_FILE);
+    let recorded = made.options.get(DATA_FILES).filter(|value| is_one_line(value) && !value.contains('/'));
+    // More files than there were are made anew; InnoDB refuses fewer, or others.
+    let other = recorded.filter(|value| !names(here).starts_with(&names(value)));
+    needed.extend(other.map(|value| (DATA_FILES.to_owned(), value.clone())));
+    missing(&needed, datadir, version, server)
+}
+
 /// One line for each plugin that the server's options do not load.
 fn plugins(needed: &str, server: &ServerOptions) -> Vec<String> {
     let loaded = |plugin: &&str| {
@@ -258,93 +291,5 @@ fn bytes(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::OptionFiles;
-
-    fn needs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn lines(needed: &[(&str, &str)], options: &[(&str, Option<&str>)]) -> Vec<String> {
-        let word = |(name, value): &(&str, Option<&str>)| match value {
-            Some(value) => format!("--{name}={value}"),
-            None => format!("--{name}"),
-        };
-        let args: Vec<String> = options.iter().map(word).collect();
-        let server = ServerOptions::from(&OptionFiles::default(), &args, Some("10.11.6-MariaDB"));
-        missing(&needs(needed), Path::new("/new"), Some("10.11.6-MariaDB"), &server)
-    }
-
-    #[test]
-    fn defaults_and_what_is_set_alike_are_not_asked_for() {
-        let defaults = [
-            ("innodb_page_size", "16384"),
-            ("innodb_data_file_path", "ibdata1:12M:autoextend"),
-            ("innodb_undo_directory", "./"),
-            ("aria_log_dir_path", "/new/"),
-            ("innodb_undo_tablespaces", "0"),
-            ("innodb_checksum_algorithm", "FULL_CRC32"),
-            ("lower_case_table_names", "0"),
-            ("innodb_encrypt_tables", "OFF"),
-        ];
-        assert_eq!(lines(&defaults, &[]), Vec::<String>::new());
-        let set = [
-            ("innodb-page-size", Some("4k")),
-            ("innodb_encrypt_log", None),
-            ("loose-innodb_undo_tablespaces", Some("2")),
-            ("log-bin", None),
-        ];
-        let needed = [
-            ("innodb_page_size", "4096"),
-            ("innodb_encrypt_log", "ON"),
-            ("innodb_undo_tablespaces", "2"),
-            ("log_bin", "mysql-bin"),
-        ];
-        assert_eq!(lines(&needed, &set), Vec::<String>::new());
-    }
-
-    #[test]
-    fn what_differs_is_a_line_also_where_it_is_the_default() {
-        let needed = [
-            ("innodb_page_size", "16384"),
-            ("innodb_undo_directory", "/far/undo"),
-            ("innodb_undo_tablespaces", "3"),
-            ("log_bin", "mysql-bin"),
-            ("lower_case_table_names", "1"),
-            ("plugin_load_add", "file_key_management;provider_lz4"),
-        ];
-        let set = [
-            ("innodb_page_size", Some("4k")),
-            ("innodb_undo_directory", Some("undo")),
-            ("plugin_load_add", Some("provider_lz4")),
-        ];
-        assert_eq!(
-            lines(&needed, &set),
-            [
-                "innodb_page_size = 16384",
-                "innodb_undo_directory = /far/undo",
-                "innodb_undo_tablespaces = 3",
-                "log_bin = mysql-bin",
-                "lower_case_table_names = 1",
-                "plugin_load_add = file_key_management"
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_recorded_is_what_is_read() {
-        let read: Vec<&str> = KNOWN
-            .iter()
-            .map(|(name, ..)| if *name == "log_bin" { "log_bin_basename" } else { name })
-            .chain(PLUGINS.iter().map(|(_, variable)| *variable))
-            .chain(["innodb_compression_algorithm"])
-            .collect();
-        for name in ServerIdentity::OPTIONS {
-            assert!(read.contains(&name), "{name} is recorded and never read");
-        }
-        for name in read {
-            assert!(ServerIdentity::OPTIONS.contains(&name), "{name} is read and never recorded");
-        }
-    }
-}
+#[path = "options_tests.rs"]
+mod tests;

@@ -33,6 +33,8 @@ pub struct RestoreRequest {
     pub maps: Vec<DirectoryMap>,
     /// Where they may go back to where they were; what is in neither list is refused.
     pub external: Vec<AllowedDirectory>,
+    /// A file for mysqld's `init_file` that is written beside the data directory ([`super::InitFile`]).
+    pub init_file: Option<PathBuf>,
     /// Decompressing threads.
     pub threads: usize,
     /// No other tables than these, beside those of the server itself; for a standalone server.

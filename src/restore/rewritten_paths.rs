@@ -169,6 +169,7 @@ mod tests {
             wsrep_home: None,
             maps: maps.iter().map(|text| text.parse().unwrap()).collect(),
             external: vec![super::super::AllowedDirectory("/".into())],
+            init_file: None,
             threads: 1,
             only: None,
         };
@@ -211,6 +212,7 @@ mod tests {
             wsrep_home: None,
             maps: Vec::new(),
             external: vec![super::super::AllowedDirectory("/".into())],
+            init_file: None,
             threads: 1,
             only: None,
         };

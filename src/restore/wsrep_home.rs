@@ -11,18 +11,25 @@ use crate::archive::GRASTATE_MEMBER;
 use crate::capture::is_same_directory;
 use crate::config::ServerOptions;
 use crate::model::Manifest;
+use crate::server::DEFAULT_DATADIR;
+
+/// Whether the server of these option files has `target` as its data directory.
+pub fn is_of(options: &ServerOptions, target: &Path) -> bool {
+    is_same(Path::new(options.get("datadir").unwrap_or(DEFAULT_DATADIR)), target)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.components().eq(other.components()) || is_same_directory(one, other)
+}
 
 /// `wsrep_data_home_dir` of the server that will start on `target`: by option files that name this data directory. None
 /// where it is the data directory, or where the files are those of another server.
 pub fn wsrep_home(options: &ServerOptions, target: &Path) -> Option<PathBuf> {
-    let datadir = Path::new(options.get("datadir")?);
-    let is =
-        |one: &Path, other: &Path| one.components().eq(other.components()) || is_same_directory(one, other);
-    if !is(datadir, target) {
+    if !is_of(options, target) {
         return None;
     }
     let home: PathBuf = target.join(options.get("wsrep-data-home-dir")?).components().collect();
-    (!is(&home, target)).then_some(home)
+    (!is_same(&home, target)).then_some(home)
 }
 
 /// The directories besides the data directory that get a `grastate.dat`: the one that this server's option files name,

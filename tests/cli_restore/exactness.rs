@@ -267,6 +267,7 @@ fn json_tells_what_was_done() {
             "files",
             "gtid",
             "id",
+            "init_file",
             "ist",
             "mariadb_gtid",
             "notes",

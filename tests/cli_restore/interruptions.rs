@@ -215,6 +215,7 @@ fn a_bad_sector_anywhere_takes_everything_back() {
         wsrep_home: None,
         maps: Vec::new(),
         external,
+        init_file: None,
         threads: 1,
         only: None,
     };

@@ -110,8 +110,13 @@ fn with_server(folder: &Path, version: &str, more: &str) -> Answer {
     fs::create_dir_all(program.parent().unwrap()).unwrap();
     fs::write(&program, format!("#!/bin/sh\necho 'mariadbd  Ver {version} for Linux on x86_64'\n")).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    with_options(folder, &format!("basedir={}\n", folder.join("base").display()), more)
+}
+
+/// A machine whose server has these options.
+fn with_options(folder: &Path, lines: &str, more: &str) -> Answer {
     let options = folder.join("my.cnf");
-    fs::write(&options, format!("[mysqld]\nbasedir={}\n", folder.join("base").display())).unwrap();
+    fs::write(&options, format!("[mysqld]\n{lines}")).unwrap();
     cli(&format!("restore latest {more}"))
         .own_defaults()
         .arg(format!("--defaults-file={}", options.display()))
@@ -141,12 +146,109 @@ fn a_server_of_an_older_series_is_refused_and_of_a_newer_one_is_to_be_upgraded()
         ("11.4.2-MariaDB", "", true),
     ] {
         let answer = with_server(folder.path(), version, more);
-        assert_eq!(
-            answer.done().contains("run  mariadb-upgrade  when"),
-            upgrade,
-            "{version}: {}",
+        let told = answer.done().contains("run  mariadb-upgrade  (from 10.11 to 11.4)");
+        assert_eq!(told, upgrade, "{version}: {}", answer.stdout);
+        assert!(
+            !answer.stdout.contains("on the directory first"),
+            "10.11 and 11.4 have one format: {}",
             answer.stdout
         );
         fs::remove_dir_all(&target).unwrap();
     }
+}
+
+#[test]
+fn a_redo_log_of_an_older_format_wants_a_server_of_its_own_series_first() {
+    let elder = "1. Let a server of MariaDB 10.5 start on the directory first, by itself (--wsrep-on=OFF), and shut it down";
+    let crashed =
+        "1. The files are those of a crashed server: let a server of MariaDB 10.11 start on them once";
+    for (files, version, told) in [
+        (None, "10.5.23-MariaDB", elder),
+        (Some("crashed"), "10.5.23-MariaDB", elder),
+        (Some("crashed"), "10.11.19-MariaDB", crashed),
+    ] {
+        let folder = open_folder();
+        forge_of(version, files).write(&folder.path().join("r"));
+        let answer = with_server(folder.path(), "11.8.6-MariaDB", "");
+        assert!(answer.done().contains(told), "{version}: {}", answer.stdout);
+        let last = answer.stdout.trim_end().lines().last().unwrap();
+        assert!(last.contains("run  mariadb-upgrade  (from"), "{version}: {last}");
+    }
+}
+
+/// A backup of a server of this version; `state` of its files where they are not clean.
+fn forge_of(version: &str, state: Option<&str>) -> Forge {
+    Forge::new(ID).manifest(|manifest| {
+        manifest["server"]["version"] = version.into();
+        if let Some(state) = state {
+            (manifest["format"], manifest["files_state"]) = (2.into(), state.into());
+        }
+    })
+}
+
+#[test]
+fn a_server_that_would_not_start_on_the_files_is_refused_where_they_are_to_be_its_own() {
+    let folder = open_folder();
+    let backup = Forge::new(ID).manifest(|manifest| {
+        manifest["server"]["innodb_page_size"] = 4096.into();
+        manifest["server"]["options"] = json!({"aria_block_size": "4096", "lower_case_table_names": "1"});
+    });
+    backup.write(&folder.path().join("r"));
+    let target = folder.path().join("data");
+    let own = format!("datadir={}\n", target.display());
+    let message = format!(
+        "the option files here name '{0}' as data directory, and with them no server would start on backup '{ID}', whose files were made with other \
+         options. Add to the group [mysqld]:  aria_block_size = 4096; innodb_page_size = 4096  - or restore with --any-server where another \
+         server will use the directory",
+        target.display()
+    );
+    with_options(folder.path(), &own, "").fails(1, &message);
+    assert!(!target.exists());
+    for (options, more) in [
+        (own.clone(), "--any-server"),
+        (format!("datadir={}/other\n", folder.path().display()), ""),
+        (format!("{own}innodb_page_size=4k\naria-block-size=4096\n"), ""),
+    ] {
+        let answer = with_options(folder.path(), &options, more);
+        assert!(answer.done().contains("lower_case_table_names = 1"), "{options}: {}", answer.stdout);
+        fs::remove_dir_all(&target).unwrap();
+    }
+}
+
+#[test]
+fn an_account_of_the_transfer_is_dropped_by_an_init_file_on_request() {
+    let folder = open_folder();
+    let account = "wsrep.sst.1732704000_n1";
+    let row = format!("\0\x09localhost\x17{account}\u{1}{{\"access\":18446744073709551615}}");
+    Forge::new(ID).directory("mysql").file("mysql/global_priv.MAD", row).write(&folder.path().join("r"));
+    let (target, file) = (folder.path().join("data"), folder.path().join("drop.sql"));
+    let statement = format!("DROP USER IF EXISTS '{account}'@'localhost'");
+    let answer = with_options(folder.path(), "", "");
+    assert!(
+        answer.done().contains(&format!("Drop that account:  mariadb -e \"{statement}\"")),
+        "{}",
+        answer.stdout
+    );
+    fs::remove_dir_all(&target).unwrap();
+    let wanted = format!("--init-file {}", file.display());
+    let answer = with_options(folder.path(), "", &wanted);
+    let step =
+        format!("  1. For the first start write  init_file = {}  into the group [mysqld]", file.display());
+    assert!(
+        answer.done().contains(&step) && !answer.stdout.contains("mariadb -e \"DROP"),
+        "{}",
+        answer.stdout
+    );
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text, format!("SET SESSION wsrep_on = OFF;\nSET SESSION sql_log_bin = OFF;\n{statement};\n"));
+    // Nothing is overwritten, and nothing is left of a restore that is refused.
+    fs::remove_dir_all(&target).unwrap();
+    let answer = with_options(folder.path(), "", &wanted);
+    assert!(answer.status == Some(1) && answer.stderr.contains("drop.sql"), "{}", answer.stderr);
+    assert!(!target.exists());
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("x"), "").unwrap();
+    assert_eq!(with_options(folder.path(), "", &wanted).status, Some(1));
+    assert!(!file.exists());
 }

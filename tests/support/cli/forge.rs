@@ -165,11 +165,12 @@ impl Forge {
         let folder = repository.join("c").join(id);
         fs::create_dir_all(&folder).expect("cannot make a folder");
         let gtid: WsrepGtid = serde_json::from_value(self.manifest["gtid"].clone()).expect("a position");
+        let files_state = serde_json::from_value(self.manifest["files_state"].clone());
         let header = IndexHeader {
-            format: 1,
+            format: if self.manifest["format"] == 2 { 2 } else { 1 },
             id: id.parse().expect("an id"),
             content: Content::Datadir,
-            files_state: FilesState::Clean,
+            files_state: files_state.unwrap_or(FilesState::Clean),
             gtid: Some(gtid.clone()),
             compression: self.compression,
         };
@@ -224,6 +225,7 @@ impl Forge {
             "started",
             "frozen_at",
             "donor_gtid",
+            "files_state",
             "gtid",
             "mariadb_gtid",
             "server",
