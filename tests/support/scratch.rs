@@ -44,7 +44,7 @@ rm -rf "$DIR"
 type MakeDisk = fn(&Path, &Path, u64);
 
 /// Of the file system; the image is a file of holes.
-const DISK_BYTES: u64 = 8 << 30;
+const DISK_BYTES: u64 = 32 << 30;
 
 /// The account that servers run as: `mysql` when the tests run as root, else the user of the tests.
 #[derive(Debug, Clone)]
