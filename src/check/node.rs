@@ -137,9 +137,9 @@ fn provider(report: &NodeReport) -> Finding {
     Finding::ok("provider", format!("Galera {version}"))
 }
 
-/// 23 in `26.4.23(r8ac47c3)`.
+/// 23 in `26.4.23(r8ac47c3)`, and in `4.23(rXXXX)`, as Debian's package says it.
 fn release(version: &str) -> Option<u32> {
-    let (_, rest) = version.strip_prefix("26.")?.split_once('.')?;
+    let rest = version.strip_prefix("26.").unwrap_or(version).strip_prefix("4.")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
@@ -246,6 +246,12 @@ mod tests {
                 Some(("provider", Level::Warning)),
                 "lose write sets in IST",
             ),
+            (
+                ("wsrep_provider_version", "4.25(rXXXX)"),
+                Some(("provider", Level::Warning)),
+                "lose write sets in IST",
+            ),
+            (("wsrep_provider_version", "4.23(rXXXX)"), None, ""),
             (("wsrep_provider_version", "26.4.27(r1)"), None, ""),
             (("wsrep_on", "OFF"), Some(("cluster", Level::Error)), "wsrep is off"),
             (("wsrep_provider_version", ""), Some(("cluster", Level::Error)), "wsrep is off"),
