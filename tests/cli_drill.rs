@@ -141,6 +141,51 @@ fn what_cannot_be_done_says_nothing_of_the_backup() {
     stage.assert_nothing();
 }
 
+/// A server of that series whose recovery ends so.
+fn recovering(stage: &Stage, series: &str, end: &str) -> PathBuf {
+    let program = stage.server(series, &at(417));
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*--version*) echo 'mariadbd  Ver {series}.9-MariaDB for Linux' ;;\n*) {end} ;;\nesac\n"
+    );
+    program_of(&program, &text);
+    program
+}
+
+#[test]
+fn what_this_machine_lacks_is_not_held_against_the_backup() {
+    let stage = Stage::new();
+    let fails = |series: &str, end: &str, text: &str| {
+        stage.drill("", &recovering(&stage, series, end)).run().fails_with(1, text);
+        stage.assert_nothing();
+    };
+    fails("10.11", "kill -9 $$", "the server was killed, by the kernel for want of memory");
+    let no_room = "echo \"[ERROR] mariadbd: Error writing file './x' (Errcode: 28 \\\"No space left on device\\\")\" >&2; exit 1";
+    fails("10.11", no_room, "the server had no room left: name a place with more (--scratch DIR)");
+    let no_key = "echo '[ERROR] InnoDB: Obtaining redo log encryption key version 1 failed' >&2; exit 1";
+    fails("10.11", no_key, "a key, or the plugin that gives keys, is missing here");
+    // Other errors follow that say less.
+    let older = "echo '[ERROR] InnoDB: Upgrade after a crash is not supported. The redo log was created with MariaDB 10.11.'; \
+                 for i in 1 2 3 4; do echo '[ERROR] Plugin'; done; exit 1";
+    fails("11.4", older, "name a server of the backup's own series (--mysqld PATH)");
+    // One of the same series has no such excuse: here it comes up on no files at all.
+    fails("10.11", older, "no server comes up here, on files that were just made either");
+}
+
+#[test]
+fn a_file_that_says_that_a_tablespace_is_elsewhere_is_refused() {
+    let stage = Stage::new();
+    let server = stage.server("10.11", &at(418));
+    for (place, is_told) in [("/srv/fast/d/t.ibd", true), ("../../t.ibd", true), ("./d/t.ibd", false)] {
+        Forge::new(&stage.id).file("d/t.isl", place).write(&stage.path("repository"));
+        stage.own();
+        let answer = stage.drill("--no-record", &server).run();
+        assert_eq!(answer.status, Some(if is_told { 1 } else { 4 }), "{place}: {answer:?}");
+        let told = "which leads out of the scratch folder: no server is started with that";
+        assert_eq!(answer.stderr.contains(told), is_told, "{answer:?}");
+        stage.assert_nothing();
+    }
+}
+
 #[test]
 fn a_scratch_folder_is_one_drills_and_what_a_killed_one_has_left_goes() {
     let stage = Stage::new();

@@ -79,6 +79,39 @@ fn a_verification_is_told_and_kept_when_its_backup_goes() {
 }
 
 #[test]
+fn a_drill_is_told_until_its_backup_goes_and_the_latest_one_counts() {
+    let stage = Stage::new();
+    let (old, new) = (ago(3), ago(1));
+    for id in [&old, &new] {
+        put_manifest(&stage.repository(), "c", &manifest(id));
+    }
+    let drill = |id: &str, outcome: &str, at: &str| {
+        let text = format!(
+            r#"{{"drilled": "{at}", "by": "u@h", "outcome": "{outcome}", "failed_at": null, "server": "10.11.19-MariaDB",
+                "tables": {{"all": 9, "checked": 9}}, "rows": 1, "queries": 0, "restore_ms": 61500, "start_ms": 2500,
+                "check_ms": 500, "join": {{"ms": 3100, "writesets": 7, "position": "u:9"}}, "took_ms": 70000,
+                "tool": {{"version": "0.1.0"}}}}"#
+        );
+        fs::write(stage.repository().join("c").join(id).join("drill.json"), text).unwrap();
+    };
+    drill(&old, "proved", "2026-11-20T11:34:52Z");
+    drill(&new, "failed", "2026-11-19T11:34:52Z");
+    stage.cli("prune --keep-last 9").run().done();
+    let metrics = stage.metrics();
+    let value = |name: &str| metrics.of("c", name);
+    assert_eq!(value("last_drill_timestamp_seconds"), 1_795_174_492.0);
+    assert_eq!((value("last_drill_success"), value("damaged_backups")), (1.0, 0.0));
+    assert_eq!(
+        ["restore", "start", "check", "duration"].map(|part| value(&format!("last_drill_{part}_seconds"))),
+        [61.5, 2.5, 0.5, 70.0]
+    );
+    assert!(value("last_drill_backup_timestamp_seconds") < value("last_success_timestamp_seconds"));
+    drill(&new, "failed", "2026-11-21T11:34:52Z");
+    stage.cli("prune --keep-last 9").run().done();
+    assert_eq!(stage.metrics().of("c", "last_drill_success"), 0.0);
+}
+
+#[test]
 fn prune_knows_every_cluster_or_the_one_that_is_named() {
     let stage = Stage::new();
     for (cluster, days) in [("c", 1), ("c", 2), ("d", 1), ("e", 1)] {

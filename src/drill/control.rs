@@ -22,7 +22,7 @@ pub(super) fn blame(
     owner: Option<(u32, u32)>,
     watch: &DrillWatch,
 ) -> DrillError {
-    if watch.given_up().is_some() {
+    if watch.given_up().is_some() || watch.excuse(request.is_newer_than(manifest)).is_some() {
         return DrillError::failed(step, why);
     }
     match starts(manifest, request, scratch, owner, watch) {

@@ -241,6 +241,35 @@ mod tests {
         assert!(!text.contains("ha_spider") && text.contains("ha_archive"));
     }
 
+    /// Root writes to the log after the folder is the server's user's, who may put a link in its place.
+    #[test]
+    fn what_the_servers_user_puts_in_the_place_of_a_file_is_neither_read_nor_written_nor_given_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "nobody else's").unwrap();
+        let place = folder.path().join("home");
+        let home = ServerHome::make(place.clone(), folder.path().join("data"), None).unwrap();
+        let local = LocalOptions { options: Vec::new(), user: "mysql".into() };
+        home.write_options(&BTreeMap::new(), &local, AccountUse::Ignored).unwrap();
+        let log = place.join("error.log");
+        std::fs::remove_file(&log).unwrap();
+        std::os::unix::fs::symlink(&secret, &log).unwrap();
+        home.open_log().unwrap().write_all(b"said").unwrap();
+        assert_eq!(home.log_since(0), "said");
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "nobody else's");
+        // Nor is a link followed where a file or a folder is made.
+        for name in ["my.cnf", "tmp"] {
+            let path = place.join(name);
+            std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path)).unwrap();
+            std::os::unix::fs::symlink(&secret, &path).unwrap();
+        }
+        assert!(home.write_options(&BTreeMap::new(), &local, AccountUse::Ignored).is_err());
+        assert!(make_folder(&place.join("tmp"), None).is_err());
+        let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        assert!(give_folder(&place.join("tmp"), Some(own)).is_err());
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "nobody else's");
+    }
+
     #[test]
     fn errors_are_told_before_anything_else() {
         assert_eq!(last_words("a\nb [ERROR] x\nc\n"), "b [ERROR] x");

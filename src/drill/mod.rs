@@ -24,16 +24,19 @@
 //! # Whose fault it is
 //!
 //! A server that does not start may have another reason than its files. So, where one does not, another one is tried on files that were
-//! just made ([`control`]): where that does not start either, nothing is said of the backup.
+//! just made ([`control`]): where that does not start either, nothing is said of the backup. Nor is it where a server was killed, had no memory, no room,
+//! no key, or no way to recover the redo log of an older series ([`excuse`]), or has not loaded a plugin that the files need.
 
 mod control;
 mod dump;
 mod error;
+mod excuse;
 mod findings;
 mod fresh;
 mod home;
 mod local;
 mod physical;
+mod places;
 mod position;
 mod question;
 mod request;
@@ -57,6 +60,7 @@ use crate::catalog::BackupReader;
 use crate::model::{Content, DrillStep};
 use crate::restore::Control;
 use crate::restore::into::Begin;
+use excuse::ServerExcuse;
 use findings::millis;
 use scratch::ScratchFolder;
 use server::DrillServer;
@@ -72,11 +76,24 @@ pub fn drill(
 ) -> Result<(), DrillError> {
     let scratch = ScratchFolder::take(&request.scratch)?;
     let outcome = in_scratch(source, request, &scratch, control, watch, begin, findings);
+    let is_newer = request.is_newer_than(source.manifest());
+    let outcome = outcome.map_err(|error| excused(error, watch.excuse(is_newer), &scratch));
     drop(scratch);
     match (outcome, watch.given_up()) {
         // What fails then fails because the server was ended.
         (Err(_), Some(why)) => Err(DrillError::Undone(why)),
         (outcome, _) => outcome,
+    }
+}
+
+/// What a server was not to blame for is not held against the backup.
+fn excused(error: DrillError, excuse: Option<ServerExcuse>, scratch: &ScratchFolder) -> DrillError {
+    let DrillError::Failed { why, .. } = &error else { return error };
+    let said = || ServerExcuse::in_text(why).filter(|excuse| *excuse != ServerExcuse::OlderRedo);
+    let full = || scratch.is_full().then_some(ServerExcuse::NoRoom);
+    match excuse.or_else(said).or_else(full) {
+        Some(excuse) => DrillError::Undone(format!("{} ({why})", excuse.words())),
+        None => error,
     }
 }
 
@@ -98,7 +115,8 @@ fn in_scratch(
     let began = Instant::now();
     let looked = look(&mut server, request, findings);
     findings.check_ms = millis(began);
-    looked?;
+    // A table that cannot be decrypted is a corrupt one for `CHECK TABLE`; the server's log says why.
+    looked.inspect_err(|_| watch.has_said(&server.log()))?;
     server.stop().map_err(|why| DrillError::failed(DrillStep::Stop, why))
 }
 

@@ -1,9 +1,9 @@
 //! A server on the files of a physical backup.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,8 @@ use nix::unistd::geteuid;
 use super::control::blame;
 use super::error::DrillError;
 use super::findings::{DrillFindings, millis};
-use super::home::{AccountUse, ServerHome};
+use super::home::{AccountUse, ServerHome, last_words};
+use super::places::{refuse_places_here, refuse_places_outside, refuse_tablespaces_outside};
 use super::position::{self, RecoveryEnd};
 use super::request::DrillRequest;
 use super::scratch::ScratchFolder;
@@ -20,9 +21,13 @@ use super::server::DrillServer;
 use super::watch::DrillWatch;
 use crate::archive::Index;
 use crate::catalog::BackupReader;
-use crate::model::{Content, DrillStep, WsrepGtid};
+use crate::model::{Content, DrillStep, Member, WsrepGtid};
 use crate::restore::into::Begin;
-use crate::restore::{Control, DirectoryMap, Purpose, RestoreRequest, needed_places, restore};
+use crate::restore::{Control, DirectoryMap, PLUGIN_LOAD, Purpose, RestoreRequest, restore};
+
+/// Where MyRocks has its tables, and what loads it.
+const ROCKSDB: &str = "#rocksdb";
+const ROCKSDB_LIBRARY: &str = "ha_rocksdb";
 
 /// Restores the files, sees where they stand, and starts the server, which answers.
 pub(super) fn serve<'a>(
@@ -50,13 +55,25 @@ pub(super) fn serve<'a>(
         threads: request.threads,
         only: None,
     };
-    drop(index);
     let restored = restore(source, &wanted, control)?;
     findings.restore_ms = millis(began);
     refuse_places_outside(&restored.needed, &scratch.join(""))?;
+    refuse_tablespaces_outside(&index, &restored.datadir, &scratch.join(""))?;
+    drop(index);
     let owner = owner(&restored.datadir)?;
+    let mut needed = restored.needed;
+    let plugins = needed.get(PLUGIN_LOAD).cloned().unwrap_or_default();
+    if restored.datadir.join(ROCKSDB).is_dir() {
+        // Where it is not installed its tables are told in a note.
+        let all = needed.entry(PLUGIN_LOAD.into()).or_default();
+        *all = [all.as_str(), ROCKSDB_LIBRARY]
+            .into_iter()
+            .filter(|one| !one.is_empty())
+            .collect::<Vec<_>>()
+            .join(";");
+    }
     let home = Arc::new(ServerHome::make(scratch.join("home"), restored.datadir, owner)?);
-    home.write_options(&restored.needed, &request.local, AccountUse::Ignored)?;
+    home.write_options(&needed, &request.local, AccountUse::Ignored)?;
     let failed = |step, why| blame(step, why, manifest, request, scratch, owner, watch);
     let began = Instant::now();
     if let Some(gtid) = &manifest.gtid {
@@ -73,6 +90,7 @@ pub(super) fn serve<'a>(
         drop(server);
         return Err(failed(DrillStep::Start, why));
     }
+    refuse_without_plugins(&server, &plugins)?;
     if manifest.gtid.is_none() {
         let wrong = |why| DrillError::failed(DrillStep::Position, why);
         let found = server.session().and_then(|mut session| session.mariadb_gtid()).map_err(wrong)?;
@@ -86,47 +104,41 @@ pub(super) fn serve<'a>(
     Ok(server)
 }
 
+/// Refuses a server that has not loaded what it needs to read the files: it says nothing of them.
+fn refuse_without_plugins(server: &DrillServer<'_>, plugins: &str) -> Result<(), DrillError> {
+    if plugins.is_empty() {
+        return Ok(());
+    }
+    let wrong = |why: String| DrillError::failed(DrillStep::Start, server.with_words(&why));
+    let active = server.session().and_then(|mut session| session.active_plugins()).map_err(wrong)?;
+    let is_missing = |plugin: &&str| !active.iter().any(|one| one.eq_ignore_ascii_case(plugin));
+    match plugins.split(';').find(is_missing) {
+        None => Ok(()),
+        Some(missing) => Err(DrillError::Undone(format!(
+            "the server here has not loaded the plugin '{missing}', without which it cannot read the files: install it, and see that the server's \
+             option files have its options ({})",
+            last_words(&server.log())
+        ))),
+    }
+}
+
 fn compare(gtid: &WsrepGtid, found: Option<String>, findings: &mut DrillFindings) -> Result<(), DrillError> {
     findings.position = found;
     position::compare(gtid, findings.position.as_deref())
         .map_err(|why| DrillError::failed(DrillStep::Position, why))
 }
 
-/// Refuses files from outside of the data directory whose directory is here: InnoDB's redo log names absolute paths, and a server that recovers
-/// here would open those of the live one.
-fn refuse_places_here(index: &Index) -> Result<(), DrillError> {
-    let roots: BTreeSet<&Path> =
-        index.members.iter().filter_map(|member| Some(member.origin.as_ref()?.root.as_path())).collect();
-    match roots.into_iter().find(|root| fs::symlink_metadata(root).is_ok()) {
-        None => Ok(()),
-        Some(here) => Err(DrillError::Undone(format!(
-            "the backup has files from '{}', which is here: drill it on another machine, where no server uses that place",
-            here.display()
-        ))),
-    }
-}
-
-/// Refuses places that would lead the server out of the scratch folder: whoever can write to the repository can edit the manifest.
-fn refuse_places_outside(needed: &BTreeMap<String, String>, scratch: &Path) -> Result<(), DrillError> {
-    let leads_out = |place: &Path| {
-        let turns_back = place.components().any(|part| part == Component::ParentDir);
-        turns_back || (place.is_absolute() && !place.starts_with(scratch))
-    };
-    match needed_places(needed).find(|(_, place)| leads_out(place)) {
-        None => Ok(()),
-        Some((name, place)) => Err(DrillError::Undone(format!(
-            "the manifest has {name} = '{}', which leads out of the scratch folder: no server is started with that",
-            place.display()
-        ))),
-    }
-}
-
 /// Bytes that its files take.
 fn size(source: &BackupReader, index: &Index) -> u64 {
     match source.manifest().content {
-        Content::Datadir => index.members.iter().map(|member| member.stored).fold(0, u64::saturating_add),
+        Content::Datadir => index.members.iter().map(room).fold(0, u64::saturating_add),
         Content::Xbstream | Content::Sql => source.manifest().data_bytes,
     }
+}
+
+/// Bytes that a file takes once a server has run on it: a redo log that was stored without what is dead in it is written to as a whole.
+fn room(member: &Member) -> u64 {
+    if member.live_redo.is_some() { member.size } else { member.stored }
 }
 
 /// Directories outside of the data directory go into the scratch folder, each by its variable.
@@ -160,27 +172,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_place_leads_out_of_the_scratch_folder() {
-        let tried = |name: &str, value: &str| {
-            refuse_places_outside(&[(name.to_owned(), value.to_owned())].into(), Path::new("/s/"))
+    fn a_redo_log_with_a_hole_needs_all_of_its_room_and_a_table_with_holes_does_not() {
+        let of = |more: &str| {
+            let text = format!(
+                r#"{{"path":"x","kind":"file","mode":432,"uid":0,"gid":0,"mtime":0,"size":4096000,"stored":8192,
+                    "header_offset":0,"end_offset":0{more}}}"#
+            );
+            room(&serde_json::from_str(&text).unwrap())
         };
-        for (name, value) in [
-            ("innodb_undo_directory", "../live"),
-            ("innodb_log_group_home_dir", "/live"),
-            ("log_bin", "/s/../live/bin"),
-            ("innodb_data_file_path", "ibdata1:12M;/live/ibdata2:12M:autoextend"),
-        ] {
-            let why = tried(name, value).unwrap_err().to_string();
-            assert!(why.contains(name) && why.contains("leads out of the scratch folder"), "{why}");
-        }
-        for (name, value) in [
-            ("innodb_undo_directory", "./"),
-            ("innodb_log_group_home_dir", "/s/outside/x"),
-            ("innodb_data_home_dir", ""),
-            ("innodb_data_file_path", "ibdata1:12M;/s/data/ibdata2:12M:autoextend"),
-            ("file_key_management_encryption_algorithm", "/not/a/place"),
-        ] {
-            tried(name, value).unwrap();
-        }
+        assert_eq!(of(""), 8192);
+        assert_eq!(of(r#","live_redo":{"checkpoint_lsn":5,"end_lsn":9}"#), 4_096_000);
     }
 }

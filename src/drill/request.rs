@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::local::LocalOptions;
 use super::question::Question;
 use super::tables::TableChoice;
-use crate::restore::Installed;
+use crate::model::Manifest;
+use crate::restore::{Installed, SeriesUpgrade};
 
 /// What a drill is asked to do.
 #[derive(Debug, Clone)]
@@ -22,4 +23,11 @@ pub struct DrillRequest {
     pub questions: Vec<Question>,
     /// Decompressing threads.
     pub threads: usize,
+}
+
+impl DrillRequest {
+    /// Whether the server is of a newer series than the one that was backed up.
+    pub(super) fn is_newer_than(&self, manifest: &Manifest) -> bool {
+        SeriesUpgrade::needed(manifest.server.version.as_deref(), &self.server).is_some()
+    }
 }

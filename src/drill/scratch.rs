@@ -24,6 +24,8 @@ const NAME: &str = "wsrep_sst_backup-drill";
 const MODE: u32 = 0o711;
 /// What a server makes beside its files: a redo log, temporary tables, undo, system tables.
 const BESIDE: u64 = 512 << 20;
+/// A file system with less than that is full: servers extend their files by 4 or 8 MiB at a time.
+const FULL: u64 = 8 << 20;
 /// Tries to remove it, and the time between two of them: a server that was killed may make a last file meanwhile.
 const TRIES: u32 = 50;
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -73,11 +75,20 @@ impl ScratchFolder {
         Ok(path)
     }
 
-    /// Refuses what has no room here, with what a server makes beside it.
-    pub(super) fn refuse_without_room(&self, needed: u64) -> Result<(), DrillError> {
+    /// Whether nothing more can be written here, or next to nothing.
+    pub(super) fn is_full(&self) -> bool {
+        self.free().is_ok_and(|free| free < FULL)
+    }
+
+    fn free(&self) -> Result<u64, DrillError> {
         let stat = nix::sys::statvfs::statvfs(&self.path)
             .map_err(|errno| DrillError::system("look at", &self.path)(errno.into()))?;
-        let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+        Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+    }
+
+    /// Refuses what has no room here, with what a server makes beside it.
+    pub(super) fn refuse_without_room(&self, needed: u64) -> Result<(), DrillError> {
+        let free = self.free()?;
         let needed = needed.saturating_add(BESIDE);
         if free >= needed {
             return Ok(());

@@ -119,10 +119,16 @@ impl<'a> DrillServer<'a> {
     fn status(&self) -> Result<Option<ExitStatus>, String> {
         let mut server = held(self.watch.server());
         let Some(server) = server.as_mut() else { return Err("the server was not started".into()) };
-        server.0.try_wait().map_err(|error| format!("the server cannot be waited for: {error}"))
+        let ended = server.0.try_wait();
+        let ended = ended.map_err(|error| format!("the server cannot be waited for: {error}"))?;
+        if let Some(status) = ended.filter(|status| !status.success()) {
+            self.watch.has_ended(status, &self.log());
+        }
+        Ok(ended)
     }
 
-    fn log(&self) -> String {
+    /// What it has said; no more than the end of it.
+    pub(super) fn log(&self) -> String {
         self.home.log_since(self.mark)
     }
 }

@@ -13,6 +13,11 @@ const NAMED: usize = 5;
 /// How `CHECK TABLE` begins to speak of a table without rows (`ER_TABLESPACE_DISCARDED`; seen with 10.11.19).
 const DISCARDED: &str = "Tablespace has been discarded";
 
+/// How it begins to speak of a table that a newer series wants to have upgraded.
+const UPGRADES: [&str; 3] = ["Upgrade required", "Table rebuild required", "Table needs to be upgraded"];
+/// Tables of the server's own in which it logs, by the engine CSV.
+const LOGS: [&str; 2] = ["general_log", "slow_log"];
+
 /// Which tables are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableChoice {
@@ -52,10 +57,14 @@ pub(super) fn check(
         TableChoice::All | TableChoice::None => known,
     };
     let (mut broken, mut count, mut discarded) = (Vec::new(), 0_usize, Vec::new());
+    let mut noted = Vec::new();
     for table in &chosen {
         match whole(session, table) {
             Ok(rows) => findings.rows = findings.rows.saturating_add(rows),
             Err(CheckFault::Discarded) => discarded.push(format!("{}.{}", table.database, table.name)),
+            Err(CheckFault::Harmless(what)) => {
+                noted.push(format!("{}.{}: {what}", table.database, table.name))
+            }
             Err(CheckFault::Table(what)) => {
                 count += 1;
                 if broken.len() < NAMED {
@@ -75,6 +84,12 @@ pub(super) fn check(
             discarded[0]
         ));
     }
+    if let Some(first) = noted.first() {
+        findings.notes.push(format!(
+            "CHECK TABLE has something to say of {} tables that is no damage, of the first one {first}",
+            noted.len()
+        ));
+    }
     if broken.is_empty() {
         return Ok(());
     }
@@ -87,6 +102,8 @@ pub(super) fn check(
 enum CheckFault {
     /// The table.
     Table(String),
+    /// Nothing that rows were lost by.
+    Harmless(String),
     /// Nothing: it has no rows, by `ALTER TABLE … DISCARD TABLESPACE`.
     Discarded,
     /// The server does not answer any more.
@@ -100,9 +117,17 @@ fn whole(session: &mut SqlSession, table: &ServedTable) -> Result<u64, CheckFaul
         return Err(CheckFault::Discarded);
     }
     if let Some(what) = complaint(&said) {
-        return Err(CheckFault::Table(what));
+        let fault = if is_harmless(table, &what) { CheckFault::Harmless } else { CheckFault::Table };
+        return Err(fault(what));
     }
     session.count_rows(table).map_err(CheckFault::Session)
+}
+
+/// Whether no rows were lost by what `CHECK TABLE` says: it asks for an upgrade by `mariadb-upgrade` (`ER_TABLE_NEEDS_UPGRADE`,
+/// `ER_TABLE_NEEDS_REBUILD`), or speaks of a log that the server writes to while its files are read.
+fn is_harmless(table: &ServedTable, what: &str) -> bool {
+    let is_log = table.database == "mysql" && LOGS.contains(&table.name.as_str());
+    is_log || UPGRADES.iter().any(|text| what.starts_with(text))
 }
 
 /// What `CHECK TABLE` has against a table. An engine that cannot check says so in a note.
@@ -186,6 +211,19 @@ mod tests {
             Some("Table 'd.t' doesn't exist in engine")
         );
         assert_eq!(said(&[("warning", "x"), ("status", "Corrupt")]).as_deref(), Some("Corrupt"));
+    }
+
+    #[test]
+    fn what_an_upgrade_mends_and_half_a_line_in_a_log_are_no_damage() {
+        let own = table("d", "t", Some("MyISAM"), "");
+        let log = table("mysql", "slow_log", Some("CSV"), "");
+        assert!(is_harmless(
+            &own,
+            "Upgrade required. Please do \"REPAIR TABLE `t`\" or dump/reload to fix it!"
+        ));
+        assert!(is_harmless(&own, "Table rebuild required. Please do \"ALTER TABLE `t` FORCE\""));
+        assert!(is_harmless(&log, "Corrupt") && !is_harmless(&own, "Corrupt"));
+        assert!(!is_harmless(&table("mysql", "db", Some("Aria"), ""), "Corrupt"));
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::excuse::ServerExcuse;
 use crate::child::Leashed;
 
 /// Between two looks at the flag.
@@ -23,6 +25,8 @@ pub struct DrillWatch {
     stop: Arc<AtomicBool>,
     why: Arc<Mutex<Option<String>>>,
     server: ServerSlot,
+    /// Of the servers that have ended, the first one that was not to blame.
+    excuse: Mutex<Option<ServerExcuse>>,
     /// Its end ends the thread.
     _life: Sender<()>,
 }
@@ -30,19 +34,29 @@ pub struct DrillWatch {
 impl DrillWatch {
     /// Looks at the flag that signals set, and sets it itself when the load of the machine is more than `max_load`.
     pub fn start(stop: Arc<AtomicBool>, max_load: Option<f64>) -> io::Result<Self> {
+        Self::looking(stop, LOAD, move || max_load.and_then(|most| overload(load()?, most)))
+    }
+
+    /// The same with another look at the load, which says in words where it is too much.
+    fn looking(
+        stop: Arc<AtomicBool>,
+        every: Duration,
+        overload: impl Fn() -> Option<String> + Send + 'static,
+    ) -> io::Result<Self> {
         let (life, death) = channel::<()>();
-        let watch = Self { stop, why: Arc::default(), server: Arc::default(), _life: life };
+        let watch =
+            Self { stop, why: Arc::default(), server: Arc::default(), excuse: Mutex::default(), _life: life };
         let (stop, why, server) =
             (Arc::clone(&watch.stop), Arc::clone(&watch.why), Arc::clone(&watch.server));
-        if let Some(overload) = max_load.and_then(overload) {
+        if let Some(overload) = overload() {
             give_up(&stop, &why, overload);
         }
         std::thread::Builder::new().name("drill".into()).spawn(move || {
             let mut looked = Instant::now();
             while death.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout) {
-                if looked.elapsed() >= LOAD {
+                if looked.elapsed() >= every {
                     looked = Instant::now();
-                    if let Some(overload) = max_load.and_then(overload) {
+                    if let Some(overload) = overload() {
                         give_up(&stop, &why, overload);
                     }
                 }
@@ -63,6 +77,27 @@ impl DrillWatch {
         is_stopped.then(|| held(&self.why).clone().unwrap_or_else(|| "interrupted".into()))
     }
 
+    /// A server has ended so, which nobody has asked to.
+    pub(super) fn has_ended(&self, status: ExitStatus, log: &str) {
+        if self.given_up().is_none()
+            && let Some(excuse) = ServerExcuse::of(status, log)
+        {
+            held(&self.excuse).get_or_insert(excuse);
+        }
+    }
+
+    /// One that runs has written this to its log.
+    pub(super) fn has_said(&self, log: &str) {
+        if let Some(excuse) = ServerExcuse::in_text(log) {
+            held(&self.excuse).get_or_insert(excuse);
+        }
+    }
+
+    /// Why a server that has ended says nothing of its files. Only one of a newer series than theirs may be unable to recover their redo log.
+    pub(super) fn excuse(&self, is_newer: bool) -> Option<ServerExcuse> {
+        held(&self.excuse).filter(|excuse| is_newer || *excuse != ServerExcuse::OlderRedo)
+    }
+
     pub(super) fn server(&self) -> &ServerSlot {
         &self.server
     }
@@ -77,16 +112,44 @@ fn give_up(stop: &AtomicBool, why: &Mutex<Option<String>>, overload: String) {
     stop.store(true, Ordering::Relaxed);
 }
 
-/// In words, where the load of the last minute is more than that.
-fn overload(most: f64) -> Option<String> {
-    let load = fs::read_to_string("/proc/loadavg").ok()?;
-    let load: f64 = load.split_whitespace().next()?.parse().ok()?;
+/// The load of the last minute.
+fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// In words, where a load is more than that.
+fn overload(load: f64, most: f64) -> Option<String> {
     (load > most).then(|| format!("the load of the machine is {load:.2}, more than --max-load {most}: it is needed for something else"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use nix::sys::signal::Signal;
+
     use super::*;
+
+    #[test]
+    fn a_load_that_rises_in_the_middle_gives_up_and_ends_the_server() {
+        let now = Arc::new(Mutex::new(1.0));
+        let (read, stop) = (Arc::clone(&now), Arc::new(AtomicBool::new(false)));
+        let look = move || overload(*held(&read), 4.0);
+        let watch = DrillWatch::looking(Arc::clone(&stop), POLL, look).unwrap();
+        *held(watch.server()) = Some(Leashed(Command::new("sleep").arg("60").spawn().unwrap()));
+        let status = || held(watch.server()).as_mut().unwrap().0.try_wait().unwrap();
+        std::thread::sleep(5 * POLL);
+        assert_eq!((watch.given_up(), status()), (None, None));
+        *held(&now) = 4.5;
+        let begun = Instant::now();
+        while status().is_none() && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(POLL);
+        }
+        assert_eq!(status().and_then(|status| status.signal()), Some(Signal::SIGKILL as i32));
+        assert!(watch.given_up().unwrap().contains("is 4.50, more than --max-load 4"));
+        assert!(stop.load(Ordering::Relaxed), "whoever restores hears of it by this flag");
+    }
 
     #[test]
     fn a_load_that_is_too_high_gives_up_and_says_so() {

@@ -90,6 +90,7 @@ use frame::{begin, check_rest, write_state};
 pub use installed_server::Installed;
 use members::Members;
 pub use members::Tables;
+pub use no_follow::read_file as read_regular_file;
 pub use options::missing as missing_options;
 pub use options::{PLUGIN_LOAD, needed_anywhere, needed_places, unstartable};
 use parts::{StreamPart, parts};

@@ -57,7 +57,7 @@ pub(super) fn readable_directory(path: &Path) -> io::Result<File> {
 
 /// The first `limit` bytes of a regular file. Who owns its directory may have put anything into its place: a pipe is not waited
 /// for, a link is not followed, a device is not read.
-pub(super) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let (folder, name) = parent(path)?;
     let file = File::from(openat(&folder, name, flags, Mode::empty())?);

@@ -22,6 +22,11 @@ impl SqlSession {
         self.run_one("SET SESSION max_statement_time=0").map_err(|error| self.plain(error))
     }
 
+    /// Names of the plugins that work.
+    pub fn active_plugins(&mut self) -> Result<Vec<String>, String> {
+        self.rows("SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE'")
+    }
+
     /// All tables with files, those of the server itself too; no views.
     pub fn served_tables(&mut self) -> Result<Vec<ServedTable>, String> {
         let statement = "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_TYPE NOT LIKE '%VIEW' \
