@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::stages::{CHUNK, ContentDigest, ContentPages, Piece, Stage};
 
 /// Pieces in circulation.
-const ROOMS: usize = 8;
+const ROOMS: usize = 4;
 /// Files of fewer bytes are looked at where they are read.
 const SMALL: u64 = 1 << 20;
 
@@ -88,7 +88,7 @@ impl Inspector {
         if self.thread.is_none() {
             self.thread = Some(InspectorThread::start()?);
         }
-        self.send(Work::Begin(Box::new(looks)))
+        self.send(Inspection::Begin(Box::new(looks)))
     }
 
     /// Room for the next piece, of [`CHUNK`] bytes.
@@ -118,7 +118,7 @@ impl Inspector {
                 self.put_back(room);
                 looked
             }
-            None => self.send(Work::Piece((room, filling))),
+            None => self.send(Inspection::Piece((room, filling))),
         }
     }
 
@@ -127,14 +127,14 @@ impl Inspector {
         let looks = if let Some(looks) = self.here.take() {
             looks
         } else {
-            self.send(Work::End)?;
+            self.send(Inspection::End)?;
             let thread = self.thread.as_ref().ok_or_else(ended)?;
             *thread.looked.recv().map_err(|_| ended())??
         };
         Ok((looks.digest.finish(), looks.pages))
     }
 
-    fn send(&self, work: Work) -> io::Result<()> {
+    fn send(&self, work: Inspection) -> io::Result<()> {
         let sender = self.thread.as_ref().and_then(|thread| thread.work.as_ref());
         sender.ok_or_else(ended)?.send(work).map_err(|_| ended())
     }
@@ -144,7 +144,7 @@ fn ended() -> io::Error {
     io::Error::other("the thread that looks at the content of files has ended early")
 }
 
-enum Work {
+enum Inspection {
     Begin(Box<Looks>),
     Piece(FilledRoom),
     End,
@@ -152,7 +152,7 @@ enum Work {
 
 /// The thread, which ends with this.
 struct InspectorThread {
-    work: Option<Sender<Work>>,
+    work: Option<Sender<Inspection>>,
     back: Receiver<Vec<u8>>,
     looked: Receiver<io::Result<Box<Looks>>>,
     thread: Option<JoinHandle<()>>,
@@ -180,19 +180,23 @@ impl Drop for InspectorThread {
 }
 
 /// Ends when nothing more can come, or nobody listens.
-fn inspect(queue: &Receiver<Work>, returned: &Sender<Vec<u8>>, answer: &Sender<io::Result<Box<Looks>>>) {
+fn inspect(
+    queue: &Receiver<Inspection>,
+    returned: &Sender<Vec<u8>>,
+    answer: &Sender<io::Result<Box<Looks>>>,
+) {
     let mut file: io::Result<Box<Looks>> = Err(ended());
     while let Ok(work) = queue.recv() {
         match work {
-            Work::Begin(looks) => file = Ok(looks),
-            Work::Piece((room, filling)) => {
+            Inspection::Begin(looks) => file = Ok(looks),
+            Inspection::Piece((room, filling)) => {
                 if let Err(why) = file.as_mut().map_or(Ok(()), |looks| looks.take(filling.piece(&room))) {
                     file = Err(why);
                 }
                 // A writer that has ended wants none back.
                 let _ = returned.send(room);
             }
-            Work::End => {
+            Inspection::End => {
                 if answer.send(std::mem::replace(&mut file, Err(ended()))).is_err() {
                     return;
                 }

@@ -15,7 +15,7 @@ use super::member::{FileContent, NewMember, Segment};
 use crate::innodb::{LivePages, PageChecker, PageReport};
 
 /// Bytes read from a file at once.
-pub(super) const CHUNK: usize = 256 << 10;
+pub(super) const CHUNK: usize = 128 << 10;
 
 /// A piece of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

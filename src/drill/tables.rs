@@ -63,7 +63,7 @@ pub(super) fn check(
             Ok(rows) => findings.rows = findings.rows.saturating_add(rows),
             Err(CheckFault::Discarded) => discarded.push(format!("{}.{}", table.database, table.name)),
             Err(CheckFault::Harmless(what)) => {
-                noted.push(format!("{}.{}: {what}", table.database, table.name))
+                noted.push(format!("{}.{}: {what}", table.database, table.name));
             }
             Err(CheckFault::Table(what)) => {
                 count += 1;
