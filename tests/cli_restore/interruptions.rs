@@ -19,10 +19,15 @@ use crate::support::cli::tree::{Tree, paths, tree};
 use crate::support::cli::{Running, SmallDisk, open_folder};
 use crate::{restore, restoring};
 
-/// A backup that takes a second or two to restore, with files in the data directory and outside of it.
+/// A backup with a large table, files in the data directory and outside of it.
 fn slow() -> ScriptedMysqld {
+    slow_with(12)
+}
+
+/// The same with a table of so many MiB.
+fn slow_with(mib: usize) -> ScriptedMysqld {
     let server = ScriptedMysqld::new();
-    server.make_slow(12);
+    server.make_slow(mib);
     server.write_outside("space/db/far.ibd", vec![1; 65536]);
     server.write("aaa/far.isl", server.path("space/db/far.ibd").to_str().unwrap());
     // Files outside of the data directory come behind those in it: the slow one is the last.
@@ -53,7 +58,8 @@ fn text(path: PathBuf) -> String {
 /// Also where the directory was not there when the first one began, and for files of tables without a server.
 #[test]
 fn of_two_at_once_the_second_is_refused_by_name_and_the_first_comes_to_its_end() {
-    let server = slow();
+    // Longer than the others take to be refused, on a busy machine, too.
+    let server = slow_with(48);
     let map = to_mapped(&server);
     let first = midway(&server, &server.path("new"), &map, &server.path("mapped/noise.MYD"));
     let why =
@@ -62,7 +68,7 @@ fn of_two_at_once_the_second_is_refused_by_name_and_the_first_comes_to_its_end()
         restore(&server.repository(), &server.path("new"), more).fails_with(1, &why);
     }
     first.finish().done();
-    assert_eq!(fs::metadata(server.path("mapped/noise.MYD")).unwrap().len(), 12 << 20);
+    assert_eq!(fs::metadata(server.path("mapped/noise.MYD")).unwrap().len(), 48 << 20);
 }
 
 #[test]
@@ -191,7 +197,8 @@ fn a_disk_that_fills_up_meanwhile_is_left_as_it_was() {
 
 #[test]
 fn an_archive_that_is_cut_meanwhile_is_found_damaged() {
-    let server = slow();
+    // Fewer MiB than that are read ahead.
+    let server = slow_with(48);
     let target = server.path("new");
     let archive = server.backup().folder.join("backup.tar.bz2");
     let map = to_mapped(&server);
