@@ -6,9 +6,10 @@
 //! ```
 //!
 //! SHA-256 costs as much as reading and storing together, so a large file has its pieces looked at by a thread of its own. A small one is over before that
-//! thread would have heard of it. Memory is bounded: there are [`ROOMS`] pieces and they only circulate.
+//! thread would have heard of it. Nor is there such a thread on one or two processors, which have enough to do with reading, compressing and storing (measured: no gain). Memory is bounded: there are [`ROOMS`] pieces and they only circulate.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -64,9 +65,14 @@ impl Looks {
     }
 }
 
+/// Processors of which so many have enough to do.
+const BUSY: usize = 2;
+
 /// Looks at one file after the other.
 #[derive(Default)]
 pub(super) struct Inspector {
+    /// Large files are looked at by a thread of its own.
+    has_thread: bool,
     rooms: Vec<Vec<u8>>,
     /// Rooms that were made so far.
     made: usize,
@@ -77,10 +83,16 @@ pub(super) struct Inspector {
 }
 
 impl Inspector {
+    /// For this machine.
+    pub(super) fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { has_thread: processors > BUSY, ..Self::default() }
+    }
+
     /// A file of so many bytes comes. One that has not been finished is forgotten.
     pub(super) fn begin(&mut self, pages: ContentPages, bytes: u64) -> io::Result<()> {
         let looks = Looks { digest: ContentDigest::default(), pages };
-        if bytes < SMALL {
+        if bytes < SMALL || !self.has_thread {
             self.here = Some(looks);
             return Ok(());
         }
@@ -225,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_large_file_is_looked_at_as_a_small_one_is_and_a_broken_off_one_is_forgotten() {
-        let mut inspector = Inspector::default();
+        let mut inspector = Inspector { has_thread: true, ..Inspector::default() };
         let bytes: Vec<u8> = (0..5_000_000_u32).map(|at| (at % 251) as u8).collect();
         let pages = || ContentPages::new(&member("d/t.MYD"));
         let expected = |bytes: &[u8]| {

@@ -130,7 +130,7 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             stream,
             index,
             sums: Sums::default(),
-            inspector: Inspector::default(),
+            inspector: Inspector::new(),
             data_bytes: 0,
             files: 0,
             pages: PageFaults::of(files),

@@ -3,8 +3,8 @@
 //! Bytes are gathered into a part; a full part is sent while the next one is gathered, a few at once. An object that
 //! ends within its first part needs no upload in parts: one PUT makes it, or replaces an older one, in one step.
 //!
-//! **Memory** is the part being gathered and those on their way: 8 MiB parts, three at once, are 32 MiB. Larger
-//! ones travel two at once, from 16 MiB on alone: then it is twice the size of a part. Parts are larger than 8 MiB only
+//! **Memory** is the part being gathered and those on their way: 8 MiB parts, two at once, are 24 MiB: three of them
+//! would take a donor with its blocks above 96 MiB. Larger ones travel alone: then it is twice the size of a part. Parts are larger than 8 MiB only
 //! where the data could need more than 10,000 of them (`s3-max-parts`): from about 60 GiB of data on, 135 MiB for
 //! each TiB. The room of a part that has arrived is filled again: allocated anew, parts of this size leave gaps in
 //! the heap, up to 20 MiB of them in a backup of 3 GB.
@@ -29,7 +29,7 @@ use super::retry::{Attempts, RetryLimits, retry};
 use crate::storage::{ObjectWriter, StorageError};
 
 /// Bytes of parts that are on their way at once, at least one part.
-const IN_FLIGHT: u64 = 24 << 20;
+const IN_FLIGHT: u64 = 16 << 20;
 /// How long an upload that is given up is tried to be taken back: a process that has to end has 10 s for all of it.
 const ABORT: RetryLimits = RetryLimits {
     total: Duration::from_secs(4),
@@ -132,7 +132,7 @@ impl S3Writer {
     fn send(&mut self) -> Result<(), Fault> {
         let upload = self.begin()?;
         let bytes = self.part.len();
-        let room = usize::try_from(IN_FLIGHT / (bytes as u64).max(1)).unwrap_or(1).clamp(1, 3);
+        let room = usize::try_from(IN_FLIGHT / (bytes as u64).max(1)).unwrap_or(1).clamp(1, 2);
         while self.sending.len() >= room {
             self.arrived()?;
         }
