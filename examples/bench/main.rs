@@ -1,8 +1,8 @@
 //! Speed and memory, beside the programs that an administrator would use instead: same data, same machine, one run.
 //!
 //! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
-//! do, [`report`] how to read the table. [`freeze`], [`hot`] and [`beside`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, and what clients wait for. Each row is measured several times, the rows taking turns, so that whatever
-//! else the machine does meets all of them; the run with the shortest time counts.
+//! do, [`report`] how to read the table, which [`picture`] draws. [`freeze`], [`hot`] and [`beside`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, and what clients wait for. Each row is measured several times, the rows taking turns, so that whatever
+//! else the machine does meets all of them; the median counts.
 
 mod beside;
 #[path = "../common/mod.rs"]
@@ -11,6 +11,7 @@ mod freeze;
 mod hot;
 mod ours;
 mod peers;
+mod picture;
 mod report;
 mod stage;
 #[path = "../../tests/support/mod.rs"]
@@ -34,18 +35,34 @@ struct Options {
     /// The program under test
     #[arg(value_name = "PATH-OF-wsrep_sst_backup")]
     program: PathBuf,
-    /// Data in the server's tables, in GiB
-    #[arg(default_value = "3", value_parser = common::format::parse_gib)]
-    size_gib: u64,
-    /// How often each row is measured: by default 2, of which the best counts; 5 with the other parts, of which the median does
+    /// Data in the server's tables, in GiB [default: 3]
+    #[arg(value_parser = common::format::parse_gib)]
+    size_gib: Option<u64>,
+    /// How often each row is measured; the median counts [default: 5]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
+    /// Half a GiB, each row once: a look in two or three minutes, not a figure to quote
+    #[arg(long, conflicts_with_all = ["size_gib", "runs"])]
+    quick: bool,
     /// What is measured
     #[arg(long, value_enum, default_value_t = Part::Peers)]
     part: Part,
     /// Writes all figures of all runs there
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draws the tables of `peers` there, as SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+}
+
+impl Options {
+    fn bytes(&self) -> u64 {
+        self.size_gib.unwrap_or(if self.quick { 1 << 29 } else { 3 << 30 })
+    }
+
+    fn runs(&self) -> u32 {
+        self.runs.unwrap_or(if self.quick { 1 } else { 5 })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,22 +99,22 @@ fn run(options: &Options) -> Result<()> {
     if options.part != Part::Peers {
         heading("The machine");
         Machine::look(std::path::Path::new("/tmp"))?.tell();
-        let runs = options.runs.unwrap_or(5);
+        let runs = options.runs();
         match options.part {
             Part::Beside => beside::run(&options.program, runs)?,
-            Part::Precopy => hot::run(&options.program, options.size_gib, runs)?,
-            _ => freeze::run(&options.program, options.size_gib, runs)?,
+            Part::Precopy => hot::run(&options.program, options.bytes(), runs)?,
+            _ => freeze::run(&options.program, options.bytes(), runs)?,
         }
         say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
         return Ok(());
     }
-    let runs = options.runs.unwrap_or(2);
+    let runs = options.runs();
     heading("A server with data");
     let stage = Stage::start(&options.program)?;
-    machine::ensure_room(stage.dir(), options.size_gib * ROOM + (1 << 30))?;
+    machine::ensure_room(stage.dir(), options.bytes() * ROOM + (1 << 30))?;
     let machine = Machine::look(stage.dir())?;
     machine.tell();
-    stage.fill(options.size_gib)?;
+    stage.fill(options.bytes())?;
     let cached = stage.warm()?;
     say(&cached);
 
@@ -109,14 +126,26 @@ fn run(options: &Options) -> Result<()> {
     measure(&stage, &mut restores, runs, "Restore")?;
     rows.append(&mut restores);
 
-    let report =
-        Report { machine, server: stage.version(), data_bytes: stage.data_bytes()?, cached, runs, rows };
+    let report = Report {
+        day: jiff::Zoned::now().date().to_string(),
+        machine,
+        server: stage.version(),
+        data_bytes: stage.data_bytes()?,
+        cached,
+        runs,
+        rows,
+    };
     heading(&format!("{} of data, {}", gib(report.data_bytes), report.server));
     show(&report.tables());
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&report.json())? + "\n";
         std::fs::write(file, text).with_context(|| format!("cannot write '{}'", file.display()))?;
         say(&format!("all runs: '{}'", file.display()));
+    }
+    if let Some(file) = &options.picture {
+        std::fs::write(file, picture::svg(&report))
+            .with_context(|| format!("cannot write '{}'", file.display()))?;
+        say(&format!("drawn: '{}'", file.display()));
     }
     say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
     Ok(())

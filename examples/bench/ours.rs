@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::common::{Measured, Observer};
+use crate::peers::START;
 use crate::report::{Group, Row, Run};
 use crate::stage::Stage;
 use crate::support::Garbd;
@@ -21,19 +22,22 @@ const LIMIT: Duration = Duration::from_secs(3600);
 
 /// The rows of the first table. The default comes last, so that its archive is what is restored.
 pub(crate) fn backups() -> Vec<Row> {
-    let row = |name, compression: &'static str| {
-        Row::new(name, Group::Backup, move |stage| back_up(stage, compression))
+    let row = |name, compression: &'static str, method: &'static str| {
+        Row::new(name, Group::Backup, move |stage| back_up(stage, compression, method))
     };
     vec![
-        row("wsrep_sst_backup, none", "none"),
-        row("wsrep_sst_backup, gzip", "gzip"),
-        row("wsrep_sst_backup, zstd (the default)", "zstd").marked(),
+        row("wsrep_sst_backup, none", "none", "auto"),
+        row("wsrep_sst_backup, none, freeze", "none", "freeze"),
+        row("wsrep_sst_backup, gzip", "gzip", "auto"),
+        row("wsrep_sst_backup, freeze", "zstd", "freeze"),
+        row("wsrep_sst_backup, mariadb-backup", "zstd", "mariadb-backup"),
+        row("wsrep_sst_backup, zstd (the default)", "zstd", "auto").marked(),
     ]
 }
 
-fn back_up(stage: &Stage, compression: &str) -> Result<Run> {
+fn back_up(stage: &Stage, compression: &str, method: &str) -> Result<Run> {
     remove_backups(stage)?;
-    stage.configure(&format!("compression={compression}"))?;
+    stage.configure(&format!("compression={compression}\nmethod={method}"))?;
     let server = stage.cluster.n(1);
     let observer = Observer::start(server.pid().context("the server does not run")?);
     let outcome = Garbd::backup_and_wait(&stage.cluster, 1, None, LIMIT);
@@ -76,6 +80,10 @@ pub(crate) fn restores() -> Vec<Row> {
             command(stage, &["restore", "latest", "--to", target])
         })
         .marked(),
+        Row::new("wsrep_sst_backup restore; start", Group::Restore, |stage| {
+            let restore = "\"$P\" restore latest --to \"$T\" --repository \"$R\" 2>\"$A/log\" || { tail -n 20 \"$A/log\" >&2; exit 1; }";
+            Ok(stage.script(&format!("{restore}; {START}"))?.into())
+        }),
     ]
 }
 

@@ -5,8 +5,11 @@
 //! one it would have to be stopped or frozen for the whole time. `sha256sum` of every file, on all cores, is what it takes
 //! to know later whether a file is damaged; ours does it in the same pass.
 
+use std::process::Command;
+
 use anyhow::{Context, Result};
 
+use crate::common::machine::{bytes_below, output};
 use crate::report::{Group, Row, Run};
 use crate::stage::Stage;
 
@@ -22,6 +25,24 @@ const SUMS: &str = "cd \"$D\"; find . -type f ! -name galera.cache ! -name ibtmp
 /// hundreds of lines of progress are not.
 const MARIADB_BACKUP: &str = "mariadb-backup --defaults-file=\"$CNF\" --backup --user=root --socket=\"$SOCKET\" \
      --stream=xbstream --target-dir=\"$T\" 2>\"$A/log\"";
+
+/// What the rsync SST does for a directory, without a network: whole files, and as many at once as there are cores.
+const RSYNC: &str = "mkdir \"$A/rsync\"; cd \"$D\"; \
+     rsync -a --whole-file --exclude=/galera.cache --exclude=/ibtmp1 --exclude=/gvwstate.dat \
+     --exclude=/backup_sst_complete --exclude='/*/*' ./ \"$A/rsync/\"; \
+     find . -mindepth 2 -type f -print0 | xargs -0 -n 8 -P \"$(nproc)\" sh -c 'rsync -aR --whole-file \"$@\" \"$A/rsync/\"' -; \
+     sync -f \"$A/rsync\"";
+
+/// A logical backup by as many sessions as there are cores, compressed by itself.
+const MYDUMPER: &str = "mydumper --user=root --socket=\"$SOCKET\" --threads=\"$(nproc)\" --compress \
+     --outputdir=\"$A/mydumper\" >\"$A/log\" 2>&1 || { tail -n 20 \"$A/log\" >&2; exit 1; }; sync -f \"$A/mydumper\"";
+
+/// A server starts on what was restored; it is killed as soon as it takes connections.
+pub(crate) const START: &str = "mariadbd --no-defaults --datadir=\"$T\" --socket=\"$T/s\" --pid-file=\"$T/p\" --skip-networking \
+     >\"$A/log\" 2>&1 & server=$!; \
+     until grep -q 'ready for connections' \"$A/log\"; do \
+     kill -0 $server 2>/dev/null || { tail -n 20 \"$A/log\" >&2; exit 1; }; sleep 0.02; done; \
+     kill -9 $server; wait $server 2>/dev/null || true";
 
 /// Archives that [`restores`] read again.
 const KEPT: [&str; 4] = ["tar.zst", "xb", "xb.zst", "SUMS"];
@@ -49,6 +70,8 @@ pub(crate) fn backups() -> Vec<Row> {
             stream("| zstd -q -1 -T0", "xb.zst"),
             &["xb.zst"],
         ),
+        backup("rsync, as the SST by rsync copies", RSYNC.to_owned(), &["rsync"]),
+        backup("mydumper --compress", MYDUMPER.to_owned(), &["mydumper"]),
     ]
 }
 
@@ -59,9 +82,9 @@ fn backup(name: &'static str, script: String, files: &'static [&'static str]) ->
         let mut stored = 0;
         for file in files {
             let path = stage.archives.join(file);
-            stored += path.metadata().with_context(|| format!("no '{}'", path.display()))?.len();
+            stored += bytes_below(&path).with_context(|| format!("no '{}'", path.display()))?;
             if !KEPT.contains(file) {
-                std::fs::remove_file(path)?;
+                output(Command::new("rm").arg("-rf").arg(path))?;
             }
         }
         Ok(Run { stored: Some(stored), ..measured.into() })
@@ -74,15 +97,18 @@ pub(crate) fn restores() -> Vec<Row> {
     let check = "cd \"$T\"; split -n \"l/$(nproc)\" --filter='sha256sum --quiet -c -' \"$A/SUMS\"";
     let prepare =
         "mariadb-backup --prepare --target-dir=\"$T\" 2>\"$A/log\" || { tail -n 20 \"$A/log\" >&2; exit 1; }";
+    let from_compressed = format!("zstd -q -dc \"$A/xb.zst\" | mbstream -x -C \"$T\"; {prepare}");
     let synced = "sync -f \"$T\"";
     vec![
         restore("zstd -dc | tar -x", format!("{untar}; {synced}")),
         restore("zstd -dc | tar -x; sha256sum -c", format!("{untar}; {check}; {synced}")),
         restore("mbstream -x; --prepare", format!("mbstream -x -C \"$T\" <\"$A/xb\"; {prepare}; {synced}")),
+        restore("zstd -dc | mbstream -x; --prepare", format!("{from_compressed}; {synced}")),
         restore(
-            "zstd -dc | mbstream -x; --prepare",
-            format!("zstd -q -dc \"$A/xb.zst\" | mbstream -x -C \"$T\"; {prepare}; {synced}"),
+            "mbstream -x; --prepare; start",
+            format!("mbstream -x -C \"$T\" <\"$A/xb\"; {prepare}; {synced}; {START}"),
         ),
+        restore("zstd -dc | mbstream -x; --prepare; start", format!("{from_compressed}; {synced}; {START}")),
         restore("zstd -t (reads, restores nothing)", "zstd -q -t \"$A/tar.zst\"".to_owned()),
     ]
 }

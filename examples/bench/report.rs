@@ -69,14 +69,18 @@ impl Row {
         self
     }
 
-    /// The run with the shortest time: all figures of a row are of one run.
-    fn best(&self) -> Option<&Run> {
-        self.runs.iter().min_by_key(|run| run.measured.wall)
+    /// The run whose time is the median, of an even number the quicker one of the middle: all figures of a row are of one run.
+    pub(crate) fn median(&self) -> Option<&Run> {
+        let mut runs: Vec<&Run> = self.runs.iter().collect();
+        runs.sort_by_key(|run| run.measured.wall);
+        runs.get(runs.len().saturating_sub(1) / 2).copied()
     }
 }
 
 /// Everything that was found.
 pub(crate) struct Report {
+    /// The day of the run.
+    pub(crate) day: String,
     pub(crate) machine: Machine,
     pub(crate) server: String,
     pub(crate) data_bytes: u64,
@@ -92,7 +96,7 @@ impl Report {
         text.push('\n');
         text.push_str(&self.table(Group::Restore, "restore"));
         text.push_str(&format!(
-            "\nbest of {} runs; ×: times what the row marked * takes; {}\n",
+            "\nmedians of {} runs; ×: times what the row marked * takes; {}\n",
             self.runs, self.cached
         ));
         text
@@ -104,9 +108,9 @@ impl Report {
         let more: &[&str] = if backup { &["stored MB", "×", "frozen ms"] } else { &[] };
         let mut table = Table::new(&[&[title, "", "wall s", "×", "CPU s", "×", "peak"], more].concat(), 2);
         let rows = || self.rows.iter().filter(|row| row.group == group);
-        let reference = rows().find(|row| row.reference).and_then(Row::best);
+        let reference = rows().find(|row| row.reference).and_then(Row::median);
         for row in rows() {
-            let (Some(run), Some(reference)) = (row.best(), reference) else { continue };
+            let (Some(run), Some(reference)) = (row.median(), reference) else { continue };
             let mut cells = vec![
                 row.name.to_owned(),
                 if row.reference { "*".to_owned() } else { String::new() },
@@ -139,12 +143,13 @@ impl Report {
                     "name": row.name,
                     "group": group,
                     "reference": row.reference,
-                    "best": row.best().map(run_json),
+                    "median": row.median().map(run_json),
                     "runs": runs,
                 })
             })
             .collect();
         json!({
+            "day": self.day,
             "machine": self.machine,
             "server": self.server,
             "data_bytes": self.data_bytes,

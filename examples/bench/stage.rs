@@ -136,7 +136,7 @@ impl Stage {
     }
 
     /// Runs a script with the paths that the peers need: `D` the data, `A` the archives, `T` the target, `CNF` and
-    /// `SOCKET` of the server.
+    /// `SOCKET` of the server, `P` our program, `R` its repository.
     pub(crate) fn script(&self, script: &str) -> Result<crate::common::Measured> {
         let server = self.cluster.n(1);
         self.helper.script(
@@ -147,6 +147,8 @@ impl Stage {
                 ("T", &self.target),
                 ("CNF", &server.cnf()),
                 ("SOCKET", &server.socket()),
+                ("P", &self.cluster.program()),
+                ("R", self.program.repository()),
             ],
         )
     }

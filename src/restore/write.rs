@@ -16,6 +16,7 @@ use super::request::Control;
 use super::undo_log::{UndoLog, finish_open};
 use crate::archive::{hex, read_full};
 use crate::model::{Member, MemberKind};
+use crate::storage::{EarlyWriteback, WrittenPages};
 
 /// Bytes written at once, and the grain in which zeros become holes.
 const CHUNK: usize = 256 << 10;
@@ -111,6 +112,7 @@ fn copy(
     let mut sha = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     let mut written = 0u64;
+    let mut early = EarlyWriteback::new(WrittenPages::Kept);
     loop {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(WriteError::Interrupted);
@@ -131,6 +133,7 @@ fn copy(
             file.write_all(bytes).map_err(&failed)?;
             kept
         };
+        early.wrote(file, kept);
         control.limiter.take(stored as u64);
         written += kept as u64;
     }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 
+use super::early_writeback::{EarlyWriteback, WrittenPages};
 use super::open_folder::OpenFolder;
 use super::{ObjectWriter, StorageError};
 
@@ -45,6 +46,7 @@ pub(super) struct LocalWriter {
     temporary: Option<OsString>,
     name: OsString,
     belongs: Belongs,
+    early: EarlyWriteback,
 }
 
 impl LocalWriter {
@@ -68,7 +70,8 @@ impl LocalWriter {
                 }
             }
         };
-        Ok(Self { file, folder, temporary: Some(temporary), name: name.to_owned(), belongs })
+        let early = EarlyWriteback::new(WrittenPages::Dropped);
+        Ok(Self { file, folder, temporary: Some(temporary), name: name.to_owned(), belongs, early })
     }
 
     /// The folder in which it is.
@@ -97,9 +100,12 @@ impl LocalWriter {
 
 impl Write for LocalWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.file
+        let written = self
+            .file
             .write(buffer)
-            .map_err(|cause| io::Error::new(cause.kind(), StorageError::new("write", self.place(), cause)))
+            .map_err(|cause| io::Error::new(cause.kind(), StorageError::new("write", self.place(), cause)))?;
+        self.early.wrote(&self.file, written);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! has returned for survives a power cut.
 
 mod at_once;
+mod early_writeback;
 mod error;
 mod interruptible;
 mod limited;
@@ -23,6 +24,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use jiff::Timestamp;
 
 pub use at_once::at_once;
+pub(crate) use early_writeback::{EarlyWriteback, WrittenPages};
 pub use error::StorageError;
 pub use interruptible::Interruptible;
 pub use limited::Limited;
