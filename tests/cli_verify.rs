@@ -17,8 +17,8 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -153,8 +153,14 @@ fn an_interrupted_verification_says_nothing_about_the_backup() {
     server.make_slow(12);
     server.asks().run().assert_backed_up(&server);
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let running = cli("verify latest --threads 1").on(&server.repository()).start();
-        std::thread::sleep(Duration::from_millis(300));
+        // It takes ten seconds and more, however slowly the signal comes.
+        let mut running = cli("verify latest --limit-rate 1M").on(&server.repository()).start();
+        let open_files = format!("/proc/{}/fd", running.pid());
+        let is_archive = |file: PathBuf| file.file_name().is_some_and(|name| name == "backup.tar.bz2");
+        running.wait_for("reading of the archive", || {
+            let open = fs::read_dir(&open_files).into_iter().flatten().flatten();
+            open.filter_map(|file| fs::read_link(file.path()).ok()).any(is_archive)
+        });
         running.signal(signal);
         running.finish().fails(1, "interrupted: not everything was read, so nothing is known about the rest");
     }
