@@ -69,6 +69,22 @@ enum Command {
     Guard(commands::run::GuardArgs),
 }
 
+impl Command {
+    /// Whether it is one of the short ones, which have nothing to put in order when they are told to end.
+    fn minds_no_signal(&self) -> bool {
+        matches!(
+            self,
+            Self::Check(_)
+                | Self::List(_)
+                | Self::Show(_)
+                | Self::Ls(_)
+                | Self::Hold(_)
+                | Self::Release(_)
+                | Self::Report(_)
+        )
+    }
+}
+
 /// The definition of the command line, from which the manual and the completions are made.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -86,6 +102,9 @@ pub fn main() -> u8 {
             return status;
         }
     };
+    if cli.command.minds_no_signal() {
+        commands::let_first_process_end();
+    }
     let outcome = match cli.command {
         Command::Backup(args) => commands::backup::run(&args),
         Command::Check(args) => commands::check::run(&args),

@@ -1,5 +1,6 @@
 //! Ctrl-C and its like, as commands take them.
 
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -32,4 +33,16 @@ pub(super) fn interruption_only() -> Arc<AtomicBool> {
         let _ = flag::register(signal, Arc::clone(&set));
     }
     set
+}
+
+/// Lets them end a command that does nothing about them, also where it is the first process of a container: to that one
+/// the kernel gives no signal but those that it has asked for. The exit status is that of a shell, 128 and the signal's number.
+pub(crate) fn let_first_process_end() {
+    if process::id() != 1 {
+        return;
+    }
+    let always = Arc::new(AtomicBool::new(true));
+    for signal in ends() {
+        let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&always));
+    }
 }

@@ -46,6 +46,7 @@ use thiserror::Error;
 
 pub use common_args::CommonArgs;
 use interruption::interruption;
+pub(crate) use interruption::let_first_process_end;
 
 use crate::catalog::{BackupReadError, BackupReader, Catalog, CatalogError, Selector, TooDeep};
 use crate::config::Settings;

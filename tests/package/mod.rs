@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
-/// The package of this format (`deb`, `rpm`) with the program under test, built by `scripts/package`.
+/// The package of this format (`deb`, `rpm`, `oci`) with the program under test, built by `scripts/package`.
 #[track_caller]
 pub(crate) fn package(format: &'static str, release: u32) -> PathBuf {
     static BUILT: Mutex<BTreeMap<(&str, u32), PathBuf>> = Mutex::new(BTreeMap::new());
@@ -37,7 +37,9 @@ pub(crate) fn package(format: &'static str, release: u32) -> PathBuf {
     });
     let entries = std::fs::read_dir(folder).expect("the folder of the packages").flatten();
     let mut files = entries.map(|entry| entry.path());
-    files.find(|path| path.extension().is_some_and(|end| end == format)).expect("no package")
+    let is_wanted =
+        |path: &PathBuf| path.to_string_lossy().trim_end_matches(".tar").ends_with(&format!(".{format}"));
+    files.find(is_wanted).expect("no package")
 }
 
 /// What a program that has to succeed has printed, on both channels.
