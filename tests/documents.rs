@@ -6,7 +6,6 @@ mod markdown;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -204,35 +203,4 @@ fn the_configuration_reference_is_that_of_the_program() {
         found == wanted,
         "write it anew: cargo run --example manual -- configuration > doc/configuration.md\n{wanted}"
     );
-}
-
-/// The blocks of YAML of a document.
-fn yaml(text: &str) -> Vec<&str> {
-    let blocks = text.split("```yaml\n").skip(1);
-    blocks.map(|rest| rest.split_once("```").expect("the end of a block").0).collect()
-}
-
-#[test]
-#[ignore = "needs moto's Python with PyYAML"]
-fn the_kubernetes_example_is_yaml() {
-    let text = fs::read_to_string(root().join("doc/kubernetes.md")).unwrap();
-    let blocks = yaml(&text);
-    assert!(blocks.len() >= 3, "{} blocks", blocks.len());
-    let check = "import sys, yaml\nfor d in yaml.safe_load_all(sys.stdin):\n    print(d.get('kind', '-'))";
-    let mut kinds = String::new();
-    for block in blocks {
-        let mut python = Command::new(root().join("target/moto/bin/python"))
-            .args(["-c", check])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("no target/moto here: run scripts/install-deps");
-        std::io::Write::write_all(&mut python.stdin.take().unwrap(), block.as_bytes()).unwrap();
-        let output = python.wait_with_output().unwrap();
-        assert!(output.status.success(), "{block}");
-        kinds.push_str(&String::from_utf8(output.stdout).unwrap());
-    }
-    for kind in ["ConfigMap", "Secret", "CronJob"] {
-        assert!(kinds.lines().any(|line| line == kind), "{kinds}");
-    }
 }
