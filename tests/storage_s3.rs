@@ -11,14 +11,10 @@ mod server;
 mod support;
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use contract::{
-    content, holds_alone, long_lists_are_whole, one_of_many_gets_a_folder,
-    what_a_killed_writer_leaves_is_found_and_goes,
-};
+use contract::{content, holds_alone, long_lists_are_whole, what_a_killed_writer_leaves_is_found_and_goes};
 use proxy::{Fault, Proxy, Way};
 use server::{BUCKET, FileServer, Moto, STALL, settings, storage};
 use support::noise;
@@ -40,18 +36,6 @@ fn a_server_with_files_keeps_the_promises() {
     }
     long_lists_are_whole(&storage("long", &settings(&server.endpoint())));
     assert_eq!(server.unfinished(), Vec::<String>::new());
-}
-
-#[test]
-#[ignore = "needs moto"]
-fn a_server_with_conditions_and_pages_keeps_the_promises() {
-    let server = Moto::start(None);
-    let plain = settings(&server.endpoint);
-    holds_alone(&storage("plain", &plain));
-    what_a_killed_writer_leaves_is_found_and_goes(&storage("left", &plain));
-    let storage: Arc<dyn Storage> = Arc::new(storage("more", &plain));
-    long_lists_are_whole(storage.as_ref());
-    one_of_many_gets_a_folder(&storage);
 }
 
 /// Begins an upload and leaves it.

@@ -4,8 +4,8 @@
 # Versions of the server, and the Debian that each comes with.
 declare -A suites=([10.5]=bullseye [10.11]=bookworm [11.8]=trixie)
 servers_known=(10.5 10.11 11.8)
-# What a Debian needs beside its server, for the tests of clusters.
-with_server=rsync,iproute2,lsof,procps,zstd,bzip2,openssl,mariadb-backup
+# Its packages: the server, and what the tests of clusters need.
+with_server=mariadb-server,galera-4,galera-arbitrator-4,rsync,iproute2,lsof,procps,zstd,bzip2,openssl,mariadb-backup
 # Where they are kept: outside of the checkout, so that every checkout of this machine has them.
 servers_folder=${WSREP_TEST_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/wsrep_sst_backup/servers}
 here=$(mariadbd --no-defaults --version 2>/dev/null | sed -nE 's/.*Ver ([0-9]+\.[0-9]+)\..*/\1/p')
