@@ -5,59 +5,14 @@ mod replayed;
 mod support;
 
 use std::fs;
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
-use flate2::read::MultiGzDecoder;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use support::program::{Ran, gtid, number, text, with_program};
-use support::{Cluster, ClusterOptions, Garbd, PATIENCE, Program, wait_until};
-
-/// Clients of both nodes that each add a row and count it, in one transaction.
-struct Clients {
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<u64>>,
-}
-
-impl Clients {
-    fn start(cluster: &Cluster) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let client = |number: u64| {
-            let (stop, node) = (Arc::clone(&stop), cluster.n(1 + usize::from(number == 2)));
-            let mut session = node.session();
-            std::thread::spawn(move || {
-                let mut commits = 0;
-                let mut next = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    next += 1;
-                    let id = number * 1_000_000 + next;
-                    let statements = [
-                        "BEGIN".to_owned(),
-                        format!("INSERT INTO d.log VALUES ({id}, {id})"),
-                        format!("UPDATE d.acc SET n = n + 1 WHERE id = {number}"),
-                        "COMMIT".to_owned(),
-                    ];
-                    let run = |statement: &String| support::sql::query(&mut session, statement).map(drop);
-                    commits += u64::from(statements.iter().try_for_each(run).is_ok());
-                }
-                commits
-            })
-        };
-        let threads = (1..=3).map(client).collect();
-        Self { stop, threads }
-    }
-
-    fn stop(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    }
-}
+use support::{Clients, Cluster, ClusterOptions, Garbd, PATIENCE, Program, clients, wait_until};
 
 struct Scene {
     cluster: Cluster,
@@ -112,21 +67,8 @@ impl Scene {
     }
 
     fn statements(&self, manifest: &Value, name: &str) -> String {
-        let file = fs::File::open(self.folder(manifest).join(text(manifest, name))).unwrap();
-        let mut statements = String::new();
-        MultiGzDecoder::new(file).read_to_string(&mut statements).unwrap();
-        statements
+        clients::statements(&self.folder(manifest).join(text(manifest, name)))
     }
-}
-
-/// The rows of a table, as a dump has them.
-fn rows(dump: &str, table: &str) -> Vec<Vec<u64>> {
-    let begin = format!("INSERT INTO `{table}` VALUES\n");
-    let statements = dump.split(&begin).skip(1);
-    let lines = statements.flat_map(|rest| rest.split(";\n").next().unwrap().lines());
-    lines
-        .map(|line| line.trim_matches(|c| "(),".contains(c)).split(',').map(|n| n.parse().unwrap()).collect())
-        .collect()
 }
 
 fn child_of(parent: u32, name: &str) -> Option<Pid> {
@@ -143,10 +85,9 @@ fn a_dump_is_exact_at_its_position_or_is_not_there() {
     let program = Program::of(&cluster);
     let scene = Scene { cluster, program };
     let n1 = scene.cluster.n(1);
+    Clients::prepare(n1);
     n1.client(
-        "CREATE DATABASE d; USE d; CREATE TABLE log (id BIGINT PRIMARY KEY, n BIGINT) ENGINE=InnoDB;
-         CREATE TABLE acc (id INT PRIMARY KEY, n BIGINT) ENGINE=InnoDB; INSERT INTO acc VALUES (1,0),(2,0),(3,0);
-         CREATE TABLE bulk (id INT PRIMARY KEY, pad VARBINARY(400)) ENGINE=InnoDB;
+        "USE d; CREATE TABLE bulk (id INT PRIMARY KEY, pad VARBINARY(400)) ENGINE=InnoDB;
          INSERT INTO bulk SELECT seq, REPEAT('x', 300) FROM seq_1_to_60000;
          CREATE TABLE outside (a INT) ENGINE=Aria; CREATE TABLE zz (a INT PRIMARY KEY) ENGINE=InnoDB;
          CREATE VIEW v AS SELECT * FROM acc; CREATE PROCEDURE p() SELECT 1; CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1;
@@ -163,7 +104,6 @@ fn a_dump_is_exact_at_its_position_or_is_not_there() {
     replayed::a_dump_equals_a_physical_backup_at_its_position(&scene);
 }
 
-/// One transaction is one write set, so that the rows of a dump say at which one it was taken.
 fn exact_under_writes(scene: &Scene) {
     let (n1, n2) = (scene.cluster.n(1), scene.cluster.n(2));
     assert!(wait_until(PATIENCE, || n1.position() == n2.position()));
@@ -179,11 +119,7 @@ fn exact_under_writes(scene: &Scene) {
         assert_eq!((text(&manifest, "/method"), text(&manifest, "/content")), ("logical", "sql"));
         assert_eq!(n2.frozen_since(mark), Some(gtid(&manifest)), "{}", n2.log_since(mark));
         let dump = scene.statements(&manifest, "/archive/name");
-        let log = rows(&dump, "log");
-        let seqno = manifest["gtid"]["seqno"].as_i64().unwrap();
-        assert_eq!(i64::try_from(log.len()).unwrap() - rows_before, seqno - base, "{manifest:#}");
-        let counted: u64 = rows(&dump, "acc").iter().map(|row| row[1]).sum();
-        assert_eq!(counted, log.len() as u64, "rows of two tables are of one moment");
+        clients::assert_exact(&dump, &manifest, base, rows_before);
         let (frozen, flush) = (number(&manifest, "/frozen_ms"), number(&manifest, "/flush_ms"));
         eprintln!(
             "{}: locked for {} ms beyond the {flush} ms of waiting",

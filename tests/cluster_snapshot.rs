@@ -3,11 +3,10 @@
 
 mod support;
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::fs;
 
 use jiff::Timestamp;
+use support::bad_disk::spoil;
 use support::fixtures::fill_bulk;
 use support::program::{gtid, number, rejoin_by_ist, text, warnings, with_program};
 use support::{
@@ -44,15 +43,6 @@ fn edit(node: &Node, old: &str, new: &str) {
     let text = fs::read_to_string(node.cnf()).unwrap();
     assert!(text.contains(old), "no '{old}' in {text}");
     fs::write(node.cnf(), text.replace(old, new)).unwrap();
-}
-
-/// The disk changes a byte of a page, behind the server's back.
-fn spoil(tablespace: &Path, page: u64) {
-    let file = File::options().read(true).write(true).open(tablespace).unwrap();
-    let (place, mut byte) = (page * 16_384 + 5000, [0]);
-    file.read_exact_at(&mut byte, place).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], place).unwrap();
-    file.sync_all().unwrap();
 }
 
 #[test]

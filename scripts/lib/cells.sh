@@ -8,6 +8,8 @@ methods_known=(freeze snapshot precopy)
 methods_of_core=(freeze)
 first_method=${methods_known[0]}
 core_groups=(cluster_backup cluster_restore)
+# What of it runs on each server that is not this machine's own; it takes the methods one after the other by itself.
+short_core=cluster_core
 cells=target/test-cells.tsv
 # What each server says of its version, with that of its Galera.
 declare -A versions=()
@@ -46,9 +48,11 @@ plan_cells() {
     done
     for server in $chosen_servers; do
         for method in $chosen_methods; do
-            for group in $chosen_groups; do echo "$group $server $method"; done
+            for group in $chosen_groups; do
+                if [ "$group" = "$short_core" ]; then echo "$group $server"; else echo "$group $server $method"; fi
+            done
         done
-    done >"$work/plan"
+    done | sort -u >"$work/plan"
 }
 
 # The groups of the plan, as arguments of cargo.
@@ -61,8 +65,8 @@ run_cells() {
     local group server method executable status=0
     on_end=keep_cell
     while read -r group server method; do
-        if [ -z "$again" ] && [ "$(outcome_of "$server" "$method" "$group")" = passed ]; then
-            echo "$group by $method on $server has passed on $commit"
+        if [ -z "$again" ] && [ "$(outcome_of "$server" "${method:-all}" "$group")" = passed ]; then
+            echo "$group by ${method:-all} on $server has passed on $commit"
             continue
         fi
         executable=$(awk -v name="$group" '$1 == name { print $2 }' "$work/binaries")
@@ -70,19 +74,45 @@ run_cells() {
     done <"$work/plan" | tee >(grep ' has passed on ' >&2) | grep -v ' has passed on ' >"$work/cells"
     run_tests "$work/cells" --include-ignored || status=1
     while read -r group server method; do
-        printf '%-7s  %-6s  %-16s  %s\n' "$(outcome_of "$server" "$method" "$group")" "$server" "$method" "$group"
+        printf '%-7s  %-6s  %-16s  %s\n' "$(outcome_of "$server" "${method:-all}" "$group")" "$server" "${method:-all}" "$group"
     done <"$work/plan"
     return "$status"
 }
 
-# Keeps what came of a cell.
+# Keeps what came of a cell; a binary that was not run on a server by its name is none.
 keep_cell() {
     local group executable server method outcome=failed
     read -r group executable server method <<<"$1"
+    [ -n "$server" ] || return 0
     [ "$2" -ne 0 ] || outcome=passed
     mkdir -p "$(dirname "$cells")"
-    printf '%s\t' "$(date -u +%FT%TZ)" "$commit" "$server" "$method" "$group" "$outcome" "$3" >>"$cells"
+    printf '%s\t' "$(date -u +%FT%TZ)" "$commit" "$server" "${method:-all}" "$group" "$outcome" "$3" >>"$cells"
     echo "${versions[$server]}" >>"$cells"
+}
+
+# Begins to make the servers that this machine has not itself, beside what is built meanwhile.
+begin_other_servers() {
+    (
+        for server in $(other_servers); do make_server "$server" || exit 1; done
+    ) >"$work/servers" 2>&1 &
+    making=$!
+}
+
+# Waits for them; the short core then runs on each of them, and not on this machine's own server, on which everything else runs.
+short_core_on_other_servers() {
+    local server status=0 executable
+    wait "$making" || status=$?
+    cat "$work/servers"
+    [ "$status" -eq 0 ] || return "$status"
+    commit=$(tested_commit) || return 1
+    executable=$(awk -v name="$short_core" '$1 == name { print $2 }' "$work/binaries")
+    sed -i "/^$short_core /d" "$work/binaries"
+    for server in $(other_servers); do
+        versions[$server]=$(version_of "$server")
+        echo "$server: ${versions[$server]}"
+        echo "$short_core $executable $server" >>"$work/binaries"
+    done
+    on_end=keep_cell
 }
 
 # The core by each other method than the first, on the machine's own server.

@@ -5,10 +5,21 @@
 declare -A suites=([10.5]=bullseye [10.11]=bookworm [11.8]=trixie)
 servers_known=(10.5 10.11 11.8)
 # Its packages: the server, and what the tests of clusters need.
-with_server=mariadb-server,galera-4,galera-arbitrator-4,rsync,iproute2,lsof,procps,zstd,bzip2,openssl,mariadb-backup
+with_server=mariadb-server,galera-4,galera-arbitrator-4,rsync,iproute2,lsof,procps,zstd,bzip2,openssl,xfsprogs,mariadb-backup
 # Where they are kept: outside of the checkout, so that every checkout of this machine has them.
 servers_folder=${WSREP_TEST_SERVERS:-${XDG_CACHE_HOME:-$HOME/.cache}/wsrep_sst_backup/servers}
-here=$(mariadbd --no-defaults --version 2>/dev/null | sed -nE 's/.*Ver ([0-9]+\.[0-9]+)\..*/\1/p')
+
+# Which of them is this machine's own: asked again when it was just installed.
+find_own_server() {
+    here=$(mariadbd --no-defaults --version 2>/dev/null | sed -nE 's/.*Ver ([0-9]+\.[0-9]+)\..*/\1/p')
+}
+find_own_server
+
+# Those that it has not.
+other_servers() {
+    local server
+    for server in "${servers_known[@]}"; do [ "$server" = "$here" ] || echo "$server"; done
+}
 
 # The root of a Debian with this server; nothing where it is the machine's own.
 root_of() {

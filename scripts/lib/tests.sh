@@ -11,8 +11,8 @@ touch "$log"
 
 # Those that take longest begin first, so that no long one is left alone at the end.
 longest=(
-    cluster_faults cluster_backup donor_s3 cluster_layout donor_faults cluster_s3 cluster_partition runbooks cluster_turns
-    cluster_freeze cli_backup package_deb cluster_restore storage_s3 cluster_check cluster_timer innodb_oracle
+    cluster_faults cluster_backup cluster_core donor_s3 cluster_layout donor_faults cluster_s3 cluster_partition runbooks cluster_turns
+    cluster_freeze cli_backup package_deb cluster_restore storage_s3 cluster_check cluster_timer cluster_versions innodb_oracle
 )
 # They measure what the program takes of time or memory: nothing runs beside them.
 alone=(throttle donor_memory)
@@ -46,7 +46,7 @@ in_order() {
 
 declare -A running=() begun=()
 
-# Starts one test binary in the background: its lines in the file of jobs are "NAME EXECUTABLE [SERVER METHOD]".
+# Starts one test binary in the background: its lines in the file of jobs are "NAME EXECUTABLE [SERVER [METHOD]]".
 # timeout makes a process group of its own, so that at the limit, or at Ctrl-C, all of a binary's processes get the signal.
 start_binary() {
     local job=$1 name executable server method
@@ -54,7 +54,7 @@ start_binary() {
     read -r name executable server method <<<"$job"
     (
         [ -z "$method" ] || export WSREP_TEST_METHOD=$method
-        echo "     Running $name ($executable)${method:+ by $method on $server}"
+        echo "     Running $name ($executable)${server:+ on $server}${method:+ by $method}"
         exec timeout --kill-after=60 "$((limit_seconds > SECONDS ? limit_seconds - SECONDS : 1))" \
             scripts/on-server "$(root_of "${server:-$here}")" "$executable" --test-threads "$threads" "$@"
     ) >"$work/out.${job//[ \/]/_}" 2>&1 </dev/null &
@@ -105,13 +105,13 @@ all_tests() {
     run_tests "$@" || again "$1"
 }
 
-# What the output says of test binaries: "failed BINARY TEST" for a test, "broken BINARY" for one that ended without a
+# What the output says of test binaries: "failed BINARY TEST [SERVER]" for a test, "broken BINARY" for one that ended without a
 # result (a signal, a process exit).
 failures() {
     awk '
         function broken() { if (binary != "" && !result) print "broken", binary; }
-        /^     Running / { broken(); binary = $2; result = 0; }
-        /^test .* \.\.\. FAILED$/ { print "failed", binary, $2; }
+        /^     Running / { broken(); binary = $2; server = $4 == "on" ? $5 : ""; result = 0; }
+        /^test .* \.\.\. FAILED$/ { print "failed", binary, $2, server; }
         /^test result:/ { result = 1; }
         END { broken() }
     ' "$1"
@@ -129,22 +129,22 @@ reason_of() {
 
 # Runs the failed tests of real servers once more, one at a time; fails unless each passes now and they are few.
 again() {
-    local kind binary test failed executable flaky=0
+    local kind binary test server failed executable flaky=0
     failed=$(failures "$log")
     if [ -z "$failed" ] || [ "$(wc -l <<<"$failed")" -ge $flaky_limit ]; then
         return 1
     fi
-    while read -r kind binary test; do
+    while read -r kind binary test server; do
         [ "$kind" = failed ] && [ "$binary" != lib ] && [ "$binary" != main ] || return 1
         executable=$(awk -v name="$binary" '$1 == name { print $2; exit }' "$1")
         echo
-        echo "=== once more: $binary $test"
+        echo "=== once more: $binary $test${server:+ on $server}"
         # Only a marked test runs here: of another one nothing runs, and "1 passed" is missing.
-        timeout 10m "$executable" --ignored --exact "$test" </dev/null >"$log.again" 2>&1
+        timeout 10m scripts/on-server "$(root_of "${server:-$here}")" "$executable" --ignored --exact "$test" </dev/null >"$log.again" 2>&1
         cat "$log.again"
         grep -q '^test result: ok. 1 passed' "$log.again" || return 1
         flaky=$((flaky + 1))
-        flaky_tests+=("$binary $test")
+        flaky_tests+=("$binary $test${server:+ on $server}")
     done <<<"$failed"
     [ "$flaky" -lt $flaky_limit ]
 }
@@ -158,6 +158,7 @@ summary_of_tests() {
     grep -E '^test .* FAILED$' "$log" | sort -u
     for name in "${flaky_tests[@]}"; do
         echo "FLAKY: $name failed at first and passed by itself:"
-        reason_of "${name#* }"
+        name=${name#* }
+        reason_of "${name%% *}"
     done
 }

@@ -1,7 +1,7 @@
 //! Whether the files of a frozen server stand still: looked at before the first is read and after the last.
 //!
 //! A file that is written to between these looks is not of the moment that the manifest names, and the backup is given
-//! up. MariaDB 10.5 and older say that they are frozen before InnoDB has come to rest: a freeze begins when
+//! up. MariaDB 10.5 and older say that they are frozen before InnoDB has come to rest ([`Stillness`]): a freeze begins when
 //! two looks agree. A look costs one `stat` for each file.
 
 use std::fs;
@@ -17,7 +17,9 @@ use super::layout::ServerLayout;
 use super::objection::shown;
 use super::page_lsns::PageLsns;
 use super::resolve::is_same_entry;
+use super::stillness::Stillness;
 use super::watch::Watch;
+use crate::output::millis;
 
 /// Between two looks; longer than the clock of file times is coarse (a tick of the kernel, at most 10 ms).
 const BETWEEN: Duration = Duration::from_millis(20);
@@ -25,8 +27,6 @@ const BETWEEN: Duration = Duration::from_millis(20);
 const BETWEEN_OLD: Duration = Duration::from_millis(200);
 /// Threads that look at files.
 const LOOKERS: usize = 4;
-/// The first release of MariaDB that is known to say it in time.
-const IN_TIME: (u32, u32) = (10, 6);
 /// How long a server may take until it has come to rest.
 const REST_LIMIT: Duration = Duration::from_secs(30);
 
@@ -36,33 +36,47 @@ pub(super) fn look(path: &Path) -> io::Result<Look> {
 }
 
 /// Waits until two looks at the server's files agree; the list then says what the last one saw. What DDL dropped in its
-/// last moments is taken from the list.
+/// last moments is taken from the list. A server that was not at rest when it said so is told of in the list's warnings.
 pub(super) fn come_to_rest(
     list: &mut FileList,
     layout: &ServerLayout,
     watch: &Watch,
 ) -> Result<(), CaptureError> {
-    let is_old = layout.version.as_deref().and_then(release).is_none_or(|release| release < IN_TIME);
+    let between = match Stillness::of(layout.version.as_deref()) {
+        Stillness::Early => BETWEEN_OLD,
+        Stillness::InTime | Stillness::Doubtful => BETWEEN,
+    };
     let pause = || {
-        std::thread::sleep(if is_old { BETWEEN_OLD } else { BETWEEN });
+        std::thread::sleep(between);
         watch.aborted().map_or(Ok(()), |abort| Err(abort.into()))
     };
-    until_two_looks_agree(list, &layout.datadir, &pause)
+    let begun = Instant::now();
+    if let Some(moved) = until_two_looks_agree(list, &layout.datadir, &pause)? {
+        list.warnings.push(format!(
+            "'{}' was still written to when the server had said that it stands still (MDEV-32115): it came to rest within {} ms, and the backup is of that moment",
+            shown(&moved),
+            millis(begun.elapsed())
+        ));
+    }
+    Ok(())
 }
 
+/// The last file that was seen to be written to meanwhile.
 fn until_two_looks_agree(
     list: &mut FileList,
     datadir: &Path,
     pause: &dyn Fn() -> Result<(), CaptureError>,
-) -> Result<(), CaptureError> {
+) -> Result<Option<PathBuf>, CaptureError> {
     let begun = Instant::now();
+    let mut last = None;
     loop {
         pause()?;
-        let Some(moved) = look_again(list, datadir)? else { return Ok(()) };
+        let Some(moved) = look_again(list, datadir)? else { return Ok(last) };
         log::info!("'{}' was still written to when the server said that it is frozen", shown(&moved));
         if begun.elapsed() >= REST_LIMIT {
             return Err(CaptureError::NotStill { path: moved, how: "was written to again and again" });
         }
+        last = Some(moved);
     }
 }
 
@@ -78,12 +92,6 @@ pub(super) fn note_pages(list: &mut FileList, layout: &ServerLayout) {
         let pages = PageLsns::read(&entry.belongs(&layout.datadir), page_size).ok()??;
         Some((entry.path.clone(), pages))
     });
-}
-
-/// The first two numbers of a version.
-fn release(version: &str) -> Option<(u32, u32)> {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// How the files look now, by their numbers in the list: none of what is no data. Several threads look, of which some wait for the file system.
@@ -245,18 +253,11 @@ mod tests {
             }
             Ok(())
         };
-        until_two_looks_agree(&mut list, datadir, &pause).unwrap();
+        let last = until_two_looks_agree(&mut list, datadir, &pause).unwrap();
+        assert_eq!(last, Some(datadir.join("dropped.ibd")));
         assert_eq!((pauses.get(), list.entries.len(), list.bytes), (4, 2, 7));
         let late = look(&datadir.join("late.ibd")).unwrap();
         assert_eq!(list.entries[0].kind, EntryKind::File(late));
-    }
-
-    #[test]
-    fn releases_are_told_apart() {
-        for (version, wanted) in [("10.11.19-MariaDB", Some((10, 11))), ("5.7.44", Some((5, 7))), ("x", None)]
-        {
-            assert_eq!(release(version), wanted, "{version}");
-        }
-        assert!(release("10.5.23-MariaDB").unwrap() < IN_TIME && release("11.4.2").unwrap() > IN_TIME);
+        assert_eq!(until_two_looks_agree(&mut list, datadir, &|| Ok(())).unwrap(), None);
     }
 }

@@ -32,6 +32,7 @@ mod probe_request;
 mod process;
 mod program;
 mod repository;
+mod rest;
 mod service;
 mod snapshot;
 mod space;

@@ -13,8 +13,8 @@ use super::process::ServerProcess;
 use super::repository::{self, DonorProgram};
 use super::snapshot::SnapshotSeen;
 use super::{
-    bucket, capture_method, desync, files, flow_control, freeze, lock, node, own_settings, program, service,
-    snapshot, space,
+    bucket, capture_method, desync, files, flow_control, freeze, lock, node, own_settings, program, rest,
+    service, snapshot, space,
 };
 use crate::catalog::{Catalog, CatalogError, TooDeep};
 use crate::cluster::{Access, Survey};
@@ -262,6 +262,7 @@ impl<'a> CheckFacts<'a> {
         if let Some(report) = self.local.node() {
             findings.push(flow_control::judge(report, settings.allow_sync_donor));
             findings.extend(lock::judge(report, settings.flush_timeout, login.as_ref()));
+            findings.extend(rest::judge(report));
         }
         let limited = data.as_ref().zip(settings.limit_rate);
         findings.extend(limited.and_then(|(data, rate)| {

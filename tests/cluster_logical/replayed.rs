@@ -1,10 +1,10 @@
 //! What a dump of a node has is what the node had: a server restored from a physical backup of before replicates up to the dump's position and no further, and
 //! has the same rows, table by table, as one into which the dump was loaded.
 
+use super::Scene;
 use super::support::program::{Ran, text};
 use super::support::replica::create_account;
-use super::support::{PATIENCE, Replica, assert_same_rows, sql, template, wait_until};
-use super::{Clients, Scene};
+use super::support::{Clients, PATIENCE, Replica, assert_same_rows, sql, template, wait_until};
 
 pub(super) fn a_dump_equals_a_physical_backup_at_its_position(scene: &Scene) {
     let (n1, n2) = (scene.cluster.n(1), scene.cluster.n(2));

@@ -45,12 +45,16 @@ impl Cluster {
 
     /// Makes the folders and files of `n` nodes, and the first node's data directory; starts nothing.
     pub fn prepare(n: usize, options: &ClusterOptions) -> Self {
-        let scratch = match (options.on_btrfs, options.on_xfs) {
-            (true, _) => Scratch::on_btrfs(),
-            (false, true) => Scratch::on_xfs(),
-            (false, false) => Scratch::new(),
+        let scratch = match (options.on_btrfs, options.on_xfs, &options.root) {
+            (true, ..) => Scratch::on_btrfs(),
+            (_, true, _) => Scratch::on_xfs(),
+            (.., Some(_)) => Scratch::of_root(),
+            (.., None) => Scratch::new(),
         };
         let path = install_binary(&scratch, options.binary.as_deref());
+        if options.root.is_some() {
+            let_rsync_write_as_root(&scratch);
+        }
         let ports: Vec<Ports> = (0..n).map(|_| Ports::reserve()).collect();
         let members: Vec<String> = ports.iter().map(|p| format!("127.0.0.1:{}", p.port(1))).collect();
         let members = members.join(",");
@@ -75,6 +79,7 @@ impl Cluster {
             );
             fs::write(dir.join("my.cnf"), file).expect("cannot write my.cnf");
             let server = Server::new(&name, &dir, &path, options.env.clone());
+            server.move_to(&options.root.clone().unwrap_or_default());
             nodes.push(Node::new(server, ports, scratch.user().clone(), options.dirs.clone()));
         }
         let cluster = Self { nodes, scratch };
@@ -84,9 +89,10 @@ impl Cluster {
 
     fn install_first(&self, options: &ClusterOptions) {
         let first = self.n(1);
-        if options.changes_layout() {
+        if options.changes_layout() || options.root.is_some() {
             let file = format!("--defaults-file={}", first.cnf().display());
-            template::install(&first.datadir(), self.scratch.user(), &[file], &[]);
+            let root = options.root.clone().unwrap_or_default();
+            template::install(&root, &first.datadir(), self.scratch.user(), &[file], &[]);
         } else {
             template::fill(&first.datadir(), self.scratch.user(), options.page_size);
         }
@@ -126,6 +132,15 @@ impl Cluster {
     pub fn members(&self) -> String {
         self.nodes.iter().map(Node::group_address).collect::<Vec<_>>().join(",")
     }
+}
+
+/// The daemon of the distribution's rsync script would write as nobody where the server runs as root. mysqld's PATH begins with this folder.
+fn let_rsync_write_as_root(scratch: &Scratch) {
+    let script = "#!/bin/sh\ncase \" $* \" in\n*\" --daemon \"*) exec /usr/bin/rsync \"$@\" --dparam=uid=0 --dparam=gid=0 ;;\nesac\n\
+                  exec /usr/bin/rsync \"$@\"\n";
+    let path = scratch.make_dir("bin").join("rsync");
+    fs::write(&path, script).expect("cannot write a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("cannot chmod");
 }
 
 /// Puts the program where mysqld's account can run it, and gives mysqld's PATH. mysqld puts `<basedir>/bin` in

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ports::Ports;
+use super::root::Root;
 
 /// The group that the nodes and garbd meet in.
 pub const CLUSTER_NAME: &str = "wsb_test";
@@ -22,6 +23,7 @@ pub struct ClusterOptions {
     pub(super) env: Vec<(String, String)>,
     pub(super) on_xfs: bool,
     pub(super) on_btrfs: bool,
+    pub(super) root: Option<Root>,
 }
 
 impl Default for ClusterOptions {
@@ -38,6 +40,7 @@ impl Default for ClusterOptions {
             env: Vec::new(),
             on_xfs: false,
             on_btrfs: false,
+            root: None,
         }
     }
 }
@@ -66,6 +69,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn on_btrfs(mut self) -> Self {
         self.on_btrfs = true;
+        self
+    }
+
+    /// Servers of this root directory. All nodes run as root, since the number of `mysql` differs from one to another.
+    #[must_use]
+    pub fn server(mut self, root: &Root) -> Self {
+        self.root = Some(root.clone());
         self
     }
 

@@ -21,8 +21,10 @@
 
 pub mod archive;
 pub mod asking;
+pub mod bad_disk;
 mod busy;
 pub mod cli;
+pub mod clients;
 pub mod cluster;
 pub mod cnf;
 pub mod crash_rows;
@@ -38,6 +40,7 @@ pub mod precopy;
 pub mod program;
 pub mod prometheus;
 pub mod replica;
+pub mod root;
 pub mod rows;
 pub mod run_faults;
 pub mod scratch;
@@ -54,6 +57,7 @@ use std::time::{Duration, Instant};
 
 pub use asking::{Administrator, Asking, Told};
 pub use busy::BusyCluster;
+pub use clients::Clients;
 pub use cluster::Cluster;
 pub use cnf::ClusterOptions;
 pub use definer::Definer;
@@ -63,6 +67,7 @@ pub use log::{Join, Position, assert_joined_by_ist};
 pub use node::Node;
 pub use program::Program;
 pub use replica::Replica;
+pub use root::Root;
 pub use rows::{all_checksums, assert_same_rows, row_checksum};
 pub use scratch::Scratch;
 pub use scripted_mysqld::ScriptedMysqld;

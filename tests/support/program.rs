@@ -17,6 +17,7 @@ use super::cnf::{CLUSTER_NAME, ClusterOptions};
 use super::garbd::Garbd;
 use super::log::{Join, Position};
 use super::node::Node;
+use super::root::Root;
 use super::server::Server;
 
 /// The folder of the repository inside of a cluster's folder, as [`with_program`] sets it.
@@ -38,6 +39,7 @@ pub fn with_program(options: ClusterOptions, program: &str) -> ClusterOptions {
 pub struct Program {
     path: PathBuf,
     repository: PathBuf,
+    root: Root,
 }
 
 /// What a command did.
@@ -54,7 +56,12 @@ pub struct Ran {
 impl Program {
     /// The program of a cluster started with [`with_program`]; makes the repository.
     pub fn of(cluster: &Cluster) -> Self {
-        Self { path: cluster.program(), repository: cluster.make_dir(REPOSITORY) }
+        Self { path: cluster.program(), repository: cluster.make_dir(REPOSITORY), root: Root::default() }
+    }
+
+    /// The same where commands run in another root directory, and find the server there.
+    pub fn within(&self, root: &Root) -> Self {
+        Self { path: self.path.clone(), repository: self.repository.clone(), root: root.clone() }
     }
 
     /// The repository.
@@ -63,12 +70,12 @@ impl Program {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.path);
+        let path = self.path.to_str().expect("paths of tests are UTF-8");
+        let mut command = self.root.command(path, []);
         command
             .args(words)
             .arg("--repository")
             .arg(&self.repository)
-            .env_clear()
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

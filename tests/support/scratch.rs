@@ -73,6 +73,11 @@ impl ServerUser {
             .expect("no user 'mysql' in /etc/passwd: run scripts/install-deps")
     }
 
+    /// The account that has the same number everywhere.
+    pub fn root() -> Self {
+        Self { name: "root".into(), uid: 0, gid: 0 }
+    }
+
     /// Gives one file or folder to the account; does nothing where the tests are not root.
     pub fn own(&self, path: &Path) {
         chown(path, Some(self.uid), Some(self.gid))
@@ -106,21 +111,26 @@ pub struct Scratch {
 impl Scratch {
     /// Makes the folder and starts its guard; on an XFS where all donors are to clone ([`super::method`]).
     pub fn new() -> Self {
-        Self::make(super::method().filter(|method| method == "snapshot").map(|_| disk::make_xfs as MakeDisk))
+        let file_system = super::method().filter(|method| method == "snapshot");
+        Self::make(ServerUser::current(), file_system.map(|_| disk::make_xfs as MakeDisk))
     }
 
     /// The same on an XFS of its own; needs root, loop devices and `mkfs.xfs`.
     pub fn on_xfs() -> Self {
-        Self::make(Some(disk::make_xfs))
+        Self::make(ServerUser::current(), Some(disk::make_xfs))
     }
 
     /// The same on a btrfs of its own; needs `mkfs.btrfs`.
     pub fn on_btrfs() -> Self {
-        Self::make(Some(disk::make_btrfs))
+        Self::make(ServerUser::current(), Some(disk::make_btrfs))
     }
 
-    fn make(file_system: Option<MakeDisk>) -> Self {
-        let user = ServerUser::current();
+    /// The same for servers that run as root.
+    pub fn of_root() -> Self {
+        Self::make(ServerUser::root(), None)
+    }
+
+    fn make(user: ServerUser, file_system: Option<MakeDisk>) -> Self {
         let dir = tempfile::Builder::new().prefix("wsb-").tempdir_in("/tmp");
         let dir = dir.expect("cannot make a folder in /tmp").keep();
         let image = file_system.map(|make| {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::root::Root;
 use super::sql::{self, Fields, STATEMENT_TIMEOUT};
 use super::{PATIENCE, wait_until};
 
@@ -24,6 +25,7 @@ pub struct Server {
     dir: PathBuf,
     path: String,
     env: Vec<(String, String)>,
+    root: Mutex<Root>,
     process: Mutex<Option<Child>>,
 }
 
@@ -35,8 +37,23 @@ impl Server {
             dir: dir.to_owned(),
             path: path.to_owned(),
             env,
+            root: Mutex::default(),
             process: Mutex::default(),
         }
+    }
+
+    /// From its next start on it is the server of another root directory, on the same files: an upgrade.
+    pub fn move_to(&self, root: &Root) {
+        *self.root.lock().unwrap() = root.clone();
+    }
+
+    /// A program of the server's own version.
+    pub fn command(&self, program: &str) -> Command {
+        let env = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut command =
+            self.root.lock().unwrap().command(program, [("PATH", self.path.as_str())].into_iter().chain(env));
+        command.current_dir(&self.dir).stdin(Stdio::null());
+        command
     }
 
     /// The node's name, such as `n1`.
@@ -67,14 +84,10 @@ impl Server {
     /// Starts mariadbd with `arguments` after `--defaults-file`; does not wait for anything.
     pub fn spawn(&self, arguments: &[&str]) {
         assert!(!self.is_running(), "{} is running already", self.name);
-        let child = Command::new("mariadbd")
+        let child = self
+            .command("mariadbd")
             .arg(format!("--defaults-file={}", self.cnf().display()))
             .args(arguments)
-            .env_clear()
-            .env("PATH", &self.path)
-            .envs(self.env.iter().cloned())
-            .current_dir(&self.dir)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::ports::shared_dir;
+use super::root::Root;
 use super::scratch::ServerUser;
 
 /// Settings that `mariadb-install-db` needs because the files depend on them.
@@ -41,15 +42,16 @@ fn prepared(user: &ServerUser, page_size: Option<u32>) -> PathBuf {
         fs::create_dir(&building).expect("cannot make a folder");
         user.own(&building);
         let arguments: Vec<String> = install_settings(page_size);
-        install(&building, user, &["--no-defaults".to_owned()], &arguments);
+        install(&Root::default(), &building, user, &["--no-defaults".to_owned()], &arguments);
         fs::rename(&building, &ready).expect("cannot rename the prepared data directory");
     }
     ready
 }
 
-/// Runs `mariadb-install-db`; `first` are the options that must come first (`--defaults-file`).
-pub fn install(datadir: &Path, user: &ServerUser, first: &[String], settings: &[String]) {
-    let output = Command::new("mariadb-install-db")
+/// Runs `mariadb-install-db` of this root directory; `first` are the options that must come first (`--defaults-file`).
+pub fn install(root: &Root, datadir: &Path, user: &ServerUser, first: &[String], settings: &[String]) {
+    let output = root
+        .command("mariadb-install-db", [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")])
         .args(first)
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         .arg(format!("--datadir={}", datadir.display()))

@@ -11,7 +11,7 @@ pub enum RedoError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// Of another release.
-    #[error("its format 0x{0:08x} is none of those that this program understands")]
+    #[error("{}", other_format(*.0))]
     Format(u32),
     /// Its numbers of pages are hidden with the rest.
     #[error("it is encrypted (innodb_encrypt_log)")]
@@ -46,4 +46,17 @@ pub enum RedoError {
     /// What was read of it before belongs to another log.
     #[error("{0}")]
     Other(String),
+}
+
+/// `log_t::FORMAT_10_5`, and the same encrypted.
+const OF_10_5: [u32; 2] = [0x5048_5953, 0xd048_5953];
+
+/// What is said of a format that is not understood.
+fn other_format(format: u32) -> String {
+    let whose = if OF_10_5.contains(&format) {
+        "that of MariaDB 10.5 to 10.7; those of 10.8 and later are understood"
+    } else {
+        "none of those that this program understands (MariaDB 10.8 and later)"
+    };
+    format!("its format 0x{format:08x} is {whose}")
 }
