@@ -1,12 +1,13 @@
 //! Speed and memory, beside the programs that an administrator would use instead: same data, same machine, one run.
 //!
 //! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
-//! do, [`report`] how to read the table. [`freeze`], [`hot`] and [`beside`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, and what clients wait for. Each row is measured several times, the rows taking turns, so that whatever
+//! do, [`report`] how to read the table. [`freeze`], [`hot`], [`beside`] and [`delta`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, what clients wait for, and how long a restore takes of which most is there. Each row is measured several times, the rows taking turns, so that whatever
 //! else the machine does meets all of them; the run with the shortest time counts.
 
 mod beside;
 #[path = "../common/mod.rs"]
 mod common;
+mod delta;
 mod freeze;
 mod hot;
 mod ours;
@@ -58,6 +59,8 @@ enum Part {
     Precopy,
     /// What clients wait for beside a backup
     Beside,
+    /// A restore into a data directory of which most is as it was
+    Delta,
 }
 
 fn main() -> ExitCode {
@@ -86,6 +89,7 @@ fn run(options: &Options) -> Result<()> {
         match options.part {
             Part::Beside => beside::run(&options.program, runs)?,
             Part::Precopy => hot::run(&options.program, options.size_gib, runs)?,
+            Part::Delta => delta::run(&options.program, options.size_gib, runs)?,
             _ => freeze::run(&options.program, options.size_gib, runs)?,
         }
         say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
