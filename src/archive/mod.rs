@@ -12,9 +12,13 @@
 mod apply;
 mod at_end;
 mod block;
+mod block_fetch;
 mod block_reader;
 mod block_writer;
+mod border_digests;
 mod codec;
+mod crossing;
+mod data_parts;
 mod digest;
 mod dump_scanner;
 mod early;
@@ -42,10 +46,11 @@ mod writer;
 mod xbstream;
 
 pub use apply::{APPLY_MEMBER, FILES_PREFIX, PAGES_PREFIX, RUNS_SUFFIX, STAND_IN, SYSTEM_PREFIX};
-pub use block::{BlockDamage, ENDS, ObjectDigest, PlannedBlock};
-pub use block_reader::{BlockReader, DecodedBlock, ReadPlan, ReaderOptions};
+pub use block::{BlockDamage, DecodedBlock, ENDS, ObjectDigest, PlannedBlock, ReadPlan};
+pub use block_reader::{BlockReader, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
 pub use codec::{compress_whole, decompress_whole};
+pub use data_parts::{DataPart, DataParts};
 pub use digest::{Hashing, hex};
 pub use dump_scanner::{DumpContent, DumpError, DumpScanner};
 pub use early::{EarlyMember, ReadAgain};
