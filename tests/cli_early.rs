@@ -1,5 +1,7 @@
 //! Every command on backups whose files were stored while the server ran: pages, names and sizes come behind them.
 
+#[path = "cli_early/delta.rs"]
+mod delta;
 #[path = "cli_early/story.rs"]
 mod story;
 mod support;

@@ -1,12 +1,13 @@
 //! Speed and memory, beside the programs that an administrator would use instead: same data, same machine, one run.
 //!
 //! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
-//! do, [`report`] how to read the table, which [`picture`] draws. [`freeze`], [`hot`] and [`beside`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, and what clients wait for. Each row is measured several times, the rows taking turns, so that whatever
+//! do, [`report`] how to read the table, which [`picture`] draws. [`freeze`], [`hot`], [`beside`] and [`delta`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, what clients wait for, and how long a restore takes of which most is there. Each row is measured several times, the rows taking turns, so that whatever
 //! else the machine does meets all of them; the median counts.
 
 mod beside;
 #[path = "../common/mod.rs"]
 mod common;
+mod delta;
 mod freeze;
 mod hot;
 mod ours;
@@ -75,6 +76,8 @@ enum Part {
     Precopy,
     /// What clients wait for beside a backup
     Beside,
+    /// A restore into a data directory of which most is as it was
+    Delta,
 }
 
 fn main() -> ExitCode {
@@ -103,6 +106,7 @@ fn run(options: &Options) -> Result<()> {
         match options.part {
             Part::Beside => beside::run(&options.program, runs)?,
             Part::Precopy => hot::run(&options.program, options.bytes(), runs)?,
+            Part::Delta => delta::run(&options.program, options.bytes(), runs)?,
             _ => freeze::run(&options.program, options.bytes(), runs)?,
         }
         say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));

@@ -35,7 +35,8 @@ pub(crate) fn backups() -> Vec<Row> {
     ]
 }
 
-fn back_up(stage: &Stage, compression: &str, method: &str) -> Result<Run> {
+/// Replaces the backup; garbd asks for it.
+pub(crate) fn back_up(stage: &Stage, compression: &str, method: &str) -> Result<Run> {
     remove_backups(stage)?;
     stage.configure(&format!("compression={compression}\nmethod={method}"))?;
     let server = stage.cluster.n(1);
@@ -87,7 +88,8 @@ pub(crate) fn restores() -> Vec<Row> {
     ]
 }
 
-fn command(stage: &Stage, words: &[&str]) -> Result<Run> {
+/// Runs the program on the repository.
+pub(crate) fn command(stage: &Stage, words: &[&str]) -> Result<Run> {
     let repository = stage.program.repository().to_str().context("the path is not UTF-8")?;
     let words = [words, &["--repository", repository]].concat();
     let (measured, said) = stage.helper.program(&stage.cluster.program(), &words)?;

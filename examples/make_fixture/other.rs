@@ -65,7 +65,7 @@ fn index(ours: &[u8], blocks: &[Block], raw: usize) -> Result<Vec<u8>> {
     let end =
         IndexEnd { members: members.len() as u64, blocks: blocks.len() as u64, raw: raw as u64, gtid: None };
     let head: Vec<IndexLine> =
-        header.into_iter().chain(blocks.iter().copied().map(IndexLine::Block)).collect();
+        header.into_iter().chain(blocks.iter().map(|block| IndexLine::Block((*block).into()))).collect();
     let mut frames = zstd::bulk::compress(&text(&head)?, 1)?;
     members.push(IndexLine::End(end));
     frames.extend(zstd::bulk::compress(&text(&members)?, 9)?);

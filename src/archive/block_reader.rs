@@ -27,6 +27,18 @@ pub struct ReadPlan {
     pub(super) is_whole: bool,
 }
 
+impl ReadPlan {
+    /// Bytes of the archive that are read.
+    pub fn bytes(&self) -> u64 {
+        self.blocks.iter().map(|planned| planned.block.bytes).sum()
+    }
+
+    /// Bytes of the tar stream that come out of them.
+    pub fn raw_bytes(&self) -> u64 {
+        self.blocks.iter().map(|planned| planned.block.raw).sum()
+    }
+}
+
 /// How the object is read.
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {

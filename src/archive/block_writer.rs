@@ -20,9 +20,10 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::codec::Encoder;
+use super::crossing::{Borders, Crossing, CrossingDigests};
 use super::digest::Hashing;
 use super::index::{IndexWriter, lock};
-use crate::model::{Block, Compression, IndexLine};
+use crate::model::{BlockLine, Compression, IndexLine};
 use crate::seal::{Recipient, SealedWriter};
 
 /// Bytes of all blocks together; as much again is room for their compressed forms.
@@ -63,6 +64,8 @@ struct BlockPiece {
     frame: Vec<u8>,
     /// Bytes of tar stream in the frame.
     taken: u64,
+    crossing: Crossing,
+    digests: CrossingDigests,
 }
 
 struct CompressJob {
@@ -75,6 +78,7 @@ type Pending = Receiver<io::Result<BlockPiece>>;
 /// The sink of the tar stream. Dropping it unfinished abandons the archive.
 pub struct BlockWriter<W> {
     current: BlockPiece,
+    borders: Borders,
     block_bytes: usize,
     raw_written: u64,
     empties: Receiver<BlockPiece>,
@@ -119,6 +123,7 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
             .spawn(move || write_blocks(sink, &index, &order, &back))?;
         Ok(Self {
             current: BlockPiece::default(),
+            borders: Borders::default(),
             block_bytes,
             raw_written: 0,
             empties,
@@ -135,6 +140,16 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
         self.raw_written
     }
 
+    /// The data of a file comes, all of it as it is: what a block has of it gets a digest where the block does not have it all.
+    pub(super) fn data_begins(&mut self) {
+        self.borders.begin(self.current.raw.len());
+    }
+
+    /// That was all of it.
+    pub(super) fn data_ends(&mut self) {
+        self.borders.end(self.current.raw.len());
+    }
+
     /// Waits until every block is written; the sink, the object's size and its SHA-256.
     pub fn finish(mut self) -> io::Result<(W, u64, String)> {
         if !self.current.raw.is_empty() {
@@ -144,7 +159,8 @@ impl<W: Write + Send + 'static> BlockWriter<W> {
     }
 
     fn submit(&mut self) -> io::Result<()> {
-        let piece = std::mem::take(&mut self.current);
+        let mut piece = std::mem::take(&mut self.current);
+        piece.crossing = self.borders.cut(piece.raw.len());
         let (reply, pending) = bounded(1);
         let accepted = match (&self.jobs, &self.ordered) {
             (Some(jobs), Some(ordered)) => {
@@ -217,6 +233,8 @@ fn compress_jobs(mut encoder: Encoder, queue: &Receiver<CompressJob>, given_up: 
             return;
         }
         piece.taken = piece.raw.len() as u64;
+        // Before it is compressed: what is not compressed at all gives its bytes away.
+        piece.digests = piece.crossing.digests(&piece.raw);
         let result = encoder.encode(&mut piece.raw, &mut piece.frame).map(|()| piece);
         if reply.send(result).is_err() {
             return;
@@ -236,7 +254,8 @@ fn write_blocks<W: Write, I: Write>(
         let mut piece =
             pending.recv().map_err(|_| io::Error::other("a compressing thread ended early"))??;
         let bytes = piece.frame.len() as u64;
-        let block = Block { offset, bytes, raw: piece.taken };
+        let CrossingDigests { head, tail } = piece.digests;
+        let block = BlockLine { offset, bytes, raw: piece.taken, head, tail };
         offset += bytes;
         piece.frame.chunks(SLICE).try_for_each(|slice| sink.write_all(slice))?;
         lock(index)?.append(&IndexLine::Block(block))?;

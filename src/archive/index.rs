@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::at_end::{AtEnd, Streamed};
 use super::block::PlannedBlock;
 use super::block_reader::ReadPlan;
+use super::border_digests::BorderDigests;
 use super::digest::{Hashing, hex};
 use super::validator::Validator;
 use crate::model::{
@@ -153,6 +154,8 @@ pub struct Index {
     pub changes: Vec<EarlyChange>,
     /// Blocks in the order of the stream.
     pub blocks: Vec<Block>,
+    /// What the blocks have of files that do not lie in them as a whole.
+    pub(super) borders: BorderDigests,
     /// Length of the tar stream, bytes.
     pub raw_bytes: u64,
 }
@@ -216,6 +219,7 @@ impl Index {
         }
         let mut validator = Validator::default();
         let (mut members, mut changes, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut borders = BorderDigests::default();
         let end = loop {
             match next()? {
                 Some(IndexLine::Member(_) | IndexLine::Change(_)) if header.content != Content::Datadir => {
@@ -226,9 +230,10 @@ impl Index {
                     members.push(member);
                 }
                 Some(IndexLine::Change(change)) => changes.push(change),
-                Some(IndexLine::Block(block)) => {
-                    validator.block(&block).map_err(|what| damaged(&what))?;
-                    blocks.push(block);
+                Some(IndexLine::Block(line)) => {
+                    validator.block(&line.block()).map_err(|what| damaged(&what))?;
+                    borders.take(&line);
+                    blocks.push(line.block());
                 }
                 Some(IndexLine::End(end)) => break end,
                 Some(IndexLine::Index(_)) => return Err(damaged(&"it has a second header")),
@@ -247,12 +252,21 @@ impl Index {
         if header.gtid.is_none() && header.format == FORMAT {
             return Err(damaged(&"it has no position"));
         }
-        Ok(Self { header, members: at_end, streamed, changes, blocks, raw_bytes })
+        Ok(Self { header, members: at_end, streamed, changes, blocks, borders, raw_bytes })
     }
 
     /// The index of a backup whose files are these, as far as anybody asks before their places in the archive are known.
     pub fn of_files(header: IndexHeader, members: Vec<Member>) -> Self {
-        Self { header, members, streamed: None, changes: Vec::new(), blocks: Vec::new(), raw_bytes: 0 }
+        let borders = BorderDigests::default();
+        Self {
+            header,
+            members,
+            streamed: None,
+            changes: Vec::new(),
+            blocks: Vec::new(),
+            borders,
+            raw_bytes: 0,
+        }
     }
 
     /// Every member of the stream, in its order, also those that do not count at the end.
@@ -286,7 +300,11 @@ impl Index {
 
     /// The blocks in which these members of the stream are.
     pub fn plan_of<'a>(&self, parts: impl Iterator<Item = &'a Member>) -> ReadPlan {
-        let mut ranges: Vec<(u64, u64)> = parts.map(|part| (part.header_offset, part.end_offset)).collect();
+        self.plan_of_ranges(parts.map(|part| (part.header_offset, part.end_offset)).collect())
+    }
+
+    /// The blocks in which these stretches of the tar stream are: first byte, and first byte behind.
+    pub fn plan_of_ranges(&self, mut ranges: Vec<(u64, u64)>) -> ReadPlan {
         ranges.sort_unstable();
         let mut ranges = ranges.into_iter().peekable();
         let holds = |planned: &PlannedBlock| {
@@ -313,31 +331,5 @@ impl Index {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_has_an_end_whatever_its_object_has() {
-        assert_eq!(objection(MOST_UNPACKED, 0), None);
-        assert_eq!(objection(MOST_UNPACKED + 1, 0), Some("no index compresses so well"));
-        assert_eq!(objection(LARGEST, LARGEST / EXPANSION), None);
-        for taken in [LARGEST / EXPANSION, LARGEST, u64::MAX] {
-            assert_eq!(objection(LARGEST + 1, taken), Some("no index is as large"));
-        }
-    }
-
-    #[test]
-    fn no_index_is_written_that_is_not_read() {
-        let header = r#"{"format":1,"id":"20261120T113452Z_n1","compression":"zstd",
-            "gtid":{"uuid":"4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f","seqno":6,"domain_id":0}}"#;
-        let mut writer = IndexWriter::create(Vec::new(), serde_json::from_str(header).unwrap(), &[]).unwrap();
-        let block = IndexLine::Block(Block { offset: 0, bytes: 1, raw: 1 });
-        writer.append(&block).unwrap();
-        writer.written = LARGEST - 10;
-        let error = writer.append(&block).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "an index holds 2 GiB of lines, which is about six million files; the archive has more"
-        );
-    }
-}
+#[path = "index_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! The archive as a whole: written, read back by us and by the stock tools.
 
 mod damage;
+mod parts;
 
 use std::io::{self, Cursor, Read};
 use std::process::{Command, Stdio};

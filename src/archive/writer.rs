@@ -240,6 +240,9 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
         let whole = [Segment { offset: 0, len: size }];
         let keeps_holes = sparse.is_some();
         let mut pieces = Pieces::new(source, segments.unwrap_or(&whole), size);
+        if !keeps_holes {
+            self.stream.data_begins();
+        }
         let mut store = Store { stream: &mut self.stream, keeps_holes };
         self.inspector.begin(pages, stored)?;
         loop {
@@ -256,6 +259,9 @@ impl<W: Write + Send + 'static, I: Write + Send + 'static> ArchiveWriter<W, I> {
             self.inspector.take((room, filling))?;
         }
         let is_short = pieces.is_short();
+        if !keeps_holes {
+            self.stream.data_ends();
+        }
         self.pad()?;
         let (digest, pages) = self.inspector.finish()?;
         Ok((StoredFile { size, bytes: stored, keeps_holes, digest, is_short }, pages))

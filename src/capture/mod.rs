@@ -80,6 +80,7 @@ pub use progress::Unended;
 pub use relay::{RelayFiles, is_replication_state};
 pub use resolve::{is_same_directory, is_same_entry, resolved};
 pub use room::{Room, free_space};
+pub use rules::is_of_one_run;
 pub use tablespaces::Tablespaces;
 pub use walk::{ListOptions, list_files};
 pub use watch::{Outlook, Watch};

@@ -79,11 +79,8 @@ pub(super) fn judge(
     if !is_top {
         return Verdict::Take;
     }
-    let of_one_run = if is_directory {
-        TOP_DIRECTORIES.contains(&name.as_str())
-    } else {
-        TOP_FILES.contains(&name.as_str()) || is_run_file(&name)
-    };
+    let of_one_run =
+        if is_directory { TOP_DIRECTORIES.contains(&name.as_str()) } else { is_of_one_run(&name) };
     if of_one_run || OURS.contains(&name.as_str()) { Verdict::Leave } else { Verdict::Take }
 }
 
@@ -117,6 +114,11 @@ fn unfrozen(name: &str, is_top: bool) -> Option<&'static str> {
     } else {
         (is_top && ["#rocksdb", ".rocksdb"].contains(&name)).then_some("MyRocks")
     }
+}
+
+/// Whether a file of this name, at the top of a data directory, belongs to one run of one node.
+pub fn is_of_one_run(name: &str) -> bool {
+    TOP_FILES.contains(&name) || is_run_file(name)
 }
 
 /// Names with a number or a suffix in them.

@@ -21,6 +21,7 @@ mod prune_words;
 pub mod report;
 pub mod restore;
 mod restore_args;
+mod restore_delta;
 mod restore_host;
 mod restore_into;
 mod restore_tables;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::num::NonZeroU64;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use serde_json::json;
@@ -9,19 +10,21 @@ use serde_json::json;
 use super::ist_forecast::{self, node_outlook, sentence};
 use super::restore_args::As;
 pub use super::restore_args::RestoreArgs;
+use super::restore_delta::{self, restore_delta, would_be};
 use super::restore_host::RestoreHost;
 use super::restore_into::{load_backup, load_file};
 use super::restore_tables::extract_tables;
 use super::whole_archive::{clean_only, whole_only};
-use super::{CommandError, interruption, print, print_json, removed};
+use super::{CommandError, Context, interruption, print, print_json, removed};
+use crate::catalog::{BackupReader, Selector};
 use crate::cluster::IstOutlook;
 use crate::config::ServerOptions;
 use crate::model::{Content, Manifest, WsrepGtid};
 use crate::restore::{
-    Advice, AllowedDirectory, Control, DirectoryMap, InitFile, Purpose, RestoreError, RestoreRequest,
-    Restored, Selection, TablePattern, advice, restore, wsrep_home,
+    Advice, AllowedDirectory, Control, DeltaReport, DirectoryMap, InitFile, Purpose, RestoreError,
+    RestoreRequest, Restored, Selection, TablePattern, advice, restore, wsrep_home,
 };
-use crate::throttle::millis;
+use crate::throttle::{Limiter, millis};
 use crate::ui::{ByteBar, LiveLines, TextPage, bytes, duration_ms, grouped};
 
 /// Runs `restore`.
@@ -37,15 +40,7 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let (context, files) = args.common.context_with(|flags| args.set(flags))?;
     request.threads = context.settings.threads;
     request.wsrep_home = wsrep_home(&ServerOptions::from(&files, &[], None), &request.target);
-    let source = context.find_intact(&selector)?;
-    if source.manifest().content == Content::Sql {
-        whole_only(&source, "--to")?;
-    }
-    if request.only.is_some() {
-        whole_only(&source, "--only")?;
-        clean_only(&source, "--only")?;
-    }
-    let source = context.with_keys(source)?;
+    let source = found(&context, &selector, &request)?;
     if let (Some(only), None) = (&request.only, args.purpose) {
         return extract_tables(&context, source, &request, only, args.json);
     }
@@ -53,7 +48,8 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     if !args.any_server {
         host.refuse(source.manifest(), &request)?;
     }
-    let init_file = request.init_file.as_deref().map(InitFile::create).transpose()?;
+    let init_file =
+        request.init_file.as_deref().filter(|_| !args.dry_run).map(InitFile::create).transpose()?;
     let gtid = source.manifest().lineage();
     let ist = match request.purpose {
         Purpose::Node => node_outlook(&context.settings, &files, context.storage.as_ref(), &source),
@@ -64,29 +60,22 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let interrupted = interruption();
     let throttle = context.throttle(&interrupted);
     let source = source.interruptible(&interrupted).limited(throttle.repository);
-    // Told once the target is accepted, when the first file is on its way.
-    let slow = Cell::new(context.settings.limit_rate.filter(|_| !args.json));
-    let bar = ByteBar::new("restoring", source.manifest().data_bytes);
-    let progress = |done| {
-        if let Some(rate) = slow.take() {
-            LiveLines::new().line(&slowed(source.manifest(), rate));
-        }
-        bar.set(done);
-    };
-    let control = Control { progress: &progress, interrupted: &interrupted, limiter: &throttle.data };
-    let outcome = restore(&source, &request, &control);
-    drop(bar);
+    let limit = context.settings.limit_rate.filter(|_| !args.json);
+    let outcome = carry_out(args, &source, &request, limit, &interrupted, &throttle.data);
     if outcome.as_ref().is_err_and(RestoreError::may_be_removal) && source.is_removed() {
         return Err(removed(&source));
     }
-    let restored = outcome?;
-    init_file.map_or(Ok(()), |file| file.finish(&restored.sst_accounts))?;
+    let (restored, delta) = outcome?;
     let manifest = source.manifest();
+    let Some(restored) = restored else {
+        return told_only(&source, &request, &delta.unwrap_or_default(), args.json);
+    };
+    init_file.map_or(Ok(()), |file| file.finish(&restored.sst_accounts))?;
     let mut advice = advice(manifest, &request, &restored, &args.common.server_defaults().arguments());
     host.tell_upgrade(manifest, request.purpose, &mut advice);
     let options = host.missing(&restored);
     if args.json {
-        return print_json(&json!({
+        let mut answer = json!({
             "id": manifest.id,
             "datadir": request.target,
             "gtid": manifest.gtid,
@@ -101,10 +90,85 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
             "ist": ist.as_ref().map(|outlook| ist_forecast::as_json(outlook, &gtid)),
             "notes": advice.all_notes(),
             "steps": advice.steps,
-        }));
+        });
+        if let Some(delta) = &delta {
+            answer["delta"] = restore_delta::as_json(delta);
+        }
+        return print_json(&answer);
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    print(&as_text(manifest, &request, &restored, (&advice, &options), took))
+    print(&as_text(manifest, &request, &restored, delta.as_ref(), (&advice, &options), took))
+}
+
+/// Restores, unless it is a dry run; what `--delta` has found.
+fn carry_out(
+    args: &RestoreArgs,
+    source: &BackupReader,
+    request: &RestoreRequest,
+    limit: Option<NonZeroU64>,
+    interrupted: &AtomicBool,
+    limiter: &Limiter,
+) -> Result<(Option<Restored>, Option<DeltaReport>), RestoreError> {
+    if args.delta {
+        let (restored, report) = restore_delta(source, request, args.dry_run, interrupted, limiter)?;
+        return Ok((restored, Some(report)));
+    }
+    Ok((Some(restore_all(source, request, limit, interrupted, limiter)?), None))
+}
+
+/// Restores into an empty directory.
+fn restore_all(
+    source: &BackupReader,
+    request: &RestoreRequest,
+    limit: Option<NonZeroU64>,
+    interrupted: &AtomicBool,
+    limiter: &Limiter,
+) -> Result<Restored, RestoreError> {
+    // Told once the target is accepted, when the first file is on its way.
+    let slow = Cell::new(limit);
+    let bar = ByteBar::new("restoring", source.manifest().data_bytes);
+    let progress = |done| {
+        if let Some(rate) = slow.take() {
+            LiveLines::new().line(&slowed(source.manifest(), rate));
+        }
+        bar.set(done);
+    };
+    restore(source, request, &Control { progress: &progress, interrupted, limiter })
+}
+
+/// What a dry run prints.
+fn told_only(
+    source: &BackupReader,
+    request: &RestoreRequest,
+    delta: &DeltaReport,
+    is_json: bool,
+) -> Result<(), CommandError> {
+    if !is_json {
+        return print(&would_be(source, request, delta));
+    }
+    print_json(&json!({
+        "id": source.manifest().id,
+        "datadir": request.target,
+        "dry_run": true,
+        "delta": restore_delta::as_json(delta),
+    }))
+}
+
+/// The backup, with what opens it; refused where nothing like this can be restored from it.
+fn found(
+    context: &Context,
+    selector: &Selector,
+    request: &RestoreRequest,
+) -> Result<BackupReader, CommandError> {
+    let source = context.find_intact(selector)?;
+    if source.manifest().content == Content::Sql {
+        whole_only(&source, "--to")?;
+    }
+    if request.only.is_some() {
+        whole_only(&source, "--only")?;
+        clean_only(&source, "--only")?;
+    }
+    context.with_keys(source)
 }
 
 /// Whether a node will join by IST, said beforehand.
@@ -187,6 +251,7 @@ fn as_text(
     manifest: &Manifest,
     request: &RestoreRequest,
     restored: &Restored,
+    delta: Option<&DeltaReport>,
     (advice, options): (&Advice, &[String]),
     took: u64,
 ) -> TextPage {
@@ -209,6 +274,9 @@ fn as_text(
         duration_ms(took)
     ));
     page.line(format!("Position: {}", manifest.position()));
+    if let Some(delta) = delta {
+        restore_delta::tell(&mut page, delta);
+    }
     for note in &advice.notes {
         page.blank();
         page.line(format!("Note: {note}"));

@@ -34,9 +34,15 @@ const LIMIT_RATE: Flag = flag("limit-rate", "restore");
 pub struct RestoreArgs {
     #[command(flatten)]
     pub(super) id: RestoreIdArgs,
-    /// The new data directory: missing or empty
+    /// The new data directory: missing or empty (with --delta: that of a stopped node)
     #[arg(long, value_name = "DIR")]
     pub(super) to: Option<PathBuf>,
+    /// Into the data directory of a stopped node of the same cluster: replace there what differs from the backup, and keep the rest
+    #[arg(long, conflicts_with_all = ["only", "into"])]
+    pub(super) delta: bool,
+    /// With --delta: only say what would be kept, replaced and removed
+    #[arg(long, requires = "delta")]
+    pub(super) dry_run: bool,
     /// Load a dump into the server that runs there: a socket (with a '/' in it), or HOST[:PORT]
     #[arg(long, value_name = "SOCKET|HOST")]
     pub(super) into: Option<String>,

@@ -6,20 +6,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArchivePath, BackupId, WsrepGtid};
+use super::{ArchivePath, BackupId, DataDigest, WsrepGtid};
 use super::{Compression, Content, FilesState};
 
 /// One line of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(clippy::large_enum_variant, reason = "a line lives for a moment, and nearly all are members")]
 pub enum IndexLine {
     /// First line.
     Index(IndexHeader),
     /// One tar member.
     Member(Member),
     /// One compressed block of the archive.
-    Block(Block),
+    Block(BlockLine),
     /// What became of a member that was stored before the server stood still.
     Change(EarlyChange),
     /// Last line.
@@ -209,7 +208,7 @@ pub struct Member {
 }
 
 /// One independently compressed block: a zstd frame, gzip member, bzip2 stream, or plain bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// First byte in the archive object.
     pub offset: u64,
@@ -217,6 +216,36 @@ pub struct Block {
     pub bytes: u64,
     /// Bytes of tar stream in it.
     pub raw: u64,
+}
+
+/// The line of a block. The digests are for who has an older state of the files, and wants to know which blocks it lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockLine {
+    /// See [`Block::offset`].
+    pub offset: u64,
+    /// See [`Block::bytes`].
+    pub bytes: u64,
+    /// See [`Block::raw`].
+    pub raw: u64,
+    /// Of the data in this block of a file that began in an earlier one. Absent where there is none, or the file has holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<DataDigest>,
+    /// The same of a file that begins in this block and goes on in the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<DataDigest>,
+}
+
+impl BlockLine {
+    /// The block without its digests.
+    pub fn block(&self) -> Block {
+        Block { offset: self.offset, bytes: self.bytes, raw: self.raw }
+    }
+}
+
+impl From<Block> for BlockLine {
+    fn from(Block { offset, bytes, raw }: Block) -> Self {
+        Self { offset, bytes, raw, head: None, tail: None }
+    }
 }
 
 /// The last line: an index that ends without it is cut off.

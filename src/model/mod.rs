@@ -7,6 +7,7 @@
 mod address;
 mod compression;
 mod content;
+mod data_digest;
 mod drill_record;
 mod dump;
 mod filename;
@@ -31,6 +32,7 @@ mod verification;
 pub use address::HostPort;
 pub use compression::Compression;
 pub use content::{Content, FORMAT, FilesState, NEWEST_FORMAT};
+pub use data_digest::DataDigest;
 pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, TableCount};
 pub use dump::{BackupClass, Dump, UsersObject};
 pub use filename::{encode_char, encode_name};
@@ -39,7 +41,8 @@ pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};
 pub use hold::Hold;
 pub use id::{BackupId, IdError, safe_component};
 pub use index::{
-    Block, EarlyChange, IndexEnd, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, Origin, PageRuns,
+    Block, BlockLine, EarlyChange, IndexEnd, IndexHeader, IndexLine, LiveRedo, Member, MemberKind, Origin,
+    PageRuns,
 };
 pub use json_document::to_record;
 pub use manifest::{

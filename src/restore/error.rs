@@ -63,13 +63,27 @@ pub enum RestoreError {
     Interrupted(Undone),
 }
 
-/// Whether anything had been made, which is removed again.
+/// What became of what had been made until then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Undone(pub(super) bool);
+pub enum Undone {
+    /// Nothing had been made.
+    #[default]
+    Nothing,
+    /// It is removed again.
+    Removed,
+    /// A directory that held files is partly replaced.
+    Halfway,
+}
 
 impl std::fmt::Display for Undone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0 { "; what had been restored is removed" } else { "" })
+        f.write_str(match self {
+            Self::Nothing => "",
+            Self::Removed => "; what had been restored is removed",
+            Self::Halfway => {
+                "; the data directory is partly replaced, and no server starts on it: run the same command again"
+            }
+        })
     }
 }
 
@@ -77,6 +91,19 @@ impl RestoreError {
     /// Whether it can come from a backup that is removed meanwhile ([`BackupReader::is_removed`]).
     pub fn may_be_removal(&self) -> bool {
         matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(..))
+    }
+
+    /// The same error, with what became of the target.
+    pub(super) fn with(mut self, became: Undone) -> Self {
+        match &mut self {
+            Self::Damaged { undone, .. }
+            | Self::Write { undone, .. }
+            | Self::Program { undone, .. }
+            | Self::Read(_, undone)
+            | Self::Interrupted(undone) => *undone = became,
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => {}
+        }
+        self
     }
 
     /// Ctrl-C or SIGTERM.

@@ -43,8 +43,19 @@ pub(super) fn check_rest(
     Err(RestoreError::Damaged { id: id.to_string(), path: archive.name.clone(), what, undone })
 }
 
+/// Refuses a purpose for which the backup has not what it takes.
+pub(super) fn check_purpose(manifest: &Manifest, purpose: Purpose) -> Result<(), RestoreError> {
+    if matches!(purpose, Purpose::Node | Purpose::Cluster) && manifest.gtid.is_none() {
+        return Err(RestoreError::Refused(of_no_cluster(manifest)));
+    }
+    if purpose == Purpose::Replica {
+        advice::replica_script(manifest).map_err(RestoreError::Refused)?;
+    }
+    Ok(())
+}
+
 /// Why no node can be made of it.
-pub(super) fn of_no_cluster(manifest: &Manifest) -> String {
+fn of_no_cluster(manifest: &Manifest) -> String {
     format!(
         "backup '{}' is of the server '{}', which was no Galera node: no node can be made of it, since it has no position in a cluster; \
          --as standalone makes a server of it, --as replica a replica",

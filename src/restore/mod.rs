@@ -19,6 +19,8 @@
 //! passed over; one whose file has got another name is written under that. Pages that were read again are put into the file behind
 //! it, which is the same file still (`patch`): the system tablespace under its hidden name.
 //!
+//! Into a data directory that holds an older state of the same files only what differs is written: see [`delta`].
+//!
 //! A backup by mariadb-backup takes another way to the same end: see [`prepared`]. A dump becomes no data directory, but goes into a
 //! running server: see [`into`].
 //!
@@ -32,6 +34,7 @@ mod accounts;
 mod advice;
 mod archive_stream;
 mod definition;
+mod delta;
 mod destinations;
 mod directory_map;
 mod error;
@@ -81,12 +84,13 @@ pub use accounts::InitFile;
 pub use advice::{Advice, Listing, advice};
 use archive_stream::open_stream;
 pub use definition::engine_libraries;
+pub use delta::{DeltaPlan, DeltaReport, plan_delta};
 pub use destinations::{Destinations, Stranger};
 pub use directory_map::{AllowedDirectory, DirectoryMap};
 pub use error::{RestoreError, Undone};
 pub use extract::{Extract, Extracted, extract};
 use file_id::FileId;
-use frame::{begin, check_rest, write_state};
+use frame::{begin, check_purpose, check_rest, write_state};
 pub use installed_server::Installed;
 use members::Members;
 pub use members::Tables;
@@ -117,13 +121,7 @@ pub fn restore(
     {
         return Err(RestoreError::Refused(why));
     }
-    let is_node = matches!(request.purpose, Purpose::Node | Purpose::Cluster);
-    if is_node && source.manifest().gtid.is_none() {
-        return Err(RestoreError::Refused(frame::of_no_cluster(source.manifest())));
-    }
-    if request.purpose == Purpose::Replica {
-        advice::replica_script(source.manifest()).map_err(RestoreError::Refused)?;
-    }
+    check_purpose(source.manifest(), request.purpose)?;
     if source.manifest().content == Content::Xbstream {
         return prepared::restore(source, request, control);
     }
@@ -161,18 +159,7 @@ fn fill(
     control: &Control<'_>,
     created: &mut UndoLog,
 ) -> Result<Restored, RestoreError> {
-    let mut restored = Restored {
-        datadir: places.target().to_path_buf(),
-        files: 0,
-        bytes: 0,
-        external: places.external_roots(),
-        links_left: places.unwanted().cloned().collect(),
-        needed: options::needed(&source.manifest().server, places),
-        sst_accounts: Vec::new(),
-        owner_kept: None,
-        tables: None,
-        stranger: places.stranger(),
-    };
+    let mut restored = Restored::begun(source.manifest(), places);
     let guard = StartFileGuard::hide(created, places)?;
     let mut finishing = Vec::new();
     let mut writer = MemberWriter {
@@ -216,7 +203,6 @@ fn fill(
     }
     undo_log::sync(&restored.external, places.target())?;
     guard.publish(created)?;
-    restored.owner_kept = places.owner_kept();
     Ok(restored)
 }
 

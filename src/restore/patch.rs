@@ -20,7 +20,7 @@ use crate::archive::{hex, read_full};
 use crate::model::Member;
 
 /// The grain in which zeros become holes.
-const HOLE: usize = 4096;
+pub(super) const HOLE: usize = 4096;
 
 /// Writes the content of a page member into the file that `made` says; its digest is compared before a byte is written. What lies
 /// behind the end that the file has at last is left out. The file that it has written to: it gets its mode when nothing more is to come.
@@ -98,7 +98,7 @@ fn write_run(file: &File, offset: u64, run: &[u8], is_sparse: bool) -> io::Resul
 }
 
 /// Whether the file system could make a hole there.
-fn punch(file: &File, offset: u64) -> io::Result<bool> {
+pub(super) fn punch(file: &File, offset: u64) -> io::Result<bool> {
     let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
     let (offset, length) = (i64::try_from(offset), i64::try_from(HOLE));
     let (offset, length) = (offset.map_err(io::Error::other)?, length.map_err(io::Error::other)?);

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::destinations::Stranger;
+use super::destinations::{Destinations, Stranger};
 use super::members::Tables;
-use crate::model::ArchivePath;
+use super::options;
+use crate::model::{ArchivePath, Manifest};
 
 /// The data directory that was made, and what to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,4 +31,22 @@ pub struct Restored {
     pub tables: Option<Tables>,
     /// The owner, where this machine does not know the name.
     pub stranger: Option<Stranger>,
+}
+
+impl Restored {
+    /// What is known before the first file is written.
+    pub(super) fn begun(manifest: &Manifest, places: &Destinations) -> Self {
+        Self {
+            datadir: places.target().to_path_buf(),
+            files: 0,
+            bytes: 0,
+            external: places.external_roots(),
+            links_left: places.unwanted().cloned().collect(),
+            needed: options::needed(&manifest.server, places),
+            sst_accounts: Vec::new(),
+            owner_kept: places.owner_kept(),
+            tables: None,
+            stranger: places.stranger(),
+        }
+    }
 }

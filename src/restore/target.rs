@@ -20,15 +20,7 @@ const PER_FILE: u64 = 4096;
 /// Refuses a target that is used, not empty, or too small, or that lies in the repository or among a server's files.
 pub(super) fn check(places: &Destinations, index: &Index, repository: &str) -> Result<(), RestoreError> {
     let target = places.target();
-    let roots = places.external_roots();
-    for place in std::iter::once(target).chain(roots.iter().map(PathBuf::as_path)) {
-        check_unused(place)?;
-    }
-    check_repository(places, index, Path::new(repository))?;
-    check_alone_there(target, Path::new(""))?;
-    for root in &roots {
-        check_alone_there(root, target)?;
-    }
+    check_free_of_others(places, index, repository)?;
     if let Some(start) = places.start_file().filter(|start| is_unfinished(start)) {
         let also = if start.starts_with(target) { "" } else { ", and the directories outside of it," };
         return refused(format!(
@@ -41,6 +33,22 @@ pub(super) fn check(places: &Destinations, index: &Index, repository: &str) -> R
     check_empty(target)?;
     check_absent(places, index)?;
     check_space(places, index)
+}
+
+/// Refuses places that a server uses, that lie in the repository, or among the files of another server.
+pub(super) fn check_free_of_others(
+    places: &Destinations,
+    index: &Index,
+    repository: &str,
+) -> Result<(), RestoreError> {
+    let target = places.target();
+    let roots = places.external_roots();
+    for place in std::iter::once(target).chain(roots.iter().map(PathBuf::as_path)) {
+        check_unused(place)?;
+    }
+    check_repository(places, index, Path::new(repository))?;
+    check_alone_there(target, Path::new(""))?;
+    roots.iter().try_for_each(|root| check_alone_there(root, target))
 }
 
 /// Refuses places on a file system that is mounted read-only, by what is there of the way to them.
@@ -181,7 +189,8 @@ fn check_space(places: &Destinations, index: &Index) -> Result<(), RestoreError>
     check_free(files.filter_map(|member| Some((places.of(member)?, member.stored))))
 }
 
-fn check_free(files: impl Iterator<Item = (PathBuf, u64)>) -> Result<(), RestoreError> {
+/// Compares the bytes of these files with what is free where they go.
+pub(super) fn check_free(files: impl Iterator<Item = (PathBuf, u64)>) -> Result<(), RestoreError> {
     let mut needed: BTreeMap<u64, (u64, PathBuf)> = BTreeMap::new();
     let mut cache: BTreeMap<PathBuf, (u64, PathBuf)> = BTreeMap::new();
     for (place, stored) in files {

@@ -20,17 +20,8 @@ use crate::model::{Member, MemberKind};
 
 impl RestoreError {
     /// Removes what was made until then, and says so where there was anything.
-    pub(super) fn undo(mut self, created: &mut UndoLog) -> Self {
-        let removed = Undone(created.remove_all());
-        match &mut self {
-            Self::Damaged { undone, .. }
-            | Self::Write { undone, .. }
-            | Self::Program { undone, .. }
-            | Self::Read(_, undone)
-            | Self::Interrupted(undone) => *undone = removed,
-            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => {}
-        }
-        self
+    pub(super) fn undo(self, created: &mut UndoLog) -> Self {
+        self.with(if created.remove_all() { Undone::Removed } else { Undone::Nothing })
     }
 }
 
@@ -227,12 +218,18 @@ impl UndoLog {
         if member.kind != MemberKind::Directory || !self.directories.contains(place) {
             return Ok(());
         }
-        let failed = SystemError::of("open", place);
-        let (folder, name) = no_follow::parent(place).map_err(&failed)?;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let made = openat(&folder, name, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-        finish_open(&made.into(), member, place, places)
+        finish_directory(member, place, places)
     }
+}
+
+/// Mode, owner and time of a directory, whoever has made it.
+pub(super) fn finish_directory(
+    member: &Member,
+    place: &Path,
+    places: &Destinations,
+) -> Result<(), SystemError> {
+    let made = no_follow::readable_directory(place).map_err(SystemError::of("open", place))?;
+    finish_open(&made, member, place, places)
 }
 
 /// Everything on the file systems involved is durable after this.
@@ -286,7 +283,8 @@ fn give_step(step: impl AsFd, (uid, gid): FileOwner) -> io::Result<()> {
     Ok(fchownat(step, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags)?)
 }
 
-fn remove(path: &Path, what: UnlinkatFlags) -> io::Result<()> {
+/// Removes one entry of a directory, and follows no link to it.
+pub(super) fn remove(path: &Path, what: UnlinkatFlags) -> io::Result<()> {
     let (folder, name) = no_follow::parent(path)?;
     Ok(unlinkat(&folder, name, what)?)
 }

@@ -87,7 +87,7 @@ pub(super) fn write_member(
 
 /// A server takes all the room of its redo log when it makes it, and does not expect its disk to be full later. Not every file system can
 /// do that, and none has to.
-fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     let length = i64::try_from(bytes).map_err(io::Error::other)?;
     match fallocate(file, FallocateFlags::empty(), 0, length) {
         Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) | Ok(()) => Ok(()),

@@ -146,7 +146,7 @@ fn an_index_that_lies_is_refused() {
     escaping.kind = MemberKind::File;
     let block = Block { offset: 0, bytes: 1, raw: 1 << 20 };
     let (bytes, _, sha) =
-        text(&[crate::model::IndexLine::Block(block), crate::model::IndexLine::Member(escaping)]);
+        text(&[crate::model::IndexLine::Block(block.into()), crate::model::IndexLine::Member(escaping)]);
     let error = Index::read(&bytes[..], &sha, None).unwrap_err().to_string();
     assert!(error.contains("unsafe path"), "{error}");
 }

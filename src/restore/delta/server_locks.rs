@@ -1,0 +1,71 @@
+//! The locks that a server takes on its own files, so that none starts on them, or runs unseen in another container.
+//!
+//! mysqld locks the files of the system tablespace (`os_file_lock` in `storage/innobase/os/os0file.cc`) and `aria_log_control`
+//! (`ma_control_file.c`) by `fcntl`, and ends where it cannot.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+
+use super::local_file;
+use crate::restore::error::RestoreError;
+
+/// Files that no server can lock. Dropping it lets them.
+#[derive(Debug)]
+pub(super) struct ServerLocks(#[expect(dead_code, reason = "they are held")] Vec<File>);
+
+impl ServerLocks {
+    /// Locks those of these files that are there; refuses where a server has one.
+    pub(super) fn take(files: impl IntoIterator<Item = PathBuf>) -> Result<Self, RestoreError> {
+        let mut held = Vec::new();
+        for path in files {
+            let Ok(file) = local_file::open(&path, OFlag::O_RDWR) else { continue };
+            match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
+                Ok(_) => held.push(file),
+                Err(Errno::EAGAIN | Errno::EACCES) => {
+                    return Err(RestoreError::Refused(format!(
+                        "'{}' is locked by another process, as a server locks it; stop that server first",
+                        path.display()
+                    )));
+                }
+                // A file system without locks: no server runs on it.
+                Err(_) => {}
+            }
+        }
+        Ok(Self(held))
+    }
+}
+
+/// To write, from its first byte on.
+fn whole_file() -> libc::flock {
+    let short = |number: i32| i16::try_from(number).unwrap_or_default();
+    libc::flock {
+        l_type: short(libc::F_WRLCK),
+        l_whence: short(libc::SEEK_SET),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_locked_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("ibdata1");
+        let both = || [path.clone(), path.with_file_name("aria_log_control")];
+        assert!(ServerLocks::take(both()).is_ok(), "nothing is there");
+        File::create(&path).unwrap();
+        let held = ServerLocks::take(both()).unwrap();
+        let why = ServerLocks::take(both()).unwrap_err().to_string();
+        assert!(why.starts_with(&format!("'{}' is locked by another process", path.display())), "{why}");
+        drop(held);
+        assert!(ServerLocks::take(both()).is_ok());
+    }
+}
