@@ -5,6 +5,8 @@
 mod interruptions;
 #[path = "cli_delta/kept.rs"]
 mod kept;
+#[path = "cli_delta/node.rs"]
+mod node;
 #[path = "cli_delta/refusals.rs"]
 mod refusals;
 mod support;

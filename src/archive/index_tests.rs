@@ -26,3 +26,22 @@ fn no_index_is_written_that_is_not_read() {
         "an index holds 2 GiB of lines, which is about six million files; the archive has more"
     );
 }
+
+/// Digests of blocks make a line twice as long, and can be done without.
+#[test]
+fn blocks_are_written_without_digests_where_the_index_becomes_long() {
+    let header = r#"{"format":1,"id":"20261120T113452Z_n1","compression":"zstd",
+        "gtid":{"uuid":"4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f","seqno":6,"domain_id":0}}"#;
+    let mut writer = IndexWriter::create(Vec::new(), serde_json::from_str(header).unwrap(), &[]).unwrap();
+    let mut block = crate::model::BlockLine::from(Block { offset: 0, bytes: 1, raw: 1 });
+    block.tail = Some(crate::model::DataDigest::new([7; 32]));
+    let mut length = || {
+        let before = writer.written;
+        writer.append(&IndexLine::Block(block.clone())).unwrap();
+        let length = writer.written - before;
+        writer.written = LARGEST / 2 + 1;
+        length
+    };
+    let (with, without) = (length(), length());
+    assert!(with > without + 30, "{with} and {without} bytes");
+}

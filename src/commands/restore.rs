@@ -18,11 +18,11 @@ use super::whole_archive::{clean_only, whole_only};
 use super::{CommandError, Context, interruption, print, print_json, removed};
 use crate::catalog::{BackupReader, Selector};
 use crate::cluster::IstOutlook;
-use crate::config::ServerOptions;
+use crate::config::{OptionFiles, ServerOptions};
 use crate::model::{Content, Manifest, WsrepGtid};
 use crate::restore::{
-    Advice, AllowedDirectory, Control, DeltaReport, DirectoryMap, InitFile, Purpose, RestoreError,
-    RestoreRequest, Restored, Selection, TablePattern, advice, restore, wsrep_home,
+    Advice, AllowedDirectory, Control, DeltaNode, DeltaReport, DirectoryMap, InitFile, Purpose, RestoreError,
+    RestoreRequest, Restored, Selection, TablePattern, advice, is_of, restore, wsrep_home,
 };
 use crate::throttle::{Limiter, millis};
 use crate::ui::{ByteBar, LiveLines, TextPage, bytes, duration_ms, grouped};
@@ -61,9 +61,10 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
     let throttle = context.throttle(&interrupted);
     let source = source.interruptible(&interrupted).limited(throttle.repository);
     let limit = context.settings.limit_rate.filter(|_| !args.json);
-    let outcome = carry_out(args, &source, &request, limit, &interrupted, &throttle.data);
+    let outcome = carry_out(args, &source, (&request, &files), limit, &interrupted, &throttle.data);
     if outcome.as_ref().is_err_and(RestoreError::may_be_removal) && source.is_removed() {
-        return Err(removed(&source));
+        let is_halfway = outcome.as_ref().is_err_and(RestoreError::is_halfway);
+        return Err(if is_halfway { removed_halfway(&source, &request) } else { removed(&source) });
     }
     let (restored, delta) = outcome?;
     let manifest = source.manifest();
@@ -104,16 +105,42 @@ pub fn run(args: &RestoreArgs) -> Result<(), CommandError> {
 fn carry_out(
     args: &RestoreArgs,
     source: &BackupReader,
-    request: &RestoreRequest,
+    (request, files): (&RestoreRequest, &OptionFiles),
     limit: Option<NonZeroU64>,
     interrupted: &AtomicBool,
     limiter: &Limiter,
 ) -> Result<(Option<Restored>, Option<DeltaReport>), RestoreError> {
     if args.delta {
-        let (restored, report) = restore_delta(source, request, args.dry_run, interrupted, limiter)?;
+        let node = delta_node(args, source, request, files)?;
+        let (restored, report) = restore_delta(source, request, &node, args.dry_run, interrupted, limiter)?;
         return Ok((restored, Some(report)));
     }
     Ok((Some(restore_all(source, request, limit, interrupted, limiter)?), None))
+}
+
+/// The node whose data directory it is, by the option files that name it.
+fn delta_node(
+    args: &RestoreArgs,
+    source: &BackupReader,
+    request: &RestoreRequest,
+    files: &OptionFiles,
+) -> Result<DeltaNode, RestoreError> {
+    let options = ServerOptions::from(files, &[], source.manifest().server.version.as_deref());
+    let is_its = !args.any_server && is_of(&options, &request.target);
+    let named =
+        |text: &String| text.parse().map_err(|why| RestoreError::Usage(format!("--replace '{text}': {why}")));
+    let replace = args.replace.iter().map(named).collect::<Result<_, _>>()?;
+    Ok(DeltaNode { options: is_its.then_some(options), replace })
+}
+
+/// The error for a backup that `prune` has removed while a data directory was being replaced by it.
+fn removed_halfway(source: &BackupReader, request: &RestoreRequest) -> CommandError {
+    CommandError::NotFound(format!(
+        "backup '{}' was removed while it was read; '{}' is partly replaced, and no server starts on it: run the command again with another \
+         backup, and 'hold' that before",
+        source.manifest().id,
+        request.target.display()
+    ))
 }
 
 /// Restores into an empty directory.

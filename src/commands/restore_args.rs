@@ -43,6 +43,10 @@ pub struct RestoreArgs {
     /// With --delta: only say what would be kept, replaced and removed
     #[arg(long, requires = "delta")]
     pub(super) dry_run: bool,
+    /// With --delta: files of the backup that are in DIR, outside of the data directory, may be replaced, although no option file says that they
+    /// are of the same server; repeatable
+    #[arg(long, value_name = "DIR", requires = "delta")]
+    pub(super) replace: Vec<String>,
     /// Load a dump into the server that runs there: a socket (with a '/' in it), or HOST[:PORT]
     #[arg(long, value_name = "SOCKET|HOST")]
     pub(super) into: Option<String>,

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::{Value, json};
 
 use crate::catalog::BackupReader;
-use crate::restore::{Control, DeltaReport, RestoreError, RestoreRequest, Restored, plan_delta};
+use crate::restore::{Control, DeltaNode, DeltaReport, RestoreError, RestoreRequest, Restored, plan_delta};
 use crate::throttle::Limiter;
 use crate::ui::{ByteBar, TextPage, bytes, grouped};
 
@@ -17,13 +17,18 @@ const SHOWN: usize = 20;
 pub(super) fn restore_delta(
     source: &BackupReader,
     request: &RestoreRequest,
+    node: &DeltaNode,
     is_dry: bool,
     interrupted: &AtomicBool,
     limiter: &Limiter,
 ) -> Result<(Option<Restored>, DeltaReport), RestoreError> {
     let bar = ByteBar::new("comparing", source.manifest().data_bytes);
-    let plan =
-        plan_delta(source, request, &Control { progress: &|done| bar.set(done), interrupted, limiter })?;
+    let plan = plan_delta(
+        source,
+        request,
+        node,
+        &Control { progress: &|done| bar.set(done), interrupted, limiter },
+    )?;
     drop(bar);
     let report = plan.report().clone();
     if is_dry {
@@ -32,9 +37,28 @@ pub(super) fn restore_delta(
     if let Some(ahead) = report.ahead {
         log::warn!("{}", newer(ahead, request));
     }
-    let bar = ByteBar::new("restoring", report.stream_bytes);
-    let restored = plan.carry_out(&Control { progress: &|done| bar.set(done), interrupted, limiter })?;
+    for warning in warnings(&report) {
+        log::warn!("{warning}");
+    }
+    let checking = ByteBar::new("checking the archive", report.stream_bytes);
+    let restoring = ByteBar::new("restoring", report.stream_bytes);
+    let restored = plan.carry_out(
+        &Control { progress: &|done| checking.set(done), interrupted, limiter },
+        &Control { progress: &|done| restoring.set(done), interrupted, limiter },
+    )?;
     Ok((Some(restored), report))
+}
+
+/// What only this node may have, and will not have any more.
+fn warnings(report: &DeltaReport) -> Vec<String> {
+    let names = |paths: &[PathBuf]| {
+        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let newer = (!report.newer_logs.is_empty())
+        .then(|| format!("binary logs that are newer than the backup go: {}", names(&report.newer_logs)));
+    let state = (!report.replication.is_empty())
+        .then(|| format!("logs and the state of replication go: {}", names(&report.replication)));
+    newer.into_iter().chain(state).collect()
 }
 
 fn newer(ahead: u64, request: &RestoreRequest) -> String {
@@ -56,6 +80,10 @@ pub(super) fn would_be(source: &BackupReader, request: &RestoreRequest, report: 
     if let Some(ahead) = report.ahead {
         page.blank();
         page.line(format!("Note: {}.", newer(ahead, request)));
+    }
+    for warning in warnings(report) {
+        page.blank();
+        page.line(format!("Note: {}.", warning.escape_debug()));
     }
     page
 }
@@ -97,6 +125,8 @@ pub(super) fn as_json(report: &DeltaReport) -> Value {
         "read_bytes": report.read_bytes,
         "removed": texts(&report.removed),
         "left": texts(&report.left),
+        "newer_logs": texts(&report.newer_logs),
+        "replication": texts(&report.replication),
         "write_sets_ahead": report.ahead,
     })
 }

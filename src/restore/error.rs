@@ -61,6 +61,9 @@ pub enum RestoreError {
     /// Ctrl-C or SIGTERM.
     #[error("interrupted{0}")]
     Interrupted(Undone),
+    /// An error that does not tell itself what became of the target, where a directory that held files is partly replaced.
+    #[error("{0}{halfway}", halfway = Undone::Halfway)]
+    Halfway(Box<RestoreError>),
 }
 
 /// What became of what had been made until then.
@@ -90,7 +93,23 @@ impl std::fmt::Display for Undone {
 impl RestoreError {
     /// Whether it can come from a backup that is removed meanwhile ([`BackupReader::is_removed`]).
     pub fn may_be_removal(&self) -> bool {
-        matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(..))
+        match self {
+            Self::Halfway(error) => error.may_be_removal(),
+            _ => matches!(self, Self::Source(_) | Self::Damaged { .. } | Self::Read(..)),
+        }
+    }
+
+    /// Whether a directory that held files is partly replaced.
+    pub fn is_halfway(&self) -> bool {
+        match self {
+            Self::Damaged { undone, .. }
+            | Self::Write { undone, .. }
+            | Self::Program { undone, .. }
+            | Self::Read(_, undone)
+            | Self::Interrupted(undone) => *undone == Undone::Halfway,
+            Self::Halfway(_) => true,
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => false,
+        }
     }
 
     /// The same error, with what became of the target.
@@ -101,7 +120,12 @@ impl RestoreError {
             | Self::Program { undone, .. }
             | Self::Read(_, undone)
             | Self::Interrupted(undone) => *undone = became,
-            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) => {}
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_)
+                if became == Undone::Halfway =>
+            {
+                return Self::Halfway(Box::new(self));
+            }
+            Self::Source(_) | Self::Refused(_) | Self::Usage(_) | Self::Unnamed(_) | Self::Halfway(_) => {}
         }
         self
     }

@@ -84,7 +84,7 @@ pub use accounts::InitFile;
 pub use advice::{Advice, Listing, advice};
 use archive_stream::open_stream;
 pub use definition::engine_libraries;
-pub use delta::{DeltaPlan, DeltaReport, plan_delta};
+pub use delta::{DeltaNode, DeltaPlan, DeltaReport, plan_delta};
 pub use destinations::{Destinations, Stranger};
 pub use directory_map::{AllowedDirectory, DirectoryMap};
 pub use error::{RestoreError, Undone};

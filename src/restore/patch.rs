@@ -51,7 +51,7 @@ pub(super) fn write_pages(
 }
 
 /// The content, which the index has bounded.
-fn read_whole(content: &mut dyn Read, pages: &Member) -> Result<Vec<u8>, WriteError> {
+pub(super) fn read_whole(content: &mut dyn Read, pages: &Member) -> Result<Vec<u8>, WriteError> {
     let mut bytes = vec![0; usize::try_from(pages.size).unwrap_or(0)];
     let count = read_full(content, &mut bytes).map_err(|cause| match cause.kind() {
         io::ErrorKind::InvalidData => WriteError::Damaged(cause.to_string()),

@@ -36,13 +36,15 @@ const BEGUN_SUFFIX: &str = ".wsrep_sst_backup-begun";
 pub(super) struct StartFileGuard {
     /// Hidden and final.
     place: Option<(PathBuf, PathBuf)>,
+    /// The history that the text names, where files were there before.
+    history: Option<String>,
 }
 
 impl StartFileGuard {
     /// Hides the start file behind the placeholder.
     pub(super) fn hide(created: &mut UndoLog, places: &Destinations) -> Result<Self, SystemError> {
         let Some(start) = places.start_file().map(Path::to_path_buf) else {
-            return Ok(Self { place: None });
+            return Ok(Self { place: None, history: None });
         };
         if let Some(parent) = start.parent() {
             created.directory(parent, places.owner(), None)?;
@@ -50,7 +52,7 @@ impl StartFileGuard {
         let mut file = created.create(&start, 0o640)?;
         let written = file.write_all(PLACEHOLDER.as_bytes()).and_then(|()| file.sync_all());
         written.map_err(SystemError::of("write", &start))?;
-        Ok(Self { place: Some((hidden(&start), start)) })
+        Ok(Self { place: Some((hidden(&start), start)), history: None })
     }
 
     /// Hides a start file that is there, of this history, behind the placeholder: at no moment is there none, which a server
@@ -72,7 +74,7 @@ impl StartFileGuard {
             let _ = remove_if_there(&folder, hidden_name);
         }
         covered?;
-        Ok(Self { place: Some((hidden, start.to_path_buf())) })
+        Ok(Self { place: Some((hidden, start.to_path_buf())), history: Some(history.to_owned()) })
     }
 
     /// Where this file is written for now.
@@ -83,10 +85,18 @@ impl StartFileGuard {
         }
     }
 
-    /// Puts the file into its place: from here on mysqld can start.
+    /// Puts the file into its place: from here on mysqld can start. Where files were there before, only over the text of this restore: what
+    /// a server has made there meanwhile would be lost, and the rest of the files would be its own.
     pub(super) fn publish(&self, created: &mut UndoLog) -> Result<(), SystemError> {
         let Some((hidden, start)) = &self.place else { return Ok(()) };
         let failed = SystemError::of("put into place", start);
+        let is_ours = |history: &String| {
+            start_mark(start).is_some_and(|mark| mark == StartMark::Delta(history.clone()))
+        };
+        if !self.history.as_ref().is_none_or(is_ours) {
+            let cause = "the text of this restore does not stand there any more: somebody else, a server perhaps, uses the directory";
+            return Err(failed(io::Error::other(cause)));
+        }
         let (folder, name) = no_follow::parent(start).map_err(&failed)?;
         renameat(&folder, hidden.file_name().unwrap_or_default(), &folder, name)
             .map_err(|errno| failed(errno.into()))?;
@@ -123,7 +133,8 @@ fn remove_if_there(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
     }
 }
 
-fn sync_folder_of(start: &Path) -> Result<(), SystemError> {
+/// The names in the folder of this file are durable after this.
+pub(super) fn sync_folder_of(start: &Path) -> Result<(), SystemError> {
     let folder = start.parent().unwrap_or(Path::new("/"));
     let synced = no_follow::readable_directory(folder).and_then(|handle| handle.sync_all());
     synced.map_err(SystemError::of("sync the folder of", start))
@@ -135,7 +146,8 @@ fn suffixed(start: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-fn hidden(start: &Path) -> PathBuf {
+/// The name that a file has until it is put into its place.
+pub(super) fn hidden(start: &Path) -> PathBuf {
     suffixed(start, HIDDEN_SUFFIX)
 }
 
@@ -187,6 +199,21 @@ fn is_placeholder(start: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tablespace_is_put_only_over_the_text_of_its_own_restore() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = folder.path().canonicalize().unwrap().join("ibdata1");
+        fs::write(&start, "old").unwrap();
+        let guard = StartFileGuard::take_over(&start, "history").unwrap();
+        fs::write(&start, "of a server").unwrap();
+        let error = guard.publish(&mut UndoLog::default()).unwrap_err();
+        assert!(error.cause.to_string().contains("does not stand there any more"), "{error:?}");
+        assert_eq!(fs::read(&start).unwrap(), b"of a server");
+        fs::write(&start, format!("{DELTA_PLACEHOLDER}history\n")).unwrap();
+        guard.publish(&mut UndoLog::default()).unwrap();
+        assert_eq!(fs::read(&start).unwrap(), b"old");
+    }
 
     #[test]
     fn the_placeholder_is_known_however_much_of_it_was_written() {

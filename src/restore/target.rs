@@ -43,12 +43,16 @@ pub(super) fn check_free_of_others(
 ) -> Result<(), RestoreError> {
     let target = places.target();
     let roots = places.external_roots();
-    for place in std::iter::once(target).chain(roots.iter().map(PathBuf::as_path)) {
-        check_unused(place)?;
-    }
+    check_not_in_use(places)?;
     check_repository(places, index, Path::new(repository))?;
     check_alone_there(target, Path::new(""))?;
     roots.iter().try_for_each(|root| check_alone_there(root, target))
+}
+
+/// Refuses places that a server uses.
+pub(super) fn check_not_in_use(places: &Destinations) -> Result<(), RestoreError> {
+    let roots = places.external_roots();
+    std::iter::once(places.target()).chain(roots.iter().map(PathBuf::as_path)).try_for_each(check_unused)
 }
 
 /// Refuses places on a file system that is mounted read-only, by what is there of the way to them.
@@ -191,6 +195,14 @@ fn check_space(places: &Destinations, index: &Index) -> Result<(), RestoreError>
 
 /// Compares the bytes of these files with what is free where they go.
 pub(super) fn check_free(files: impl Iterator<Item = (PathBuf, u64)>) -> Result<(), RestoreError> {
+    check_free_with(files, &BTreeMap::new())
+}
+
+/// The same where these bytes of these file systems (by their device numbers) will be free, too.
+pub(super) fn check_free_with(
+    files: impl Iterator<Item = (PathBuf, u64)>,
+    freed: &BTreeMap<u64, u64>,
+) -> Result<(), RestoreError> {
     let mut needed: BTreeMap<u64, (u64, PathBuf)> = BTreeMap::new();
     let mut cache: BTreeMap<PathBuf, (u64, PathBuf)> = BTreeMap::new();
     for (place, stored) in files {
@@ -199,11 +211,12 @@ pub(super) fn check_free(files: impl Iterator<Item = (PathBuf, u64)>) -> Result<
         let sum = needed.entry(device).or_insert((0, existing));
         sum.0 = sum.0.saturating_add(stored.next_multiple_of(PER_FILE));
     }
-    for (bytes, place) in needed.into_values() {
+    for (device, (bytes, place)) in needed {
         let stat = nix::sys::statvfs::statvfs(&place).map_err(|errno| {
             RestoreError::Refused(format!("cannot look at '{}': {errno}", place.display()))
         })?;
         let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+        let free = free.saturating_add(freed.get(&device).copied().unwrap_or(0));
         if bytes > free {
             return refused(format!(
                 "'{}' has {} MiB free, the restore needs {} MiB there; nothing was written",

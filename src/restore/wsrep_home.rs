@@ -39,9 +39,19 @@ pub(super) fn homes(
     manifest: &Manifest,
     places: &Destinations,
 ) -> Result<Vec<PathBuf>, RestoreError> {
-    if !matches!(request.purpose, Purpose::Node | Purpose::Cluster) {
-        return Ok(Vec::new());
+    if matches!(request.purpose, Purpose::Node | Purpose::Cluster) {
+        all_homes(request, manifest, places)
+    } else {
+        Ok(Vec::new())
     }
+}
+
+/// The directories besides the data directory in which a server may find a `grastate.dat`, whatever the restored one is for.
+pub(super) fn all_homes(
+    request: &RestoreRequest,
+    manifest: &Manifest,
+    places: &Destinations,
+) -> Result<Vec<PathBuf>, RestoreError> {
     let inside = manifest.server.wsrep_data_home_dir.as_ref().and_then(|home| {
         let below = Path::new(home).strip_prefix(&places.datadir).ok()?;
         // A manifest can be edited.

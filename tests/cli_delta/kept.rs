@@ -211,7 +211,8 @@ fn files_outside_of_the_data_directory_are_compared_too_and_nothing_else_there_i
     let unnamed = restoring(&repository, &node, "--delta").run();
     assert!(unnamed.stderr.contains("They go only to places that you name"), "{}", unnamed.stderr);
     assert_eq!(still(&undo), before);
-    let answer = restoring(&repository, &node, &format!("--delta --json {external}")).run();
+    let replace = format!("--delta --json {external} --replace {}", undo.display());
+    let answer = restoring(&repository, &node, &replace).run();
     assert_eq!(number(&answer, "/delta/changed/files"), 1, "{}", answer.stdout);
     let mut found = still(&undo);
     assert!(found.remove(Path::new("notes.txt")).is_some());

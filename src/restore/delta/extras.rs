@@ -1,37 +1,27 @@
 //! What a data directory holds and the backup does not. Files of a server go, as an empty directory would not have them; what is no
 //! server's (an administrator's notes, error logs, other directories, mounts) stays, and is told.
+//!
+//! Nothing goes because it looks like a server's file: at the top by names that a server gives (`server_files`), in the directory of a
+//! database by the endings of tables, deeper nothing at all.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::archive::{EXTERNAL_PREFIX, IDENTITY_MEMBER, SUMS_MEMBER};
-use crate::capture::{FileClass, is_of_one_run, is_replication_state};
+use super::mounts::MountPoints;
+use super::server_files::{ServerFiles, is_engine_file};
+use crate::archive::{APPLY_MEMBER, EXTERNAL_PREFIX, FILES_PREFIX, PAGES_PREFIX, SYSTEM_PREFIX};
+use crate::capture::FileClass;
+use crate::model::Origin;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::{RestoreError, SystemError};
-use crate::restore::replication::REPLICA_FILE;
 use crate::restore::start_file::{HIDDEN_SUFFIX, own_names};
 
 /// What file systems put there.
 const OF_FILE_SYSTEMS: [&str; 3] = ["lost+found", ".snapshot", ".zfs"];
-/// Directories of InnoDB's at the top.
-const OF_INNODB: [&str; 2] = ["#innodb_temp", "#innodb_redo"];
-/// Directories of our own.
-const OURS: [&str; 2] = [EXTERNAL_PREFIX, HIDDEN_SUFFIX];
-/// Files at the top whose names no rule has. What an interrupted DDL statement has noted would be carried out on other files.
-const TOP_FILES: [&str; 8] = [
-    IDENTITY_MEMBER,
-    SUMS_MEMBER,
-    REPLICA_FILE,
-    "ddl_recovery-backup.log",
-    "ddl_recovery.log",
-    "ib_buffer_pool",
-    "mariadb_upgrade_info",
-    "mysql_upgrade_info",
-];
-/// What InnoDB's own files at the top begin with, and Aria's.
-const SYSTEM: [&str; 5] = ["aria_log", "binlog-", "ib_", "ibdata", "undo"];
+/// Directories of InnoDB's at the top, and what the names of their files begin with.
+const OF_INNODB: [(&str, &str); 2] = [("#innodb_temp", "temp_"), ("#innodb_redo", "#ib_redo")];
 /// Endings of files that come and go with tables.
 const BESIDE_TABLES: [&str; 3] = ["TMD", "cfg", "cfp"];
 
@@ -40,24 +30,28 @@ const BESIDE_TABLES: [&str; 3] = ["TMD", "cfg", "cfp"];
 pub(super) enum Extra {
     /// A file, link or socket.
     File(PathBuf),
-    /// A directory, empty by then.
-    Directory(PathBuf),
+    /// The same in the place of a directory that is needed: it goes first.
+    InTheWay(PathBuf),
+    /// A directory in which nothing is but these files.
+    Database(PathBuf, Vec<PathBuf>),
     /// A directory of our own, with all that is in it.
     Tree(PathBuf),
 }
 
 impl Extra {
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Self::File(path) | Self::Directory(path) | Self::Tree(path) => path,
-        }
+    /// All that goes with it.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let (path, files) = match self {
+            Self::File(path) | Self::InTheWay(path) | Self::Tree(path) => (path, &[][..]),
+            Self::Database(path, files) => (path, &files[..]),
+        };
+        files.iter().chain([path])
     }
 }
 
 /// What the backup has not.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
-    /// What is in a directory stands before it.
     pub(super) gone: Vec<Extra>,
     pub(super) left: Vec<PathBuf>,
 }
@@ -66,6 +60,8 @@ pub(super) struct Extras {
 struct ExtrasWalk<'a> {
     target: &'a Path,
     device: u64,
+    mounts: &'a MountPoints,
+    names: &'a ServerFiles,
     /// Files and links of the backup, and the names that a restore takes for itself.
     places: BTreeSet<PathBuf>,
     /// Directories of the backup, and those above its files.
@@ -76,13 +72,22 @@ struct ExtrasWalk<'a> {
 /// Looks through the data directory; `files` are the places of files and links, `folders` those of directories.
 pub(super) fn find(
     places: &Destinations,
+    names: &ServerFiles,
     files: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
 ) -> Result<Extras, RestoreError> {
     let target = places.target();
     let data = fs::symlink_metadata(target).map_err(SystemError::of("look at", target))?;
-    let mut walk =
-        ExtrasWalk { target, device: data.dev(), places: files, folders, found: Extras::default() };
+    let mounts = MountPoints::read()?;
+    let mut walk = ExtrasWalk {
+        target,
+        device: data.dev(),
+        mounts: &mounts,
+        names,
+        places: files,
+        folders,
+        found: Extras::default(),
+    };
     let above: Vec<PathBuf> = walk
         .places
         .iter()
@@ -92,7 +97,7 @@ pub(super) fn find(
         .collect();
     walk.folders.extend(above);
     walk.places.extend(places.start_file().into_iter().flat_map(own_names));
-    walk.folder(target)?;
+    walk.top()?;
     Ok(walk.found)
 }
 
@@ -113,131 +118,145 @@ fn name_of(path: &Path) -> String {
 }
 
 impl ExtrasWalk<'_> {
-    fn folder(&mut self, folder: &Path) -> Result<(), SystemError> {
-        let entries = entries(folder)?;
-        let names: Vec<String> = entries.iter().map(|(path, _)| name_of(path)).collect();
-        let is_top = folder == self.target;
-        for (path, data) in entries {
+    fn top(&mut self) -> Result<(), SystemError> {
+        // An index of logs goes behind its logs, which are known by it.
+        let (mut files, mut indexes) = (Vec::new(), Vec::new());
+        for (path, data) in entries(self.target)? {
             let name = name_of(&path);
-            if is_top && OF_FILE_SYSTEMS.contains(&name.as_str()) || self.places.contains(&path) {
+            if OF_FILE_SYSTEMS.contains(&name.as_str()) || self.places.contains(&path) {
                 continue;
             }
-            if !data.is_dir() {
-                let goes = if is_top { is_top_file(&name, &names) } else { is_table_file(&path, &data) };
-                if goes || self.folders.contains(&path) {
-                    self.found.gone.push(Extra::File(path));
-                } else {
-                    self.found.left.push(path);
-                }
+            if self.is_mount(&path, &data) {
+                self.found.left.push(path);
+            } else if data.is_dir() {
+                self.folder_at_the_top(path, &name)?;
             } else if self.folders.contains(&path) {
-                self.folder(&path)?;
-            } else if is_top && OURS.contains(&name.as_str()) {
-                self.found.gone.push(Extra::Tree(path));
-            } else if is_top
-                && data.dev() == self.device
-                && (OF_INNODB.contains(&name.as_str()) || is_database(&path))
-            {
-                self.database(path)?;
+                self.found.gone.push(Extra::InTheWay(path));
+            } else if self.names.has(&name) {
+                let list = if name.ends_with(".index") { &mut indexes } else { &mut files };
+                list.push(Extra::File(path));
             } else {
                 self.found.left.push(path);
             }
         }
+        self.found.gone.extend(files);
+        self.found.gone.extend(indexes);
         Ok(())
     }
 
-    /// A database that the backup has not: it goes when nothing is left in it.
-    fn database(&mut self, path: PathBuf) -> Result<(), SystemError> {
-        let left = self.found.left.len();
-        let is_innodbs = OF_INNODB.contains(&name_of(&path).as_str());
-        for (inside, data) in entries(&path)? {
-            if !data.is_dir() && (is_innodbs || is_table_file(&inside, &data)) {
-                self.found.gone.push(Extra::File(inside));
+    fn is_mount(&self, path: &Path, data: &Metadata) -> bool {
+        data.dev() != self.device && data.is_dir() || self.mounts.has(path)
+    }
+
+    fn folder_at_the_top(&mut self, path: PathBuf, name: &str) -> Result<(), SystemError> {
+        let innodb = OF_INNODB.iter().find(|(folder, _)| name.trim_end_matches(HIDDEN_SUFFIX) == *folder);
+        if self.folders.contains(&path) {
+            return self.known_folder(&path, true);
+        }
+        if name == EXTERNAL_PREFIX || name == HIDDEN_SUFFIX {
+            let list = if self.is_ours(&path)? { &mut self.found.gone } else { return self.leave(path) };
+            list.push(Extra::Tree(path));
+            return Ok(());
+        }
+        if let Some((_, start)) = innodb {
+            return self.database(path, |file| name_of(file).starts_with(start));
+        }
+        // One that a restore has begun to remove has our ending, and perhaps no definition any more.
+        if name.ends_with(HIDDEN_SUFFIX) || is_database(&path) {
+            return self.database(path, is_table_file);
+        }
+        self.leave(path)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it ends the looking at an entry")]
+    fn leave(&mut self, path: PathBuf) -> Result<(), SystemError> {
+        self.found.left.push(path);
+        Ok(())
+    }
+
+    /// A directory that the backup has: tables go where it is a database, and nothing that is deeper.
+    fn known_folder(&mut self, folder: &Path, is_at_the_top: bool) -> Result<(), SystemError> {
+        let is_sign = |path: &PathBuf| path.parent() == Some(folder) && is_definition(path);
+        let is_database = is_at_the_top && (is_database(folder) || self.places.iter().any(is_sign));
+        let is_engines = |path: &PathBuf| path.parent() == Some(folder) && is_engine_file(&name_of(path));
+        let is_engines = self.places.iter().any(is_engines);
+        let mut gone = Vec::new();
+        for (path, data) in entries(folder)? {
+            if self.places.contains(&path) {
+                continue;
+            }
+            let is_folder = self.folders.contains(&path);
+            if self.is_mount(&path, &data) || data.is_dir() && !is_folder {
+                self.found.left.push(path);
+            } else if data.is_dir() {
+                self.known_folder(&path, false)?;
+            } else if is_folder {
+                self.found.gone.push(Extra::InTheWay(path));
+            } else if is_database && is_table_file(&path) || is_engines && is_engine_file(&name_of(&path)) {
+                gone.push(path);
             } else {
-                self.found.left.push(inside);
+                self.found.left.push(path);
             }
         }
-        if self.found.left.len() == left {
-            self.found.gone.push(Extra::Directory(path));
-        }
+        gone.sort_by_key(|path| is_definition(path));
+        self.found.gone.extend(gone.into_iter().map(Extra::File));
         Ok(())
     }
-}
 
-/// The server takes every directory for a database. Only one that has what `CREATE DATABASE` or `CREATE TABLE` leaves is one for us, or one
-/// in which there is nothing.
-fn is_database(folder: &Path) -> bool {
-    let Ok(names) = fs::read_dir(folder) else { return false };
-    let names: Vec<PathBuf> = names.flatten().map(|entry| entry.path()).collect();
-    let is_sign = |path: &PathBuf| {
-        path.extension().is_some_and(|ending| ending == "frm")
-            || path.file_name().is_some_and(|name| name == "db.opt")
-    };
-    names.is_empty() || names.iter().any(is_sign)
-}
-
-/// A file of a server in its data directory. Logs for people stay, as do the dumps of its memory.
-fn is_top_file(name: &str, beside: &[String]) -> bool {
-    let is_for_people =
-        Path::new(name).extension().is_some_and(|ending| ending == "err") || name.starts_with("core");
-    TOP_FILES.contains(&name)
-        || is_of_one_run(name) && !is_for_people
-        || FileClass::of(Path::new(name)).is_needed() && SYSTEM.iter().any(|start| name.starts_with(start))
-        || is_replication_state(name)
-        || is_numbered_log(name, beside)
-}
-
-/// A log of those that an index file beside it lists, or that file: `mysql-bin.000007`, `mysql-bin.000007.idx`, `mysql-bin.index`.
-fn is_numbered_log(name: &str, beside: &[String]) -> bool {
-    let is_number = |text: &str| text.len() >= 6 && text.bytes().all(|digit| digit.is_ascii_digit());
-    let has_index = |base: &str| beside.iter().any(|other| other.strip_suffix(".index") == Some(base));
-    let name = name.strip_suffix(".idx").unwrap_or(name);
-    name.rsplit_once('.').is_some_and(|(base, ending)| {
-        has_index(base) && (is_number(ending) || ["index", "state"].contains(&ending))
-    })
-}
-
-/// A file of a table, or what lies beside one.
-fn is_table_file(path: &Path, data: &Metadata) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
-    !data.is_dir()
-        && (FileClass::of(path).is_needed()
-            || name_of(path).starts_with("#sql")
-            || BESIDE_TABLES.contains(&ending.as_str()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_of_a_server_go_and_those_of_people_stay() {
-        let beside: Vec<String> = ["mysql-bin.index", "dump.000001"].map(str::to_owned).into();
-        for (name, goes) in [
-            ("ib_logfile1", true),
-            ("undo003", true),
-            ("ibdata2", true),
-            ("aria_log.00000002", true),
-            ("tc.log", true),
-            ("ddl_recovery.log", true),
-            ("galera.cache", true),
-            ("grastate.dat", true),
-            ("gvwstate.dat", true),
-            ("n1.pid", true),
-            ("multi-master.info", true),
-            ("mysql-bin.000007", true),
-            ("mysql-bin.000007.idx", true),
-            ("mysql-bin.index", true),
-            ("wsrep_sst_backup_replica.sql", true),
-            ("dump.000001", false),
-            ("host.err", false),
-            ("slow.log", false),
-            ("core.4711", false),
-            ("export.CSV", false),
-            ("notes.txt", false),
-            (".bash_history", false),
-            ("debian-10.11.flag", false),
-        ] {
-            assert_eq!(is_top_file(name, &beside), goes, "{name}");
+    /// A directory that the backup has not: it goes when nothing is left in it.
+    fn database(&mut self, path: PathBuf, goes: impl Fn(&Path) -> bool) -> Result<(), SystemError> {
+        let (mut gone, mut left) = (Vec::new(), Vec::new());
+        for (inside, data) in entries(&path)? {
+            let is_own = !data.is_dir() && !self.is_mount(&inside, &data) && goes(&inside);
+            if is_own { gone.push(inside) } else { left.push(inside) }
         }
+        // By its definitions it is known to be a database where this is interrupted.
+        gone.sort_by_key(|path| is_definition(path));
+        if left.is_empty() {
+            self.found.gone.push(Extra::Database(path, gone));
+            return Ok(());
+        }
+        self.found.gone.extend(gone.into_iter().map(Extra::File));
+        self.found.left.extend(left);
+        Ok(())
     }
+
+    /// Whether all that is there has a name that our archives give, and nothing is mounted there.
+    fn is_ours(&self, folder: &Path) -> Result<bool, SystemError> {
+        if self.mounts.are_in(folder) {
+            return Ok(false);
+        }
+        if name_of(folder) == HIDDEN_SUFFIX {
+            return Ok(true);
+        }
+        let of_archives: BTreeSet<String> = [APPLY_MEMBER, FILES_PREFIX, PAGES_PREFIX, SYSTEM_PREFIX]
+            .map(|path| name_of(Path::new(path)))
+            .into_iter()
+            .chain(Origin::VARIABLES.map(str::to_owned))
+            .collect();
+        Ok(entries(folder)?.iter().all(|(path, _)| of_archives.contains(&name_of(path))))
+    }
+}
+
+/// What `CREATE DATABASE` and `CREATE TABLE` leave.
+fn is_definition(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "frm")
+        || path.file_name().is_some_and(|name| name == "db.opt")
+}
+
+/// The server takes every directory for a database. Only one that has a definition is one for us.
+fn is_database(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|names| names.flatten().any(|entry| is_definition(&entry.path())))
+}
+
+/// A file of a table, or what lies beside one. Rows that somebody has written out as CSV have no definition beside them.
+fn is_table_file(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+    if ending == "CSV" && path.with_extension("frm").symlink_metadata().is_err() {
+        return false;
+    }
+    // Its name does not matter here, as it does at the top.
+    FileClass::of(&Path::new("t").with_extension(&ending)).is_needed()
+        || BESIDE_TABLES.contains(&ending.as_str())
+        || name_of(path).starts_with("#sql")
 }

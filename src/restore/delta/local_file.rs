@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 
 use crate::restore::file_id::FileId;
@@ -16,6 +16,8 @@ use crate::restore::no_follow;
 pub(super) struct LocalLook {
     id: FileId,
     modified: (i64, i64),
+    /// When anything of it was changed last, its name or its mode as well: nobody can set that.
+    changed: (i64, i64),
     /// Its size, bytes.
     pub(super) size: u64,
     /// Bytes of it that the disk holds.
@@ -30,8 +32,9 @@ impl LocalLook {
             return Ok(None);
         }
         let modified = (data.mtime(), data.mtime_nsec());
+        let changed = (data.ctime(), data.ctime_nsec());
         let allocated = data.blocks().saturating_mul(512);
-        Ok(Some(Self { id: FileId::of(file)?, modified, size: data.len(), allocated }))
+        Ok(Some(Self { id: FileId::of(file)?, modified, changed, size: data.len(), allocated }))
     }
 
     /// Which file it is.
@@ -41,6 +44,11 @@ impl LocalLook {
 
     /// Opens the file, to write to it, if it is the same and unchanged.
     pub(super) fn reopen(&self, place: &Path) -> io::Result<File> {
+        self.open_if(place, |now| (now.changed, now.size) == (self.changed, self.size))
+    }
+
+    /// The same where this restore has renamed it.
+    pub(super) fn reopen_renamed(&self, place: &Path) -> io::Result<File> {
         self.open_if(place, |now| (now.modified, now.size) == (self.modified, self.size))
     }
 
@@ -55,8 +63,16 @@ impl LocalLook {
         if now.is_some_and(|now| now.id == self.id && is_unchanged(&now)) {
             return Ok(file);
         }
-        Err(io::Error::other("somebody else has changed it, or put something else there"))
+        Err(io::Error::other(
+            "somebody else has changed it since it was compared, or put something else there",
+        ))
     }
+}
+
+/// Gives an entry another name in its directory.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let (folder, name) = no_follow::parent(from)?;
+    Ok(renameat(&folder, name, &folder, to.file_name().unwrap_or_default())?)
 }
 
 /// A file of the data directory. Whoever owns that may have put anything into its place: no link is followed, no pipe waited for.
@@ -64,4 +80,28 @@ pub(super) fn open(place: &Path, access: OFlag) -> io::Result<File> {
     let (folder, name) = no_follow::parent(place)?;
     let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     Ok(openat(&folder, name, flags, Mode::empty())?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, FileTimes};
+
+    #[test]
+    fn what_was_written_to_since_is_another_file_whatever_its_time_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("file");
+        fs::write(&path, "one").unwrap();
+        let file = open(&path, OFlag::O_RDWR).unwrap();
+        let look = LocalLook::of(&file).unwrap().unwrap();
+        assert!(look.reopen(&path).is_ok());
+        let time = file.metadata().unwrap().modified().unwrap();
+        // The clock of a file system goes by steps.
+        while LocalLook::of(&file).unwrap().unwrap() == look {
+            fs::write(&path, "two").unwrap();
+            file.set_times(FileTimes::new().set_modified(time)).unwrap();
+        }
+        assert!(look.reopen(&path).is_err() && look.reopen_renamed(&path).is_ok());
+        assert!(look.reopen_written(&path).is_ok());
+    }
 }

@@ -16,11 +16,20 @@
 //! backup has not goes if it is a server's, and stays if it is not (`extras`). Outside of the data directory only the files of the
 //! backup are touched.
 
+mod access;
+mod archive_check;
 mod compare;
 mod extras;
 mod lineage;
 mod local_file;
+mod mounts;
+mod newer_logs;
+mod node_places;
+mod read_pieces;
 mod replace;
+mod report;
+mod room;
+mod server_files;
 mod server_locks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,9 +39,15 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::UnlinkatFlags;
 
-use self::compare::{Fates, LocalFate, compare, is_wanted_file, refuse_directory};
+use self::compare::{Fates, compare, is_wanted_file, refuse_directory};
 use self::extras::{Extra, Extras};
-use self::replace::{ReadPiece, Replacement, pieces};
+use self::local_file::rename;
+pub use self::node_places::DeltaNode;
+use self::read_pieces::pieces;
+use self::replace::Replacement;
+pub use self::report::DeltaReport;
+use self::report::report;
+use self::server_files::ServerFiles;
 use self::server_locks::ServerLocks;
 use super::archive_stream::open_stream;
 use super::destinations::Destinations;
@@ -40,34 +55,16 @@ use super::error::{RestoreError, SystemError, Undone};
 use super::frame::{check_purpose, write_state};
 use super::request::{Control, RestoreRequest};
 use super::restored::Restored;
-use super::start_file::{StartFileGuard, real_place, start_mark};
+use super::start_file::{HIDDEN_SUFFIX, StartFileGuard, StartMark, hidden, real_place, start_mark};
 use super::target_lock::TargetLock;
 use super::undo_log::{self, UndoLog, remove};
 use super::{MemberWriter, accounts, identity, old_datadir, target, wsrep_home};
-use crate::archive::{GRASTATE_MEMBER, Index};
+use crate::archive::{GRASTATE_MEMBER, Index, StreamReader};
 use crate::catalog::BackupReader;
 use crate::model::{MemberKind, WsrepGtid};
 
-/// What a restore into a data directory that is there does, or would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeltaReport {
-    /// Files of the backup that are there already, byte for byte, and how many bytes they have.
-    pub kept: (u64, u64),
-    /// Files of which parts are replaced; bytes of these parts, of which those that differ are written.
-    pub changed: (u64, u64),
-    /// Files that are written as a whole; their bytes in the archive.
-    pub anew: (u64, u64),
-    /// Files, links and directories that the backup has not, and that go.
-    pub removed: Vec<PathBuf>,
-    /// What the backup has not and no server has made: it stays.
-    pub left: Vec<PathBuf>,
-    /// Bytes of the archive that are read.
-    pub read_bytes: u64,
-    /// Bytes of the tar stream that come out of them.
-    pub stream_bytes: u64,
-    /// How many write sets the files are ahead of the backup, where `grastate.dat` tells.
-    pub ahead: Option<u64>,
-}
+/// The file by whose lock Aria knows of another server.
+const ARIA_CONTROL: &str = "aria_log_control";
 
 /// What is to be done, while nobody else can use the directory.
 pub struct DeltaPlan<'a> {
@@ -79,15 +76,19 @@ pub struct DeltaPlan<'a> {
     history: String,
     fates: Fates,
     extras: Extras,
+    /// Whether what goes has to go before anything is written, since its room is needed.
+    is_room_needed: bool,
     report: DeltaReport,
-    servers: ServerLocks,
-    _restores: Option<TargetLock>,
+    /// Held till all is done.
+    _servers: ServerLocks,
+    _restores: TargetLock,
 }
 
 /// Compares everything, and changes nothing. Progress is told in bytes of files that were compared.
 pub fn plan_delta<'a>(
     source: &'a BackupReader,
     request: &'a RestoreRequest,
+    node: &DeltaNode,
     control: &Control<'_>,
 ) -> Result<DeltaPlan<'a>, RestoreError> {
     let manifest = source.manifest();
@@ -105,10 +106,21 @@ pub fn plan_delta<'a>(
     }
     target::check_writable(places.external_roots().iter().map(AsRef::as_ref).chain([target]))?;
     old_datadir::refuse(&places)?;
-    let restores = TargetLock::take(target)?;
+    let Some(restores) = TargetLock::take(target)? else {
+        return refused(format!(
+            "'{}' cannot be locked, so that another restore into it would not be kept away; restore into an empty directory without --delta",
+            target.display()
+        ));
+    };
     target::check_free_of_others(&places, &index, &source.location())?;
-    let homes = wsrep_home::homes(request, manifest, &places)?;
+    refuse_repository(&source.location(), target)?;
+    node_places::check_goes_there(&index, &places, node)?;
+    node_places::check_external(&index, &places, node)?;
+    let homes = wsrep_home::all_homes(request, manifest, &places)?;
     let stands_at = lineage::check(&places, &homes, &gtid)?;
+    let options = node.options.as_ref();
+    let newer_logs = newer_logs::find(&index, &places, manifest, options);
+    newer_logs::refuse(&newer_logs, request.purpose)?;
     let servers = ServerLocks::take(locked_by_servers(&index, &places))?;
     for link in index.members.iter().filter(|member| member.kind == MemberKind::Symlink) {
         places
@@ -117,12 +129,17 @@ pub fn plan_delta<'a>(
             .map_or(Ok(()), |place| refuse_directory(&place))?;
     }
     let fates = compare(&index, &places, request.threads, control)?;
-    let extras = find_extras(&index, &places)?;
-    check_room(&index, &places, &fates)?;
+    let is_resumed =
+        places.start_file().is_some_and(|start| matches!(start_mark(start), Some(StartMark::Delta(_))));
+    let names = ServerFiles::look(places.target(), options, is_resumed);
+    let extras = find_extras(&index, &places, &names)?;
+    access::check(&index, &places, &fates, &extras)?;
+    let is_room_needed = room::check(&index, &places, &fates, &extras)?;
     let ahead = stands_at
         .and_then(|seqno| u64::try_from(seqno.checked_sub(gtid.seqno)?).ok())
         .filter(|ahead| *ahead > 0);
-    let report = DeltaReport { ahead, ..report(&index, &places, &fates, &extras) };
+    let report = report(&index, &places, &fates, &extras, &names);
+    let report = DeltaReport { ahead, newer_logs, ..report };
     Ok(DeltaPlan {
         source,
         request,
@@ -132,14 +149,27 @@ pub fn plan_delta<'a>(
         history: gtid.uuid,
         fates,
         extras,
+        is_room_needed,
         report,
-        servers,
+        _servers: servers,
         _restores: restores,
     })
 }
 
 fn refused<T>(why: String) -> Result<T, RestoreError> {
     Err(RestoreError::Refused(why))
+}
+
+/// Backups among the files of a server are no files that a restore may look through.
+fn refuse_repository(repository: &str, target: &Path) -> Result<(), RestoreError> {
+    match fs::canonicalize(repository) {
+        Ok(place) if place.starts_with(target) => refused(format!(
+            "the repository '{}' lies in the data directory '{}'; move it out of there first",
+            place.display(),
+            target.display()
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The position of a backup with which this is possible.
@@ -160,16 +190,21 @@ fn history_of(source: &BackupReader, request: &RestoreRequest) -> Result<WsrepGt
 
 /// The files that a server on this directory would lock.
 fn locked_by_servers(index: &Index, places: &Destinations) -> BTreeSet<PathBuf> {
-    let is_control = |path: &Path| path.file_name().is_some_and(|name| name == "aria_log_control");
-    let wanted =
-        index.members.iter().filter(|member| member.system_tablespace || is_control(member.path.as_path()));
-    let files =
-        wanted.filter_map(|member| places.of(member)).chain([places.target().join("aria_log_control")]);
+    let tablespaces = index.members.iter().filter(|member| member.system_tablespace);
+    let files = tablespaces.filter_map(|member| places.of(member)).chain(aria_controls(index, places));
     files.chain(places.start_file().and_then(real_place)).collect()
 }
 
+/// Aria's own file, where the backup puts it and where it is.
+fn aria_controls(index: &Index, places: &Destinations) -> BTreeSet<PathBuf> {
+    let is_control = |path: &PathBuf| path.file_name().is_some_and(|name| name == ARIA_CONTROL);
+    let files = index.members.iter().filter(|member| !places.is_passed_over(member));
+    let files = files.filter_map(|member| places.of(member)).filter(is_control);
+    files.chain([places.target().join(ARIA_CONTROL)]).collect()
+}
+
 /// What is in the data directory and not in the backup.
-fn find_extras(index: &Index, places: &Destinations) -> Result<Extras, RestoreError> {
+fn find_extras(index: &Index, places: &Destinations, names: &ServerFiles) -> Result<Extras, RestoreError> {
     // The position is no file of the backup's, and goes by itself.
     let mut files = BTreeSet::from([places.target().join(GRASTATE_MEMBER)]);
     let mut folders = BTreeSet::new();
@@ -178,54 +213,8 @@ fn find_extras(index: &Index, places: &Destinations) -> Result<Extras, RestoreEr
         let list = if member.kind == MemberKind::Directory { &mut folders } else { &mut files };
         list.insert(place);
     }
-    extras::find(places, files, folders)
-}
-
-/// What is written beyond what is there must have room.
-fn check_room(index: &Index, places: &Destinations, fates: &Fates) -> Result<(), RestoreError> {
-    let wanted = index.members.iter().filter(|member| is_wanted_file(places, member));
-    target::check_free(wanted.filter_map(|member| {
-        let place = places.of(member)?;
-        let more = match fates.get(&member.header_offset) {
-            Some(LocalFate::Stays { look, .. }) => member.stored.saturating_sub(look.size),
-            _ => member.stored.saturating_sub(fs::symlink_metadata(&place).map_or(0, |found| found.len())),
-        };
-        (more > 0).then_some((place, more))
-    }))
-}
-
-fn report(index: &Index, places: &Destinations, fates: &Fates, extras: &Extras) -> DeltaReport {
-    let (pieces, plan) = pieces(index, places, fates);
-    let mut report =
-        DeltaReport { read_bytes: plan.bytes(), stream_bytes: plan.raw_bytes(), ..DeltaReport::default() };
-    let mut changed: BTreeMap<u64, u64> = BTreeMap::new();
-    for piece in &pieces {
-        match piece {
-            ReadPiece::Anew(member) => {
-                report.anew.0 += 1;
-                report.anew.1 += index.stored(member).stored;
-            }
-            ReadPiece::Part(member, part) => {
-                *changed.entry(member.header_offset).or_default() += part.to - part.from;
-            }
-            ReadPiece::Pages(member, pages) => {
-                if let Some(LocalFate::Stays { .. }) = fates.get(&member.header_offset) {
-                    *changed.entry(member.header_offset).or_default() += pages.size;
-                }
-            }
-        }
-    }
-    report.changed = (changed.len() as u64, changed.values().sum());
-    for member in index.members.iter().filter(|member| is_wanted_file(places, member)) {
-        let stays = matches!(fates.get(&member.header_offset), Some(LocalFate::Stays { .. }));
-        if stays && !changed.contains_key(&member.header_offset) {
-            report.kept.0 += 1;
-            report.kept.1 += member.size;
-        }
-    }
-    report.removed = extras.gone.iter().map(|extra| extra.path().to_path_buf()).collect();
-    report.left.clone_from(&extras.left);
-    report
+    files.extend(aria_controls(index, places).iter().map(|file| hidden(file)));
+    extras::find(places, names, files, folders)
 }
 
 impl DeltaPlan<'_> {
@@ -234,20 +223,36 @@ impl DeltaPlan<'_> {
         &self.report
     }
 
-    /// Does it. Progress is told in bytes of the tar stream that were read of [`DeltaReport::stream_bytes`]. Where it fails the directory is left as it is by then, and no server
-    /// starts on it; to do the same again goes on.
-    pub fn carry_out(self, control: &Control<'_>) -> Result<Restored, RestoreError> {
-        let start = self.places.start_file().map(Path::to_path_buf);
-        let Some(start) = start else { return refused("the backup has no system tablespace".into()) };
-        let guard = StartFileGuard::take_over(&start, &self.history).map_err(|error| {
-            let is_begun = start_mark(&start).is_some();
+    /// Does it. All that is needed of the archive is read and compared once before (`checking`), then read again and written (`restoring`);
+    /// progress of each is told in bytes of the tar stream, of [`DeltaReport::stream_bytes`]. Where the second fails the directory is left as it is
+    /// by then, and no server starts on it; to do the same again goes on.
+    pub fn carry_out(
+        self,
+        checking: &Control<'_>,
+        restoring: &Control<'_>,
+    ) -> Result<Restored, RestoreError> {
+        let Self { source, index, places, fates, request, history, .. } = &self;
+        let Some(start) = places.start_file() else {
+            return refused("the backup has no system tablespace".into());
+        };
+        let (list, plan) = pieces(index, places, fates);
+        archive_check::check(source, index, places, (&list, plan.clone()), request.threads, checking)?;
+        let stream = open_stream(source, index, plan, request.threads)?;
+        target::check_not_in_use(places)?;
+        let guard = StartFileGuard::take_over(start, history).map_err(|error| {
+            let is_begun = start_mark(start).is_some();
             RestoreError::from(error).with(if is_begun { Undone::Halfway } else { Undone::Nothing })
         })?;
-        self.replace(&guard, control).map_err(|error| error.with(Undone::Halfway))
+        self.replace(&guard, stream, restoring).map_err(|error| error.with(Undone::Halfway))
     }
 
-    fn replace(self, guard: &StartFileGuard, control: &Control<'_>) -> Result<Restored, RestoreError> {
-        let Self { source, request, index, places, homes, fates, extras, servers, .. } = self;
+    fn replace(
+        &self,
+        guard: &StartFileGuard,
+        mut stream: StreamReader,
+        control: &Control<'_>,
+    ) -> Result<Restored, RestoreError> {
+        let Self { source, request, index, places, homes, fates, extras, .. } = self;
         let manifest = source.manifest();
         let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
         // It is never undone: what was there is gone.
@@ -255,50 +260,66 @@ impl DeltaPlan<'_> {
         for home in std::iter::once(places.target()).chain(homes.iter().map(PathBuf::as_path)) {
             remove_extra(&Extra::File(home.join(GRASTATE_MEMBER)))?;
         }
-        extras.gone.iter().try_for_each(remove_extra)?;
-        let (pieces, plan) = pieces(&index, &places, &fates);
-        let mut stream = open_stream(source, &index, plan, request.threads)?;
-        let writer = MemberWriter {
-            stream: &mut stream,
-            source,
-            index: &index,
-            places: &places,
-            control,
-            patched: BTreeMap::new(),
-        };
-        let mut work = Replacement { writer, places: &places, fates: &fates, guard, open: None };
+        let goes_first = |extra: &&Extra| self.is_room_needed || matches!(extra, Extra::InTheWay(_));
+        extras.gone.iter().filter(goes_first).try_for_each(remove_extra)?;
+        let writer =
+            MemberWriter { stream: &mut stream, source, index, places, control, patched: BTreeMap::new() };
+        let late = aria_controls(index, places);
+        let mut work =
+            Replacement { writer, places, fates, guard, late, open: None, written: BTreeSet::new() };
         work.prepare(&mut created)?;
         let mut done = 0;
-        for piece in &pieces {
+        for piece in &pieces(index, places, fates).0 {
             (control.progress)(done);
             work.piece(piece, &mut created)?;
-            done += piece.bytes(&index);
+            done += piece.bytes(index);
         }
+        // All that is new is there: only now what is old is given up.
+        extras.gone.iter().filter(|extra| !goes_first(extra)).try_for_each(remove_extra)?;
         work.finish(&created)?;
         let file_systems = work.file_systems();
-        let mut restored = Restored::begun(manifest, &places);
+        let mut restored = Restored::begun(manifest, places);
         for member in index.members.iter().filter(|member| member.kind == MemberKind::File) {
-            if is_wanted_file(&places, member) {
+            if is_wanted_file(places, member) {
                 restored.files += 1;
                 restored.bytes += member.size;
             }
         }
         restored.sst_accounts = accounts::sst_accounts(places.target());
-        write_state(manifest, request, &places, &mut created)?;
+        write_state(manifest, request, places, &mut created)?;
         undo_log::sync(&file_systems, places.target())?;
-        drop(servers);
+        target::check_not_in_use(places)?;
+        work.publish_late(&mut created)?;
         guard.publish(&mut created)?;
         Ok(restored)
     }
 }
 
 fn remove_extra(extra: &Extra) -> Result<(), SystemError> {
-    let path = extra.path();
-    let outcome = match extra {
-        Extra::File(_) => remove(path, UnlinkatFlags::NoRemoveDir),
-        Extra::Directory(_) => remove(path, UnlinkatFlags::RemoveDir),
-        Extra::Tree(_) => fs::remove_dir_all(path),
-    };
+    match extra {
+        Extra::File(path) | Extra::InTheWay(path) => remove_one(path, UnlinkatFlags::NoRemoveDir),
+        Extra::Tree(path) => gone(path, fs::remove_dir_all(path)),
+        Extra::Database(path, files) => {
+            // Under a name of ours what is left of it is known where this is interrupted.
+            let is_ours = path.to_string_lossy().ends_with(HIDDEN_SUFFIX);
+            let moved = if is_ours { path.clone() } else { hidden(path) };
+            if !is_ours {
+                gone(path, rename(path, &moved))?;
+            }
+            for name in files.iter().filter_map(|file| file.file_name()) {
+                remove_one(&moved.join(name), UnlinkatFlags::NoRemoveDir)?;
+            }
+            remove_one(&moved, UnlinkatFlags::RemoveDir)
+        }
+    }
+}
+
+fn remove_one(path: &Path, what: UnlinkatFlags) -> Result<(), SystemError> {
+    gone(path, remove(path, what))
+}
+
+/// What is not there any more is gone.
+fn gone(path: &Path, outcome: std::io::Result<()>) -> Result<(), SystemError> {
     match outcome {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(SystemError::of("remove", path)(error)),
         _ => Ok(()),

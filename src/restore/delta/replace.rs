@@ -8,73 +8,23 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use nix::unistd::UnlinkatFlags;
-use sha2::{Digest, Sha256};
 
-use super::compare::{Fates, LocalFate, is_wanted_file};
-use super::local_file::LocalLook;
-use crate::archive::{DataPart, Index, ReadPlan, read_full};
-use crate::model::{DataDigest, Member, MemberKind};
+use super::archive_check::{damaged, read_part};
+use super::compare::{Fates, LocalFate};
+use super::local_file::{LocalLook, rename};
+use super::read_pieces::ReadPiece;
+use crate::archive::DataPart;
+use crate::model::{Member, MemberKind};
 use crate::restore::MemberWriter;
 use crate::restore::destinations::Destinations;
-use crate::restore::error::{RestoreError, SystemError, Undone};
+use crate::restore::error::{RestoreError, SystemError};
 use crate::restore::patch::{HOLE, punch};
-use crate::restore::start_file::StartFileGuard;
+use crate::restore::start_file::{StartFileGuard, hidden, sync_folder_of};
 use crate::restore::undo_log::{UndoLog, finish_directory, finish_open, remove};
 use crate::restore::write::{WriteError, reserve, write_member};
 
 /// Bytes looked at at once for zeros.
 const CHUNK: usize = 256 << 10;
-
-/// One thing to read, by its place in the stream.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum ReadPiece<'a> {
-    /// A file that is written as a whole.
-    Anew(&'a Member),
-    /// A part of a file that stays.
-    Part(&'a Member, DataPart),
-    /// Pages (the second) that belong into a file.
-    Pages(&'a Member, &'a Member),
-}
-
-impl ReadPiece<'_> {
-    /// Bytes of the tar stream.
-    pub(super) fn bytes(&self, index: &Index) -> u64 {
-        let (from, to) = self.range(index);
-        to - from
-    }
-
-    fn range(&self, index: &Index) -> (u64, u64) {
-        match self {
-            Self::Anew(member) => {
-                let stored = index.stored(member);
-                (stored.header_offset, stored.end_offset)
-            }
-            Self::Part(_, part) => part.range(),
-            Self::Pages(_, pages) => (pages.header_offset, pages.end_offset),
-        }
-    }
-}
-
-/// All that is read, in the order of the stream, and the blocks in which it is.
-pub(super) fn pieces<'a>(
-    index: &'a Index,
-    places: &Destinations,
-    fates: &Fates,
-) -> (Vec<ReadPiece<'a>>, ReadPlan) {
-    let mut pieces = Vec::new();
-    for member in index.members.iter().filter(|member| is_wanted_file(places, member)) {
-        match fates.get(&member.header_offset) {
-            Some(LocalFate::Stays { parts, .. }) => {
-                pieces.extend(parts.iter().map(|part| ReadPiece::Part(member, *part)));
-            }
-            Some(LocalFate::Anew) | None => pieces.push(ReadPiece::Anew(member)),
-        }
-        pieces.extend(index.patches(member).map(|pages| ReadPiece::Pages(member, pages)));
-    }
-    pieces.sort_by_key(|piece| piece.range(index).0);
-    let plan = index.plan_of_ranges(pieces.iter().map(|piece| piece.range(index)).collect());
-    (pieces, plan)
-}
 
 /// Writes into the data directory.
 pub(super) struct Replacement<'a> {
@@ -82,14 +32,20 @@ pub(super) struct Replacement<'a> {
     pub(super) places: &'a Destinations,
     pub(super) fates: &'a Fates,
     pub(super) guard: &'a StartFileGuard,
+    /// The files that a server would lock while they are replaced: each is there till the end, and the new one beside it.
+    pub(super) late: BTreeSet<PathBuf>,
     /// The file whose parts are written.
     pub(super) open: Option<(u64, File)>,
+    /// Of the files that stay those that this run has changed, by their places in the stream.
+    pub(super) written: BTreeSet<u64>,
 }
 
 impl Replacement<'_> {
     fn place(&self, member: &Member) -> PathBuf {
         let place = self.places.of(member).unwrap_or_default();
-        self.guard.hidden_place(&place)
+        let is_late = self.late.contains(&place)
+            && !matches!(self.fates.get(&member.header_offset), Some(LocalFate::Stays { .. }));
+        if is_late { hidden(&place) } else { self.guard.hidden_place(&place) }
     }
 
     fn check_interrupted(&self) -> Result<(), RestoreError> {
@@ -100,6 +56,8 @@ impl Replacement<'_> {
     /// Directories and links, and the sizes of files that stay. A directory comes before what is in it.
     pub(super) fn prepare(&mut self, created: &mut UndoLog) -> Result<(), RestoreError> {
         let index = self.writer.index;
+        // What an interrupted one has left.
+        self.late.iter().try_for_each(|place| clear(&hidden(place)))?;
         for member in index.members.iter().filter(|member| !self.places.is_passed_over(member)) {
             self.check_interrupted()?;
             if self.places.of(member).is_none() {
@@ -118,7 +76,11 @@ impl Replacement<'_> {
                     clear(&place)?;
                     self.make(member, &place, created)?;
                 }
-                (_, Some(LocalFate::Stays { look, data, .. })) => self.keep(member, &place, *look, *data)?,
+                (_, Some(LocalFate::Stays { look, data, .. })) => {
+                    if self.keep(member, &place, *look, *data)? {
+                        self.written.insert(member.header_offset);
+                    }
+                }
                 _ => {}
             }
         }
@@ -136,27 +98,34 @@ impl Replacement<'_> {
         }
     }
 
-    /// Size and holes of a file that stays are what they are after a usual restore; what is to be written into it comes later.
+    /// Size and holes of a file that stays are what they are after a usual restore; what is to be written into it comes later. Whether that
+    /// has changed it.
     fn keep(
         &mut self,
         member: &Member,
         place: &Path,
         look: LocalLook,
         data: Option<u64>,
-    ) -> Result<(), RestoreError> {
-        let file = look.reopen(place).map_err(SystemError::of("open", place))?;
+    ) -> Result<bool, RestoreError> {
+        let file = self.unchanged(member, place, look)?;
         let stored = self.writer.index.stored(member);
         let failed = SystemError::of("write", place);
+        let mut is_changed = false;
         // Behind what is stored are zeros, but for pages that come later.
         for size in [stored.size.min(member.size), member.size] {
             if file.metadata().map_err(&failed)?.len() != size && (size == member.size || size < look.size) {
                 file.set_len(size).map_err(&failed)?;
+                is_changed = true;
             }
         }
         match data {
-            Some(data) if look.allocated > data => punch_zeros(&file, member.size).map_err(&failed)?,
+            Some(data) if look.allocated > data => {
+                punch_zeros(&file, member.size).map_err(&failed)?;
+                is_changed = true;
+            }
             None if !stored.sparse && look.allocated < member.size => {
                 reserve(&file, stored.size.min(member.size)).map_err(&failed)?;
+                is_changed = true;
             }
             _ => {}
         }
@@ -164,7 +133,14 @@ impl Replacement<'_> {
         if pages > 0 {
             self.writer.patched.insert(member.header_offset, (look.id(), pages));
         }
-        Ok(())
+        Ok(is_changed)
+    }
+
+    /// A file as it was when it was compared. The system tablespace has got another name since, which its own clock tells, too.
+    fn unchanged(&self, member: &Member, place: &Path, look: LocalLook) -> Result<File, SystemError> {
+        let is_start = self.places.of(member).as_deref() == self.places.start_file();
+        let file = if is_start { look.reopen_renamed(place) } else { look.reopen(place) };
+        file.map_err(SystemError::of("open", place))
     }
 
     /// Reads one thing, and writes it.
@@ -179,6 +155,7 @@ impl Replacement<'_> {
             ReadPiece::Part(member, part) => self.part(member, part),
             ReadPiece::Pages(member, pages) => {
                 let place = self.place(member);
+                self.written.insert(member.header_offset);
                 self.writer.pages(member, pages, &place)
             }
         }
@@ -187,25 +164,7 @@ impl Replacement<'_> {
     /// A part of a file: it is compared with its digest before a byte is written, and only what differs is.
     fn part(&mut self, member: &Member, part: &DataPart) -> Result<(), RestoreError> {
         let place = self.place(member);
-        let writer = &mut self.writer;
-        let mut bytes = vec![0; usize::try_from(part.to - part.from).unwrap_or(0)];
-        let read = writer.stream.skip_to(part.stream).and_then(|_| read_full(writer.stream, &mut bytes));
-        match read {
-            Ok(count) if count == bytes.len() => {}
-            Ok(_) => return Err(damaged(writer, member, "the archive ends before it".into())),
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                return Err(damaged(writer, member, error.to_string()));
-            }
-            Err(cause) => {
-                return Err(RestoreError::Read(writer.source.archive_failed(cause), Undone::default()));
-            }
-        }
-        let digest = DataDigest::new(Sha256::digest(&bytes).into());
-        if digest != part.digest {
-            let what =
-                format!("the SHA-256 of its bytes from {} on is {digest}, not that of the index", part.from);
-            return Err(damaged(writer, member, what));
-        }
+        let bytes = read_part(&mut self.writer, member, part)?;
         if self.open.as_ref().is_none_or(|(offset, _)| *offset != member.header_offset) {
             self.open = Some((member.header_offset, self.reopen(member, &place)?));
         }
@@ -214,6 +173,9 @@ impl Replacement<'_> {
         let written =
             write_differing(file, part.from, &bytes[..kept]).map_err(SystemError::of("write", &place))?;
         self.writer.control.limiter.take(written);
+        if written > 0 {
+            self.written.insert(member.header_offset);
+        }
         Ok(())
     }
 
@@ -226,7 +188,7 @@ impl Replacement<'_> {
         look.reopen_written(place).map_err(failed)
     }
 
-    /// Mode, owner and time of everything; those of directories last, since every file in them has changed them.
+    /// Mode, owner and time of everything, and that nobody else has written to what this run has not; those of directories last, since every file in them has changed them.
     pub(super) fn finish(&self, created: &UndoLog) -> Result<(), RestoreError> {
         let members = &self.writer.index.members;
         let written =
@@ -234,7 +196,11 @@ impl Replacement<'_> {
         for member in members.iter().filter(written) {
             if let Some(LocalFate::Stays { look, .. }) = self.fates.get(&member.header_offset) {
                 let place = self.place(member);
-                let file = look.reopen_written(&place).map_err(SystemError::of("open", &place))?;
+                let file = if self.written.contains(&member.header_offset) {
+                    look.reopen_written(&place).map_err(SystemError::of("open", &place))?
+                } else {
+                    self.unchanged(member, &place, *look)?
+                };
                 finish_open(&file, member, &place, self.places)?;
             }
         }
@@ -251,6 +217,19 @@ impl Replacement<'_> {
         Ok(())
     }
 
+    /// Puts the files into their places that were locked till now.
+    pub(super) fn publish_late(&self, created: &mut UndoLog) -> Result<(), SystemError> {
+        for place in &self.late {
+            let new = hidden(place);
+            if new.symlink_metadata().is_ok() {
+                rename(&new, place).map_err(SystemError::of("put into place", place))?;
+                created.has_moved(&new);
+                sync_folder_of(place)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A directory of each file system on which anything was written.
     pub(super) fn file_systems(&self) -> BTreeSet<PathBuf> {
         let mut devices = BTreeSet::new();
@@ -261,11 +240,6 @@ impl Replacement<'_> {
             |folder: &PathBuf| std::fs::metadata(folder).is_ok_and(|data| devices.insert(data.dev()));
         folders.into_iter().filter(is_first).collect()
     }
-}
-
-fn damaged(writer: &MemberWriter<'_>, member: &Member, what: String) -> RestoreError {
-    let id = writer.source.manifest().id.to_string();
-    RestoreError::Damaged { id, path: member.path.to_string(), what, undone: Undone::default() }
 }
 
 /// Makes room for a file or a link; a directory stays, and is an error.

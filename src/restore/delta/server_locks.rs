@@ -4,6 +4,7 @@
 //! (`ma_control_file.c`) by `fcntl`, and ends where it cannot.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -22,7 +23,18 @@ impl ServerLocks {
     pub(super) fn take(files: impl IntoIterator<Item = PathBuf>) -> Result<Self, RestoreError> {
         let mut held = Vec::new();
         for path in files {
-            let Ok(file) = local_file::open(&path, OFlag::O_RDWR) else { continue };
+            let refused = |error: &std::io::Error| {
+                Err(RestoreError::Refused(format!(
+                    "'{}' cannot be locked, so that a server that has it open, or starts meanwhile, would not be kept away: {error}. Restore into \
+                     an empty directory without --delta",
+                    path.display()
+                )))
+            };
+            let file = match local_file::open(&path, OFlag::O_RDWR) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return refused(&error),
+            };
             match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
                 Ok(_) => held.push(file),
                 Err(Errno::EAGAIN | Errno::EACCES) => {
@@ -31,8 +43,7 @@ impl ServerLocks {
                         path.display()
                     )));
                 }
-                // A file system without locks: no server runs on it.
-                Err(_) => {}
+                Err(errno) => return refused(&errno.into()),
             }
         }
         Ok(Self(held))

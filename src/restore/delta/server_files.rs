@@ -1,0 +1,217 @@
+//! Names that a server itself gives to files at the top of its data directory. Only these go by their name; what merely looks like one of
+//! them is somebody's own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::archive::{IDENTITY_MEMBER, SUMS_MEMBER};
+use crate::capture::is_replication_state;
+use crate::config::ServerOptions;
+use crate::restore::no_follow;
+use crate::restore::replication::REPLICA_FILE;
+
+/// Names without a number. What an interrupted DDL statement has noted would be carried out on other files.
+const EXACT: [&str; 24] = [
+    IDENTITY_MEMBER,
+    SUMS_MEMBER,
+    REPLICA_FILE,
+    "aria_log_control",
+    "auto.cnf",
+    "backup_sst_complete",
+    "ddl_log.log",
+    "ddl_recovery-backup.log",
+    "ddl_recovery.log",
+    "galera.cache",
+    "grastate.dat",
+    "gvwstate.dat",
+    "ib_buffer_pool",
+    "ib_buffer_pool.incomplete",
+    "ibtmp1",
+    "mariadb_upgrade_info",
+    "mysql.sock",
+    "mysql.sock.lock",
+    "mysql_upgrade_info",
+    "sst_error",
+    "sst_in_progress",
+    "tables_flushed",
+    "tc.log",
+    "wsrep_sst.pid",
+];
+/// Options that name one file; where they are not set their file has a name that is known, or none.
+const NAMED_BY: [&str; 3] = ["log-ddl-recovery", "pid-file", "socket"];
+/// More than the first line of an index of logs has, bytes.
+const FIRST_LINE: u64 = 8 << 10;
+/// A server gives its logs numbers of at least so many digits.
+const LOG_DIGITS: usize = 6;
+
+/// An index file and the base name of the logs that it lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LogFamily {
+    index: String,
+    base: String,
+}
+
+/// The names in one directory.
+#[derive(Debug, Default)]
+pub(super) struct ServerFiles {
+    named: BTreeSet<String>,
+    logs: Vec<LogFamily>,
+}
+
+impl ServerFiles {
+    /// Those of the server of these options; logs are those that an index in `folder` names. An index whose first log is gone counts only
+    /// where a restore `is_resumed` that may have removed it.
+    pub(super) fn look(folder: &Path, options: Option<&ServerOptions>, is_resumed: bool) -> Self {
+        let single = |value: &str| Path::new(value).file_name().is_some_and(|name| name == value);
+        let mut named: BTreeSet<String> = options
+            .iter()
+            .flat_map(|options| NAMED_BY.iter().filter_map(|name| options.get(name)))
+            .map(|value| value.strip_prefix("./").unwrap_or(value).to_owned())
+            .collect();
+        let data_files = options.and_then(|options| options.get("innodb_data_file_path")).unwrap_or_default();
+        named
+            .extend(data_files.split(';').filter_map(|file| Some(file.split(':').next()?.trim().to_owned())));
+        named.retain(|name| single(name));
+        named
+            .extend(nix::unistd::gethostname().ok().and_then(|name| Some(format!("{}.pid", name.to_str()?))));
+        Self { named, logs: log_families(folder, is_resumed) }
+    }
+
+    /// Whether a file at the top of a data directory is a server's.
+    pub(super) fn has(&self, name: &str) -> bool {
+        EXACT.contains(&name)
+            || self.named.contains(name)
+            || is_engine_file(name)
+            || name.strip_prefix("gcache.page.").is_some_and(|number| digits(number, LOG_DIGITS))
+            || is_temporary_table(name)
+            || is_replication_state(name) && name.ends_with(".info")
+            || self.is_log(name)
+            || self.logs.iter().any(|log| log.index == name || format!("{}.state", log.base) == name)
+    }
+
+    /// Whether it is a log that an index beside it lists, or the file that goes with one.
+    pub(super) fn is_log(&self, name: &str) -> bool {
+        self.log_number(name).is_some()
+            || name.strip_suffix(".idx").is_some_and(|log| self.log_number(log).is_some())
+    }
+
+    /// Base name and number of a log that an index beside it lists.
+    pub(super) fn log_number<'a>(&self, name: &'a str) -> Option<(&'a str, u64)> {
+        let (base, number) = name.rsplit_once('.').filter(|(_, number)| digits(number, LOG_DIGITS))?;
+        self.logs.iter().any(|log| log.base == base).then_some((base, number.parse().ok()?))
+    }
+}
+
+/// A file of InnoDB or Aria by its default name: the system tablespace, undo tablespaces, redo logs, InnoDB's binary logs.
+pub(super) fn is_engine_file(name: &str) -> bool {
+    let numbered = |start: &str, most: usize| {
+        name.strip_prefix(start).is_some_and(|number| number.len() <= most && digits(number, 1))
+    };
+    let exactly = |start: &str, count: usize| {
+        name.strip_prefix(start).is_some_and(|number| number.len() == count && digits(number, count))
+    };
+    let between = |start: &str, end: &str| name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+    let is_kept_redo = |lsn: &str| lsn.len() == 16 && lsn.bytes().all(|digit| digit.is_ascii_hexdigit());
+    numbered("ibdata", 4)
+        || numbered("ib_logfile", 3)
+        || exactly("undo", 3)
+        || name == "aria_log_control"
+        || exactly("aria_log.", 8)
+        || between("ib_", ".log").is_some_and(is_kept_redo)
+        || between("binlog-", ".ibb").is_some_and(|number| digits(number, LOG_DIGITS))
+}
+
+/// Files of tables that the server has on the disk for a while, where `tmpdir` is the data directory.
+fn is_temporary_table(name: &str) -> bool {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    name.starts_with("#sql") && ["MAD", "MAI", "MYD", "MYI", "frm", "ibd"].contains(&ending)
+}
+
+fn digits(text: &str, least: usize) -> bool {
+    text.len() >= least && text.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// The index files of a directory whose first line names a log beside them.
+fn log_families(folder: &Path, is_resumed: bool) -> Vec<LogFamily> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let family = |index: String| {
+        let stem = index.strip_suffix(".index")?;
+        let text = no_follow::read_file(&folder.join(&index), FIRST_LINE).ok()?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let log = Path::new(text.lines().next()?);
+        let is_beside = log.parent().is_none_or(|of| folder.join(of).components().eq(folder.components()));
+        let (base, number) = log.file_name()?.to_str()?.rsplit_once('.')?;
+        let is_there = folder.join(log.file_name()?).symlink_metadata().is_ok();
+        let is_known = digits(number, LOG_DIGITS) && is_beside && (is_there || is_resumed && base == stem);
+        is_known.then(|| LogFamily { base: base.to_owned(), index: index.clone() })
+    };
+    names.filter_map(family).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_server_go_and_what_only_looks_like_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for (index, line) in [
+            ("mysql-bin.index", "./mysql-bin.000007\n"),
+            ("books.index", "chapter one\n"),
+            ("gone.index", "./gone.000001\n"),
+            ("far.index", "/elsewhere/far.000001\n"),
+        ] {
+            std::fs::write(root.join(index), line).unwrap();
+        }
+        for log in ["mysql-bin.000007", "far.000001", "books.000001"] {
+            std::fs::write(root.join(log), "x").unwrap();
+        }
+        let files = ServerFiles::look(&root, None, false);
+        for (name, goes) in [
+            ("ib_logfile1", true),
+            ("undo003", true),
+            ("ibdata2", true),
+            ("aria_log.00000002", true),
+            ("tc.log", true),
+            ("ddl_log.log", true),
+            ("ddl_recovery.log", true),
+            ("galera.cache", true),
+            ("gcache.page.000001", true),
+            ("grastate.dat", true),
+            ("multi-master.info", true),
+            ("master-a.info", true),
+            ("mysql-bin.000007", true),
+            ("mysql-bin.000008", true),
+            ("mysql-bin.000007.idx", true),
+            ("mysql-bin.index", true),
+            ("mysql-bin.state", true),
+            ("wsrep_sst_backup_replica.sql", true),
+            ("ibdata1.old", false),
+            ("ibdata1-before-upgrade", false),
+            ("ib_logfile0.bak", false),
+            ("undo001.save", false),
+            ("undo_notes.txt", false),
+            ("undo1", false),
+            ("aria_log_control.bak", false),
+            ("aria_log.1", false),
+            ("backup.lock", false),
+            ("my-agent.pid", false),
+            ("books.index", false),
+            ("books.000001", false),
+            ("gone.index", false),
+            ("far.index", false),
+            ("far.000001", false),
+            ("dump.000001", false),
+            ("host.err", false),
+            ("slow.log", false),
+            ("core.4711", false),
+            ("export.CSV", false),
+            ("notes.txt", false),
+        ] {
+            assert_eq!(files.has(name), goes, "{name}");
+        }
+        assert!(ServerFiles::look(&root, None, true).has("gone.index"));
+    }
+}
