@@ -9,12 +9,13 @@ use nix::fcntl::OFlag;
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::compare::{Fates, LocalFate};
-use super::extras::Extras;
+use super::extras::{Extra, Extras};
 use super::local_file;
 use crate::archive::Index;
 use crate::model::MemberKind;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::RestoreError;
+use crate::restore::start_file::real_place;
 
 /// Opens each file that stays, and asks of each directory.
 pub(super) fn check(
@@ -36,7 +37,7 @@ pub(super) fn check(
     let mut folders: BTreeSet<PathBuf> = extras
         .gone
         .iter()
-        .flat_map(|extra| extra.paths())
+        .flat_map(Extra::paths)
         .filter_map(|path| Some(path.parent()?.to_path_buf()))
         .collect();
     folders.insert(places.target().to_path_buf());
@@ -49,7 +50,7 @@ pub(super) fn check(
         }
         let Some(LocalFate::Stays { .. }) = fates.get(&member.header_offset) else { continue };
         if places.start_file() == Some(&*place) {
-            place = crate::restore::start_file::real_place(&place).unwrap_or(place);
+            place = real_place(&place).unwrap_or(place);
         }
         if let Err(error) = local_file::open(&place, OFlag::O_RDWR) {
             return refused(&place, error.to_string());

@@ -133,7 +133,8 @@ impl ExtrasWalk<'_> {
             } else if self.folders.contains(&path) {
                 self.found.gone.push(Extra::InTheWay(path));
             } else if self.names.has(&name) {
-                let list = if name.ends_with(".index") { &mut indexes } else { &mut files };
+                let is_index = path.extension().is_some_and(|ending| ending == "index");
+                let list = if is_index { &mut indexes } else { &mut files };
                 list.push(Extra::File(path));
             } else {
                 self.found.left.push(path);

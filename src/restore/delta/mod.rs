@@ -139,7 +139,7 @@ pub fn plan_delta<'a>(
         .and_then(|seqno| u64::try_from(seqno.checked_sub(gtid.seqno)?).ok())
         .filter(|ahead| *ahead > 0);
     let report = report(&index, &places, &fates, &extras, &names);
-    let report = DeltaReport { ahead, newer_logs, ..report };
+    let report = DeltaReport { newer_logs, ahead, ..report };
     Ok(DeltaPlan {
         source,
         request,

@@ -77,7 +77,8 @@ impl Replacement<'_> {
                     self.make(member, &place, created)?;
                 }
                 (_, Some(LocalFate::Stays { look, data, .. })) => {
-                    if self.keep(member, &place, *look, *data)? {
+                    let is_changed = self.keep(member, &place, *look, *data)?;
+                    if is_changed {
                         self.written.insert(member.header_offset);
                     }
                 }

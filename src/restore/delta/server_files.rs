@@ -84,7 +84,8 @@ impl ServerFiles {
             || is_engine_file(name)
             || name.strip_prefix("gcache.page.").is_some_and(|number| digits(number, LOG_DIGITS))
             || is_temporary_table(name)
-            || is_replication_state(name) && name.ends_with(".info")
+            || is_replication_state(name)
+                && Path::new(name).extension().is_some_and(|ending| ending == "info")
             || self.is_log(name)
             || self.logs.iter().any(|log| log.index == name || format!("{}.state", log.base) == name)
     }
