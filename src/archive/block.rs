@@ -1,6 +1,11 @@
 //! The blocks of an archive, as who plans them, who reads them and who decompresses them speak of them.
 
+use crossbeam_channel::Sender;
+
 use crate::model::Block;
+
+/// So many blocks a thread that fetches takes at once, where there are several: those that lie side by side come by one request.
+pub(super) const STRETCH: usize = 4;
 
 /// Why a block has no bytes. In words it is the same for every member that lies in what is lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,4 +47,46 @@ pub struct ObjectDigest {
     pub bytes: u64,
     /// SHA-256 of them.
     pub sha256: String,
+}
+
+/// What is to be read of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPlan {
+    /// In the order of the archive.
+    pub(super) blocks: Vec<PlannedBlock>,
+    /// All of it, and what lies behind the last block: the object is digested.
+    pub(super) is_whole: bool,
+}
+
+impl ReadPlan {
+    /// How many threads have anything to fetch of it where each can go on by itself, at most.
+    pub fn fetchers(&self) -> usize {
+        if self.is_whole { 1 } else { self.blocks.len().div_ceil(STRETCH).max(1) }
+    }
+
+    /// Bytes of the archive that are read.
+    pub fn bytes(&self) -> u64 {
+        self.blocks.iter().map(|planned| planned.block.bytes).sum()
+    }
+
+    /// Bytes of the tar stream that come out of them.
+    pub fn raw_bytes(&self) -> u64 {
+        self.blocks.iter().map(|planned| planned.block.raw).sum()
+    }
+}
+
+/// One block of tar stream.
+#[derive(Debug)]
+pub struct DecodedBlock {
+    /// Its place and lengths.
+    pub planned: PlannedBlock,
+    /// Its bytes.
+    pub bytes: Result<Vec<u8>, BlockDamage>,
+}
+
+/// One that was fetched and is to be decompressed.
+pub(super) struct DecodeJob {
+    pub(super) planned: PlannedBlock,
+    pub(super) frame: Result<Vec<u8>, BlockDamage>,
+    pub(super) reply: Sender<DecodedBlock>,
 }

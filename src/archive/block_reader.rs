@@ -7,9 +7,10 @@ use std::io::{self, Read, Seek};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 
-use super::block::{BlockDamage, ObjectDigest, PlannedBlock};
+use super::block::{BlockDamage, DecodeJob, DecodedBlock, ObjectDigest, PlannedBlock, ReadPlan, STRETCH};
+use super::block_fetch::{BlockWay, one_by_one, several_at_once};
 use super::codec::decode;
 use super::object_stream::ObjectStream;
 use crate::model::Compression;
@@ -17,27 +18,6 @@ use crate::seal::Identities;
 
 /// Bytes of all blocks that are decompressed at once, but for two: where they are large, fewer threads work.
 const IN_FLIGHT: u64 = 32 << 20;
-
-/// What is to be read of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadPlan {
-    /// In the order of the archive.
-    pub(super) blocks: Vec<PlannedBlock>,
-    /// All of it, and what lies behind the last block: the object is digested.
-    pub(super) is_whole: bool,
-}
-
-impl ReadPlan {
-    /// Bytes of the archive that are read.
-    pub fn bytes(&self) -> u64 {
-        self.blocks.iter().map(|planned| planned.block.bytes).sum()
-    }
-
-    /// Bytes of the tar stream that come out of them.
-    pub fn raw_bytes(&self) -> u64 {
-        self.blocks.iter().map(|planned| planned.block.raw).sum()
-    }
-}
 
 /// How the object is read.
 #[derive(Debug, Clone)]
@@ -50,22 +30,8 @@ pub struct ReaderOptions {
     pub keys: Option<Arc<Identities>>,
 }
 
-/// One block of tar stream.
-#[derive(Debug)]
-pub struct DecodedBlock {
-    /// Its place and lengths.
-    pub planned: PlannedBlock,
-    /// Its bytes.
-    pub bytes: Result<Vec<u8>, BlockDamage>,
-}
-
-struct DecodeJob {
-    planned: PlannedBlock,
-    frame: Result<Vec<u8>, BlockDamage>,
-    reply: Sender<DecodedBlock>,
-}
-
-/// The decompressed blocks of an object, in order. At most `threads + 2` are held at once, and `IN_FLIGHT` bytes beside two.
+/// The decompressed blocks of an object, in order. At most `threads + 2` are held at once, and `IN_FLIGHT` bytes beside two; where several are
+/// fetched at once, `2 * STRETCH` for each that is.
 pub struct BlockReader {
     ordered: Option<Receiver<Receiver<DecodedBlock>>>,
     feeding: Option<JoinHandle<io::Result<Option<ObjectDigest>>>>,
@@ -79,12 +45,23 @@ impl BlockReader {
         plan: ReadPlan,
         options: &ReaderOptions,
     ) -> io::Result<Self> {
+        Self::open_all(vec![object], plan, options)
+    }
+
+    /// The same of an object that was opened several times, of which different parts are read at once; as a whole it is read by the first alone.
+    pub fn open_all(
+        objects: Vec<impl Read + Seek + Send + 'static>,
+        plan: ReadPlan,
+        options: &ReaderOptions,
+    ) -> io::Result<Self> {
         let ReaderOptions { compression, threads, .. } = *options;
         let largest = plan.blocks.iter().map(|planned| planned.block.raw).max().unwrap_or(0);
         let affordable = usize::try_from(IN_FLIGHT / largest.max(1)).unwrap_or(usize::MAX);
         let threads = threads.min(affordable).max(1);
         let (jobs, queue) = bounded::<DecodeJob>(threads);
-        let (order, ordered) = bounded(threads);
+        let fetchers = objects.len().min(plan.fetchers());
+        let places = if fetchers > 1 { (fetchers * STRETCH).min(affordable).max(threads) } else { threads };
+        let (order, ordered) = bounded(places);
         let mut workers = Vec::new();
         for number in 0..threads {
             let queue = queue.clone();
@@ -93,10 +70,19 @@ impl BlockReader {
                 std::thread::Builder::new().name(name).spawn(move || decode_jobs(compression, &queue))?,
             );
         }
-        let stream = ObjectStream::new(object, options.keys.clone());
-        let feeding = std::thread::Builder::new()
-            .name("fetch".into())
-            .spawn(move || feed(stream, &plan, &jobs, &order))?;
+        let way = BlockWay { jobs, order };
+        let streams = objects.into_iter().take(fetchers);
+        let mut streams: Vec<_> =
+            streams.map(|object| ObjectStream::new(object, options.keys.clone())).collect();
+        let fetch = move || match streams.pop() {
+            Some(stream) if streams.is_empty() => one_by_one(stream, &plan, &way),
+            Some(stream) => {
+                streams.push(stream);
+                several_at_once(streams, &plan, &way)
+            }
+            None => Err(io::Error::other("no object to read")),
+        };
+        let feeding = std::thread::Builder::new().name("fetch".into()).spawn(fetch)?;
         Ok(Self { ordered: Some(ordered), feeding: Some(feeding), workers })
     }
 
@@ -120,24 +106,6 @@ impl BlockReader {
             None => Err(io::Error::other("the archive has failed before")),
         }
     }
-}
-
-/// Reads frame after frame; past the end of the object every block is damaged.
-fn feed<R: Read + Seek>(
-    mut stream: ObjectStream<R>,
-    plan: &ReadPlan,
-    jobs: &Sender<DecodeJob>,
-    order: &Sender<Receiver<DecodedBlock>>,
-) -> io::Result<Option<ObjectDigest>> {
-    for planned in &plan.blocks {
-        let frame = stream.read_block(planned)?;
-        let (reply, pending) = bounded(1);
-        // The reader may have stopped listening; that is no error of the storage, and the rest is not wanted.
-        if order.send(pending).is_err() || jobs.send(DecodeJob { planned: *planned, frame, reply }).is_err() {
-            return Ok(None);
-        }
-    }
-    if plan.is_whole { stream.finish() } else { Ok(None) }
 }
 
 fn decode_jobs(compression: Compression, queue: &Receiver<DecodeJob>) {

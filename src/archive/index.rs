@@ -8,8 +8,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::at_end::{AtEnd, Streamed};
-use super::block::PlannedBlock;
-use super::block_reader::ReadPlan;
+use super::block::{PlannedBlock, ReadPlan};
 use super::border_digests::BorderDigests;
 use super::digest::{Hashing, hex};
 use super::validator::Validator;

@@ -12,6 +12,7 @@
 mod apply;
 mod at_end;
 mod block;
+mod block_fetch;
 mod block_reader;
 mod block_writer;
 mod border_digests;
@@ -45,8 +46,8 @@ mod writer;
 mod xbstream;
 
 pub use apply::{APPLY_MEMBER, FILES_PREFIX, PAGES_PREFIX, RUNS_SUFFIX, STAND_IN, SYSTEM_PREFIX};
-pub use block::{BlockDamage, ENDS, ObjectDigest, PlannedBlock};
-pub use block_reader::{BlockReader, DecodedBlock, ReadPlan, ReaderOptions};
+pub use block::{BlockDamage, DecodedBlock, ENDS, ObjectDigest, PlannedBlock, ReadPlan};
+pub use block_reader::{BlockReader, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
 pub use codec::{compress_whole, decompress_whole};
 pub use data_parts::{DataPart, DataParts};

@@ -1,5 +1,6 @@
 //! The archive as a whole: written, read back by us and by the stock tools.
 
+mod at_once;
 mod damage;
 mod parts;
 

@@ -125,6 +125,11 @@ impl BackupReader {
         self.storage.location()
     }
 
+    /// How many requests are best under way at once ([`Storage::at_once`]).
+    pub fn at_once(&self) -> usize {
+        self.storage.at_once()
+    }
+
     /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
