@@ -1,17 +1,19 @@
 //! `restore --delta` into a data directory that differs, beside `restore` into an empty one, taking turns.
 //!
-//! What differs is made in the files themselves: pages of 16 KiB of the tables, with other bytes in them, so that it is known how many and
-//! where. Before each run nothing is dirty, and archive and data directory are in the page cache.
+//! One row is a node's own data directory as its server has left it: after the backup it has got new rows and written to recent ones, and was shut down. Of
+//! the others what differs is made in the files themselves: pages of 16 KiB of the tables, with other bytes in them, so that it is known how
+//! many and where. Before each run nothing is dirty, and archive and data directory are in the page cache.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use wsrep_sst_backup::archive::read_full;
 
 use crate::common::machine::settle;
 use crate::common::sysbench::DATABASE;
-use crate::common::{Table, gib, heading, say, show};
+use crate::common::{Table, gib, heading, mib, say, show};
 use crate::freeze::median;
 use crate::ours;
 use crate::stage::Stage;
@@ -23,6 +25,8 @@ const PAGE: u64 = 16 << 10;
 enum Change {
     /// It is emptied; restored without `--delta`.
     Emptied,
+    /// The server's own files after some writing.
+    Written,
     Nothing,
     /// The last twentieth of each table.
     Newest,
@@ -32,8 +36,9 @@ enum Change {
     Everywhere,
 }
 
-const CHANGES: [(Change, &str); 5] = [
+const CHANGES: [(Change, &str); 6] = [
     (Change::Emptied, "restore into an empty directory"),
+    (Change::Written, "--delta, the node's own files after a day"),
     (Change::Nothing, "--delta, nothing differs"),
     (Change::Newest, "--delta, the last 5 % of each table"),
     (Change::HotTable, "--delta, each 20th page of one table"),
@@ -46,6 +51,7 @@ pub(crate) fn run(program: &Path, bytes: u64, runs: u32) -> Result<()> {
     stage.fill(bytes)?;
     let run = ours::back_up(&stage, "zstd", "auto")?;
     say(&format!("a backup of {} with its index", gib(run.stored.unwrap_or_default())));
+    write_a_day(&stage)?;
     let mut seen = CHANGES.map(|_| Vec::new());
     let mut peak = 0;
     for _ in 0..runs {
@@ -71,8 +77,40 @@ pub(crate) fn run(program: &Path, bytes: u64, runs: u32) -> Result<()> {
     }
     heading("Restore");
     show(&table.to_string());
-    say(&format!("most memory of all runs: {peak} KiB"));
+    say(&format!("most memory of all runs: {}", mib(peak)));
     Ok(())
+}
+
+/// New rows, a fiftieth of those that are there, and another text in the newest thirtieth, in each table. Then the server is shut down.
+fn write_a_day(stage: &Stage) -> Result<()> {
+    let server = stage.cluster.n(1);
+    for table in tables(&stage.datadir().join(DATABASE))? {
+        let name = table.file_stem().context("a table without a name")?.to_string_lossy().into_owned();
+        let newest: u64 = server.scalar(&format!("SELECT MAX(id) FROM {DATABASE}.{name}")).parse()?;
+        let (new, hot) = (newest / 50, newest - newest / 30);
+        server.exec(&format!(
+            "INSERT INTO {DATABASE}.{name} (k, c, pad) SELECT k, c, pad FROM {DATABASE}.{name} WHERE id <= {new}"
+        ));
+        server.exec(&format!("UPDATE {DATABASE}.{name} SET pad = REVERSE(pad) WHERE id > {hot}"));
+    }
+    server.stop();
+    Ok(())
+}
+
+/// Pages of the server's tables that the restored ones have not.
+fn pages_written(stage: &Stage) -> Result<u64> {
+    let page = usize::try_from(PAGE)?;
+    let mut written = 0;
+    for table in tables(&stage.datadir().join(DATABASE))? {
+        let restored = stage.target.join(DATABASE).join(table.file_name().unwrap_or_default());
+        let (mut now, mut then) = (File::open(&table)?, File::open(restored)?);
+        let (mut one, mut other) = (vec![0; page], vec![0; page]);
+        while read_full(&mut now, &mut one)? == page {
+            let is_there = read_full(&mut then, &mut other)? == page;
+            written += u64::from(!is_there || one != other);
+        }
+    }
+    Ok(written)
 }
 
 fn restore(stage: &Stage, change: Change) -> Result<crate::common::Measured> {
@@ -85,14 +123,24 @@ fn restore(stage: &Stage, change: Change) -> Result<crate::common::Measured> {
 impl Change {
     /// How many pages it has changed.
     fn make(self, stage: &Stage) -> Result<u64> {
-        if matches!(self, Self::Emptied) {
+        let mut changed = 0;
+        if matches!(self, Self::Written) {
+            changed = pages_written(stage)?;
+        }
+        if matches!(self, Self::Emptied | Self::Written) {
             for entry in fs::read_dir(&stage.target)? {
                 let path = entry?.path();
                 if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }?;
             }
         }
-        let mut changed = 0;
-        let tables = if matches!(self, Self::Emptied) { Vec::new() } else { tables(stage)? };
+        if matches!(self, Self::Written) {
+            let copy = "cp -a --sparse=auto \"$D/.\" \"$T/\"";
+            stage.helper.script(copy, &[("D", &stage.datadir()), ("T", &stage.target)])?;
+        }
+        let tables = match self {
+            Self::Emptied | Self::Written | Self::Nothing => Vec::new(),
+            _ => tables(&stage.target.join(DATABASE))?,
+        };
         for (number, table) in tables.iter().enumerate() {
             let file = File::options().read(true).write(true).open(table)?;
             let count = file.metadata()?.len() / PAGE;
@@ -100,7 +148,7 @@ impl Change {
                 Self::Newest => (count - count / 20..count).collect(),
                 Self::Everywhere => (0..count).step_by(20).collect(),
                 Self::HotTable if number % 20 == 0 => (0..count).step_by(20).collect(),
-                Self::Emptied | Self::Nothing | Self::HotTable => Vec::new(),
+                Self::Emptied | Self::Written | Self::Nothing | Self::HotTable => Vec::new(),
             };
             for page in &pages {
                 file.write_all_at(&page.to_le_bytes().repeat(64), page * PAGE + 100)?;
@@ -114,16 +162,16 @@ impl Change {
     }
 }
 
-/// The tables that were restored, the largest first.
-fn tables(stage: &Stage) -> Result<Vec<PathBuf>> {
+/// The files of tables in a directory, the largest first.
+fn tables(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(stage.target.join(DATABASE))? {
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "ibd") {
             found.push((fs::metadata(&path)?.len(), path));
         }
     }
-    ensure!(!found.is_empty(), "no tables were restored");
+    ensure!(!found.is_empty(), "there are no tables in '{}'", folder.display());
     found.sort_by(|one, other| other.cmp(one));
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }

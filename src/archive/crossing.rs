@@ -4,8 +4,6 @@
 //! of them began before it, and at most one goes on behind it: these two have a digest of their own in each block. Of all others the
 //! digest of the whole file tells the same.
 
-use sha2::{Digest, Sha256};
-
 use crate::model::DataDigest;
 
 /// Where such data stands in a block.
@@ -29,7 +27,7 @@ impl Crossing {
     pub(super) fn digests(self, raw: &[u8]) -> CrossingDigests {
         let digest = |data: Option<&[u8]>| {
             let data = data.filter(|data| !data.is_empty())?;
-            Some(DataDigest::new(Sha256::digest(data).into()))
+            Some(DataDigest::of(data))
         };
         CrossingDigests {
             head: digest(raw.get(..self.head)),
@@ -103,7 +101,7 @@ mod tests {
 
     #[test]
     fn only_what_crosses_has_a_digest() {
-        let of = |data: &[u8]| Some(DataDigest::new(Sha256::digest(data).into()));
+        let of = |data: &[u8]| Some(DataDigest::of(data));
         assert_eq!(Crossing::default().digests(b"abcd"), CrossingDigests::default());
         let both = Crossing { head: 1, tail: Some(3) }.digests(b"abcd");
         assert_eq!(both, CrossingDigests { head: of(b"a"), tail: of(b"d") });

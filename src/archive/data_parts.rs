@@ -13,11 +13,17 @@ pub struct DataPart {
     pub to: u64,
     /// Where it begins in the tar stream.
     pub stream: u64,
-    /// SHA-256 of it.
+    /// Of its bytes.
     pub digest: DataDigest,
 }
 
 impl DataPart {
+    /// What the file has at the end of these bytes of the part: it may be cut off in it.
+    pub fn wanted<'b>(&self, member: &Member, bytes: &'b [u8]) -> &'b [u8] {
+        let left = usize::try_from(member.size.saturating_sub(self.from)).unwrap_or(usize::MAX);
+        &bytes[..left.min(bytes.len())]
+    }
+
     /// Its place in the tar stream: first byte, and first byte behind.
     pub fn range(&self) -> (u64, u64) {
         (self.stream, self.stream + (self.to - self.from))

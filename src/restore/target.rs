@@ -212,11 +212,7 @@ pub(super) fn check_free_with(
         sum.0 = sum.0.saturating_add(stored.next_multiple_of(PER_FILE));
     }
     for (device, (bytes, place)) in needed {
-        let stat = nix::sys::statvfs::statvfs(&place).map_err(|errno| {
-            RestoreError::Refused(format!("cannot look at '{}': {errno}", place.display()))
-        })?;
-        let free = stat.blocks_available().saturating_mul(stat.fragment_size());
-        let free = free.saturating_add(freed.get(&device).copied().unwrap_or(0));
+        let free = free_bytes(&place)?.saturating_add(freed.get(&device).copied().unwrap_or(0));
         if bytes > free {
             return refused(format!(
                 "'{}' has {} MiB free, the restore needs {} MiB there; nothing was written",
@@ -227,6 +223,13 @@ pub(super) fn check_free_with(
         }
     }
     Ok(())
+}
+
+/// Bytes that are free where this directory is.
+pub(super) fn free_bytes(place: &Path) -> Result<u64, RestoreError> {
+    let stat = nix::sys::statvfs::statvfs(place)
+        .map_err(|errno| RestoreError::Refused(format!("cannot look at '{}': {errno}", place.display())))?;
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 /// The file system that a path will be on: that of its nearest existing ancestor.

@@ -174,7 +174,7 @@ fn damage_of_the_archive_is_found_before_it_is_written() {
     flipped[place] ^= 1;
     fs::write(&archive, flipped).unwrap();
     let answer = world.delta("").run();
-    answer.fails_with(4, "is damaged: db/big.MYD: the SHA-256 of its bytes from ");
+    answer.fails_with(4, "is damaged: db/big.MYD: the BLAKE3 of its bytes from ");
     assert!(!answer.stderr.contains("partly replaced"), "{}", answer.stderr);
     assert_same(&still(&world.node()), &before);
     // A small file, which is compared as a whole.

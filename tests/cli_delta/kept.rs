@@ -87,6 +87,10 @@ fn all_that_can_differ_is_as_after_a_usual_restore() {
     }
     fs::create_dir(node.join("gone")).unwrap();
     fs::write(node.join("gone/db.opt"), "x").unwrap();
+    // Its rows lie elsewhere, where nobody knows what else there is.
+    let far = folder.join("far.ibd");
+    fs::write(&far, "rows").unwrap();
+    fs::write(node.join("gone/far.isl"), far.to_str().unwrap()).unwrap();
     for name in ["n1.err", "notes.txt", "db/notes.txt"] {
         fs::write(node.join(name), "x").unwrap();
     }
@@ -96,7 +100,10 @@ fn all_that_can_differ_is_as_after_a_usual_restore() {
     let answer = world.delta("--json").run();
     let left = ["copies", "db/notes.txt", "n1.err", "notes.txt"];
     let told = answer.json();
-    assert_eq!(told["delta"]["left"], json!(left.map(|name| node.join(name))));
+    let mut told_left = left.map(|name| node.join(name)).to_vec();
+    told_left.push(far.clone());
+    assert_eq!(told["delta"]["left"], json!(told_left));
+    assert_eq!(fs::read(&far).unwrap(), b"rows");
     let mut all = left.to_vec();
     all.extend(["lost+found", "copies/of", "copies/of/tables", "copies/of/tables/t.ibd"]);
     world.assert_restored(&all);

@@ -15,7 +15,6 @@ use crate::archive::Index;
 use crate::model::MemberKind;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::RestoreError;
-use crate::restore::start_file::real_place;
 
 /// Opens each file that stays, and asks of each directory.
 pub(super) fn check(
@@ -42,16 +41,14 @@ pub(super) fn check(
         .collect();
     folders.insert(places.target().to_path_buf());
     for member in index.members.iter().filter(|member| !places.is_passed_over(member)) {
-        let Some(mut place) = places.of(member) else { continue };
+        let Some(place) = places.of(member) else { continue };
         folders.extend(place.parent().map(Path::to_path_buf));
         let is_own = |path: &Path| path.symlink_metadata().map_or(true, |data| data.uid() == me.as_raw());
         if member.kind == MemberKind::Directory && member.origin.is_none() && !is_own(&place) {
             return refused(&place, "it is another user's".into());
         }
         let Some(LocalFate::Stays { .. }) = fates.get(&member.header_offset) else { continue };
-        if places.start_file() == Some(&*place) {
-            place = real_place(&place).unwrap_or(place);
-        }
+        let place = local_file::place_now(places, &place).unwrap_or(place);
         if let Err(error) = local_file::open(&place, OFlag::O_RDWR) {
             return refused(&place, error.to_string());
         }

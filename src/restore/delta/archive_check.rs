@@ -1,14 +1,20 @@
-//! Reads of an archive what will be needed, and compares it with the index: once before the first change of the data directory, so that nothing
-//! is given up for what is not there, and again while it is written.
+//! Reads of an archive what will be needed, and compares it with the index: before the first change of the data directory, so that nothing is given up
+//! for what is not there. Of the parts of large files what differs is kept ([`Stash`]), so that it need not be read again.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::sync::atomic::Ordering;
 
+use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256};
 
-use super::read_pieces::ReadPiece;
-use crate::archive::{DataPart, Index, ReadPlan, hex, read_full};
+use super::compare::{Fates, LocalFate};
+use super::differences::read_there;
+use super::local_file::{self, place_now};
+use super::read_pieces::{ReadPiece, plan};
+use super::stash::Stash;
+use crate::archive::{DataPart, Index, hex, read_full};
 use crate::catalog::BackupReader;
 use crate::model::{DataDigest, Member};
 use crate::restore::MemberWriter;
@@ -22,36 +28,97 @@ use crate::restore::write::WriteError;
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
 
+/// What came of the reading.
+pub(super) struct Fetched<'a> {
+    /// What differs of the parts that found room.
+    pub(super) stash: Stash<'a>,
+    /// What has to be read again, in the order of the archive.
+    pub(super) again: Vec<ReadPiece<'a>>,
+}
+
 /// Reads all of it; progress is told in bytes of the tar stream.
-pub(super) fn check(
+pub(super) fn fetch<'a>(
     source: &BackupReader,
-    index: &Index,
-    places: &Destinations,
-    (pieces, plan): (&[ReadPiece<'_>], ReadPlan),
+    index: &'a Index,
+    (places, fates): (&Destinations, &Fates),
+    pieces: Vec<ReadPiece<'a>>,
+    mut stash: Stash<'a>,
     threads: usize,
     control: &Control<'_>,
-) -> Result<(), RestoreError> {
-    let mut stream = open_stream(source, index, plan, threads)?;
+) -> Result<Fetched<'a>, RestoreError> {
+    let mut stream = open_stream(source, index, plan(index, &pieces), threads)?;
     let mut reader =
         MemberWriter { stream: &mut stream, source, index, places, control, patched: BTreeMap::new() };
-    let mut done = 0;
-    for piece in pieces {
+    let mut local = LocalParts { places, fates, open: None, old: Vec::new() };
+    let (mut done, mut bytes, mut again) = (0, Vec::new(), Vec::new());
+    for piece in &pieces {
         if control.interrupted.load(Ordering::Relaxed) {
             return Err(RestoreError::interrupted());
         }
         (control.progress)(done);
-        match piece {
+        match *piece {
             ReadPiece::Anew(member) => {
                 reader.read(index.stored(member), member, |content| digested(content, member, control))?;
+                again.push(*piece);
             }
-            ReadPiece::Part(member, part) => drop(read_part(&mut reader, member, part)?),
+            ReadPiece::Part(member, part) => {
+                read_part(&mut reader, member, &part, &mut bytes)?;
+                let wanted = part.wanted(member, &bytes);
+                let old = if stash.is_open() { local.old(member, part.from, wanted.len()) } else { &[] };
+                match stash.take(member, part.from, old, wanted) {
+                    Ok(true) => {}
+                    Ok(false) => again.push(*piece),
+                    Err(error) => {
+                        log::info!(
+                            "what differs cannot be kept on the disk, and is read a second time: {error}"
+                        );
+                        stash.give_up();
+                    }
+                }
+            }
             ReadPiece::Pages(member, pages) => {
                 reader.read(pages, member, |content| read_whole(content, pages).map(drop))?;
+                again.push(*piece);
             }
         }
         done += piece.bytes(index);
     }
-    Ok(())
+    if stash.is_given_up() {
+        again = pieces;
+    }
+    Ok(Fetched { stash, again })
+}
+
+/// Reads what files have before they are changed.
+struct LocalParts<'a> {
+    places: &'a Destinations,
+    fates: &'a Fates,
+    /// The file that was read last, by its place in the stream.
+    open: Option<(u64, File)>,
+    old: Vec<u8>,
+}
+
+impl LocalParts<'_> {
+    /// So many bytes of a file from this one on, or as many as can be read of it.
+    fn old(&mut self, member: &Member, from: u64, count: usize) -> &[u8] {
+        if self.open.as_ref().is_none_or(|(offset, _)| *offset != member.header_offset) {
+            self.open = self.file(member).map(|file| (member.header_offset, file));
+        }
+        self.old.resize(count, 0);
+        let there = self.open.as_ref().map_or(0, |(_, file)| read_there(file, from, &mut self.old));
+        &self.old[..there]
+    }
+
+    /// The file that was compared. That nobody has changed it since is seen before it is written to.
+    fn file(&self, member: &Member) -> Option<File> {
+        let place = place_now(self.places, &self.places.of(member)?)?;
+        match self.fates.get(&member.header_offset) {
+            Some(LocalFate::Stays { look, .. }) => {
+                local_file::open(&place, OFlag::O_RDONLY).ok().filter(|file| look.is_of(file))
+            }
+            _ => None,
+        }
+    }
 }
 
 fn digested(content: &mut dyn Read, member: &Member, control: &Control<'_>) -> Result<(), WriteError> {
@@ -78,14 +145,15 @@ fn digested(content: &mut dyn Read, member: &Member, control: &Control<'_>) -> R
     }
 }
 
-/// A part of a file, compared with its digest.
+/// A part of a file into `bytes`, compared with its digest.
 pub(super) fn read_part(
     reader: &mut MemberWriter<'_>,
     member: &Member,
     part: &DataPart,
-) -> Result<Vec<u8>, RestoreError> {
-    let mut bytes = vec![0; usize::try_from(part.to - part.from).unwrap_or(0)];
-    let read = reader.stream.skip_to(part.stream).and_then(|_| read_full(reader.stream, &mut bytes));
+    bytes: &mut Vec<u8>,
+) -> Result<(), RestoreError> {
+    bytes.resize(usize::try_from(part.to - part.from).unwrap_or(0), 0);
+    let read = reader.stream.skip_to(part.stream).and_then(|_| read_full(reader.stream, bytes));
     match read {
         Ok(count) if count == bytes.len() => {}
         Ok(_) => return Err(damaged(reader, member, "the archive ends before it".into())),
@@ -94,13 +162,13 @@ pub(super) fn read_part(
         }
         Err(cause) => return Err(RestoreError::Read(reader.source.archive_failed(cause), Undone::default())),
     }
-    let digest = DataDigest::new(Sha256::digest(&bytes).into());
+    let digest = DataDigest::of(bytes);
     if digest != part.digest {
         let what =
-            format!("the SHA-256 of its bytes from {} on is {digest}, not that of the index", part.from);
+            format!("the BLAKE3 of its bytes from {} on is {digest}, not that of the index", part.from);
         return Err(damaged(reader, member, what));
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// The archive has not what the index says of this member.

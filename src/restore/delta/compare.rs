@@ -12,20 +12,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Sender, unbounded};
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, PosixFadviseAdvice, posix_fadvise};
 use sha2::{Digest, Sha256};
 
 use super::local_file::{self, LocalLook};
 use crate::archive::{DataPart, DataParts, Index, hex};
-use crate::model::{DataDigest, Member, MemberKind};
+use crate::model::{DataHasher, Member, MemberKind};
 use crate::restore::destinations::Destinations;
 use crate::restore::error::RestoreError;
 use crate::restore::patch::HOLE;
 use crate::restore::request::Control;
-use crate::restore::start_file::real_place;
 
 /// Bytes read at once; a whole number of pieces that may be holes.
 const CHUNK: usize = 256 << 10;
+/// Bytes of a large file that a disk is asked for before they are read: the threads take one part of it each, and behind these come the next.
+const AHEAD: i64 = 8 << 20;
 
 /// What becomes of a file of the backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,9 +121,7 @@ fn candidates(index: &Index, places: &Destinations) -> Result<Candidates, Restor
     let mut found = Candidates::default();
     for member in index.members.iter().filter(|member| is_wanted_file(places, member)) {
         let Some(place) = places.of(member) else { continue };
-        let is_start = places.start_file() == Some(&*place);
-        let real = if is_start { real_place(&place) } else { Some(place.clone()) };
-        let look = real.filter(|_| is_verbatim(member)).and_then(|place| {
+        let look = local_file::place_now(places, &place).filter(|_| is_verbatim(member)).and_then(|place| {
             let file = local_file::open(&place, OFlag::O_RDONLY).ok()?;
             Some((place, LocalLook::of(&file).ok()??))
         });
@@ -233,13 +232,16 @@ fn compared(
     interrupted: &AtomicBool,
 ) -> io::Result<Option<u64>> {
     let (mut at, to) = unit.part.map_or((0, unit.look.size), |part| (part.from, part.to));
-    let mut sha = Sha256::new();
+    // A disk that cannot be told is read all the same.
+    let _ =
+        i64::try_from(at).map(|at| posix_fadvise(file, at, AHEAD, PosixFadviseAdvice::POSIX_FADV_WILLNEED));
+    let mut digest = UnitDigest::of(unit);
     let mut data = 0;
     while at < to && !interrupted.load(Ordering::Relaxed) {
         let count = usize::try_from(to - at).unwrap_or(usize::MAX).min(chunk.len());
         let piece = &mut chunk[..count];
         file.read_exact_at(piece, at)?;
-        sha.update(&*piece);
+        digest.update(piece);
         if unit.member.sparse {
             data += piece
                 .chunks(HOLE)
@@ -249,10 +251,35 @@ fn compared(
         }
         at += count as u64;
     }
-    let digest: [u8; 32] = sha.finalize().into();
-    let is_same = match &unit.part {
-        Some(part) => part.digest == DataDigest::new(digest),
-        None => unit.member.sha256.as_deref() == Some(&*hex(&digest)),
-    };
-    Ok(is_same.then_some(data))
+    Ok(digest.matches(unit).then_some(data))
+}
+
+/// What an index has of the content: of a part that, of a whole file this.
+enum UnitDigest {
+    Part(DataHasher),
+    Whole(Sha256),
+}
+
+impl UnitDigest {
+    fn of(unit: &FileComparison<'_>) -> Self {
+        match unit.part {
+            Some(_) => Self::Part(DataHasher::default()),
+            None => Self::Whole(Sha256::new()),
+        }
+    }
+
+    fn update(&mut self, piece: &[u8]) {
+        match self {
+            Self::Part(hasher) => hasher.update(piece),
+            Self::Whole(sha) => sha.update(piece),
+        }
+    }
+
+    fn matches(self, unit: &FileComparison<'_>) -> bool {
+        match (self, &unit.part) {
+            (Self::Part(hasher), Some(part)) => hasher.finish() == part.digest,
+            (Self::Whole(sha), None) => unit.member.sha256.as_deref() == Some(&*hex(&sha.finalize())),
+            _ => false,
+        }
+    }
 }

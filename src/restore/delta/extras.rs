@@ -9,6 +9,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::elsewhere;
 use super::mounts::MountPoints;
 use super::server_files::{ServerFiles, is_engine_file};
 use crate::archive::{APPLY_MEMBER, EXTERNAL_PREFIX, FILES_PREFIX, PAGES_PREFIX, SYSTEM_PREFIX};
@@ -98,7 +99,11 @@ pub(super) fn find(
     walk.folders.extend(above);
     walk.places.extend(places.start_file().into_iter().flat_map(own_names));
     walk.top()?;
-    Ok(walk.found)
+    let mut found = walk.found;
+    let of_the_backup = walk.places;
+    let behind = elsewhere::behind(target, found.gone.iter().flat_map(Extra::paths));
+    found.left.extend(behind.into_iter().filter(|path| !of_the_backup.contains(path)));
+    Ok(found)
 }
 
 /// Names and what they are, in order.

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 
+use crate::restore::destinations::Destinations;
 use crate::restore::file_id::FileId;
 use crate::restore::no_follow;
+use crate::restore::start_file::real_place;
 
 /// What a regular file looked like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,12 @@ impl LocalLook {
         self.id
     }
 
+    /// Whether this is the file, and unchanged.
+    pub(super) fn is_of(&self, file: &File) -> bool {
+        let unchanged = |now: &Self| (now.id, now.changed, now.size) == (self.id, self.changed, self.size);
+        matches!(Self::of(file), Ok(Some(now)) if unchanged(&now))
+    }
+
     /// Opens the file, to write to it, if it is the same and unchanged.
     pub(super) fn reopen(&self, place: &Path) -> io::Result<File> {
         self.open_if(place, |now| (now.changed, now.size) == (self.changed, self.size))
@@ -67,6 +75,11 @@ impl LocalLook {
             "somebody else has changed it since it was compared, or put something else there",
         ))
     }
+}
+
+/// Where the file of this place is before anything is changed: an interrupted restore may have left the system tablespace under its hidden name.
+pub(super) fn place_now(places: &Destinations, place: &Path) -> Option<PathBuf> {
+    if places.start_file() == Some(place) { real_place(place) } else { Some(place.to_path_buf()) }
 }
 
 /// Gives an entry another name in its directory.

@@ -19,6 +19,8 @@
 mod access;
 mod archive_check;
 mod compare;
+mod differences;
+mod elsewhere;
 mod extras;
 mod lineage;
 mod local_file;
@@ -31,6 +33,7 @@ mod report;
 mod room;
 mod server_files;
 mod server_locks;
+mod stash;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -39,16 +42,19 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::UnlinkatFlags;
 
+use self::archive_check::{Fetched, fetch};
 use self::compare::{Fates, compare, is_wanted_file, refuse_directory};
 use self::extras::{Extra, Extras};
 use self::local_file::rename;
 pub use self::node_places::DeltaNode;
-use self::read_pieces::pieces;
+use self::read_pieces::{pieces, plan};
 use self::replace::Replacement;
 pub use self::report::DeltaReport;
 use self::report::report;
+use self::room::DeltaRoom;
 use self::server_files::ServerFiles;
 use self::server_locks::ServerLocks;
+use self::stash::Stash;
 use super::archive_stream::open_stream;
 use super::destinations::Destinations;
 use super::error::{RestoreError, SystemError, Undone};
@@ -76,8 +82,7 @@ pub struct DeltaPlan<'a> {
     history: String,
     fates: Fates,
     extras: Extras,
-    /// Whether what goes has to go before anything is written, since its room is needed.
-    is_room_needed: bool,
+    room: DeltaRoom,
     report: DeltaReport,
     /// Held till all is done.
     _servers: ServerLocks,
@@ -134,7 +139,7 @@ pub fn plan_delta<'a>(
     let names = ServerFiles::look(places.target(), options, is_resumed);
     let extras = find_extras(&index, &places, &names)?;
     access::check(&index, &places, &fates, &extras)?;
-    let is_room_needed = room::check(&index, &places, &fates, &extras)?;
+    let room = room::check(&index, &places, &fates, &extras)?;
     let ahead = stands_at
         .and_then(|seqno| u64::try_from(seqno.checked_sub(gtid.seqno)?).ok())
         .filter(|ahead| *ahead > 0);
@@ -149,7 +154,7 @@ pub fn plan_delta<'a>(
         history: gtid.uuid,
         fates,
         extras,
-        is_room_needed,
+        room,
         report,
         _servers: servers,
         _restores: restores,
@@ -223,33 +228,34 @@ impl DeltaPlan<'_> {
         &self.report
     }
 
-    /// Does it. All that is needed of the archive is read and compared once before (`checking`), then read again and written (`restoring`);
-    /// progress of each is told in bytes of the tar stream, of [`DeltaReport::stream_bytes`]. Where the second fails the directory is left as it is
+    /// Does it. All that is needed of the archive is read and compared once before (`checking`), then written (`restoring`), of which a part may have to
+    /// be read again; progress of each is told in bytes of the tar stream, of [`DeltaReport::stream_bytes`]. Where the second fails the directory is left as it is
     /// by then, and no server starts on it; to do the same again goes on.
     pub fn carry_out(
         self,
         checking: &Control<'_>,
         restoring: &Control<'_>,
     ) -> Result<Restored, RestoreError> {
-        let Self { source, index, places, fates, request, history, .. } = &self;
+        let Self { source, index, places, fates, request, history, room, .. } = &self;
         let Some(start) = places.start_file() else {
             return refused("the backup has no system tablespace".into());
         };
-        let (list, plan) = pieces(index, places, fates);
-        archive_check::check(source, index, places, (&list, plan.clone()), request.threads, checking)?;
-        let stream = open_stream(source, index, plan, request.threads)?;
+        let all = pieces(index, places, fates);
+        let stash = Stash::create(places.target(), room.spare);
+        let fetched = fetch(source, index, (places, fates), all, stash, request.threads, checking)?;
+        let stream = open_stream(source, index, plan(index, &fetched.again), request.threads)?;
         target::check_not_in_use(places)?;
         let guard = StartFileGuard::take_over(start, history).map_err(|error| {
             let is_begun = start_mark(start).is_some();
             RestoreError::from(error).with(if is_begun { Undone::Halfway } else { Undone::Nothing })
         })?;
-        self.replace(&guard, stream, restoring).map_err(|error| error.with(Undone::Halfway))
+        self.replace(&guard, (fetched, stream), restoring).map_err(|error| error.with(Undone::Halfway))
     }
 
     fn replace(
         &self,
         guard: &StartFileGuard,
-        mut stream: StreamReader,
+        (Fetched { stash, again }, mut stream): (Fetched<'_>, StreamReader),
         control: &Control<'_>,
     ) -> Result<Restored, RestoreError> {
         let Self { source, request, index, places, homes, fates, extras, .. } = self;
@@ -260,7 +266,7 @@ impl DeltaPlan<'_> {
         for home in std::iter::once(places.target()).chain(homes.iter().map(PathBuf::as_path)) {
             remove_extra(&Extra::File(home.join(GRASTATE_MEMBER)))?;
         }
-        let goes_first = |extra: &&Extra| self.is_room_needed || matches!(extra, Extra::InTheWay(_));
+        let goes_first = |extra: &&Extra| self.room.needs_extras || matches!(extra, Extra::InTheWay(_));
         extras.gone.iter().filter(goes_first).try_for_each(remove_extra)?;
         let writer =
             MemberWriter { stream: &mut stream, source, index, places, control, patched: BTreeMap::new() };
@@ -268,8 +274,12 @@ impl DeltaPlan<'_> {
         let mut work =
             Replacement { writer, places, fates, guard, late, open: None, written: BTreeSet::new() };
         work.prepare(&mut created)?;
-        let mut done = 0;
-        for piece in &pieces(index, places, fates).0 {
+        work.stashed(&stash)?;
+        // It is not synced with the rest.
+        drop(stash);
+        let mut done =
+            self.report.stream_bytes.saturating_sub(again.iter().map(|piece| piece.bytes(index)).sum());
+        for piece in &again {
             (control.progress)(done);
             work.piece(piece, &mut created)?;
             done += piece.bytes(index);

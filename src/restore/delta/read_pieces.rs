@@ -35,12 +35,8 @@ impl ReadPiece<'_> {
     }
 }
 
-/// All that is read, in the order of the stream, and the blocks in which it is.
-pub(super) fn pieces<'a>(
-    index: &'a Index,
-    places: &Destinations,
-    fates: &Fates,
-) -> (Vec<ReadPiece<'a>>, ReadPlan) {
+/// All that is read, in the order of the stream.
+pub(super) fn pieces<'a>(index: &'a Index, places: &Destinations, fates: &Fates) -> Vec<ReadPiece<'a>> {
     let mut pieces = Vec::new();
     for member in index.members.iter().filter(|member| is_wanted_file(places, member)) {
         match fates.get(&member.header_offset) {
@@ -52,6 +48,10 @@ pub(super) fn pieces<'a>(
         pieces.extend(index.patches(member).map(|pages| ReadPiece::Pages(member, pages)));
     }
     pieces.sort_by_key(|piece| piece.range(index).0);
-    let plan = index.plan_of_ranges(pieces.iter().map(|piece| piece.range(index)).collect());
-    (pieces, plan)
+    pieces
+}
+
+/// The blocks in which these are.
+pub(super) fn plan(index: &Index, pieces: &[ReadPiece<'_>]) -> ReadPlan {
+    index.plan_of_ranges(pieces.iter().map(|piece| piece.range(index)).collect())
 }

@@ -11,8 +11,10 @@ use nix::unistd::UnlinkatFlags;
 
 use super::archive_check::{damaged, read_part};
 use super::compare::{Fates, LocalFate};
+use super::differences::write_differing;
 use super::local_file::{LocalLook, rename};
 use super::read_pieces::ReadPiece;
+use super::stash::Stash;
 use crate::archive::DataPart;
 use crate::model::{Member, MemberKind};
 use crate::restore::MemberWriter;
@@ -162,17 +164,35 @@ impl Replacement<'_> {
         }
     }
 
+    /// Writes what was kept of the first reading.
+    pub(super) fn stashed(&mut self, stash: &Stash<'_>) -> Result<(), RestoreError> {
+        stash.each(|member, at, bytes| {
+            self.check_interrupted()?;
+            let write = |file: &File| file.write_all_at(bytes, at).map(|()| bytes.len() as u64);
+            self.write(member, write)
+        })
+    }
+
     /// A part of a file: it is compared with its digest before a byte is written, and only what differs is.
     fn part(&mut self, member: &Member, part: &DataPart) -> Result<(), RestoreError> {
+        let mut bytes = Vec::new();
+        read_part(&mut self.writer, member, part, &mut bytes)?;
+        self.write(member, |file| write_differing(file, part.from, part.wanted(member, &bytes)))
+    }
+
+    /// Writes to a file that stays, by a function that says how many bytes it has written.
+    fn write(
+        &mut self,
+        member: &Member,
+        write: impl FnOnce(&File) -> io::Result<u64>,
+    ) -> Result<(), RestoreError> {
         let place = self.place(member);
-        let bytes = read_part(&mut self.writer, member, part)?;
-        if self.open.as_ref().is_none_or(|(offset, _)| *offset != member.header_offset) {
-            self.open = Some((member.header_offset, self.reopen(member, &place)?));
-        }
-        let Some((_, file)) = &self.open else { return Ok(()) };
-        let kept = usize::try_from(member.size - part.from).unwrap_or(usize::MAX).min(bytes.len());
-        let written =
-            write_differing(file, part.from, &bytes[..kept]).map_err(SystemError::of("write", &place))?;
+        let file = match self.open.take().filter(|(offset, _)| *offset == member.header_offset) {
+            Some((_, file)) => file,
+            None => self.reopen(member, &place)?,
+        };
+        let written = write(&file).map_err(SystemError::of("write", &place))?;
+        self.open = Some((member.header_offset, file));
         self.writer.control.limiter.take(written);
         if written > 0 {
             self.written.insert(member.header_offset);
@@ -202,7 +222,9 @@ impl Replacement<'_> {
                 } else {
                     self.unchanged(member, &place, *look)?
                 };
-                finish_open(&file, member, &place, self.places)?;
+                if !self.is_finished(&file, member) {
+                    finish_open(&file, member, &place, self.places)?;
+                }
             }
         }
         for member in
@@ -216,6 +238,15 @@ impl Replacement<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether mode, owner and time are right already, as those of most files are.
+    fn is_finished(&self, file: &File, member: &Member) -> bool {
+        file.metadata().is_ok_and(|data| {
+            data.mode() & 0o7777 == member.mode & 0o777
+                && self.places.owner_of(member).is_none_or(|owner| owner == (data.uid(), data.gid()))
+                && (data.mtime(), data.mtime_nsec()) == (member.mtime, i64::from(member.mtime_nsec))
+        })
     }
 
     /// Puts the files into their places that were locked till now.
@@ -266,59 +297,4 @@ fn punch_zeros(file: &File, size: u64) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Writes the pieces that are not the same already; how many bytes that were. What cannot be read is written.
-fn write_differing(file: &File, from: u64, bytes: &[u8]) -> io::Result<u64> {
-    let mut old = vec![0; bytes.len()];
-    let is_read = file.read_exact_at(&mut old, from).is_ok();
-    let differs = |piece: usize| {
-        let range = piece * HOLE..bytes.len().min((piece + 1) * HOLE);
-        !is_read || old[range.clone()] != bytes[range]
-    };
-    let count = bytes.len().div_ceil(HOLE);
-    let (mut piece, mut written) = (0, 0);
-    while piece < count {
-        let begin = piece;
-        while piece < count && differs(piece) {
-            piece += 1;
-        }
-        let run = &bytes[begin * HOLE..bytes.len().min(piece * HOLE)];
-        file.write_all_at(run, from + (begin * HOLE) as u64)?;
-        written += run.len() as u64;
-        piece += 1;
-    }
-    Ok(written)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_differs_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        let old: Vec<u8> = (0..=250).cycle().take(10 * HOLE + 100).collect();
-        let open = || File::options().read(true).write(true).open(&path).unwrap();
-        for (changed, written) in [
-            (Vec::<usize>::new(), 0),
-            (vec![0], HOLE),
-            (vec![HOLE, HOLE + 1, 3 * HOLE - 1], 2 * HOLE),
-            (vec![10 * HOLE], 100),
-            ((0..old.len()).collect(), old.len()),
-        ] {
-            std::fs::write(&path, [&[9; 77][..], &old].concat()).unwrap();
-            let mut new = old.clone();
-            for at in &changed {
-                new[*at] ^= 1;
-            }
-            assert_eq!(write_differing(&open(), 77, &new).unwrap(), written as u64, "{:?}", changed.first());
-            assert!(std::fs::read(&path).unwrap() == [&[9; 77][..], &new].concat());
-        }
-        // Behind its end nothing can be read.
-        std::fs::write(&path, b"x").unwrap();
-        assert_eq!(write_differing(&open(), 1, b"abc").unwrap(), 3);
-        assert_eq!(std::fs::read(&path).unwrap(), b"xabc");
-    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::compare::{Fates, LocalFate, is_wanted_file};
 use super::extras::{Extra, Extras};
-use super::read_pieces::{ReadPiece, pieces};
+use super::read_pieces::{ReadPiece, pieces, plan};
 use super::server_files::ServerFiles;
 use crate::archive::Index;
 use crate::capture::is_replication_state;
@@ -43,7 +43,8 @@ pub(super) fn report(
     extras: &Extras,
     names: &ServerFiles,
 ) -> DeltaReport {
-    let (pieces, plan) = pieces(index, places, fates);
+    let pieces = pieces(index, places, fates);
+    let plan = plan(index, &pieces);
     let mut report =
         DeltaReport { read_bytes: plan.bytes(), stream_bytes: plan.raw_bytes(), ..DeltaReport::default() };
     let mut changed: BTreeMap<u64, u64> = BTreeMap::new();
