@@ -7,6 +7,7 @@
 //! for. Nothing is promised by it: errors of the disk are told by `fsync`, as ever.
 
 use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -14,6 +15,28 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 /// Bytes after which the disk is given something to do; smaller files have no thread.
 const STEP: u64 = 8 << 20;
+
+/// Threads at once: where a slow disk keeps so many, each with an open file, the files that come then have none.
+const MOST: usize = 8;
+
+/// How many there are.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them, until it is dropped.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        let more = |taken| (taken < MOST).then_some(taken + 1);
+        THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then_some(Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// What becomes of the pages in memory when they are on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +81,14 @@ impl EarlyWriteback {
 
 /// The thread ends with its sender; without one everything is left to `fsync`.
 fn start(file: &File, pages: WrittenPages) -> Option<SyncSender<u64>> {
+    let place = Place::take()?;
     let file = file.try_clone().ok()?;
     let (sender, steps) = sync_channel(1);
-    thread::Builder::new()
-        .name("writeback".to_owned())
-        .spawn(move || write_back(&file, pages, &steps))
-        .ok()?;
+    let work = move || {
+        write_back(&file, pages, &steps);
+        drop((file, place));
+    };
+    thread::Builder::new().name("writeback".to_owned()).spawn(work).ok()?;
     Some(sender)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::archive::{IDENTITY_MEMBER, SUMS_MEMBER};
-use crate::capture::is_replication_state;
+use crate::capture::{is_replication_state, is_same_directory};
 use crate::config::ServerOptions;
 use crate::restore::no_follow;
 use crate::restore::replication::REPLICA_FILE;
@@ -141,7 +141,8 @@ fn log_families(folder: &Path, is_resumed: bool) -> Vec<LogFamily> {
         let text = no_follow::read_file(&folder.join(&index), FIRST_LINE).ok()?;
         let text = String::from_utf8_lossy(&text).into_owned();
         let log = Path::new(text.lines().next()?);
-        let is_beside = log.parent().is_none_or(|of| folder.join(of).components().eq(folder.components()));
+        // The index has the path that the server was given, which may lead through a link to this directory.
+        let is_beside = log.parent().is_none_or(|of| is_same_directory(&folder.join(of), folder));
         let (base, number) = log.file_name()?.to_str()?.rsplit_once('.')?;
         let is_there = folder.join(log.file_name()?).symlink_metadata().is_ok();
         let is_known = digits(number, LOG_DIGITS) && is_beside && (is_there || is_resumed && base == stem);
@@ -157,16 +158,22 @@ mod tests {
     #[test]
     fn files_of_a_server_go_and_what_only_looks_like_one_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let root = folder.path().canonicalize().unwrap().join("data");
+        // As where /var/lib/mysql leads to another disk.
+        let link = folder.path().join("link");
+        std::fs::create_dir(&root).unwrap();
+        std::os::unix::fs::symlink(&root, &link).unwrap();
+        let linked = format!("{}/linked.000003\n", link.display());
         for (index, line) in [
             ("mysql-bin.index", "./mysql-bin.000007\n"),
+            ("linked.index", &linked),
             ("books.index", "chapter one\n"),
             ("gone.index", "./gone.000001\n"),
             ("far.index", "/elsewhere/far.000001\n"),
         ] {
             std::fs::write(root.join(index), line).unwrap();
         }
-        for log in ["mysql-bin.000007", "far.000001", "books.000001"] {
+        for log in ["mysql-bin.000007", "linked.000003", "far.000001", "books.000001"] {
             std::fs::write(root.join(log), "x").unwrap();
         }
         let files = ServerFiles::look(&root, None, false);
@@ -188,6 +195,9 @@ mod tests {
             ("mysql-bin.000007.idx", true),
             ("mysql-bin.index", true),
             ("mysql-bin.state", true),
+            ("linked.000003", true),
+            ("linked.000004", true),
+            ("linked.index", true),
             ("wsrep_sst_backup_replica.sql", true),
             ("ibdata1.old", false),
             ("ibdata1-before-upgrade", false),
