@@ -23,16 +23,16 @@ const MOST: usize = 8;
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// One of them, until it is dropped.
-struct Place;
+struct ThreadPlace;
 
-impl Place {
+impl ThreadPlace {
     fn take() -> Option<Self> {
         let more = |taken| (taken < MOST).then_some(taken + 1);
         THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then_some(Self)
     }
 }
 
-impl Drop for Place {
+impl Drop for ThreadPlace {
     fn drop(&mut self) {
         THREADS.fetch_sub(1, Ordering::Relaxed);
     }
@@ -81,7 +81,7 @@ impl EarlyWriteback {
 
 /// The thread ends with its sender; without one everything is left to `fsync`.
 fn start(file: &File, pages: WrittenPages) -> Option<SyncSender<u64>> {
-    let place = Place::take()?;
+    let place = ThreadPlace::take()?;
     let file = file.try_clone().ok()?;
     let (sender, steps) = sync_channel(1);
     let work = move || {
