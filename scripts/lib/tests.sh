@@ -12,7 +12,7 @@ touch "$log"
 # Those that take longest begin first, so that no long one is left alone at the end.
 longest=(
     cluster_faults cluster_backup cluster_core donor_s3 cluster_layout donor_faults cluster_s3 cluster_partition runbooks cluster_turns
-    cluster_freeze cli_backup package_deb cluster_restore storage_s3 cluster_check cluster_timer cluster_versions innodb_oracle
+    cluster_freeze cli_backup package_systemd package_deb cluster_restore storage_s3 cluster_check cluster_timer cluster_versions innodb_oracle
 )
 # They measure what the program takes of time or memory: nothing runs beside them.
 alone=(throttle donor_memory)

@@ -39,3 +39,27 @@ impl FileList {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use std::path::Path;
+
+    use super::super::class::FileClass;
+    use super::super::entry::{EntryKind, Look};
+    use super::*;
+
+    /// Small files of these names in a data directory.
+    pub(crate) fn files_named(names: &[&str]) -> FileList {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "x").unwrap();
+        let look = Look::of(&file.as_file().metadata().unwrap());
+        let entries = names.iter().map(|name| Entry {
+            path: ArchivePath::new(name),
+            kind: EntryKind::File(look),
+            origin: None,
+            system_tablespace: false,
+            class: FileClass::of(Path::new(name)),
+        });
+        FileList { entries: entries.collect(), ..FileList::default() }
+    }
+}

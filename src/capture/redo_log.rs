@@ -128,26 +128,11 @@ impl FileContent for LiveSource {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::super::class::FileClass;
-    use super::super::entry::Look;
+    use super::super::files::testing::files_named;
     use super::*;
-    use crate::model::ArchivePath;
 
     fn trims(names: &[&str], files: Files) -> bool {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("x");
-        std::fs::write(&file, "x").unwrap();
-        let look = Look::of(&file.metadata().unwrap());
-        let entries = names.iter().map(|name| Entry {
-            path: ArchivePath::new(name),
-            kind: EntryKind::File(look),
-            origin: None,
-            system_tablespace: false,
-            class: FileClass::of(Path::new(name)),
-        });
-        let mut list = FileList { entries: entries.collect(), ..FileList::default() };
+        let mut list = files_named(names);
         choose_redo(&mut list, files);
         list.trims_redo
     }

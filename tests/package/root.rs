@@ -59,6 +59,11 @@ impl Root {
         self.place.join(inside.trim_start_matches('/'))
     }
 
+    /// Where it is mounted.
+    pub(crate) fn place(&self) -> &Path {
+        &self.place
+    }
+
     /// Puts a file into its /tmp; where it lies inside.
     pub(crate) fn bring(&self, file: &Path) -> String {
         let inside = format!("/tmp/{}", file.file_name().expect("a file").to_string_lossy());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::super::error::CaptureError;
 use super::super::files::FileList;
 use super::super::objection::shown;
-use super::super::redo_file::{head, the_log};
+use super::super::redo_file::{head, the_steady_log};
 use super::clones::Clones;
 use crate::innodb::redo::{LogHead, RedoError, pin_checkpoint};
 
@@ -26,7 +26,7 @@ pub(super) struct Pin {
 impl Pin {
     /// Reads its head. `redo_end` is an LSN up to which it is on the disk.
     pub(super) fn before(list: &FileList, datadir: &Path, redo_end: u64) -> Result<Self, CaptureError> {
-        let (number, path) = the_log(list, datadir).map_err(refused)?;
+        let (number, path) = the_steady_log(list, datadir).map_err(refused)?;
         let (_, head) = head(&path).map_err(|error| refused(format!("'{}': {error}", shown(&path))))?;
         Ok(Self { number, path, head, redo_end })
     }
@@ -55,7 +55,7 @@ pub(super) fn reaches(
     redo_end: u64,
     open: impl FnOnce(usize) -> io::Result<Arc<File>>,
 ) -> Result<(), CaptureError> {
-    let (number, path) = the_log(list, datadir).map_err(refused)?;
+    let (number, path) = the_steady_log(list, datadir).map_err(refused)?;
     let failed = |why: String| {
         refused(format!(
             "'{}': {why}: the snapshot is not of the moment in which the server was locked",
@@ -69,7 +69,7 @@ pub(super) fn reaches(
 
 /// Why the redo log of this server is none that could be pinned.
 pub(super) fn objection(list: &FileList, datadir: &Path) -> Option<String> {
-    let (_, path) = match the_log(list, datadir) {
+    let (_, path) = match the_steady_log(list, datadir) {
         Ok(found) => found,
         Err(why) => return Some(why),
     };
