@@ -228,10 +228,18 @@ pub struct BlockLine {
     /// See [`Block::raw`].
     pub raw: u64,
     /// Of the data in this block of a file that began in an earlier one. Absent where there is none, or the file has holes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::data_digest::if_known"
+    )]
     pub head: Option<DataDigest>,
     /// The same of a file that begins in this block and goes on in the next one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::data_digest::if_known"
+    )]
     pub tail: Option<DataDigest>,
 }
 
