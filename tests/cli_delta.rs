@@ -5,8 +5,12 @@
 mod interruptions;
 #[path = "cli_delta/kept.rs"]
 mod kept;
+#[path = "cli_delta/meanwhile.rs"]
+mod meanwhile;
 #[path = "cli_delta/node.rs"]
 mod node;
+#[path = "cli_delta/places.rs"]
+mod places;
 #[path = "cli_delta/refusals.rs"]
 mod refusals;
 mod support;
@@ -16,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::cli::forge::{Forge, ID};
+use support::cli::records::UUID;
 use support::cli::tree::{Tree, assert_same, tree};
 use support::cli::{Answer, Cli, cli, open_folder};
 use support::noise;
@@ -93,8 +98,25 @@ fn forge() -> Forge {
         .file("tail.bin", "the last")
 }
 
+/// No option file tells of the server of this directory, and none has to.
 fn restoring(repository: &Path, target: &Path, more: &str) -> Cli {
-    cli(&format!("restore latest {more}")).on(repository).to(target)
+    let command = cli(&format!("restore latest {more}")).on(repository).to(target);
+    let is_delta = more.contains("--delta") && !more.contains("--any-server");
+    if is_delta { command.arg("--any-server") } else { command }
+}
+
+/// What stands in place of the system tablespace of a delta restore that was interrupted, in this history.
+fn mark(uuid: &str) -> String {
+    format!(
+        "This data directory is being restored by wsrep_sst_backup restore --delta and is not complete.\n\
+         If no restore is running, it was interrupted: run the same command again.\nhistory: {uuid}\n"
+    )
+}
+
+/// The node as one has left it that was interrupted.
+fn interrupted(world: &World) {
+    fs::remove_file(world.node().join("grastate.dat")).unwrap();
+    fs::write(world.node().join("ibdata1"), mark(UUID)).unwrap();
 }
 
 /// With modes, owners, times and holes.

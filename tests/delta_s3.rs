@@ -75,7 +75,7 @@ fn of_a_bucket_only_what_differs_is_fetched_and_several_ranges_at_once() {
     // Each sixth block.
     change(&node.join(TABLE), (0..LARGE / BLOCK / 6).map(|number| number * 6 * BLOCK + BLOCK / 2));
     line.take();
-    let answer = in_bucket(&server, "restore latest --delta --json").to(&node).run();
+    let answer = in_bucket(&server, "restore latest --delta --any-server --json").to(&node).run();
     let (requests, at_once) = line.take();
     let read = read_bytes(&answer);
     assert!(read < archive / 3, "{read} of {archive} bytes were read");
@@ -86,7 +86,7 @@ fn of_a_bucket_only_what_differs_is_fetched_and_several_ranges_at_once() {
 
     // One block is no work for several.
     change(&node.join(TABLE), std::iter::once(LARGE / 2));
-    in_bucket(&server, "restore latest --delta --json").to(&node).run().done();
+    in_bucket(&server, "restore latest --delta --any-server --json").to(&node).run().done();
     let (fewer, _) = line.take();
     assert!(fewer + 8 < requests, "{fewer} requests");
     assert_same(&still(&node), &still(&wanted));
@@ -115,7 +115,7 @@ fn encrypted_backups_are_compared_and_read_by_their_blocks_too() {
     let with_key = |command: Cli, target: &Path| command.arg("--identity-file").arg(&key).to(target);
     let here = |line: &str| cli(line).on(&mysqld.repository());
     with_key(here("restore latest"), &wanted).run().done();
-    let delta = "restore latest --delta --json";
+    let delta = "restore latest --delta --any-server --json";
     for is_in_bucket in [false, true] {
         copy(&wanted, &node);
         change(&node.join(TABLE), [100, 9 << 20, (20 << 20) - 100].into_iter());

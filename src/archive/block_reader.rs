@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::block::{BlockDamage, DecodeJob, DecodedBlock, ObjectDigest, PlannedBlock, ReadPlan, STRETCH};
 use super::block_fetch::{BlockWay, one_by_one, several_at_once};
+use super::border_check::BorderCheck;
 use super::codec::decode;
 use super::object_stream::ObjectStream;
 use crate::model::Compression;
@@ -28,6 +29,8 @@ pub struct ReaderOptions {
     pub threads: usize,
     /// The keys for an archive that is encrypted, none for one that is not.
     pub keys: Option<Arc<Identities>>,
+    /// What each block that is read is compared with, besides.
+    pub borders: Option<Arc<BorderCheck>>,
 }
 
 /// The decompressed blocks of an object, in order. At most `threads + 2` are held at once, and `IN_FLIGHT` bytes beside two; where several are
@@ -66,9 +69,9 @@ impl BlockReader {
         for number in 0..threads {
             let queue = queue.clone();
             let name = format!("decompress-{number}");
-            workers.push(
-                std::thread::Builder::new().name(name).spawn(move || decode_jobs(compression, &queue))?,
-            );
+            let borders = options.borders.clone();
+            let decode = move || decode_jobs(compression, borders.as_deref(), &queue);
+            workers.push(std::thread::Builder::new().name(name).spawn(decode)?);
         }
         let way = BlockWay { jobs, order };
         let streams = objects.into_iter().take(fetchers);
@@ -108,7 +111,7 @@ impl BlockReader {
     }
 }
 
-fn decode_jobs(compression: Compression, queue: &Receiver<DecodeJob>) {
+fn decode_jobs(compression: Compression, borders: Option<&BorderCheck>, queue: &Receiver<DecodeJob>) {
     while let Ok(DecodeJob { planned, frame, reply }) = queue.recv() {
         let PlannedBlock { number, block, .. } = planned;
         let bytes = frame.and_then(|frame| {
@@ -119,6 +122,9 @@ fn decode_jobs(compression: Compression, queue: &Receiver<DecodeJob>) {
                 reason: format!("its {compression} data is damaged ({error})"),
             })
         });
+        if let (Ok(bytes), Some(borders)) = (&bytes, borders) {
+            borders.block(number, bytes);
+        }
         // A reader that has gone does not wait for it.
         let _ = reply.send(DecodedBlock { planned, bytes });
     }

@@ -15,6 +15,7 @@ mod block;
 mod block_fetch;
 mod block_reader;
 mod block_writer;
+mod border_check;
 mod border_digests;
 mod codec;
 mod crossing;
@@ -49,6 +50,7 @@ pub use apply::{APPLY_MEMBER, FILES_PREFIX, PAGES_PREFIX, RUNS_SUFFIX, STAND_IN,
 pub use block::{BlockDamage, DecodedBlock, ENDS, ObjectDigest, PlannedBlock, ReadPlan};
 pub use block_reader::{BlockReader, ReaderOptions};
 pub use block_writer::{BlockWriter, WriterOptions};
+pub use border_check::{BorderCheck, WrongDigest};
 pub use codec::{compress_whole, decompress_whole};
 pub use data_parts::{DataPart, DataParts};
 pub use digest::{Hashing, hex};

@@ -78,7 +78,7 @@ pub(super) fn is_archived_redo(name: &[u8]) -> bool {
 }
 
 /// The number in `binlog-<number>.ibb`: a binary log that InnoDB keeps (`binlog_storage_engine=innodb`, MariaDB 12.3).
-pub(super) fn innodb_binlog(name: &str) -> Option<u64> {
+pub fn innodb_binlog(name: &str) -> Option<u64> {
     let number = name.strip_prefix("binlog-")?.strip_suffix(".ibb")?;
     if is_log_number(number) { number.parse().ok() } else { None }
 }

@@ -42,6 +42,23 @@ const DIRECTORIES: [(&str, &str); 4] = [
     ("tokudb_log_dir", "TokuDB"),
 ];
 
+/// The directories that these variables of a server name, and whose they are.
+pub fn unfrozen_directories<'v>(
+    datadir: &Path,
+    get: impl Fn(&str) -> Option<&'v str>,
+) -> Vec<(PathBuf, &'static str)> {
+    let unfrozen = DIRECTORIES.iter().filter_map(|(variable, engine)| {
+        let folder: PathBuf = datadir.join(get(variable)?).components().collect();
+        let folder = std::fs::canonicalize(&folder).unwrap_or(folder);
+        // TokuDB's default is the data directory itself, where its files are known by their names.
+        (folder != datadir).then_some((folder, *engine))
+    });
+    let mut unfrozen: Vec<(PathBuf, &'static str)> = unfrozen.collect();
+    unfrozen.sort();
+    unfrozen.dedup();
+    unfrozen
+}
+
 /// The words for data that is not in a backup.
 pub(super) fn left_out(path: &Path, engine: &str) -> String {
     format!("'{}' is left out: {engine} tables are not in this backup", shown(path))
@@ -62,15 +79,7 @@ impl Engines {
         let names = facts.sql.as_mut().and_then(|sql| {
             sql.engines().inspect_err(|why| log::info!("the server does not tell its engines: {why}")).ok()
         });
-        let unfrozen = DIRECTORIES.iter().filter_map(|(variable, engine)| {
-            let folder: PathBuf = datadir.join(facts.get(variable)?).components().collect();
-            let folder = std::fs::canonicalize(&folder).unwrap_or(folder);
-            // TokuDB's default is the data directory itself, where its files are known by their names.
-            (folder != datadir).then_some((folder, *engine))
-        });
-        let mut unfrozen: Vec<(PathBuf, &'static str)> = unfrozen.collect();
-        unfrozen.sort();
-        unfrozen.dedup();
+        let unfrozen = unfrozen_directories(datadir, |variable| facts.get(variable));
         Self { names, unfrozen }
     }
 

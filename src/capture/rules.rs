@@ -73,7 +73,7 @@ pub(super) fn judge(
             return of_innodb_binlog(binlogs, path, number);
         }
     }
-    if let Some(engine) = unfrozen(&name, is_top) {
+    if let Some(engine) = unfrozen_engine(&name, is_top) {
         return Verdict::Unfrozen(engine);
     }
     if !is_top {
@@ -102,9 +102,9 @@ fn of_innodb_binlog(binlogs: BinlogChoice, path: &Path, number: u64) -> Verdict 
     if is_wanted { Verdict::Take } else { Verdict::Leave }
 }
 
-/// MyRocks keeps all in one folder (MariaDB's name, and that of others); TokuDB has `*.tokudb` in the data
+/// The engine whose file or folder of this name nothing freezes. MyRocks keeps all in one folder (MariaDB's name, and that of others); TokuDB has `*.tokudb` in the data
 /// directory or in those of the databases, and its logs beside.
-fn unfrozen(name: &str, is_top: bool) -> Option<&'static str> {
+pub fn unfrozen_engine(name: &str, is_top: bool) -> Option<&'static str> {
     let is_toku = suffix(name, "tokudb")
         || is_top
             && (["tokudb.", "__tokudb_lock"].iter().any(|start| name.starts_with(start))

@@ -105,7 +105,12 @@ impl BackupReader {
 
     /// How its archive is read.
     pub fn reader_options(&self, index: &Index, threads: usize) -> Result<ReaderOptions, BackupReadError> {
-        Ok(ReaderOptions { compression: index.header.compression, threads, keys: self.keys()? })
+        Ok(ReaderOptions {
+            compression: index.header.compression,
+            threads,
+            keys: self.keys()?,
+            borders: None,
+        })
     }
 
     /// The same reader, whose calls return at once when the flag is set.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::facts::CheckFacts;
 use super::finding::Finding;
 use super::gcache::{self, GcacheTraffic};
 use super::left_out::{self, Masters};
-use super::topics::CheckFacts;
 use super::{data, garbd, network, node, overflow, sql};
 use crate::catalog::later_but_lower;
 use crate::cluster::{Coordinates, IstOutlook, NodeReport};

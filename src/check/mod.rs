@@ -13,6 +13,7 @@ mod data;
 mod desync;
 mod donor_view;
 mod dumps;
+mod facts;
 mod files;
 mod finding;
 mod flow_control;
@@ -46,7 +47,7 @@ pub use probe::{COMMAND as PROBE_COMMAND, ProbeAnswer};
 pub use probe_request::ProbeRequest;
 
 use crate::catalog::Catalog;
-use topics::CheckFacts;
+use facts::CheckFacts;
 
 /// The only finding where the settings cannot be used: whatever else was looked at might be the wrong thing.
 pub fn unusable_settings(why: &str) -> Finding {

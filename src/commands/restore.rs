@@ -130,7 +130,9 @@ fn delta_node(
     let named =
         |text: &String| text.parse().map_err(|why| RestoreError::Usage(format!("--replace '{text}': {why}")));
     let replace = args.replace.iter().map(named).collect::<Result<_, _>>()?;
-    Ok(DeltaNode { options: is_its.then_some(options), replace })
+    // Where there are no option files a server has its defaults, and so would one whose files cannot be seen from here.
+    let is_unnamed = !args.any_server && (!is_its || options.is_empty());
+    Ok(DeltaNode { options: is_its.then_some(options), is_unnamed, replace })
 }
 
 /// The error for a backup that `prune` has removed while a data directory was being replaced by it.

@@ -131,14 +131,9 @@ fn compare(gtid: &WsrepGtid, found: Option<String>, findings: &mut DrillFindings
 /// Bytes that its files take.
 fn size(source: &BackupReader, index: &Index) -> u64 {
     match source.manifest().content {
-        Content::Datadir => index.members.iter().map(room).fold(0, u64::saturating_add),
+        Content::Datadir => index.members.iter().map(Member::room).fold(0, u64::saturating_add),
         Content::Xbstream | Content::Sql => source.manifest().data_bytes,
     }
-}
-
-/// Bytes that a file takes once a server has run on it: a redo log that was stored without what is dead in it is written to as a whole.
-fn room(member: &Member) -> u64 {
-    if member.live_redo.is_some() { member.size } else { member.stored }
 }
 
 /// Directories outside of the data directory go into the scratch folder, each by its variable.
@@ -165,22 +160,4 @@ fn owner(datadir: &Path) -> Result<Option<(u32, u32)>, DrillError> {
         ));
     }
     Ok(Some((data.uid(), data.gid())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_redo_log_with_a_hole_needs_all_of_its_room_and_a_table_with_holes_does_not() {
-        let of = |more: &str| {
-            let text = format!(
-                r#"{{"path":"x","kind":"file","mode":432,"uid":0,"gid":0,"mtime":0,"size":4096000,"stored":8192,
-                    "header_offset":0,"end_offset":0{more}}}"#
-            );
-            room(&serde_json::from_str(&text).unwrap())
-        };
-        assert_eq!(of(""), 8192);
-        assert_eq!(of(r#","live_redo":{"checkpoint_lsn":5,"end_lsn":9}"#), 4_096_000);
-    }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
 /// What stands before the digits, so that a reader knows which digest it is.
@@ -71,6 +72,13 @@ impl TryFrom<String> for DataDigest {
     }
 }
 
+/// A digest where there is one that this program knows. One of another name is of a newer program, and counts as none: nobody has to have these
+/// digests, and what they stand beside stays readable.
+pub(super) fn if_known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<DataDigest>, D::Error> {
+    let text = Option::<String>::deserialize(from)?.filter(|text| text.starts_with(NAME));
+    text.map(DataDigest::try_from).transpose().map_err(D::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +101,17 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<DataDigest>(&format!("\"{wrong}\"")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_digest_of_another_name_counts_as_none() {
+        let read = |text: &str| if_known(&mut serde_json::Deserializer::from_str(text));
+        let digits = "0123456789abcdef".repeat(4);
+        assert!(read(&format!("\"b3:{digits}\"")).unwrap().is_some());
+        for other in ["null".to_owned(), format!("\"b4:{digits}\""), "\"k12:00\"".to_owned()] {
+            assert_eq!(read(&other).unwrap(), None, "{other}");
+        }
+        assert!(read("\"b3:00\"").is_err() && read("7").is_err());
     }
 
     #[test]

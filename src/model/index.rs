@@ -207,6 +207,14 @@ pub struct Member {
     pub changed: bool,
 }
 
+impl Member {
+    /// Bytes that its file takes on a disk when it is restored: a redo log of which not all is stored gets all its room, since a server
+    /// writes to it as a whole.
+    pub fn room(&self) -> u64 {
+        if self.live_redo.is_some() { self.size } else { self.stored }
+    }
+}
+
 /// One independently compressed block: a zstd frame, gzip member, bzip2 stream, or plain bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
@@ -228,10 +236,18 @@ pub struct BlockLine {
     /// See [`Block::raw`].
     pub raw: u64,
     /// Of the data in this block of a file that began in an earlier one. Absent where there is none, or the file has holes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::data_digest::if_known"
+    )]
     pub head: Option<DataDigest>,
     /// The same of a file that begins in this block and goes on in the next one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::data_digest::if_known"
+    )]
     pub tail: Option<DataDigest>,
 }
 
@@ -260,4 +276,22 @@ pub struct IndexEnd {
     /// The position, where the header does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gtid: Option<WsrepGtid>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redo_log_with_a_hole_needs_all_of_its_room_and_a_table_with_holes_does_not() {
+        let of = |more: &str| {
+            let text = format!(
+                r#"{{"path":"x","kind":"file","mode":432,"uid":0,"gid":0,"mtime":0,"size":4096000,"stored":8192,
+                    "header_offset":0,"end_offset":0{more}}}"#
+            );
+            serde_json::from_str::<Member>(&text).unwrap().room()
+        };
+        assert_eq!(of(""), 8192);
+        assert_eq!(of(r#","live_redo":{"checkpoint_lsn":5,"end_lsn":9}"#), 4_096_000);
+    }
 }

@@ -190,7 +190,7 @@ fn holds_open(process: &Path, directory: &Path) -> bool {
 /// Sums up the bytes for each file system and compares them with what is free there.
 fn check_space(places: &Destinations, index: &Index) -> Result<(), RestoreError> {
     let files = index.members.iter().filter(|member| member.sha256.is_some());
-    check_free(files.filter_map(|member| Some((places.of(member)?, member.stored))))
+    check_free(files.filter_map(|member| Some((places.of(member)?, member.room()))))
 }
 
 /// Compares the bytes of these files with what is free where they go.

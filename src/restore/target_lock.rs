@@ -11,10 +11,11 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::error::RestoreError;
+use super::file_id::FileId;
 use super::no_follow;
 
 /// A directory into which no other restore writes. Dropping it lets others.
-pub(super) struct TargetLock(#[expect(dead_code, reason = "it is held")] Flock<File>);
+pub(super) struct TargetLock(Flock<File>);
 
 impl TargetLock {
     /// Nothing where the directory is not there yet, or cannot be locked.
@@ -31,6 +32,12 @@ impl TargetLock {
             }
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether the directory of this name is still the one that is locked.
+    pub(super) fn is_of(&self, target: &Path) -> bool {
+        let is_it = |now: File| Ok(FileId::of(&now)? == FileId::of(&self.0)?);
+        no_follow::readable_directory(target).and_then(is_it).unwrap_or(false)
     }
 }
 
@@ -56,7 +63,7 @@ mod tests {
         let target = folder.path().canonicalize().unwrap();
         assert!(TargetLock::take(&target.join("none")).unwrap().is_none());
         let lock = TargetLock::take(&target).unwrap();
-        assert!(lock.is_some());
+        assert!(lock.as_ref().unwrap().is_of(&target) && !lock.as_ref().unwrap().is_of(&target.join("none")));
         let why = TargetLock::take(&target).err().unwrap().to_string();
         let own =
             format!("another restore (pid {}) is writing into '{}'", std::process::id(), target.display());

@@ -12,9 +12,13 @@ mod statements;
 mod stream;
 mod verify_report;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::archive::{BlockReader, GRASTATE_MEMBER, IDENTITY_MEMBER, Index, SUMS_MEMBER, StreamReader};
+use crate::archive::{
+    BlockReader, BorderCheck, GRASTATE_MEMBER, IDENTITY_MEMBER, Index, ReaderOptions, SUMS_MEMBER,
+    StreamReader, WrongDigest,
+};
 use crate::catalog::{BackupReadError, BackupReader};
 use crate::model::Content;
 use members::Check;
@@ -69,7 +73,9 @@ pub fn verify(
         Err(error) if error.is_not_found() => return Ok(report),
         archive => archive?,
     };
-    let options = source.reader_options(&index, threads)?;
+    let borders = Arc::new(BorderCheck::of(&index));
+    let options =
+        ReaderOptions { borders: Some(Arc::clone(&borders)), ..source.reader_options(&index, threads)? };
     let blocks = BlockReader::open(archive, index.plan(), &options);
     let mut stream = StreamReader::new(blocks.map_err(VerifyError::Start)?);
     let check_stream = match index.header.content {
@@ -90,7 +96,25 @@ pub fn verify(
     let all_intact = check.all_intact();
     check_completeness(&index, &mut report);
     object::check_end(stream, &index, source, all_intact, &mut report)?;
+    check_borders(&borders, &index, &mut report);
     Ok(report)
+}
+
+/// A digest of a part of a file that is itself what was written: the index is wrong. Where the file is not, that is told already.
+fn check_borders(borders: &BorderCheck, index: &Index, report: &mut VerifyReport) {
+    let members = index.stream_members();
+    let named = borders.wrong().into_iter().map(|wrong| (members[wrong.member].path.to_string(), wrong));
+    let found: Vec<(String, WrongDigest)> = named.filter(|(path, _)| !report.has(path)).collect();
+    for (path, WrongDigest { block, bytes, .. }) in found {
+        report.add(
+            path,
+            format!(
+                "the index has a wrong digest of its bytes {} to {} (block {block}), which are what was backed up: 'restore --delta' fails there, or writes \
+                 what it need not; a restore into an empty directory does not go by it",
+                bytes.start, bytes.end
+            ),
+        );
+    }
 }
 
 /// An index that is whole but names no grastate.dat is not that of a backup.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::support::scratch::ServerUser;
 use crate::{World, restoring, still};
 
 /// The command, with an option file of a server on this data directory.
-fn with_options(world: &World, lines: &str, more: &str) -> Cli {
+pub(crate) fn with_options(world: &World, lines: &str, more: &str) -> Cli {
     let file = world.folder.path().join("my.cnf");
     fs::write(&file, format!("[mysqld]\ndatadir = {}\n{lines}\n", world.node().display())).unwrap();
     let command = cli("restore latest --delta --defaults-file").arg(&file).own_defaults();
@@ -161,6 +161,77 @@ fn binary_logs_that_are_newer_are_told_and_kept_from_all_but_a_node() {
     world.assert_restored(&[]);
 }
 
+/// They have all their room from the beginning, and no index beside them.
+#[test]
+fn binary_logs_that_innodb_keeps_are_heeded_as_others() {
+    let world = World::of(&crate::forge().file("binlog-000003.ibb", vec![1; 16 << 10]));
+    let to_come = std::time::SystemTime::now() + std::time::Duration::from_secs(400 * 86400);
+    let write = |name: &str| {
+        let log = world.node().join(name);
+        fs::write(&log, vec![2; 16 << 10]).unwrap();
+        File::options().write(true).open(&log).unwrap().set_modified(to_come).unwrap();
+        log
+    };
+    for name in ["binlog-000003.ibb", "binlog-000004.ibb"] {
+        world.reset();
+        let log = write(name);
+        let text = format!("would be lost, and what stands in them may be nowhere else: {}.", log.display());
+        refused(&world, &world.delta("--as cluster"), &text);
+        let told = world.delta("--dry-run --json").run().json();
+        assert_eq!(told["delta"]["newer_logs"], json!([log]));
+        let answer = world.delta("").run();
+        assert_eq!(answer.status, Some(0), "{}", answer.stderr);
+        assert!(
+            answer.stderr.contains("binary logs that are newer than the backup go: "),
+            "{}",
+            answer.stderr
+        );
+        world.assert_restored(&[]);
+    }
+    // One that was interrupted has perhaps written into it itself.
+    write("binlog-000003.ibb");
+    crate::interrupted(&world);
+    world.delta("--as cluster").run().done();
+}
+
+#[test]
+fn tables_of_engines_that_no_backup_has_are_not_left_beside_restored_files() {
+    let world = World::new();
+    let rocks = world.node().join("#rocksdb");
+    fs::create_dir(&rocks).unwrap();
+    world.delta("").run().done();
+    world.assert_restored(&["#rocksdb"]);
+    fs::write(rocks.join("CURRENT"), "x").unwrap();
+    let away = format!("{}.MyRocks", world.node().display());
+    let cure = format!("mkdir {away} && mv {} {away}/", rocks.display());
+    refused(&world, &world.delta(""), &format!("'{}' has the tables of MyRocks, which no", rocks.display()));
+    refused(&world, &world.delta("--dry-run"), &cure);
+    assert!(Command::new("sh").args(["-c", &cure]).status().unwrap().success());
+    world.delta("").run().done();
+    world.assert_restored(&[]);
+    fs::write(world.node().join("log000000000001.tokulog29"), "x").unwrap();
+    refused(&world, &world.delta(""), "has the tables of TokuDB");
+    fs::remove_file(world.node().join("log000000000001.tokulog29")).unwrap();
+    // Where the option files have them.
+    let command = with_options(&world, &format!("rocksdb_datadir = {away}"), "");
+    refused(&world, &command, &format!("'{away}' has the tables of MyRocks"));
+}
+
+#[test]
+fn that_no_option_file_tells_of_the_server_is_told() {
+    let world = World::new();
+    let text = format!("no option file here names '{}' as data directory", world.node().display());
+    for command in [
+        cli("restore latest --delta --dry-run").on(&world.repository()).to(&world.node()),
+        cli("restore latest --delta").on(&world.repository()).to(&world.node()),
+    ] {
+        let answer = command.run();
+        assert_eq!((answer.status, answer.stderr.matches(&text).count()), (Some(0), 1), "{}", answer.stderr);
+    }
+    with_options(&world, "", "").run().done();
+    world.delta("--any-server").run().done();
+}
+
 #[test]
 fn a_position_elsewhere_does_not_survive() {
     let world = World::new();
@@ -197,68 +268,4 @@ fn what_another_user_owns_is_found_before() {
         fs::set_permissions(&path, fs::Permissions::from_mode(data.mode() & 0o777)).unwrap();
     }
     world.delta("").user(&user, world.folder.path()).run().done();
-}
-
-/// Something mounted over a directory, taken away again when the test ends.
-struct Bind(PathBuf);
-
-impl Bind {
-    fn over(from: &Path, at: &Path, options: &str) -> Self {
-        let mounted = Command::new("mount").args(["--bind"]).args([from, at]).status();
-        assert!(mounted.unwrap().success());
-        let bind = Self(at.to_owned());
-        let options = format!("remount,bind,{options}");
-        assert!(Command::new("mount").args(["-o", &options]).arg(at).status().unwrap().success());
-        bind
-    }
-}
-
-impl Drop for Bind {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
-/// A device number does not tell a directory that is mounted from elsewhere on the same file system.
-#[test]
-fn mounts_are_not_entered() {
-    if !nix::unistd::geteuid().is_root() {
-        return;
-    }
-    let world = World::new();
-    let other = world.folder.path().join("other");
-    fs::create_dir(&other).unwrap();
-    fs::write(other.join("t.frm"), "x").unwrap();
-    fs::create_dir(world.node().join("mounted")).unwrap();
-    let bind = Bind::over(&other, &world.node().join("mounted"), "rw");
-    world.delta("").run().done();
-    assert!(other.join("t.frm").exists());
-    drop(bind);
-    world.assert_restored(&["mounted"]);
-}
-
-/// What fails when the directory is partly replaced has given up nothing else: what the backup has not goes last, and the file by whose lock
-/// Aria knows of another server is the old one till the end.
-#[test]
-fn a_failure_on_the_way_leaves_locks_and_extras() {
-    if !nix::unistd::geteuid().is_root() {
-        return;
-    }
-    let world = World::of(&crate::forge().directory("late").file("late/x.MYD", "x"));
-    let node = world.node();
-    let control = node.join("aria_log_control");
-    fs::write(&control, [8; 52]).unwrap();
-    let inode = fs::metadata(&control).unwrap().ino();
-    fs::write(node.join("undo007"), "x").unwrap();
-    fs::remove_file(node.join("late/x.MYD")).unwrap();
-    let bind = Bind::over(&node.join("late"), &node.join("late"), "ro");
-    let answer = world.delta("").run();
-    answer.fails_with(1, "Read-only file system (os error 30); the data directory is partly replaced");
-    drop(bind);
-    assert!(node.join("undo007").exists());
-    assert_eq!(fs::metadata(&control).unwrap().ino(), inode);
-    assert_eq!(fs::read(&control).unwrap(), [8; 52]);
-    assert!(!node.join("grastate.dat").exists());
-    world.delta("").run().done();
-    world.assert_restored(&[]);
 }

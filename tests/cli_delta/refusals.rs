@@ -11,7 +11,7 @@ use nix::libc;
 use crate::support::cli::forge::{Forge, ID};
 use crate::support::cli::records::{UUID, edit_manifest};
 use crate::support::cli::{FakeServer, cli};
-use crate::{World, restoring, still};
+use crate::{World, mark, restoring, still};
 
 /// Refused with this text in it, and nothing is another than before.
 #[track_caller]
@@ -82,15 +82,9 @@ fn a_directory_of_another_history_or_of_none_is_not_touched() {
 fn what_an_interrupted_one_has_left_is_of_its_history_only() {
     let world = World::new();
     fs::remove_file(world.node().join("grastate.dat")).unwrap();
-    let text = |uuid: &str| {
-        format!(
-            "This data directory is being restored by wsrep_sst_backup restore --delta and is not complete.\n\
-             If no restore is running, it was interrupted: run the same command again.\nhistory: {uuid}\n"
-        )
-    };
-    fs::write(world.node().join("ibdata1"), text(&UUID.replace('4', "5"))).unwrap();
+    fs::write(world.node().join("ibdata1"), mark(&UUID.replace('4', "5"))).unwrap();
     refused(&world, "", 1, "is of another cluster");
-    fs::write(world.node().join("ibdata1"), text(UUID)).unwrap();
+    fs::write(world.node().join("ibdata1"), mark(UUID)).unwrap();
     let usual = restoring(&world.repository(), &world.node(), "").run();
     assert!(usual.stderr.contains("holds a restore that was interrupted"), "{}", usual.stderr);
     world.delta("").run().done();

@@ -229,3 +229,47 @@ fn something_more_is_damage_too() {
         assert_found(folder.path(), &[&what]);
     }
 }
+
+/// `restore --delta` goes by them, and a whole restore would not show that one is wrong.
+#[test]
+fn a_digest_of_a_part_that_is_wrong_is_named_with_its_file() {
+    for (end, name) in [("head", "db/t1.MYD"), ("tail", "db/t2.MYD")] {
+        let (folder, backup) = large(Compression::Zstd);
+        cli("verify latest").on(folder.path()).run().done();
+        let begin = |lines: &[Value]| {
+            let member = lines.iter().map(|line| &line["member"]).find(|member| member["path"] == name);
+            number(&member.unwrap()["header_offset"])
+        };
+        edit_index(&backup, |lines| {
+            let begin = begin(lines);
+            let mut raw = 0;
+            let blocks = lines.iter_mut().filter_map(|line| line.get_mut("block"));
+            let mut after = blocks.filter(|block| {
+                raw += number(&block["raw"]);
+                raw > begin && block[end].is_string()
+            });
+            // The block in which it begins has its tail, and the next one a head of it.
+            let block = if end == "tail" { after.next() } else { after.nth(1) };
+            let digest = &mut block.unwrap()[end];
+            let text = digest.as_str().unwrap();
+            let last = if text.ends_with('0') { "1" } else { "0" };
+            *digest = format!("{}{last}", &text[..text.len() - 1]).into();
+        });
+        let answer = verify(folder.path());
+        let found: Vec<&str> =
+            answer.stdout.lines().filter_map(|line| line.strip_prefix("DAMAGED  ")).collect();
+        assert_eq!((answer.status, found.len()), (Some(4), 1), "{answer:?}");
+        let text = format!("{name}: the index has a wrong digest of its bytes ");
+        assert!(
+            found[0].starts_with(&text) && found[0].contains("which are what was backed up"),
+            "{found:?}"
+        );
+        // What is damaged itself is told once.
+        let archive = backup.join("backup.tar.zst");
+        let place =
+            blocks(&backup).into_iter().find(|(.., end)| *end > begin(&index_lines(&backup))).unwrap();
+        flip(&archive, place.0 + place.1 / 2, 0);
+        let answer = verify(folder.path());
+        assert!(!answer.stdout.contains(&format!("{name}: the index has")), "{}", answer.stdout);
+    }
+}

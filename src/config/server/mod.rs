@@ -85,6 +85,11 @@ impl ServerOptions {
         options
     }
 
+    /// Whether there is none, as where no option file is.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The last word on an option; `None` if there was none, and the server's default holds.
     pub fn lookup(&self, name: &str) -> Option<Given<'_>> {
         let name = normalise(name);

@@ -1,7 +1,6 @@
 //! Whether this process may change what it will have to, where it is not root: nothing must fail for that when the directory is half replaced.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use crate::archive::Index;
 use crate::model::MemberKind;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::RestoreError;
+use crate::restore::no_follow;
 
 /// Opens each file that stays, and asks of each directory.
 pub(super) fn check(
@@ -56,7 +56,7 @@ pub(super) fn check(
             return refused(&place, "it is another user's".into());
         }
     }
-    for folder in folders.iter().filter(|folder| fs::symlink_metadata(folder).is_ok()) {
+    for folder in folders.iter().filter(|folder| no_follow::directory(folder).is_ok()) {
         if let Err(errno) = access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
             return refused(folder, std::io::Error::from(errno).to_string());
         }

@@ -44,7 +44,7 @@ pub(super) type Fates = BTreeMap<u64, LocalFate>;
 struct FileComparison<'a> {
     member: &'a Member,
     place: &'a Path,
-    look: LocalLook,
+    look: &'a LocalLook,
     /// None: all of it.
     part: Option<DataPart>,
 }
@@ -88,7 +88,7 @@ pub(super) fn compare(
             continue;
         };
         fates.insert(*offset, fate);
-        units.extend(compared.into_iter().map(|part| FileComparison { member, place, look: *look, part }));
+        units.extend(compared.into_iter().map(|part| FileComparison { member, place, look, part }));
     }
     let mut done = 0;
     run(&units, threads, control.interrupted, |number, same| {
@@ -133,6 +133,20 @@ fn candidates(index: &Index, places: &Destinations) -> Result<Candidates, Restor
         }
     }
     Ok(found)
+}
+
+/// The first place where a file that could stay is another than when it was compared, or where a directory has come.
+pub(super) fn check_unchanged(index: &Index, places: &Destinations, fates: &Fates) -> Option<PathBuf> {
+    let wanted = index.members.iter().filter(|member| is_wanted_file(places, member));
+    wanted.filter_map(|member| Some((member, places.of(member)?))).find_map(|(member, place)| {
+        let is_same = match fates.get(&member.header_offset) {
+            Some(LocalFate::Stays { look, .. }) => local_file::place_now(places, &place)
+                .and_then(|now| local_file::open(&now, OFlag::O_RDONLY).ok())
+                .is_some_and(|file| look.is_of(&file)),
+            _ => refuse_directory(&place).is_ok(),
+        };
+        (!is_same).then_some(place)
+    })
 }
 
 /// Nothing that is in a directory goes because a file has its name.

@@ -11,11 +11,13 @@ use crate::restore::no_follow;
 /// The most of an `.isl` file that is read, bytes: it holds one path.
 const LONGEST: u64 = 8 << 10;
 
-/// The files that these lead to, as far as they are there: those that `.isl` files name (InnoDB), and those behind links (Aria, MyISAM).
+/// The files that these lead to, as far as they are there: those that `.isl` files name (InnoDB), and those behind links (Aria, MyISAM, whole
+/// databases).
 pub(super) fn behind<'a>(target: &Path, files: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = files.filter_map(|file| leads_to(file)).collect();
-    found
-        .retain(|path| !path.starts_with(target) && path.symlink_metadata().is_ok_and(|data| data.is_file()));
+    found.retain(|path| {
+        !path.starts_with(target) && path.symlink_metadata().is_ok_and(|data| data.is_file() || data.is_dir())
+    });
     found.sort();
     found.dedup();
     found

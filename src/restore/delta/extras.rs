@@ -131,7 +131,10 @@ impl ExtrasWalk<'_> {
             if OF_FILE_SYSTEMS.contains(&name.as_str()) || self.places.contains(&path) {
                 continue;
             }
-            if self.is_mount(&path, &data) {
+            if data.is_dir() && self.folders.contains(&path) {
+                // Also where it is a mount: the backup goes there.
+                self.known_folder(&path, true)?;
+            } else if self.is_mount(&path, &data) {
                 self.found.left.push(path);
             } else if data.is_dir() {
                 self.folder_at_the_top(path, &name)?;
@@ -156,9 +159,6 @@ impl ExtrasWalk<'_> {
 
     fn folder_at_the_top(&mut self, path: PathBuf, name: &str) -> Result<(), SystemError> {
         let innodb = OF_INNODB.iter().find(|(folder, _)| name.trim_end_matches(HIDDEN_SUFFIX) == *folder);
-        if self.folders.contains(&path) {
-            return self.known_folder(&path, true);
-        }
         if name == EXTERNAL_PREFIX || name == HIDDEN_SUFFIX {
             let list = if self.is_ours(&path)? { &mut self.found.gone } else { return self.leave(path) };
             list.push(Extra::Tree(path));
@@ -192,10 +192,10 @@ impl ExtrasWalk<'_> {
                 continue;
             }
             let is_folder = self.folders.contains(&path);
-            if self.is_mount(&path, &data) || data.is_dir() && !is_folder {
-                self.found.left.push(path);
-            } else if data.is_dir() {
+            if data.is_dir() && is_folder {
                 self.known_folder(&path, false)?;
+            } else if data.is_dir() || self.is_mount(&path, &data) {
+                self.found.left.push(path);
             } else if is_folder {
                 self.found.gone.push(Extra::InTheWay(path));
             } else if is_database && is_table_file(&path) || is_engines && is_engine_file(&name_of(&path)) {

@@ -4,6 +4,7 @@
 //! tells (`WSREPXi`, a letter for its version, the UUID in 16 bytes: `wsrep_xid.cc`), which stands in pages of the system tablespace or the undo
 //! tablespaces. What an interrupted restore has left says it itself.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,12 +24,18 @@ const UUID_BYTES: usize = 16;
 
 /// What `grastate.dat` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct SavedState {
-    uuid: String,
-    seqno: i64,
+pub(super) struct SavedState {
+    pub(super) uuid: String,
+    pub(super) seqno: i64,
 }
 
 impl SavedState {
+    /// What this file says, if anything.
+    pub(super) fn read(file: &Path) -> Option<Self> {
+        let text = no_follow::read_file(file, LONGEST_STATE).ok()?;
+        Self::parse(&String::from_utf8_lossy(&text))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let value = |name: &str| {
             text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
@@ -37,16 +44,18 @@ impl SavedState {
         Some(Self { uuid, seqno })
     }
 
-    fn is_known(&self) -> bool {
+    /// Whether it is that of a node which has a position.
+    pub(super) fn is_known(&self) -> bool {
         self.uuid.bytes().any(|letter| letter != b'0' && letter != b'-')
     }
 }
 
 /// Refuses a directory that is no data directory, or of another history; the seqno at which its files stand, where they tell.
-/// `homes` are the other places in which `grastate.dat` may be.
+/// `homes` are the other places in which `grastate.dat` may be, `undo` those of undo tablespaces.
 pub(super) fn check(
     places: &Destinations,
     homes: &[PathBuf],
+    undo: &BTreeSet<PathBuf>,
     gtid: &WsrepGtid,
 ) -> Result<Option<i64>, RestoreError> {
     let target = places.target();
@@ -80,9 +89,7 @@ pub(super) fn check(
     let mut found = None;
     for home in std::iter::once(target).chain(homes.iter().map(PathBuf::as_path)) {
         let file = home.join(GRASTATE_MEMBER);
-        let text = no_follow::read_file(&file, LONGEST_STATE).unwrap_or_default();
-        let state = SavedState::parse(&String::from_utf8_lossy(&text)).filter(SavedState::is_known);
-        match state {
+        match SavedState::read(&file).filter(SavedState::is_known) {
             Some(state) if state.uuid != gtid.uuid => return of_another(&state.uuid, &file),
             Some(state) => found = Some(state.seqno),
             None => {}
@@ -91,7 +98,7 @@ pub(super) fn check(
     if found.is_some() {
         return Ok(found);
     }
-    let files = real_place(start).into_iter().chain(undo_files(target));
+    let files = real_place(start).into_iter().chain(undo.iter().flat_map(|folder| undo_files(folder)));
     let is_noted = |file: PathBuf| {
         no_follow::read_file(&file, SEARCHED).is_ok_and(|content| has_note(&content, &gtid.uuid))
     };
@@ -106,8 +113,8 @@ pub(super) fn check(
     ))
 }
 
-fn undo_files(target: &Path) -> Vec<PathBuf> {
-    let names = fs::read_dir(target).into_iter().flatten().flatten().map(|entry| entry.path());
+fn undo_files(folder: &Path) -> Vec<PathBuf> {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     names
         .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("undo")))
         .collect()

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::server_files::ServerFiles;
+use super::server_files::{OF_INNODB, ServerFiles};
 use crate::archive::Index;
 use crate::capture::is_replication_state;
 use crate::config::ServerOptions;
@@ -13,10 +13,12 @@ use crate::model::Manifest;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::RestoreError;
 use crate::restore::request::Purpose;
+use crate::restore::start_file::start_mark;
 use crate::ui::shell_word;
 
 /// The binary logs in the data directory, and where the backup puts its own, that hold what the backup has not: of a higher number, or written
-/// to after the backup was taken.
+/// to after the backup was taken. One that InnoDB keeps has all its room from the beginning, so that its size tells nothing of it; where a
+/// restore goes on that was interrupted it may have written into such a file itself, and the first one has looked at it.
 pub(super) fn find(
     index: &Index,
     places: &Destinations,
@@ -26,6 +28,7 @@ pub(super) fn find(
     let ours: BTreeMap<PathBuf, u64> =
         index.members.iter().filter_map(|member| Some((places.of(member)?, member.size))).collect();
     let is_log = |variable: &str| variable == "log_bin";
+    let is_resumed = places.start_file().is_some_and(|start| start_mark(start).is_some());
     let elsewhere = places.external().filter(|(variable, ..)| is_log(variable)).map(|(.., place)| place);
     let folders: BTreeSet<&Path> = elsewhere.chain([places.target()]).collect();
     let mut newer = Vec::new();
@@ -48,7 +51,8 @@ pub(super) fn find(
                 continue;
             };
             let is_later = data.mtime() > manifest.frozen_at.as_second();
-            let is_more = ours.get(&path).is_none_or(|size| data.len() > *size);
+            let is_more =
+                ours.get(&path).is_none_or(|size| data.len() > *size || base == OF_INNODB && !is_resumed);
             let is_behind = last.get(&base).is_some_and(|last| number > *last);
             if is_behind || is_later && is_more {
                 newer.push(path);

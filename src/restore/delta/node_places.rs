@@ -21,17 +21,17 @@ use crate::ui::shell_word;
 pub struct DeltaNode {
     /// The options of its server, where option files name this data directory.
     pub options: Option<ServerOptions>,
+    /// No option file names this data directory, though it should be that of this machine's server.
+    pub is_unnamed: bool,
     /// Directories outside of the data directory in which files may be replaced, whatever the option files say.
     pub replace: Vec<AllowedDirectory>,
 }
 
 const DATA_HOME: &str = "innodb_data_home_dir";
+const UNDO: &str = "innodb_undo_directory";
 /// Variables of directories, and what the names of the files in them begin with. Where one is not set it is the data directory.
-const ENGINES: [(&str, &[&str]); 3] = [
-    ("aria_log_dir_path", &["aria_log"]),
-    ("innodb_log_group_home_dir", &["ib_"]),
-    ("innodb_undo_directory", &["undo"]),
-];
+const ENGINES: [(&str, &[&str]); 3] =
+    [("aria_log_dir_path", &["aria_log"]), ("innodb_log_group_home_dir", &["ib_"]), (UNDO, &["undo"])];
 
 /// A place as the server of a data directory understands it.
 fn place(target: &Path, text: &str) -> PathBuf {
@@ -57,6 +57,15 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 fn folder(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
+}
+
+/// Says what is not known where no option file tells where a server's files are.
+pub(super) fn tell_unnamed(target: &Path) {
+    log::warn!(
+        "no option file here names '{}' as data directory: where its server has files of InnoDB or Aria elsewhere, or another name for its system \
+         tablespace, it would start on those and not on what is restored. Name its option file (--defaults-file), or say --any-server",
+        target.display()
+    );
 }
 
 /// Refuses a backup that would go elsewhere than where the server looks: it would start on its old files.
@@ -107,6 +116,20 @@ pub(super) fn check_goes_there(
         }
     }
     Ok(())
+}
+
+/// The directories in which undo tablespaces are: where the backup has its own, and where the server of this data directory looks for them.
+pub(super) fn undo_folders(index: &Index, places: &Destinations, node: &DeltaNode) -> BTreeSet<PathBuf> {
+    let is_undo = |place: &PathBuf| {
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("undo") && is_engine_file(&name)
+    };
+    let files = index.members.iter().filter(|member| member.kind == MemberKind::File);
+    let of_the_backup = files.filter_map(|member| places.of(member)).filter(is_undo);
+    let mut folders: BTreeSet<PathBuf> = of_the_backup.map(|place| folder(&place).to_path_buf()).collect();
+    folders.insert(places.target().to_path_buf());
+    folders.extend(node.options.as_ref().map(|options| directory(places.target(), options, UNDO)));
+    folders
 }
 
 fn elsewhere(target: &Path, member: &Member, variable: &str, at: &Path, here: &Path) -> RestoreError {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::unistd::UnlinkatFlags;
 
@@ -123,7 +123,9 @@ impl Replacement<'_> {
         }
         match data {
             Some(data) if look.allocated > data => {
-                punch_zeros(&file, member.size).map_err(&failed)?;
+                let interrupted = self.writer.control.interrupted;
+                let is_done = punch_zeros(&file, member.size, interrupted).map_err(&failed)?;
+                is_done.then_some(()).ok_or_else(RestoreError::interrupted)?;
                 is_changed = true;
             }
             None if !stored.sparse && look.allocated < member.size => {
@@ -282,19 +284,43 @@ fn clear(place: &Path) -> Result<(), SystemError> {
     }
 }
 
-/// Makes holes of zeros, in the grain of a usual restore.
-fn punch_zeros(file: &File, size: u64) -> io::Result<()> {
+/// Makes holes of zeros, in the grain of a usual restore; whether it was not interrupted.
+fn punch_zeros(file: &File, size: u64, interrupted: &AtomicBool) -> io::Result<bool> {
     let mut chunk = vec![0; CHUNK];
     let mut at = 0;
     while at < size {
+        if interrupted.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         let count = usize::try_from(size - at).unwrap_or(usize::MAX).min(CHUNK);
         file.read_exact_at(&mut chunk[..count], at)?;
         for piece in chunk[..count].chunks(HOLE) {
             if piece.iter().all(|byte| *byte == 0) && !punch(file, at)? {
-                return Ok(());
+                return Ok(true);
             }
             at += piece.len() as u64;
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_are_made_until_the_restore_is_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let size = 8 * CHUNK as u64;
+        std::fs::write(&path, vec![0; 8 * CHUNK]).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        file.sync_all().unwrap();
+        let taken = || file.metadata().unwrap().blocks();
+        let before = taken();
+        assert!(!punch_zeros(&file, size, &AtomicBool::new(true)).unwrap());
+        assert_eq!(taken(), before, "it has gone on");
+        assert!(punch_zeros(&file, size, &AtomicBool::new(false)).unwrap());
+        assert!(taken() < before);
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::archive::{IDENTITY_MEMBER, SUMS_MEMBER};
-use crate::capture::{is_replication_state, is_same_directory};
+use crate::capture::{innodb_binlog, is_replication_state, is_same_directory};
 use crate::config::ServerOptions;
 use crate::restore::no_follow;
 use crate::restore::replication::REPLICA_FILE;
@@ -43,6 +43,9 @@ const NAMED_BY: [&str; 3] = ["log-ddl-recovery", "pid-file", "socket"];
 const FIRST_LINE: u64 = 8 << 10;
 /// A server gives its logs numbers of at least so many digits.
 const LOG_DIGITS: usize = 6;
+
+/// What stands for the base name of the binary logs that InnoDB keeps (`binlog-000001.ibb`): no other log is called so.
+pub(super) const OF_INNODB: &str = "binlog-";
 
 /// An index file and the base name of the logs that it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,14 +93,17 @@ impl ServerFiles {
             || self.logs.iter().any(|log| log.index == name || format!("{}.state", log.base) == name)
     }
 
-    /// Whether it is a log that an index beside it lists, or the file that goes with one.
+    /// Whether it is a binary log or relay log, or the file that goes with one.
     pub(super) fn is_log(&self, name: &str) -> bool {
         self.log_number(name).is_some()
             || name.strip_suffix(".idx").is_some_and(|log| self.log_number(log).is_some())
     }
 
-    /// Base name and number of a log that an index beside it lists.
+    /// Base name and number of a log that an index beside it lists, or of one that InnoDB keeps, which needs no index.
     pub(super) fn log_number<'a>(&self, name: &'a str) -> Option<(&'a str, u64)> {
+        if let Some(number) = innodb_binlog(name) {
+            return Some((OF_INNODB, number));
+        }
         let (base, number) = name.rsplit_once('.').filter(|(_, number)| digits(number, LOG_DIGITS))?;
         self.logs.iter().any(|log| log.base == base).then_some((base, number.parse().ok()?))
     }
@@ -119,7 +125,7 @@ pub(super) fn is_engine_file(name: &str) -> bool {
         || name == "aria_log_control"
         || exactly("aria_log.", 8)
         || between("ib_", ".log").is_some_and(is_kept_redo)
-        || between("binlog-", ".ibb").is_some_and(|number| digits(number, LOG_DIGITS))
+        || innodb_binlog(name).is_some()
 }
 
 /// Files of tables that the server has on the disk for a while, where `tmpdir` is the data directory.

@@ -1,0 +1,142 @@
+//! Does what was planned: reads and compares the archive, then takes the directory over and changes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::archive_check::{Fetched, fetch};
+use super::compare::is_wanted_file;
+use super::extras::Extra;
+use super::lineage::SavedState;
+use super::plan::DeltaPlan;
+use super::read_pieces::{pieces, plan};
+use super::removal::remove_extra;
+use super::replace::Replacement;
+use super::room::DeltaRoom;
+use super::server_locks::aria_controls;
+use super::stash::Stash;
+use crate::archive::{GRASTATE_MEMBER, StreamReader};
+use crate::model::MemberKind;
+use crate::restore::archive_stream::open_stream;
+use crate::restore::error::{RestoreError, Undone};
+use crate::restore::frame::write_state;
+use crate::restore::request::Control;
+use crate::restore::restored::Restored;
+use crate::restore::start_file::{StartFileGuard, start_mark};
+use crate::restore::undo_log::{self, UndoLog};
+use crate::restore::{MemberWriter, accounts, target};
+
+impl DeltaPlan<'_> {
+    /// Does it. All that is needed of the archive is read and compared once before (`checking`), then written (`restoring`), of which a part may have to
+    /// be read again; progress of each is told in bytes of the tar stream, of [`DeltaReport::stream_bytes`]. Where the second fails the directory is left as it is
+    /// by then, and no server starts on it; to do the same again goes on.
+    pub fn carry_out(
+        self,
+        checking: &Control<'_>,
+        restoring: &Control<'_>,
+    ) -> Result<Restored, RestoreError> {
+        let Self { source, index, places, fates, request, gtid, room, .. } = &self;
+        let Some(start) = places.start_file() else {
+            return Err(RestoreError::Refused("the backup has no system tablespace".into()));
+        };
+        let all = pieces(index, places, fates);
+        let stash = Stash::create(places.target(), room.spare);
+        let fetched = fetch(source, index, (places, fates), all, stash, request.threads, checking)?;
+        let stream = open_stream(source, index, plan(index, &fetched.again), request.threads)?;
+        let room = self.look_again()?;
+        let guard = StartFileGuard::take_over(start, &gtid.uuid).map_err(|error| {
+            let is_begun = start_mark(start).is_some();
+            RestoreError::from(error).with(if is_begun { Undone::Halfway } else { Undone::Nothing })
+        })?;
+        self.replace(&guard, room, (fetched, stream), restoring).map_err(|error| error.with(Undone::Halfway))
+    }
+
+    fn replace(
+        &self,
+        guard: &StartFileGuard,
+        room: DeltaRoom,
+        (Fetched { stash, again }, mut stream): (Fetched<'_>, StreamReader),
+        control: &Control<'_>,
+    ) -> Result<Restored, RestoreError> {
+        let Self { source, request, index, places, fates, extras, .. } = self;
+        let manifest = source.manifest();
+        let bases = std::iter::once(places.target().to_path_buf()).chain(places.external_roots()).collect();
+        // It is never undone: what was there is gone.
+        let mut created = UndoLog::below(bases);
+        self.positions().try_for_each(|file| remove_extra(&Extra::File(file)))?;
+        let goes_first = |extra: &&Extra| room.needs_extras || matches!(extra, Extra::InTheWay(_));
+        extras.gone.iter().filter(goes_first).try_for_each(remove_extra)?;
+        let writer =
+            MemberWriter { stream: &mut stream, source, index, places, control, patched: BTreeMap::new() };
+        let late = aria_controls(index, places);
+        let mut work =
+            Replacement { writer, places, fates, guard, late, open: None, written: BTreeSet::new() };
+        work.prepare(&mut created)?;
+        work.stashed(&stash)?;
+        // It is not synced with the rest.
+        drop(stash);
+        let mut done =
+            self.report.stream_bytes.saturating_sub(again.iter().map(|piece| piece.bytes(index)).sum());
+        for piece in &again {
+            (control.progress)(done);
+            work.piece(piece, &mut created)?;
+            done += piece.bytes(index);
+        }
+        // All that is new is there: only now what is old is given up.
+        extras.gone.iter().filter(|extra| !goes_first(extra)).try_for_each(remove_extra)?;
+        self.clear_attempts()?;
+        work.finish(&created)?;
+        let file_systems = work.file_systems();
+        let mut restored = Restored::begun(manifest, places);
+        for member in index.members.iter().filter(|member| member.kind == MemberKind::File) {
+            if is_wanted_file(places, member) {
+                restored.files += 1;
+                restored.bytes += member.size;
+            }
+        }
+        restored.sst_accounts = accounts::sst_accounts(places.target());
+        write_state(manifest, request, places, &mut created)?;
+        undo_log::sync(&file_systems, places.target())?;
+        target::check_not_in_use(places)?;
+        work.publish_late(&mut created)?;
+        guard.publish(&mut created)?;
+        Ok(restored)
+    }
+
+    /// Where a server may find a position.
+    fn positions(&self) -> impl Iterator<Item = PathBuf> {
+        let homes = self.state.homes.iter().map(PathBuf::as_path);
+        std::iter::once(self.places.target()).chain(homes).map(|home| home.join(GRASTATE_MEMBER))
+    }
+
+    /// A server that somebody has started meanwhile has ended at the text, and may have left files of its own before: they go, as they would if all
+    /// was done again. One that has got a position was more than started.
+    fn clear_attempts(&self) -> Result<(), RestoreError> {
+        for file in self.positions().filter(|file| file.symlink_metadata().is_ok()) {
+            if let Some(state) = SavedState::read(&file).filter(SavedState::is_known) {
+                return Err(RestoreError::Refused(format!(
+                    "'{}' has come while the files were replaced, with the position {}:{}: a server was started, and has perhaps written to the data \
+                     directory. See that none starts (systemctl mask mariadb)",
+                    file.display(),
+                    state.uuid,
+                    state.seqno
+                )));
+            }
+            tell_attempt(&file);
+            remove_extra(&Extra::File(file))?;
+        }
+        let new = self.extras_now()?;
+        let was_left = |path: &PathBuf| self.extras.left.iter().any(|left| path.starts_with(left));
+        for extra in new.gone.iter().filter(|extra| !extra.paths().any(was_left)) {
+            extra.paths().for_each(|path| tell_attempt(path));
+            remove_extra(extra)?;
+        }
+        Ok(())
+    }
+}
+
+fn tell_attempt(path: &Path) {
+    log::warn!(
+        "'{}' has come while the files were replaced, and goes: a server was started meanwhile, perhaps; it cannot have come far",
+        path.display()
+    );
+}
