@@ -65,9 +65,9 @@ fn a_node_comes_back_by_ist_and_a_wiped_one_by_sst() {
     let cluster = Cluster::start(2, &ClusterOptions::new());
     let (first, second) = (cluster.n(1), cluster.n(2));
     let writer = Writer::start(first, 200);
-    std::thread::sleep(Duration::from_secs(1));
+    writer.wait_for_more(20);
     second.stop();
-    std::thread::sleep(Duration::from_millis(300));
+    writer.wait_for_more(20);
     let mark = second.log_mark();
     let Join::Ist { local, first: from, last, .. } = second.rejoin() else {
         panic!("no IST: {:?}", second.join_since(mark));
@@ -175,7 +175,7 @@ fn a_replica_follows_a_node() {
     node.start(true);
     node.wait_synced(PATIENCE);
     let writer = Writer::start(node, 100);
-    std::thread::sleep(Duration::from_secs(1));
+    writer.wait_for_more(20);
     writer.stop();
     replica.start();
     replica.follow(node, &start);

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use interrupted::{interrupted, refused};
 use serde_json::Value;
@@ -40,7 +39,7 @@ fn a_replica_and_a_whole_new_cluster_from_backups_of_one_that_runs_with_wsrep_gt
     cluster.n(1).exec(&format!("CREATE USER '{SST_ACCOUNT}'@localhost IDENTIFIED BY 'secret'"));
     cluster.n(1).exec(&format!("GRANT ALL PRIVILEGES ON *.* TO '{SST_ACCOUNT}'@localhost WITH GRANT OPTION"));
     let writer = Writer::start(cluster.n(1), 200);
-    std::thread::sleep(Duration::from_millis(500));
+    writer.wait_for_more(20);
     let earlier = program.back_up(&cluster, 2);
     let later = program.back_up(&cluster, 2);
     let rows = replicate(&cluster, &program, &earlier, &later, writer);
@@ -71,7 +70,7 @@ fn replicate(cluster: &Cluster, program: &Program, earlier: &Value, later: &Valu
     });
     let rows = all_checksums(&replica);
     replica.exec("START SLAVE");
-    std::thread::sleep(Duration::from_secs(1));
+    writer.wait_for_more(30);
     let stats = writer.stop();
     assert!(stats.commits > 0, "{stats:?}");
     replica.wait_caught_up(cluster.n(3), PATIENCE);
@@ -169,7 +168,7 @@ fn new_cluster(cluster: &Cluster, program: &Program, manifest: &Value, rows: &Ro
     }
     drop_account(first, &said[0]);
     let writer = Writer::start(cluster.n(3), 200);
-    std::thread::sleep(Duration::from_secs(1));
+    writer.wait_for_more(30);
     let stats = writer.stop();
     assert!(stats.commits > 20 && stats.errors <= stats.commits / 20, "{stats:?}");
     assert_same_rows(cluster.nodes().map(|n| &**n));
@@ -222,7 +221,7 @@ fn follow_the_donor(cluster: &Cluster, program: &Program, manifest: &Value, writ
     let behind = all_checksums(&replica);
     replica.client(&format!("source {}", script.display()));
     replica.wait_caught_up(cluster.n(2), PATIENCE);
-    std::thread::sleep(Duration::from_secs(1));
+    writer.wait_for_more(30);
     let stats = writer.stop();
     assert!(stats.commits > 0 && stats.errors <= stats.commits / 20, "{stats:?}");
     assert_same_rows(cluster.nodes().map(|n| &**n));

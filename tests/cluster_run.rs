@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 use replica::a_replica_stands_and_catches_up;
 use scene::{Scene, assert_all_end, assert_back, signal, wait_until};
 use support::program::{Ran, with_program};
-use support::{Cluster, ClusterOptions, Node, PATIENCE, Program, Writer, assert_same_rows};
+use support::{AsideWatch, Cluster, ClusterOptions, PATIENCE, Program, Writer, assert_same_rows};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wsrep_sst_backup");
 
@@ -35,6 +35,7 @@ fn a_node_is_desynced_while_a_command_runs_and_comes_back_from_every_end() {
     let scene = Scene { cluster, program };
     the_command_has_its_node_and_its_status_is_ours(&scene);
     the_queue_drains_before_the_node_is_let_in(&scene);
+    whoever_had_to_wait_would_be_seen(&scene);
     killed_it_is_cured(&scene);
     asked_to_end_it_ends_all(&scene);
     what_it_was_started_to_ignore_it_ignores(&scene);
@@ -85,23 +86,42 @@ fn the_command_has_its_node_and_its_status_is_ours(scene: &Scene) {
 /// A lock keeps the node from applying; what it has not got to by the end of the command is applied first.
 fn the_queue_drains_before_the_node_is_let_in(scene: &Scene) {
     let (n1, n2) = (scene.cluster.n(1), scene.cluster.n(2));
-    let sent = [n1, n2].map(Node::flow_control_sent);
-    let writer = Writer::start(n2, 400);
-    let queue = "SHOW GLOBAL STATUS LIKE 'wsrep_local_recv_queue'";
-    // The lock goes with its session when the queue is long, and the command with it.
-    let script = format!(
-        "mariadb --socket=$WSREP_RUN_SOCKET -uroot -e 'FLUSH TABLES WITH READ LOCK; SELECT SLEEP(600)' & lock=$!; \
-         until [ \"$(mariadb --socket=$WSREP_RUN_SOCKET -uroot -BNe \"{queue}\" | cut -f2)\" -gt 500 ]; do sleep 0.05; done; kill $lock"
-    );
-    let ran = scene.run(1, &["run", "--", "sh", "-c", &script]);
+    let (writer, watch) = (Writer::start(n2, 400), AsideWatch::start(n1));
+    let ran = with_a_queue(scene, 500);
     assert_eq!(ran.status, Some(0), "{}", ran.err);
     assert!(ran.err.contains("write sets waited in the receive queue"), "{}", ran.err);
     assert!(ran.err.contains("its receive queue of ") && ran.err.contains(" drained in "), "{}", ran.err);
     assert_back(n1);
+    assert_eq!(watch.flow_control_aside(), 0, "somebody had to wait");
     writer.stop();
-    assert_eq!([n1, n2].map(Node::flow_control_sent), sent);
     wait_until("both have the same", || n1.position() == n2.position());
     assert_same_rows([n1, n2].map(|node| &**node));
+}
+
+/// With `gcs.sync_donor` a desync keeps nobody from waiting. Switched on at run time it is in no variable, so the run begins.
+fn whoever_had_to_wait_would_be_seen(scene: &Scene) {
+    let (n1, n2) = (scene.cluster.n(1), scene.cluster.n(2));
+    let options = [("gcs.sync_donor", "yes", "no"), ("gcs.fc_limit", "4", "100")];
+    options.iter().for_each(|(option, value, _)| n1.set_provider_option(option, value));
+    let (writer, watch) = (Writer::start(n2, 400), AsideWatch::start(n1));
+    // Of two nodes the limit is 1.4 times as much; then nobody writes.
+    let ran = with_a_queue(scene, 6);
+    options.iter().for_each(|(option, _, before)| n1.set_provider_option(option, before));
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    assert_back(n1);
+    assert!(watch.flow_control_aside() > 0);
+    writer.stop();
+}
+
+/// A command that locks the node until so many write sets wait.
+fn with_a_queue(scene: &Scene, longer_than: u32) -> Ran {
+    let queue = "SHOW GLOBAL STATUS LIKE 'wsrep_local_recv_queue'";
+    // The lock goes with its session when the queue is long, and the command with it.
+    let script = format!(
+        "mariadb --socket=$WSREP_RUN_SOCKET -uroot -e 'FLUSH TABLES WITH READ LOCK; SELECT SLEEP(600)' & lock=$!; \
+         until [ \"$(mariadb --socket=$WSREP_RUN_SOCKET -uroot -BNe \"{queue}\" | cut -f2)\" -gt {longer_than} ]; do sleep 0.05; done; kill $lock"
+    );
+    scene.run(1, &["run", "--", "sh", "-c", &script])
 }
 
 /// What is left is told and ended by each of those who may come next; no process is left at all.
@@ -266,14 +286,17 @@ fn a_server_that_was_restarted_is_not_desynced(scene: &Scene) {
     assert_back(n1);
 }
 
-/// The moments in which a run is killed lie a little further apart each time, from before its first word to behind its last.
+/// The moments in which a run is killed lie a little later each time, from before its first word to about its last.
 fn killed_at_any_moment_the_next_one_cures_it(scene: &Scene) {
     let n1 = scene.cluster.n(1);
     let (mut cured, mut begun) = (0, 0);
+    let started = Instant::now();
+    assert_eq!(scene.run(1, &["run", "--", "sleep", "0.1"]).status, Some(0));
+    let whole = started.elapsed();
     for round in 0..16 {
         let mut child = scene.words(1, &["run", "--", "sleep", "0.1"]).spawn().unwrap();
         // Not a wait for anything: any length is right.
-        std::thread::sleep(Duration::from_millis(round * 20));
+        std::thread::sleep(whole * round / 16);
         let _ = child.kill();
         let ran = Ran::finish(child);
         begun += i32::from(ran.err.contains("is desynced"));

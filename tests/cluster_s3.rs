@@ -7,7 +7,6 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 use server::{FileServer, KEY_ID, SECRET};
@@ -97,9 +96,9 @@ fn encrypted_in_a_bucket_with_each_compression_a_node_joins_by_ist_and_a_dropped
     fill_bulk(stage.cluster.n(1), "t", 24);
     for compression in ["none", "bzip2", "gzip", "zstd"] {
         let writer = Writer::start(stage.cluster.n(1), 200);
-        std::thread::sleep(Duration::from_millis(500));
+        writer.wait_for_more(20);
         let manifest = stage.back_up(compression);
-        std::thread::sleep(Duration::from_millis(500));
+        writer.wait_for_more(20);
         stage.rebuild_n3(&manifest);
         let stats = writer.stop();
         assert!(stats.commits > 0, "{stats:?}");

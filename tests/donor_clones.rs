@@ -123,8 +123,9 @@ fn what_is_stored_stood_still_whatever_the_server_does_to_its_files_behind_the_f
     let backup = Backup::open(&folder);
     assert_eq!(backup.manifest["method"], "snapshot");
     assert_eq!(backup.manifest["warnings"].as_array().map_or(0, Vec::len), 1, "SQL: {}", backup.manifest);
-    let frozen = backup.manifest["frozen_ms"].as_u64().unwrap();
-    assert!(outcome.took > Duration::from_secs(3) && frozen < 2000, "{frozen} ms of {:?}", outcome.took);
+    // What the rate makes of its size is longer than this, and the server runs meanwhile.
+    let frozen = Duration::from_millis(backup.manifest["frozen_ms"].as_u64().unwrap());
+    assert!(outcome.took > frozen + Duration::from_secs(3), "{frozen:?} of {:?}", outcome.took);
     let sparse = backup.member("db/sparse.ibd").unwrap();
     assert_eq!((&sparse["sparse"], &sparse["changed"]), (&true.into(), &serde_json::Value::Null), "{sparse}");
     let unpacked = backup.unpack(&stage.folder.path().join("unpacked"));

@@ -155,8 +155,9 @@ fn what_is_stored_is_what_the_snapshot_holds_and_none_is_left() {
     let backup = stage.newest();
     assert_eq!(backup.manifest["method"], "snapshot");
     assert_eq!(backup.manifest["warnings"].as_array().map_or(0, Vec::len), 1, "SQL: {}", backup.manifest);
-    let frozen = backup.manifest["frozen_ms"].as_u64().unwrap();
-    assert!(outcome.took > Duration::from_secs(2) && frozen < 2000, "{frozen} ms of {:?}", outcome.took);
+    // What the rate makes of its size is longer than this, and the server runs meanwhile.
+    let frozen = Duration::from_millis(backup.manifest["frozen_ms"].as_u64().unwrap());
+    assert!(outcome.took > frozen + Duration::from_secs(2), "{frozen:?} of {:?}", outcome.took);
     let unpacked = backup.unpack(&stage.at("unpacked"));
     let stored = String::from_utf8(shell(&unpacked, "find .wsrep_sst_backup -name ib_logfile0")).unwrap();
     let content: Vec<u8> = (0..64 << 10).map(|at| b'a' + u8::try_from(at % 23).unwrap()).collect();

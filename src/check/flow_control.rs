@@ -26,7 +26,7 @@ pub(super) fn judge(report: &NodeReport, allowed: bool) -> Finding {
     if allowed {
         return Finding::warning(TOPIC, format!("{text}; allow-sync-donor has the donor do it"), off());
     }
-    Finding::error(TOPIC, format!("{text}; 'backup' and the donor refuse"), off())
+    Finding::error(TOPIC, format!("{text}; 'backup', 'run' and the donor refuse"), off())
 }
 
 fn off() -> String {

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use super::CommandError;
 use super::run_backup::BackupRun;
 use super::run_told::{millis, tell_step};
-use crate::cluster::NodeReport;
+use crate::cluster::{NodeReport, Survey};
 use crate::config::Settings;
-use crate::desync::{BACKUP, DesyncError, DesyncRecord, DesyncRefusal, INSIST, ResyncPatience};
+use crate::desync::{BACKUP, DesyncError, DesyncRecord, DesyncRefusal, INSIST, ResyncPatience, judge};
 use crate::guard::GuardedCommand;
 use crate::self_backup::RunningBackup;
 use crate::ui::{LiveLines, duration_ms};
@@ -79,6 +79,11 @@ impl Run<'_> {
             at_once: &|| self.is_interrupted(),
             tell: &mut tell_step,
         })
+    }
+
+    /// Whether a node may be desynced for it.
+    pub(super) fn judge(&self, survey: &Survey) -> Result<Vec<String>, DesyncRefusal> {
+        judge(survey, self.force, self.settings.allow_sync_donor)
     }
 
     /// What can be done while the server still works as always.

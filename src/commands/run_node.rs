@@ -9,7 +9,7 @@ use super::run_turn::{RunDecision, RunTurn, TurnTaker};
 use super::{CommandError, Context};
 use crate::capture::free_space;
 use crate::cluster::{Access, NodeReport, Survey};
-use crate::desync::{DesyncRefusal, Desynced, LocalNode, Resynced, Vigil, VigilLimits, judge, judge_again};
+use crate::desync::{DesyncRefusal, Desynced, LocalNode, Resynced, Vigil, VigilLimits, judge_again};
 use crate::lock::SqlLock;
 use crate::model::{DEFAULT_PAGE, PROVIDER_OPTIONS, provider_option, provider_size, safe_component};
 use crate::ui::{LiveLines, grouped};
@@ -58,13 +58,13 @@ fn turn(
     survey: &Survey,
 ) -> Result<Option<(RunTurn, Survey)>, CommandError> {
     let Some(limit) = run.unless_newer_than() else {
-        judge(survey, run.force)?.into_iter().for_each(warn);
+        run.judge(survey)?.into_iter().for_each(warn);
         let context = Context::open(run.settings.clone())?;
         let folder = folder(&context, survey);
         return Ok(Some((turns(run, &context, &folder, survey).lease()?, survey.clone())));
     };
     if survey.local().is_none() {
-        judge(survey, run.force)?;
+        run.judge(survey)?;
     }
     let context = Context::open(run.settings.clone())?;
     let folder = folder(&context, survey);
@@ -78,7 +78,7 @@ fn turn(
         };
         // That may have taken hours.
         let now = survey.again(access);
-        match judge(&now, run.force) {
+        match run.judge(&now) {
             Ok(warnings) => {
                 warnings.into_iter().for_each(warn);
                 return Ok(Some((turn, now)));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::cluster::{NodeReport, NodeState, Standby, Survey};
+use crate::model::{PROVIDER_OPTIONS, syncs_donor};
 
 /// Why it may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum DesyncRefusal {
     NoGalera(String),
     /// It is not Synced: its name and state.
     NotSynced(String, String),
+    /// It takes part in flow control although it is desynced: its name.
+    SyncsDonor(String),
     /// Other members are desynced: names and states.
     Others(Vec<String>),
     /// No other Synced node would be left.
@@ -25,13 +28,13 @@ impl DesyncRefusal {
         match self {
             Self::NotSynced(_, state) => *state == NodeState::Donor.to_string(),
             Self::Others(_) => true,
-            Self::NoAnswer(_) | Self::NoGalera(_) | Self::LastSynced(_) => false,
+            Self::NoAnswer(_) | Self::NoGalera(_) | Self::SyncsDonor(_) | Self::LastSynced(_) => false,
         }
     }
 
     /// Whether `--force` overrides it.
     pub fn can_be_forced(&self) -> bool {
-        matches!(self, Self::Others(_) | Self::LastSynced(_))
+        matches!(self, Self::SyncsDonor(_) | Self::Others(_) | Self::LastSynced(_))
     }
 }
 
@@ -51,6 +54,11 @@ impl fmt::Display for DesyncRefusal {
                 "node '{name}' is {state}, not Synced: wait until it is; where it was desynced by hand, that is left alone (SET GLOBAL \
                  wsrep_desync=OFF)"
             ),
+            Self::SyncsDonor(name) => write!(
+                f,
+                "gcs.sync_donor is on on '{name}': desynced it would hold up the writes of the whole cluster all the same; set it to 'no' in \
+                 wsrep_provider_options, or allow it with allow-sync-donor or --force"
+            ),
             Self::Others(states) => write!(
                 f,
                 "{}: another backup, a state transfer, or somebody's wsrep_desync; a second desynced member is for --force only",
@@ -64,8 +72,8 @@ impl fmt::Display for DesyncRefusal {
     }
 }
 
-/// Judges what the members say; what speaks against it and is forced, and what is not known, in words.
-pub fn judge(survey: &Survey, force: bool) -> Result<Vec<String>, DesyncRefusal> {
+/// Judges what the members say; what speaks against it and is forced or allowed (`allow-sync-donor`), and what is not known, in words.
+pub fn judge(survey: &Survey, force: bool, allow_sync_donor: bool) -> Result<Vec<String>, DesyncRefusal> {
     let Some(own) = survey.local() else {
         let why: Vec<&str> = survey.silent.iter().map(|silent| silent.why.as_str()).collect();
         return Err(DesyncRefusal::NoAnswer(why.first().copied().unwrap_or("it has no socket").to_owned()));
@@ -81,6 +89,9 @@ pub fn judge(survey: &Survey, force: bool) -> Result<Vec<String>, DesyncRefusal>
         return Err(DesyncRefusal::NotSynced(name, own.state().to_string()));
     }
     let mut warnings = Vec::new();
+    if own.variable(PROVIDER_OPTIONS).is_some_and(syncs_donor) {
+        object(DesyncRefusal::SyncsDonor(name.clone()), force || allow_sync_donor, &mut warnings)?;
+    }
     others(survey, &name, force, &mut warnings)?;
     match survey.standby(&name) {
         Standby::Synced(_) => {}
@@ -121,9 +132,13 @@ mod tests {
     use crate::sql::Endpoint;
 
     fn member(name: &str, state: &str, desyncs: &str) -> NodeReport {
+        member_with(name, state, desyncs, "gcs.sync_donor = no; ")
+    }
+
+    fn member_with(name: &str, state: &str, desyncs: &str, options: &str) -> NodeReport {
         NodeReport::of(
             Endpoint::Tcp(name.parse().unwrap()),
-            &[("wsrep_node_name", name), ("wsrep_on", "ON")],
+            &[("wsrep_node_name", name), ("wsrep_on", "ON"), (PROVIDER_OPTIONS, options)],
             &[
                 ("wsrep_local_state", state),
                 ("wsrep_cluster_status", "Primary"),
@@ -140,7 +155,7 @@ mod tests {
     #[test]
     fn the_members_decide_and_force_overrides_what_others_are_doing() {
         let own = || member("n1", "4", "0");
-        let judged = |reports: Vec<NodeReport>| judge(&survey(reports), false);
+        let judged = |reports: Vec<NodeReport>| judge(&survey(reports), false, false);
         assert_eq!(judged(vec![own(), member("n2", "4", "0")]), Ok(vec![]));
         let last = DesyncRefusal::LastSynced("n1".into());
         assert_eq!(judged(vec![own()]), Err(last.clone()));
@@ -152,14 +167,30 @@ mod tests {
             Err(DesyncRefusal::Others(_))
         ));
         for mine in [member("n1", "2", "1"), member("n1", "4", "1"), member("n1", "3", "0")] {
-            let refusal = judge(&survey(vec![mine, member("n2", "4", "0")]), true).unwrap_err();
+            let refusal = judge(&survey(vec![mine, member("n2", "4", "0")]), true, true).unwrap_err();
             assert!(matches!(refusal, DesyncRefusal::NotSynced(..)) && !refusal.can_be_forced());
         }
-        let forced = judge(&survey(vec![own(), member("n2", "2", "1")]), true).unwrap();
+        let forced = judge(&survey(vec![own(), member("n2", "2", "1")]), true, false).unwrap();
         assert_eq!(forced.len(), 2, "{forced:?}");
-        assert!(matches!(judge(&Survey::default(), true), Err(DesyncRefusal::NoAnswer(_))));
+        assert!(matches!(judge(&Survey::default(), true, true), Err(DesyncRefusal::NoAnswer(_))));
         let standalone = NodeReport::of(Endpoint::Socket("/s".into()), &[("wsrep_on", "OFF")], &[]);
-        assert!(matches!(judge(&survey(vec![standalone]), true), Err(DesyncRefusal::NoGalera(_))));
+        assert!(matches!(judge(&survey(vec![standalone]), true, true), Err(DesyncRefusal::NoGalera(_))));
+    }
+
+    #[test]
+    fn a_node_that_holds_up_its_cluster_although_it_is_desynced_is_for_those_who_want_it() {
+        let syncing = member_with("n1", "4", "0", "gcache.size = 1G; gcs.sync_donor = yes; ");
+        let survey = survey(vec![syncing, member_with("n2", "4", "0", "gcs.sync_donor = yes; ")]);
+        let refusal = judge(&survey, false, false).unwrap_err();
+        assert_eq!(refusal, DesyncRefusal::SyncsDonor("n1".into()));
+        assert!(refusal.can_be_forced() && !refusal.is_of_a_donor());
+        for (force, allow) in [(true, false), (false, true)] {
+            let warnings = judge(&survey, force, allow).unwrap();
+            assert!(
+                warnings.len() == 1 && warnings[0].contains("gcs.sync_donor is on on 'n1'"),
+                "{warnings:?}"
+            );
+        }
     }
 
     #[test]

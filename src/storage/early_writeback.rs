@@ -19,22 +19,23 @@ const STEP: u64 = 8 << 20;
 /// Threads at once: where a slow disk keeps so many, each with an open file, the files that come then have none.
 const MOST: usize = 8;
 
-/// How many there are.
+/// How many there are in this process.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// One of them, until it is dropped.
-struct ThreadPlace;
+/// One of them, counted there until it is dropped.
+struct ThreadPlace(&'static AtomicUsize);
 
 impl ThreadPlace {
-    fn take() -> Option<Self> {
+    fn take(threads: &'static AtomicUsize) -> Option<Self> {
         let more = |taken| (taken < MOST).then_some(taken + 1);
-        THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then_some(Self)
+        // Only where there is one: whatever is dropped gives its place back.
+        threads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then(|| Self(threads))
     }
 }
 
 impl Drop for ThreadPlace {
     fn drop(&mut self) {
-        THREADS.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -54,12 +55,17 @@ pub(crate) struct EarlyWriteback {
     written: u64,
     told: u64,
     thread: Option<SyncSender<u64>>,
+    threads: &'static AtomicUsize,
 }
 
 impl EarlyWriteback {
     /// For a file that is written from its beginning to its end.
     pub(crate) fn new(pages: WrittenPages) -> Self {
-        Self { pages, written: 0, told: 0, thread: None }
+        Self::among(&THREADS, pages)
+    }
+
+    fn among(threads: &'static AtomicUsize, pages: WrittenPages) -> Self {
+        Self { pages, written: 0, told: 0, thread: None, threads }
     }
 
     /// So many more bytes stand at the end of the file, holes included.
@@ -70,7 +76,7 @@ impl EarlyWriteback {
         }
         self.told = self.written;
         if self.thread.is_none() {
-            self.thread = start(file, self.pages);
+            self.thread = start(file, self.pages, self.threads);
         }
         if let Some(thread) = &self.thread {
             // A thread that is still at the last step hears of this one with the next.
@@ -80,8 +86,8 @@ impl EarlyWriteback {
 }
 
 /// The thread ends with its sender; without one everything is left to `fsync`.
-fn start(file: &File, pages: WrittenPages) -> Option<SyncSender<u64>> {
-    let place = ThreadPlace::take()?;
+fn start(file: &File, pages: WrittenPages, threads: &'static AtomicUsize) -> Option<SyncSender<u64>> {
+    let place = ThreadPlace::take(threads)?;
     let file = file.try_clone().ok()?;
     let (sender, steps) = sync_channel(1);
     let work = move || {
@@ -107,6 +113,7 @@ fn write_back(file: &File, pages: WrittenPages, steps: &Receiver<u64>) {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -124,5 +131,34 @@ mod tests {
         early.wrote(&file, piece.len());
         assert!(early.thread.is_some());
         assert_eq!(early.told, STEP);
+    }
+
+    #[test]
+    fn of_many_large_files_a_few_have_a_thread_and_another_one_when_one_of_these_is_done() {
+        static OWN: AtomicUsize = AtomicUsize::new(0);
+        let file = tempfile::tempfile().unwrap();
+        let step = usize::try_from(STEP).unwrap();
+        let begin = || {
+            let mut early = EarlyWriteback::among(&OWN, WrittenPages::Kept);
+            early.wrote(&file, step);
+            early
+        };
+        let mut first: Vec<EarlyWriteback> = (0..MOST).map(|_| begin()).collect();
+        assert!(first.iter().all(|early| early.thread.is_some()));
+        let mut late = begin();
+        assert!(late.thread.is_none() && OWN.load(Ordering::Relaxed) == MOST);
+        let comes_to = |count| {
+            let begun = Instant::now();
+            while OWN.load(Ordering::Relaxed) != count {
+                assert!(begun.elapsed() < Duration::from_secs(60), "{OWN:?}, not {count}");
+                thread::yield_now();
+            }
+        };
+        first.pop();
+        comes_to(MOST - 1);
+        late.wrote(&file, step);
+        assert!(late.thread.is_some() && begin().thread.is_none());
+        drop((first, late));
+        comes_to(0);
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::assert_released;
 use crate::support::scripted_mysqld::{Ask, PAUSED, Reply, Run, Stdin};
-use crate::support::{ScriptedMysqld, wait_until};
-use crate::{AT_ONCE, assert_released};
+use crate::support::{Pace, ScriptedMysqld, wait_until};
 
 /// From the log of a real node (MariaDB 10.11.19, Galera 26.4.23).
 pub(crate) const CUT_OFF: &str = "2026-11-20 16:15:03 0 [Note] WSREP: view(view_id(NON_PRIM,6eed7aca-b869,9) memb {\n\
@@ -117,8 +117,9 @@ fn given_up(server: &ScriptedMysqld, under: Option<&Path>) -> Run {
     run.wait_for("flush tables");
     server.log(CUT_OFF);
     if under.is_none() {
+        let pace = Pace::start();
         let sent = run.signal(Signal::SIGTERM);
-        assert!(run.wait_for("continue").at - sent < AT_ONCE, "a signal thaws at once");
+        assert!(run.wait_for("continue").at - sent < pace.at_once(), "a signal thaws at once");
         assert_waits(&mut run);
         assert_eq!(server.status()["state"], "failed", "it is told before the wait");
     }
@@ -184,8 +185,9 @@ fn the_last_resort_of_a_run_that_hangs_waits_too() {
     run.wait_for("total ");
     run.hang();
     server.log(CUT_OFF);
+    let pace = Pace::start();
     let sent = run.signal(Signal::SIGTERM);
-    assert!(run.wait_for("continue").at - sent < AT_ONCE);
+    assert!(run.wait_for("continue").at - sent < pace.at_once());
     assert_waits(&mut run);
     assert!(run.logged().contains("a disk or the repository hangs"), "{}", run.logged());
     server.log(BACK);

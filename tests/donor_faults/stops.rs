@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::ScriptedMysqld;
+use crate::assert_released;
 use crate::support::scratch::ServerUser;
 use crate::support::scripted_mysqld::{Ask, PAUSED, Reply, names_in};
-use crate::{AT_ONCE, assert_released};
+use crate::support::{Pace, ScriptedMysqld};
 
 /// Less than the whole copy would take and than the last resort waits. On an idle machine it is half a second, for
 /// the block that is being compressed; where others keep cores and disk busy it is seconds.
@@ -40,9 +40,10 @@ fn a_signal_while_the_server_flushes_releases_it() {
         let run = server.asks().reply(Reply::never()).start();
         run.wait_for("flush tables");
         std::thread::sleep(Duration::from_millis(50));
+        let pace = Pace::start();
         let sent = run.signal(signal);
         let released = run.wait_for("continue").at - sent;
-        assert!(released < AT_ONCE, "{released:?}");
+        assert!(released < pace.at_once(), "{released:?}");
         let outcome = run.finish();
         assert_released(&outcome);
         outcome.assert_refused(&server, 4, &format!("stopped by {name}"));
@@ -90,9 +91,10 @@ fn a_signal_while_files_are_copied_releases_the_server() {
         let run = server.asks().progress().start();
         run.wait_for("total ");
         std::thread::sleep(Duration::from_millis(300));
+        let pace = Pace::start();
         let sent = run.signal(signal);
         let released = run.wait_for("continue").at - sent;
-        assert!(released < AT_ONCE, "{released:?}");
+        assert!(released < pace.at_once(), "{released:?}");
         let outcome = run.finish();
         let ended = sent.elapsed();
         assert!(ended < SOON, "it went on for {ended:?}");
@@ -140,11 +142,15 @@ fn a_freeze_ends_at_its_limit() {
     let server = ScriptedMysqld::new();
     server.make_slow(30);
     server.configure("wsrep_sst_backup", "freeze-timeout=1s");
+    let pace = Pace::start();
     let outcome = server.asks().run();
     assert_released(&outcome);
     outcome.assert_refused(&server, 110, "frozen for 1 s, the limit set by freeze-timeout");
     let frozen = outcome.at("continue") - outcome.at("flush tables");
-    assert!(frozen > Duration::from_millis(900) && frozen < Duration::from_secs(1) + AT_ONCE, "{frozen:?}");
+    assert!(
+        frozen > Duration::from_millis(900) && frozen < Duration::from_secs(1) + pace.at_once(),
+        "{frozen:?}"
+    );
 }
 
 #[test]
@@ -155,9 +161,10 @@ fn a_disk_that_hangs_does_not_keep_the_node_a_donor() {
     let run = server.asks().progress().start();
     run.wait_for("total ");
     run.hang();
+    let pace = Pace::start();
     let sent = run.signal(Signal::SIGTERM);
     let released = run.wait_for("continue").at - sent;
-    assert!(released < AT_ONCE, "{released:?}");
+    assert!(released < pace.at_once(), "{released:?}");
     let outcome = run.finish();
     assert_released(&outcome);
     assert!(sent.elapsed() < Duration::from_secs(13), "{:?}", sent.elapsed());
@@ -181,9 +188,10 @@ fn assert_ends_with_mysqld(server: &ScriptedMysqld, asks: Ask<'_>, copying: bool
     run.wait_for(if copying { "total " } else { "flush tables" });
     std::thread::sleep(Duration::from_millis(200));
     let mysqld = run.pid();
+    let pace = Pace::start();
     let killed = run.signal(Signal::SIGKILL);
     let released = run.wait_for("continue").at - killed;
-    assert!(released < AT_ONCE, "{released:?}");
+    assert!(released < pace.at_once(), "{released:?}");
     let outcome = run.finish();
     assert!(killed.elapsed() < SOON, "{:?}", killed.elapsed());
     outcome.assert_refused(server, 32, &format!("mysqld (pid {mysqld}) has gone away"));

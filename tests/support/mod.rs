@@ -20,6 +20,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a harness reports by panicking")]
 
 pub mod archive;
+mod aside;
 pub mod asking;
 pub mod bad_disk;
 mod busy;
@@ -35,6 +36,7 @@ pub mod fixtures;
 pub mod garbd;
 pub mod log;
 pub mod node;
+mod pace;
 pub mod ports;
 pub mod precopy;
 pub mod program;
@@ -55,6 +57,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+pub use aside::AsideWatch;
 pub use asking::{Administrator, Asking, Told};
 pub use busy::BusyCluster;
 pub use clients::Clients;
@@ -65,6 +68,7 @@ pub use donor::DonorProgram;
 pub use garbd::{Garbd, GarbdOutcome};
 pub use log::{Join, Position, assert_joined_by_ist};
 pub use node::Node;
+pub use pace::Pace;
 pub use program::Program;
 pub use replica::Replica;
 pub use root::Root;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mysql::Conn;
 
 use super::server::Server;
-use super::sql;
+use super::{PATIENCE, sql, wait_until};
 
 /// What a writer has done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +50,13 @@ impl Writer {
     /// What was done since the start or the last call: to look at the time of one backup only.
     pub fn take_stats(&self) -> WriterStats {
         std::mem::take(&mut *self.stats.lock().unwrap())
+    }
+
+    /// Waits until so many more are committed.
+    pub fn wait_for_more(&self, commits: u64) {
+        let count = || self.stats.lock().unwrap().commits;
+        let wanted = count() + commits;
+        assert!(wait_until(PATIENCE, || count() >= wanted), "{} of {wanted} commits", count());
     }
 
     /// Ends the thread and tells what it did since the start or the last `take_stats`.

@@ -129,8 +129,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
         SettingSpec {
             name: "allow-sync-donor",
             unset: Unset::Is("off"),
-            meaning: "Freeze a donor with gcs.sync_donor=yes: nobody in the whole cluster can write until it is thawed.",
-            note: "Freeze a donor with gcs.sync_donor=yes: nobody in the whole cluster can write meanwhile.",
+            meaning: "Freeze a donor, or desync a node for run, with gcs.sync_donor=yes: nobody in the whole cluster can write while it does not apply.",
+            note: "Freeze a donor, or desync a node for run, with gcs.sync_donor=yes: nobody in the whole cluster can write meanwhile.",
             ..switch(|to, on| to.allow_sync_donor = on)
         },
     ],
