@@ -179,7 +179,9 @@ impl Stage {
         // What ends a server that lacks the files of the index.
         beside.exec("DELETE FROM zoo.words WHERE id = 17");
         let dump = Command::new("mariadb-dump")
-            .args(["--no-defaults", "--dump-history", "--result-file=/dev/null"])
+            .args(["--no-defaults", "--result-file=/dev/null"])
+            // The history of versioned tables; MariaDB 10.11 and later.
+            .args((beside.series() >= (10, 11)).then_some("--dump-history"))
             .arg(format!("--socket={}", socket.display()))
             .arg("--databases")
             // To the client a name that begins with a dash is an option.
@@ -191,7 +193,7 @@ impl Stage {
         assert!(!definition[0][1].contains("DIRECTORY"), "{definition:?}");
         let log = fs::read_to_string(log).unwrap();
         let wrong: Vec<&str> = log.lines().filter(|line| line.contains("[ERROR]")).collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
+        assert!(wrong.iter().all(|line| is_about_what_was_left_out(line)), "{wrong:?}");
         beside.stop();
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -309,4 +311,14 @@ impl Stage {
         check_tables(self.node());
         Writer::start(self.cluster.n(1), 200)
     }
+}
+
+/// What a server says of the client's table, whose file was left out: 11.8 looks for it once when it starts. Of any other table such a
+/// line names the file.
+fn is_about_what_was_left_out(line: &str) -> bool {
+    const WITHOUT_NAME: [&str; 2] =
+        ["Operating system error number 2 in a file operation", "Error number 2 means"];
+    line.contains("'./writer/log.ibd'")
+        || line.contains("Could not find a valid tablespace file for writer/log.")
+        || WITHOUT_NAME.iter().any(|text| line.contains(text))
 }
