@@ -11,7 +11,8 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
@@ -57,6 +58,19 @@ pub fn source_address(peer: SocketAddr) -> io::Result<IpAddr> {
 #[expect(clippy::disallowed_methods, reason = "addresses, no names")]
 pub fn free_port(addresses: &[SocketAddr]) -> io::Result<u16> {
     Ok(TcpListener::bind(addresses)?.local_addr()?.port())
+}
+
+/// Whether somebody takes a connection to this host and port, at one of its addresses, within `limit` for each. An error names the
+/// host where its name is not known, and otherwise says what became of the last connection.
+pub fn try_connection(host: &str, port: u16, limit: Duration) -> io::Result<()> {
+    let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in resolve(host, port)? {
+        outcome = TcpStream::connect_timeout(&address, limit).map(drop);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 /// Whether glibc would look up a name that [`resolve`] finds without loading a library: whatever `nsswitch.conf` asks

@@ -68,7 +68,12 @@ impl Stage {
     }
 
     fn backup(&self, words: &str) -> Cli {
-        cli(&format!("backup --cluster c --address gcomm://127.0.0.1:1 {words}"))
+        self.backup_of("127.0.0.1:1", words)
+    }
+
+    /// Asks the group that this member belongs to.
+    fn backup_of(&self, member: &str, words: &str) -> Cli {
+        cli(&format!("backup --cluster c --address gcomm://{member} {words}"))
             .arg("--garbd")
             .arg(self.garbd())
             .env("WSREP_SST_BACKUP_SOCKET", "/nonexistent/socket")

@@ -48,7 +48,7 @@ fn clones_are_exact_and_become_a_node() {
 
 /// By precopy; where the redo log cannot be followed that is refused, and `auto` takes freeze in its place: each says why.
 fn ahead(core: &Core) -> Value {
-    if core.has_followable_redo() {
+    if core.node(1).has_followable_redo() {
         return core.back_up("precopy");
     }
     let why = ["is that of MariaDB 10.5 to 10.7", "its redo log has several files"];

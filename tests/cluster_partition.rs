@@ -18,6 +18,7 @@ fn slow_cluster(settings: &[&str]) -> Cluster {
 
 fn slow_cluster_of(options: ClusterOptions, settings: &[&str]) -> Cluster {
     let mut options = options
+        .can_be_cut_off()
         .binary(env!("CARGO_BIN_EXE_wsrep_sst_backup"))
         .group("wsrep_sst_backup", "repository={base}/repository")
         .group("wsrep_sst_backup", "user=root");

@@ -48,8 +48,9 @@ fn edit(node: &Node, old: &str, new: &str) {
 #[test]
 #[ignore = "needs MariaDB and Galera, root, a loop device and xfsprogs"]
 fn while_clones_are_read_the_node_is_cut_off_and_its_disk_goes_bad() {
-    let options = with_program(ClusterOptions::new().on_xfs(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
-        .group("wsrep_sst_backup", "limit-rate=6M");
+    let options =
+        with_program(ClusterOptions::new().on_xfs().can_be_cut_off(), env!("CARGO_BIN_EXE_wsrep_sst_backup"))
+            .group("wsrep_sst_backup", "limit-rate=6M");
     let cluster = Cluster::start(2, &options);
     let program = Program::of(&cluster);
     let (other, donor) = (cluster.n(1), cluster.n(2));

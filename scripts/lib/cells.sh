@@ -30,6 +30,14 @@ outcome_of() {
     awk -F'\t' -v cell="$commit/$1/$2/$3" '$2 "/" $3 "/" $4 "/" $5 == cell { last = $6 } END { print last }' "$cells"
 }
 
+# Why a cell does not apply: what is tested is refused by the program there (cluster_core sees to that). Nothing where it applies.
+why_not() {
+    local group=$1 server=$2 method=$3
+    if [ "$method" = precopy ] || [ "$group" = cluster_precopy ]; then
+        [ "$(printf '%s\n' 10.8 "$server" | sort -V | head -1)" = 10.8 ] || echo "does not apply: precopy needs MariaDB 10.8"
+    fi
+}
+
 # Writes the cells that are to be run into $work/plan, "GROUP SERVER METHOD" each, and makes the servers that are missing.
 plan_cells() {
     local chosen_methods chosen_servers chosen_groups group server method all_groups=()
@@ -60,11 +68,16 @@ planned_groups() {
     cut -d' ' -f1 "$work/plan" | sort -u | sed 's/^/--test=/'
 }
 
-# Runs the planned cells but those that have passed on this commit, keeps what comes of them, and shows all.
+# Runs the planned cells but those that do not apply or have passed on this commit, keeps what comes of them, and shows all.
 run_cells() {
-    local group server method executable status=0
+    local group server method executable why status=0
     on_end=keep_cell
     while read -r group server method; do
+        why=$(why_not "$group" "$server" "$method")
+        if [ -n "$why" ]; then
+            keep_outcome "$group" "$server" "$method" "$why" 0
+            continue
+        fi
         if [ -z "$again" ] && [ "$(outcome_of "$server" "${method:-all}" "$group")" = passed ]; then
             echo "$group by ${method:-all} on $server has passed on $commit"
             continue
@@ -85,9 +98,14 @@ keep_cell() {
     read -r group executable server method <<<"$1"
     [ -n "$server" ] || return 0
     [ "$2" -ne 0 ] || outcome=passed
+    keep_outcome "$group" "$server" "$method" "$outcome" "$3"
+}
+
+# Adds a line to $cells: group, server, method, outcome and seconds are given.
+keep_outcome() {
     mkdir -p "$(dirname "$cells")"
-    printf '%s\t' "$(date -u +%FT%TZ)" "$commit" "$server" "${method:-all}" "$group" "$outcome" "$3" >>"$cells"
-    echo "${versions[$server]}" >>"$cells"
+    printf '%s\t' "$(date -u +%FT%TZ)" "$commit" "$2" "${3:-all}" "$1" "$4" "$5" >>"$cells"
+    echo "${versions[$2]}" >>"$cells"
 }
 
 # Begins to make the servers that this machine has not itself, beside what is built meanwhile.

@@ -17,7 +17,7 @@ use super::layout::{ServerLayout, is_undo};
 use super::objection::{Objection, shown};
 use super::resolve::Datadir;
 use crate::archive::EXTERNAL_PREFIX;
-use crate::sql::{SqlSession, TablespaceFiles};
+use crate::sql::{ClosedTable, SqlSession, TablespaceFiles};
 
 /// Something that must be in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,10 +157,11 @@ fn ask(session: &mut SqlSession, datadir: &Path) -> Option<Vec<Box<str>>> {
     match session.tablespace_files() {
         Ok(TablespaceFiles { paths, of_dictionary }) => {
             let is_whole = |path: &String| !path.contains(['?', '\u{fffd}', '\0']) && !path.is_empty();
-            // InnoDB's dictionary knows discarded ones as well.
-            let counts = |path: &String| !of_dictionary || datadir.join(path).exists();
-            let paths = paths.into_iter().filter(|path| is_whole(path) && counts(path));
-            Some(paths.map(String::into_boxed_str).collect())
+            let mut paths: Vec<String> = paths.into_iter().filter(is_whole).collect();
+            if of_dictionary {
+                keep_those_in_use(session, datadir, &mut paths);
+            }
+            Some(paths.into_iter().map(String::into_boxed_str).collect())
         }
         Err(why) => {
             log::info!(
@@ -169,6 +170,20 @@ fn ask(session: &mut SqlSession, datadir: &Path) -> Option<Vec<Box<str>>> {
             None
         }
     }
+}
+
+/// InnoDB's dictionary knows the files of discarded tablespaces as well. One that is not there counts only where its table can be read all the
+/// same (seen with 10.5.23): the server has it open, and a backup would lack it.
+fn keep_those_in_use(session: &mut SqlSession, datadir: &Path, paths: &mut Vec<String>) {
+    let is_there = |path: &String| datadir.join(path).exists();
+    if paths.iter().all(is_there) {
+        return;
+    }
+    let closed = session.closed_tables().unwrap_or_default();
+    paths.retain(|path| {
+        let of_path = |table: &&ClosedTable| path.ends_with(&format!("/{}.ibd", table.path));
+        is_there(path) || closed.iter().find(of_path).is_some_and(|table| session.is_readable(table))
+    });
 }
 
 /// The one log, or the newest of those that are kept in its place (`innodb_log_archive`).

@@ -88,14 +88,22 @@ impl SqlSession {
     /// (`EXCHANGE PARTITION … WITHOUT VALIDATION`, MariaDB 11.4 and later; seen with 11.8.9). Only an attempt to read tells that, so it needs the
     /// right SELECT; false where it is not known.
     pub fn is_discarded(&mut self, table: &ClosedTable) -> bool {
+        matches!(self.read_a_row(table), Err(mysql::Error::MySqlError(error)) if error.code == DISCARDED)
+    }
+
+    /// Whether a table can be read. Needs the right SELECT; false where it is not known.
+    pub fn is_readable(&mut self, table: &ClosedTable) -> bool {
+        self.read_a_row(table).is_ok()
+    }
+
+    fn read_a_row(&mut self, table: &ClosedTable) -> mysql::Result<Vec<mysql::Row>> {
         let ClosedTable { database, table, partition, .. } = table;
         // A statement on the whole table would be answered for whichever partition comes first.
         let only = partition
             .as_deref()
             .map_or_else(String::new, |name| format!(" PARTITION ({})", quoted_name(name)));
         let reading = format!("SELECT 1 FROM {}.{}{only} LIMIT 1", quoted_name(database), quoted_name(table));
-        let answer = self.answer::<mysql::Row>(&reading, bounded::USUAL);
-        matches!(answer, Err(mysql::Error::MySqlError(error)) if error.code == DISCARDED)
+        self.answer(&reading, bounded::USUAL)
     }
 }
 

@@ -16,11 +16,14 @@ use nix::unistd::Pid;
 
 use super::AskError;
 use super::garbd_log::{GarbdLine, read};
+use crate::cluster::ClusterAddress;
 use crate::hosts;
 use crate::model::HostPort;
 
 /// How long garbd may take to leave the group after SIGTERM.
 const LEAVE: Duration = Duration::from_secs(20);
+/// How long a member may take to answer a connection of our own.
+const CONNECT: Duration = Duration::from_secs(2);
 /// Lines of its log that are kept for an error.
 const KEPT: usize = 12;
 
@@ -29,8 +32,8 @@ const KEPT: usize = 12;
 pub(super) struct GarbdCommand {
     /// The program.
     pub(super) program: PathBuf,
-    /// `gcomm://…`
-    pub(super) address: String,
+    /// Where the members are.
+    pub(super) address: ClusterAddress,
     /// wsrep_cluster_name.
     pub(super) group: String,
     /// Its name in the group.
@@ -190,6 +193,19 @@ pub(super) fn listen_address(
     }
 }
 
+/// Why no member takes a connection, each named; nothing where one does.
+pub(super) fn why_nobody_answers(address: &ClusterAddress) -> Option<String> {
+    let mut causes = Vec::new();
+    for member in &address.members {
+        match hosts::try_connection(&member.host, member.port.unwrap_or(crate::cluster::GROUP_PORT), CONNECT)
+        {
+            Ok(()) => return None,
+            Err(cause) => causes.push(format!("{member}: {cause}")),
+        }
+    }
+    Some(causes.join(", "))
+}
+
 /// The local address that a connection to `peer` would have. A UDP socket that is connected sends nothing.
 fn local_address(peer: Option<&HostPort>) -> IpAddr {
     let any = IpAddr::from([0, 0, 0, 0]);
@@ -219,7 +235,7 @@ mod tests {
     fn a_program_that_is_not_there_is_named_with_the_cure() {
         let call = GarbdCommand {
             program: "/nonexistent/garbd".into(),
-            address: "gcomm://a:4567".into(),
+            address: "gcomm://a:4567".parse().unwrap(),
             group: "g".into(),
             name: "backup-1".into(),
             donors: "n2,n3".into(),

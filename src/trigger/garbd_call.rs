@@ -120,7 +120,7 @@ impl GarbdCall {
     pub(super) fn call(&self, request: &RequestId) -> Result<GarbdCommand, AskError> {
         Ok(GarbdCommand {
             program: self.program.clone(),
-            address: self.address.to_string(),
+            address: self.address.clone(),
             group: self.group.clone(),
             name: format!("backup-{}", random_word()),
             donors: self.donors.join(","),

@@ -1,7 +1,7 @@
 //! What garbd's log says, line by line.
 //!
 //! garbd exits 0 whatever becomes of its request, so its log is all there is. The texts are those of Galera 4
-//! (26.4.23, seen): `gcs/src/gcs_group.cpp` (`gcs_group_handle_state_request`), `garb/garb_gcs.cpp`,
+//! (26.4.18 and 26.4.23, seen): `gcs/src/gcs_group.cpp` (`gcs_group_handle_state_request`), `garb/garb_gcs.cpp`,
 //! `gcomm/src/pc.cpp`, `galerautils` for TLS. A line that is not known means nothing.
 
 /// A line that means something.
@@ -29,6 +29,13 @@ pub(super) enum GarbdLine {
     Fatal(String),
 }
 
+/// Why no donor is selected: none of that name, or none that may be one (`EHOSTUNREACH`). Galera 26.4.18 (Debian 11) has the words of the
+/// system for the error number, 26.4.23 has words of its own.
+const UNKNOWN_DONOR: [&str; 2] = ["Requested donor is not available", "No route to host"];
+
+/// The same where a donor is asked again a second later (`EAGAIN`).
+const BUSY: [&str; 2] = ["No donor candidates temporarily", "Resource temporarily unavailable"];
+
 /// What the network says, as opposed to the TLS library.
 const UNREACHABLE: [&str; 6] =
     ["refused", "timed out", "unreachable", "No route", "reset by peer", "Host not found"];
@@ -50,9 +57,9 @@ pub(super) fn read(line: &str) -> Option<GarbdLine> {
             // `Selected 1.0 (node2)(SYNCED) as donor.`
             let name = selected.split_once('(')?.1.rsplit_once(")(")?.0;
             Some(GarbdLine::Selected(name.to_owned()))
-        } else if text.contains("No donor candidates temporarily") {
+        } else if BUSY.iter().any(|cause| text.contains(cause)) {
             Some(GarbdLine::Busy)
-        } else if text.contains("is not available") {
+        } else if UNKNOWN_DONOR.iter().any(|cause| text.contains(cause)) {
             Some(GarbdLine::UnknownDonor)
         } else {
             Some(GarbdLine::Fatal(text.to_owned()))
@@ -99,6 +106,15 @@ mod tests {
         let busy = "2026-11-20 16:25:49.892  INFO: Member 0.0 (x1) requested state transfer from 'node2', but it is \
                     impossible to select State Transfer donor: No donor candidates temporarily available in suitable state";
         assert_eq!(read(busy), Some(GarbdLine::Busy));
+        let refused = |cause: &str| {
+            read(&format!(
+                "2026-11-28 07:36:07.001  WARN: Member 2.0 (backup-5eb8a1) requested state transfer from 'n7', but it is \
+                 impossible to select State Transfer donor: {cause}"
+            ))
+        };
+        // Galera 26.4.18.
+        assert_eq!(refused("No route to host"), Some(GarbdLine::UnknownDonor));
+        assert_eq!(refused("Resource temporarily unavailable"), Some(GarbdLine::Busy));
         let sent = "2026-11-20 16:07:51.398  INFO: Sending state transfer request: 'backup:req-1', size: 12";
         assert_eq!(read(sent), Some(GarbdLine::Sent));
         let primary = "2026-11-20 16:07:41.267  INFO: New COMPONENT: primary = yes, bootstrap = no, my_idx = 3, memb_num = 4";

@@ -1,6 +1,7 @@
 //! Requests that come to an end before their backup does: no answer, an interruption, a time limit.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,18 +42,27 @@ fn a_garbd_that_always_loses_it_is_given_up_with_its_last_words() {
 
 #[test]
 fn what_keeps_garbd_out_is_told_apart() {
-    for (lines, cause) in [
-        ("INFO: Failed to establish connection: wrong version number", "TLS does not fit (Failed"),
-        ("INFO: Failed to establish connection: Connection refused", "no member answers there (Failed"),
-        ("INFO: connection established to b", "4 times without an answer"),
-        (ALONE, "no member took it in: a wrong address, a firewall, a group that is not called 'c'"),
+    const NOBODY: &str = "127.0.0.1:1";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let member = listener.local_addr().unwrap().to_string();
+    for (lines, member, cause) in [
+        ("INFO: Failed to establish connection: wrong version number", NOBODY, "TLS does not fit (Failed"),
+        (
+            "INFO: Failed to establish connection: Connection refused",
+            NOBODY,
+            "no member answers there (Failed",
+        ),
+        ("INFO: connection established to b", NOBODY, "4 times without an answer"),
+        (ALONE, &member, "no member took it in: a wrong address, a firewall, a group that is not called 'c'"),
+        (ALONE, NOBODY, "no member answers there (127.0.0.1:1: Connection refused"),
         (
             "FATAL: Exception in creating receive loop.",
+            &member,
             "no member took it in (Exception in creating receive loop.)",
         ),
     ] {
         let stage = Stage::new(lines, 0);
-        let answer = stage.backup("").run();
+        let answer = stage.backup_of(member, "").run();
         assert_eq!(answer.status, Some(1));
         assert!(answer.stderr.contains(cause), "{lines}: {}", answer.stderr);
     }

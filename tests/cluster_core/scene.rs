@@ -41,18 +41,6 @@ impl Core {
         fs::write(self.node(2).cnf(), format!("{cnf}{settings}\n")).unwrap();
     }
 
-    /// Major and minor number.
-    fn series(&self) -> (u32, u32) {
-        let version = self.node(1).variable("version");
-        let mut numbers = version.split('.').map(|part| part.parse().unwrap());
-        (numbers.next().unwrap(), numbers.next().unwrap())
-    }
-
-    /// Whether the redo log is one file whose pages are understood.
-    pub(crate) fn has_followable_redo(&self) -> bool {
-        self.series() >= (10, 8)
-    }
-
     /// An exact backup by a method that is named.
     pub(crate) fn back_up(&self, method: &str) -> Value {
         self.back_up_by(method, method)
@@ -87,7 +75,7 @@ impl Core {
     /// before in the environment that of `wsrep_sst_auth`.
     pub(crate) fn by_account_of_the_transfer<T>(&mut self, work: impl FnOnce(&Self) -> T) -> T {
         let donor = self.node(2);
-        let account = if self.series() >= (11, 6) {
+        let account = if self.node(1).series() >= (11, 6) {
             "wsrep.sst."
         } else {
             self.make_account("sst");

@@ -85,7 +85,7 @@ fn isolate(stage: &Stage, on: bool) {
 }
 
 /// Waits until both others see a group of this size.
-fn wait_size(stage: &Stage, size: &str) {
+pub(crate) fn wait_size(stage: &Stage, size: &str) {
     let seen = || [1, 3].iter().all(|number| stage.cluster.n(*number).status("wsrep_cluster_size") == size);
     assert!(wait_until(LONG, seen), "the others do not see {size} members");
 }

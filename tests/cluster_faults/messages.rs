@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::stage::Stage;
-use crate::support::{Asking, PATIENCE, copy_program, wait_until};
+use crate::support::{Asking, ClusterOptions, PATIENCE, copy_program, wait_until};
 
 /// The longest wait is that for a group that does not answer: 45 s, on a machine that may be busy.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[test]
 #[ignore = "needs MariaDB and Galera"]
 fn backup_names_what_is_wrong_within_its_time_limit() {
-    let stage = Stage::start(2);
+    let stage = Stage::with(2, ClusterOptions::new().can_be_cut_off());
     // Those that wait for nothing but garbd's patience do so while the others come and go.
     let waiting = [
         (other_group(&stage), "a group that is not called 'nothing_like_it'"),

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::isolated;
 use crate::stage::{SLOW, Stage};
-use crate::support::{Asking, DonorProgram, wait_until};
+use crate::support::{Asking, ClusterOptions, DonorProgram, LogMark, wait_until};
 
 /// A program may outlive its mysqld by 2 s; the machine may be busy.
 const GONE: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const STOPPED: Duration = Duration::from_secs(30);
 #[test]
 #[ignore = "needs MariaDB and Galera"]
 fn a_donor_whose_server_dies_or_stops_or_is_cut_off_comes_back() {
-    let stage = Stage::start(3);
+    let stage = Stage::with(3, ClusterOptions::new().can_be_cut_off());
     // What happens to a server that stands still: a method that lets it run again at once has no such moments.
     stage.configure(&format!("{SLOW}\nmethod=freeze\n"));
     a_server_that_is_killed(&stage);
@@ -32,16 +32,26 @@ fn a_donor_whose_server_dies_or_stops_or_is_cut_off_comes_back() {
     isolated::while_the_program_stands_still(&stage);
     isolated::while_it_copies(&stage);
     isolated::just_before_it_is_done(&stage);
-    stage.configure(&format!("{SLOW}\nmethod=precopy\n"));
-    isolated::while_it_copies_ahead(&stage);
-    isolated::just_before_it_is_done(&stage);
+    if stage.donor().has_followable_redo() {
+        stage.configure(&format!("{SLOW}\nmethod=precopy\n"));
+        isolated::while_it_copies_ahead(&stage);
+        isolated::just_before_it_is_done(&stage);
+    }
     stage.configure("");
     stage.back_up();
     assert_eq!(stage.administrator.leftovers(), Vec::<String>::new());
 }
 
+/// Holds the program while it copies, until garbd has left the group: two members that go at once may cost the others their quorum
+/// (seen with Galera 26.4.23 on a busy machine: "no install message received", and everybody was alone).
+fn hold_without_garbd(stage: &Stage) -> (Asking, DonorProgram, LogMark) {
+    let held = stage.ask_and_hold("copying");
+    isolated::wait_size(stage, "3");
+    held
+}
+
 fn a_server_that_is_killed(stage: &Stage) {
-    let (asking, program, _) = stage.ask_and_hold("copying");
+    let (asking, program, _) = hold_without_garbd(stage);
     program.go_on();
     stage.donor().kill9();
     let gone = program.wait_gone(GONE);
@@ -54,7 +64,7 @@ fn a_server_that_is_killed(stage: &Stage) {
 
 /// As systemd does with the packages' `ExecStop=`: their script ends the backup, then mysqld gets its SIGTERM.
 fn a_service_that_is_stopped_in_order(stage: &Stage) {
-    let (asking, program, mark) = stage.ask_and_hold("copying");
+    let (asking, program, mark) = hold_without_garbd(stage);
     program.go_on();
     let begun = Instant::now();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/release-donor");
@@ -76,7 +86,7 @@ fn a_service_that_is_stopped_in_order(stage: &Stage) {
 /// mysqld may hang then: where it leaves the group before it has read `continue`, it never lets its provider run again,
 /// whatever the program does. What can be asserted is the program's part.
 fn a_service_that_is_stopped_at_once(stage: &Stage) {
-    let (asking, program, _) = stage.ask_and_hold("copying");
+    let (asking, program, _) = hold_without_garbd(stage);
     program.go_on();
     let begun = Instant::now();
     stage.donor().signal(Signal::SIGTERM);
@@ -94,7 +104,7 @@ fn a_service_that_is_stopped_at_once(stage: &Stage) {
 
 /// SQL's SHUTDOWN, `docker stop`, a kubelet without a hook. It hangs whatever the program does; it is told, and the way out is true.
 fn a_server_that_is_shut_down_alone(stage: &Stage) {
-    let (asking, program, mark) = stage.ask_and_hold("copying");
+    let (asking, program, mark) = hold_without_garbd(stage);
     program.go_on();
     stage.donor().signal(Signal::SIGTERM);
     let said = "mysqld was shut down while it stood still for this backup: it does not end by itself";
@@ -111,7 +121,7 @@ fn a_server_that_is_shut_down_alone(stage: &Stage) {
 
 /// As the example for Kubernetes does it.
 fn a_server_that_is_shut_down_behind_the_hook(stage: &Stage) {
-    let (asking, program, mark) = stage.ask_and_hold("copying");
+    let (asking, program, mark) = hold_without_garbd(stage);
     program.go_on();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/release-donor");
     // 'all' is meant for a container: of this machine's processes it is to see this program alone.

@@ -122,6 +122,13 @@ impl ClusterOptions {
         self
     }
 
+    /// Nodes that a test cuts off from the group with `gmcast.isolate`: the plugin `wsrep_provider` (Debian's 11.8) has no variable for
+    /// that option, and forbids to set it otherwise.
+    #[must_use]
+    pub fn can_be_cut_off(self) -> Self {
+        self.mysqld("loose_plugin_wsrep_provider=OFF")
+    }
+
     /// `wsrep_gtid_mode`: write sets carry the cluster's domain; each node's own domain is 100 + its number.
     #[must_use]
     pub fn gtid_mode(self, domain: u32) -> Self {

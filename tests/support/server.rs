@@ -209,6 +209,18 @@ impl Server {
         self.scalar(&format!("SELECT @@GLOBAL.{name}"))
     }
 
+    /// Major and minor number of its version.
+    pub fn series(&self) -> (u32, u32) {
+        let version = self.variable("version");
+        let mut numbers = version.split('.').map(|part| part.parse().expect("a version is of numbers"));
+        (numbers.next().expect("a major number"), numbers.next().expect("a minor number"))
+    }
+
+    /// Whether its redo log has the format whose pages and end the program understands: that of MariaDB 10.8 and later.
+    pub fn has_followable_redo(&self) -> bool {
+        self.series() >= (10, 8)
+    }
+
     /// Runs a script in the `mariadb` client, for what only the client can do (`DELIMITER`, `source`).
     pub fn client(&self, script: &str) -> String {
         let output = Command::new("mariadb")
