@@ -42,6 +42,7 @@ pub fn run(args: &DrillArgs) -> Result<(), CommandError> {
         local: LocalOptions::of(&options),
         tables: args.tables(),
         questions,
+        join: args.join.request(&context, &options, &source)?,
         threads: context.settings.threads,
     };
     let interrupted = interruption();
@@ -71,6 +72,7 @@ pub fn run(args: &DrillArgs) -> Result<(), CommandError> {
         restore_ms: findings.restore_ms,
         start_ms: findings.start_ms,
         check_ms: findings.check_ms,
+        join: findings.join.map(Box::new),
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         tool: ToolIdentity { version: env!("CARGO_PKG_VERSION").into() },
     };

@@ -56,6 +56,14 @@ fn as_text(manifest: &Manifest, record: &DrillRecord, notes: &[String]) -> TextP
         duration_ms(record.check_ms),
         duration_ms(record.took_ms)
     ));
+    if let Some(join) = &record.join {
+        page.line(format!(
+            "Joined its cluster, was Synced at {} after {} ({} write sets by IST), and has left it.",
+            join.position,
+            duration_ms(join.ms),
+            grouped(join.writesets)
+        ));
+    }
     for note in notes {
         page.blank();
         page.line(format!("Note: {note}."));

@@ -47,7 +47,8 @@ pub(super) fn serve<'a>(
     let began = Instant::now();
     let wanted = RestoreRequest {
         target: scratch.join("data"),
-        purpose: Purpose::Standalone,
+        // A node's files have its position in the cluster beside them.
+        purpose: if request.join.is_some() { Purpose::Node } else { Purpose::Standalone },
         wsrep_home: None,
         maps: maps(&index, scratch)?,
         external: Vec::new(),

@@ -8,6 +8,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::excuse::ServerExcuse;
 use crate::child::Leashed;
 
@@ -16,8 +19,23 @@ const POLL: Duration = Duration::from_millis(100);
 /// Between two looks at the load, which the kernel computes every five seconds.
 const LOAD: Duration = Duration::from_secs(5);
 
+/// A server that runs, and the signal by which it is ended before its time.
+#[derive(Debug)]
+pub(super) struct DrillProcess {
+    pub(super) process: Leashed,
+    pub(super) end: Signal,
+}
+
+impl DrillProcess {
+    /// Sends it a signal. It is not waited for yet, so that the number is its own.
+    pub(super) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.process.0.id()).unwrap_or_default();
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
 /// The server that runs now, where one does.
-pub(super) type ServerSlot = Arc<Mutex<Option<Leashed>>>;
+pub(super) type ServerSlot = Arc<Mutex<Option<DrillProcess>>>;
 
 /// A thread that looks, until this is dropped. It ends the server when the drill is given up, so that nobody waits for its answers.
 #[derive(Debug)]
@@ -62,9 +80,9 @@ impl DrillWatch {
                 }
                 if stop.load(Ordering::Relaxed)
                     && let Some(server) = held(&server).as_mut()
+                    && matches!(server.process.0.try_wait(), Ok(None))
                 {
-                    // One that has ended cannot be ended.
-                    let _ = server.0.kill();
+                    server.signal(server.end);
                 }
             }
         })?;

@@ -12,7 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
 use super::descendants;
-use super::words::{GRACE, GUARD_COMMAND};
+use super::words::{GENTLY, GRACE, GUARD_COMMAND};
+use crate::child;
 
 /// A command that runs.
 #[derive(Debug)]
@@ -74,9 +75,21 @@ impl GuardedCommand {
 
 /// The guard of a command.
 fn guarding(command: &[OsString]) -> Command {
+    guard_of(&[], command)
+}
+
+/// The guard of one process that must not be killed before it was asked to end, also where this program is killed: SIGTERM asks the guard
+/// for its end, and its exit status is that of the process. To be started by the thread that lives as long as this process.
+pub fn gentle_guard(command: &[OsString]) -> Command {
+    let mut guard = guard_of(&[GENTLY], command);
+    child::without_secrets(&mut guard);
+    guard
+}
+
+fn guard_of(options: &[&str], command: &[OsString]) -> Command {
     // Also after an upgrade, which has put another program in the place of this one.
     let mut guard = Command::new("/proc/self/exe");
-    guard.arg(GUARD_COMMAND).arg(getpid().to_string()).arg("--").args(command);
+    guard.arg(GUARD_COMMAND).args(options).arg(getpid().to_string()).arg("--").args(command);
     guard
 }
 

@@ -22,8 +22,9 @@ use crate::signals;
 /// Between two looks at the command.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so.
-pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
+/// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so. When that ends before,
+/// the command is killed at once, or is asked to end first where it must end `gently`.
+pub fn guard(parent: i32, command: &[OsString], gently: bool) -> io::Result<u8> {
     let asked = Arc::new(AtomicBool::new(false));
     let orphaned = Arc::new(AtomicBool::new(false));
     flag::register(SIGTERM, Arc::clone(&asked))?;
@@ -44,10 +45,11 @@ pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     let mut since: Option<Instant> = None;
     let mut status = None;
+    let is_alone = || orphaned.load(Ordering::Relaxed);
     while status.is_none() {
-        if orphaned.load(Ordering::Relaxed) {
+        if is_alone() && !gently {
             descendants::end_all(Duration::ZERO);
-        } else if asked.load(Ordering::Relaxed) {
+        } else if is_alone() || asked.load(Ordering::Relaxed) {
             match since {
                 None => {
                     since = Some(Instant::now());
@@ -63,7 +65,7 @@ pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
         }
     }
     // What the command has left in the background.
-    let grace = if orphaned.load(Ordering::Relaxed) { Duration::ZERO } else { GRACE };
+    let grace = if is_alone() && !gently { Duration::ZERO } else { GRACE };
     descendants::end_all(grace);
     Ok(status.unwrap_or(u8::MAX))
 }

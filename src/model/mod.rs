@@ -33,7 +33,7 @@ pub use address::HostPort;
 pub use compression::Compression;
 pub use content::{Content, FORMAT, FilesState, NEWEST_FORMAT};
 pub use data_digest::{DataDigest, DataHasher};
-pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, TableCount};
+pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, DrilledJoin, TableCount};
 pub use dump::{BackupClass, Dump, UsersObject};
 pub use filename::{encode_char, encode_name};
 pub use glob::matches;

@@ -27,6 +27,17 @@ impl SqlSession {
         self.rows("SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE'")
     }
 
+    /// Nothing is written by this session from now on, unless a statement asks for just that (seen with 10.11.19: error 1792, for DDL and for tables
+    /// of engines without transactions too).
+    pub fn only_read(&mut self) -> Result<(), String> {
+        self.run_one("SET SESSION TRANSACTION READ ONLY").map_err(|error| self.plain(error))
+    }
+
+    /// Lets the next start load no plugin that somebody has once installed by a statement.
+    pub fn forget_plugins(&mut self) -> Result<(), String> {
+        self.run_one("DELETE FROM mysql.plugin").map_err(|error| self.plain(error))
+    }
+
     /// All tables with files, those of the server itself too; no views.
     pub fn served_tables(&mut self) -> Result<Vec<ServedTable>, String> {
         let statement = "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_TYPE NOT LIKE '%VIEW' \

@@ -1,0 +1,95 @@
+//! Whoever visits a group for a short time, garbd with a request or a server that is drilled: what it must share with the members, where
+//! it finds them, and where they reach it.
+
+use std::io;
+use std::net::IpAddr;
+
+use super::address::{ClusterAddress, GROUP_PORT};
+use super::coordinates::Coordinates;
+use super::node_report::NodeReport;
+use super::survey::Survey;
+use crate::hosts;
+use crate::model::{HostPort, provider_option};
+
+/// Provider options that a guest must share with the members: how they talk, and when they take each other for dead.
+const SHARED: [&str; 15] = [
+    "evs.inactive_check_period",
+    "evs.inactive_timeout",
+    "evs.install_timeout",
+    "evs.keepalive_period",
+    "evs.suspect_timeout",
+    "gmcast.segment",
+    "socket.checksum",
+    "socket.ssl",
+    "socket.ssl_ca",
+    "socket.ssl_cert",
+    "socket.ssl_cipher",
+    "socket.ssl_compression",
+    "socket.ssl_key",
+    "socket.ssl_password_file",
+    "gmcast.mcast_addr",
+];
+
+/// Those of them that are set, each as `name=value`.
+pub fn shared_options(options: &str) -> Vec<String> {
+    let is_set = |value: &&str| !value.is_empty() && !value.eq_ignore_ascii_case("no");
+    SHARED
+        .iter()
+        .filter_map(|name| {
+            provider_option(options, name).filter(is_set).map(|value| format!("{name}={value}"))
+        })
+        .collect()
+}
+
+/// As Galera decides it (`galerautils/src/gu_asio.cpp`): on by `socket.ssl`, else by a key and a certificate.
+pub fn speaks_tls(options: &str) -> bool {
+    let on = |value: &str| ["yes", "1", "true", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes));
+    match provider_option(options, "socket.ssl") {
+        Some(value) => on(value),
+        None => provider_option(options, "socket.ssl_cert").is_some_and(|cert| !cert.is_empty()),
+    }
+}
+
+/// Where the members are: by what is known, else by what those that have answered say of themselves. No member where neither tells.
+pub fn address_for_guests(known: &Coordinates, survey: &Survey) -> Result<ClusterAddress, String> {
+    let mut address = known.cluster_address()?;
+    // Options behind the '?' are for the node that has them; a guest gets its own.
+    address.options = None;
+    if address.members.is_empty() {
+        address.members = survey.reports.iter().filter_map(group_address).collect();
+    }
+    Ok(address)
+}
+
+/// Where a member is reached by the others. A running server's options have all of it.
+fn group_address(report: &NodeReport) -> Option<HostPort> {
+    let options = report.variable("wsrep_provider_options")?;
+    let host = provider_option(options, "base_host").filter(|host| !host.is_empty())?;
+    let port = provider_option(options, "base_port").and_then(|port| port.parse().ok());
+    Some(HostPort { host: host.to_owned(), port }.or_port(GROUP_PORT))
+}
+
+/// Where a guest listens that `peer` is to reach: at the address and the port that are wanted, else at the one that a connection to `peer`
+/// would have, at a port that is free. An error has the place, with its port where one was wanted.
+pub fn guest_address(
+    wanted: Option<&HostPort>,
+    peer: Option<&HostPort>,
+) -> Result<HostPort, (HostPort, io::Error)> {
+    let host = wanted.map_or_else(|| local_address(peer).to_string(), |wanted| wanted.host.clone());
+    let port = wanted.and_then(|wanted| wanted.port).unwrap_or(0);
+    // The listener is closed at once; the system does not give this port to another process so soon.
+    let bound = hosts::resolve(&host, port).and_then(|addresses| hosts::free_port(&addresses));
+    match bound {
+        Ok(port) => Ok(HostPort { host, port: Some(port) }),
+        Err(cause) => Err((HostPort { host, port: (port != 0).then_some(port) }, cause)),
+    }
+}
+
+/// The local address that a connection to `peer` would have.
+fn local_address(peer: Option<&HostPort>) -> IpAddr {
+    let any = IpAddr::from([0, 0, 0, 0]);
+    let Some(peer) = peer else { return any };
+    let port = peer.port.unwrap_or(GROUP_PORT);
+    let peers = hosts::resolve(&peer.host, port).unwrap_or_default();
+    peers.into_iter().find_map(|peer| hosts::source_address(peer).ok()).unwrap_or(any)
+}

@@ -1,0 +1,124 @@
+//! What the drilled server runs as the joiner's script of a state transfer.
+//!
+//! Galera's joiner starts `wsrep_sst_<method>` before it asks for a donor, and asks with the address that the script says (`sst_prepare_other` in
+//! `sql/wsrep_sst.cc`; one that ends instead makes the server end). The donor, where it has the write sets, runs its own script of that method with
+//! `--bypass`. The method is `backup`: every MariaDB has a script of it, which does nothing then but say `done`, as this program does. The joiner's
+//! script then says where the files stand, and the write sets come by another way.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::super::error::DrillError;
+use super::super::scratch::ScratchFolder;
+use crate::model::WsrepGtid;
+use crate::ui::shell_word;
+
+/// The method of state transfers.
+pub(super) const METHOD: &str = "backup";
+/// What it says that nobody sends anything to.
+const ADDRESS: &str = "drill-takes-no-sst";
+/// The files by which it is told whether to go on, and that a donor was found.
+const GO: &str = "go";
+const NO: &str = "no";
+const ASKED: &str = "asked";
+
+/// The script, in a folder of its own, which is this process's user's.
+#[derive(Debug)]
+pub(super) struct JoinerScript {
+    folder: PathBuf,
+}
+
+impl JoinerScript {
+    /// Writes it for files at that position.
+    pub(super) fn write(scratch: &ScratchFolder, gtid: &WsrepGtid) -> Result<Self, DrillError> {
+        let folder = scratch.make_folder("bin")?;
+        let path = folder.join(format!("wsrep_sst_{METHOD}"));
+        let failed = DrillError::system("write", &path);
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o755).open(&path).map_err(&failed)?;
+        file.write_all(text(&folder, gtid).as_bytes()).map_err(&failed)?;
+        // Whatever the umask of this process: the server's user runs it.
+        file.set_permissions(Permissions::from_mode(0o755)).map_err(&failed)?;
+        Ok(Self { folder })
+    }
+
+    /// `PATH` for the server, which puts `<basedir>/bin` before it unless that is there already.
+    pub(super) fn path_variable(&self, server: &Path) -> OsString {
+        let base = server.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
+        let mut path = self.folder.clone().into_os_string();
+        for more in [format!("{}//bin", base.display()), format!("{}/bin", base.display())] {
+            path.push(":");
+            path.push(more);
+        }
+        path.push(":/usr//bin:/usr/bin:/usr/sbin:/sbin:/bin");
+        path
+    }
+
+    /// Lets it go on, or end.
+    pub(super) fn answer(&self, go_on: bool) -> Result<(), String> {
+        self.make(if go_on { GO } else { NO })
+    }
+
+    /// Says that a donor was found.
+    pub(super) fn is_asked(&self) -> Result<(), String> {
+        self.make(ASKED)
+    }
+
+    fn make(&self, name: &str) -> Result<(), String> {
+        let path = self.folder.join(name);
+        File::create_new(&path)
+            .map(drop)
+            .map_err(|error| format!("cannot make '{}': {error}", path.display()))
+    }
+}
+
+fn text(folder: &Path, gtid: &WsrepGtid) -> String {
+    let word = |name: &str| shell_word(&folder.join(name));
+    format!(
+        "#!/bin/sh\nuntil [ -e {go} ]; do\n    [ ! -e {no} ] || exit 1\n    sleep 0.1\ndone\n\
+         echo 'ready {ADDRESS}'\n\
+         until [ -e {asked} ]; do\n    sleep 0.1\ndone\n\
+         echo '{position} {domain}'\n",
+        go = word(GO),
+        no = word(NO),
+        asked = word(ASKED),
+        position = gtid.position(),
+        domain = gtid.domain_id.unwrap_or(0),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// It says nothing before it is told to go on, and the position only when a donor was found.
+    #[test]
+    fn it_waits_for_its_answer_and_then_for_the_donor() {
+        let folder = tempfile::tempdir().unwrap();
+        let gtid = WsrepGtid { uuid: "u".into(), seqno: 7, domain_id: None };
+        let run = || {
+            let text = text(folder.path(), &gtid);
+            Command::new("/bin/sh").arg("-c").arg(text).stdout(Stdio::piped()).spawn().unwrap()
+        };
+        let script = JoinerScript { folder: folder.path().to_path_buf() };
+        let mut refused = run();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(refused.try_wait().unwrap().is_none());
+        script.answer(false).unwrap();
+        let refused = refused.wait_with_output().unwrap();
+        assert_eq!((refused.status.code(), refused.stdout.as_slice()), (Some(1), &b""[..]));
+        script.answer(true).unwrap();
+        let mut asked = run();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(asked.try_wait().unwrap().is_none());
+        script.is_asked().unwrap();
+        let said = asked.wait_with_output().unwrap().stdout;
+        assert_eq!(String::from_utf8_lossy(&said), "ready drill-takes-no-sst\nu:7 0\n");
+    }
+}

@@ -1,0 +1,221 @@
+//! `drill --join` on real clusters: the drilled server joins by IST while clients write, is never in their way, and is gone afterwards, however the
+//! drill ends.
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use support::cnf::CLUSTER_NAME;
+use support::fixtures::fill_bulk;
+use support::program::{Ran, gtid, number, text, with_program};
+use support::{Cluster, ClusterOptions, PATIENCE, Program, Writer, wait_until};
+
+/// A gcache that holds a few of the large write sets of `fill_bulk`.
+const SMALL_GCACHE: &str = "gcache.size=24M";
+/// What a donor says that was asked for a state transfer, of whatever kind.
+const ASKED: [&str; 3] = ["requested state transfer", "IST request", "DONOR/DESYNCED"];
+
+struct Scene {
+    cluster: Cluster,
+    program: Program,
+    scratch: PathBuf,
+}
+
+impl Scene {
+    fn new(nodes: usize) -> Self {
+        let options = with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"));
+        let cluster = Cluster::start(nodes, &options.provider(SMALL_GCACHE));
+        let program = Program::of(&cluster);
+        cluster.n(1).exec("CREATE DATABASE d");
+        cluster.n(1).exec("CREATE TABLE d.t (i INT AUTO_INCREMENT PRIMARY KEY) ENGINE=InnoDB");
+        let scratch = cluster.dir().join("scratch");
+        fs::create_dir(&scratch).unwrap();
+        Self { cluster, program, scratch }
+    }
+
+    fn words(&self, backup: &Value, more: &[&str]) -> Command {
+        let scratch = self.scratch.display().to_string();
+        let members = format!("127.0.0.1:{}", self.cluster.n(1).port());
+        let words =
+            ["drill", text(backup, "/id"), "--scratch", &scratch, "--json", "--join", "--members", &members];
+        self.program.on(self.cluster.n(2), &[&words, more].concat())
+    }
+
+    fn drill(&self, backup: &Value, more: &[&str]) -> Ran {
+        Ran::finish(self.words(backup, more).spawn().unwrap())
+    }
+
+    fn log_of_drill(&self) -> String {
+        fs::read_to_string(self.scratch.join("wsrep_sst_backup-drill/home/error.log")).unwrap_or_default()
+    }
+
+    /// A drill that stands still while its server is a Synced member of the cluster.
+    fn joined(&self, backup: &Value) -> Child {
+        let child = self.stopped_at(backup, "WSREP: Receiving IST: ");
+        let is_synced = || self.log_of_drill().contains("WSREP: Shifting JOINED -> SYNCED");
+        assert!(wait_until(PATIENCE, is_synced), "{}", self.log_of_drill());
+        assert_ne!(self.cluster.n(1).status("wsrep_cluster_size"), self.cluster.nodes().count().to_string());
+        child
+    }
+
+    /// A drill that stands still since its server has said that.
+    fn stopped_at(&self, backup: &Value, said: &str) -> Child {
+        let mut child = self.words(backup, &["--tables", "none"]).spawn().unwrap();
+        let mut has_ended = false;
+        wait_until(PATIENCE, || {
+            has_ended = child.try_wait().unwrap().is_some();
+            has_ended || self.log_of_drill().contains(said)
+        });
+        assert!(!has_ended, "it has ended before it joined: {:?}", Ran::finish(child));
+        send(&child, Signal::SIGSTOP);
+        child
+    }
+
+    /// Nothing runs that has the scratch folder in its command line.
+    fn runs(&self) -> bool {
+        let scratch = self.scratch.display().to_string();
+        let mut lines = fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
+            let line = fs::read(process.path().join("cmdline")).ok()?;
+            Some(String::from_utf8_lossy(&line).into_owned())
+        });
+        lines.any(|line| line.contains(&scratch))
+    }
+
+    /// The cluster is as it was.
+    #[track_caller]
+    fn assert_calm(&self, size: usize) {
+        for node in self.cluster.nodes().take(size) {
+            assert_eq!(node.status("wsrep_cluster_size"), size.to_string(), "{}", node.name());
+            assert_eq!((node.state().as_str(), node.flow_control_sent()), ("Synced", 0), "{}", node.name());
+            assert_eq!(node.status("wsrep_flow_control_recv"), "0", "{}", node.name());
+            assert_eq!(node.status("wsrep_cluster_status"), "Primary", "{}", node.name());
+        }
+    }
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn a_drilled_server_joins_by_ist_while_clients_write_and_leaves_the_cluster_as_it_was() {
+    let scene = Scene::new(3);
+    let backup = scene.program.back_up(&scene.cluster, 2);
+    let first = scene.cluster.n(1);
+    // Whoever cannot carry out what is said of accounts is voted out of the cluster.
+    first.exec("CREATE USER drilled@localhost IDENTIFIED BY 'x'");
+    let writer = Writer::start(first, 100);
+    assert!(wait_until(PATIENCE, || first.position().seqno > gtid(&backup).seqno + 50));
+    let marks = [1, 2, 3].map(|n| scene.cluster.n(n).log_mark());
+    writer.take_stats();
+    let ran = scene.drill(&backup, &["--query", "SELECT COUNT(*) FROM d.t", "--expect", "0"]);
+    let told = writer.take_stats();
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    let join = &said["drill"]["join"];
+    assert!(number(join, "/writesets") > 50, "{said:#}");
+    assert_eq!(said["notes"].as_array().map(Vec::len), Some(0), "{said:#}");
+    eprintln!("{join}; longest pause of the writer {:?}, {} commits", told.longest_pause, told.commits);
+    assert_eq!(told.errors, 0);
+    assert!(told.longest_pause < Duration::from_secs(3), "{told:?}");
+    scene.assert_calm(3);
+    writer.stop();
+    let logs: Vec<String> =
+        [1, 2, 3].into_iter().zip(marks).map(|(n, mark)| scene.cluster.n(n).log_since(mark)).collect();
+    let log = logs.concat();
+    assert!(log.contains(&format!("IST request: {}", gtid(&backup).uuid)), "no member was asked: {log}");
+    assert!(log.contains(" --bypass"), "{log}");
+    for (n, mark) in [1, 2, 3].into_iter().zip(marks) {
+        assert_eq!(scene.cluster.n(n).paused_since(mark), [], "n{n} stood still");
+    }
+    assert!(!log.contains("nconsisten"), "{log}");
+    let shown = scene.program.ok(&["show", text(&backup, "/id")]);
+    assert!(shown.contains(", joined its cluster in ") && shown.contains(" write sets by IST)"), "{shown}");
+    assert!(!scene.runs());
+    a_question_writes_nothing(&scene, &backup);
+    a_member_that_is_busy_or_cut_off_is_left_alone(&scene, &backup);
+}
+
+fn a_question_writes_nothing(scene: &Scene, backup: &Value) {
+    let ran = scene.drill(backup, &["--query", "INSERT INTO d.t VALUES (1)", "--expect", ""]);
+    assert_eq!(ran.status, Some(4), "{ran:?}");
+    assert!(ran.out.contains("READ ONLY transaction"), "{ran:?}");
+}
+
+fn a_member_that_is_busy_or_cut_off_is_left_alone(scene: &Scene, backup: &Value) {
+    let (second, third) = (scene.cluster.n(2), scene.cluster.n(3));
+    let mark = scene.cluster.n(1).log_mark();
+    third.exec("SET GLOBAL wsrep_desync=ON");
+    let ran = scene.drill(backup, &[]);
+    assert!(ran.status == Some(1) && ran.err.contains("'n3' is Donor/Desynced"), "{ran:?}");
+    third.exec("SET GLOBAL wsrep_desync=OFF");
+    third.wait_synced(PATIENCE);
+    second.set_provider_option("gmcast.isolate", 1);
+    second
+        .wait_for("a non-primary component", PATIENCE, || second.status("wsrep_cluster_status") != "Primary");
+    let ran = scene.drill(backup, &[]);
+    assert!(ran.status == Some(1) && ran.err.contains("is not in the Primary component"), "{ran:?}");
+    second.set_provider_option("gmcast.isolate", 0);
+    second.wait_synced(PATIENCE);
+    let log = scene.cluster.n(1).log_since(mark);
+    assert!(!log.contains("'drill-") && !log.contains("(drill-"), "{log}");
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera"]
+fn two_nodes_stay_primary_whatever_becomes_of_the_drill_and_none_is_asked_for_what_it_has_not() {
+    let scene = Scene::new(2);
+    let backup = scene.program.back_up(&scene.cluster, 2);
+    let first = scene.cluster.n(1);
+    let writer = Writer::start(first, 50);
+    assert!(wait_until(PATIENCE, || first.position().seqno > gtid(&backup).seqno + 20));
+    for (signal, status) in [(Signal::SIGTERM, Some(1)), (Signal::SIGKILL, None)] {
+        writer.take_stats();
+        let child = scene.joined(&backup);
+        send(&child, signal);
+        send(&child, Signal::SIGCONT);
+        let ran = Ran::finish(child);
+        assert_eq!(ran.status, status, "{ran:?}");
+        assert!(wait_until(PATIENCE, || !scene.runs()), "{signal}: a server is left");
+        assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "2"), "{signal}");
+        scene.assert_calm(2);
+        let stood = first.position().seqno;
+        assert!(wait_until(PATIENCE, || first.position().seqno > stood + 10), "{signal}: nobody writes");
+        let commits = writer.take_stats();
+        eprintln!("{signal}: longest pause of the writer {:?}", commits.longest_pause);
+        assert!(commits.errors == 0 && commits.longest_pause < Duration::from_secs(4), "{commits:?}");
+        let folder = scene.program.repository().join(CLUSTER_NAME).join(text(&backup, "/id"));
+        assert!(!folder.join("drill.json").exists(), "nothing is said of the backup");
+    }
+    let ran = scene.drill(&backup, &["--tables", "none"]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    scene.assert_calm(2);
+    writer.stop();
+    // Its write sets leave the gcaches of the members while the server is on its way to them, with everything that was asked before.
+    let marks = [1, 2].map(|n| scene.cluster.n(n).log_mark());
+    let child = scene.stopped_at(&backup, "wsrep_load(): loading provider library");
+    fill_bulk(first, "bulk", 64);
+    send(&child, Signal::SIGCONT);
+    let late = Ran::finish(child);
+    let told = "the server did not join the cluster: IST is not possible any more";
+    assert!(late.status == Some(1) && late.err.contains(told), "{late:?}");
+    assert!(wait_until(PATIENCE, || first.position() == scene.cluster.n(2).position()));
+    // And before anything is begun.
+    let ran = scene.drill(&backup, &[]);
+    let told = "no server joins the cluster (--join): IST is not possible any more";
+    assert!(ran.status == Some(1) && ran.err.contains(told), "{ran:?}");
+    eprintln!("{}\n{}", late.err.trim(), ran.err.trim());
+    for (n, mark) in [1, 2].into_iter().zip(marks) {
+        let log = scene.cluster.n(n).log_since(mark);
+        let asked = ASKED.iter().find(|text| log.contains(**text));
+        assert_eq!(asked, None, "n{n} was asked: {log}");
+    }
+    scene.assert_calm(2);
+}
