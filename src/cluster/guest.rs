@@ -30,7 +30,52 @@ const SHARED: [&str; 15] = [
     "gmcast.mcast_addr",
 ];
 
-/// Those of them that are set, each as `name=value`.
+/// Provider options in which a server that is a guest must be as the members are: what they all agree upon, and how they talk. One that ends in a
+/// dot is the beginning of a name.
+const OF_THE_GROUP: [&str; 13] = [
+    "evs.",
+    "gmcast.mcast_addr",
+    "gmcast.peer_timeout",
+    "gmcast.time_wait",
+    "pc.announce_timeout",
+    "pc.checksum",
+    "pc.linger",
+    "repl.max_ws_size",
+    "socket.checksum",
+    "socket.dynamic",
+    "socket.ssl",
+    "socket.ssl_cipher",
+    "socket.ssl_compression",
+];
+/// Those of `evs.` that are one member's own affair.
+const OWN_AFFAIRS: [&str; 3] = ["evs.debug_log_mask", "evs.evict", "evs.info_log_mask"];
+/// Where keys are, which is another place on each machine.
+const KEYS: [&str; 4] = ["socket.ssl_ca", "socket.ssl_cert", "socket.ssl_key", "socket.ssl_password_file"];
+
+/// The options of a server that is a guest: those of the group as a `member` has them, keys as the option files of this machine say
+/// (`here`); each as `name=value`.
+pub fn guest_options(member: &str, here: &str) -> Vec<String> {
+    let pairs = member.split(';').filter_map(|pair| pair.split_once('='));
+    let is_groups = |name: &str| {
+        let is_one = |known: &&str| name == *known || (known.ends_with('.') && name.starts_with(*known));
+        OF_THE_GROUP.iter().any(is_one) && !OWN_AFFAIRS.contains(&name)
+    };
+    let mut options: Vec<String> = pairs
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .filter(|(name, value)| is_groups(name) && !value.is_empty())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let key = |name: &&str| {
+        let value = provider_option(here, name).filter(|value| !value.is_empty())?;
+        Some(format!("{name}={value}"))
+    };
+    if speaks_tls(member) {
+        options.extend(KEYS.iter().filter_map(key));
+    }
+    options
+}
+
+/// Those of [`SHARED`] that are set, each as `name=value`.
 pub fn shared_options(options: &str) -> Vec<String> {
     let is_set = |value: &&str| !value.is_empty() && !value.eq_ignore_ascii_case("no");
     SHARED
@@ -92,4 +137,30 @@ fn local_address(peer: Option<&HostPort>) -> IpAddr {
     let port = peer.port.unwrap_or(GROUP_PORT);
     let peers = hosts::resolve(&peer.host, port).unwrap_or_default();
     peers.into_iter().find_map(|peer| hosts::source_address(peer).ok()).unwrap_or(any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_groups_comes_from_a_member_and_keys_from_here() {
+        let member = "base_host = db1; evs.suspect_timeout = PT9S; evs.auto_evict = 0; evs.evict = ; evs.info_log_mask = 0; gcache.size = 1G; \
+                      gmcast.segment = 2; pc.weight = 3; socket.ssl = YES; socket.ssl_cert = /theirs; socket.ssl_cipher = AES; ";
+        let here = "evs.suspect_timeout=PT1S;gcache.size=2G;socket.ssl=no;socket.ssl_cert=/ours;socket.ssl_key=/key;pc.weight=1";
+        let options = guest_options(member, here);
+        let expected = [
+            "evs.suspect_timeout=PT9S",
+            "evs.auto_evict=0",
+            "socket.ssl=YES",
+            "socket.ssl_cipher=AES",
+            "socket.ssl_cert=/ours",
+            "socket.ssl_key=/key",
+        ];
+        assert_eq!(options, expected);
+        assert!(speaks_tls(&options.join(";")));
+        // A group without TLS has none, whatever keys are here.
+        assert_eq!(guest_options("base_host = db1; ", here), Vec::<String>::new());
+        assert_eq!(guest_options("socket.ssl = NO; ", here), ["socket.ssl=NO"]);
+    }
 }

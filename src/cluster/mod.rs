@@ -17,7 +17,7 @@ mod survey;
 pub use access::Access;
 pub use address::{ClusterAddress, GROUP_PORT};
 pub use coordinates::Coordinates;
-pub use guest::{address_for_guests, guest_address, shared_options, speaks_tls};
+pub use guest::{address_for_guests, guest_address, guest_options, shared_options, speaks_tls};
 pub use ist::IstOutlook;
 pub use ist_words::ist_sentence;
 pub use node_report::{NodeReport, NodeState};

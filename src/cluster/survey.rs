@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::access::Access;
 use super::node_report::{NodeReport, NodeState};
-use crate::model::HostPort;
+use crate::model::{DRILL_INCOMING, HostPort, is_drill};
 use crate::sql::{Endpoint, SqlSession};
 
 /// A member that the group knows and that has not answered.
@@ -135,6 +135,10 @@ impl Survey {
 
     /// Asks a member that the group knows, unless it has answered already. The name may be unknown.
     fn meet(&mut self, access: &Access, name: String, address: String) {
+        // It is gone in a moment, and answers nobody.
+        if is_drill(&name) || address == DRILL_INCOMING {
+            return;
+        }
         // AUTO is the address of every node that has not found out its own.
         let is_auto = address.eq_ignore_ascii_case("AUTO");
         let is_met = |known: &str| !known.is_empty() && !is_auto && known == address;
@@ -257,6 +261,16 @@ mod tests {
         let silent: Vec<&str> = survey.silent.iter().map(|silent| silent.name.as_str()).collect();
         assert_eq!((silent, survey.arbitrators.len()), (vec!["n2", "n3"], 0));
         assert!(survey.silent[0].why.contains("wsrep_node_incoming_address is AUTO"), "{:?}", survey.silent);
+    }
+
+    #[test]
+    fn a_drilled_server_is_no_member_that_is_asked() {
+        let access = Access::to_members(&Settings::default(), None);
+        let mut survey = Survey::default();
+        survey.meet(&access, crate::model::drill_name(), "192.0.2.1:3306".into());
+        survey.meet(&access, crate::model::drill_name(), String::new());
+        survey.meet(&access, String::new(), DRILL_INCOMING.into());
+        assert_eq!((survey.silent, survey.arbitrators), (vec![], vec![]));
     }
 
     #[test]

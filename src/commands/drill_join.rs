@@ -5,9 +5,10 @@ use clap::Args;
 use super::ist_forecast::{access, later};
 use super::{CommandError, Context, usage};
 use crate::catalog::BackupReader;
-use crate::config::{Flag, ServerOptions, SettingsOverrides, flag};
-use crate::drill::JoinRequest;
+use crate::config::{Flag, ServerOptions, SettingsOverrides, flag, parse_duration};
+use crate::drill::{JoinRequest, held_back};
 use crate::model::{Content, HostPort};
+use crate::priority::KeptPriority;
 
 const MEMBERS: Flag = flag("members", "drill");
 
@@ -26,6 +27,9 @@ pub(super) struct JoinArgs {
     /// Where its donor reaches it [default: the host of --listen, a free port]
     #[arg(long, value_name = "HOST:PORT", requires = "join")]
     ist_listen: Option<String>,
+    /// Leave the cluster again where it is not Synced within this time [default: 10m]
+    #[arg(long, value_name = "DURATION", requires = "join")]
+    join_timeout: Option<String>,
     /// Provider options for it, behind those it shares with the members (socket.ssl, evs.suspect_timeout, ...)
     #[arg(long, value_name = "NAME=VALUE;...", requires = "join")]
     provider_options: Option<String>,
@@ -60,17 +64,28 @@ impl JoinArgs {
                 manifest.id, manifest.node
             )));
         }
+        if let Some(why) = held_back() {
+            return Err(CommandError::Failed(format!(
+                "no server joins the cluster (--join): this program has a low priority, and so would the server, which every commit of the cluster \
+                 waits for: {why}"
+            )));
+        }
+        let priority = KeptPriority::keep()
+            .map_err(|error| CommandError::Failed(format!("cannot start a thread: {error}")))?;
         let place = |flag: &str, text: Option<&str>| {
             text.map(|text| usage(flag, text.parse::<HostPort>())).transpose()
         };
         let listen = place("--listen", self.listen.as_deref())?;
         let ist_listen = place("--ist-listen", self.ist_listen.as_deref())?;
         let later = later(context.storage.as_ref(), source);
-        let request = JoinRequest::new(access(&context.settings, server), server, later);
+        let timeout = self.join_timeout.as_deref();
+        let timeout = timeout.map(|text| usage("--join-timeout", parse_duration(text))).transpose()?;
+        let request = JoinRequest::new(access(&context.settings, server), server, later, priority);
         Ok(Some(JoinRequest {
             listen,
             ist_listen,
             provider_options: self.provider_options.clone(),
+            timeout: timeout.unwrap_or(request.timeout),
             ..request
         }))
     }

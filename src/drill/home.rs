@@ -19,6 +19,8 @@ const SOCKET: usize = 107;
 const SOCKET_NAME: &str = "s";
 /// The end of a log that is looked at, bytes.
 const LOG_END: u64 = 64 << 10;
+/// Bytes of it that are read at once.
+const PIECE: usize = 16 << 10;
 /// Its lines that are told.
 const LINES: usize = 3;
 
@@ -167,6 +169,11 @@ impl ServerHome {
         self.log.metadata().map_or(0, |data| data.len())
     }
 
+    /// All that comes into the log since.
+    pub(super) fn log_reader(&self, mark: u64) -> LogReader<'_> {
+        LogReader { log: &self.log, at: mark }
+    }
+
     /// What has come into the log since; no more than its end.
     pub(super) fn log_since(&self, mark: u64) -> String {
         let read = || -> io::Result<Vec<u8>> {
@@ -177,6 +184,26 @@ impl ServerHome {
             Ok(bytes)
         };
         String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+    }
+}
+
+/// Reads a log piece by piece, and nothing of it twice.
+#[derive(Debug)]
+pub(super) struct LogReader<'a> {
+    log: &'a File,
+    at: u64,
+}
+
+impl LogReader<'_> {
+    /// What has come since the last time.
+    pub(super) fn more(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut piece = vec![0; PIECE];
+        while let Ok(count @ 1..) = self.log.read_at(&mut piece, self.at) {
+            all.extend_from_slice(&piece[..count]);
+            self.at += count as u64;
+        }
+        all
     }
 }
 
@@ -268,6 +295,18 @@ mod tests {
         let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         assert!(give_folder(&place.join("tmp"), Some(own)).is_err());
         assert_eq!(std::fs::read_to_string(&secret).unwrap(), "nobody else's");
+    }
+
+    #[test]
+    fn a_log_is_read_once_whatever_its_length() {
+        let log = tempfile::tempfile().unwrap();
+        let mut reader = LogReader { log: &log, at: 0 };
+        let text = vec![b'x'; 3 * PIECE + 5];
+        (&log).write_all(&text).unwrap();
+        assert_eq!(reader.more(), text);
+        assert!(reader.more().is_empty());
+        (&log).write_all(b"more").unwrap();
+        assert_eq!(reader.more(), b"more");
     }
 
     #[test]

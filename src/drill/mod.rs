@@ -16,7 +16,7 @@
 //! Nothing. Of the option files only keys and places of programs are taken ([`LocalOptions`]): what they say of directories, logs and
 //! sockets is the live server's. No path of the drilled server leads out of the scratch folder, it has no network, no event and no trigger of its own runs
 //! in it, it follows no master and joins no cluster unless that is wanted, and no plugin is loaded but those that files cannot be read without: an engine that keeps its rows
-//! elsewhere (Spider, CONNECT, FEDERATED, S3) is never opened. All of it runs at low priority.
+//! elsewhere (Spider, CONNECT, FEDERATED, S3) is never opened. All of it runs at low priority, but for a server that joins its cluster ([`join`]).
 //!
 //! # What is left when a drill is killed
 //!
@@ -53,7 +53,7 @@ use std::time::Instant;
 
 pub use error::DrillError;
 pub use findings::DrillFindings;
-pub use join::JoinRequest;
+pub use join::{JoinRequest, held_back};
 pub use local::LocalOptions;
 pub use question::Question;
 pub use request::DrillRequest;

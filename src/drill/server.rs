@@ -11,10 +11,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::error::DrillError;
-use super::home::{ServerHome, last_words};
-use super::watch::{DrillWatch, DrillProcess, held};
+use super::home::{LogReader, ServerHome, last_words};
+use super::watch::{DrillProcess, DrillWatch, held};
 use crate::child::{self, Leashed};
 use crate::guard::gentle_guard;
+use crate::priority::KeptPriority;
 use crate::sql::{Account, SqlSession};
 
 /// Between two looks at a server.
@@ -39,29 +40,29 @@ impl<'a> DrillServer<'a> {
         watch: &'a DrillWatch,
     ) -> Result<Self, DrillError> {
         let command = child::command(program, iter::once(options(home).as_str()).chain(args.iter().copied()));
-        Self::spawn(home, program, command, None, Signal::SIGKILL, watch)
+        Self::spawn(home, program, command, None, watch)
     }
 
     /// The same for one that is to be a member of a cluster: it is always asked to end first, so that it leaves the cluster in good order,
-    /// also where this program is killed. It finds programs by `path`.
+    /// also where this program is killed. It finds programs by `path`, and has the priority that is kept.
     pub(super) fn start_guest(
         home: &Arc<ServerHome>,
         program: &Path,
         args: &[String],
         path: &OsStr,
+        priority: &KeptPriority,
         watch: &'a DrillWatch,
     ) -> Result<Self, DrillError> {
         let mut words: Vec<OsString> = vec![program.into(), options(home).into()];
         words.extend(args.iter().map(OsString::from));
-        Self::spawn(home, program, gentle_guard(&words), Some(path), Signal::SIGTERM, watch)
+        Self::spawn(home, program, gentle_guard(&words), Some((path, priority)), watch)
     }
 
     fn spawn(
         home: &Arc<ServerHome>,
         program: &Path,
         mut command: Command,
-        path: Option<&OsStr>,
-        end: Signal,
+        guest: Option<(&OsStr, &KeptPriority)>,
         watch: &'a DrillWatch,
     ) -> Result<Self, DrillError> {
         let failed = DrillError::system("start", program);
@@ -73,11 +74,15 @@ impl<'a> DrillServer<'a> {
             command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
             command.uid(uid).gid(gid);
         }
-        if let Some(path) = path {
-            command.env("PATH", path);
-        }
         let mark = home.log_end();
-        let process = Leashed(command.spawn().map_err(&failed)?);
+        let (process, end) = match guest {
+            None => (command.spawn(), Signal::SIGKILL),
+            Some((path, priority)) => {
+                command.env("PATH", path);
+                (priority.spawn(command), Signal::SIGTERM)
+            }
+        };
+        let process = Leashed(process.map_err(&failed)?);
         *held(watch.server()) = Some(DrillProcess { process, end });
         Ok(Self { home: Arc::clone(home), watch, mark })
     }
@@ -162,6 +167,11 @@ impl<'a> DrillServer<'a> {
             self.watch.has_ended(status, &self.log());
         }
         Ok(ended)
+    }
+
+    /// What it says, from its first word on.
+    pub(super) fn whole_log(&self) -> LogReader<'_> {
+        self.home.log_reader(self.mark)
     }
 
     /// What it has said; no more than the end of it.

@@ -11,23 +11,33 @@
 //!
 //! Members are asked before the backup is restored, before the server is started to join, and a last time when it is in the group and about to ask
 //! for a donor: Galera starts the joiner's script of state transfers before that ([`script`]), and ours waits for the answer. Where IST is possible
-//! no more it fails, and the server ends without having asked anybody.
+//! no more, or by a hair only, it fails, and the server ends without having asked anybody. It asks one donor by name ([`look`]), and a donor that has lost
+//! the write sets in that moment sends nothing: this program refuses a state transfer to a drill ([`crate::sst`]).
+//!
+//! # Why it holds nobody up
+//!
+//! Galera delivers a write set when each member has acknowledged it. So the server has the priority that this program was started with
+//! ([`crate::priority::KeptPriority`]), and is not started at all where that is a low one ([`held_back`]).
 //!
 //! # Why it leaves in good order
 //!
 //! A member that dies holds the others up until they take it for dead (`evs.suspect_timeout`, 5 s). So the server has a guard that asks it to
 //! end before it is killed, also where this program is killed ([`crate::guard`]).
 
+mod approach;
+mod heard;
 mod look;
 mod member;
 mod request;
 mod script;
 mod settle;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use request::JoinRequest;
+pub use standing::held_back;
 
 use super::error::DrillError;
 use super::findings::{DrillFindings, millis};
@@ -35,11 +45,12 @@ use super::home::ServerHome;
 use super::scratch::ScratchFolder;
 use super::server::DrillServer;
 use super::watch::DrillWatch;
-use crate::cluster::{IstOutlook, ist_sentence};
 use crate::model::{DrillStep, DrilledJoin, WsrepGtid};
 use crate::restore::Installed;
-use look::CalmCluster;
+use approach::{Limits, approach};
+use heard::Heard;
 pub(super) use look::look;
+use look::look_again;
 use member::MemberArguments;
 use script::JoinerScript;
 
@@ -57,18 +68,19 @@ pub(super) fn join(
     let arguments = MemberArguments::new(wanted, &before)?;
     let script = JoinerScript::write(scratch, gtid)?;
     let path = script.path_variable(&installed.program);
-    let mut server = DrillServer::start_guest(home, &installed.program, &arguments.words, &path, watch)?;
+    let mut server =
+        DrillServer::start_guest(home, &installed.program, &arguments.words, &path, &wanted.priority, watch)?;
     let began = Instant::now();
-    let may_ask = || possible(wanted, gtid, &before);
-    let joined = member::join(&server, &script, &may_ask);
+    let may_ask = || look_again(wanted, gtid, &before);
+    let mut heard = Heard::new(&arguments.name);
+    let joined = approach(&server, &mut heard, &script, Limits::new(wanted.timeout), &may_ask);
     let ms = millis(began);
     let left = server.stop();
-    let log = server.log();
     drop(server);
     findings.notes.extend(settle::settle(&before, wanted));
-    joined.map_err(|why| verdict(&log, &why))?;
-    let writesets = member::received(&log);
-    let position = member::position(&log).unwrap_or_else(|| gtid.position());
+    joined.map_err(|why| verdict(&heard, &why))?;
+    let writesets = heard.writesets;
+    let position = heard.position.unwrap_or_else(|| gtid.position());
     findings.join = Some(DrilledJoin { ms, writesets, position });
     if writesets == 0 {
         findings
@@ -81,17 +93,9 @@ pub(super) fn join(
     Ok(())
 }
 
-/// Whether IST is possible still, by the members that have answered before; why not, in words.
-fn possible(wanted: &JoinRequest, gtid: &WsrepGtid, before: &CalmCluster) -> Result<(), String> {
-    match IstOutlook::new(&before.survey.again(&wanted.access), gtid) {
-        IstOutlook::Possible { .. } => Ok(()),
-        other => Err(ist_sentence(&other, gtid).1),
-    }
-}
-
 /// Write sets that do not fit to the rows speak against the backup; whatever else keeps a server from joining does not.
-fn verdict(log: &str, why: &str) -> DrillError {
-    if member::contradicts(log) {
+fn verdict(heard: &Heard, why: &str) -> DrillError {
+    if heard.contradiction.is_some() {
         return DrillError::failed(
             DrillStep::Join,
             format!("write sets of the cluster could not be applied to the rows of the backup: {why}"),

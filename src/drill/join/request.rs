@@ -1,15 +1,20 @@
 //! How a drilled server is to join.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cluster::{Access, Coordinates};
 use crate::config::ServerOptions;
 use crate::model::HostPort;
+use crate::priority::KeptPriority;
 
 /// The options of the server that decide how it speaks to the group, where the group's TLS is the server's (`wsrep_ssl_mode`, MariaDB 10.6 and
 /// later).
 const TLS: [&str; 8] =
     ["ssl-ca", "ssl-capath", "ssl-cert", "ssl-cipher", "ssl-crl", "ssl-key", "tls-version", "wsrep-ssl-mode"];
+
+/// The longest time until it must be Synced, unless another one is wanted.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How a drilled server is to join.
 #[derive(Debug, Clone)]
@@ -30,11 +35,20 @@ pub struct JoinRequest {
     pub ist_listen: Option<HostPort>,
     /// More provider options, such as those of TLS.
     pub provider_options: Option<String>,
+    /// The longest time until it must be Synced.
+    pub timeout: Duration,
+    /// Who starts the server, at the priority from before this program was lowered.
+    pub priority: KeptPriority,
 }
 
 impl JoinRequest {
     /// By what the option files of the server of this machine say.
-    pub fn new(access: Access, server: &ServerOptions, later: Option<(String, i64)>) -> Self {
+    pub fn new(
+        access: Access,
+        server: &ServerOptions,
+        later: Option<(String, i64)>,
+        priority: KeptPriority,
+    ) -> Self {
         let given = |name: &&str| Some(((*name).to_owned(), server.get(name)?.to_owned()));
         let is_servers =
             server.get("wsrep-ssl-mode").is_some_and(|mode| !mode.eq_ignore_ascii_case("PROVIDER"));
@@ -48,6 +62,8 @@ impl JoinRequest {
             listen: None,
             ist_listen: None,
             provider_options: None,
+            timeout: JOIN_TIMEOUT,
+            priority,
         }
     }
 }

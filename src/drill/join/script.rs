@@ -13,13 +13,11 @@ use std::path::{Path, PathBuf};
 
 use super::super::error::DrillError;
 use super::super::scratch::ScratchFolder;
-use crate::model::WsrepGtid;
+use crate::model::{DRILL_ADDRESS, WsrepGtid};
 use crate::ui::shell_word;
 
 /// The method of state transfers.
 pub(super) const METHOD: &str = "backup";
-/// What it says that nobody sends anything to.
-const ADDRESS: &str = "drill-takes-no-sst";
 /// The files by which it is told whether to go on, and that a donor was found.
 const GO: &str = "go";
 const NO: &str = "no";
@@ -79,7 +77,7 @@ fn text(folder: &Path, gtid: &WsrepGtid) -> String {
     let word = |name: &str| shell_word(&folder.join(name));
     format!(
         "#!/bin/sh\nuntil [ -e {go} ]; do\n    [ ! -e {no} ] || exit 1\n    sleep 0.1\ndone\n\
-         echo 'ready {ADDRESS}'\n\
+         echo 'ready {DRILL_ADDRESS}'\n\
          until [ -e {asked} ]; do\n    sleep 0.1\ndone\n\
          echo '{position} {domain}'\n",
         go = word(GO),

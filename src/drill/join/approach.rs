@@ -1,0 +1,111 @@
+//! The way of the drilled server into the group, and how long each part of it may take.
+
+use std::time::{Duration, Instant};
+
+use super::super::home::last_words;
+use super::super::server::DrillServer;
+use super::heard::Heard;
+use super::script::JoinerScript;
+
+/// Between two looks at the server.
+const POLL: Duration = Duration::from_millis(20);
+/// From the look that lets it ask to a donor that was found: Galera asks again each second, without end.
+const FIND: Duration = Duration::from_secs(60);
+/// The longest time in which it may say nothing of getting on.
+const STALLED: Duration = Duration::from_secs(180);
+
+/// Limits of one way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    find: Duration,
+    stalled: Duration,
+    all: Duration,
+}
+
+impl Limits {
+    pub(super) fn new(all: Duration) -> Self {
+        Self { find: FIND, stalled: STALLED, all }
+    }
+
+    /// Which of them is over, in words. `waits` is since when it may ask for a donor, while it has none.
+    fn over(&self, began: Instant, waits: Option<Instant>, progress: Instant) -> Option<String> {
+        if waits.is_some_and(|asked| asked.elapsed() >= self.find) {
+            return Some(format!("no donor was found within {} s", self.find.as_secs()));
+        }
+        if began.elapsed() >= self.all {
+            return Some(format!(
+                "it was not Synced within {} s (--join-timeout), and has left again",
+                self.all.as_secs()
+            ));
+        }
+        (progress.elapsed() >= self.stalled)
+            .then(|| format!("it has not got on for {} s, and has left again", self.stalled.as_secs()))
+    }
+}
+
+/// Waits until the server is a member that is Synced; why it is not, in words. When it is about to ask for a donor `may_ask` says whether it may.
+pub(super) fn approach(
+    server: &DrillServer<'_>,
+    heard: &mut Heard,
+    script: &JoinerScript,
+    limits: Limits,
+    may_ask: &dyn Fn() -> Result<(), String>,
+) -> Result<(), String> {
+    let began = Instant::now();
+    let (mut asked, mut has_donor) = (None, false);
+    let mut log = server.whole_log();
+    loop {
+        if let Some(why) = server.given_up() {
+            return Err(why);
+        }
+        // Asked before its log is read, so that its last words are among it.
+        let status = server.status()?;
+        heard.hear(&log.more());
+        if let Some(line) = heard.contradiction.as_ref().or(heard.refusal.as_ref()) {
+            return Err(line.clone());
+        }
+        if let Some(status) = status {
+            return Err(format!("the server has ended ({status}): {}", last_words(&server.log())));
+        }
+        if heard.is_synced {
+            return Ok(());
+        }
+        if asked.is_none() && heard.is_asking {
+            let may = may_ask();
+            script.answer(may.is_ok())?;
+            may?;
+            asked = Some(Instant::now());
+        }
+        if !has_donor && heard.has_donor {
+            script.is_asked()?;
+            has_donor = true;
+        }
+        if let Some(over) = limits.over(began, asked.filter(|_| !has_donor), heard.progress) {
+            return Err(format!("{over}: {}", last_words(&server.log())));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_told_when_it_is_over() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let limits = |find: u64, stalled: u64, all: u64| Limits {
+            find: Duration::from_secs(find),
+            stalled: Duration::from_secs(stalled),
+            all: Duration::from_secs(all),
+        };
+        assert_eq!(limits(9, 9, 9).over(now, Some(now), now), None);
+        let past = now.checked_sub(second * 5).unwrap();
+        let told = |limits: Limits, waits| limits.over(past, waits, past).unwrap_or_default();
+        assert!(told(limits(4, 9, 9), Some(past)).contains("no donor was found within 4 s"));
+        assert_eq!(told(limits(4, 9, 9), None), "");
+        assert!(told(limits(9, 4, 9), None).contains("not got on for 4 s"));
+        assert!(told(limits(9, 9, 4), None).contains("within 4 s (--join-timeout)"));
+    }
+}
