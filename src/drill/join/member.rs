@@ -208,7 +208,7 @@ mod tests {
         wanted.ist_listen = Some(ist.clone());
         let text = MemberArguments::new(&wanted, &calm("0", TLS)).unwrap().words.join(" ");
         assert!(
-            text.contains("=socket.ssl=YES;evs.suspect_timeout=PT9S;socket.ssl_cert=/ours;socket.ssl_ca=/flag;pc.weight=2;pc.weight=0;"),
+            text.contains("=socket.ssl=YES;evs.suspect_timeout=PT9S;socket.ssl_cert=/server;socket.ssl_ca=/flag;pc.weight=2;pc.weight=0;"),
             "{text}"
         );
         assert!(text.contains(&format!("gmcast.listen_addr=ssl://{group};ist.recv_addr={ist}")), "{text}");
