@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::home::last_words;
 use super::super::server::DrillServer;
-use super::heard::Heard;
+use super::heard::JoinLog;
 use super::script::JoinerScript;
 
 /// Between two looks at the server.
@@ -14,15 +14,15 @@ const FIND: Duration = Duration::from_secs(60);
 /// The longest time in which it may say nothing of getting on.
 const STALLED: Duration = Duration::from_secs(180);
 
-/// Limits of one way.
+/// JoinLimits of one way.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct JoinLimits {
     find: Duration,
     stalled: Duration,
     all: Duration,
 }
 
-impl Limits {
+impl JoinLimits {
     pub(super) fn new(all: Duration) -> Self {
         Self { find: FIND, stalled: STALLED, all }
     }
@@ -46,9 +46,9 @@ impl Limits {
 /// Waits until the server is a member that is Synced; why it is not, in words. When it is about to ask for a donor `may_ask` says whether it may.
 pub(super) fn approach(
     server: &DrillServer<'_>,
-    heard: &mut Heard,
+    heard: &mut JoinLog,
     script: &JoinerScript,
-    limits: Limits,
+    limits: JoinLimits,
     may_ask: &dyn Fn() -> Result<(), String>,
 ) -> Result<(), String> {
     let began = Instant::now();
@@ -95,14 +95,14 @@ mod tests {
     fn each_limit_is_told_when_it_is_over() {
         let now = Instant::now();
         let second = Duration::from_secs(1);
-        let limits = |find: u64, stalled: u64, all: u64| Limits {
+        let limits = |find: u64, stalled: u64, all: u64| JoinLimits {
             find: Duration::from_secs(find),
             stalled: Duration::from_secs(stalled),
             all: Duration::from_secs(all),
         };
         assert_eq!(limits(9, 9, 9).over(now, Some(now), now), None);
         let past = now.checked_sub(second * 5).unwrap();
-        let told = |limits: Limits, waits| limits.over(past, waits, past).unwrap_or_default();
+        let told = |limits: JoinLimits, waits| limits.over(past, waits, past).unwrap_or_default();
         assert!(told(limits(4, 9, 9), Some(past)).contains("no donor was found within 4 s"));
         assert_eq!(told(limits(4, 9, 9), None), "");
         assert!(told(limits(9, 4, 9), None).contains("not got on for 4 s"));

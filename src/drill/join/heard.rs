@@ -25,7 +25,7 @@ const OTHER_ROWS: [&str; 4] = ["120", "121", "1032", "1062"];
 
 /// What was heard so far.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(super) struct JoinLog {
     /// Its name in the group: of others it says much the same.
     name: String,
     /// The beginning of a line whose end is not there yet.
@@ -47,7 +47,7 @@ pub(super) struct Heard {
     pub(super) progress: Instant,
 }
 
-impl Heard {
+impl JoinLog {
     /// Nothing yet, of a server of that name.
     pub(super) fn new(name: &str) -> Self {
         Self {
@@ -114,8 +114,8 @@ fn contradicts(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn heard(text: &str) -> Heard {
-        let mut heard = Heard::new("backup-drill-0a0b0c");
+    fn heard(text: &str) -> JoinLog {
+        let mut heard = JoinLog::new("backup-drill-0a0b0c");
         heard.hear(text.as_bytes());
         heard
     }
@@ -126,7 +126,7 @@ mod tests {
                    2026-11-20 11:34:52 0 [Note] WSREP: IST received: u:16\n\
                    2026-11-20 11:34:52 0 [Note] WSREP: Shifting JOINED -> SYNCED (TO: 16)\n";
         for size in [1, 7, log.len()] {
-            let mut heard = Heard::new("x");
+            let mut heard = JoinLog::new("x");
             log.as_bytes().chunks(size).for_each(|piece| heard.hear(piece));
             heard.hear("and much more\n".repeat(10_000).as_bytes());
             let found = (heard.is_synced, heard.writesets, heard.position.as_deref(), heard.contradiction);

@@ -47,8 +47,8 @@ use super::server::DrillServer;
 use super::watch::DrillWatch;
 use crate::model::{DrillStep, DrilledJoin, WsrepGtid};
 use crate::restore::Installed;
-use approach::{Limits, approach};
-use heard::Heard;
+use approach::{JoinLimits, approach};
+use heard::JoinLog;
 pub(super) use look::look;
 use look::look_again;
 use member::MemberArguments;
@@ -72,8 +72,8 @@ pub(super) fn join(
         DrillServer::start_guest(home, &installed.program, &arguments.words, &path, &wanted.priority, watch)?;
     let began = Instant::now();
     let may_ask = || look_again(wanted, gtid, &before);
-    let mut heard = Heard::new(&arguments.name);
-    let joined = approach(&server, &mut heard, &script, Limits::new(wanted.timeout), &may_ask);
+    let mut heard = JoinLog::new(&arguments.name);
+    let joined = approach(&server, &mut heard, &script, JoinLimits::new(wanted.timeout), &may_ask);
     let ms = millis(began);
     let left = server.stop();
     drop(server);
@@ -94,7 +94,7 @@ pub(super) fn join(
 }
 
 /// Write sets that do not fit to the rows speak against the backup; whatever else keeps a server from joining does not.
-fn verdict(heard: &Heard, why: &str) -> DrillError {
+fn verdict(heard: &JoinLog, why: &str) -> DrillError {
     if heard.contradiction.is_some() {
         return DrillError::failed(
             DrillStep::Join,
