@@ -145,8 +145,6 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
-    use nix::sys::signal::Signal;
-
     use super::*;
 
     #[test]
@@ -155,8 +153,9 @@ mod tests {
         let (read, stop) = (Arc::clone(&now), Arc::new(AtomicBool::new(false)));
         let look = move || overload(*held(&read), 4.0);
         let watch = DrillWatch::looking(Arc::clone(&stop), POLL, look).unwrap();
-        *held(watch.server()) = Some(Leashed(Command::new("sleep").arg("60").spawn().unwrap()));
-        let status = || held(watch.server()).as_mut().unwrap().0.try_wait().unwrap();
+        let process = Leashed(Command::new("sleep").arg("60").spawn().unwrap());
+        *held(watch.server()) = Some(DrillProcess { process, end: Signal::SIGKILL });
+        let status = || held(watch.server()).as_mut().unwrap().process.0.try_wait().unwrap();
         std::thread::sleep(5 * POLL);
         assert_eq!((watch.given_up(), status()), (None, None));
         *held(&now) = 4.5;
