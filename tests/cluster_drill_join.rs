@@ -201,6 +201,9 @@ fn two_nodes_stay_primary_whatever_becomes_of_the_drill_and_none_is_asked_for_wh
     // Its write sets leave the gcaches of the members while the server is on its way to them, with everything that was asked before.
     let marks = [1, 2].map(|n| scene.cluster.n(n).log_mark());
     let child = scene.stopped_at(&backup, "wsrep_load(): loading provider library");
+    // It is in the group then: a large write set that is on its way while the group changes may fail.
+    let is_asking = || scene.log_of_drill().contains("--role 'joiner'");
+    assert!(wait_until(PATIENCE, is_asking), "{}", scene.log_of_drill());
     fill_bulk(first, "bulk", 64);
     send(&child, Signal::SIGCONT);
     let late = Ran::finish(child);
