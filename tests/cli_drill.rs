@@ -5,6 +5,8 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::cli::forge::{Forge, UUID, ago, manifest, put_manifest};
@@ -298,4 +300,16 @@ fn a_disk_without_room_is_refused_before_anything_is_written() {
     assert!(answer.stderr.contains(" free, and the drill needs 51"), "{answer:?}");
     assert_eq!(answer.status, Some(1));
     stage.assert_nothing();
+}
+
+/// Whoever has started a guard may stand still; a server that it guards leaves its cluster all the same.
+#[test]
+fn a_gentle_guard_asks_for_the_end_when_its_time_is_over() {
+    let own = std::process::id().to_string();
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_wsrep_sst_backup"));
+    guard.args(["guard-command", "--gently", "1", &own, "--", "sleep", "60"]);
+    let began = Instant::now();
+    // 128 and SIGTERM.
+    assert_eq!(guard.status().unwrap().code(), Some(143));
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

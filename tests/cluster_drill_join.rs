@@ -1,107 +1,24 @@
 //! `drill --join` on real clusters: the drilled server joins by IST while clients write, is never in their way, and is gone afterwards, however the
 //! drill ends.
 
+#[path = "cluster_drill_join/harm.rs"]
+mod harm;
+#[path = "cluster_drill_join/scene.rs"]
+mod scene;
 mod support;
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
+use scene::{Scene, send};
 use serde_json::Value;
 use support::cnf::CLUSTER_NAME;
 use support::fixtures::fill_bulk;
-use support::program::{Ran, gtid, number, text, with_program};
-use support::{Cluster, ClusterOptions, PATIENCE, Program, Writer, wait_until};
+use support::program::{Ran, gtid, number, text};
+use support::{PATIENCE, Writer, wait_until};
 
-/// A gcache that holds a few of the large write sets of `fill_bulk`.
-const SMALL_GCACHE: &str = "gcache.size=24M";
 /// What a donor says that was asked for a state transfer, of whatever kind.
 const ASKED: [&str; 3] = ["requested state transfer", "IST request", "DONOR/DESYNCED"];
-
-struct Scene {
-    cluster: Cluster,
-    program: Program,
-    scratch: PathBuf,
-}
-
-impl Scene {
-    fn new(nodes: usize) -> Self {
-        let options = with_program(ClusterOptions::new(), env!("CARGO_BIN_EXE_wsrep_sst_backup"));
-        let cluster = Cluster::start(nodes, &options.provider(SMALL_GCACHE));
-        let program = Program::of(&cluster);
-        cluster.n(1).exec("CREATE DATABASE d");
-        cluster.n(1).exec("CREATE TABLE d.t (i INT AUTO_INCREMENT PRIMARY KEY) ENGINE=InnoDB");
-        let scratch = cluster.dir().join("scratch");
-        fs::create_dir(&scratch).unwrap();
-        Self { cluster, program, scratch }
-    }
-
-    fn words(&self, backup: &Value, more: &[&str]) -> Command {
-        let scratch = self.scratch.display().to_string();
-        let members = format!("127.0.0.1:{}", self.cluster.n(1).port());
-        let words =
-            ["drill", text(backup, "/id"), "--scratch", &scratch, "--json", "--join", "--members", &members];
-        self.program.on(self.cluster.n(2), &[&words, more].concat())
-    }
-
-    fn drill(&self, backup: &Value, more: &[&str]) -> Ran {
-        Ran::finish(self.words(backup, more).spawn().unwrap())
-    }
-
-    fn log_of_drill(&self) -> String {
-        fs::read_to_string(self.scratch.join("wsrep_sst_backup-drill/home/error.log")).unwrap_or_default()
-    }
-
-    /// A drill that stands still while its server is a Synced member of the cluster.
-    fn joined(&self, backup: &Value) -> Child {
-        let child = self.stopped_at(backup, "WSREP: Receiving IST: ");
-        let is_synced = || self.log_of_drill().contains("WSREP: Shifting JOINED -> SYNCED");
-        assert!(wait_until(PATIENCE, is_synced), "{}", self.log_of_drill());
-        assert_ne!(self.cluster.n(1).status("wsrep_cluster_size"), self.cluster.nodes().count().to_string());
-        child
-    }
-
-    /// A drill that stands still since its server has said that.
-    fn stopped_at(&self, backup: &Value, said: &str) -> Child {
-        let mut child = self.words(backup, &["--tables", "none"]).spawn().unwrap();
-        let mut has_ended = false;
-        wait_until(PATIENCE, || {
-            has_ended = child.try_wait().unwrap().is_some();
-            has_ended || self.log_of_drill().contains(said)
-        });
-        assert!(!has_ended, "it has ended before it joined: {:?}", Ran::finish(child));
-        send(&child, Signal::SIGSTOP);
-        child
-    }
-
-    /// Nothing runs that has the scratch folder in its command line.
-    fn runs(&self) -> bool {
-        let scratch = self.scratch.display().to_string();
-        let mut lines = fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
-            let line = fs::read(process.path().join("cmdline")).ok()?;
-            Some(String::from_utf8_lossy(&line).into_owned())
-        });
-        lines.any(|line| line.contains(&scratch))
-    }
-
-    /// The cluster is as it was.
-    #[track_caller]
-    fn assert_calm(&self, size: usize) {
-        for node in self.cluster.nodes().take(size) {
-            assert_eq!(node.status("wsrep_cluster_size"), size.to_string(), "{}", node.name());
-            assert_eq!((node.state().as_str(), node.flow_control_sent()), ("Synced", 0), "{}", node.name());
-            assert_eq!(node.status("wsrep_flow_control_recv"), "0", "{}", node.name());
-            assert_eq!(node.status("wsrep_cluster_status"), "Primary", "{}", node.name());
-        }
-    }
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
-}
 
 #[test]
 #[ignore = "needs MariaDB and Galera"]
@@ -141,6 +58,22 @@ fn a_drilled_server_joins_by_ist_while_clients_write_and_leaves_the_cluster_as_i
     assert!(!scene.runs());
     a_question_writes_nothing(&scene, &backup);
     a_member_that_is_busy_or_cut_off_is_left_alone(&scene, &backup);
+    harm::a_server_here_that_has_left_the_cluster_is_no_hindrance(&scene, &backup);
+    harm::triggers_of_servers_do_not_come_into_the_cluster(&scene);
+}
+
+#[test]
+#[ignore = "needs MariaDB and Galera, root"]
+fn a_guest_that_hangs_has_no_room_or_is_cut_off_takes_nothing_from_the_others() {
+    let scene = Scene::new(3);
+    let backup = scene.program.back_up(&scene.cluster, 2);
+    let first = scene.cluster.n(1);
+    let writer = Writer::start(first, 50);
+    assert!(wait_until(PATIENCE, || first.position().seqno > gtid(&backup).seqno + 20));
+    harm::a_disk_that_gets_full_ends_the_visit(&scene, &backup, &writer);
+    harm::a_guest_that_hangs_is_left_behind(&scene, &backup, &writer);
+    writer.stop();
+    harm::a_guest_makes_no_majority(&scene, &backup);
 }
 
 fn a_question_writes_nothing(scene: &Scene, backup: &Value) {
@@ -176,6 +109,7 @@ fn two_nodes_stay_primary_whatever_becomes_of_the_drill_and_none_is_asked_for_wh
     let first = scene.cluster.n(1);
     let writer = Writer::start(first, 50);
     assert!(wait_until(PATIENCE, || first.position().seqno > gtid(&backup).seqno + 20));
+    harm::killed_on_its_way(&scene, &backup, &writer);
     for (signal, status) in [(Signal::SIGTERM, Some(1)), (Signal::SIGKILL, None)] {
         writer.take_stats();
         let child = scene.joined(&backup);

@@ -32,8 +32,9 @@ const SHARED: [&str; 15] = [
 
 /// Provider options in which a server that is a guest must be as the members are: what they all agree upon, and how they talk. One that ends in a
 /// dot is the beginning of a name.
-const OF_THE_GROUP: [&str; 13] = [
+const OF_THE_GROUP: [&str; 14] = [
     "evs.",
+    "gcs.vote_policy",
     "gmcast.mcast_addr",
     "gmcast.peer_timeout",
     "gmcast.time_wait",
@@ -106,12 +107,28 @@ pub fn address_for_guests(known: &Coordinates, survey: &Survey) -> Result<Cluste
     Ok(address)
 }
 
-/// Where a member is reached by the others. A running server's options have all of it.
-fn group_address(report: &NodeReport) -> Option<HostPort> {
+/// The same with the members that have answered first, each where it is reached by the others: what is known may name some that are gone.
+pub fn address_of_members(known: &Coordinates, survey: &Survey) -> Result<ClusterAddress, String> {
+    let mut members: Vec<HostPort> = survey.reports.iter().filter_map(group_address).collect();
+    for member in address_for_guests(known, survey)?.members {
+        if !members.contains(&member) {
+            members.push(member);
+        }
+    }
+    Ok(ClusterAddress { members, options: None })
+}
+
+/// Where a member is reached by the others. A running server's options have all of it: where it listens for the group has a port of its own where that
+/// is not `base_port`.
+pub fn group_address(report: &NodeReport) -> Option<HostPort> {
     let options = report.variable("wsrep_provider_options")?;
     let host = provider_option(options, "base_host").filter(|host| !host.is_empty())?;
-    let port = provider_option(options, "base_port").and_then(|port| port.parse().ok());
-    Some(HostPort { host: host.to_owned(), port }.or_port(GROUP_PORT))
+    let number = |port: &str| port.parse().ok();
+    let listens = provider_option(options, "gmcast.listen_addr")
+        .and_then(|address| number(address.rsplit_once(':')?.1));
+    let port = listens.or_else(|| provider_option(options, "base_port").and_then(number));
+    let host = host.trim_matches(['[', ']']).to_owned();
+    Some(HostPort { host, port }.or_port(GROUP_PORT))
 }
 
 /// Where a guest listens that `peer` is to reach: at the address and the port that are wanted, else at the one that a connection to `peer`
@@ -142,6 +159,7 @@ fn local_address(peer: Option<&HostPort>) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::Endpoint;
 
     #[test]
     fn what_is_the_groups_comes_from_a_member_and_keys_from_here() {
@@ -162,5 +180,21 @@ mod tests {
         // A group without TLS has none, whatever keys are here.
         assert_eq!(guest_options("base_host = db1; ", here), Vec::<String>::new());
         assert_eq!(guest_options("socket.ssl = NO; ", here), ["socket.ssl=NO"]);
+    }
+
+    #[test]
+    fn members_that_have_answered_come_before_those_that_were_once_named() {
+        let member = |options: &str| {
+            NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &[("wsrep_provider_options", options)], &[])
+        };
+        let options = [
+            "base_host = db1; base_port = 4567; ",
+            "base_host = db2; base_port = 4567; gmcast.listen_addr = ssl://0.0.0.0:4570; ",
+            "base_port = 1; ",
+        ];
+        let survey = Survey { reports: options.map(member).to_vec(), ..Survey::default() };
+        let known = Coordinates { address: Some("gcomm://db0,db1".into()), ..Coordinates::default() };
+        let address = address_of_members(&known, &survey).unwrap();
+        assert_eq!(address.to_string(), "gcomm://db1:4567,db2:4570,db0:4567");
     }
 }

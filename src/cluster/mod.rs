@@ -17,7 +17,10 @@ mod survey;
 pub use access::Access;
 pub use address::{ClusterAddress, GROUP_PORT};
 pub use coordinates::Coordinates;
-pub use guest::{address_for_guests, guest_address, guest_options, shared_options, speaks_tls};
+pub use guest::{
+    address_for_guests, address_of_members, group_address, guest_address, guest_options, shared_options,
+    speaks_tls,
+};
 pub use ist::IstOutlook;
 pub use ist_words::ist_sentence;
 pub use node_report::{NodeReport, NodeState};

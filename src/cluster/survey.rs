@@ -47,11 +47,31 @@ pub struct Survey {
 impl Survey {
     /// Asks the local server, the members that are named, and those that these know.
     pub fn take(access: &Access) -> Self {
+        Self::ask_all(access, access.local())
+    }
+
+    /// The same for one cluster: that of the members that are named, where some are and one of them answers. The server of this machine is
+    /// of it or is left out.
+    pub fn of_named(access: &Access) -> Self {
+        let mut survey = Self::ask_all(access, None);
+        if survey.reports.is_empty() {
+            return Self::take(access);
+        }
+        if let Some(Ok((local, _))) = access.local().map(|endpoint| ask(access, endpoint))
+            && survey.reports.iter().any(|report| report.is_with(&local))
+        {
+            survey.silent.retain(|silent| silent.name != local.name());
+            survey.add(local);
+        }
+        survey
+    }
+
+    fn ask_all(access: &Access, local: Option<Endpoint>) -> Self {
         let mut survey = Self::default();
         let mut known = BTreeSet::new();
         let named = access.members.iter().cloned().map(Endpoint::Tcp);
         let mut local_silence = None;
-        for endpoint in access.local().into_iter().chain(named) {
+        for endpoint in local.into_iter().chain(named) {
             let is_local = matches!(endpoint, Endpoint::Socket(_));
             match ask(access, endpoint.clone()) {
                 Ok((report, members)) => {

@@ -27,6 +27,9 @@ pub(super) struct JoinArgs {
     /// Where its donor reaches it [default: the host of --listen, a free port]
     #[arg(long, value_name = "HOST:PORT", requires = "join")]
     ist_listen: Option<String>,
+    /// The member that gives the write sets, by wsrep_node_name [default: the one whose gcache reaches back furthest]
+    #[arg(long, value_name = "NAME", requires = "join")]
+    donor: Option<String>,
     /// Leave the cluster again where it is not Synced within this time [default: 10m]
     #[arg(long, value_name = "DURATION", requires = "join")]
     join_timeout: Option<String>,
@@ -84,6 +87,7 @@ impl JoinArgs {
         Ok(Some(JoinRequest {
             listen,
             ist_listen,
+            donor: self.donor.clone(),
             provider_options: self.provider_options.clone(),
             timeout: timeout.unwrap_or(request.timeout),
             ..request

@@ -10,6 +10,7 @@ use nix::fcntl::OFlag;
 
 use super::error::DrillError;
 use super::local::LocalOptions;
+use super::scratch::ScratchFolder;
 use crate::restore::{PLUGIN_LOAD, engine_libraries};
 use crate::sql::{Endpoint, option_value};
 
@@ -54,6 +55,8 @@ pub(super) struct ServerHome {
     pub(super) owner: Option<(u32, u32)>,
     /// Opened once: what the server's user puts in its place is neither read nor written.
     log: File,
+    /// The lock of the scratch folder, which it is in.
+    lock: File,
 }
 
 /// Whether a server asks who somebody is.
@@ -70,10 +73,12 @@ impl ServerHome {
     /// Makes it for a server on these files. It is this process's own until [`Self::write_options`] gives it to the server's user, so that
     /// nobody else puts a link where this one writes.
     pub(super) fn make(
-        folder: PathBuf,
+        scratch: &ScratchFolder,
+        name: &str,
         datadir: PathBuf,
         owner: Option<(u32, u32)>,
     ) -> Result<Self, DrillError> {
+        let folder = scratch.join(name);
         let socket = folder.join(SOCKET_NAME);
         if socket.as_os_str().len() > SOCKET {
             return Err(DrillError::Undone(format!(
@@ -83,7 +88,7 @@ impl ServerHome {
         }
         make_folder(&folder, None)?;
         let log = new_file(&folder.join("error.log"))?;
-        let home = Self { folder, datadir, owner, log };
+        let home = Self { folder, datadir, owner, log, lock: scratch.share_lock()? };
         make_folder(&home.temporary(), owner)?;
         Ok(home)
     }
@@ -164,14 +169,20 @@ impl ServerHome {
         self.log.try_clone().map_err(DrillError::system("open the log of", &self.folder))
     }
 
+    /// What the server, and its guard, have as standard input, which they do not read: the lock of the scratch folder, so that no other drill sweeps
+    /// it while one of them runs.
+    pub(super) fn open_lock(&self) -> Result<File, DrillError> {
+        self.lock.try_clone().map_err(DrillError::system("share the lock of", &self.folder))
+    }
+
     /// How long the log is now.
     pub(super) fn log_end(&self) -> u64 {
         self.log.metadata().map_or(0, |data| data.len())
     }
 
-    /// All that comes into the log since.
-    pub(super) fn log_reader(&self, mark: u64) -> LogReader<'_> {
-        LogReader { log: &self.log, at: mark }
+    /// All that comes into the log from now on.
+    pub(super) fn log_reader(&self) -> LogReader<'_> {
+        LogReader { log: &self.log, at: self.log_end() }
     }
 
     /// What has come into the log since; no more than its end.
@@ -243,8 +254,14 @@ mod tests {
 
     #[test]
     fn what_is_ours_comes_last_and_every_path_is_inside() {
-        let log = tempfile::tempfile().unwrap();
-        let home = ServerHome { folder: "/s/home".into(), datadir: "/s/data".into(), owner: None, log };
+        let file = || tempfile::tempfile().unwrap();
+        let home = ServerHome {
+            folder: "/s/home".into(),
+            datadir: "/s/data".into(),
+            owner: None,
+            log: file(),
+            lock: file(),
+        };
         let local = LocalOptions {
             options: vec![("file-key-management-filename".into(), "/etc/k # 1".into())],
             user: "mysql".into(),
@@ -274,8 +291,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "nobody else's").unwrap();
-        let place = folder.path().join("home");
-        let home = ServerHome::make(place.clone(), folder.path().join("data"), None).unwrap();
+        let scratch = ScratchFolder::take(folder.path()).unwrap();
+        let place = scratch.join("home");
+        let home = ServerHome::make(&scratch, "home", scratch.join("data"), None).unwrap();
         let local = LocalOptions { options: Vec::new(), user: "mysql".into() };
         home.write_options(&BTreeMap::new(), &local, AccountUse::Ignored).unwrap();
         let log = place.join("error.log");

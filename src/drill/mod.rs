@@ -127,8 +127,7 @@ fn in_scratch(
     // A table that cannot be decrypted is a corrupt one for `CHECK TABLE`; the server's log says why.
     looked.inspect_err(|_| watch.has_said(&server.log()))?;
     if joining.is_some() {
-        let forgotten = server.session().and_then(|mut session| session.forget_plugins());
-        forgotten.map_err(|why| DrillError::failed(DrillStep::Stop, server.with_words(&why)))?;
+        join::prepare(&server)?;
     }
     server.stop().map_err(|why| DrillError::failed(DrillStep::Stop, why))?;
     let home = Arc::clone(server.home());

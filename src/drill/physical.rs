@@ -73,7 +73,7 @@ pub(super) fn serve<'a>(
             .collect::<Vec<_>>()
             .join(";");
     }
-    let home = Arc::new(ServerHome::make(scratch.join("home"), restored.datadir, owner)?);
+    let home = Arc::new(ServerHome::make(scratch, "home", restored.datadir, owner)?);
     home.write_options(&needed, &request.local, AccountUse::Ignored)?;
     let failed = |step, why| blame(step, why, manifest, request, scratch, owner, watch);
     let began = Instant::now();

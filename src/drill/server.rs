@@ -4,14 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::iter;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use super::error::DrillError;
-use super::home::{LogReader, ServerHome, last_words};
+use super::home::{ServerHome, last_words};
 use super::watch::{DrillProcess, DrillWatch, held};
 use crate::child::{self, Leashed};
 use crate::guard::gentle_guard;
@@ -31,6 +31,18 @@ pub(super) struct DrillServer<'a> {
     mark: u64,
 }
 
+/// A server that is to be a member of a cluster for a while.
+pub(super) struct Guest<'a> {
+    /// Its arguments.
+    pub(super) args: &'a [String],
+    /// Where it finds programs.
+    pub(super) path: &'a OsStr,
+    /// Its priority.
+    pub(super) priority: &'a KeptPriority,
+    /// The longest that it may stay, whatever becomes of this program.
+    pub(super) stay: Duration,
+}
+
 impl<'a> DrillServer<'a> {
     /// Starts it with more arguments, as the user that owns its files.
     pub(super) fn start(
@@ -44,31 +56,29 @@ impl<'a> DrillServer<'a> {
     }
 
     /// The same for one that is to be a member of a cluster: it is always asked to end first, so that it leaves the cluster in good order,
-    /// also where this program is killed. It finds programs by `path`, and has the priority that is kept.
+    /// also where this program is killed, or stands still for longer than the guest may stay.
     pub(super) fn start_guest(
         home: &Arc<ServerHome>,
         program: &Path,
-        args: &[String],
-        path: &OsStr,
-        priority: &KeptPriority,
+        guest: &Guest<'_>,
         watch: &'a DrillWatch,
     ) -> Result<Self, DrillError> {
         let mut words: Vec<OsString> = vec![program.into(), options(home).into()];
-        words.extend(args.iter().map(OsString::from));
-        Self::spawn(home, program, gentle_guard(&words), Some((path, priority)), watch)
+        words.extend(guest.args.iter().map(OsString::from));
+        Self::spawn(home, program, gentle_guard(&words, guest.stay), Some(guest), watch)
     }
 
     fn spawn(
         home: &Arc<ServerHome>,
         program: &Path,
         mut command: Command,
-        guest: Option<(&OsStr, &KeptPriority)>,
+        guest: Option<&Guest<'_>>,
         watch: &'a DrillWatch,
     ) -> Result<Self, DrillError> {
         let failed = DrillError::system("start", program);
         let log = home.open_log()?;
         let errors = log.try_clone().map_err(&failed)?;
-        command.stdin(Stdio::null()).stdout(log).stderr(errors).current_dir(home.folder());
+        command.stdin(home.open_lock()?).stdout(log).stderr(errors).current_dir(home.folder());
         if let Some((uid, gid)) = home.owner {
             // It gets nothing of root's but where programs are.
             command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -77,9 +87,9 @@ impl<'a> DrillServer<'a> {
         let mark = home.log_end();
         let (process, end) = match guest {
             None => (command.spawn(), Signal::SIGKILL),
-            Some((path, priority)) => {
-                command.env("PATH", path);
-                (priority.spawn(command), Signal::SIGTERM)
+            Some(guest) => {
+                command.env("PATH", guest.path);
+                (guest.priority.spawn(command), Signal::SIGTERM)
             }
         };
         let process = Leashed(process.map_err(&failed)?);
@@ -167,11 +177,6 @@ impl<'a> DrillServer<'a> {
             self.watch.has_ended(status, &self.log());
         }
         Ok(ended)
-    }
-
-    /// What it says, from its first word on.
-    pub(super) fn whole_log(&self) -> LogReader<'_> {
-        self.home.log_reader(self.mark)
     }
 
     /// What it has said; no more than the end of it.

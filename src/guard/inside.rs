@@ -23,8 +23,8 @@ use crate::signals;
 const POLL: Duration = Duration::from_millis(50);
 
 /// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so. When that ends before,
-/// the command is killed at once, or is asked to end first where it must end `gently`.
-pub fn guard(parent: i32, command: &[OsString], gently: bool) -> io::Result<u8> {
+/// the command is killed at once, or is asked to end first where it must end `gently`, which it is asked for in any case when that time is over.
+pub fn guard(parent: i32, command: &[OsString], gently: Option<Duration>) -> io::Result<u8> {
     let asked = Arc::new(AtomicBool::new(false));
     let orphaned = Arc::new(AtomicBool::new(false));
     flag::register(SIGTERM, Arc::clone(&asked))?;
@@ -43,13 +43,15 @@ pub fn guard(parent: i32, command: &[OsString], gently: bool) -> io::Result<u8> 
         command.split_first().ok_or_else(|| io::Error::other("there is no command"))?;
     let child = child::bound(Path::new(program), arguments).spawn()?;
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let began = Instant::now();
     let mut since: Option<Instant> = None;
     let mut status = None;
     let is_alone = || orphaned.load(Ordering::Relaxed);
+    let is_over = || gently.is_some_and(|limit| began.elapsed() >= limit);
     while status.is_none() {
-        if is_alone() && !gently {
+        if is_alone() && gently.is_none() {
             descendants::end_all(Duration::ZERO);
-        } else if is_alone() || asked.load(Ordering::Relaxed) {
+        } else if is_alone() || is_over() || asked.load(Ordering::Relaxed) {
             match since {
                 None => {
                     since = Some(Instant::now());
@@ -65,7 +67,7 @@ pub fn guard(parent: i32, command: &[OsString], gently: bool) -> io::Result<u8> 
         }
     }
     // What the command has left in the background.
-    let grace = if is_alone() && !gently { Duration::ZERO } else { GRACE };
+    let grace = if is_alone() && gently.is_none() { Duration::ZERO } else { GRACE };
     descendants::end_all(grace);
     Ok(status.unwrap_or(u8::MAX))
 }

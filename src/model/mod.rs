@@ -13,6 +13,7 @@ mod drill_record;
 mod dump;
 mod filename;
 mod filename_letters;
+mod galera_release;
 mod glob;
 mod gtid;
 mod hold;
@@ -38,6 +39,7 @@ pub use drill_guest::{DRILL_ADDRESS, DRILL_INCOMING, drill_name, is_drill};
 pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, DrilledJoin, TableCount};
 pub use dump::{BackupClass, Dump, UsersObject};
 pub use filename::{encode_char, encode_name};
+pub use galera_release::GaleraRelease;
 pub use glob::matches;
 pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};
 pub use hold::Hold;
@@ -57,7 +59,7 @@ pub use provider::{
     DEFAULT_PAGE, PAGE_RESERVE, PLUGIN_PREFIX, PROVIDER_OPTIONS, SYNC_DONOR, TLS_VARIABLES,
     effective_options, provider_option, provider_size, syncs_donor,
 };
-pub use random_word::random_word;
+pub use random_word::{random_number, random_word};
 pub use replication::{Connection, ConnectionSource};
 pub use server_identity::{Owner, ServerIdentity};
 pub use status::{BackupState, Status};

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::home::last_words;
+use super::super::scratch::ScratchFolder;
 use super::super::server::DrillServer;
-use super::heard::JoinLog;
+use super::heard::JoinListener;
 use super::script::JoinerScript;
+use crate::ui::bytes;
 
 /// Between two looks at the server.
 const POLL: Duration = Duration::from_millis(20);
@@ -13,8 +15,10 @@ const POLL: Duration = Duration::from_millis(20);
 const FIND: Duration = Duration::from_secs(60);
 /// The longest time in which it may say nothing of getting on.
 const STALLED: Duration = Duration::from_secs(180);
+/// What must be free where its files are, bytes: a server that finds no room for a write set dies, and the members wait until they take it for dead.
+const RESERVE: u64 = 256 << 20;
 
-/// JoinLimits of one way.
+/// How long each part of the way may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JoinLimits {
     find: Duration,
@@ -25,6 +29,11 @@ pub(super) struct JoinLimits {
 impl JoinLimits {
     pub(super) fn new(all: Duration) -> Self {
         Self { find: FIND, stalled: STALLED, all }
+    }
+
+    /// The longest that the server may be there, also where nobody looks at these limits any more.
+    pub(super) fn stay(&self) -> Duration {
+        self.all.saturating_add(FIND)
     }
 
     /// Which of them is over, in words. `waits` is since when it may ask for a donor, while it has none.
@@ -46,21 +55,22 @@ impl JoinLimits {
 /// Waits until the server is a member that is Synced; why it is not, in words. When it is about to ask for a donor `may_ask` says whether it may.
 pub(super) fn approach(
     server: &DrillServer<'_>,
-    heard: &mut JoinLog,
+    listener: &mut JoinListener<'_>,
     script: &JoinerScript,
+    scratch: &ScratchFolder,
     limits: JoinLimits,
     may_ask: &dyn Fn() -> Result<(), String>,
 ) -> Result<(), String> {
     let began = Instant::now();
     let (mut asked, mut has_donor) = (None, false);
-    let mut log = server.whole_log();
     loop {
         if let Some(why) = server.given_up() {
             return Err(why);
         }
         // Asked before its log is read, so that its last words are among it.
         let status = server.status()?;
-        heard.hear(&log.more());
+        listener.listen();
+        let heard = &listener.heard;
         if let Some(line) = heard.contradiction.as_ref().or(heard.refusal.as_ref()) {
             return Err(line.clone());
         }
@@ -69,6 +79,13 @@ pub(super) fn approach(
         }
         if heard.is_synced {
             return Ok(());
+        }
+        if scratch.has_less_than(RESERVE) {
+            return Err(format!(
+                "'{}' has less than {} free, and it has left again: name a place with more room (--scratch DIR)",
+                scratch.path().display(),
+                bytes(RESERVE)
+            ));
         }
         if asked.is_none() && heard.is_asking {
             let may = may_ask();

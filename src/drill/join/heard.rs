@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::super::home::LogReader;
+
 /// What the log says when the joiner's script is started, when a donor was found, and when the server is Synced.
 const ASKING: &str = "--role 'joiner'";
 const ASKED: &str = "Requesting state transfer: success";
@@ -22,6 +24,25 @@ const OF_ROWS: &str = "_rows";
 /// Errors that rows give that are not what the cluster has: no such row (`HA_ERR_KEY_NOT_FOUND`, `ER_KEY_NOT_FOUND`), and one that is there already
 /// (`HA_ERR_FOUND_DUPP_KEY`, `ER_DUP_ENTRY`).
 const OTHER_ROWS: [&str; 4] = ["120", "121", "1032", "1062"];
+
+/// Somebody who reads its log as it grows.
+#[derive(Debug)]
+pub(super) struct JoinListener<'a> {
+    log: LogReader<'a>,
+    pub(super) heard: JoinLog,
+}
+
+impl<'a> JoinListener<'a> {
+    /// Of a server of that name.
+    pub(super) fn new(name: &str, log: LogReader<'a>) -> Self {
+        Self { log, heard: JoinLog::new(name) }
+    }
+
+    /// Hears what it has said since the last time.
+    pub(super) fn listen(&mut self) {
+        self.heard.hear(&self.log.more());
+    }
+}
 
 /// What was heard so far.
 #[derive(Debug)]
@@ -49,7 +70,7 @@ pub(super) struct JoinLog {
 
 impl JoinLog {
     /// Nothing yet, of a server of that name.
-    pub(super) fn new(name: &str) -> Self {
+    fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             begun: Vec::new(),
@@ -65,7 +86,7 @@ impl JoinLog {
     }
 
     /// More of its log.
-    pub(super) fn hear(&mut self, more: &[u8]) {
+    fn hear(&mut self, more: &[u8]) {
         self.begun.extend_from_slice(more);
         while let Some(end) = self.begun.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.begun.drain(..=end).collect();

@@ -1,8 +1,13 @@
 //! Whether a server on the backup may join now, and would do so by IST.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::super::error::DrillError;
 use super::request::JoinRequest;
-use crate::cluster::{IstOutlook, NodeReport, Standby, Survey, ist_sentence};
+use super::{donor, library};
+use crate::cluster::{GROUP_PORT, IstOutlook, NodeReport, Survey, group_address, ist_sentence};
+use crate::hosts;
 use crate::model::WsrepGtid;
 use crate::restore::Installed;
 use crate::tool::ReleaseSeries;
@@ -13,12 +18,14 @@ pub(in crate::drill) struct CalmCluster {
     pub(super) survey: Survey,
     /// How many members it has.
     pub(super) size: i64,
-    /// The member that is to be the donor: the one whose gcache reaches back furthest.
+    /// The member that is to be the donor.
     pub(super) donor: String,
+    /// Galera's library here.
+    pub(super) library: PathBuf,
 }
 
-/// The most of its gcache that Galera takes off as no longer safe for IST, write sets.
-const MOST_GAP: i64 = 1 << 20;
+/// How long a member may take to accept a connection at its group address.
+const REACH: Duration = Duration::from_secs(5);
 
 /// Asks the members; an error where a server would do harm, or not join by IST.
 pub(in crate::drill) fn look(
@@ -26,10 +33,26 @@ pub(in crate::drill) fn look(
     gtid: &WsrepGtid,
     server: &Installed,
 ) -> Result<CalmCluster, DrillError> {
-    let survey = Survey::take(&wanted.access);
-    refuse_older(&survey, server)
-        .and_then(|()| judge(survey, gtid, wanted.later.clone()))
-        .map_err(|why| DrillError::Undone(format!("no server joins the cluster (--join): {why}")))
+    let survey = Survey::of_named(&wanted.access);
+    let calm = || {
+        refuse_older(&survey, server)?;
+        let (size, donor) = judge(&survey, gtid, wanted)?;
+        let library = library::find(wanted, &survey)?;
+        refuse_out_of_reach(&survey)?;
+        Ok(CalmCluster { survey: survey.clone(), size, donor, library })
+    };
+    calm().map_err(|why: String| DrillError::Undone(format!("no server joins the cluster (--join): {why}")))
+}
+
+/// Who reaches some members of the group alone has the others' messages handed on by these, and all of them may be long in agreeing upon who is there.
+fn refuse_out_of_reach(survey: &Survey) -> Result<(), String> {
+    for report in &survey.reports {
+        let Some(place) = group_address(report) else { continue };
+        hosts::reach(&place.host, place.port.unwrap_or(GROUP_PORT), REACH).map_err(|cause| {
+            format!("'{}' cannot be reached at '{place}', where the group is: {cause}", report.name())
+        })?;
+    }
+    Ok(())
 }
 
 /// A server of an older series than a member's may not understand what that writes.
@@ -48,9 +71,10 @@ fn refuse_older(survey: &Survey, server: &Installed) -> Result<(), String> {
     ))
 }
 
-fn judge(survey: Survey, gtid: &WsrepGtid, later: Option<(String, i64)>) -> Result<CalmCluster, String> {
-    let outlook = IstOutlook::with_later(Some(IstOutlook::new(&survey, gtid)), later);
-    refuse_cut_off(&survey)?;
+/// How many members it has, and the name of the donor.
+fn judge(survey: &Survey, gtid: &WsrepGtid, wanted: &JoinRequest) -> Result<(i64, String), String> {
+    let outlook = IstOutlook::with_later(Some(IstOutlook::new(survey, gtid)), wanted.later.clone());
+    refuse_cut_off(survey)?;
     let writesets = match outlook {
         Some(IstOutlook::Possible { writesets, .. }) => writesets,
         Some(other) => return Err(ist_sentence(&other, gtid).1),
@@ -63,24 +87,23 @@ fn judge(survey: Survey, gtid: &WsrepGtid, later: Option<(String, i64)>) -> Resu
         return Err(format!(
             "the cluster has {size} members, and {known} of them are known, so that another one may be joining, or giving a state transfer{}: \
              --members HOST:PORT,… names them",
-            silence(&survey)
+            silence(survey)
         ));
     }
-    refuse_busy(&survey)?;
+    refuse_busy(survey)?;
     let groups = |report: &NodeReport| report.group().to_owned();
     let mut names: Vec<String> = survey.reports.iter().map(groups).collect();
     names.dedup();
     if names.len() > 1 {
         return Err(format!("the members that answer are of several clusters: {}", names.join(", ")));
     }
-    let donor = furthest_back(&survey).ok_or("no member tells wsrep_local_cached_downto")?;
+    let donor = donor::choose(survey, wanted.donor.as_deref())?;
+    donor::refuse(survey, donor)?;
     // Who lacks nothing asks nobody, unless somebody writes meanwhile: the last look decides then.
     if writesets > 0 {
-        refuse_narrow(&survey, donor, gtid)?;
+        donor::refuse_narrow(survey, donor, gtid)?;
     }
-    let donor = donor.name().to_owned();
-    refuse_without_another(&survey, &donor)?;
-    Ok(CalmCluster { survey, size, donor })
+    Ok((size, donor.name().to_owned()))
 }
 
 /// The last look, when the server is in the group and about to ask for a donor: why it must not, in words. It looks at the members that have
@@ -102,8 +125,8 @@ fn may_ask(now: &Survey, gtid: &WsrepGtid, before: &CalmCluster) -> Result<(), S
     let donor = now
         .report(&before.donor)
         .ok_or_else(|| format!("'{}', which was to be the donor, is gone", before.donor))?;
-    refuse_narrow(now, donor, gtid)?;
-    refuse_without_another(now, &before.donor)
+    donor::refuse_narrow(now, donor, gtid)?;
+    donor::refuse(now, donor)
 }
 
 fn refuse_cut_off(survey: &Survey) -> Result<(), String> {
@@ -118,41 +141,6 @@ fn refuse_busy(survey: &Survey) -> Result<(), String> {
         Some(busy) => Err(format!("'{}' is {}: try again when it is Synced", busy.name(), busy.state())),
         None => Ok(()),
     }
-}
-
-/// While one member is the donor, another one must be there for the clients that are sent away from donors.
-fn refuse_without_another(survey: &Survey, donor: &str) -> Result<(), String> {
-    match survey.standby(donor) {
-        Standby::Synced(_) => Ok(()),
-        Standby::Alone | Standby::Nobody(_) | Standby::Unknown(_) => {
-            Err(format!("'{donor}' would be the donor, and no other member is known to be Synced meanwhile"))
-        }
-    }
-}
-
-/// Among members that can give IST Galera takes the one whose gcache is the tightest (`group_find_ist_donor_by_state` in `gcs/src/gcs_group.cpp`),
-/// unless it is told another one.
-fn furthest_back(survey: &Survey) -> Option<&NodeReport> {
-    let told = |report: &&NodeReport| report.cached_downto().is_some_and(|downto| downto > 0);
-    survey.reports.iter().filter(told).min_by_key(|report| report.cached_downto())
-}
-
-/// Galera gives no IST from the oldest 1/128 of what the group has (`group_find_ist_donor`, there), and takes any member for a full state transfer
-/// then. Of that it must be sure beforehand.
-fn refuse_narrow(survey: &Survey, donor: &NodeReport, gtid: &WsrepGtid) -> Result<(), String> {
-    let last = survey.reports.iter().filter_map(NodeReport::last_committed).max().unwrap_or(gtid.seqno);
-    let downto = donor.cached_downto().filter(|downto| *downto > 0).unwrap_or(i64::MAX);
-    let gap = (last.saturating_sub(downto).max(0) / 128).min(MOST_GAP);
-    if gtid.seqno >= downto.saturating_add(gap) {
-        return Ok(());
-    }
-    Err(format!(
-        "IST is possible by a hair only: the backup is at seqno {}, the oldest write set of '{}' is {downto}, and Galera gives none of the oldest {} \
-         by IST; take a newer backup, if there is one",
-        gtid.seqno,
-        donor.name(),
-        gap + 1
-    ))
 }
 
 /// Who has not answered, and why, behind a comma.
@@ -193,7 +181,16 @@ mod tests {
     fn said(change: (&str, &str), more: &[NodeReport], later: Option<(String, i64)>) -> Result<i64, String> {
         let reports = [&[member("a", ("x", "")), member("b", change)][..], more].concat();
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
-        judge(Survey { reports, ..Survey::default() }, &gtid, later).map(|calm| calm.size)
+        asked(reports, &gtid, later).map(|(size, _)| size)
+    }
+
+    fn asked(
+        reports: Vec<NodeReport>,
+        gtid: &WsrepGtid,
+        later: Option<(String, i64)>,
+    ) -> Result<(i64, String), String> {
+        let wanted = JoinRequest { later, ..JoinRequest::for_tests(&[]) };
+        judge(&Survey { reports, ..Survey::default() }, gtid, &wanted)
     }
 
     #[test]
@@ -211,17 +208,56 @@ mod tests {
         assert_eq!(said(("x", ""), &[stranger], None), Ok(3));
     }
 
-    /// A pair of members, of which the second one is so, and what comes of it for a backup at that seqno.
-    fn judged(seqno: i64, change: (&str, &str)) -> Result<CalmCluster, String> {
+    /// A pair of members, of which the second one is so, and which one is the donor for a backup at that seqno.
+    fn judged(seqno: i64, change: (&str, &str)) -> Result<String, String> {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
-        let reports = vec![member("a", ("x", "")), member("b", change)];
-        judge(Survey { reports, ..Survey::default() }, &gtid, None)
+        asked(vec![member("a", ("x", "")), member("b", change)], &gtid, None).map(|(_, donor)| donor)
     }
 
     #[test]
     fn the_donor_is_the_member_whose_gcache_reaches_back_furthest() {
-        assert_eq!(judged(10, ("wsrep_local_cached_downto", "2")).unwrap().donor, "b");
-        assert_eq!(judged(10, ("wsrep_local_cached_downto", "9")).unwrap().donor, "a");
+        assert_eq!(judged(10, ("wsrep_local_cached_downto", "2")), Ok("b".into()));
+        assert_eq!(judged(10, ("wsrep_local_cached_downto", "9")), Ok("a".into()));
+    }
+
+    #[test]
+    fn the_donor_is_the_member_that_is_wanted_if_it_can_be_one() {
+        let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
+        let reports = vec![member("a", ("x", "")), member("b", ("wsrep_local_cached_downto", "11"))];
+        let survey = Survey { reports, ..Survey::default() };
+        let donor = |name: &str| {
+            let wanted = JoinRequest { donor: Some(name.into()), ..JoinRequest::for_tests(&[]) };
+            judge(&survey, &gtid, &wanted).map(|(_, donor)| donor)
+        };
+        assert_eq!(donor("a"), Ok("a".into()));
+        assert!(donor("b").unwrap_err().contains("the oldest write set of 'b' is 11"));
+        assert!(donor("z").unwrap_err().contains("no member 'z' has answered (--donor), but a, b"));
+    }
+
+    #[test]
+    fn a_donor_whose_own_script_gives_no_ist_is_not_asked() {
+        let of = |version: &str| {
+            let variables = [("wsrep_node_name", "a"), ("version", version)];
+            let donor = NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &variables, &[]);
+            let reports = vec![donor.clone(), member("b", ("x", ""))];
+            donor::refuse(&Survey { reports, ..Survey::default() }, &donor)
+        };
+        assert_eq!((of("10.6.0-MariaDB"), of("11.4.2-MariaDB")), (Ok(()), Ok(())));
+        assert!(of("10.5.23-MariaDB-log").unwrap_err().contains("is MariaDB 10.5, whose own script"));
+    }
+
+    #[test]
+    fn a_member_whose_group_address_is_out_of_reach_keeps_the_server_away() {
+        let listener = hosts::free_port(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let of = |port: u16| {
+            let options = format!("base_host = 127.0.0.1; base_port = {port}; ");
+            let variables = [("wsrep_node_name", "a"), ("wsrep_provider_options", options.as_str())];
+            let reports = vec![NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &variables, &[])];
+            refuse_out_of_reach(&Survey { reports, ..Survey::default() })
+        };
+        assert!(of(listener).unwrap_err().contains("'a' cannot be reached at '127.0.0.1:"));
+        let group = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        assert_eq!(of(group.local_addr().unwrap().port()), Ok(()));
     }
 
     #[test]
@@ -232,7 +268,7 @@ mod tests {
             let reports = [("a", "x", ""), ("b", "wsrep_last_committed", last)];
             let reports = reports.map(|(name, key, value)| member(name, (key, value))).to_vec();
             let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
-            judge(Survey { reports, ..Survey::default() }, &gtid, None).map(|calm| calm.donor)
+            asked(reports, &gtid, None).map(|(_, donor)| donor)
         };
         assert_eq!(hair(15, "1285"), Ok("a".into()));
         assert!(hair(14, "1285").unwrap_err().contains("Galera gives none of the oldest 11"));
@@ -241,7 +277,13 @@ mod tests {
 
     #[test]
     fn the_last_look_sees_what_has_become_of_the_members() {
-        let before = judged(10, ("x", "")).unwrap();
+        let reports = vec![member("a", ("x", "")), member("b", ("x", ""))];
+        let before = CalmCluster {
+            survey: Survey { reports, ..Survey::default() },
+            size: 2,
+            donor: "a".into(),
+            library: PathBuf::new(),
+        };
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
         let again =
             |reports: Vec<NodeReport>| may_ask(&Survey { reports, ..Survey::default() }, &gtid, &before);
@@ -261,8 +303,8 @@ mod tests {
     #[test]
     fn a_donor_that_would_be_alone_is_not_asked() {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
-        let alone = Survey { reports: vec![member("a", ("wsrep_cluster_size", "1"))], ..Survey::default() };
-        assert!(judge(alone, &gtid, None).unwrap_err().contains("no other member is known to be Synced"));
+        let alone = vec![member("a", ("wsrep_cluster_size", "1"))];
+        assert!(asked(alone, &gtid, None).unwrap_err().contains("no other member is known to be Synced"));
     }
 
     #[test]
@@ -285,7 +327,7 @@ mod tests {
         let of = |seqno: i64, uuid: &str, later| {
             let gtid = WsrepGtid { uuid: uuid.into(), seqno, domain_id: None };
             let reports = vec![member("a", ("x", "")), member("b", ("x", ""))];
-            judge(Survey { reports, ..Survey::default() }, &gtid, later).map(|calm| calm.size)
+            asked(reports, &gtid, later).map(|(size, _)| size)
         };
         assert_eq!(of(5, UUID, None), Ok(2));
         assert!(of(3, UUID, None).unwrap_err().contains("IST is not possible any more"));

@@ -1,21 +1,12 @@
 //! The drilled server as a member: the arguments with which it is started.
 
-use std::path::{Path, PathBuf};
-
 use super::super::error::DrillError;
 use super::look::CalmCluster;
 use super::request::JoinRequest;
 use super::script::METHOD;
-use crate::cluster::{Coordinates, Survey, address_for_guests, guest_address, guest_options, speaks_tls};
-use crate::model::{DRILL_INCOMING, HostPort, drill_name, provider_option};
+use crate::cluster::{Coordinates, Survey, address_of_members, guest_address, guest_options, speaks_tls};
+use crate::model::{DRILL_INCOMING, HostPort, drill_name, provider_option, random_number};
 
-/// Where distributions put Galera's library.
-const PROVIDERS: [&str; 4] = [
-    "/usr/lib/galera/libgalera_smm.so",
-    "/usr/lib64/galera-4/libgalera_smm.so",
-    "/usr/lib/galera-4/libgalera_smm.so",
-    "/usr/lib64/galera/libgalera_smm.so",
-];
 /// Whatever the members have: no vote, no brake, a small cache.
 const ALWAYS: [&str; 6] = [
     "pc.weight=0",
@@ -25,8 +16,8 @@ const ALWAYS: [&str; 6] = [
     "gcache.page_size=32M",
     "gcache.recover=no",
 ];
-/// The last one that each version of Galera takes (`gmcast.segment`).
-const LAST_SEGMENT: u8 = 254;
+/// How many there are that each version of Galera takes, from 1 on (`gmcast.segment`): 0 is that of everybody who is told none.
+const SEGMENTS: u64 = 254;
 /// Tries to find another free port for IST than that of the group.
 const PORTS: u32 = 10;
 /// How the server is started that is to join.
@@ -46,7 +37,7 @@ impl MemberArguments {
         let mut options = guest_options(donor.provider_options.as_deref().unwrap_or_default(), here);
         options.extend(wanted.provider_options.clone());
         let known = donor.or(wanted.files.clone());
-        let address = address_for_guests(&known, survey)
+        let address = address_of_members(&known, survey)
             .map_err(|why| undone(&format!("the address of the cluster (wsrep_cluster_address): {why}")))?;
         let peer = address.members.first().ok_or_else(|| undone("no member tells where the group is"))?;
         let (listen, ist) = places(wanted, peer)?;
@@ -60,12 +51,6 @@ impl MemberArguments {
                  --provider-options 'socket.ssl_cert=…;socket.ssl_key=…;socket.ssl_ca=…'",
             ));
         }
-        if before.donor.contains(',') {
-            return Err(undone(&format!(
-                "the name of its donor would be '{}', in which a comma divides names",
-                before.donor
-            )));
-        }
         let scheme = if speaks_tls { "ssl" } else { "tcp" };
         options.extend(ALWAYS.map(str::to_owned));
         options.extend([
@@ -76,7 +61,7 @@ impl MemberArguments {
         let name = drill_name();
         let own = [
             ("wsrep-on", "ON".to_owned()),
-            ("wsrep-provider", provider(wanted)?.display().to_string()),
+            ("wsrep-provider", before.library.display().to_string()),
             ("wsrep-cluster-name", known.group.unwrap_or_default()),
             ("wsrep-cluster-address", address.to_string()),
             ("wsrep-sst-method", METHOD.to_owned()),
@@ -92,6 +77,8 @@ impl MemberArguments {
             ("binlog-format", "ROW".to_owned()),
             ("innodb-autoinc-lock-mode", "2".to_owned()),
             ("read-only", "ON".to_owned()),
+            // It need not be clean when it ends, but gone soon.
+            ("innodb-fast-shutdown", "2".to_owned()),
         ];
         let tls = wanted.tls.iter().map(|(name, value)| format!("--loose-{name}={value}"));
         let words = own.iter().map(|(name, value)| format!("--{name}={value}")).chain(tls).collect();
@@ -123,26 +110,20 @@ fn places(wanted: &JoinRequest, peer: &HostPort) -> Result<(HostPort, HostPort),
     Err(undone(&format!("'{listen}' cannot be the place of both --listen and --ist-listen")))
 }
 
-fn provider(wanted: &JoinRequest) -> Result<PathBuf, DrillError> {
-    let usual = || PROVIDERS.iter().map(PathBuf::from).find(|path| path.exists());
-    wanted.provider.clone().filter(|path| Path::exists(path)).or_else(usual).ok_or_else(|| {
-        undone("Galera is not installed here (libgalera_smm.so): install galera-4, or name it as wsrep_provider in the server's option files")
-    })
-}
-
-/// A segment that no member is in.
-fn free_segment(survey: &Survey) -> u8 {
+/// A segment that no member is in; another one each time, so that two drills at once do not share it.
+fn free_segment(survey: &Survey) -> u64 {
     let options = survey.reports.iter().filter_map(|report| report.variable("wsrep_provider_options"));
-    let taken: Vec<u8> =
+    let taken: Vec<u64> =
         options.filter_map(|options| provider_option(options, "gmcast.segment")?.parse().ok()).collect();
-    (0..=LAST_SEGMENT).rev().find(|segment| !taken.contains(segment)).unwrap_or(LAST_SEGMENT)
+    let first = random_number() % SEGMENTS;
+    let mut all = (0..SEGMENTS).map(|step| 1 + (first + step) % SEGMENTS);
+    all.find(|segment| !taken.contains(segment)).unwrap_or(SEGMENTS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Access, NodeReport};
-    use crate::config::{OptionFiles, ServerOptions, Settings};
+    use crate::cluster::NodeReport;
     use crate::sql::Endpoint;
 
     const TLS: &str = "socket.ssl = YES; socket.ssl_cert = /theirs; ";
@@ -162,22 +143,13 @@ mod tests {
             survey: Survey { reports: vec![report], ..Survey::default() },
             size: 1,
             donor: "n1".into(),
+            library: "/galera.so".into(),
         }
-    }
-
-    fn request(args: &[&str]) -> JoinRequest {
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let server = ServerOptions::from(&OptionFiles::default(), &args, None);
-        let kept = crate::priority::KeptPriority::keep().unwrap();
-        let mut request =
-            JoinRequest::new(Access::to_members(&Settings::default(), None), &server, None, kept);
-        request.provider.get_or_insert_with(|| "/dev/null".into());
-        request
     }
 
     #[test]
     fn a_guest_has_no_weight_no_brake_no_clients_and_a_segment_of_its_own() {
-        let found = MemberArguments::new(&request(&[]), &calm("254", "")).unwrap();
+        let found = MemberArguments::new(&JoinRequest::for_tests(&[]), &calm("7", "")).unwrap();
         let text = found.words.join(" ");
         for part in [
             "--wsrep-cluster-address=gcomm://127.0.0.1:4444",
@@ -186,7 +158,8 @@ mod tests {
             "--wsrep-sst-donor=n1 ",
             "--wsrep-node-incoming-address=127.0.0.1:1 ",
             "pc.weight=0;gcs.fc_limit=1000000000;",
-            ";gmcast.segment=253;gmcast.listen_addr=tcp://127.0.0.1:",
+            "--wsrep-provider=/galera.so ",
+            ";gmcast.listen_addr=tcp://127.0.0.1:",
             "=evs.suspect_timeout=PT9S;pc.weight=0;",
             "--read-only=ON",
         ] {
@@ -195,8 +168,18 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_is_one_that_no_member_is_in_and_another_one_each_time() {
+        let survey = calm("7", "").survey;
+        let mut found: Vec<u64> = (0..200).map(|_| free_segment(&survey)).collect();
+        assert!(found.iter().all(|segment| (1..=SEGMENTS).contains(segment) && *segment != 7), "{found:?}");
+        found.sort_unstable();
+        found.dedup();
+        assert!(found.len() > 20, "{found:?}");
+    }
+
+    #[test]
     fn keys_are_those_of_this_machine_and_fixed_ports_are_kept() {
-        let mut wanted = request(&[
+        let mut wanted = JoinRequest::for_tests(&[
             "--wsrep-provider-options=socket.ssl_cert=/ours;pc.weight=3;evs.suspect_timeout=PT1S",
             "--wsrep-ssl-mode=SERVER",
             "--ssl-cert=/server",
@@ -224,7 +207,8 @@ mod tests {
 
     #[test]
     fn members_that_speak_tls_are_not_joined_without_a_certificate() {
-        let why = MemberArguments::new(&request(&[]), &calm("0", TLS)).unwrap_err().to_string();
+        let why =
+            MemberArguments::new(&JoinRequest::for_tests(&[]), &calm("0", TLS)).unwrap_err().to_string();
         assert!(why.contains("name no certificate"), "{why}");
     }
 }

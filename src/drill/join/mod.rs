@@ -22,10 +22,18 @@
 //! # Why it leaves in good order
 //!
 //! A member that dies holds the others up until they take it for dead (`evs.suspect_timeout`, 5 s). So the server has a guard that asks it to
-//! end before it is killed, also where this program is killed ([`crate::guard`]).
+//! end before it is killed, also where this program is killed, or stopped for long ([`crate::guard`]). It leaves before its disk is full ([`approach`]).
+//!
+//! # Why "joined" means that rows were applied
+//!
+//! With flow control beyond reach a server calls itself Synced while write sets wait in its queue. So its log is read to its end, and the position
+//! that it saves when it has left is held against the end of its IST ([`leaving`]).
 
 mod approach;
+mod donor;
 mod heard;
+mod leaving;
+mod library;
 mod look;
 mod member;
 mod request;
@@ -43,16 +51,30 @@ use super::error::DrillError;
 use super::findings::{DrillFindings, millis};
 use super::home::ServerHome;
 use super::scratch::ScratchFolder;
-use super::server::DrillServer;
+use super::server::{DrillServer, Guest};
 use super::watch::DrillWatch;
 use crate::model::{DrillStep, DrilledJoin, WsrepGtid};
 use crate::restore::Installed;
 use approach::{JoinLimits, approach};
-use heard::JoinLog;
+use heard::{JoinListener, JoinLog};
 pub(super) use look::look;
 use look::look_again;
 use member::MemberArguments;
 use script::JoinerScript;
+
+/// Refuses a server that would do something of its own as a member, and makes it load no plugin. It runs on the files of the backup alone now.
+pub(super) fn prepare(server: &DrillServer<'_>) -> Result<(), DrillError> {
+    let failed = |why: String| DrillError::failed(DrillStep::Stop, server.with_words(&why));
+    let mut session = server.session().map_err(failed)?;
+    if session.has_triggers_of_servers().map_err(failed)? {
+        return Err(DrillError::Undone(
+            "no server joins the cluster (--join): the backup has triggers ON STARTUP or ON SHUTDOWN (mysql.event), which would run in the server that joins, \
+             and their changes would be the cluster's"
+                .into(),
+        ));
+    }
+    session.forget_plugins().map_err(failed)
+}
 
 /// Joins, waits until the server is Synced, and leaves.
 pub(super) fn join(
@@ -68,38 +90,45 @@ pub(super) fn join(
     let arguments = MemberArguments::new(wanted, &before)?;
     let script = JoinerScript::write(scratch, gtid)?;
     let path = script.path_variable(&installed.program);
-    let mut server =
-        DrillServer::start_guest(home, &installed.program, &arguments.words, &path, &wanted.priority, watch)?;
+    let limits = JoinLimits::new(wanted.timeout);
+    let mut listener = JoinListener::new(&arguments.name, home.log_reader());
+    let guest =
+        Guest { args: &arguments.words, path: &path, priority: &wanted.priority, stay: limits.stay() };
+    let mut server = DrillServer::start_guest(home, &installed.program, &guest, watch)?;
     let began = Instant::now();
     let may_ask = || look_again(wanted, gtid, &before);
-    let mut heard = JoinLog::new(&arguments.name);
-    let joined = approach(&server, &mut heard, &script, JoinLimits::new(wanted.timeout), &may_ask);
+    let joined = approach(&server, &mut listener, &script, scratch, limits, &may_ask);
     let ms = millis(began);
     let left = server.stop();
     drop(server);
+    // It has gone on with what the cluster wrote meanwhile.
+    listener.listen();
     findings.notes.extend(settle::settle(&before, wanted));
+    let heard = listener.heard;
+    let joined = joined.and_then(|()| heard.contradiction.clone().map_or(Ok(()), Err));
     joined.map_err(|why| verdict(&heard, &why))?;
-    let writesets = heard.writesets;
     let position = heard.position.unwrap_or_else(|| gtid.position());
-    findings.join = Some(DrilledJoin { ms, writesets, position });
-    if writesets == 0 {
+    leaving::has_applied(&home.datadir, &position)
+        .map_err(|why| DrillError::Undone(format!("the server has joined the cluster, and {why}")))?;
+    if let (Err(why), None) = (left, watch.given_up()) {
+        findings.notes.push(format!("when it left the cluster, {why}"));
+    }
+    if heard.writesets == 0 {
         findings
             .notes
             .push("nothing was written in the cluster since the backup: it joined without IST".into());
     }
-    if let (Err(why), None) = (left, watch.given_up()) {
-        findings.notes.push(format!("when it left the cluster, {why}"));
-    }
+    findings.join = Some(DrilledJoin { ms, writesets: heard.writesets, position });
     Ok(())
 }
 
 /// Write sets that do not fit to the rows speak against the backup; whatever else keeps a server from joining does not.
 fn verdict(heard: &JoinLog, why: &str) -> DrillError {
-    if heard.contradiction.is_some() {
-        return DrillError::failed(
+    match &heard.contradiction {
+        Some(line) => DrillError::failed(
             DrillStep::Join,
-            format!("write sets of the cluster could not be applied to the rows of the backup: {why}"),
-        );
+            format!("write sets of the cluster could not be applied to the rows of the backup: {line}"),
+        ),
+        None => DrillError::Undone(format!("the server did not join the cluster: {why}")),
     }
-    DrillError::Undone(format!("the server did not join the cluster: {why}"))
 }

@@ -33,6 +33,8 @@ pub struct JoinRequest {
     pub listen: Option<HostPort>,
     /// Where its donor reaches it.
     pub ist_listen: Option<HostPort>,
+    /// The member that is to be the donor; the one whose gcache reaches back furthest where none is named.
+    pub donor: Option<String>,
     /// More provider options, such as those of TLS.
     pub provider_options: Option<String>,
     /// The longest time until it must be Synced.
@@ -61,9 +63,18 @@ impl JoinRequest {
             later,
             listen: None,
             ist_listen: None,
+            donor: None,
             provider_options: None,
             timeout: JOIN_TIMEOUT,
             priority,
         }
+    }
+    /// By such options of a server here, for tests.
+    #[cfg(test)]
+    pub(super) fn for_tests(args: &[&str]) -> Self {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let server = ServerOptions::from(&crate::config::OptionFiles::default(), &args, None);
+        let access = Access::to_members(&crate::config::Settings::default(), None);
+        Self::new(access, &server, None, KeptPriority::keep().unwrap())
     }
 }

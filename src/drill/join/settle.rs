@@ -67,7 +67,12 @@ mod tests {
             )
         };
         let survey = |reports| Survey { reports, ..Survey::default() };
-        let before = CalmCluster { survey: Survey::default(), size: 2, donor: "a".into() };
+        let before = CalmCluster {
+            survey: Survey::default(),
+            size: 2,
+            donor: "a".into(),
+            library: std::path::PathBuf::new(),
+        };
         let said = |reports| objection(&survey(reports), &before);
         assert_eq!(said(vec![member("2", "4", "false")]), None);
         for (reports, text) in [

@@ -1,0 +1,129 @@
+//! What could harm a cluster that a drilled server joins, and does not.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+
+use super::scene::{Scene, send};
+use super::support::cli::SmallDisk;
+use super::support::program::Ran;
+use super::support::{PATIENCE, Writer, wait_until};
+
+/// What the server of a drill says on its way into the group.
+const WAY: [&str; 3] = ["wsrep_load(): loading provider library", "--role 'joiner'", "Receiving IST: "];
+
+/// The drill is killed at each step of the way; its server leaves before another drill can sweep under it.
+pub(super) fn killed_on_its_way(scene: &Scene, backup: &Value, writer: &Writer) {
+    let first = scene.cluster.n(1);
+    for step in WAY {
+        writer.take_stats();
+        let mut child = scene.stopped_at(backup, step);
+        let guest = scene.guest();
+        kill(guest, Signal::SIGSTOP).unwrap();
+        child.kill().unwrap();
+        assert_eq!(Ran::finish(child).status, None);
+        let early = scene.drill(backup, &["--tables", "none"]);
+        let told = "or a server of one that was killed is about to end";
+        assert!(early.status == Some(1) && early.err.contains(told), "{step}: {early:?}");
+        kill(guest, Signal::SIGCONT).unwrap();
+        assert!(wait_until(PATIENCE, || !scene.runs()), "{step}: a server is left");
+        assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "2"), "{step}");
+        scene.assert_calm(2);
+        let stats = writer.take_stats();
+        eprintln!("killed at '{step}': longest pause of the writer {:?}", stats.longest_pause);
+        assert!(stats.errors == 0 && stats.longest_pause < Duration::from_secs(4), "{step}: {stats:?}");
+    }
+}
+
+/// The server of the node on whose machine the drill runs has left the cluster, which goes on without it.
+pub(super) fn a_server_here_that_has_left_the_cluster_is_no_hindrance(scene: &Scene, backup: &Value) {
+    let second = scene.cluster.n(2);
+    let address = second.scalar("SELECT @@wsrep_cluster_address");
+    second.exec("SET GLOBAL wsrep_cluster_address=''");
+    let first = scene.cluster.n(1);
+    assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "2"));
+    let ran = scene.drill(backup, &["--tables", "none", "--donor", "n3"]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    second.exec(&format!("SET GLOBAL wsrep_cluster_address='{address}'"));
+    second.wait_synced(PATIENCE);
+}
+
+/// Servers to come have such triggers; the column in which they have them is enough.
+pub(super) fn triggers_of_servers_do_not_come_into_the_cluster(scene: &Scene) {
+    scene.cluster.n(1).exec("CREATE EVENT d.e ON SCHEDULE EVERY 1 YEAR DISABLE DO DO 1");
+    scene.cluster.n(1).exec(
+        "ALTER TABLE mysql.event ADD kind SET('SCHEDULE', 'STARTUP', 'SHUTDOWN') NOT NULL DEFAULT 'SCHEDULE'",
+    );
+    let mark = scene.cluster.n(1).log_mark();
+    for (kind, status) in [("SCHEDULE", Some(0)), ("SHUTDOWN", Some(1))] {
+        scene.cluster.n(2).exec(&format!("UPDATE mysql.event SET kind = '{kind}' WHERE name = 'e'"));
+        let backup = scene.program.back_up(&scene.cluster, 2);
+        let ran = scene.drill(&backup, &["--tables", "none"]);
+        let is_told = ran.err.contains("the backup has triggers ON STARTUP or ON SHUTDOWN");
+        assert_eq!((ran.status, is_told), (status, status == Some(1)), "{ran:?}");
+    }
+    let visits = scene.cluster.n(1).log_since(mark).matches("backup-drill-").count();
+    assert!(visits > 0, "the first one has joined");
+}
+
+pub(super) fn a_disk_that_gets_full_ends_the_visit(scene: &Scene, backup: &Value, writer: &Writer) {
+    let disk = SmallDisk::mount(&scene.scratch, 1400);
+    let child = scene.stopped_at(backup, "--role 'joiner'");
+    let filler = fs::File::create(scene.scratch.join("filler")).unwrap();
+    let free = nix::sys::statvfs::statvfs(&scene.scratch).unwrap();
+    let free = free.blocks_available() * free.fragment_size();
+    nix::fcntl::posix_fallocate(&filler, 0, i64::try_from(free - (200 << 20)).unwrap()).unwrap();
+    writer.take_stats();
+    send(&child, Signal::SIGCONT);
+    let ran = Ran::finish(child);
+    let is_told = ran.err.contains("has less than 256.00 MiB free, and it has left again");
+    assert!(ran.status == Some(1) && is_told, "{ran:?}");
+    scene.assert_calm(3);
+    let stats = writer.take_stats();
+    assert!(stats.errors == 0 && stats.longest_pause < Duration::from_secs(4), "{stats:?}");
+    drop(disk);
+}
+
+/// Its server stands still as a member. The others take it for dead, and the drill does not say that it has joined.
+pub(super) fn a_guest_that_hangs_is_left_behind(scene: &Scene, backup: &Value, writer: &Writer) {
+    let first = scene.cluster.n(1);
+    writer.take_stats();
+    let child = scene.joined(backup);
+    let guest = scene.guest();
+    kill(guest, Signal::SIGSTOP).unwrap();
+    assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "3"));
+    scene.assert_calm(3);
+    let stood = first.position().seqno;
+    assert!(wait_until(PATIENCE, || first.position().seqno > stood + 10), "nobody writes");
+    send(&child, Signal::SIGCONT);
+    let ran = Ran::finish(child);
+    let told = "the server has joined the cluster, and it has not left in good order";
+    assert!(ran.status == Some(1) && ran.err.contains(told), "{ran:?}");
+    assert!(!scene.runs());
+    let stats = writer.take_stats();
+    eprintln!("a guest that hangs: longest pause of the writer {:?}", stats.longest_pause);
+    assert!(stats.errors == 0 && stats.longest_pause < Duration::from_secs(15), "{stats:?}");
+}
+
+/// Of two nodes one is cut off: the other one and the guest are no majority, as it would be without the guest.
+pub(super) fn a_guest_makes_no_majority(scene: &Scene, backup: &Value) {
+    let [first, second, third] = [1, 2, 3].map(|n| scene.cluster.n(n));
+    let mut child = scene.joined(backup);
+    third.set_provider_option("gmcast.isolate", 1);
+    assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "3"));
+    assert_eq!(first.status("wsrep_cluster_status"), "Primary");
+    second.set_provider_option("gmcast.isolate", 1);
+    let is_cut_off = || first.status("wsrep_cluster_status") == "non-Primary";
+    assert!(wait_until(PATIENCE, is_cut_off), "{}", first.status("wsrep_cluster_status"));
+    for node in [second, third] {
+        node.set_provider_option("gmcast.isolate", 0);
+    }
+    child.kill().unwrap();
+    Ran::finish(child);
+    assert!(wait_until(PATIENCE, || !scene.runs()), "a server is left");
+    scene.cluster.nodes().for_each(|node| node.wait_synced(PATIENCE));
+    assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "3"));
+    scene.assert_calm(3);
+}
