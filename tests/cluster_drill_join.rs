@@ -73,7 +73,7 @@ fn a_guest_that_hangs_has_no_room_or_is_cut_off_takes_nothing_from_the_others() 
     harm::a_disk_that_gets_full_ends_the_visit(&scene, &backup, &writer);
     harm::a_guest_that_hangs_is_left_behind(&scene, &backup, &writer);
     writer.stop();
-    harm::a_guest_makes_no_majority(&scene, &backup);
+    harm::a_guest_makes_no_majority(&scene);
 }
 
 fn a_question_writes_nothing(scene: &Scene, backup: &Value) {

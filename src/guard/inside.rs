@@ -1,5 +1,6 @@
 //! The guard: the process between this program and the command.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -45,20 +46,18 @@ pub fn guard(parent: i32, command: &[OsString], gently: Option<Duration>) -> io:
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     let began = Instant::now();
     let mut since: Option<Instant> = None;
-    let mut status = None;
+    let (mut status, mut told) = (None, HashSet::new());
     let is_alone = || orphaned.load(Ordering::Relaxed);
     let is_over = || gently.is_some_and(|limit| began.elapsed() >= limit);
     while status.is_none() {
         if is_alone() && gently.is_none() {
             descendants::end_all(Duration::ZERO);
         } else if is_alone() || is_over() || asked.load(Ordering::Relaxed) {
-            match since {
-                None => {
-                    since = Some(Instant::now());
-                    descendants::signal_all(Signal::SIGTERM);
-                }
-                Some(since) if since.elapsed() >= GRACE => descendants::signal_all(Signal::SIGKILL),
-                Some(_) => {}
+            if since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+                descendants::signal_all(Signal::SIGKILL);
+            } else {
+                // Also whoever was started since: a server that starts hears of it only later, and may wait for its own children before.
+                descendants::signal_new(Signal::SIGTERM, &mut told);
             }
         }
         status = reap(child)?;

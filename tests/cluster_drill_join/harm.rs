@@ -34,6 +34,8 @@ pub(super) fn killed_on_its_way(scene: &Scene, backup: &Value, writer: &Writer) 
         let stats = writer.take_stats();
         eprintln!("killed at '{step}': longest pause of the writer {:?}", stats.longest_pause);
         assert!(stats.errors == 0 && stats.longest_pause < Duration::from_secs(4), "{step}: {stats:?}");
+        // The log of this one is not that of the next one.
+        fs::remove_dir_all(scene.scratch.join("wsrep_sst_backup-drill")).unwrap();
     }
 }
 
@@ -78,7 +80,7 @@ pub(super) fn a_disk_that_gets_full_ends_the_visit(scene: &Scene, backup: &Value
     writer.take_stats();
     send(&child, Signal::SIGCONT);
     let ran = Ran::finish(child);
-    let is_told = ran.err.contains("has less than 256.00 MiB free, and it has left again");
+    let is_told = ran.err.contains("has less than 256 MiB free, and it has left again");
     assert!(ran.status == Some(1) && is_told, "{ran:?}");
     scene.assert_calm(3);
     let stats = writer.take_stats();
@@ -86,7 +88,7 @@ pub(super) fn a_disk_that_gets_full_ends_the_visit(scene: &Scene, backup: &Value
     drop(disk);
 }
 
-/// Its server stands still as a member. The others take it for dead, and the drill does not say that it has joined.
+/// Its server stands still as a member. The others take it for dead, and go on; the drill tells it.
 pub(super) fn a_guest_that_hangs_is_left_behind(scene: &Scene, backup: &Value, writer: &Writer) {
     let first = scene.cluster.n(1);
     writer.take_stats();
@@ -99,8 +101,9 @@ pub(super) fn a_guest_that_hangs_is_left_behind(scene: &Scene, backup: &Value, w
     assert!(wait_until(PATIENCE, || first.position().seqno > stood + 10), "nobody writes");
     send(&child, Signal::SIGCONT);
     let ran = Ran::finish(child);
-    let told = "the server has joined the cluster, and it has not left in good order";
-    assert!(ran.status == Some(1) && ran.err.contains(told), "{ran:?}");
+    // Its files have what it has received; how it went is told.
+    let told = "when it left the cluster, the server did not shut down well";
+    assert!(ran.status == Some(0) && ran.out.contains(told), "{ran:?}");
     assert!(!scene.runs());
     let stats = writer.take_stats();
     eprintln!("a guest that hangs: longest pause of the writer {:?}", stats.longest_pause);
@@ -108,9 +111,11 @@ pub(super) fn a_guest_that_hangs_is_left_behind(scene: &Scene, backup: &Value, w
 }
 
 /// Of two nodes one is cut off: the other one and the guest are no majority, as it would be without the guest.
-pub(super) fn a_guest_makes_no_majority(scene: &Scene, backup: &Value) {
+pub(super) fn a_guest_makes_no_majority(scene: &Scene) {
     let [first, second, third] = [1, 2, 3].map(|n| scene.cluster.n(n));
-    let mut child = scene.joined(backup);
+    let backup = scene.program.back_up(&scene.cluster, 2);
+    first.exec("INSERT INTO d.t VALUES ()");
+    let mut child = scene.joined(&backup);
     third.set_provider_option("gmcast.isolate", 1);
     assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "3"));
     assert_eq!(first.status("wsrep_cluster_status"), "Primary");

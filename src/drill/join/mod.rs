@@ -27,7 +27,7 @@
 //! # Why "joined" means that rows were applied
 //!
 //! With flow control beyond reach a server calls itself Synced while write sets wait in its queue. So its log is read to its end, and the position
-//! that it saves when it has left is held against the end of its IST ([`leaving`]).
+//! at which it has left is held against the end of its IST ([`leaving`]).
 
 mod approach;
 mod donor;
@@ -108,7 +108,8 @@ pub(super) fn join(
     let joined = joined.and_then(|()| heard.contradiction.clone().map_or(Ok(()), Err));
     joined.map_err(|why| verdict(&heard, &why))?;
     let position = heard.position.unwrap_or_else(|| gtid.position());
-    leaving::has_applied(&home.datadir, &position)
+    let left_at = leaving::left_at(home, installed, watch)?;
+    leaving::has_applied(left_at.as_ref(), &position)
         .map_err(|why| DrillError::Undone(format!("the server has joined the cluster, and {why}")))?;
     if let (Err(why), None) = (left, watch.given_up()) {
         findings.notes.push(format!("when it left the cluster, {why}"));
