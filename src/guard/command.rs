@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -80,11 +80,11 @@ fn guarding(command: &[OsString]) -> Command {
 
 /// The guard of one process that must not be killed before it was asked to end, also where this program is killed: SIGTERM asks the guard
 /// for its end, and its exit status is that of the process. It asks for the end by itself when `limit` is over, also where this program stands
-/// still; what a terminal sends reaches neither of the two. To be started by the thread that lives as long as this process.
+/// still. Neither of the two is in the session of this program: no terminal reaches them, and a process that stands still (SIGSTOP) is not set going by
+/// the kernel when this program ends. To be started by the thread that lives as long as this process.
 pub fn gentle_guard(command: &[OsString], limit: Duration) -> Command {
     let mut guard = guard_of(&[GENTLY, &limit.as_secs().to_string()], command);
     child::without_secrets(&mut guard);
-    guard.process_group(0);
     guard
 }
 

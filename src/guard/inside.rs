@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, getppid, setsid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
 use super::descendants;
-use super::words::GRACE;
+use super::words::{GENTLE_GRACE, GRACE};
 use crate::child;
 use crate::signals;
 
@@ -26,6 +26,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so. When that ends before,
 /// the command is killed at once, or is asked to end first where it must end `gently`, which it is asked for in any case when that time is over.
 pub fn guard(parent: i32, command: &[OsString], gently: Option<Duration>) -> io::Result<u8> {
+    if gently.is_some() {
+        setsid()?;
+    }
+    let grace = if gently.is_some() { GENTLE_GRACE } else { GRACE };
     let asked = Arc::new(AtomicBool::new(false));
     let orphaned = Arc::new(AtomicBool::new(false));
     flag::register(SIGTERM, Arc::clone(&asked))?;
@@ -53,7 +57,7 @@ pub fn guard(parent: i32, command: &[OsString], gently: Option<Duration>) -> io:
         if is_alone() && gently.is_none() {
             descendants::end_all(Duration::ZERO);
         } else if is_alone() || is_over() || asked.load(Ordering::Relaxed) {
-            if since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+            if since.get_or_insert_with(Instant::now).elapsed() >= grace {
                 descendants::signal_all(Signal::SIGKILL);
             } else {
                 // Also whoever was started since: a server that starts hears of it only later, and may wait for its own children before.
@@ -66,8 +70,7 @@ pub fn guard(parent: i32, command: &[OsString], gently: Option<Duration>) -> io:
         }
     }
     // What the command has left in the background.
-    let grace = if is_alone() && gently.is_none() { Duration::ZERO } else { GRACE };
-    descendants::end_all(grace);
+    descendants::end_all(if is_alone() && gently.is_none() { Duration::ZERO } else { grace });
     Ok(status.unwrap_or(u8::MAX))
 }
 

@@ -11,7 +11,7 @@
 //! A server that is a member of a cluster must leave it in good order: its guard asks it to end before it kills it, also when it hears of our death
 //! ([`gentle_guard`]).
 //!
-//! All stay in the process group of the terminal, so that a command may read from it; its Ctrl-C reaches the command as well as us.
+//! All but such a server stay in the process group of the terminal, so that a command may read from it; its Ctrl-C reaches the command as well as us.
 
 mod command;
 mod descendants;

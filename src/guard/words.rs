@@ -8,3 +8,5 @@ pub const GUARD_COMMAND: &str = "guard-command";
 pub(super) const GENTLY: &str = "--gently";
 /// How long a command that is asked to end may take until it is killed.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
+/// The same where it must end gently: a member of a cluster that is killed holds the others up until they take it for dead.
+pub(super) const GENTLE_GRACE: Duration = Duration::from_secs(30);
