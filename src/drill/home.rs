@@ -169,8 +169,9 @@ impl ServerHome {
         self.log.try_clone().map_err(DrillError::system("open the log of", &self.folder))
     }
 
-    /// What the server, and its guard, have as standard input, which they do not read: the lock of the scratch folder, so that no other drill sweeps
-    /// it while one of them runs.
+    /// What the server, or its guard and the server, have as standard input, which they do not read: the lock of the scratch folder, so that no other
+    /// drill sweeps it while one of them runs. A server that is ready opens its standard input anew, and has the lock no more. Where it outlives this
+    /// program, however shortly, it has a guard, which keeps the lock until it has ended.
     pub(super) fn open_lock(&self) -> Result<File, DrillError> {
         self.lock.try_clone().map_err(DrillError::system("share the lock of", &self.folder))
     }

@@ -1,6 +1,6 @@
 //! The scratch folder: everything of a drill is in it, and it goes with everything.
 //!
-//! It is locked (`flock`) while its drill or a server of that lives, so that of two drills one waits for nobody and is refused, and so that what is found in an
+//! It is locked (`flock`) while its drill or the guard of a server of that lives, so that of two drills one waits for nobody and is refused, and so that what is found in an
 //! unlocked one was left by a drill that was killed. Its place is where everybody may write, as a rule: nothing is made in a folder of somebody else's.
 
 use std::fs::{self, DirBuilder, File};
@@ -29,12 +29,15 @@ const FULL: u64 = 8 << 20;
 /// Tries to remove it, and the time between two of them: a server that was killed may make a last file meanwhile.
 const TRIES: u32 = 50;
 const BETWEEN: Duration = Duration::from_millis(100);
+/// Tries to lock it: a server that was killed with its drill has no command line any more before it lets go of its files.
+const LOCK_TRIES: u32 = 20;
 
 /// A scratch folder that is ours, and empty at first. It goes with everything when this is dropped.
 #[derive(Debug)]
 pub(super) struct ScratchFolder {
     path: PathBuf,
-    /// Held as long as it is there, also by the servers that are started in it: it goes with the last one of all.
+    /// Held as long as it is there. Where this process is killed, the guards of servers that were started in it still hold it, until these have ended.
+    /// Where this is dropped it is given up for all of them (`flock` with `LOCK_UN`): no server runs any more then.
     lock: Flock<File>,
 }
 
@@ -185,14 +188,19 @@ fn refuse_foreign(path: &Path) -> Result<(), DrillError> {
 fn lock(path: &Path) -> Result<Flock<File>, DrillError> {
     let flags = (OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits();
     let open = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    match Flock::lock(open.map_err(DrillError::system("open", path))?, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(lock),
-        Err((_, Errno::EWOULDBLOCK)) => Err(DrillError::Undone(format!(
-            "another drill works in '{}', or a server of one that was killed is about to end: wait for that, or name another place (--scratch DIR)",
-            path.display()
-        ))),
-        Err((_, errno)) => Err(DrillError::system("lock", path)(errno.into())),
+    let mut folder = open.map_err(DrillError::system("open", path))?;
+    for _ in 0..LOCK_TRIES {
+        folder = match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((folder, Errno::EWOULDBLOCK)) => folder,
+            Err((_, errno)) => return Err(DrillError::system("lock", path)(errno.into())),
+        };
+        std::thread::sleep(BETWEEN);
     }
+    Err(DrillError::Undone(format!(
+        "another drill works in '{}', or a server of one that was killed is about to end: wait for that, or name another place (--scratch DIR)",
+        path.display()
+    )))
 }
 
 #[cfg(test)]
