@@ -48,8 +48,8 @@ const OF_THE_GROUP: [&str; 14] = [
     "socket.ssl_cipher",
     "socket.ssl_compression",
 ];
-/// Those of `evs.` that are one member's own affair.
-const OWN_AFFAIRS: [&str; 3] = ["evs.debug_log_mask", "evs.evict", "evs.info_log_mask"];
+/// Those of `evs.` that are one member's own affair: a guest puts nobody out of the group.
+const OWN_AFFAIRS: [&str; 4] = ["evs.auto_evict", "evs.debug_log_mask", "evs.evict", "evs.info_log_mask"];
 /// Where keys are, which is another place on each machine.
 const KEYS: [&str; 4] = ["socket.ssl_ca", "socket.ssl_cert", "socket.ssl_key", "socket.ssl_password_file"];
 
@@ -163,13 +163,12 @@ mod tests {
 
     #[test]
     fn what_is_the_groups_comes_from_a_member_and_keys_from_here() {
-        let member = "base_host = db1; evs.suspect_timeout = PT9S; evs.auto_evict = 0; evs.evict = ; evs.info_log_mask = 0; gcache.size = 1G; \
+        let member = "base_host = db1; evs.suspect_timeout = PT9S; evs.auto_evict = 3; evs.evict = ; evs.info_log_mask = 0; gcache.size = 1G; \
                       gmcast.segment = 2; pc.weight = 3; socket.ssl = YES; socket.ssl_cert = /theirs; socket.ssl_cipher = AES; ";
         let here = "evs.suspect_timeout=PT1S;gcache.size=2G;socket.ssl=no;socket.ssl_cert=/ours;socket.ssl_key=/key;pc.weight=1";
         let options = guest_options(member, here);
         let expected = [
             "evs.suspect_timeout=PT9S",
-            "evs.auto_evict=0",
             "socket.ssl=YES",
             "socket.ssl_cipher=AES",
             "socket.ssl_cert=/ours",

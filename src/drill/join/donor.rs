@@ -6,7 +6,8 @@ use crate::tool::ReleaseSeries;
 
 /// The most of its gcache that Galera takes off as no longer safe for IST, write sets.
 const MOST_GAP: i64 = 1 << 20;
-/// The first series whose own script of the method `backup` carries out `--bypass`: that of 10.5 ends with "STATE: unbound variable" (seen with 10.5.23).
+/// The first series whose own script of the method `backup` carries out `--bypass`: that of 10.5.23 names a variable
+/// there that it has not set, and would end over that (by its text: it was not run).
 const BYPASSES: ReleaseSeries = ReleaseSeries::new(10, 6);
 
 /// The member that is wanted, else the one whose gcache reaches back furthest: among members that can give IST Galera takes the one whose gcache is the

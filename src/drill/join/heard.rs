@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::super::home::LogReader;
 
-/// What the log says when the joiner's script is started, when a donor was found, and when the server is Synced.
-const ASKING: &str = "--role 'joiner'";
+/// What the log says when the joiner's script is started (both in one line: what comes of it is told with its command, too), when a donor was found,
+/// and when the server is Synced.
+const ASKING: [&str; 2] = ["Running: '", "--role 'joiner'"];
 const ASKED: &str = "Requesting state transfer: success";
 const SYNCED: &str = "Shifting JOINED -> SYNCED";
 /// What it says before the position at the end of IST.
@@ -15,8 +16,12 @@ const RECEIVING: &str = "Receiving IST: ";
 /// What it says while no member can be its donor. Galera asks again each second, without end.
 const REFUSALS: [&str; 2] =
     ["but it is impossible to select State Transfer donor", "Requesting state transfer failed"];
+/// What it says before `yes` or `no` when others have come into the group, or have gone.
+const COMPONENT: &str = "New COMPONENT: primary = ";
 /// Lines by which the server shows that it gets on: its states, and how many write sets it has received or applied (each ten seconds).
-const PROGRESS: [&str; 3] = [" events) complete", "WSREP: Shifting ", "IST"];
+const PROGRESS: [&str; 2] = [" events) complete", "WSREP: Shifting "];
+/// A word of other such lines.
+const PROGRESS_WORD: &str = "IST";
 /// What it says of an event that it could not apply: `wsrep_apply_events` of the server. Also where all members could not.
 const APPLY_FAILED: &str = " apply failed: ";
 /// The kinds of events that change rows end so, but for a version.
@@ -51,11 +56,13 @@ pub(super) struct JoinLog {
     name: String,
     /// The beginning of a line whose end is not there yet.
     begun: Vec<u8>,
-    /// It has started its script, and is about to ask for a donor.
-    pub(super) is_asking: bool,
+    /// How often it has started its script, to ask for a donor then.
+    pub(super) requests: u32,
     /// A donor was found.
     pub(super) has_donor: bool,
     pub(super) is_synced: bool,
+    /// Whether the component that it is in is Primary; none until it is in one that is.
+    is_primary: Option<bool>,
     /// Write sets that come by IST.
     pub(super) writesets: u64,
     /// Where it stood when it had received everything.
@@ -74,15 +81,21 @@ impl JoinLog {
         Self {
             name: name.to_owned(),
             begun: Vec::new(),
-            is_asking: false,
+            requests: 0,
             has_donor: false,
             is_synced: false,
+            is_primary: None,
             writesets: 0,
             position: None,
             refusal: None,
             contradiction: None,
             progress: Instant::now(),
         }
+    }
+
+    /// It was in the Primary component, and is in one now that is not Primary.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_primary == Some(false)
     }
 
     /// More of its log.
@@ -95,11 +108,15 @@ impl JoinLog {
     }
 
     fn hear_line(&mut self, line: &str) {
-        self.is_asking |= line.contains(ASKING);
+        self.requests += u32::from(ASKING.iter().all(|text| line.contains(text)));
         self.has_donor |= line.contains(ASKED);
         self.is_synced |= line.contains(SYNCED);
-        if PROGRESS.iter().any(|text| line.contains(text)) {
+        if PROGRESS.iter().any(|text| line.contains(text)) || has_word(line, PROGRESS_WORD) {
             self.progress = Instant::now();
+        }
+        if let Some(primary) = behind(line, COMPONENT) {
+            let is_primary = primary.starts_with("yes");
+            self.is_primary = self.is_primary.map(|_| is_primary).or(is_primary.then_some(true));
         }
         let number = |rest: &str| rest.split_whitespace().next()?.parse().ok();
         if let Some(writesets) = behind(line, RECEIVING).and_then(number) {
@@ -120,6 +137,10 @@ impl JoinLog {
 
 fn behind<'a>(line: &'a str, text: &str) -> Option<&'a str> {
     line.split_once(text).map(|(_, rest)| rest)
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
 /// Whether a line says that rows were not what they are in the cluster. A statement that fails does so on all members, as a rule.
@@ -155,6 +176,46 @@ mod tests {
         }
         // No more than half of it has come.
         assert!(!heard("WSREP: Shifting JOINED -> SYNCED").is_synced);
+    }
+
+    #[test]
+    fn each_start_of_the_script_is_counted_once_whatever_comes_of_it() {
+        let command = "'wsrep_sst_backup --role 'joiner' --address '127.0.0.1:4444''";
+        let started = format!("0 [Note] WSREP: Running: {command}\n");
+        let failed = format!(
+            "0 [ERROR] WSREP: Process completed with error: {command}: 1 (Operation not permitted)\n"
+        );
+        assert_eq!(heard(&failed).requests, 0);
+        assert_eq!(heard(&[&*started, &failed].concat()).requests, 1);
+        assert_eq!(heard(&[&*started, &failed, &started].concat()).requests, 2);
+    }
+
+    #[test]
+    fn whoever_was_in_the_primary_component_and_is_no_more_is_cut_off() {
+        let said = |components: &[&str]| {
+            let line = |primary: &&str| {
+                format!(
+                    "0 [Note] WSREP: New COMPONENT: primary = {primary}, bootstrap = no, my_idx = 1, memb_num = 2\n"
+                )
+            };
+            heard(&components.iter().map(line).collect::<String>()).is_cut_off()
+        };
+        assert!(said(&["yes", "no"]) && said(&["no", "yes", "no", "no"]));
+        assert!(!said(&[]) && !said(&["no"]) && !said(&["yes"]) && !said(&["yes", "no", "yes"]));
+    }
+
+    #[test]
+    fn a_server_gets_on_by_words_of_its_own() {
+        let gets_on = |line: &str| {
+            let mut heard = JoinLog::new("x");
+            let before = heard.progress;
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            heard.hear(format!("{line}\n").as_bytes());
+            heard.progress > before
+        };
+        assert!(gets_on("0 [Note] WSREP: Receiving IST: 4 writesets, seqnos 13-16"));
+        assert!(gets_on("0 [Note] WSREP: Receiving IST... 12.0% ( 4096/34000 events) complete."));
+        assert!(!gets_on("4 [Warning] Query: DROP TABLE IF EXISTS t, LIST, IST_OF"));
     }
 
     #[test]

@@ -80,8 +80,7 @@ fn judge(survey: &Survey, gtid: &WsrepGtid, wanted: &JoinRequest) -> Result<(i64
         Some(other) => return Err(ist_sentence(&other, gtid).1),
         None => return Err("no member is known".into()),
     };
-    let size = survey.reports.iter().filter_map(|report| report.number("wsrep_cluster_size")).max();
-    let size = size.ok_or("no member tells wsrep_cluster_size")?;
+    let size = most_members(survey).ok_or("no member tells wsrep_cluster_size")?;
     let known = survey.reports.len() + survey.arbitrators.len();
     if usize::try_from(size) != Ok(known) {
         return Err(format!(
@@ -121,12 +120,22 @@ fn may_ask(now: &Survey, gtid: &WsrepGtid, before: &CalmCluster) -> Result<(), S
     if now.reports.len() < before.survey.reports.len() {
         return Err(format!("a member that has answered before does not answer any more{}", silence(now)));
     }
+    // The server that is about to ask is one of them by now.
+    let most = before.size + 1;
+    if let Some(size) = most_members(now).filter(|size| *size > most) {
+        return Err(format!("the cluster has {size} members by now, and {most} were expected"));
+    }
     refuse_busy(now)?;
     let donor = now
         .report(&before.donor)
         .ok_or_else(|| format!("'{}', which was to be the donor, is gone", before.donor))?;
     donor::refuse_narrow(now, donor, gtid)?;
     donor::refuse(now, donor)
+}
+
+/// How many members there are, by the one that sees most of them.
+fn most_members(survey: &Survey) -> Option<i64> {
+    survey.reports.iter().filter_map(|report| report.number("wsrep_cluster_size")).max()
 }
 
 fn refuse_cut_off(survey: &Survey) -> Result<(), String> {
@@ -291,6 +300,7 @@ mod tests {
         assert_eq!(again(all(("wsrep_cluster_size", "3"))), Ok(()));
         for (reports, text) in [
             (all(("wsrep_local_state", "2")), "'a' is Donor/Desynced"),
+            (all(("wsrep_cluster_size", "4")), "the cluster has 4 members by now, and 3 were expected"),
             (all(("wsrep_cluster_status", "non-Primary")), "'a' is not in the Primary"),
             (all(("wsrep_local_cached_downto", "11")), "by a hair only"),
             (vec![member("a", ("x", ""))], "does not answer any more"),

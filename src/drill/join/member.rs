@@ -7,9 +7,12 @@ use super::script::METHOD;
 use crate::cluster::{Coordinates, Survey, address_of_members, guest_address, guest_options, speaks_tls};
 use crate::model::{DRILL_INCOMING, HostPort, drill_name, provider_option, random_number};
 
-/// Whatever the members have: no vote, no brake, a small cache.
-const ALWAYS: [&str; 6] = [
+/// Whatever the members have and the administrator wants: no vote, and no Primary component but that of the members; no brake, a small cache.
+const ALWAYS: [&str; 9] = [
     "pc.weight=0",
+    "pc.ignore_quorum=false",
+    "pc.ignore_sb=false",
+    "pc.npvo=false",
     "gcs.fc_limit=1000000000",
     "gcs.fc_factor=1.0",
     "gcache.size=32M",
@@ -20,6 +23,7 @@ const ALWAYS: [&str; 6] = [
 const SEGMENTS: u64 = 254;
 /// Tries to find another free port for IST than that of the group.
 const PORTS: u32 = 10;
+
 /// How the server is started that is to join.
 #[derive(Debug)]
 pub(super) struct MemberArguments {
@@ -157,7 +161,7 @@ mod tests {
             "--wsrep-node-name=backup-drill-",
             "--wsrep-sst-donor=n1 ",
             "--wsrep-node-incoming-address=127.0.0.1:1 ",
-            "pc.weight=0;gcs.fc_limit=1000000000;",
+            "pc.weight=0;pc.ignore_quorum=false;pc.ignore_sb=false;pc.npvo=false;gcs.fc_limit=1000000000;",
             "--wsrep-provider=/galera.so ",
             ";gmcast.listen_addr=tcp://127.0.0.1:",
             "=evs.suspect_timeout=PT9S;pc.weight=0;",
@@ -184,14 +188,14 @@ mod tests {
             "--wsrep-ssl-mode=SERVER",
             "--ssl-cert=/server",
         ]);
-        wanted.provider_options = Some("socket.ssl_ca=/flag;pc.weight=2".into());
+        wanted.provider_options = Some("socket.ssl_ca=/flag;pc.ignore_sb=true;pc.weight=2".into());
         let free = || guest_address(Some(&"127.0.0.1".parse().unwrap()), None).unwrap();
         let (group, ist) = (free(), free());
         wanted.listen = Some(group.clone());
         wanted.ist_listen = Some(ist.clone());
         let text = MemberArguments::new(&wanted, &calm("0", TLS)).unwrap().words.join(" ");
         assert!(
-            text.contains("=socket.ssl=YES;evs.suspect_timeout=PT9S;socket.ssl_cert=/server;socket.ssl_ca=/flag;pc.weight=2;pc.weight=0;"),
+            text.contains("=socket.ssl=YES;evs.suspect_timeout=PT9S;socket.ssl_cert=/server;socket.ssl_ca=/flag;pc.ignore_sb=true;pc.weight=2;pc.weight=0;pc.ignore_quorum=false;pc.ignore_sb=false;"),
             "{text}"
         );
         assert!(text.contains(&format!("gmcast.listen_addr=ssl://{group};ist.recv_addr={ist}")), "{text}");

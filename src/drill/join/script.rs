@@ -6,7 +6,7 @@
 //! script then says where the files stand, and the write sets come by another way.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -60,8 +60,10 @@ impl JoinerScript {
         self.make(if go_on { GO } else { NO })
     }
 
-    /// Says that a donor was found.
+    /// Says that a donor was found. Another request, about which nobody was asked, is not let go on.
     pub(super) fn is_asked(&self) -> Result<(), String> {
+        let path = self.folder.join(GO);
+        fs::remove_file(&path).map_err(|error| format!("cannot remove '{}': {error}", path.display()))?;
         self.make(ASKED)
     }
 
@@ -73,13 +75,18 @@ impl JoinerScript {
     }
 }
 
+/// Its standard input is that of a server that starts, the lock of the scratch folder. It ends when the folder is gone: whoever kills the server may leave
+/// it running.
 fn text(folder: &Path, gtid: &WsrepGtid) -> String {
     let word = |name: &str| shell_word(&folder.join(name));
     format!(
-        "#!/bin/sh\nuntil [ -e {go} ]; do\n    [ ! -e {no} ] || exit 1\n    sleep 0.1\ndone\n\
+        "#!/bin/sh\nexec </dev/null\n\
+         wait_for() {{\n    until [ -e \"$1\" ]; do\n        [ -d {here} ] && [ ! -e {no} ] || exit 1\n        sleep 0.1\n    done\n}}\n\
+         wait_for {go}\n\
          echo 'ready {DRILL_ADDRESS}'\n\
-         until [ -e {asked} ]; do\n    sleep 0.1\ndone\n\
+         wait_for {asked}\n\
          echo '{position} {domain}'\n",
+        here = shell_word(folder),
         go = word(GO),
         no = word(NO),
         asked = word(ASKED),
@@ -111,6 +118,7 @@ mod tests {
         script.answer(false).unwrap();
         let refused = refused.wait_with_output().unwrap();
         assert_eq!((refused.status.code(), refused.stdout.as_slice()), (Some(1), &b""[..]));
+        fs::remove_file(folder.path().join(NO)).unwrap();
         script.answer(true).unwrap();
         let mut asked = run();
         std::thread::sleep(Duration::from_millis(300));
@@ -118,5 +126,31 @@ mod tests {
         script.is_asked().unwrap();
         let said = asked.wait_with_output().unwrap().stdout;
         assert_eq!(String::from_utf8_lossy(&said), "ready drill-takes-no-sst\nu:7 0\n");
+        // Nobody was asked about a second request.
+        let mut again = run();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(again.try_wait().unwrap().is_none());
+        folder.close().unwrap();
+        let again = again.wait_with_output().unwrap();
+        assert_eq!((again.status.code(), again.stdout.as_slice()), (Some(1), &b""[..]));
+    }
+
+    /// A server that starts has the lock of the scratch folder as its standard input.
+    #[test]
+    fn it_keeps_no_lock_of_its_servers() {
+        let folder = tempfile::tempdir().unwrap();
+        let gtid = WsrepGtid { uuid: "u".into(), seqno: 7, domain_id: None };
+        let lock = File::open(folder.path()).unwrap();
+        lock.try_lock().unwrap();
+        let input = lock.try_clone().unwrap();
+        let text = text(folder.path(), &gtid);
+        let mut script = Command::new("/bin/sh").arg("-c").arg(text).stdin(input).spawn().unwrap();
+        drop(lock);
+        std::thread::sleep(Duration::from_millis(300));
+        let is_free = File::open(folder.path()).unwrap().try_lock().is_ok();
+        let runs = script.try_wait().unwrap().is_none();
+        File::create(folder.path().join(NO)).unwrap();
+        script.wait().unwrap();
+        assert!(is_free && runs);
     }
 }
