@@ -26,6 +26,14 @@ pub(super) fn tell(
     }
 }
 
+/// How a drilled server has joined, by the number of write sets that it lacked.
+pub(super) fn by_ist(writesets: u64) -> String {
+    match writesets {
+        0 => "without IST, since it lacked no write set".into(),
+        lacked => format!("{} write sets by IST", grouped(lacked)),
+    }
+}
+
 fn as_text(manifest: &Manifest, record: &DrillRecord, notes: &[String]) -> TextPage {
     let mut page = TextPage::new();
     let id = &manifest.id;
@@ -58,10 +66,10 @@ fn as_text(manifest: &Manifest, record: &DrillRecord, notes: &[String]) -> TextP
     ));
     if let Some(join) = &record.join {
         page.line(format!(
-            "Joined its cluster, was Synced at {} after {} ({} write sets by IST), and has left it.",
+            "Joined its cluster, was Synced at {} after {} ({}), and has left it.",
             join.position,
             duration_ms(join.ms),
-            grouped(join.writesets)
+            by_ist(join.writesets)
         ));
     }
     for note in notes {

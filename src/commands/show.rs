@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::drill_shown::by_ist;
 use super::id_args::IdArgs;
 use super::{CommandError, CommonArgs, print, print_json};
 use crate::catalog::{Drilled, HoldState, Verified, read_drilled, read_hold, read_verified};
@@ -98,11 +99,7 @@ fn drilled_line(drilled: Option<&Drilled>) -> String {
 /// How the drilled server joined its cluster, behind a comma, where it did.
 fn joined_words(found: &DrillRecord) -> String {
     found.join.as_ref().map_or_else(String::new, |join| {
-        format!(
-            ", joined its cluster in {} ({} write sets by IST)",
-            duration_ms(join.ms),
-            grouped(join.writesets)
-        )
+        format!(", joined its cluster in {} ({})", duration_ms(join.ms), by_ist(join.writesets))
     })
 }
 

@@ -85,15 +85,15 @@ impl<'a> DrillServer<'a> {
             command.uid(uid).gid(gid);
         }
         let mark = home.log_end();
-        let (process, end) = match guest {
-            None => (command.spawn(), Signal::SIGKILL),
+        let process = match guest {
+            None => command.spawn(),
             Some(guest) => {
                 command.env("PATH", guest.path);
-                (guest.priority.spawn(command), Signal::SIGTERM)
+                guest.priority.spawn(command)
             }
         };
         let process = Leashed(process.map_err(&failed)?);
-        *held(watch.server()) = Some(DrillProcess { process, end });
+        *held(watch.server()) = Some(DrillProcess { process, is_guest: guest.is_some() });
         Ok(Self { home: Arc::clone(home), watch, mark })
     }
 
@@ -189,7 +189,7 @@ impl Drop for DrillServer<'_> {
     /// Ends it, and waits for that.
     fn drop(&mut self) {
         let Some(mut server) = held(self.watch.server()).take() else { return };
-        if server.end == Signal::SIGTERM && matches!(server.process.0.try_wait(), Ok(None)) {
+        if server.is_guest && matches!(server.process.0.try_wait(), Ok(None)) {
             server.signal(Signal::SIGTERM);
             // Its guard sees to it that this has an end.
             let _ = server.process.0.wait();

@@ -19,11 +19,12 @@ const POLL: Duration = Duration::from_millis(100);
 /// Between two looks at the load, which the kernel computes every five seconds.
 const LOAD: Duration = Duration::from_secs(5);
 
-/// A server that runs, and the signal by which it is ended before its time.
+/// A server that runs.
 #[derive(Debug)]
 pub(super) struct DrillProcess {
     pub(super) process: Leashed,
-    pub(super) end: Signal,
+    /// It is a member of a cluster, and must leave that: whoever waits for it hears that the drill is given up, and asks it to end.
+    pub(super) is_guest: bool,
 }
 
 impl DrillProcess {
@@ -37,7 +38,8 @@ impl DrillProcess {
 /// The server that runs now, where one does.
 pub(super) type ServerSlot = Arc<Mutex<Option<DrillProcess>>>;
 
-/// A thread that looks, until this is dropped. It ends the server when the drill is given up, so that nobody waits for its answers.
+/// A thread that looks, until this is dropped. It kills the server when the drill is given up, so that nobody waits for its answers, unless that is a
+/// member of a cluster.
 #[derive(Debug)]
 pub struct DrillWatch {
     stop: Arc<AtomicBool>,
@@ -80,9 +82,10 @@ impl DrillWatch {
                 }
                 if stop.load(Ordering::Relaxed)
                     && let Some(server) = held(&server).as_mut()
+                    && !server.is_guest
                     && matches!(server.process.0.try_wait(), Ok(None))
                 {
-                    server.signal(server.end);
+                    server.signal(Signal::SIGKILL);
                 }
             }
         })?;
@@ -154,7 +157,7 @@ mod tests {
         let look = move || overload(*held(&read), 4.0);
         let watch = DrillWatch::looking(Arc::clone(&stop), POLL, look).unwrap();
         let process = Leashed(Command::new("sleep").arg("60").spawn().unwrap());
-        *held(watch.server()) = Some(DrillProcess { process, end: Signal::SIGKILL });
+        *held(watch.server()) = Some(DrillProcess { process, is_guest: false });
         let status = || held(watch.server()).as_mut().unwrap().process.0.try_wait().unwrap();
         std::thread::sleep(5 * POLL);
         assert_eq!((watch.given_up(), status()), (None, None));

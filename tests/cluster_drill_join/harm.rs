@@ -1,6 +1,7 @@
 //! What could harm a cluster that a drilled server joins, and does not.
 
 use std::fs;
+use std::process::Child;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -110,25 +111,71 @@ pub(super) fn a_guest_that_hangs_is_left_behind(scene: &Scene, backup: &Value, w
     assert!(stats.errors == 0 && stats.longest_pause < Duration::from_secs(15), "{stats:?}");
 }
 
-/// Of two nodes one is cut off: the other one and the guest are no majority, as it would be without the guest.
-pub(super) fn a_guest_makes_no_majority(scene: &Scene) {
-    let [first, second, third] = [1, 2, 3].map(|n| scene.cluster.n(n));
+/// Nodes that have lost the Primary component form one again by themselves when all that were in the last one are there. The guest was: it stays until they
+/// have.
+pub(super) fn a_guest_stays_until_the_nodes_are_a_cluster_again(scene: &Scene) {
     let backup = scene.program.back_up(&scene.cluster, 2);
+    for (signal, status) in [(None, Some(0)), (Some(Signal::SIGTERM), Some(1))] {
+        let child = cut_off(scene, &backup);
+        let guest = scene.guest();
+        if let Some(signal) = signal {
+            send(&child, signal);
+        }
+        send(&child, Signal::SIGCONT);
+        // It leaves within two seconds otherwise.
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(scene.guest(), guest, "{signal:?}: it has left, {}", scene.log_of_drill());
+        connect_again(scene);
+        let ran = Ran::finish(child);
+        let told = "the cluster has lost its Primary component while the drilled server was in it";
+        assert!(ran.status == status && ran.err.contains(told), "{signal:?}: {ran:?}");
+        assert!(!scene.runs(), "{signal:?}: a server is left");
+        assert_whole(scene);
+    }
+}
+
+/// Nobody can make it stay then. What the drill would tell the administrator to do helps.
+pub(super) fn where_a_guest_has_left_too_early_an_administrator_forms_the_cluster_again(scene: &Scene) {
+    let backup = scene.program.back_up(&scene.cluster, 2);
+    let mut child = cut_off(scene, &backup);
+    child.kill().unwrap();
+    Ran::finish(child);
+    assert!(wait_until(PATIENCE, || !scene.runs()), "a server is left");
+    connect_again(scene);
+    let status = |name: &str| scene.cluster.nodes().map(|node| node.status(name)).collect::<Vec<_>>();
+    assert!(
+        wait_until(PATIENCE, || status("wsrep_cluster_size") == ["3"; 3]),
+        "{:?}",
+        status("wsrep_cluster_size")
+    );
+    assert_eq!(status("wsrep_cluster_status"), ["non-Primary"; 3]);
+    scene.cluster.n(1).exec("SET GLOBAL wsrep_provider_options='pc.bootstrap=YES'");
+    assert_whole(scene);
+}
+
+/// A drill that stands still, and whose guest is a member. Of two nodes one is cut off: the other one and the guest are no majority, as it would be without the
+/// guest.
+fn cut_off(scene: &Scene, backup: &Value) -> Child {
+    let [first, second, third] = [1, 2, 3].map(|n| scene.cluster.n(n));
     first.exec("INSERT INTO d.t VALUES ()");
-    let mut child = scene.joined(&backup);
+    let child = scene.joined(backup);
     third.set_provider_option("gmcast.isolate", 1);
     assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "3"));
     assert_eq!(first.status("wsrep_cluster_status"), "Primary");
     second.set_provider_option("gmcast.isolate", 1);
     let is_cut_off = || first.status("wsrep_cluster_status") == "non-Primary";
     assert!(wait_until(PATIENCE, is_cut_off), "{}", first.status("wsrep_cluster_status"));
-    for node in [second, third] {
-        node.set_provider_option("gmcast.isolate", 0);
+    child
+}
+
+fn connect_again(scene: &Scene) {
+    for number in [2, 3] {
+        scene.cluster.n(number).set_provider_option("gmcast.isolate", 0);
     }
-    child.kill().unwrap();
-    Ran::finish(child);
-    assert!(wait_until(PATIENCE, || !scene.runs()), "a server is left");
+}
+
+fn assert_whole(scene: &Scene) {
     scene.cluster.nodes().for_each(|node| node.wait_synced(PATIENCE));
-    assert!(wait_until(PATIENCE, || first.status("wsrep_cluster_size") == "3"));
+    assert!(wait_until(PATIENCE, || scene.cluster.n(1).status("wsrep_cluster_size") == "3"));
     scene.assert_calm(3);
 }

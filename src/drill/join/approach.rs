@@ -1,4 +1,4 @@
-//! The way of the drilled server into the group, and how long each part of it may take.
+//! The way of the drilled server into the group and out of it, and how long each part of that may take.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,7 @@ use super::super::scratch::ScratchFolder;
 use super::super::server::DrillServer;
 use super::heard::JoinListener;
 use super::script::JoinerScript;
+use super::settle::BOOTSTRAP;
 use crate::ui::bytes;
 
 /// Between two looks at the server.
@@ -17,6 +18,9 @@ const FIND: Duration = Duration::from_secs(60);
 const STALLED: Duration = Duration::from_secs(180);
 /// What must be free where its files are, bytes: a server that finds no room for a write set dies, and the members wait until they take it for dead.
 const RESERVE: u64 = 256 << 20;
+/// The longest that it waits for a Primary component before it leaves a group that has none, and the time between two questions about that.
+const CUT_OFF: Duration = Duration::from_secs(600);
+const ASK: Duration = Duration::from_millis(500);
 
 /// How long each part of the way may take.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +37,7 @@ impl JoinLimits {
 
     /// The longest that the server may be there, also where nobody looks at these limits any more.
     pub(super) fn stay(&self) -> Duration {
-        self.all.saturating_add(FIND)
+        self.all.saturating_add(FIND).saturating_add(CUT_OFF)
     }
 
     /// Which of them is over, in words. `waits` is since when it may ask for a donor, while it has none.
@@ -87,7 +91,10 @@ pub(super) fn approach(
                 bytes(RESERVE)
             ));
         }
-        if asked.is_none() && heard.is_asking {
+        if heard.requests > 1 {
+            return Err("it was about to ask for a second state transfer, and has left".into());
+        }
+        if asked.is_none() && heard.requests > 0 {
             let may = may_ask();
             script.answer(may.is_ok())?;
             may?;
@@ -104,9 +111,61 @@ pub(super) fn approach(
     }
 }
 
+/// Waits while the server is in a part of the group that is not Primary, and the members do not go on in another one (`goes_on`); an error where that
+/// does not end. Members that have lost the Primary component have one again by themselves when all that were in the last one are there
+/// (`Proto::is_prim` in `gcomm/src/pc_proto.cpp`, whatever their weights), and the server was one of them.
+pub(super) fn stay_while_cut_off(
+    server: &DrillServer<'_>,
+    listener: &mut JoinListener<'_>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(), String> {
+    wait_for_primary(CUT_OFF, || {
+        let has_ended = !matches!(server.status(), Ok(None));
+        listener.listen();
+        has_ended || !listener.heard.is_cut_off() || goes_on()
+    })
+    .inspect_err(|why| log::warn!("{why}"))
+}
+
+fn wait_for_primary(limit: Duration, mut is_over: impl FnMut() -> bool) -> Result<(), String> {
+    let began = Instant::now();
+    let mut is_told = false;
+    while !is_over() {
+        if !is_told {
+            log::warn!(
+                "the cluster has lost its Primary component while the drilled server was in it: that stays until there is one again, {} s at most, since \
+                 the members form none by themselves without it",
+                limit.as_secs()
+            );
+            is_told = true;
+        }
+        if began.elapsed() >= limit {
+            return Err(format!(
+                "the cluster had no Primary component for {} s, and the server has left it all the same; where the members are not in one now, {BOOTSTRAP}",
+                limit.as_secs()
+            ));
+        }
+        std::thread::sleep(ASK.min(limit));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_stays_until_there_is_a_primary_component_and_not_for_ever() {
+        let mut looks = 0;
+        let third = || {
+            looks += 1;
+            looks == 3
+        };
+        assert_eq!(wait_for_primary(Duration::from_secs(60), third), Ok(()));
+        assert_eq!(looks, 3);
+        let why = wait_for_primary(Duration::from_millis(50), || false).unwrap_err();
+        assert!(why.contains("pc.bootstrap=YES"), "{why}");
+    }
 
     #[test]
     fn each_limit_is_told_when_it_is_over() {

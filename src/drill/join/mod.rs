@@ -24,6 +24,12 @@
 //! A member that dies holds the others up until they take it for dead (`evs.suspect_timeout`, 5 s). So the server has a guard that asks it to
 //! end before it is killed, also where this program is killed, or stopped for long ([`crate::guard`]). It leaves before its disk is full ([`approach`]).
 //!
+//! # Why it stays where the others are no cluster
+//!
+//! Members that have lost the Primary component by themselves form one again when all that were in the last one are there, and the server is one of them,
+//! whatever its weight. So it leaves when there is one again ([`approach::stay_while_cut_off`]), also where the drill is given up. Nothing can be done about
+//! that where the server is killed, or its machine dies, in the same moment: doc/drill.md says what an administrator does then.
+//!
 //! # Why "joined" means that rows were applied
 //!
 //! With flow control beyond reach a server calls itself Synced while write sets wait in its queue. So its log is read to its end, and the position
@@ -55,7 +61,7 @@ use super::server::{DrillServer, Guest};
 use super::watch::DrillWatch;
 use crate::model::{DrillStep, DrilledJoin, WsrepGtid};
 use crate::restore::Installed;
-use approach::{JoinLimits, approach};
+use approach::{JoinLimits, approach, stay_while_cut_off};
 use heard::{JoinListener, JoinLog};
 pub(super) use look::look;
 use look::look_again;
@@ -99,13 +105,17 @@ pub(super) fn join(
     let may_ask = || look_again(wanted, gtid, &before);
     let joined = approach(&server, &mut listener, &script, scratch, limits, &may_ask);
     let ms = millis(began);
+    let goes_on = || settle::goes_on(&before.survey.again(&wanted.access));
+    let stayed = stay_while_cut_off(&server, &mut listener, &goes_on);
+    findings.notes.extend(stayed.err());
     let left = server.stop();
     drop(server);
     // It has gone on with what the cluster wrote meanwhile.
     listener.listen();
     findings.notes.extend(settle::settle(&before, wanted));
     let heard = listener.heard;
-    let joined = joined.and_then(|()| heard.contradiction.clone().map_or(Ok(()), Err));
+    // Also one that was interrupted when it was Synced already says nothing of the backup.
+    let joined = joined.and_then(|()| heard.contradiction.clone().or(watch.given_up()).map_or(Ok(()), Err));
     joined.map_err(|why| verdict(&heard, &why))?;
     let position = heard.position.unwrap_or_else(|| gtid.position());
     let left_at = leaving::left_at(home, installed, watch)?;
@@ -113,11 +123,6 @@ pub(super) fn join(
         .map_err(|why| DrillError::Undone(format!("the server has joined the cluster, and {why}")))?;
     if let (Err(why), None) = (left, watch.given_up()) {
         findings.notes.push(format!("when it left the cluster, {why}"));
-    }
-    if heard.writesets == 0 {
-        findings
-            .notes
-            .push("nothing was written in the cluster since the backup: it joined without IST".into());
     }
     findings.join = Some(DrilledJoin { ms, writesets: heard.writesets, position });
     Ok(())
