@@ -35,13 +35,18 @@ pub fn bound<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = A>)
 /// The same without what is secret in the environment.
 pub fn command<A: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = A>) -> Command {
     let mut command = bound(program, args);
-    // What the server, or whoever has started this program, has passed in secret is not for others.
+    without_secrets(&mut command);
+    command
+}
+
+/// Takes what is secret out of the environment of a command: what the server, or whoever has started this program, has passed in secret is not
+/// for others.
+pub fn without_secrets(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if SECRET.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Whether this process was started by [`command`].

@@ -15,6 +15,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, getpriority_process, setpriority_process};
@@ -28,13 +32,52 @@ const ROUNDS: usize = 8;
 /// Lowers every thread of this process, and with them those that they start. A thread that is low already stays as it
 /// is. It works or it does not: a word in the log is all that comes of a failure.
 pub fn lower() {
-    if let Err(why) = lower_threads() {
+    lower_all_but(None);
+}
+
+/// The same, and leaves one thread as it is.
+pub fn lower_all_but(kept: Option<&KeptPriority>) {
+    if let Err(why) = lower_threads(kept.map(|kept| kept.thread)) {
         log::warn!("the priority of this process could not be lowered: {why}");
     }
 }
 
-fn lower_threads() -> Result<(), String> {
-    let mut seen = BTreeSet::new();
+/// A command to be started, and where its process goes.
+type Start = (Command, Sender<io::Result<Child>>);
+
+/// A thread that keeps the priority that this process had when it was made, and gives it to the programs that it starts: who has been lowered
+/// comes back by no way that needs no privilege. It lives as long as the last copy of this.
+#[derive(Debug, Clone)]
+pub struct KeptPriority {
+    thread: i32,
+    orders: Arc<Sender<Start>>,
+}
+
+impl KeptPriority {
+    /// Starts the thread.
+    pub fn keep() -> io::Result<Self> {
+        let (orders, work) = channel::<Start>();
+        let (tell, told) = channel();
+        std::thread::Builder::new().name("priority".into()).spawn(move || {
+            let _ = tell.send(nix::unistd::gettid().as_raw());
+            for (mut command, answer) in work {
+                let _ = answer.send(command.spawn());
+            }
+        })?;
+        let thread = told.recv().map_err(io::Error::other)?;
+        Ok(Self { thread, orders: Arc::new(orders) })
+    }
+
+    /// Starts a program as a child of this process. A child that ends with its parent ends with that thread.
+    pub fn spawn(&self, command: Command) -> io::Result<Child> {
+        let (answer, answered) = channel();
+        self.orders.send((command, answer)).map_err(|_| io::Error::other("the thread is gone"))?;
+        answered.recv().map_err(io::Error::other)?
+    }
+}
+
+fn lower_threads(kept: Option<i32>) -> Result<(), String> {
+    let mut seen: BTreeSet<i32> = kept.into_iter().collect();
     for _ in 0..ROUNDS {
         let new: Vec<i32> = threads()?.into_iter().filter(|thread| seen.insert(*thread)).collect();
         if new.is_empty() {
@@ -89,5 +132,28 @@ mod tests {
         assert_eq!(own(), before);
         // One that is gone.
         lower_thread(i32::MAX).unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_is_kept_starts_programs_at_the_priority_from_before() {
+        let before = getpriority_process(None).unwrap();
+        let kept = KeptPriority::keep().unwrap();
+        std::thread::spawn(move || {
+            let own = nix::unistd::gettid().as_raw();
+            lower_thread(own).unwrap();
+            let nice_of = |child: Child| {
+                let text = child.wait_with_output().unwrap().stdout;
+                String::from_utf8_lossy(&text).trim().parse::<i32>().unwrap()
+            };
+            let nice = || {
+                let mut command = Command::new("nice");
+                command.stdout(std::process::Stdio::piped());
+                command
+            };
+            assert_eq!(nice_of(nice().spawn().unwrap()), before.max(NICE));
+            assert_eq!(nice_of(kept.spawn(nice()).unwrap()), before);
+        })
+        .join()
+        .unwrap();
     }
 }

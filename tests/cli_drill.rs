@@ -5,6 +5,8 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::cli::forge::{Forge, UUID, ago, manifest, put_manifest};
@@ -298,4 +300,30 @@ fn a_disk_without_room_is_refused_before_anything_is_written() {
     assert!(answer.stderr.contains(" free, and the drill needs 51"), "{answer:?}");
     assert_eq!(answer.status, Some(1));
     stage.assert_nothing();
+}
+
+/// Whoever has started a guard may stand still; a server that it guards leaves its cluster all the same.
+#[test]
+fn a_gentle_guard_asks_for_the_end_when_its_time_is_over() {
+    let own = std::process::id().to_string();
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_wsrep_sst_backup"));
+    guard.args(["guard-command", "--gently", "1", &own, "--", "sleep", "60"]);
+    let began = Instant::now();
+    // 128 and SIGTERM.
+    assert_eq!(guard.status().unwrap().code(), Some(143));
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+/// The kernel sets a stopped server going that is in the session of a program that ends; and a server that takes its time is not killed as soon as others are.
+#[test]
+fn a_gentle_guard_is_in_a_session_of_its_own_and_has_patience() {
+    let own = std::process::id().to_string();
+    let script = "trap '' TERM; cut -d ' ' -f 6 /proc/self/stat; sleep 13; exit 7";
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_wsrep_sst_backup"));
+    guard.args(["guard-command", "--gently", "1", &own, "--", "sh", "-c", script]).stdout(Stdio::piped());
+    let guard = guard.spawn().unwrap();
+    let session = guard.id().to_string();
+    let ended = guard.wait_with_output().unwrap();
+    let found = (ended.status.code(), String::from_utf8_lossy(&ended.stdout).trim().to_owned());
+    assert_eq!(found, (Some(7), session));
 }

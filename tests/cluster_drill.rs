@@ -15,7 +15,7 @@ use scene::Scene;
 use serde_json::Value;
 use support::program::{gtid, number, text};
 
-/// Each of them; the file system clones.
+/// Each of them, as a donor takes it; the file system clones.
 const METHODS: [&str; 5] = ["logical", "mariadb-backup", "freeze", "precopy", "snapshot"];
 
 #[test]
@@ -31,9 +31,12 @@ fn good_backups_are_proved_bad_ones_fail_and_nobody_notices() {
         let is_refused = method == "precopy" && !scene.cluster.n(2).has_followable_redo();
         scene.back_up(if is_refused { "freeze" } else { method })
     });
-    for backup in &backups {
-        proved(&scene, backup);
-    }
+    let crashed = scene.run("snapshot");
+    assert_eq!(text(&crashed, "/files_state"), "crashed");
+    let all = || backups.iter().chain([&crashed]);
+    all().for_each(|backup| proved(&scene, backup));
+    scene.cluster.n(1).exec("INSERT INTO d.gone VALUES (3)");
+    all().filter(|backup| text(backup, "/method") != "logical").for_each(|backup| joins(&scene, backup));
     let [dump, stream, freeze, later, _] = &backups;
     killed::at_each_step_of_a_dump(&scene, dump);
     what_the_record_is_shown_as(&scene, freeze);
@@ -89,6 +92,26 @@ fn proved(scene: &Scene, backup: &Value) {
         slowest.as_millis()
     );
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+}
+
+/// Its cluster by IST.
+fn joins(scene: &Scene, backup: &Value) {
+    let nodes = [1, 2].map(|number| scene.cluster.n(number));
+    let marks = nodes.map(|node| node.log_mark());
+    let members = format!("127.0.0.1:{}", nodes[0].port());
+    let ran = scene.drill(backup, &["--tables", "none", "--join", "--members", &members]);
+    let method = text(backup, "/method");
+    assert_eq!(ran.status, Some(0), "{method}: {ran:?}");
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(number(&told, "/drill/join/writesets") > 0, "{method}: {told:#}");
+    let log: String = nodes.iter().zip(marks).map(|(node, mark)| node.log_since(mark)).collect();
+    assert!(log.contains(&format!("IST request: {}", gtid(backup).uuid)), "{method}: {log}");
+    scene.assert_swept();
+    for node in nodes {
+        let now = (node.status("wsrep_cluster_size"), node.state(), node.flow_control_sent());
+        assert_eq!(now, ("2".into(), "Synced".into(), 0), "{method}: {}", node.name());
+    }
+    eprintln!("{method}: {}", told["drill"]["join"]);
 }
 
 fn what_the_record_is_shown_as(scene: &Scene, backup: &Value) {

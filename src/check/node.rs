@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use super::garbd::generation;
 use crate::cluster::{NodeReport, NodeState, Survey};
+use crate::model::GaleraRelease;
 
 /// The oldest server that backups are made for.
 const OLDEST: (u32, u32) = (10, 4);
@@ -123,7 +124,7 @@ fn provider(report: &NodeReport) -> Finding {
             "take a backup, restore it on a spare node, and see it join, before you rely on it".to_owned(),
         );
     }
-    if release(version).is_some_and(|release| LOSES_IN_IST.contains(&release)) {
+    if GaleraRelease::read(version).is_some_and(|found| LOSES_IN_IST.contains(&found.release)) {
         return Finding::warning(
             "provider",
             format!(
@@ -135,12 +136,6 @@ fn provider(report: &NodeReport) -> Finding {
         );
     }
     Finding::ok("provider", format!("Galera {version}"))
-}
-
-/// 23 in `26.4.23(r8ac47c3)`, and in `4.23(rXXXX)`, as Debian's package says it.
-fn release(version: &str) -> Option<u32> {
-    let rest = version.strip_prefix("26.").unwrap_or(version).strip_prefix("4.")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn state(report: &NodeReport, survey: &Survey) -> Finding {

@@ -8,13 +8,20 @@
 mod access;
 mod address;
 mod coordinates;
+mod guest;
 mod ist;
+mod ist_words;
 mod node_report;
 mod survey;
 
 pub use access::Access;
 pub use address::{ClusterAddress, GROUP_PORT};
 pub use coordinates::Coordinates;
+pub use guest::{
+    address_for_guests, address_of_members, group_address, guest_address, guest_options, shared_options,
+    speaks_tls,
+};
 pub use ist::IstOutlook;
+pub use ist_words::ist_sentence;
 pub use node_report::{NodeReport, NodeState};
 pub use survey::{Silent, Standby, Survey};

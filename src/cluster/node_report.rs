@@ -162,6 +162,19 @@ impl NodeReport {
         self.is_primary() && self.state() == NodeState::Synced
     }
 
+    /// Whether both are nodes of one cluster by what they say: its name, and its history where both are in a Primary component. A node may be cut off
+    /// from its cluster; a server that has left it, or was in none, is no node of it.
+    pub fn is_with(&self, other: &Self) -> bool {
+        let is_node = |report: &Self| {
+            report.status("wsrep_cluster_status").is_some_and(|component| component != "Disconnected")
+        };
+        let is_known = self.is_primary() && other.is_primary();
+        is_node(self)
+            && is_node(other)
+            && self.group() == other.group()
+            && (!is_known || self.state_uuid() == other.state_uuid())
+    }
+
     /// How often it was desynced, by hand or by a transfer.
     pub fn desync_count(&self) -> i64 {
         self.number("wsrep_desync_count").unwrap_or(0)
@@ -216,5 +229,28 @@ mod tests {
         assert_eq!(of("2", "Primary").state().to_string(), "Donor/Desynced");
         assert_eq!(of("0", "Disconnected").state(), NodeState::Other);
         assert_eq!(of("4", "Primary").name(), "n1");
+    }
+
+    #[test]
+    fn a_server_by_itself_or_of_another_cluster_is_no_node_of_this_one() {
+        let of = |group, component, uuid| {
+            NodeReport::of(
+                Endpoint::Tcp("a".parse().unwrap()),
+                &[("wsrep_cluster_name", group)],
+                &[("wsrep_cluster_status", component), ("wsrep_cluster_state_uuid", uuid)],
+            )
+        };
+        let node = of("c", "Primary", "u");
+        assert!(node.is_with(&of("c", "Primary", "u")));
+        // One that is cut off is a node all the same.
+        assert!(node.is_with(&of("c", "non-Primary", "u")));
+        for stranger in [
+            of("c", "Disconnected", "u"),
+            of("other", "Primary", "u"),
+            of("c", "Primary", "v"),
+            of("c", "", ""),
+        ] {
+            assert!(!node.is_with(&stranger), "{stranger:?}");
+        }
     }
 }

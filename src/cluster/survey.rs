@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::access::Access;
 use super::node_report::{NodeReport, NodeState};
-use crate::model::HostPort;
+use crate::model::{DRILL_INCOMING, HostPort, is_drill};
 use crate::sql::{Endpoint, SqlSession};
 
 /// A member that the group knows and that has not answered.
@@ -47,11 +47,31 @@ pub struct Survey {
 impl Survey {
     /// Asks the local server, the members that are named, and those that these know.
     pub fn take(access: &Access) -> Self {
+        Self::ask_all(access, access.local())
+    }
+
+    /// The same for one cluster: that of the members that are named, where some are and one of them answers. The server of this machine is
+    /// of it or is left out.
+    pub fn of_named(access: &Access) -> Self {
+        let mut survey = Self::ask_all(access, None);
+        if survey.reports.is_empty() {
+            return Self::take(access);
+        }
+        if let Some(Ok((local, _))) = access.local().map(|endpoint| ask(access, endpoint))
+            && survey.reports.iter().any(|report| report.is_with(&local))
+        {
+            survey.silent.retain(|silent| silent.name != local.name());
+            survey.add(local);
+        }
+        survey
+    }
+
+    fn ask_all(access: &Access, local: Option<Endpoint>) -> Self {
         let mut survey = Self::default();
         let mut known = BTreeSet::new();
         let named = access.members.iter().cloned().map(Endpoint::Tcp);
         let mut local_silence = None;
-        for endpoint in access.local().into_iter().chain(named) {
+        for endpoint in local.into_iter().chain(named) {
             let is_local = matches!(endpoint, Endpoint::Socket(_));
             match ask(access, endpoint.clone()) {
                 Ok((report, members)) => {
@@ -135,6 +155,10 @@ impl Survey {
 
     /// Asks a member that the group knows, unless it has answered already. The name may be unknown.
     fn meet(&mut self, access: &Access, name: String, address: String) {
+        // It is gone in a moment, and answers nobody.
+        if is_drill(&name) || address == DRILL_INCOMING {
+            return;
+        }
         // AUTO is the address of every node that has not found out its own.
         let is_auto = address.eq_ignore_ascii_case("AUTO");
         let is_met = |known: &str| !known.is_empty() && !is_auto && known == address;
@@ -257,6 +281,16 @@ mod tests {
         let silent: Vec<&str> = survey.silent.iter().map(|silent| silent.name.as_str()).collect();
         assert_eq!((silent, survey.arbitrators.len()), (vec!["n2", "n3"], 0));
         assert!(survey.silent[0].why.contains("wsrep_node_incoming_address is AUTO"), "{:?}", survey.silent);
+    }
+
+    #[test]
+    fn a_drilled_server_is_no_member_that_is_asked() {
+        let access = Access::to_members(&Settings::default(), None);
+        let mut survey = Survey::default();
+        survey.meet(&access, crate::model::drill_name(), "192.0.2.1:3306".into());
+        survey.meet(&access, crate::model::drill_name(), String::new());
+        survey.meet(&access, String::new(), DRILL_INCOMING.into());
+        assert_eq!((survey.silent, survey.arbitrators), (vec![], vec![]));
     }
 
     #[test]

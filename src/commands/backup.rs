@@ -15,7 +15,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::backup_shown::BackupOutput;
-use super::{CommandError, CommonArgs, Context, interruption};
+use super::{CommandError, CommonArgs, Context, interruption, usage};
 use crate::cluster::{Access, Coordinates, Survey};
 use crate::config::{Flag, OptionFiles, ServerOptions, flag, parse_duration};
 use crate::model::{HostPort, safe_component};
@@ -122,10 +122,6 @@ pub fn run(args: &BackupArgs) -> Result<(), CommandError> {
         },
     };
     shown.print(done)
-}
-
-fn usage<T, E: std::fmt::Display>(flag: &str, value: Result<T, E>) -> Result<T, CommandError> {
-    value.map_err(|why| CommandError::Usage(format!("{flag}: {why}")))
 }
 
 fn follow_earlier(

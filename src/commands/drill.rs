@@ -33,8 +33,9 @@ pub fn run(args: &DrillArgs) -> Result<(), CommandError> {
     let server = installed(args.mysqld.as_deref(), &options)?;
     let (id, version) = (&source.manifest().id, source.manifest().server.version.as_deref());
     server.refuse_newer(id.as_str(), version, "name one of that series with --mysqld")?;
+    let join = args.join.request(&context, &options, &source)?;
     if context.settings.low_priority {
-        priority::lower();
+        priority::lower_all_but(join.as_ref().map(|join| &join.priority));
     }
     let request = DrillRequest {
         scratch: args.scratch.clone(),
@@ -42,6 +43,7 @@ pub fn run(args: &DrillArgs) -> Result<(), CommandError> {
         local: LocalOptions::of(&options),
         tables: args.tables(),
         questions,
+        join,
         threads: context.settings.threads,
     };
     let interrupted = interruption();
@@ -71,6 +73,7 @@ pub fn run(args: &DrillArgs) -> Result<(), CommandError> {
         restore_ms: findings.restore_ms,
         start_ms: findings.start_ms,
         check_ms: findings.check_ms,
+        join: findings.join.map(Box::new),
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         tool: ToolIdentity { version: env!("CARGO_PKG_VERSION").into() },
     };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::drill_join::JoinArgs;
 use super::id_args::IdArgs;
 use super::{CommandError, CommonArgs};
 use crate::config::{Flag, SettingsOverrides, flag};
@@ -57,6 +58,8 @@ pub struct DrillArgs {
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
+    pub(super) join: JoinArgs,
+    #[command(flatten)]
     pub(super) common: CommonArgs,
 }
 
@@ -65,6 +68,7 @@ impl DrillArgs {
     pub(super) fn set(&self, flags: &mut SettingsOverrides) {
         flags.set(THREADS, self.threads.as_deref());
         flags.set(LIMIT_RATE, self.limit_rate.as_deref());
+        self.join.set(flags);
     }
 
     pub(super) fn tables(&self) -> TableChoice {

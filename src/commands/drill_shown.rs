@@ -26,6 +26,14 @@ pub(super) fn tell(
     }
 }
 
+/// How a drilled server has joined, by the number of write sets that it lacked.
+pub(super) fn by_ist(writesets: u64) -> String {
+    match writesets {
+        0 => "without IST, since it lacked no write set".into(),
+        lacked => format!("{} write sets by IST", grouped(lacked)),
+    }
+}
+
 fn as_text(manifest: &Manifest, record: &DrillRecord, notes: &[String]) -> TextPage {
     let mut page = TextPage::new();
     let id = &manifest.id;
@@ -56,6 +64,14 @@ fn as_text(manifest: &Manifest, record: &DrillRecord, notes: &[String]) -> TextP
         duration_ms(record.check_ms),
         duration_ms(record.took_ms)
     ));
+    if let Some(join) = &record.join {
+        page.line(format!(
+            "Joined its cluster, was Synced at {} after {} ({}), and has left it.",
+            join.position,
+            duration_ms(join.ms),
+            by_ist(join.writesets)
+        ));
+    }
     for note in notes {
         page.blank();
         page.line(format!("Note: {note}."));

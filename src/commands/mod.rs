@@ -7,6 +7,7 @@ mod common_args;
 pub mod copy;
 pub mod drill;
 mod drill_args;
+mod drill_join;
 mod drill_shown;
 pub mod hold;
 mod id_args;
@@ -277,6 +278,11 @@ fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
         serde_json::to_string_pretty(value).map_err(|error| CommandError::Failed(error.to_string()))?;
     text.push('\n');
     write(&visible_json(&text))
+}
+
+/// For what a flag says that is not understood.
+fn usage<T, E: std::fmt::Display>(flag: &str, value: Result<T, E>) -> Result<T, CommandError> {
+    value.map_err(|why| CommandError::Usage(format!("{flag}: {why}")))
 }
 
 /// `user@host`; what the system does not tell is its number, or nothing.

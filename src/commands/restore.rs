@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::ist_forecast::{self, node_outlook, sentence};
+use super::ist_forecast::{self, node_outlook};
 use super::restore_args::As;
 pub use super::restore_args::RestoreArgs;
 use super::restore_delta::{self, restore_delta, would_be};
@@ -17,7 +17,7 @@ use super::restore_tables::extract_tables;
 use super::whole_archive::{clean_only, whole_only};
 use super::{CommandError, Context, interruption, print, print_json, removed};
 use crate::catalog::{BackupReader, Selector};
-use crate::cluster::IstOutlook;
+use crate::cluster::{IstOutlook, ist_sentence};
 use crate::config::{OptionFiles, ServerOptions};
 use crate::model::{Content, Manifest, WsrepGtid};
 use crate::restore::{
@@ -203,7 +203,7 @@ fn found(
 /// Whether a node will join by IST, said beforehand.
 fn tell_outlook(ist: Option<&IstOutlook>, gtid: &WsrepGtid, is_json: bool) {
     let Some(outlook) = ist else { return };
-    let (is_bad, text) = sentence(outlook, gtid);
+    let (is_bad, text) = ist_sentence(outlook, gtid);
     if is_bad {
         log::warn!("{text}");
     } else if !is_json {

@@ -64,6 +64,9 @@ pub struct RunArgs {
 /// Arguments of the guard, which `run` starts: for whom, and what.
 #[derive(Debug, Args)]
 pub struct GuardArgs {
+    /// Ask the command to end before it is killed, also when the program that it is guarded for has ended, and when so many seconds are over
+    #[arg(long, value_name = "SECONDS")]
+    gently: Option<u64>,
     parent: i32,
     #[arg(last = true)]
     command: Vec<OsString>,
@@ -71,7 +74,7 @@ pub struct GuardArgs {
 
 /// Stands between `run` and its command.
 pub fn guard(args: &GuardArgs) -> Result<(), CommandError> {
-    let status = guard::guard(args.parent, &args.command)
+    let status = guard::guard(args.parent, &args.command, args.gently.map(Duration::from_secs))
         .map_err(|error| CommandError::Failed(format!("cannot start the command: {error}")))?;
     ended(status)
 }

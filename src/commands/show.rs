@@ -3,10 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::drill_shown::by_ist;
 use super::id_args::IdArgs;
 use super::{CommandError, CommonArgs, print, print_json};
 use crate::catalog::{Drilled, HoldState, Verified, read_drilled, read_hold, read_verified};
-use crate::model::{Content, DrillOutcome, FilesState, Manifest, VerifyOutcome};
+use crate::model::{Content, DrillOutcome, DrillRecord, FilesState, Manifest, VerifyOutcome};
 use crate::ui::{TextPage, bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
@@ -82,8 +83,9 @@ fn drilled_line(drilled: Option<&Drilled>) -> String {
         Some(Drilled::By(found)) => {
             let outcome = match (found.outcome, &found.reason) {
                 (DrillOutcome::Proved, _) => format!(
-                    "proved, {} from nothing to a server that answers",
-                    duration_ms(found.recovery_ms())
+                    "proved, {} from nothing to a server that answers{}",
+                    duration_ms(found.recovery_ms()),
+                    joined_words(found)
                 ),
                 (DrillOutcome::Failed, None) => "FAILED".into(),
                 (DrillOutcome::Failed, Some(why)) => format!("FAILED: {why}"),
@@ -92,6 +94,13 @@ fn drilled_line(drilled: Option<&Drilled>) -> String {
         }
         Some(unreadable @ Drilled::Unreadable { .. }) => unreadable.words(),
     }
+}
+
+/// How the drilled server joined its cluster, behind a comma, where it did.
+fn joined_words(found: &DrillRecord) -> String {
+    found.join.as_ref().map_or_else(String::new, |join| {
+        format!(", joined its cluster in {} ({})", duration_ms(join.ms), by_ist(join.writesets))
+    })
 }
 
 fn as_text(manifest: &Manifest, hold: String, verified: &str, drilled: &str) -> TextPage {

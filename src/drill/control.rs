@@ -46,7 +46,7 @@ fn starts(
     owner: Option<(u32, u32)>,
     watch: &DrillWatch,
 ) -> Result<(), DrillError> {
-    let home = Arc::new(ServerHome::make(scratch.join("control"), scratch.join("control-data"), owner)?);
+    let home = Arc::new(ServerHome::make(scratch, "control", scratch.join("control-data"), owner)?);
     home.write_options(&needed_anywhere(&manifest.server), &request.local, AccountUse::Ignored)?;
     fresh::install(&home, &request.server.program, watch)?;
     let server = DrillServer::start(&home, &request.server.program, &[], watch)?;

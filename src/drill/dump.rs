@@ -38,7 +38,7 @@ pub(super) fn serve<'a>(
     scratch.refuse_without_room(manifest.data_bytes.saturating_mul(LOADED))?;
     let users = manifest.dump.as_ref().is_some_and(|dump| dump.users.is_some());
     let began = Instant::now();
-    let home = ServerHome::make(scratch.join("home"), scratch.join("data"), owner(&request.local.user)?)?;
+    let home = ServerHome::make(scratch, "home", scratch.join("data"), owner(&request.local.user)?)?;
     let home = Arc::new(home);
     home.write_options(&needed_anywhere(&manifest.server), &request.local, AccountUse::Known)?;
     fresh::install(&home, &request.server.program, watch)?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::model::TableCount;
+use crate::model::{DrilledJoin, TableCount};
 
 /// What a drill has found and measured so far; times in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct DrillFindings {
     pub start_ms: u64,
     /// For tables and questions.
     pub check_ms: u64,
+    /// How it joined its cluster, where it did.
+    pub join: Option<DrilledJoin>,
     /// What else to know, in sentences without their full stop.
     pub notes: Vec<String>,
 }

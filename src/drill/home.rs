@@ -10,6 +10,7 @@ use nix::fcntl::OFlag;
 
 use super::error::DrillError;
 use super::local::LocalOptions;
+use super::scratch::ScratchFolder;
 use crate::restore::{PLUGIN_LOAD, engine_libraries};
 use crate::sql::{Endpoint, option_value};
 
@@ -19,6 +20,8 @@ const SOCKET: usize = 107;
 const SOCKET_NAME: &str = "s";
 /// The end of a log that is looked at, bytes.
 const LOG_END: u64 = 64 << 10;
+/// Bytes of it that are read at once.
+const PIECE: usize = 16 << 10;
 /// Its lines that are told.
 const LINES: usize = 3;
 
@@ -52,6 +55,8 @@ pub(super) struct ServerHome {
     pub(super) owner: Option<(u32, u32)>,
     /// Opened once: what the server's user puts in its place is neither read nor written.
     log: File,
+    /// The lock of the scratch folder, which it is in.
+    lock: File,
 }
 
 /// Whether a server asks who somebody is.
@@ -68,10 +73,12 @@ impl ServerHome {
     /// Makes it for a server on these files. It is this process's own until [`Self::write_options`] gives it to the server's user, so that
     /// nobody else puts a link where this one writes.
     pub(super) fn make(
-        folder: PathBuf,
+        scratch: &ScratchFolder,
+        name: &str,
         datadir: PathBuf,
         owner: Option<(u32, u32)>,
     ) -> Result<Self, DrillError> {
+        let folder = scratch.join(name);
         let socket = folder.join(SOCKET_NAME);
         if socket.as_os_str().len() > SOCKET {
             return Err(DrillError::Undone(format!(
@@ -81,7 +88,7 @@ impl ServerHome {
         }
         make_folder(&folder, None)?;
         let log = new_file(&folder.join("error.log"))?;
-        let home = Self { folder, datadir, owner, log };
+        let home = Self { folder, datadir, owner, log, lock: scratch.share_lock()? };
         make_folder(&home.temporary(), owner)?;
         Ok(home)
     }
@@ -162,9 +169,21 @@ impl ServerHome {
         self.log.try_clone().map_err(DrillError::system("open the log of", &self.folder))
     }
 
+    /// What the server, or its guard and the server, have as standard input, which they do not read: the lock of the scratch folder, so that no other
+    /// drill sweeps it while one of them runs. A server that is ready opens its standard input anew, and has the lock no more. Where it outlives this
+    /// program, however shortly, it has a guard, which keeps the lock until it has ended.
+    pub(super) fn open_lock(&self) -> Result<File, DrillError> {
+        self.lock.try_clone().map_err(DrillError::system("share the lock of", &self.folder))
+    }
+
     /// How long the log is now.
     pub(super) fn log_end(&self) -> u64 {
         self.log.metadata().map_or(0, |data| data.len())
+    }
+
+    /// All that comes into the log from now on.
+    pub(super) fn log_reader(&self) -> LogReader<'_> {
+        LogReader { log: &self.log, at: self.log_end() }
     }
 
     /// What has come into the log since; no more than its end.
@@ -177,6 +196,26 @@ impl ServerHome {
             Ok(bytes)
         };
         String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+    }
+}
+
+/// Reads a log piece by piece, and nothing of it twice.
+#[derive(Debug)]
+pub(super) struct LogReader<'a> {
+    log: &'a File,
+    at: u64,
+}
+
+impl LogReader<'_> {
+    /// What has come since the last time.
+    pub(super) fn more(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut piece = vec![0; PIECE];
+        while let Ok(count @ 1..) = self.log.read_at(&mut piece, self.at) {
+            all.extend_from_slice(&piece[..count]);
+            self.at += count as u64;
+        }
+        all
     }
 }
 
@@ -216,8 +255,14 @@ mod tests {
 
     #[test]
     fn what_is_ours_comes_last_and_every_path_is_inside() {
-        let log = tempfile::tempfile().unwrap();
-        let home = ServerHome { folder: "/s/home".into(), datadir: "/s/data".into(), owner: None, log };
+        let file = || tempfile::tempfile().unwrap();
+        let home = ServerHome {
+            folder: "/s/home".into(),
+            datadir: "/s/data".into(),
+            owner: None,
+            log: file(),
+            lock: file(),
+        };
         let local = LocalOptions {
             options: vec![("file-key-management-filename".into(), "/etc/k # 1".into())],
             user: "mysql".into(),
@@ -247,8 +292,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "nobody else's").unwrap();
-        let place = folder.path().join("home");
-        let home = ServerHome::make(place.clone(), folder.path().join("data"), None).unwrap();
+        let scratch = ScratchFolder::take(folder.path()).unwrap();
+        let place = scratch.join("home");
+        let home = ServerHome::make(&scratch, "home", scratch.join("data"), None).unwrap();
         let local = LocalOptions { options: Vec::new(), user: "mysql".into() };
         home.write_options(&BTreeMap::new(), &local, AccountUse::Ignored).unwrap();
         let log = place.join("error.log");
@@ -268,6 +314,18 @@ mod tests {
         let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         assert!(give_folder(&place.join("tmp"), Some(own)).is_err());
         assert_eq!(std::fs::read_to_string(&secret).unwrap(), "nobody else's");
+    }
+
+    #[test]
+    fn a_log_is_read_once_whatever_its_length() {
+        let log = tempfile::tempfile().unwrap();
+        let mut reader = LogReader { log: &log, at: 0 };
+        let text = vec![b'x'; 3 * PIECE + 5];
+        (&log).write_all(&text).unwrap();
+        assert_eq!(reader.more(), text);
+        assert!(reader.more().is_empty());
+        (&log).write_all(b"more").unwrap();
+        assert_eq!(reader.more(), b"more");
     }
 
     #[test]

@@ -7,14 +7,16 @@
 //! | start | it starts, reached by nothing but a socket in that folder | `start_ms` |
 //! | tables | `CHECK TABLE`, and the rows are counted | `check_ms` |
 //! | query | the administrator's own questions have the expected answers | `check_ms` |
-//! | stop | it is shut down, and everything is removed | |
+//! | stop | it is shut down | |
+//! | join | where that is wanted it joins its cluster by IST, and leaves it ([`join`]) | `join.ms` |
+//! | | everything is removed | |
 //!
 //! # What the server of the machine notices
 //!
 //! Nothing. Of the option files only keys and places of programs are taken ([`LocalOptions`]): what they say of directories, logs and
 //! sockets is the live server's. No path of the drilled server leads out of the scratch folder, it has no network, no event and no trigger of its own runs
-//! in it, it follows no master and joins no cluster, and no plugin is loaded but those that files cannot be read without: an engine that keeps its rows
-//! elsewhere (Spider, CONNECT, FEDERATED, S3) is never opened. All of it runs at low priority.
+//! in it, it follows no master and joins no cluster unless that is wanted, and no plugin is loaded but those that files cannot be read without: an engine that keeps its rows
+//! elsewhere (Spider, CONNECT, FEDERATED, S3) is never opened. All of it runs at low priority, but for a server that joins its cluster ([`join`]).
 //!
 //! # What is left when a drill is killed
 //!
@@ -34,6 +36,7 @@ mod excuse;
 mod findings;
 mod fresh;
 mod home;
+mod join;
 mod local;
 mod physical;
 mod places;
@@ -45,10 +48,12 @@ mod server;
 mod tables;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use error::DrillError;
 pub use findings::DrillFindings;
+pub use join::{JoinRequest, held_back};
 pub use local::LocalOptions;
 pub use question::Question;
 pub use request::DrillRequest;
@@ -106,6 +111,10 @@ fn in_scratch(
     begin: Begin<'_>,
     findings: &mut DrillFindings,
 ) -> Result<(), DrillError> {
+    let joining = request.join.as_ref().zip(source.manifest().gtid.as_ref());
+    if let Some((join, gtid)) = joining {
+        join::look(join, gtid, &request.server)?;
+    }
     let mut server = match source.manifest().content {
         Content::Sql => dump::serve(source, request, scratch, control, watch, begin, findings)?,
         Content::Datadir | Content::Xbstream => {
@@ -117,7 +126,14 @@ fn in_scratch(
     findings.check_ms = millis(began);
     // A table that cannot be decrypted is a corrupt one for `CHECK TABLE`; the server's log says why.
     looked.inspect_err(|_| watch.has_said(&server.log()))?;
-    server.stop().map_err(|why| DrillError::failed(DrillStep::Stop, why))
+    if joining.is_some() {
+        join::prepare(&server)?;
+    }
+    server.stop().map_err(|why| DrillError::failed(DrillStep::Stop, why))?;
+    let home = Arc::clone(server.home());
+    drop(server);
+    let Some((join, gtid)) = joining else { return Ok(()) };
+    join::join(join, gtid, &request.server, scratch, &home, watch, findings)
 }
 
 /// The tables, and the questions.
@@ -131,6 +147,12 @@ fn look(
     tables::check(&mut session, request.tables, findings)
         .map_err(|why| DrillError::failed(DrillStep::Tables, server.with_words(&why)))?;
     for question in &request.questions {
+        if request.join.is_some() {
+            // Rows that a statement has changed would contradict the write sets of the cluster.
+            session
+                .only_read()
+                .map_err(|why| DrillError::failed(DrillStep::Query, server.with_words(&why)))?;
+        }
         question
             .ask(&mut session)
             .map_err(|why| DrillError::failed(DrillStep::Query, server.with_words(&why)))?;

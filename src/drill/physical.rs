@@ -47,7 +47,8 @@ pub(super) fn serve<'a>(
     let began = Instant::now();
     let wanted = RestoreRequest {
         target: scratch.join("data"),
-        purpose: Purpose::Standalone,
+        // A node's files have its position in the cluster beside them.
+        purpose: if request.join.is_some() { Purpose::Node } else { Purpose::Standalone },
         wsrep_home: None,
         maps: maps(&index, scratch)?,
         external: Vec::new(),
@@ -72,7 +73,7 @@ pub(super) fn serve<'a>(
             .collect::<Vec<_>>()
             .join(";");
     }
-    let home = Arc::new(ServerHome::make(scratch.join("home"), restored.datadir, owner)?);
+    let home = Arc::new(ServerHome::make(scratch, "home", restored.datadir, owner)?);
     home.write_options(&needed, &request.local, AccountUse::Ignored)?;
     let failed = |step, why| blame(step, why, manifest, request, scratch, owner, watch);
     let began = Instant::now();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::join::JoinRequest;
 use super::local::LocalOptions;
 use super::question::Question;
 use super::tables::TableChoice;
@@ -21,6 +22,8 @@ pub struct DrillRequest {
     pub tables: TableChoice,
     /// What is asked then.
     pub questions: Vec<Question>,
+    /// How the server joins the cluster of the backup, where it is to join.
+    pub join: Option<JoinRequest>,
     /// Decompressing threads.
     pub threads: usize,
 }

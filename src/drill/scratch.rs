@@ -1,7 +1,7 @@
 //! The scratch folder: everything of a drill is in it, and it goes with everything.
 //!
-//! It is locked (`flock`) while its drill lives, so that of two drills one waits for nobody and is refused, and so that what is found in an unlocked one
-//! was left by a drill that was killed. Its place is where everybody may write, as a rule: nothing is made in a folder of somebody else's.
+//! It is locked (`flock`) while its drill or the guard of a server of that lives, so that of two drills one waits for nobody and is refused, and so that what is found in an
+//! unlocked one was left by a drill that was killed. Its place is where everybody may write, as a rule: nothing is made in a folder of somebody else's.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -29,13 +29,16 @@ const FULL: u64 = 8 << 20;
 /// Tries to remove it, and the time between two of them: a server that was killed may make a last file meanwhile.
 const TRIES: u32 = 50;
 const BETWEEN: Duration = Duration::from_millis(100);
+/// Tries to lock it: a server that was killed with its drill has no command line any more before it lets go of its files.
+const LOCK_TRIES: u32 = 20;
 
 /// A scratch folder that is ours, and empty at first. It goes with everything when this is dropped.
 #[derive(Debug)]
 pub(super) struct ScratchFolder {
     path: PathBuf,
-    /// Held as long as it is there.
-    _lock: Flock<File>,
+    /// Held as long as it is there. Where this process is killed, the guards of servers that were started in it still hold it, until these have ended.
+    /// Where this is dropped it is given up for all of them (`flock` with `LOCK_UN`): no server runs any more then.
+    lock: Flock<File>,
 }
 
 impl ScratchFolder {
@@ -52,7 +55,7 @@ impl ScratchFolder {
             if !is_there {
                 continue;
             }
-            let scratch = Self { path, _lock: lock };
+            let scratch = Self { path, lock };
             if scratch.sweep().map_err(DrillError::system("empty", &scratch.path))? {
                 log::warn!(
                     "'{}' had what a drill that was killed has left: it is removed",
@@ -75,9 +78,24 @@ impl ScratchFolder {
         Ok(path)
     }
 
+    /// The lock once more, for a server that has its files here.
+    pub(super) fn share_lock(&self) -> Result<File, DrillError> {
+        self.lock.try_clone().map_err(DrillError::system("share the lock of", &self.path))
+    }
+
     /// Whether nothing more can be written here, or next to nothing.
     pub(super) fn is_full(&self) -> bool {
-        self.free().is_ok_and(|free| free < FULL)
+        self.has_less_than(FULL)
+    }
+
+    /// Whether its file system is known to have less than that free, bytes.
+    pub(super) fn has_less_than(&self, reserve: u64) -> bool {
+        self.free().is_ok_and(|free| free < reserve)
+    }
+
+    /// Its place.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn free(&self) -> Result<u64, DrillError> {
@@ -170,14 +188,19 @@ fn refuse_foreign(path: &Path) -> Result<(), DrillError> {
 fn lock(path: &Path) -> Result<Flock<File>, DrillError> {
     let flags = (OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits();
     let open = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    match Flock::lock(open.map_err(DrillError::system("open", path))?, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(lock),
-        Err((_, Errno::EWOULDBLOCK)) => Err(DrillError::Undone(format!(
-            "another drill works in '{}': wait for its end, or name another place (--scratch DIR)",
-            path.display()
-        ))),
-        Err((_, errno)) => Err(DrillError::system("lock", path)(errno.into())),
+    let mut folder = open.map_err(DrillError::system("open", path))?;
+    for _ in 0..LOCK_TRIES {
+        folder = match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((folder, Errno::EWOULDBLOCK)) => folder,
+            Err((_, errno)) => return Err(DrillError::system("lock", path)(errno.into())),
+        };
+        std::thread::sleep(BETWEEN);
     }
+    Err(DrillError::Undone(format!(
+        "another drill works in '{}', or a server of one that was killed is about to end: wait for that, or name another place (--scratch DIR)",
+        path.display()
+    )))
 }
 
 #[cfg(test)]
@@ -225,6 +248,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let scratch = ScratchFolder::take(parent.path()).unwrap();
         scratch.refuse_without_room(0).unwrap();
+        assert!(scratch.has_less_than(1 << 60) && !scratch.is_full());
         let why = scratch.refuse_without_room(1 << 60).unwrap_err().to_string();
         assert!(why.contains("1.00 EiB there"), "{why}");
     }

@@ -8,6 +8,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::excuse::ServerExcuse;
 use crate::child::Leashed;
 
@@ -16,10 +19,27 @@ const POLL: Duration = Duration::from_millis(100);
 /// Between two looks at the load, which the kernel computes every five seconds.
 const LOAD: Duration = Duration::from_secs(5);
 
-/// The server that runs now, where one does.
-pub(super) type ServerSlot = Arc<Mutex<Option<Leashed>>>;
+/// A server that runs.
+#[derive(Debug)]
+pub(super) struct DrillProcess {
+    pub(super) process: Leashed,
+    /// It is a member of a cluster, and must leave that: whoever waits for it hears that the drill is given up, and asks it to end.
+    pub(super) is_guest: bool,
+}
 
-/// A thread that looks, until this is dropped. It ends the server when the drill is given up, so that nobody waits for its answers.
+impl DrillProcess {
+    /// Sends it a signal. It is not waited for yet, so that the number is its own.
+    pub(super) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.process.0.id()).unwrap_or_default();
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// The server that runs now, where one does.
+pub(super) type ServerSlot = Arc<Mutex<Option<DrillProcess>>>;
+
+/// A thread that looks, until this is dropped. It kills the server when the drill is given up, so that nobody waits for its answers, unless that is a
+/// member of a cluster.
 #[derive(Debug)]
 pub struct DrillWatch {
     stop: Arc<AtomicBool>,
@@ -62,9 +82,10 @@ impl DrillWatch {
                 }
                 if stop.load(Ordering::Relaxed)
                     && let Some(server) = held(&server).as_mut()
+                    && !server.is_guest
+                    && matches!(server.process.0.try_wait(), Ok(None))
                 {
-                    // One that has ended cannot be ended.
-                    let _ = server.0.kill();
+                    server.signal(Signal::SIGKILL);
                 }
             }
         })?;
@@ -127,8 +148,6 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
-    use nix::sys::signal::Signal;
-
     use super::*;
 
     #[test]
@@ -137,8 +156,9 @@ mod tests {
         let (read, stop) = (Arc::clone(&now), Arc::new(AtomicBool::new(false)));
         let look = move || overload(*held(&read), 4.0);
         let watch = DrillWatch::looking(Arc::clone(&stop), POLL, look).unwrap();
-        *held(watch.server()) = Some(Leashed(Command::new("sleep").arg("60").spawn().unwrap()));
-        let status = || held(watch.server()).as_mut().unwrap().0.try_wait().unwrap();
+        let process = Leashed(Command::new("sleep").arg("60").spawn().unwrap());
+        *held(watch.server()) = Some(DrillProcess { process, is_guest: false });
+        let status = || held(watch.server()).as_mut().unwrap().process.0.try_wait().unwrap();
         std::thread::sleep(5 * POLL);
         assert_eq!((watch.given_up(), status()), (None, None));
         *held(&now) = 4.5;

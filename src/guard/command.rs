@@ -12,7 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
 use super::descendants;
-use super::words::{GRACE, GUARD_COMMAND};
+use super::words::{GENTLY, GRACE, GUARD_COMMAND};
+use crate::child;
 
 /// A command that runs.
 #[derive(Debug)]
@@ -74,9 +75,23 @@ impl GuardedCommand {
 
 /// The guard of a command.
 fn guarding(command: &[OsString]) -> Command {
+    guard_of(&[], command)
+}
+
+/// The guard of one process that must not be killed before it was asked to end, also where this program is killed: SIGTERM asks the guard
+/// for its end, and its exit status is that of the process. It asks for the end by itself when `limit` is over, also where this program stands
+/// still. Neither of the two is in the session of this program: no terminal reaches them, and a process that stands still (SIGSTOP) is not set going by
+/// the kernel when this program ends. To be started by the thread that lives as long as this process.
+pub fn gentle_guard(command: &[OsString], limit: Duration) -> Command {
+    let mut guard = guard_of(&[GENTLY, &limit.as_secs().to_string()], command);
+    child::without_secrets(&mut guard);
+    guard
+}
+
+fn guard_of(options: &[&str], command: &[OsString]) -> Command {
     // Also after an upgrade, which has put another program in the place of this one.
     let mut guard = Command::new("/proc/self/exe");
-    guard.arg(GUARD_COMMAND).arg(getpid().to_string()).arg("--").args(command);
+    guard.arg(GUARD_COMMAND).args(options).arg(getpid().to_string()).arg("--").args(command);
     guard
 }
 

@@ -1,6 +1,6 @@
 //! All processes below this one, and their end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,15 @@ fn living_parent(pid: i32) -> Option<i32> {
 pub(super) fn signal_all(signal: Signal) {
     for pid in living() {
         let _ = kill(pid, signal);
+    }
+}
+
+/// Sends it to those that have not been sent it yet, each of which is in `told`.
+pub(super) fn signal_new(signal: Signal, told: &mut HashSet<Pid>) {
+    for pid in living() {
+        if told.insert(pid) {
+            let _ = kill(pid, signal);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The guard: the process between this program and the command.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -10,20 +11,25 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, getppid, setsid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
 use super::descendants;
-use super::words::GRACE;
+use super::words::{GENTLE_GRACE, GRACE};
 use crate::child;
 use crate::signals;
 
 /// Between two looks at the command.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so.
-pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
+/// Is the guard: starts the command and ends with its status, when nothing of it is left. `parent` is for whom it does so. When that ends before,
+/// the command is killed at once, or is asked to end first where it must end `gently`, which it is asked for in any case when that time is over.
+pub fn guard(parent: i32, command: &[OsString], gently: Option<Duration>) -> io::Result<u8> {
+    if gently.is_some() {
+        setsid()?;
+    }
+    let grace = if gently.is_some() { GENTLE_GRACE } else { GRACE };
     let asked = Arc::new(AtomicBool::new(false));
     let orphaned = Arc::new(AtomicBool::new(false));
     flag::register(SIGTERM, Arc::clone(&asked))?;
@@ -42,19 +48,20 @@ pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
         command.split_first().ok_or_else(|| io::Error::other("there is no command"))?;
     let child = child::bound(Path::new(program), arguments).spawn()?;
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let began = Instant::now();
     let mut since: Option<Instant> = None;
-    let mut status = None;
+    let (mut status, mut told) = (None, HashSet::new());
+    let is_alone = || orphaned.load(Ordering::Relaxed);
+    let is_over = || gently.is_some_and(|limit| began.elapsed() >= limit);
     while status.is_none() {
-        if orphaned.load(Ordering::Relaxed) {
+        if is_alone() && gently.is_none() {
             descendants::end_all(Duration::ZERO);
-        } else if asked.load(Ordering::Relaxed) {
-            match since {
-                None => {
-                    since = Some(Instant::now());
-                    descendants::signal_all(Signal::SIGTERM);
-                }
-                Some(since) if since.elapsed() >= GRACE => descendants::signal_all(Signal::SIGKILL),
-                Some(_) => {}
+        } else if is_alone() || is_over() || asked.load(Ordering::Relaxed) {
+            if since.get_or_insert_with(Instant::now).elapsed() >= grace {
+                descendants::signal_all(Signal::SIGKILL);
+            } else {
+                // Also whoever was started since: a server that starts hears of it only later, and may wait for its own children before.
+                descendants::signal_new(Signal::SIGTERM, &mut told);
             }
         }
         status = reap(child)?;
@@ -63,8 +70,7 @@ pub fn guard(parent: i32, command: &[OsString]) -> io::Result<u8> {
         }
     }
     // What the command has left in the background.
-    let grace = if orphaned.load(Ordering::Relaxed) { Duration::ZERO } else { GRACE };
-    descendants::end_all(grace);
+    descendants::end_all(if is_alone() && gently.is_none() { Duration::ZERO } else { grace });
     Ok(status.unwrap_or(u8::MAX))
 }
 

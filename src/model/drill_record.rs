@@ -37,10 +37,24 @@ pub struct DrillRecord {
     pub start_ms: u64,
     /// Milliseconds for tables and questions.
     pub check_ms: u64,
+    /// How the server joined its cluster, where it was to join; after all else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Box<DrilledJoin>>,
     /// Milliseconds from the beginning to the end.
     pub took_ms: u64,
     /// The program that did it.
     pub tool: ToolIdentity,
+}
+
+/// How a drilled server has joined its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrilledJoin {
+    /// Milliseconds from the order to join until it was Synced.
+    pub ms: u64,
+    /// Write sets that it received by IST; 0 where it lacked none.
+    pub writesets: u64,
+    /// Where it stood then.
+    pub position: String,
 }
 
 /// Tables of a server.
@@ -78,6 +92,8 @@ pub enum DrillStep {
     Query,
     /// The server is shut down.
     Stop,
+    /// It joins its cluster by IST, and leaves it.
+    Join,
 }
 
 impl DrillStep {
@@ -90,6 +106,7 @@ impl DrillStep {
             Self::Tables => "tables",
             Self::Query => "query",
             Self::Stop => "stop",
+            Self::Join => "join",
         }
     }
 }
@@ -122,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_its_step() {
-        for step in ["restore", "position", "start", "tables", "query", "stop"] {
+        for step in ["restore", "position", "start", "tables", "query", "stop", "join"] {
             assert_eq!(
                 record("failed", &format!("\"{step}\"")).failure(),
                 format!("it has failed the drill of 2026-11-20 at the step '{step}'")

@@ -94,6 +94,12 @@ impl WsrepGtid {
             u8::from(safe_to_bootstrap)
         )
     }
+
+    /// Where such a text says that a server stands; none where it does not know: it runs, or has not ended in good order.
+    pub fn from_grastate(text: &str) -> Option<Self> {
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        format!("{}:{}", value("uuid:")?, value("seqno:")?).parse().ok()
+    }
 }
 
 impl fmt::Display for WsrepGtid {
@@ -173,6 +179,9 @@ mod tests {
     fn grastate_has_galeras_form() {
         let gtid: WsrepGtid = format!("{UUID}:16 0").parse().unwrap();
         let text = gtid.grastate(false);
+        let read = |text: &str| WsrepGtid::from_grastate(text).map(|gtid| gtid.position());
+        assert_eq!(read(&text), Some(gtid.position()));
+        assert_eq!((read(&text.replace("16", "-1")), read("")), (None, None));
         assert_eq!(
             text,
             format!(

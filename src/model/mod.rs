@@ -8,10 +8,12 @@ mod address;
 mod compression;
 mod content;
 mod data_digest;
+mod drill_guest;
 mod drill_record;
 mod dump;
 mod filename;
 mod filename_letters;
+mod galera_release;
 mod glob;
 mod gtid;
 mod hold;
@@ -33,9 +35,11 @@ pub use address::HostPort;
 pub use compression::Compression;
 pub use content::{Content, FORMAT, FilesState, NEWEST_FORMAT};
 pub use data_digest::{DataDigest, DataHasher};
-pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, TableCount};
+pub use drill_guest::{DRILL_ADDRESS, DRILL_INCOMING, drill_name, is_drill};
+pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, DrilledJoin, TableCount};
 pub use dump::{BackupClass, Dump, UsersObject};
 pub use filename::{encode_char, encode_name};
+pub use galera_release::GaleraRelease;
 pub use glob::matches;
 pub use gtid::{GtidError, NO_POSITION, WsrepGtid, parse_domain_id};
 pub use hold::Hold;
@@ -55,7 +59,7 @@ pub use provider::{
     DEFAULT_PAGE, PAGE_RESERVE, PLUGIN_PREFIX, PROVIDER_OPTIONS, SYNC_DONOR, TLS_VARIABLES,
     effective_options, provider_option, provider_size, syncs_donor,
 };
-pub use random_word::random_word;
+pub use random_word::{random_number, random_word};
 pub use replication::{Connection, ConnectionSource};
 pub use server_identity::{Owner, ServerIdentity};
 pub use status::{BackupState, Status};

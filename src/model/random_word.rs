@@ -1,10 +1,14 @@
-//! Random words, which keep the names of two things made in one moment apart.
+//! Random words and numbers, which keep two things made in one moment apart.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Six hexadecimal digits, another six at each call.
 pub fn random_word() -> String {
+    format!("{:06x}", random_number() & 0xff_ffff)
+}
+
+/// Another number at each call.
+pub fn random_number() -> u64 {
     // Its keys are the system's random numbers.
-    let number = RandomState::new().build_hasher().finish();
-    format!("{:06x}", number & 0xff_ffff)
+    RandomState::new().build_hasher().finish()
 }

@@ -27,6 +27,26 @@ impl SqlSession {
         self.rows("SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_STATUS = 'ACTIVE'")
     }
 
+    /// Nothing is written by this session from now on, unless a statement asks for just that (seen with 10.11.19: error 1792, for DDL and for tables
+    /// of engines without transactions too).
+    pub fn only_read(&mut self) -> Result<(), String> {
+        self.run_one("SET SESSION TRANSACTION READ ONLY").map_err(|error| self.plain(error))
+    }
+
+    /// Whether there are triggers that run when a server starts or ends. They stand among the events, in a column that servers without them do not have
+    /// (`sql/sql_sys_or_ddl_trigger.cc` of MariaDB 13).
+    pub fn has_triggers_of_servers(&mut self) -> Result<bool, String> {
+        let column = "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'event' AND COLUMN_NAME = 'kind'";
+        let triggers = "SELECT COUNT(*) FROM mysql.event WHERE FIND_IN_SET('STARTUP', kind) OR FIND_IN_SET('SHUTDOWN', kind)";
+        let any = |counts: Vec<u64>| counts.into_iter().any(|count| count > 0);
+        Ok(any(self.rows(column)?) && any(self.rows(triggers)?))
+    }
+
+    /// Lets the next start load no plugin that somebody has once installed by a statement.
+    pub fn forget_plugins(&mut self) -> Result<(), String> {
+        self.run_one("DELETE FROM mysql.plugin").map_err(|error| self.plain(error))
+    }
+
     /// All tables with files, those of the server itself too; no views.
     pub fn served_tables(&mut self) -> Result<Vec<ServedTable>, String> {
         let statement = "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_TYPE NOT LIKE '%VIEW' \

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::config::DefaultsArgs;
-use crate::model::{GtidError, WsrepGtid, parse_domain_id};
+use crate::model::{DRILL_ADDRESS, GtidError, WsrepGtid, parse_domain_id};
 use crate::server::Server;
 
 /// What mysqld wants to be played.
@@ -34,6 +34,11 @@ pub enum ArgsError {
     /// An option that a donor needs.
     #[error("mysqld did not pass {0}; this program is started by mysqld on a donor (garbd --sst backup)")]
     Missing(&'static str),
+    /// A drilled server has asked for IST, and the write sets are here no more.
+    #[error(
+        "the state transfer is for a drilled server (drill --join), which takes none: nothing was done, and the drill ends; a newer backup joins by IST"
+    )]
+    Drill,
     /// The position of the request.
     #[error("--gtid: {0}")]
     Gtid(#[from] GtidError),
@@ -130,6 +135,9 @@ impl DonorRequest {
             Some("joiner") => Role::Joiner,
             other => return Err(ArgsError::Role(other.unwrap_or_default().to_owned())),
         };
+        if role == Role::Donor && !raw.bypass && raw.address == DRILL_ADDRESS {
+            return Err(ArgsError::Drill);
+        }
         let mut gtid = match (&raw.gtid, role) {
             (Some(text), Role::Donor) => text.parse::<WsrepGtid>()?,
             (None, Role::Donor) => return Err(ArgsError::Missing("--gtid")),
@@ -266,6 +274,13 @@ mod tests {
         assert!(!request.bypass && !request.progress, "mysqld's own arguments are not ours");
         assert_eq!(request.server.arguments, ["--datadir=/elsewhere", "--bypass"]);
         assert_eq!(request.ignored, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_drill_gets_no_state_transfer_but_one_without_data() {
+        let line = format!("--role donor --address {DRILL_ADDRESS} --datadir /d --gtid UUID:5");
+        assert_eq!(DonorRequest::parse(&args(&line)), Err(ArgsError::Drill));
+        assert!(DonorRequest::parse(&args(&format!("{line} --bypass"))).unwrap().bypass);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! stop the group's writes until it is declared dead.
 
 use std::io::{BufRead, BufReader};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -16,7 +15,7 @@ use nix::unistd::Pid;
 
 use super::AskError;
 use super::garbd_log::{GarbdLine, read};
-use crate::cluster::ClusterAddress;
+use crate::cluster::{ClusterAddress, guest_address};
 use crate::hosts;
 use crate::model::HostPort;
 
@@ -178,19 +177,11 @@ pub(super) fn listen_address(
     wanted: Option<&HostPort>,
     peer: Option<&HostPort>,
 ) -> Result<HostPort, AskError> {
-    let host = wanted.map_or_else(|| local_address(peer).to_string(), |wanted| wanted.host.clone());
-    let port = wanted.and_then(|wanted| wanted.port).unwrap_or(0);
-    // The listener is closed at once; the system does not give this port to another process so soon.
-    let bound = hosts::resolve(&host, port).and_then(|addresses| hosts::free_port(&addresses));
-    match bound {
-        Ok(port) => Ok(HostPort { host, port: Some(port) }),
-        Err(cause) => {
-            let place = HostPort { host, port: (port != 0).then_some(port) };
-            Err(AskError::Failed(format!(
-                "garbd cannot listen on '{place}': {cause}; name a free address of this machine with --listen HOST:PORT"
-            )))
-        }
-    }
+    guest_address(wanted, peer).map_err(|(place, cause)| {
+        AskError::Failed(format!(
+            "garbd cannot listen on '{place}': {cause}; name a free address of this machine with --listen HOST:PORT"
+        ))
+    })
 }
 
 /// Why no member takes a connection, each named; nothing where one does.
@@ -204,15 +195,6 @@ pub(super) fn why_nobody_answers(address: &ClusterAddress) -> Option<String> {
         }
     }
     Some(causes.join(", "))
-}
-
-/// The local address that a connection to `peer` would have. A UDP socket that is connected sends nothing.
-fn local_address(peer: Option<&HostPort>) -> IpAddr {
-    let any = IpAddr::from([0, 0, 0, 0]);
-    let Some(peer) = peer else { return any };
-    let port = peer.port.unwrap_or(crate::cluster::GROUP_PORT);
-    let peers = hosts::resolve(&peer.host, port).unwrap_or_default();
-    peers.into_iter().find_map(|peer| hosts::source_address(peer).ok()).unwrap_or(any)
 }
 
 #[cfg(test)]

@@ -6,27 +6,8 @@ use super::AskError;
 use super::donor_choice::Refusal;
 use super::garbd::{GarbdCommand, listen_address};
 use super::request::RequestId;
-use crate::cluster::{ClusterAddress, Coordinates, NodeReport, Survey};
-use crate::model::{HostPort, provider_option, random_word};
-
-/// Provider options that garbd must share with the members: how they talk, and when they take each other for dead.
-const SHARED: [&str; 15] = [
-    "evs.inactive_check_period",
-    "evs.inactive_timeout",
-    "evs.install_timeout",
-    "evs.keepalive_period",
-    "evs.suspect_timeout",
-    "gmcast.segment",
-    "socket.checksum",
-    "socket.ssl",
-    "socket.ssl_ca",
-    "socket.ssl_cert",
-    "socket.ssl_cipher",
-    "socket.ssl_compression",
-    "socket.ssl_key",
-    "socket.ssl_password_file",
-    "gmcast.mcast_addr",
-];
+use crate::cluster::{ClusterAddress, Coordinates, Survey, address_for_guests, shared_options, speaks_tls};
+use crate::model::{HostPort, random_word};
 
 /// What flags say.
 #[derive(Debug, Clone, Default)]
@@ -72,14 +53,9 @@ impl GarbdCall {
                     .into(),
             )
         })?;
-        let mut address = known.cluster_address().map_err(|why| {
+        let address = address_for_guests(&known, survey).map_err(|why| {
             AskError::Failed(format!("the address of the cluster (wsrep_cluster_address): {why}"))
         })?;
-        // Options behind the '?' are for the node that has them; garbd gets its own.
-        address.options = None;
-        if address.members.is_empty() {
-            address.members = survey.reports.iter().filter_map(group_address).collect();
-        }
         if address.members.is_empty() {
             return Err(AskError::Failed(
                 "the address of the cluster is not known: run this on a node, or give --address gcomm://HOST:PORT,…"
@@ -145,36 +121,10 @@ fn check_group(args: &GarbdCallArgs, survey: &Survey) -> Result<(), AskError> {
     }
 }
 
-/// Where a member is reached by the others. A running server's options have all of it.
-fn group_address(report: &NodeReport) -> Option<HostPort> {
-    let options = report.variable("wsrep_provider_options")?;
-    let host = provider_option(options, "base_host").filter(|host| !host.is_empty())?;
-    let port = provider_option(options, "base_port").and_then(|port| port.parse().ok());
-    Some(HostPort { host: host.to_owned(), port }.or_port(crate::cluster::GROUP_PORT))
-}
-
-fn shared_options(options: &str) -> Vec<String> {
-    let is_set = |value: &&str| !value.is_empty() && !value.eq_ignore_ascii_case("no");
-    SHARED
-        .iter()
-        .filter_map(|name| {
-            provider_option(options, name).filter(is_set).map(|value| format!("{name}={value}"))
-        })
-        .collect()
-}
-
-/// As Galera decides it (`galerautils/src/gu_asio.cpp`): on by `socket.ssl`, else by a key and a certificate.
-fn speaks_tls(options: &str) -> bool {
-    let on = |value: &str| ["yes", "1", "true", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes));
-    match provider_option(options, "socket.ssl") {
-        Some(value) => on(value),
-        None => provider_option(options, "socket.ssl_cert").is_some_and(|cert| !cert.is_empty()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::NodeReport;
     use crate::sql::Endpoint;
 
     fn files(address: &str, options: &str) -> Coordinates {

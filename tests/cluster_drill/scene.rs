@@ -60,6 +60,18 @@ impl Scene {
         newest
     }
 
+    /// A backup that the second node's machine takes without garbd, by that method.
+    pub(super) fn run(&self, method: &str) -> Value {
+        let donor = self.cluster.n(2);
+        fs::write(donor.cnf(), format!("{}method={method}\n", self.cnf)).unwrap();
+        let before = self.program.manifests().len();
+        let ran = Ran::finish(self.program.on(donor, &["run"]).spawn().unwrap());
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        let mut manifests = self.program.manifests();
+        assert_eq!(manifests.len(), before + 1, "{ran:?}");
+        manifests.pop().unwrap()
+    }
+
     /// The folder of a backup.
     pub(super) fn folder(&self, backup: &Value) -> PathBuf {
         self.program.repository().join(CLUSTER_NAME).join(text(backup, "/id"))

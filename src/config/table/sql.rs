@@ -42,8 +42,8 @@ pub(super) const CHAPTER: Chapter = Chapter {
             value: "HOST:PORT,...",
             unset: Unset::Described("none"),
             meaning: "Members that answer SQL over TCP, with the same user and password, for the commands backup, check, \
-                      run and restore. One is enough, it names the others.",
-            note: "SQL to the other members, over TCP, for the commands backup, check, run and restore: they learn from it which members \
+                      drill, run and restore. One is enough, it names the others.",
+            note: "SQL to the other members, over TCP, for the commands backup, check, drill, run and restore: they learn from it which members \
                    are Synced and whether IST will be possible. One member is enough, it names the others.",
             example: Example::Value("db1:3306,db2:3306"),
             flags: &[
@@ -52,6 +52,11 @@ pub(super) const CHAPTER: Chapter = Chapter {
                     "SQL addresses of members, where they are to be asked for their state",
                 ),
                 flag_help(&["check"], "SQL addresses of members, who are asked for their state"),
+                flag_help(
+                    &["drill"],
+                    "SQL addresses of members, who are asked whether the server may join [default: the hosts of \
+                     wsrep_cluster_address]",
+                ),
                 flag_help(&["run"], "SQL addresses of members, who are asked for their state"),
                 flag_help(
                     &["restore"],
