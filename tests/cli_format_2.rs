@@ -1,6 +1,8 @@
-//! Every command on backups that servers have taken of themselves, as they were stored once (`tests/fixtures/format-2`): dumps of a node, plain and
-//! encrypted, and mariadb-backup's stream of a node and of a replica, which has no position in a cluster.
+//! Every command on backups that real servers have taken, as they were stored once (`tests/fixtures/format-2`): dumps of a node, plain and
+//! encrypted, mariadb-backup's stream of a node and of a replica, which has no position in a cluster, and data directories.
 
+#[path = "cli_format_2/datadir.rs"]
+mod datadir;
 #[path = "cli_format_2/encrypted.rs"]
 mod encrypted;
 #[path = "storage/server.rs"]
@@ -294,5 +296,5 @@ fn no_fixture_was_ever_edited() {
     let sums = sums.unwrap();
     assert!(sums.status.success(), "{sums:?}: see tests/fixtures/README.md");
     let lines = fs::read_to_string(place.join("SHA256SUMS")).unwrap();
-    assert_eq!(lines.lines().count(), 5 + 5 + 6 + 6 + 4, "every file of the five");
+    assert_eq!(lines.lines().count(), 5 + 5 + 6 + 6 + 4 + 5 + 5, "every file of the seven");
 }

@@ -102,11 +102,15 @@ fn the_queue_drains_before_the_node_is_let_in(scene: &Scene) {
 fn whoever_had_to_wait_would_be_seen(scene: &Scene) {
     let (n1, n2) = (scene.cluster.n(1), scene.cluster.n(2));
     let options = [("gcs.sync_donor", "yes", "no"), ("gcs.fc_limit", "4", "100")];
-    options.iter().for_each(|(option, value, _)| n1.set_provider_option(option, value));
+    for (option, value, _) in options {
+        n1.set_provider_option(option, value);
+    }
     let (writer, watch) = (Writer::start(n2, 400), AsideWatch::start(n1));
     // Of two nodes the limit is 1.4 times as much; then nobody writes.
     let ran = with_a_queue(scene, 6);
-    options.iter().for_each(|(option, _, before)| n1.set_provider_option(option, before));
+    for (option, _, before) in options {
+        n1.set_provider_option(option, before);
+    }
     assert_eq!(ran.status, Some(0), "{}", ran.err);
     assert_back(n1);
     assert!(watch.flow_control_aside() > 0);

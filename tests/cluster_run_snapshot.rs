@@ -76,7 +76,7 @@ fn backup(scene: &Scene) -> Value {
     let log = n2.log_since(mark);
     assert_eq!(
         steps(&log),
-        ["desync", "desync", "pause", "in"],
+        ["desync", "lock", "unlock", "in"],
         "the lock stands inside of the desync: {log}"
     );
     let told: Value = serde_json::from_str(&ran.out).unwrap();
