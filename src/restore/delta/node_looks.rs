@@ -16,7 +16,7 @@ use crate::restore::{old_datadir, target, wsrep_home};
 
 /// What was found.
 #[derive(Debug)]
-pub(super) struct NodeState {
+pub(super) struct NodeFindings {
     /// Where `grastate.dat` may be besides the data directory.
     pub(super) homes: Vec<PathBuf>,
     /// The seqno of the files, where they tell.
@@ -32,7 +32,7 @@ pub(super) fn look(
     node: &DeltaNode,
     (index, places): (&Index, &Destinations),
     gtid: &WsrepGtid,
-) -> Result<NodeState, RestoreError> {
+) -> Result<NodeFindings, RestoreError> {
     let (target, options) = (places.target(), node.options.as_ref());
     target::check_writable(places.external_roots().iter().map(AsRef::as_ref).chain([target]))?;
     old_datadir::refuse(places)?;
@@ -49,7 +49,7 @@ pub(super) fn look(
         let place = places.of(link).filter(|_| !places.is_passed_over(link));
         place.map_or(Ok(()), |place| refuse_directory(&place))?;
     }
-    Ok(NodeState { homes, stands_at, newer_logs })
+    Ok(NodeFindings { homes, stands_at, newer_logs })
 }
 
 /// Backups among the files of a server are no files that a restore may look through.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::access;
 use super::compare::{Fates, check_unchanged, compare};
 use super::extras::{self, Extras};
-use super::node_looks::{self, NodeState};
+use super::node_looks::{self, NodeFindings};
 use super::node_places::{DeltaNode, tell_unnamed};
 use super::report::{DeltaReport, report};
 use super::room::{self, DeltaRoom};
@@ -32,7 +32,7 @@ pub struct DeltaPlan<'a> {
     node: &'a DeltaNode,
     pub(super) index: Index,
     pub(super) places: Destinations,
-    pub(super) state: NodeState,
+    pub(super) state: NodeFindings,
     pub(super) gtid: WsrepGtid,
     pub(super) fates: Fates,
     pub(super) extras: Extras,
