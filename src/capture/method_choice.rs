@@ -1,7 +1,5 @@
 //! Which methods there are, and which one is taken on a server.
 
-use std::time::Duration;
-
 use super::freeze::Freeze;
 use super::logical::Logical;
 use super::mariadb_backup::BackupProgram;
@@ -24,10 +22,6 @@ pub const METHODS: &[&dyn Method] = &[
     #[cfg(test)]
     &super::sample::Sample,
 ];
-
-/// `auto` takes another method than the first that works where that one has the server stand still for so much less. What `precopy` reads again,
-/// and what mariadb-backup does under its own lock, takes less than that, and is not known before.
-const MUCH: Duration = Duration::from_secs(1);
 
 /// A method, and why it is that one.
 #[derive(Clone)]
@@ -122,35 +116,15 @@ pub fn choose(
         }
     };
     let is_automatic = *wanted == MethodChoice::Auto;
-    let judged = |(method, files): &(&'static dyn Method, Files)| {
-        let prospect = Prospect { worth: *files, ..*prospect };
+    let mut passed: Vec<PassedMethod> = Vec::new();
+    for (method, files) in candidates {
+        let prospect = Prospect { worth: files, ..*prospect };
         let estimate = match given_up.iter().find(|given_up| given_up.method == method.name()) {
             Some(given_up) => Err(given_up.why.clone().unwrap_or_default()),
             None => method.estimate(&prospect),
         };
         let needless = || if is_automatic { method.needless(&prospect) } else { None };
-        estimate.and_then(|estimate| needless().map_or(Ok(estimate), Err))
-    };
-    let mut passed: Vec<PassedMethod> = Vec::new();
-    for (number, candidate) in candidates.iter().enumerate() {
-        let (method, files) = *candidate;
-        let outlasts = |estimate: Estimate| {
-            let Estimate::About(own) = estimate else { return None };
-            if own < MUCH {
-                return None;
-            }
-            let is_much_less = |other: Estimate| {
-                other.standstill(prospect).is_some_and(|other| other.saturating_add(MUCH) <= own)
-            };
-            let mut others = candidates.iter().skip(number + 1);
-            let (other, _) = others.find(|&other| judged(other).is_ok_and(is_much_less))?;
-            Some(format!(
-                "the server would stand still for about {}, and with {} for much less",
-                duration_ms(millis(own)),
-                other.name()
-            ))
-        };
-        match judged(candidate).and_then(|estimate| outlasts(estimate).map_or(Ok(estimate), Err)) {
+        match estimate.and_then(|estimate| needless().map_or(Ok(estimate), Err)) {
             Ok(estimate) => return Ok(Choice { method, estimate, files, passed, is_automatic }),
             Err(why) => passed.push(PassedMethod { method: method.name().into(), why: Some(why) }),
         }

@@ -1,15 +1,13 @@
-//! What `method = auto` does on a real server: where its files cannot be cloned, or not soon enough, it copies ahead where it can, and takes the backup by `freeze` where it
-//! cannot, each time with the reason in the manifest.
+//! What `method = auto` does on a real server whose files cannot be cloned: it copies ahead where it can, and takes the backup by `freeze` where it cannot, each
+//! time with the reason in the manifest.
 
-use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use super::support::cli::cli;
-use super::support::cli::disk::LoopDisk;
 use super::support::precopy::{RealServer, SERVER_KINDS, ServerKind, freeze_by_shutdown};
 use super::support::scripted_mysqld::{Backup, Reply};
 use super::support::{PATIENCE, ScriptedMysqld, sql, wait_until};
@@ -20,10 +18,7 @@ const LARGE: ServerKind =
 
 /// A stage with a server that runs; on a file system without clones.
 fn stage(kind: &ServerKind) -> (ScriptedMysqld, RealServer) {
-    stage_of(ScriptedMysqld::new(), kind)
-}
-
-fn stage_of(mysqld: ScriptedMysqld, kind: &ServerKind) -> (ScriptedMysqld, RealServer) {
+    let mysqld = ScriptedMysqld::new();
     mysqld.configure("wsrep_sst_backup", "user=root\nprimary-timeout=1s\nbinlogs=none");
     let mut server = RealServer::install(&mysqld, kind);
     server.start();
@@ -119,35 +114,4 @@ fn a_small_server_is_frozen_unless_precopy_is_asked_for_by_name() {
         .run();
     assert_ne!(outcome.manifest_at_done, Some(true), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("no method works on this server: precopy: "), "{}", outcome.stderr);
-}
-
-/// A block of data, a block of nothing, and so on.
-fn write_pieces(file: &File, pieces: u64) {
-    for number in 0..pieces {
-        file.write_all_at(&[0x5a; 4096], number * 8192).unwrap();
-    }
-    file.sync_all().unwrap();
-}
-
-#[test]
-#[ignore = "needs MariaDB, root, a loop device and xfsprogs"]
-fn auto_clones_a_server_unless_its_files_lie_in_so_many_pieces_that_copying_ahead_is_quicker() {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = folder.path().join("disk");
-    let _mounted = LoopDisk::xfs(&folder.path().join("image"), &disk, 6 << 30);
-    let (mysqld, mut server) = stage_of(ScriptedMysqld::below(&disk), &SERVER_KINDS[0]);
-    let (manifest, said) = back_up(&mysqld, &mut server, &[]);
-    assert_eq!(manifest["method"], "snapshot", "{said}");
-
-    let file = File::create(mysqld.datadir().join("d/pieces")).unwrap();
-    write_pieces(&file, 200_000);
-    let (manifest, said) = back_up(&mysqld, &mut server, &[]);
-    assert_eq!(manifest["method"], "precopy", "{said}");
-    let why = why_not(&manifest, "snapshot");
-    assert!(why.starts_with("the server would stand still for about "), "{why}");
-    assert!(why.ends_with(", and with precopy for much less"), "{why}");
-    // By its name it is taken all the same.
-    let (manifest, said) = back_up(&mysqld, &mut server, &[("WSREP_SST_BACKUP_METHOD", "snapshot")]);
-    assert_eq!(manifest["method"], "snapshot", "{said}");
-    assert!(said.contains("the method is snapshot: the server stands still for about "), "{said}");
 }
