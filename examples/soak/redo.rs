@@ -1,4 +1,4 @@
-//! Restores whose redo log was stored in part: each of them starts, without a recovery.
+//! Restores whose redo log was stored in part: each of them starts, without a recovery. As many of a log of the format of MariaDB 10.8, and of the same encrypted.
 //!
 //! Two nodes, of which one is written to and changes its tables all the time; backups of the other are restored as servers of their own. What the
 //! server says of its start and of its tables counts.
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::common::{heading, say};
 use crate::promises::Promises;
+use crate::support::encryption::ServerKeys;
 use crate::support::program::{number, with_program};
 use crate::support::{Cluster, ClusterOptions, Garbd, PATIENCE, Program, Replica, Writer};
 
@@ -33,8 +34,18 @@ const COMPLAINTS: [&str; 5] = ["[ERROR]", "crash recovery", "in the future", "co
 /// Runs the part.
 pub(crate) fn run(program: &Path, backups: u32, promises: &mut Promises) -> Result<()> {
     heading(&format!("{backups} restores whose redo log was stored in part"));
+    of_a_format(program, backups, &[], promises)?;
+    heading(&format!("{backups} restores whose encrypted redo log was stored in part"));
+    let keys = ServerKeys::new();
+    of_a_format(program, backups, &keys.lines(), promises)
+}
+
+/// Of servers with these lines.
+fn of_a_format(program: &Path, backups: u32, lines: &[String], promises: &mut Promises) -> Result<()> {
     let program = program.to_str().context("the program's path is not UTF-8")?;
-    let cluster = Cluster::start(2, &with_program(ClusterOptions::new(), program));
+    let options = with_program(ClusterOptions::new(), program);
+    let options = lines.iter().fold(options, |options, line| options.mysqld(line));
+    let cluster = Cluster::start(2, &options);
     let program = Program::of(&cluster);
     let writer = Writer::start(cluster.n(1), 200);
     let over = Arc::new(AtomicBool::new(false));
@@ -53,7 +64,7 @@ pub(crate) fn run(program: &Path, backups: u32, promises: &mut Promises) -> Resu
         })
     };
     for turn in 1..=backups {
-        one(&cluster, &program, turn, promises);
+        one(&cluster, &program, turn, lines, promises);
     }
     over.store(true, Ordering::Relaxed);
     let rounds = changes.join().map_err(|_| anyhow::anyhow!("the session with the DDL has panicked"))?;
@@ -91,7 +102,7 @@ fn backup(cluster: &Cluster, program: &Program) -> Option<Value> {
     })
 }
 
-fn one(cluster: &Cluster, program: &Program, turn: u32, promises: &mut Promises) {
+fn one(cluster: &Cluster, program: &Program, turn: u32, lines: &[String], promises: &mut Promises) {
     let Some(manifest) = backup(cluster, program) else {
         promises.note(SMALL, Err(format!("turn {turn}: no backup in {ATTEMPTS} attempts")));
         return;
@@ -101,7 +112,8 @@ fn one(cluster: &Cluster, program: &Program, turn: u32, promises: &mut Promises)
     let stored = log.map_or(i64::MAX, |log| number(log, "/stored"));
     let is_small = stored < 1 << 20 && manifest["live_redo"].is_object();
     promises.check(SMALL, is_small, || format!("backup {turn}: {stored} bytes"));
-    let server = Replica::prepare(cluster.scratch(), "restored", &[]);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let server = Replica::prepare(cluster.scratch(), "restored", &lines);
     program.restore(&manifest, &server.datadir(), &["--as", "standalone"]);
     let mark = server.log_mark();
     server.start();

@@ -4,7 +4,6 @@
 //! on the other. Then the node is rebuilt from the backup: `mariadbd --wsrep-recover` must find the position of the manifest, and the server that
 //! is started on it joins by IST, complains of nothing, and has the rows of the other node.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -12,6 +11,7 @@ use std::thread::JoinHandle;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use super::encryption::ServerKeys;
 use super::fixtures::{create_replicated_zoo, fill_bulk};
 use super::program::{
     Ran, gtid, number, recovered_position, rejoin_by_ist, text, under_strace, with_program,
@@ -90,7 +90,6 @@ pub const CRASH_ROWS: [CrashRow; 9] = [
 
 /// Stands for the lines of an encrypted server.
 const ENCRYPTED: &str = "ENCRYPTED";
-const KEYS: &str = "1;770A8A65DA156D24EE2A093277530142F7D2F0A6B1C8E94B5A6F0D7C3E1B2A49\n";
 
 /// Both checkpoint blocks are written in one call, at their place in the log.
 const PUT_BACK: &str = ", 8192, 4096) = 8192";
@@ -108,9 +107,8 @@ pub struct CrashSeen {
 
 /// Takes so many backups of node 2 under this row, and rebuilds it from each.
 pub fn try_crash_row(program: &str, row: &CrashRow, backups: u32) -> CrashSeen {
-    let keys = NamedTempFile::new().expect("a file for the keys");
-    std::fs::write(keys.path(), KEYS).expect("a file for the keys");
-    let cluster = Cluster::start(2, &options(program, row, keys.path()));
+    let keys = ServerKeys::new();
+    let cluster = Cluster::start(2, &options(program, row, &keys));
     let (n1, n2) = (cluster.n(1), cluster.n(2));
     let program = Program::of(&cluster);
     create_replicated_zoo(&cluster);
@@ -144,28 +142,13 @@ pub fn try_crash_row(program: &str, row: &CrashRow, backups: u32) -> CrashSeen {
     seen
 }
 
-fn options(program: &str, row: &CrashRow, keys: &Path) -> ClusterOptions {
+fn options(program: &str, row: &CrashRow, keys: &ServerKeys) -> ClusterOptions {
     let mut options = with_program(ClusterOptions::new().on_xfs(), program);
     if row.binlog == RowBinlog::Off {
         options = options.without_binlog();
     }
     for line in row.settings {
-        let lines = if *line == ENCRYPTED {
-            let file = format!("file_key_management_filename={}", keys.display());
-            // The account of the servers reads it.
-            std::os::unix::fs::chown(keys, Some(super::scratch::ServerUser::current().uid), None)
-                .expect("chown");
-            [
-                "plugin_load_add=file_key_management",
-                &file,
-                "innodb_encrypt_log=ON",
-                "innodb_encrypt_tables=ON",
-            ]
-            .map(str::to_owned)
-            .to_vec()
-        } else {
-            vec![(*line).to_owned()]
-        };
+        let lines = if *line == ENCRYPTED { keys.lines().to_vec() } else { vec![(*line).to_owned()] };
         options = lines.iter().fold(options, |options, line| options.mysqld(line));
     }
     options

@@ -32,6 +32,7 @@ pub mod crash_rows;
 pub mod damage;
 mod definer;
 pub mod donor;
+pub mod encryption;
 pub mod fixtures;
 pub mod garbd;
 pub mod log;
