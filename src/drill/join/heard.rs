@@ -201,7 +201,13 @@ mod tests {
             heard(&components.iter().map(line).collect::<String>()).is_cut_off()
         };
         assert!(said(&["yes", "no"]) && said(&["no", "yes", "no", "no"]));
-        assert!(!said(&[]) && !said(&["no", "no"]) && !said(&["no"]) && !said(&["yes"]) && !said(&["yes", "no", "yes"]));
+        assert!(
+            !said(&[])
+                && !said(&["no", "no"])
+                && !said(&["no"])
+                && !said(&["yes"])
+                && !said(&["yes", "no", "yes"])
+        );
     }
 
     #[test]
