@@ -165,6 +165,12 @@ fn cut_off(scene: &Scene, backup: &Value) -> Child {
     second.set_provider_option("gmcast.isolate", 1);
     let is_cut_off = || first.status("wsrep_cluster_status") == "non-Primary";
     assert!(wait_until(PATIENCE, is_cut_off), "{}", first.status("wsrep_cluster_status"));
+    // Each notices it by itself.
+    let has_noticed = || {
+        let log = scene.log_of_drill();
+        log.rsplit_once("New COMPONENT: primary = ").is_some_and(|(_, last)| last.starts_with("no"))
+    };
+    assert!(wait_until(PATIENCE, has_noticed), "{}", scene.log_of_drill());
     child
 }
 
