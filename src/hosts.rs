@@ -54,18 +54,6 @@ pub fn source_address(peer: SocketAddr) -> io::Result<IpAddr> {
     Ok(socket.local_addr()?.ip())
 }
 
-/// Whether a connection to one of the addresses of a host is taken, each within that time. It is closed at once.
-pub fn reach(host: &str, port: u16, limit: Duration) -> io::Result<()> {
-    let mut failure = None;
-    for address in resolve(host, port)? {
-        match TcpStream::connect_timeout(&address, limit) {
-            Ok(_) => return Ok(()),
-            Err(error) => failure = Some(error),
-        }
-    }
-    failure.map_or(Ok(()), Err)
-}
-
 /// A port that is free now at one of these addresses of this machine: theirs, or any where theirs is 0.
 #[expect(clippy::disallowed_methods, reason = "addresses, no names")]
 pub fn free_port(addresses: &[SocketAddr]) -> io::Result<u16> {

@@ -48,7 +48,7 @@ pub(in crate::drill) fn look(
 fn refuse_out_of_reach(survey: &Survey) -> Result<(), String> {
     for report in &survey.reports {
         let Some(place) = group_address(report) else { continue };
-        hosts::reach(&place.host, place.port.unwrap_or(GROUP_PORT), REACH).map_err(|cause| {
+        hosts::try_connection(&place.host, place.port.unwrap_or(GROUP_PORT), REACH).map_err(|cause| {
             format!("'{}' cannot be reached at '{place}', where the group is: {cause}", report.name())
         })?;
     }
