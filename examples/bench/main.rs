@@ -72,6 +72,8 @@ enum Part {
     Peers,
     /// How long a server stands still by clones
     Freeze,
+    /// The same with SIZE_GIB of tables only
+    FreezeData,
     /// How long a server stands still that is copied ahead, beside one that is read while it stands still
     Precopy,
     /// What clients wait for beside a backup
@@ -107,6 +109,7 @@ fn run(options: &Options) -> Result<()> {
             Part::Beside => beside::run(&options.program, runs)?,
             Part::Precopy => hot::run(&options.program, options.bytes(), runs)?,
             Part::Delta => delta::run(&options.program, options.bytes(), runs)?,
+            Part::FreezeData => freeze::run_data(&options.program, options.bytes(), runs)?,
             _ => freeze::run(&options.program, options.bytes(), runs)?,
         }
         say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
