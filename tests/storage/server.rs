@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 mod latency;
+mod objects;
 mod uploads;
 
 use std::net::{SocketAddr, TcpStream};
@@ -66,13 +67,13 @@ pub struct FileServer {
 impl FileServer {
     /// Starts it.
     pub fn start() -> Self {
-        Self::with(|inner, begun| S3ServiceBuilder::new(Listing { inner, begun }))
+        Self::with(S3ServiceBuilder::new)
     }
 
     /// One at the other end of a line.
     pub fn behind(line: Line) -> Self {
-        Self::with(|inner, begun| {
-            let mut service = S3ServiceBuilder::new(Listing { inner, begun });
+        Self::with(|listing| {
+            let mut service = S3ServiceBuilder::new(listing);
             service.set_access(line);
             service
         })
@@ -80,23 +81,24 @@ impl FileServer {
 
     /// One that does not know what a list of uploads is.
     pub fn that_lists_no_uploads() -> Self {
-        Self::with(|inner, _| S3ServiceBuilder::new(inner))
+        Self::with(|listing| S3ServiceBuilder::new(listing.inner))
     }
 
     /// One that has the bucket in its host name: `bucket.localhost`.
     pub fn with_host_names() -> Self {
-        Self::with(|inner, begun| {
-            let mut service = S3ServiceBuilder::new(Listing { inner, begun });
+        Self::with(|listing| {
+            let mut service = S3ServiceBuilder::new(listing);
             service.set_host(AnyPort);
             service
         })
     }
 
-    fn with(service: impl FnOnce(s3s_fs::FileSystem, Begun) -> S3ServiceBuilder) -> Self {
+    fn with(service: impl FnOnce(Listing) -> S3ServiceBuilder) -> Self {
         let folder = tempfile::Builder::new().prefix("ws3-").tempdir_in("/var/tmp").unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let begun = Begun::default();
-        let mut service = service(s3s_fs::FileSystem::new(folder.path()).unwrap(), begun.clone());
+        let inner = s3s_fs::FileSystem::new(folder.path()).unwrap();
+        let mut service = service(Listing { inner, begun: begun.clone(), folder: folder.path().to_owned() });
         service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
         let service = service.build();
         let runtime =

@@ -1,13 +1,17 @@
-//! `s3s-fs` with what it lacks: the list of uploads that were begun, in small pages and as old as a test wants them.
+//! `s3s-fs` with what it lacks: the list of uploads that were begun, in small pages and as old as a test wants them, and a
+//! list of objects that takes no time of its own.
 #![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
+
+use super::objects;
 
 /// Uploads on a page, unless fewer are asked for.
 const PAGE: usize = 2;
@@ -47,6 +51,8 @@ impl Begun {
 pub struct Listing {
     pub inner: FileSystem,
     pub begun: Begun,
+    /// Where it keeps the buckets.
+    pub folder: PathBuf,
 }
 
 /// Hands these operations on as they are.
@@ -101,6 +107,14 @@ macro_rules! delegate {
             ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
                 Ok(S3Response::new(page(&self.begun, request.input)))
             }
+
+            async fn list_objects_v2(
+                &self,
+                request: S3Request<ListObjectsV2Input>,
+            ) -> S3Result<S3Response<ListObjectsV2Output>> {
+                let bucket = self.folder.join(&request.input.bucket);
+                objects::list(&bucket, request.input).map(S3Response::new)
+            }
         }
     };
 }
@@ -110,7 +124,6 @@ delegate! {
     get_object(GetObjectInput) -> GetObjectOutput;
     head_bucket(HeadBucketInput) -> HeadBucketOutput;
     head_object(HeadObjectInput) -> HeadObjectOutput;
-    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;
     list_parts(ListPartsInput) -> ListPartsOutput;
     put_object(PutObjectInput) -> PutObjectOutput;
     upload_part(UploadPartInput) -> UploadPartOutput;
