@@ -55,6 +55,20 @@ fn of_a_large_file_only_the_blocks_that_differ_are_read() {
 }
 
 #[test]
+fn a_file_that_is_longer_here_is_no_file_that_was_there_already() {
+    let world = World::new();
+    let all = number(&world.delta("--dry-run --json").run(), "/delta/kept/files");
+    let mut longer = fs::read(world.node().join("db/big.MYD")).unwrap();
+    longer.extend(noise(5000, 4));
+    fs::write(world.node().join("db/big.MYD"), longer).unwrap();
+    let answer = world.delta("--json").run();
+    assert_eq!(number(&answer, "/delta/kept/files"), all - 1, "{}", answer.stdout);
+    assert_eq!(number(&answer, "/delta/changed/files"), 1, "{}", answer.stdout);
+    assert_eq!(number(&answer, "/delta/read_bytes"), 0, "{}", answer.stdout);
+    world.assert_restored(&[]);
+}
+
+#[test]
 fn all_that_can_differ_is_as_after_a_usual_restore() {
     let world = World::new();
     let (node, folder) = (world.node(), world.folder.path());

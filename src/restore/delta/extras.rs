@@ -40,13 +40,20 @@ pub(super) enum Extra {
 }
 
 impl Extra {
+    /// The entry itself.
+    pub(super) fn path(&self) -> &PathBuf {
+        match self {
+            Self::File(path) | Self::InTheWay(path) | Self::Tree(path) | Self::Database(path, _) => path,
+        }
+    }
+
     /// All that goes with it.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        let (path, files) = match self {
-            Self::File(path) | Self::InTheWay(path) | Self::Tree(path) => (path, &[][..]),
-            Self::Database(path, files) => (path, &files[..]),
+        let files = match self {
+            Self::Database(_, files) => &files[..],
+            Self::File(_) | Self::InTheWay(_) | Self::Tree(_) => &[],
         };
-        files.iter().chain([path])
+        files.iter().chain([self.path()])
     }
 }
 
