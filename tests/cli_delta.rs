@@ -5,6 +5,8 @@
 mod interruptions;
 #[path = "cli_delta/kept.rs"]
 mod kept;
+#[path = "cli_delta/logs.rs"]
+mod logs;
 #[path = "cli_delta/meanwhile.rs"]
 mod meanwhile;
 #[path = "cli_delta/node.rs"]

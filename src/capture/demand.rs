@@ -179,11 +179,20 @@ fn keep_those_in_use(session: &mut SqlSession, datadir: &Path, paths: &mut Vec<S
     if paths.iter().all(is_there) {
         return;
     }
+    let table_of = |tables: &[ClosedTable], path: &String| {
+        tables.iter().find(|table| path.ends_with(&format!("/{}.ibd", table.path))).cloned()
+    };
     let closed = session.closed_tables().unwrap_or_default();
     paths.retain(|path| {
-        let of_path = |table: &&ClosedTable| path.ends_with(&format!("/{}.ibd", table.path));
-        is_there(path) || closed.iter().find(of_path).is_some_and(|table| session.is_readable(table))
+        is_there(path) || table_of(&closed, path).is_some_and(|table| session.is_readable(&table))
     });
+    if paths.iter().all(is_there) {
+        return;
+    }
+    // The dictionary of a server whose files were restored to another place has old paths until it opens a table, which to read it has made it do:
+    // one whose file it has found is open now.
+    let still = session.closed_tables().unwrap_or(closed);
+    paths.retain(|path| is_there(path) || table_of(&still, path).is_some());
 }
 
 /// The one log, or the newest of those that are kept in its place (`innodb_log_archive`).
@@ -197,4 +206,40 @@ fn first_redo(directory: &Path) -> PathBuf {
 /// Without `.` and doubled slashes: InnoDB says `.//undo001`.
 fn plain(path: &Path) -> PathBuf {
     path.components().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::sql::LIMIT;
+    use crate::sql::testing::{server, session};
+
+    /// As a server of 10.5 answers: `d/moved` is where a restore has put it, `d/gone` was deleted while it was open, `d/discarded` cannot be read.
+    #[test]
+    fn what_the_server_has_open_elsewhere_than_its_dictionary_says_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_read = AtomicBool::new(false);
+        let (endpoint, _) = server(folder.path(), move |wire, statement| {
+            let row = |table: &'static str| vec![table, "7", "d", table.strip_prefix("d/").unwrap_or(table)];
+            if statement.contains("FILENAME") {
+                wire.error(1054)
+            } else if statement.contains("INNODB_SYS_DATAFILES") {
+                wire.texts(1, &[vec!["/old/d/moved.ibd"], vec!["./d/gone.ibd"], vec!["./d/discarded.ibd"]])
+            } else if statement.contains("FS_BLOCK_SIZE") {
+                let closed = ["d/gone", "d/discarded", "d/moved"];
+                let closed = &closed[..if is_read.load(Ordering::Relaxed) { 2 } else { 3 }];
+                let rows: Vec<_> = closed.iter().map(|table| [row(table), vec![""]].concat()).collect();
+                wire.texts(5, &rows)
+            } else if statement.contains("discarded") {
+                wire.error(1814)
+            } else {
+                is_read.fetch_or(statement.contains("moved"), Ordering::Relaxed);
+                wire.texts(1, &[vec!["1"]])
+            }
+        });
+        let told = ask(&mut session(&endpoint, LIMIT), folder.path()).unwrap();
+        assert_eq!(told, [Box::from("./d/gone.ibd")]);
+    }
 }

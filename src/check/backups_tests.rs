@@ -1,8 +1,9 @@
 use super::*;
-use crate::catalog::{Evidence, ObjectDamage};
+use crate::catalog::{Attempt, Evidence, ObjectDamage};
 use crate::check::Level;
 use crate::model::{
-    ArchiveObject, Compression, IndexObject, MariadbGtid, ServerIdentity, Status, ToolIdentity, WsrepGtid,
+    ArchiveObject, BackupState, Compression, IndexObject, MariadbGtid, ServerIdentity, Status, ToolIdentity,
+    WsrepGtid,
 };
 
 pub(in crate::check) const UUID: &str = "64f8fd84-e4fc-11f1-a7f7-8a19f99d6a1a";

@@ -1,6 +1,7 @@
 //! Dumps beside the physical backups: they count apart.
 
-use super::backups::{self, Terms, age, shown};
+use super::ages::{age, shown};
+use super::backups::{self, Terms};
 use super::finding::Finding;
 use crate::catalog::Catalog;
 use crate::model::BackupClass;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::backups::shown;
+use super::ages::shown;
 use super::finding::Finding;
 use crate::cluster::{IstOutlook, NodeReport};
 use crate::model::Manifest;

@@ -5,7 +5,9 @@
 //! Nothing is changed anywhere, but for a file that is written into the repository and removed, and for a desync that a `run` which was
 //! killed has left ([`desync`]), and a snapshot of the administrator's that a backup which was killed has left ([`snapshot`]).
 
+mod ages;
 mod asking_topics;
+mod attempts;
 mod backups;
 mod bucket;
 mod capture_method;

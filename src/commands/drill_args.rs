@@ -6,12 +6,10 @@ use clap::{Args, ValueEnum};
 
 use super::drill_join::JoinArgs;
 use super::id_args::IdArgs;
+use super::reading_args::ReadingArgs;
 use super::{CommandError, CommonArgs};
-use crate::config::{Flag, SettingsOverrides, flag};
+use crate::config::SettingsOverrides;
 use crate::drill::{Question, SCRATCH, TableChoice};
-
-const THREADS: Flag = flag("threads", "drill");
-const LIMIT_RATE: Flag = flag("limit-rate", "drill");
 
 /// Which tables are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,10 +48,8 @@ pub struct DrillArgs {
     /// Do not leave the outcome in the repository
     #[arg(long)]
     pub(super) no_record: bool,
-    #[arg(long, value_name = THREADS.value, help = THREADS.help)]
-    threads: Option<String>,
-    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
-    limit_rate: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// Print JSON for programs
     #[arg(long)]
     pub(super) json: bool,
@@ -66,8 +62,7 @@ pub struct DrillArgs {
 impl DrillArgs {
     /// The settings that have flags here.
     pub(super) fn set(&self, flags: &mut SettingsOverrides) {
-        flags.set(THREADS, self.threads.as_deref());
-        flags.set(LIMIT_RATE, self.limit_rate.as_deref());
+        self.reading.set(flags);
         self.join.set(flags);
     }
 

@@ -19,6 +19,7 @@ pub mod ls;
 pub mod prune;
 mod prune_besides;
 mod prune_words;
+mod reading_args;
 pub mod report;
 pub mod restore;
 mod restore_args;

@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::id_args::{selector, target_time};
+use super::reading_args::ReadingArgs;
 use super::{CommandError, CommonArgs};
 use crate::catalog::Selector;
 use crate::config::{Flag, SettingsOverrides, flag};
@@ -23,9 +24,7 @@ pub(super) enum As {
     Replica,
 }
 
-const THREADS: Flag = flag("threads", "restore");
 const MEMBERS: Flag = flag("members", "restore");
-const LIMIT_RATE: Flag = flag("limit-rate", "restore");
 
 /// Arguments of `restore`.
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -87,10 +86,8 @@ pub struct RestoreArgs {
     pub(super) any_server: bool,
     #[arg(long, value_name = MEMBERS.value, help = MEMBERS.help)]
     members: Option<String>,
-    #[arg(long, value_name = THREADS.value, help = THREADS.help)]
-    threads: Option<String>,
-    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
-    limit_rate: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// Print JSON for programs
     #[arg(long)]
     pub(super) json: bool,
@@ -127,8 +124,7 @@ impl RestoreIdArgs {
 impl RestoreArgs {
     /// The settings that have flags here.
     pub(super) fn set(&self, flags: &mut SettingsOverrides) {
-        flags.set(THREADS, self.threads.as_deref());
+        self.reading.set(flags);
         flags.set(MEMBERS, self.members.as_deref());
-        flags.set(LIMIT_RATE, self.limit_rate.as_deref());
     }
 }

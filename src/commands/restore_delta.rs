@@ -58,7 +58,13 @@ fn warnings(report: &DeltaReport) -> Vec<String> {
         .then(|| format!("binary logs that are newer than the backup go: {}", names(&report.newer_logs)));
     let state = (!report.replication.is_empty())
         .then(|| format!("logs and the state of replication go: {}", names(&report.replication)));
-    newer.into_iter().chain(state).collect()
+    let left = (!report.newer_logs_left.is_empty()).then(|| {
+        format!(
+            "binary logs that are newer than the backup stay, but no index names them any more, so that the server does not purge them: {}",
+            names(&report.newer_logs_left)
+        )
+    });
+    newer.into_iter().chain(left).chain(state).collect()
 }
 
 fn newer(ahead: u64, request: &RestoreRequest) -> String {
@@ -126,6 +132,7 @@ pub(super) fn as_json(report: &DeltaReport) -> Value {
         "removed": texts(&report.removed),
         "left": texts(&report.left),
         "newer_logs": texts(&report.newer_logs),
+        "newer_logs_left": texts(&report.newer_logs_left),
         "replication": texts(&report.replication),
         "write_sets_ahead": report.ahead,
     })

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::id_args::IdArgs;
+use super::reading_args::ReadingArgs;
 use super::{
     CommandError, CommonArgs, Context, interruption, print, print_json, refresh_metrics, removed, who,
 };
 use crate::catalog::{BackupReader, record_verified};
-use crate::config::{Flag, flag};
 use crate::metrics::Scope;
 use crate::model::{Manifest, ToolIdentity, Verification, VerifyOutcome};
 use crate::priority;
@@ -21,8 +21,6 @@ use crate::verify::{Defect, VerifyError, VerifyReport, verify, verify_stored};
 
 /// So many files that one cause has cost have a line each; of more these are named.
 const NAMED_ALONE: usize = 3;
-const THREADS: Flag = flag("threads", "verify");
-const LIMIT_RATE: Flag = flag("limit-rate", "verify");
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
@@ -32,13 +30,11 @@ pub struct VerifyArgs {
     /// Compare only the sizes and SHA-256 of the stored objects, and do not look into them: needs no key
     #[arg(long)]
     objects_only: bool,
-    #[arg(long, value_name = THREADS.value, help = THREADS.help)]
-    threads: Option<String>,
     /// Do not leave the outcome in the repository
     #[arg(long)]
     no_record: bool,
-    #[arg(long, value_name = LIMIT_RATE.value, help = LIMIT_RATE.help)]
-    limit_rate: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -49,10 +45,7 @@ pub struct VerifyArgs {
 /// Runs `verify`.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let (mut context, _) = args.common.context_with(|flags| {
-        flags.set(THREADS, args.threads.as_deref());
-        flags.set(LIMIT_RATE, args.limit_rate.as_deref());
-    })?;
+    let (mut context, _) = args.common.context_with(|flags| args.reading.set(flags))?;
     if context.settings.low_priority {
         priority::lower();
     }

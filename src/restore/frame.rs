@@ -70,26 +70,26 @@ pub(super) fn write_state(
     places: &Destinations,
     created: &mut UndoLog,
 ) -> Result<(), RestoreError> {
-    match request.purpose {
-        Purpose::Node | Purpose::Cluster => {
-            let gtid =
-                manifest.gtid.as_ref().ok_or_else(|| RestoreError::Refused(of_no_cluster(manifest)))?;
-            let text = gtid.grastate(request.purpose == Purpose::Cluster);
-            let homes = wsrep_home::homes(request, manifest, places)?;
-            for home in std::iter::once(places.target().to_path_buf()).chain(homes) {
-                created.directory(&home, places.owner(), None)?;
-                created.file_of_ours(&home.join(GRASTATE_MEMBER), text.as_bytes(), places.owner())?;
-            }
-            Ok(())
-        }
-        Purpose::Standalone => Ok(()),
-        Purpose::Replica => {
-            let text = advice::replica_script(manifest).map_err(RestoreError::Refused)?;
-            Ok(created.file_of_ours(
-                &places.target().join(replication::REPLICA_FILE),
-                text.as_bytes(),
-                places.owner(),
-            )?)
+    if let Some(text) = state_of(manifest, request.purpose)? {
+        let homes = wsrep_home::homes(request, manifest, places)?;
+        for home in std::iter::once(places.target().to_path_buf()).chain(homes) {
+            created.directory(&home, places.owner(), None)?;
+            created.file_of_ours(&home.join(GRASTATE_MEMBER), text.as_bytes(), places.owner())?;
         }
     }
+    if request.purpose == Purpose::Replica {
+        let text = advice::replica_script(manifest).map_err(RestoreError::Refused)?;
+        let place = places.target().join(replication::REPLICA_FILE);
+        created.file_of_ours(&place, text.as_bytes(), places.owner())?;
+    }
+    Ok(())
+}
+
+/// What `grastate.dat` says of a directory that is restored for this; none where it has no such file.
+pub(super) fn state_of(manifest: &Manifest, purpose: Purpose) -> Result<Option<String>, RestoreError> {
+    if !matches!(purpose, Purpose::Node | Purpose::Cluster) {
+        return Ok(None);
+    }
+    let gtid = manifest.gtid.as_ref().ok_or_else(|| RestoreError::Refused(of_no_cluster(manifest)))?;
+    Ok(Some(gtid.grastate(purpose == Purpose::Cluster)))
 }

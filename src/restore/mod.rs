@@ -184,8 +184,7 @@ fn fill(
         }
         writer.member(was, &place, created)?;
         if member.kind == MemberKind::File {
-            restored.files += 1;
-            restored.bytes += member.size;
+            restored.has_file(member);
         }
         finishing.push((member, place));
     }

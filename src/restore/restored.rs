@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::destinations::{Destinations, Stranger};
 use super::members::Tables;
 use super::options;
-use crate::model::{ArchivePath, Manifest};
+use crate::model::{ArchivePath, Manifest, Member};
 
 /// The data directory that was made, and what to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,5 +48,11 @@ impl Restored {
             tables: None,
             stranger: places.stranger(),
         }
+    }
+
+    /// A file is there. An index can be edited, so that its sizes may say anything.
+    pub(super) fn has_file(&mut self, member: &Member) {
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(member.size);
     }
 }

@@ -15,7 +15,7 @@ pub use live::LiveLines;
 pub use log_lines::{init_donor, init_operator};
 pub use page::TextPage;
 pub use progress::ByteBar;
-pub use shell::shell_word;
+pub use shell::{move_away, shell_word};
 pub use spark::{Screen, spark};
 pub use table::{Align, Table};
 pub use units::{bytes, duration_ms, grouped, time};

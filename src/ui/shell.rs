@@ -22,6 +22,20 @@ pub fn shell_word(path: &Path) -> String {
     }
 }
 
+/// The command that moves these words of the shell out of a directory, into a new one beside it.
+pub fn move_away(folder: &Path, ending: &str, words: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut away = folder.as_os_str().to_owned();
+    away.push(".");
+    away.push(ending);
+    let away = shell_word(Path::new(&away));
+    let mut command = format!("mkdir {away} && mv");
+    for word in words {
+        command.push(' ');
+        command.push_str(word.as_ref());
+    }
+    format!("{command} {away}/")
+}
+
 fn with_numbers(bytes: &[u8]) -> String {
     let mut word = "$'".to_owned();
     let number = |word: &mut String, bytes: &[u8]| {

@@ -12,6 +12,7 @@ mod statements;
 mod stream;
 mod verify_report;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -35,11 +36,17 @@ pub fn verify_stored(
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
 ) -> Result<VerifyReport, VerifyError> {
+    let mut report = of_sizes(source)?;
+    object::check_stored(source, &mut report, progress, interrupted)?;
+    Ok(report)
+}
+
+/// What the sizes of the stored objects tell.
+fn of_sizes(source: &BackupReader) -> Result<VerifyReport, VerifyError> {
     let mut report = VerifyReport::default();
     for damage in source.check_sizes()? {
         report.add(damage.object, damage.what);
     }
-    object::check_stored(source, &mut report, progress, interrupted)?;
     Ok(report)
 }
 
@@ -50,10 +57,7 @@ pub fn verify(
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
 ) -> Result<VerifyReport, VerifyError> {
-    let mut report = VerifyReport::default();
-    for damage in source.check_sizes()? {
-        report.add(damage.object, damage.what);
-    }
+    let mut report = of_sizes(source)?;
     let index = match source.read_index() {
         Ok(index) => index,
         Err(BackupReadError::Damaged { damage, .. }) => {
@@ -100,17 +104,31 @@ pub fn verify(
     Ok(report)
 }
 
-/// A digest of a part of a file that is itself what was written: the index is wrong. Where the file is not, that is told already.
+/// Digests of parts of a file that are themselves what was written: the index is wrong. Where the file is not, that is told already. Nothing goes by
+/// those of a member that a later one supersedes.
 fn check_borders(borders: &BorderCheck, index: &Index, report: &mut VerifyReport) {
     let members = index.stream_members();
-    let named = borders.wrong().into_iter().map(|wrong| (members[wrong.member].path.to_string(), wrong));
-    let found: Vec<(String, WrongDigest)> = named.filter(|(path, _)| !report.has(path)).collect();
-    for (path, WrongDigest { block, bytes, .. }) in found {
+    let at_end: BTreeSet<u64> = index.members.iter().map(|member| member.header_offset).collect();
+    let told: BTreeSet<String> = report.findings.iter().map(|finding| finding.file.clone()).collect();
+    let mut wrong: BTreeMap<usize, Vec<WrongDigest>> = BTreeMap::new();
+    for digest in borders.wrong() {
+        wrong.entry(digest.member).or_default().push(digest);
+    }
+    for (member, digests) in wrong {
+        let (member, path) = (&members[member], members[member].path.to_string());
+        let Some(WrongDigest { block, bytes, .. }) = digests.first() else { continue };
+        if told.contains(&path) || !at_end.contains(&member.header_offset) {
+            continue;
+        }
+        let more = match digests.len() - 1 {
+            0 => String::new(),
+            more => format!(", and of {more} more of its parts"),
+        };
         report.add(
             path,
             format!(
-                "the index has a wrong digest of its bytes {} to {} (block {block}), which are what was backed up: 'restore --delta' fails there, or writes \
-                 what it need not; a restore into an empty directory does not go by it",
+                "the index has a wrong digest of its bytes {} to {} (block {block}){more}, which are what was backed up: 'restore --delta' fails there, or \
+                 writes what it need not; a restore into an empty directory does not go by it",
                 bytes.start, bytes.end
             ),
         );

@@ -55,6 +55,20 @@ fn of_a_large_file_only_the_blocks_that_differ_are_read() {
 }
 
 #[test]
+fn a_file_that_is_longer_here_is_no_file_that_was_there_already() {
+    let world = World::new();
+    let all = number(&world.delta("--dry-run --json").run(), "/delta/kept/files");
+    let mut longer = fs::read(world.node().join("db/big.MYD")).unwrap();
+    longer.extend(noise(5000, 4));
+    fs::write(world.node().join("db/big.MYD"), longer).unwrap();
+    let answer = world.delta("--json").run();
+    assert_eq!(number(&answer, "/delta/kept/files"), all - 1, "{}", answer.stdout);
+    assert_eq!(number(&answer, "/delta/changed/files"), 1, "{}", answer.stdout);
+    assert_eq!(number(&answer, "/delta/read_bytes"), 0, "{}", answer.stdout);
+    world.assert_restored(&[]);
+}
+
+#[test]
 fn all_that_can_differ_is_as_after_a_usual_restore() {
     let world = World::new();
     let (node, folder) = (world.node(), world.folder.path());
@@ -95,17 +109,20 @@ fn all_that_can_differ_is_as_after_a_usual_restore() {
         fs::write(node.join(name), "x").unwrap();
     }
     fs::create_dir(node.join("lost+found")).unwrap();
+    // What somebody has copied before the repair: no server gives that name to a database.
+    fs::create_dir(node.join("gone.bak")).unwrap();
+    fs::write(node.join("gone.bak/db.opt"), "x").unwrap();
     fs::create_dir_all(node.join("copies/of/tables")).unwrap();
     fs::write(node.join("copies/of/tables/t.ibd"), "x").unwrap();
     let answer = world.delta("--json").run();
-    let left = ["copies", "db/notes.txt", "n1.err", "notes.txt"];
+    let left = ["copies", "db/notes.txt", "gone.bak", "n1.err", "notes.txt"];
     let told = answer.json();
     let mut told_left = left.map(|name| node.join(name)).to_vec();
     told_left.push(far.clone());
     assert_eq!(told["delta"]["left"], json!(told_left));
     assert_eq!(fs::read(&far).unwrap(), b"rows");
     let mut all = left.to_vec();
-    all.extend(["lost+found", "copies/of", "copies/of/tables", "copies/of/tables/t.ibd"]);
+    all.extend(["gone.bak/db.opt", "lost+found", "copies/of", "copies/of/tables", "copies/of/tables/t.ibd"]);
     world.assert_restored(&all);
     assert_eq!(fs::read(folder.join("precious")).unwrap(), b"the last");
     assert_eq!(fs::read(folder.join("second name")).unwrap(), [8; 52]);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -104,6 +105,17 @@ fn what_has_come_since_everything_was_compared_is_found_before_the_first_change(
     world.assert_restored(&[]);
 }
 
+#[test]
+fn what_was_to_go_and_is_gone_since_is_found_before_the_first_change() {
+    let world = World::new();
+    fs::write(world.node().join("undo007"), "x").unwrap();
+    let running = stopped_before(&world);
+    fs::remove_file(world.node().join("undo007")).unwrap();
+    let before = still(&world.node());
+    go_on(running).fails_with(1, "/undo007' has changed since everything was compared");
+    crate::assert_same(&still(&world.node()), &before);
+}
+
 /// Galera writes its file before InnoDB ends the server at the text.
 #[test]
 fn a_server_that_could_not_start_meanwhile_does_no_harm() {
@@ -137,4 +149,52 @@ fn a_server_that_has_got_a_position_meanwhile_is_told_and_to_do_it_again_is_enou
     assert!(answer.stderr.contains(cure), "{}", answer.stderr);
     world.delta("").run().done();
     world.assert_restored(&[]);
+}
+
+/// A state transfer writes before the engines start, and no text keeps it out.
+#[test]
+fn what_a_state_transfer_leaves_meanwhile_ends_the_restore() {
+    let world = World::new();
+    for name in ["sst_in_progress", "wsrep_sst.pid", "shop/db.opt", "shop/t.ibd", "db/new.ibd"] {
+        world.reset();
+        let running = stopped_behind(&world);
+        let place = world.node().join(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, "x").unwrap();
+        let answer = go_on(running);
+        answer.fails_with(1, "' has come while the files were replaced: a server was started");
+        assert!(answer.stderr.contains("run the same command again"), "{}", answer.stderr);
+        assert!(place.exists(), "{name}");
+        let again = world.delta("").run();
+        assert_eq!(again.status, Some(0), "{name}: {}", again.stderr);
+    }
+}
+
+/// The last look is behind the writing of the position: what comes as soon as that is there is found. Who is too late once tries again.
+#[test]
+fn what_comes_when_all_is_written_ends_the_restore_before_a_server_can_start_on_it() {
+    let world = World::new();
+    let state = world.node().join("grastate.dat");
+    let other = |text: &str| text.replace(UUID, &UUID.replace('4', "5"));
+    for name in ["grastate.dat", "sst_in_progress"] {
+        let place = world.node().join(name);
+        let is_found = (0..20).any(|_| {
+            world.reset();
+            let text = other(&fs::read_to_string(&state).unwrap());
+            let running = stopped_behind(&world);
+            running.signal(Signal::SIGCONT);
+            let limit = Instant::now() + Duration::from_secs(60);
+            while !state.exists() && Instant::now() < limit {
+                std::hint::spin_loop();
+            }
+            fs::write(&place, &text).unwrap();
+            let answer = running.finish();
+            answer.status == Some(1)
+                && answer.stderr.contains(&format!("/{name}' has come while the files were replaced"))
+                && fs::read(world.node().join("ibdata1"))
+                    .unwrap()
+                    .starts_with(b"This data directory is being restored")
+        });
+        assert!(is_found, "{name}");
+    }
 }

@@ -1,11 +1,9 @@
 //! What a node has besides the files that the backup has: directories of its own, logs, names that look like a server's.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use serde_json::json;
 
 use crate::support::cli::forge::{Forge, ID};
 use crate::support::cli::{Cli, cli, open_folder};
@@ -22,9 +20,23 @@ pub(crate) fn with_options(world: &World, lines: &str, more: &str) -> Cli {
     command.on(&world.repository()).to(&world.node())
 }
 
+/// A node, restored as it is in its backup, with such files in a directory elsewhere.
+pub(crate) fn with_files_elsewhere(variable: &str, names: &[&str]) -> (World, PathBuf) {
+    let folder = open_folder();
+    let far = folder.path().join("far");
+    let mut forge = Forge::empty(ID).system("ibdata1", vec![0; 16 << 10]).file("aria_log_control", [7; 52]);
+    for name in names {
+        forge = forge.external(variable, &far, &far.join(name), noise(9000, 3));
+    }
+    let world = World { backup: forge.write(&folder.path().join("r")), folder };
+    let external = format!("--external {}", far.display());
+    restoring(&world.repository(), &world.node(), &external).run().done();
+    (world, far)
+}
+
 /// Refused with this text in it, and the node is as before.
 #[track_caller]
-fn refused(world: &World, command: &Cli, text: &str) {
+pub(crate) fn refused(world: &World, command: &Cli, text: &str) {
     let before = still(&world.node());
     command.run().fails_with(1, text);
     crate::assert_same(&still(&world.node()), &before);
@@ -58,15 +70,8 @@ fn a_node_that_has_its_files_elsewhere_than_the_backup_puts_them_is_refused() {
 
 #[test]
 fn files_outside_are_replaced_where_they_are_the_nodes_own_or_named() {
-    let folder = open_folder();
-    let undo = folder.path().join("undo");
-    let forge = Forge::empty(ID)
-        .system("ibdata1", vec![0; 16 << 10])
-        .file("aria_log_control", [7; 52])
-        .external("innodb_undo_directory", &undo, &undo.join("undo002"), noise(9000, 3));
-    let world = World { backup: forge.write(&folder.path().join("r")), folder };
+    let (world, undo) = with_files_elsewhere("innodb_undo_directory", &["undo002"]);
     let external = format!("--external {}", undo.display());
-    restoring(&world.repository(), &world.node(), &external).run().done();
     fs::write(undo.join("undo002"), "somebody's").unwrap();
     let before = still(&undo);
     refused(&world, &world.delta(&external), "no option file here that names");
@@ -78,6 +83,44 @@ fn files_outside_are_replaced_where_they_are_the_nodes_own_or_named() {
     fs::write(undo.join("undo002"), "somebody's").unwrap();
     world.delta(&format!("{external} --replace {}", undo.display())).run().done();
     assert_eq!(fs::read(undo.join("undo002")).unwrap(), noise(9000, 3));
+}
+
+/// A disk on which this server has its undo tablespaces may have other servers' tables, too.
+#[test]
+fn files_of_tables_outside_are_replaced_only_where_they_are_named() {
+    let (world, far) = with_files_elsewhere("data_directory", &["t.ibd"]);
+    let disk = world.folder.path();
+    let external = format!("--external {}", far.display());
+    fs::write(far.join("t.ibd"), "somebody's").unwrap();
+    let options = format!("innodb_undo_directory = {0}\nlog_bin = {0}/log", disk.display());
+    refused(
+        &world,
+        &with_options(&world, &options, &external),
+        "(data_directory) is there and would be replaced",
+    );
+    assert_eq!(fs::read(far.join("t.ibd")).unwrap(), b"somebody's");
+    let named = format!("{external} --replace {}", far.display());
+    with_options(&world, &options, &named).run().done();
+    assert_eq!(fs::read(far.join("t.ibd")).unwrap(), noise(9000, 3));
+}
+
+#[test]
+fn an_undo_tablespace_elsewhere_that_the_backup_has_not_is_refused_with_what_moves_it_away() {
+    let (world, undo) = with_files_elsewhere("innodb_undo_directory", &["undo002"]);
+    let external = format!("--external {}", undo.display());
+    fs::write(undo.join("undo003"), "x").unwrap();
+    let by_options = with_options(&world, &format!("innodb_undo_directory = {}", undo.display()), &external);
+    let by_name = world.delta(&format!("{external} --replace {}", undo.display()));
+    let cure = format!("mkdir {0}.old && mv {0}/undo003 {0}.old/", undo.display());
+    for command in [&by_options, &by_name] {
+        let text =
+            format!("'{}' (innodb_undo_directory) is not in the backup", undo.join("undo003").display());
+        refused(&world, command, &text);
+        refused(&world, command, &cure);
+    }
+    assert!(Command::new("sh").args(["-c", &cure]).status().unwrap().success());
+    by_options.run().done();
+    by_name.run().done();
 }
 
 #[test]
@@ -120,6 +163,12 @@ fn what_an_archive_has_left_goes() {
     fs::write(world.node().join(".wsrep_sst_backup/pages/1"), "x").unwrap();
     fs::create_dir(world.node().join("old.wsrep_sst_backup-restoring")).unwrap();
     fs::write(world.node().join("old.wsrep_sst_backup-restoring/t.ibd"), "x").unwrap();
+    // A database whose name leaves no room for ours behind it.
+    let long = world.node().join("x".repeat(240));
+    fs::create_dir(&long).unwrap();
+    for name in ["db.opt", "t.frm", "t.ibd"] {
+        fs::write(long.join(name), "x").unwrap();
+    }
     world.delta("").run().done();
     world.assert_restored(&[]);
 }
@@ -131,67 +180,6 @@ fn a_repository_in_the_data_directory_is_refused() {
     fs::rename(world.repository(), &inside).unwrap();
     restoring(&inside, &world.node(), "--delta").run().fails_with(1, "lies in the data directory");
     assert!(inside.join("c").join(ID).join("manifest.json").exists());
-}
-
-#[test]
-fn binary_logs_that_are_newer_are_told_and_kept_from_all_but_a_node() {
-    let world = World::new();
-    let log = world.node().join("mysql-bin.000009");
-    fs::write(&log, "rows").unwrap();
-    fs::write(world.node().join("mysql-bin.index"), "./mysql-bin.000009\n").unwrap();
-    fs::write(world.node().join("master.info"), "x").unwrap();
-    // The backup is of a day that may be to come.
-    let to_come = std::time::SystemTime::now() + std::time::Duration::from_secs(400 * 86400);
-    File::options().write(true).open(&log).unwrap().set_modified(to_come).unwrap();
-    for purpose in ["cluster", "standalone", "replica"] {
-        let before = still(&world.node());
-        let text = "binary logs that are newer than the backup would be lost";
-        world.delta(&format!("--as {purpose}")).run().fails_with(1, text);
-        crate::assert_same(&still(&world.node()), &before);
-    }
-    let told = world.delta("--dry-run --json").run().json();
-    assert_eq!(told["delta"]["newer_logs"], json!([log]));
-    let dry = world.delta("--dry-run").run();
-    assert!(dry.done().contains("Note: binary logs that are newer than the backup go: "), "{}", dry.stdout);
-    let answer = world.delta("").run();
-    assert_eq!(answer.status, Some(0), "{}", answer.stderr);
-    for text in ["binary logs that are newer than the backup go: ", "node/master.info"] {
-        assert!(answer.stderr.contains(text), "{}", answer.stderr);
-    }
-    world.assert_restored(&[]);
-}
-
-/// They have all their room from the beginning, and no index beside them.
-#[test]
-fn binary_logs_that_innodb_keeps_are_heeded_as_others() {
-    let world = World::of(&crate::forge().file("binlog-000003.ibb", vec![1; 16 << 10]));
-    let to_come = std::time::SystemTime::now() + std::time::Duration::from_secs(400 * 86400);
-    let write = |name: &str| {
-        let log = world.node().join(name);
-        fs::write(&log, vec![2; 16 << 10]).unwrap();
-        File::options().write(true).open(&log).unwrap().set_modified(to_come).unwrap();
-        log
-    };
-    for name in ["binlog-000003.ibb", "binlog-000004.ibb"] {
-        world.reset();
-        let log = write(name);
-        let text = format!("would be lost, and what stands in them may be nowhere else: {}.", log.display());
-        refused(&world, &world.delta("--as cluster"), &text);
-        let told = world.delta("--dry-run --json").run().json();
-        assert_eq!(told["delta"]["newer_logs"], json!([log]));
-        let answer = world.delta("").run();
-        assert_eq!(answer.status, Some(0), "{}", answer.stderr);
-        assert!(
-            answer.stderr.contains("binary logs that are newer than the backup go: "),
-            "{}",
-            answer.stderr
-        );
-        world.assert_restored(&[]);
-    }
-    // One that was interrupted has perhaps written into it itself.
-    write("binlog-000003.ibb");
-    crate::interrupted(&world);
-    world.delta("--as cluster").run().done();
 }
 
 #[test]
@@ -221,12 +209,15 @@ fn tables_of_engines_that_no_backup_has_are_not_left_beside_restored_files() {
 fn that_no_option_file_tells_of_the_server_is_told() {
     let world = World::new();
     let text = format!("no option file here names '{}' as data directory", world.node().display());
+    let position =
+        "or its position (grastate.dat; wsrep_data_home_dir, base_dir of wsrep_provider_options) elsewhere";
     for command in [
         cli("restore latest --delta --dry-run").on(&world.repository()).to(&world.node()),
         cli("restore latest --delta").on(&world.repository()).to(&world.node()),
     ] {
         let answer = command.run();
-        assert_eq!((answer.status, answer.stderr.matches(&text).count()), (Some(0), 1), "{}", answer.stderr);
+        let told = [&text, position].map(|text| answer.stderr.matches(text).count());
+        assert_eq!((answer.status, told), (Some(0), [1, 1]), "{}", answer.stderr);
     }
     with_options(&world, "", "").run().done();
     world.delta("--any-server").run().done();

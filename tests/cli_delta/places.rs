@@ -7,9 +7,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::node::with_options;
+use crate::node::{with_files_elsewhere, with_options};
 use crate::support::cli::SmallDisk;
-use crate::support::cli::forge::{Forge, ID};
 use crate::support::cli::open_folder;
 use crate::support::cli::records::{UUID, edit_member};
 use crate::support::noise;
@@ -160,15 +159,8 @@ fn room_is_needed_for_all_of_a_redo_log() {
 /// A node that has left its cluster as inconsistent has its history in its undo tablespaces, wherever they are.
 #[test]
 fn the_history_is_found_in_undo_tablespaces_elsewhere() {
-    let folder = open_folder();
-    let undo = folder.path().join("undo");
-    let forge = Forge::empty(ID)
-        .system("ibdata1", vec![0; 16 << 10])
-        .file("aria_log_control", [7; 52])
-        .external("innodb_undo_directory", &undo, &undo.join("undo002"), noise(9000, 3));
-    let world = World { backup: forge.write(&folder.path().join("r")), folder };
+    let (world, undo) = with_files_elsewhere("innodb_undo_directory", &["undo001", "undo002"]);
     let external = format!("--external {}", undo.display());
-    restoring(&world.repository(), &world.node(), &external).run().done();
     let state = world.node().join("grastate.dat");
     let text = fs::read_to_string(&state).unwrap();
     fs::write(&state, text.replace(UUID, "00000000-0000-0000-0000-000000000000")).unwrap();

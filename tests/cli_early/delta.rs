@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wsrep_sst_backup::model::EarlyChange;
 
 use crate::story::{PAGE, Story, member, tablespace};
-use crate::support::cli::records::edit_index;
+use crate::support::cli::records::{change_digest, edit_index};
 use crate::support::cli::tree::{Tree, assert_same, tree};
 use crate::support::cli::{cli, open_folder};
 use crate::support::noise;
@@ -123,4 +123,36 @@ fn what_files_are_at_the_end_is_compared_and_made() {
         delta();
         assert_same(&restored(&node), &restored(&wanted));
     }
+}
+
+/// Nothing goes by what the index says of a file that was stored once more.
+#[test]
+fn a_wrong_digest_of_what_was_superseded_is_no_damage() {
+    let folder = open_folder();
+    let repository = folder.path().join("r");
+    let mut story = Story::begin();
+    story.early(member("db/twice.MYD"), &noise(PAGES * PAGE, 1));
+    let mut system = member("ibdata1");
+    system.system_tablespace = true;
+    story.late(system, &tablespace(0, 12, 7));
+    story.late(member("db/twice.MYD"), &noise(PAGES * PAGE, 2));
+    let (backup, _) = story.end(&repository);
+    let change = |is_last: bool| {
+        edit_index(&backup, |lines| {
+            let name = if is_last { "head" } else { "tail" };
+            let mut blocks: Vec<_> = lines.iter_mut().filter_map(|line| line.get_mut("block")).collect();
+            if is_last {
+                blocks.reverse();
+            }
+            let digest =
+                blocks.into_iter().map(|block| &mut block[name]).find(|digest| digest.is_string()).unwrap();
+            change_digest(digest);
+        });
+    };
+    change(false);
+    cli("verify latest").on(&repository).run().done();
+    change(true);
+    let answer = cli("verify latest").on(&repository).run();
+    let text = "db/twice.MYD: the index has a wrong digest of its bytes ";
+    assert_eq!((answer.status, answer.stdout.matches(text).count()), (Some(4), 1), "{answer:?}");
 }

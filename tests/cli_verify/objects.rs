@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use wsrep_sst_backup::model::Compression;
 
-use crate::support::cli::forge::{Forge, ID, adopt_archive, edit_index, edit_manifest, index_lines};
+use crate::support::cli::forge::{
+    Forge, ID, adopt_archive, change_digest, edit_index, edit_manifest, index_lines,
+};
 use crate::support::cli::{Answer, cli, open_folder};
 use crate::support::damage::{append, delete, flip, truncate};
 
@@ -250,10 +252,7 @@ fn a_digest_of_a_part_that_is_wrong_is_named_with_its_file() {
             });
             // The block in which it begins has its tail, and the next one a head of it.
             let block = if end == "tail" { after.next() } else { after.nth(1) };
-            let digest = &mut block.unwrap()[end];
-            let text = digest.as_str().unwrap();
-            let last = if text.ends_with('0') { "1" } else { "0" };
-            *digest = format!("{}{last}", &text[..text.len() - 1]).into();
+            change_digest(&mut block.unwrap()[end]);
         });
         let answer = verify(folder.path());
         let found: Vec<&str> =
@@ -272,4 +271,38 @@ fn a_digest_of_a_part_that_is_wrong_is_named_with_its_file() {
         let answer = verify(folder.path());
         assert!(!answer.stdout.contains(&format!("{name}: the index has")), "{}", answer.stdout);
     }
+}
+
+#[test]
+fn a_file_with_several_digests_that_are_wrong_is_named_once() {
+    let (folder, backup) = large(Compression::Zstd);
+    let name = "db/t1.MYD";
+    edit_index(&backup, |lines| {
+        let member = lines.iter().map(|line| &line["member"]).find(|member| member["path"] == name).unwrap();
+        let (begin, end) = (number(&member["header_offset"]), number(&member["end_offset"]));
+        let mut raw = 0;
+        let blocks = lines.iter_mut().filter_map(|line| line.get_mut("block"));
+        // The parts of this file alone: it begins in one block, goes on in others, and ends in one.
+        let mut changed = 0;
+        for block in blocks {
+            let from = raw;
+            raw += number(&block["raw"]);
+            if block["tail"].is_string() && from <= begin && begin < raw {
+                change_digest(&mut block["tail"]);
+                changed += 1;
+            }
+            if block["head"].is_string() && begin < from && from < end {
+                change_digest(&mut block["head"]);
+                changed += 1;
+            }
+        }
+        assert!(changed > 2, "{changed}");
+    });
+    let answer = verify(folder.path());
+    let found: Vec<&str> = answer.stdout.lines().filter_map(|line| line.strip_prefix("DAMAGED  ")).collect();
+    assert_eq!((answer.status, found.len()), (Some(4), 1), "{answer:?}");
+    assert!(
+        found[0].starts_with(name) && found[0].contains(" more of its parts, which are what"),
+        "{found:?}"
+    );
 }

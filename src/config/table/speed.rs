@@ -21,14 +21,9 @@ pub(super) const CHAPTER: Chapter = Chapter {
             example: Example::Value("200M"),
             flags: &[
                 flag_help(
-                    &["verify"],
-                    "Read no more bytes a second from the repository, e.g. 50M; 'none' is no limit [default: the setting of that \
-                     name]",
-                ),
-                flag_help(
-                    &["restore", "drill"],
-                    "Read no more bytes a second from the repository, and write no more, e.g. 50M; 'none' is no limit [default: \
-                     the setting of that name]",
+                    &["verify", "restore", "drill"],
+                    "Read no more bytes a second from the repository, and write no more of what is restored, e.g. 50M; 'none' is no \
+                     limit [default: the setting of that name]",
                 ),
                 flag_help(
                     &["copy"],

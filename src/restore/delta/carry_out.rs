@@ -1,12 +1,10 @@
 //! Does what was planned: reads and compares the archive, then takes the directory over and changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use super::archive_check::{Fetched, fetch};
 use super::compare::is_wanted_file;
 use super::extras::Extra;
-use super::lineage::SavedState;
 use super::plan::DeltaPlan;
 use super::read_pieces::{pieces, plan};
 use super::removal::remove_extra;
@@ -14,7 +12,7 @@ use super::replace::Replacement;
 use super::room::DeltaRoom;
 use super::server_locks::aria_controls;
 use super::stash::Stash;
-use crate::archive::{GRASTATE_MEMBER, StreamReader};
+use crate::archive::StreamReader;
 use crate::model::MemberKind;
 use crate::restore::archive_stream::open_stream;
 use crate::restore::error::{RestoreError, Undone};
@@ -89,54 +87,16 @@ impl DeltaPlan<'_> {
         let mut restored = Restored::begun(manifest, places);
         for member in index.members.iter().filter(|member| member.kind == MemberKind::File) {
             if is_wanted_file(places, member) {
-                restored.files += 1;
-                restored.bytes += member.size;
+                restored.has_file(member);
             }
         }
         restored.sst_accounts = accounts::sst_accounts(places.target());
         write_state(manifest, request, places, &mut created)?;
         undo_log::sync(&file_systems, places.target())?;
         target::check_not_in_use(places)?;
+        self.check_untouched()?;
         work.publish_late(&mut created)?;
         guard.publish(&mut created)?;
         Ok(restored)
     }
-
-    /// Where a server may find a position.
-    fn positions(&self) -> impl Iterator<Item = PathBuf> {
-        let homes = self.state.homes.iter().map(PathBuf::as_path);
-        std::iter::once(self.places.target()).chain(homes).map(|home| home.join(GRASTATE_MEMBER))
-    }
-
-    /// A server that somebody has started meanwhile has ended at the text, and may have left files of its own before: they go, as they would if all
-    /// was done again. One that has got a position was more than started.
-    fn clear_attempts(&self) -> Result<(), RestoreError> {
-        for file in self.positions().filter(|file| file.symlink_metadata().is_ok()) {
-            if let Some(state) = SavedState::read(&file).filter(SavedState::is_known) {
-                return Err(RestoreError::Refused(format!(
-                    "'{}' has come while the files were replaced, with the position {}:{}: a server was started, and has perhaps written to the data \
-                     directory. See that none starts (systemctl mask mariadb)",
-                    file.display(),
-                    state.uuid,
-                    state.seqno
-                )));
-            }
-            tell_attempt(&file);
-            remove_extra(&Extra::File(file))?;
-        }
-        let new = self.extras_now()?;
-        let was_left = |path: &PathBuf| self.extras.left.iter().any(|left| path.starts_with(left));
-        for extra in new.gone.iter().filter(|extra| !extra.paths().any(was_left)) {
-            extra.paths().for_each(|path| tell_attempt(path));
-            remove_extra(extra)?;
-        }
-        Ok(())
-    }
-}
-
-fn tell_attempt(path: &Path) {
-    log::warn!(
-        "'{}' has come while the files were replaced, and goes: a server was started meanwhile, perhaps; it cannot have come far",
-        path.display()
-    );
 }

@@ -40,13 +40,20 @@ pub(super) enum Extra {
 }
 
 impl Extra {
+    /// The entry itself.
+    pub(super) fn path(&self) -> &PathBuf {
+        match self {
+            Self::File(path) | Self::InTheWay(path) | Self::Tree(path) | Self::Database(path, _) => path,
+        }
+    }
+
     /// All that goes with it.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        let (path, files) = match self {
-            Self::File(path) | Self::InTheWay(path) | Self::Tree(path) => (path, &[][..]),
-            Self::Database(path, files) => (path, &files[..]),
+        let files = match self {
+            Self::Database(_, files) => &files[..],
+            Self::File(_) | Self::InTheWay(_) | Self::Tree(_) => &[],
         };
-        files.iter().chain([path])
+        files.iter().chain([self.path()])
     }
 }
 
@@ -168,7 +175,7 @@ impl ExtrasWalk<'_> {
             return self.database(path, |file| name_of(file).starts_with(start));
         }
         // One that a restore has begun to remove has our ending, and perhaps no definition any more.
-        if name.ends_with(HIDDEN_SUFFIX) || is_database(&path) {
+        if name.ends_with(HIDDEN_SUFFIX) || is_name_of_database(name) && is_database(&path) {
             return self.database(path, is_table_file);
         }
         self.leave(path)
@@ -248,6 +255,12 @@ impl ExtrasWalk<'_> {
 fn is_definition(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "frm")
         || path.file_name().is_some_and(|name| name == "db.opt")
+}
+
+/// Whether the server can have made a directory of this name: it writes all other characters as `@` and a code (MariaDB manual, "Identifier to File Name
+/// Mapping"). A copy that somebody has made of a database before a repair (`shop.bak`) is no database of the server's.
+fn is_name_of_database(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'@')
 }
 
 /// The server takes every directory for a database. Only one that has a definition is one for us.

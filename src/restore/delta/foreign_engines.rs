@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::capture::{unfrozen_directories, unfrozen_engine};
 use crate::config::ServerOptions;
 use crate::restore::error::RestoreError;
-use crate::ui::shell_word;
+use crate::ui::{move_away, shell_word};
 
 /// Refuses a data directory that has any, or whose server has them elsewhere. Only this node may have them: nothing of it is removed.
 pub(super) fn refuse(target: &Path, options: Option<&ServerOptions>) -> Result<(), RestoreError> {
@@ -21,14 +21,12 @@ pub(super) fn refuse(target: &Path, options: Option<&ServerOptions>) -> Result<(
     found.extend(elsewhere.into_iter().flatten().map(|(folder, engine)| (engine, folder)));
     found.retain(|(_, path)| holds_anything(path));
     let Some((engine, first)) = found.first().cloned() else { return Ok(()) };
-    let away = format!("{}.{engine}", shell_word(target));
     let names = found.iter().filter(|(of, _)| *of == engine).map(|(_, path)| shell_word(path));
-    let names: Vec<String> = names.collect();
     Err(RestoreError::Refused(format!(
         "'{}' has the tables of {engine}, which no backup of a data directory has: beside restored files they would be of another moment. Where they are \
-         needed, write them out first (mariadb-dump on a server with these files). Move them away and restore again:  mkdir {away} && mv {} {away}/",
+         needed, write them out first (mariadb-dump on a server with these files). Move them away and restore again:  {}",
         first.display(),
-        names.join(" ")
+        move_away(target, engine, names)
     )))
 }
 

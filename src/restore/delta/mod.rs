@@ -18,6 +18,7 @@
 
 mod access;
 mod archive_check;
+mod attempts;
 mod carry_out;
 mod compare;
 mod differences;

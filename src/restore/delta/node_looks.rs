@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::compare::refuse_directory;
+use super::newer_logs::{self, NewerLogs};
 use super::node_places::{self, DeltaNode};
-use super::{foreign_engines, lineage, newer_logs};
+use super::{foreign_engines, lineage};
 use crate::archive::Index;
 use crate::catalog::BackupReader;
 use crate::model::{MemberKind, WsrepGtid};
@@ -22,7 +23,7 @@ pub(super) struct NodeFindings {
     /// The seqno of the files, where they tell.
     pub(super) stands_at: Option<i64>,
     /// Binary logs that are newer than the backup.
-    pub(super) newer_logs: Vec<PathBuf>,
+    pub(super) newer_logs: NewerLogs,
 }
 
 /// Refuses places that cannot be written to, or are used by a server; those of another server or history; and what would be lost.
@@ -40,6 +41,7 @@ pub(super) fn look(
     refuse_repository(&source.location(), target)?;
     node_places::check_goes_there(index, places, node)?;
     node_places::check_external(index, places, node)?;
+    node_places::check_no_others(index, places, node)?;
     foreign_engines::refuse(target, options)?;
     let homes = wsrep_home::all_homes(request, source.manifest(), places)?;
     let stands_at = lineage::check(places, &homes, &node_places::undo_folders(index, places, node), gtid)?;

@@ -2,6 +2,7 @@
 //! the data directory must be its own.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use crate::restore::destinations::Destinations;
 use crate::restore::directory_map::AllowedDirectory;
 use crate::restore::error::RestoreError;
 use crate::restore::external_directories::named;
-use crate::ui::shell_word;
+use crate::ui::{move_away, shell_word};
 
 /// The node whose data directory it is, as far as the directory itself does not tell.
 #[derive(Debug, Default)]
@@ -62,10 +63,17 @@ fn folder(path: &Path) -> &Path {
 /// Says what is not known where no option file tells where a server's files are.
 pub(super) fn tell_unnamed(target: &Path) {
     log::warn!(
-        "no option file here names '{}' as data directory: where its server has files of InnoDB or Aria elsewhere, or another name for its system \
-         tablespace, it would start on those and not on what is restored. Name its option file (--defaults-file), or say --any-server",
+        "no option file here names '{}' as data directory: where its server has files of InnoDB or Aria elsewhere, another name for its system \
+         tablespace, or its position (grastate.dat; wsrep_data_home_dir, base_dir of wsrep_provider_options) elsewhere, it would start on those and not on \
+         what is restored. Name its option file (--defaults-file), or say --any-server",
         target.display()
     );
+}
+
+/// Whether it is a file of an engine with one of these beginnings.
+fn is_file_of(starts: &[&str], path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    is_engine_file(&name) && starts.iter().any(|start| name.starts_with(start))
 }
 
 /// Refuses a backup that would go elsewhere than where the server looks: it would start on its old files.
@@ -88,42 +96,70 @@ pub(super) fn check_goes_there(
     }
     for (variable, starts) in ENGINES {
         let at = directory(target, options, variable);
-        let is_of = |path: &Path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            is_engine_file(&name) && starts.iter().any(|start| name.starts_with(start))
-        };
         let files = index.members.iter().filter(|member| member.kind == MemberKind::File);
         let mut files =
             files.filter_map(|member| Some((member, places.of(member)?))).filter(|(member, here)| {
                 let is_at_home = |origin: &crate::model::Origin| origin.variable == variable;
-                is_of(here) && member.origin.as_ref().is_none_or(is_at_home)
+                is_file_of(starts, here) && member.origin.as_ref().is_none_or(is_at_home)
             });
         if let Some((member, here)) = files.find(|(_, here)| !is_same(folder(here), &at)) {
             return Err(elsewhere(target, member, variable, &at, &here));
-        }
-        let has_any = index.members.iter().filter_map(|member| places.of(member)).any(|here| is_of(&here));
-        let old = fs::read_dir(&at)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| is_of(path));
-        if let Some(old) = old.filter(|_| !has_any && !is_same(&at, target)) {
-            return Err(RestoreError::Refused(format!(
-                "'{}' ({variable}) is not in the backup, and a server would read it with what is restored; move it away",
-                old.display()
-            )));
         }
     }
     Ok(())
 }
 
+/// Refuses files of an engine that the backup has not, in a directory of its elsewhere, where nothing goes: a server would read them.
+pub(super) fn check_no_others(
+    index: &Index,
+    places: &Destinations,
+    node: &DeltaNode,
+) -> Result<(), RestoreError> {
+    for (variable, starts) in ENGINES {
+        let of_backup =
+            places.external().filter(|(of, ..)| *of == variable).map(|(.., place)| place.to_path_buf());
+        let of_node = node.options.as_ref().map(|options| directory(places.target(), options, variable));
+        for at in of_backup.chain(of_node).collect::<BTreeSet<_>>() {
+            refuse_others(index, places, (variable, &at), |path| is_file_of(starts, path))?;
+        }
+    }
+    Ok(())
+}
+
+/// In a directory within the data directory such files go where the backup has others.
+fn refuse_others(
+    index: &Index,
+    places: &Destinations,
+    (variable, at): (&str, &Path),
+    is_of: impl Fn(&Path) -> bool,
+) -> Result<(), RestoreError> {
+    let target = places.target();
+    let wanted = index.members.iter().filter_map(|member| places.of(member));
+    let ours: BTreeSet<OsString> = wanted
+        .filter(|here| is_of(here) && is_same(folder(here), at))
+        .filter_map(|here| here.file_name().map(OsStr::to_os_string))
+        .collect();
+    if is_same(at, target) || at.starts_with(target) && !ours.is_empty() {
+        return Ok(());
+    }
+    let there = fs::read_dir(at).into_iter().flatten().flatten();
+    let others: BTreeSet<PathBuf> = there
+        .filter(|entry| !ours.contains(&entry.file_name()))
+        .map(|entry| entry.path())
+        .filter(|path| is_of(path))
+        .collect();
+    others.first().map_or(Ok(()), |first| {
+        Err(RestoreError::Refused(format!(
+            "'{}' ({variable}) is not in the backup, and a server would read it with what is restored. Move it away and restore again:  {}",
+            first.display(),
+            move_away(at, "old", others.iter().map(|other| shell_word(other)))
+        )))
+    })
+}
+
 /// The directories in which undo tablespaces are: where the backup has its own, and where the server of this data directory looks for them.
 pub(super) fn undo_folders(index: &Index, places: &Destinations, node: &DeltaNode) -> BTreeSet<PathBuf> {
-    let is_undo = |place: &PathBuf| {
-        let name = place.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("undo") && is_engine_file(&name)
-    };
+    let is_undo = |place: &PathBuf| is_file_of(&["undo"], place);
     let files = index.members.iter().filter(|member| member.kind == MemberKind::File);
     let of_the_backup = files.filter_map(|member| places.of(member)).filter(is_undo);
     let mut folders: BTreeSet<PathBuf> = of_the_backup.map(|place| folder(&place).to_path_buf()).collect();
@@ -147,6 +183,19 @@ fn elsewhere(target: &Path, member: &Member, variable: &str, at: &Path, here: &P
     ))
 }
 
+/// Where the server has its files of this variable. None for those of tables (`data_directory`, `symlink`): no option names their places, and a
+/// directory of another variable may be a disk on which others have theirs.
+fn directories_of(target: &Path, options: &ServerOptions, variable: &str) -> Vec<PathBuf> {
+    let beside = |name: &str| options.get(name).map(|file| folder(&place(target, file)).to_path_buf());
+    match variable {
+        DATA_HOME => data_files(target, options).iter().map(|file| folder(file).to_path_buf()).collect(),
+        "log_bin" => beside("log_bin").into_iter().collect(),
+        "log_bin_index" => beside("log_bin_index").or_else(|| beside("log_bin")).into_iter().collect(),
+        _ if ENGINES.iter().any(|(name, _)| *name == variable) => vec![directory(target, options, variable)],
+        _ => Vec::new(),
+    }
+}
+
 /// Refuses to replace files outside of the data directory that nothing says to be this node's.
 pub(super) fn check_external(
     index: &Index,
@@ -154,22 +203,20 @@ pub(super) fn check_external(
     node: &DeltaNode,
 ) -> Result<(), RestoreError> {
     let target = places.target();
-    let mut own: BTreeSet<PathBuf> = named(&node.replace)?.into_iter().collect();
-    if let Some(options) = &node.options {
-        own.extend(ENGINES.iter().map(|(variable, _)| directory(target, options, variable)));
-        own.extend(data_files(target, options).iter().map(|file| folder(file).to_path_buf()));
-        own.extend(options.get("log_bin").map(|base| folder(&place(target, base)).to_path_buf()));
-    }
+    let named = named(&node.replace)?;
     let files =
         index.members.iter().filter(|member| member.origin.is_some() && member.kind != MemberKind::Directory);
     for member in files.filter(|member| !places.is_passed_over(member)) {
         let Some(here) = places.of(member).filter(|here| !here.starts_with(target)) else { continue };
-        let is_own =
-            || own.iter().any(|directory| here.ancestors().skip(1).any(|above| is_same(directory, above)));
-        if here.symlink_metadata().is_err() || is_own() {
+        let variable = member.origin.as_ref().map_or("", |origin| origin.variable.as_str());
+        let own = || node.options.as_ref().map(|options| directories_of(target, options, variable));
+        let is_below = |directory: &PathBuf| here.ancestors().skip(1).any(|above| is_same(directory, above));
+        if here.symlink_metadata().is_err()
+            || named.iter().any(is_below)
+            || own().is_some_and(|own| own.iter().any(is_below))
+        {
             continue;
         }
-        let variable = member.origin.as_ref().map_or("", |origin| origin.variable.as_str());
         return Err(RestoreError::Refused(format!(
             "'{}' ({variable}) is there and would be replaced, but no option file here that names '{}' as data directory says that it is of the same \
              server. Where it is, add  --replace {}",

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::access;
 use super::compare::{Fates, check_unchanged, compare};
-use super::extras::{self, Extras};
+use super::extras::{self, Extra, Extras};
+use super::newer_logs::NewerLogs;
 use super::node_looks::{self, NodeFindings};
 use super::node_places::{DeltaNode, tell_unnamed};
 use super::report::{DeltaReport, report};
@@ -22,7 +23,7 @@ use crate::restore::error::RestoreError;
 use crate::restore::frame::check_purpose;
 use crate::restore::identity;
 use crate::restore::request::{Control, RestoreRequest};
-use crate::restore::start_file::{StartMark, hidden, start_mark};
+use crate::restore::start_file::hidden;
 use crate::restore::target_lock::TargetLock;
 
 /// What is to be done, while nobody else can use the directory.
@@ -74,7 +75,7 @@ pub fn plan_delta<'a>(
     }
     let servers = ServerLocks::take(locked_by_servers(&index, &places))?;
     let fates = compare(&index, &places, request.threads, control)?;
-    let names = names_of(&places, node);
+    let names = ServerFiles::of(&places, target, node.options.as_ref());
     let extras = find_extras(&index, &places, &names)?;
     access::check(&index, &places, &fates, &extras)?;
     let room = room::check(&index, &places, &fates, &extras)?;
@@ -83,7 +84,8 @@ pub fn plan_delta<'a>(
         .and_then(|seqno| u64::try_from(seqno.checked_sub(gtid.seqno)?).ok())
         .filter(|ahead| *ahead > 0);
     let report = report(&index, &places, &fates, &extras, &names);
-    let report = DeltaReport { newer_logs: state.newer_logs.clone(), ahead, ..report };
+    let NewerLogs { lost, left, .. } = state.newer_logs.clone();
+    let report = DeltaReport { newer_logs: lost, newer_logs_left: left, ahead, ..report };
     Ok(DeltaPlan {
         source,
         request,
@@ -121,12 +123,6 @@ fn history_of(source: &BackupReader, request: &RestoreRequest) -> Result<WsrepGt
     })
 }
 
-/// The names of a server's files in the data directory as it is now.
-fn names_of(places: &Destinations, node: &DeltaNode) -> ServerFiles {
-    let mark = places.start_file().and_then(start_mark);
-    ServerFiles::look(places.target(), node.options.as_ref(), matches!(mark, Some(StartMark::Delta(_))))
-}
-
 /// What is in the data directory and not in the backup.
 fn find_extras(index: &Index, places: &Destinations, names: &ServerFiles) -> Result<Extras, RestoreError> {
     // The position is no file of the backup's, and goes by itself.
@@ -156,14 +152,16 @@ impl DeltaPlan<'_> {
             return refused(changed_meanwhile(target));
         }
         let now = node_looks::look(self.source, self.request, self.node, (index, places), &self.gtid)?;
-        if let Some(log) = now.newer_logs.iter().find(|log| !self.state.newer_logs.contains(log)) {
+        let is_new = |log: &&PathBuf| self.state.newer_logs.all().all(|known| known != *log);
+        if let Some(log) = now.newer_logs.all().find(is_new) {
             return refused(changed_meanwhile(log));
         }
         check_unchanged(index, places, fates).map_or(Ok(()), |place| refused(changed_meanwhile(&place)))?;
         let extras = self.extras_now()?;
-        if let Some(new) = extras.gone.iter().find(|extra| !self.extras.gone.contains(extra)) {
-            let path = new.paths().find(|path| !self.report.removed.contains(path));
-            return refused(changed_meanwhile(path.map_or(target, PathBuf::as_path)));
+        if extras.gone != self.extras.gone {
+            let (now, before) = (paths_of(&extras), paths_of(&self.extras));
+            let path = now.symmetric_difference(&before).next();
+            return refused(changed_meanwhile(path.map_or(target, |path| path.as_path())));
         }
         access::check(index, places, fates, &self.extras)?;
         room::check(index, places, fates, &self.extras)
@@ -171,8 +169,13 @@ impl DeltaPlan<'_> {
 
     /// What is in the data directory and not in the backup now.
     pub(super) fn extras_now(&self) -> Result<Extras, RestoreError> {
-        find_extras(&self.index, &self.places, &names_of(&self.places, self.node))
+        let names = ServerFiles::of(&self.places, self.places.target(), self.node.options.as_ref());
+        find_extras(&self.index, &self.places, &names)
     }
+}
+
+fn paths_of(extras: &Extras) -> BTreeSet<&PathBuf> {
+    extras.gone.iter().flat_map(Extra::paths).collect()
 }
 
 /// Why nothing is done where anything is another than when it was compared.

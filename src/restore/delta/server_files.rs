@@ -7,8 +7,10 @@ use std::path::Path;
 use crate::archive::{IDENTITY_MEMBER, SUMS_MEMBER};
 use crate::capture::{innodb_binlog, is_replication_state, is_same_directory};
 use crate::config::ServerOptions;
+use crate::restore::destinations::Destinations;
 use crate::restore::no_follow;
 use crate::restore::replication::REPLICA_FILE;
+use crate::restore::start_file::{StartMark, start_mark};
 
 /// Names without a number. What an interrupted DDL statement has noted would be carried out on other files.
 const EXACT: [&str; 24] = [
@@ -39,19 +41,26 @@ const EXACT: [&str; 24] = [
 ];
 /// Options that name one file; where they are not set their file has a name that is known, or none.
 const NAMED_BY: [&str; 3] = ["log-ddl-recovery", "pid-file", "socket"];
-/// More than the first line of an index of logs has, bytes.
-const FIRST_LINE: u64 = 8 << 10;
+/// An index of logs that is larger is none, bytes.
+const LARGEST_INDEX: u64 = 16 << 20;
 /// A server gives its logs numbers of at least so many digits.
 const LOG_DIGITS: usize = 6;
 
 /// What stands for the base name of the binary logs that InnoDB keeps (`binlog-000001.ibb`): no other log is called so.
 pub(super) const OF_INNODB: &str = "binlog-";
 
-/// An index file and the base name of the logs that it lists.
+/// An index file and a base name of logs that it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LogFamily {
     index: String,
     base: String,
+}
+
+impl LogFamily {
+    /// Whether this stands beside the logs.
+    fn has_beside(&self, name: &str) -> bool {
+        self.index == name || name.strip_suffix(".state") == Some(&self.base)
+    }
 }
 
 /// The names in one directory.
@@ -62,9 +71,15 @@ pub(super) struct ServerFiles {
 }
 
 impl ServerFiles {
-    /// Those of the server of these options; logs are those that an index in `folder` names. An index whose first log is gone counts only
-    /// where a restore `is_resumed` that may have removed it.
-    pub(super) fn look(folder: &Path, options: Option<&ServerOptions>, is_resumed: bool) -> Self {
+    /// Those in this directory as it is now. A restore that was interrupted may have removed some of them.
+    pub(super) fn of(places: &Destinations, folder: &Path, options: Option<&ServerOptions>) -> Self {
+        let mark = places.start_file().and_then(start_mark);
+        Self::look(folder, options, matches!(mark, Some(StartMark::Delta(_))))
+    }
+
+    /// Those of the server of these options; logs are those that an index in `folder` names. An index of whose logs none is there counts only
+    /// where a restore `is_resumed` that may have removed them.
+    fn look(folder: &Path, options: Option<&ServerOptions>, is_resumed: bool) -> Self {
         let single = |value: &str| Path::new(value).file_name().is_some_and(|name| name == value);
         let mut named: BTreeSet<String> = options
             .iter()
@@ -90,7 +105,13 @@ impl ServerFiles {
             || is_replication_state(name)
                 && Path::new(name).extension().is_some_and(|ending| ending == "info")
             || self.is_log(name)
-            || self.logs.iter().any(|log| log.index == name || format!("{}.state", log.base) == name)
+            || self.logs.iter().any(|log| log.has_beside(name))
+    }
+
+    /// The names of what stands beside the logs of this base name: their index and their state, whether they are there or not.
+    pub(super) fn beside(&self, base: &str) -> impl Iterator<Item = String> {
+        let of_base = self.logs.iter().filter(move |log| log.base == base);
+        of_base.flat_map(|log| [log.index.clone(), format!("{}.state", log.base)])
     }
 
     /// Whether it is a binary log or relay log, or the file that goes with one.
@@ -138,23 +159,32 @@ fn digits(text: &str, least: usize) -> bool {
     text.len() >= least && text.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// The index files of a directory whose first line names a log beside them.
+/// The index files of a directory that name a log beside them, whichever line does: the first ones may have been purged by hand.
 fn log_families(folder: &Path, is_resumed: bool) -> Vec<LogFamily> {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    let family = |index: String| {
-        let stem = index.strip_suffix(".index")?;
-        let text = no_follow::read_file(&folder.join(&index), FIRST_LINE).ok()?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let log = Path::new(text.lines().next()?);
-        // The index has the path that the server was given, which may lead through a link to this directory.
-        let is_beside = log.parent().is_none_or(|of| is_same_directory(&folder.join(of), folder));
-        let (base, number) = log.file_name()?.to_str()?.rsplit_once('.')?;
-        let is_there = folder.join(log.file_name()?).symlink_metadata().is_ok();
-        let is_known = digits(number, LOG_DIGITS) && is_beside && (is_there || is_resumed && base == stem);
-        is_known.then(|| LogFamily { base: base.to_owned(), index: index.clone() })
+    let families = |index: String| {
+        let bases = bases_in(folder, &index, is_resumed).into_iter();
+        bases.map(|base| LogFamily { base, index: index.clone() }).collect::<Vec<_>>()
     };
-    names.filter_map(family).collect()
+    names.flat_map(families).collect()
+}
+
+/// The base names of the logs in this index; none where it is no index.
+fn bases_in(folder: &Path, index: &str, is_resumed: bool) -> BTreeSet<String> {
+    let Some(stem) = index.strip_suffix(".index") else { return BTreeSet::new() };
+    let text = no_follow::read_file(&folder.join(index), LARGEST_INDEX).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let base = |line: &str| {
+        let log = Path::new(line);
+        let name = log.file_name()?.to_str()?;
+        let (base, _) = name.rsplit_once('.').filter(|(_, number)| digits(number, LOG_DIGITS))?;
+        let is_there = folder.join(name).symlink_metadata().is_ok();
+        // The index has the path that the server was given, which may lead through a link to this directory.
+        let is_beside = || log.parent().is_none_or(|of| is_same_directory(&folder.join(of), folder));
+        ((is_there || is_resumed && base == stem) && is_beside()).then(|| base.to_owned())
+    };
+    text.lines().filter_map(base).collect()
 }
 
 #[cfg(test)]
@@ -176,10 +206,21 @@ mod tests {
             ("books.index", "chapter one\n"),
             ("gone.index", "./gone.000001\n"),
             ("far.index", "/elsewhere/far.000001\n"),
+            // The first one was purged by hand; and two names in one index, since the option was changed.
+            ("purged.index", "./purged.000001\n./purged.000002\n"),
+            ("two.index", "./one.000001\n./two.000002\n"),
         ] {
             std::fs::write(root.join(index), line).unwrap();
         }
-        for log in ["mysql-bin.000007", "linked.000003", "far.000001", "books.000001"] {
+        for log in [
+            "mysql-bin.000007",
+            "linked.000003",
+            "far.000001",
+            "books.000001",
+            "purged.000002",
+            "one.000001",
+            "two.000002",
+        ] {
             std::fs::write(root.join(log), "x").unwrap();
         }
         let files = ServerFiles::look(&root, None, false);
@@ -204,6 +245,13 @@ mod tests {
             ("linked.000003", true),
             ("linked.000004", true),
             ("linked.index", true),
+            ("purged.000002", true),
+            ("purged.index", true),
+            ("one.000001", true),
+            ("one.state", true),
+            ("two.000002", true),
+            ("two.index", true),
+            ("two.state", true),
             ("wsrep_sst_backup_replica.sql", true),
             ("ibdata1.old", false),
             ("ibdata1-before-upgrade", false),
@@ -230,5 +278,6 @@ mod tests {
             assert_eq!(files.has(name), goes, "{name}");
         }
         assert!(ServerFiles::look(&root, None, true).has("gone.index"));
+        assert_eq!(files.beside("one").collect::<Vec<_>>(), ["two.index", "one.state"]);
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::cure::{OTHER_REGION, cure};
+
 /// What a failed request means for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FaultKind {
@@ -284,36 +286,6 @@ const TRANSIENT: [&str; 12] = [
     "BadDigest",
     "XAmzContentSHA256Mismatch",
 ];
-
-/// The bucket is elsewhere.
-const OTHER_REGION: &str = "set s3-region to the region of the bucket";
-
-/// What to do about it.
-fn cure(status: Option<u16>, code: &str) -> Option<&'static str> {
-    Some(match (status, code) {
-        (_, "NoSuchBucket") => "make the bucket, or correct the setting 'repository'",
-        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch") | (Some(401), _) => {
-            "check s3-access-key-id and s3-secret-access-key, or where else the key comes from"
-        }
-        (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => {
-            "the session token is not valid (any more): renew the credentials"
-        }
-        (_, "RequestTimeTooSkewed") => {
-            "the clock of this machine and that of the server differ by more than 15 minutes: set it right"
-        }
-        (Some(301 | 307), _)
-        | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
-            OTHER_REGION
-        }
-        (_, name) if name.starts_with("KMS") => "check s3-sse-kms-key and the right to use it",
-        (_, "EntityTooLarge") => "the server takes no object of this size",
-        (Some(403), _) => {
-            "the key must be allowed to list the bucket and its unfinished uploads, and to get, put and delete objects \
-             and abort uploads in it"
-        }
-        _ => return None,
-    })
-}
 
 /// What became of a request on its way.
 fn said(error: &HttpError) -> Fault {

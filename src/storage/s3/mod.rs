@@ -32,6 +32,7 @@ mod below;
 mod bucket;
 mod client;
 mod credentials;
+mod cure;
 mod dns;
 mod fault;
 mod http;
