@@ -285,6 +285,9 @@ fn as_text(
     took: u64,
 ) -> TextPage {
     let compared = match manifest.content {
+        Content::Datadir if delta.is_some() => {
+            "every part that was read or kept was compared with its digest"
+        }
         Content::Datadir | Content::Sql => "every SHA-256 was compared",
         Content::Xbstream => {
             if manifest.gtid.is_some() {

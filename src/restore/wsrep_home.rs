@@ -1,5 +1,6 @@
-//! `grastate.dat` where the server looks for it: in `wsrep_data_home_dir`, which is the data directory unless somebody has
-//! set it. A node that does not find its position there takes a full SST, over what was restored.
+//! `grastate.dat` where the server looks for it: in `base_dir` of the provider's options, else in `wsrep_data_home_dir`, which is the data directory
+//! unless somebody has set it (Galera: `ReplicatorSMM`, `BASE_DIR`). A node that does not find its position there takes a full SST, over what was
+//! restored; one that finds an old position believes it.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +11,7 @@ use super::request::{Purpose, RestoreRequest};
 use crate::archive::GRASTATE_MEMBER;
 use crate::capture::is_same_directory;
 use crate::config::ServerOptions;
-use crate::model::Manifest;
+use crate::model::{Manifest, provider_option};
 use crate::server::DEFAULT_DATADIR;
 
 /// Whether the server of these option files has `target` as its data directory.
@@ -22,13 +23,17 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one.components().eq(other.components()) || is_same_directory(one, other)
 }
 
-/// `wsrep_data_home_dir` of the server that will start on `target`: by option files that name this data directory. None
-/// where it is the data directory, or where the files are those of another server.
+/// Where the server that will start on `target` has its position: by option files that name this data directory. None
+/// where that is the data directory, or where the files are those of another server.
 pub fn wsrep_home(options: &ServerOptions, target: &Path) -> Option<PathBuf> {
     if !is_of(options, target) {
         return None;
     }
-    let home: PathBuf = target.join(options.get("wsrep-data-home-dir")?).components().collect();
+    let of_provider = options.get("wsrep-provider-options").and_then(|all| provider_option(all, "base_dir"));
+    // The second one is a variable of the wsrep-provider plugin.
+    let base = of_provider.or_else(|| options.get("wsrep-provider-base-dir")).filter(|base| !base.is_empty());
+    let home: PathBuf =
+        target.join(base.or_else(|| options.get("wsrep-data-home-dir"))?).components().collect();
     (!is_same(&home, target)).then_some(home)
 }
 
@@ -135,5 +140,20 @@ mod tests {
         assert_eq!(home("data", &["{}/link"]), None);
         assert_eq!(home("data", &[]), None);
         assert_eq!(home("other", &["{}/wsrep"]), None);
+        let with = |more: &str| {
+            let args =
+                [format!("--datadir={root}/data"), format!("--wsrep-data-home-dir={root}/w"), more.into()];
+            wsrep_home(
+                &ServerOptions::from(&OptionFiles::default(), &args, None),
+                &folder.path().join("data"),
+            )
+        };
+        let base = folder.path().join("galera");
+        assert_eq!(
+            with(&format!("--wsrep-provider-options=gcache.size=1G; base_dir = {root}/galera")),
+            Some(base.clone())
+        );
+        assert_eq!(with(&format!("--wsrep-provider-base-dir={root}/galera")), Some(base));
+        assert_eq!(with("--wsrep-provider-options=gcache.size=1G"), Some(folder.path().join("w")));
     }
 }

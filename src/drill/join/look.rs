@@ -1,5 +1,6 @@
 //! Whether a server on the backup may join now, and would do so by IST.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,6 +81,7 @@ fn judge(survey: &Survey, gtid: &WsrepGtid, wanted: &JoinRequest) -> Result<(i64
         Some(other) => return Err(ist_sentence(&other, gtid).1),
         None => return Err("no member is known".into()),
     };
+    refuse_two_components(survey)?;
     let size = most_members(survey).ok_or("no member tells wsrep_cluster_size")?;
     let known = survey.reports.len() + survey.arbitrators.len();
     if usize::try_from(size) != Ok(known) {
@@ -103,6 +105,23 @@ fn judge(survey: &Survey, gtid: &WsrepGtid, wanted: &JoinRequest) -> Result<(i64
         donor::refuse_narrow(survey, donor, gtid)?;
     }
     Ok((size, donor.name().to_owned()))
+}
+
+/// A copy of a cluster that was started from one of its backups has its name and its history, and is another cluster: a server that knows members of both
+/// would have them meet. Members of one component agree upon its number; where it changes just then they do not, for a moment.
+fn refuse_two_components(survey: &Survey) -> Result<(), String> {
+    let component =
+        |report: &NodeReport| report.number("wsrep_cluster_conf_id").map(|id| (id, report.name().to_owned()));
+    let primary = survey.reports.iter().filter(|report| report.is_primary());
+    let components: BTreeMap<i64, String> = primary.filter_map(component).collect();
+    if components.len() < 2 {
+        return Ok(());
+    }
+    let members: Vec<&str> = components.values().map(String::as_str).collect();
+    Err(format!(
+        "{} are not in the same Primary component (wsrep_cluster_conf_id): try again where one is just joining or leaving; where one is of a copy of the          cluster, name the members that are meant with --members",
+        members.join(", ")
+    ))
 }
 
 /// The last look, when the server is in the group and about to ask for a donor: why it must not, in words. It looks at the members that have
@@ -177,6 +196,7 @@ mod tests {
             ("wsrep_local_cached_downto", "5"),
             ("wsrep_last_committed", "20"),
             ("wsrep_cluster_size", "2"),
+            ("wsrep_cluster_conf_id", "7"),
         ];
         // The later one of two counts.
         status.push(change);
@@ -212,6 +232,7 @@ mod tests {
         refused(("wsrep_cluster_status", "non-Primary"), "'b' is not in the Primary component");
         refused(("wsrep_local_state", "2"), "'b' is Donor/Desynced: try again");
         refused(("wsrep_local_state", "1"), "'b' is Joining: try again");
+        refused(("wsrep_cluster_conf_id", "3"), "b, a are not in the same Primary component");
         refused(("wsrep_cluster_size", "3"), "the cluster has 3 members, and 2 of them are known");
         let stranger = member("c", ("wsrep_cluster_size", "3"));
         assert_eq!(said(("x", ""), &[stranger], None), Ok(3));

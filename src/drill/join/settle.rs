@@ -38,7 +38,8 @@ pub(super) fn goes_on(now: &Survey) -> bool {
 
 /// What is done where no part of the cluster is Primary any more, in words that complete a sentence.
 pub(super) const BOOTSTRAP: &str = "on ONE of the members that reach each other, and have been in the Primary component together, \
-     SET GLOBAL wsrep_provider_options='pc.bootstrap=YES' makes one of them again";
+     SET GLOBAL wsrep_provider_options='pc.bootstrap=YES' (with the wsrep-provider plugin, as Debian's 11.8 has it: \
+     SET GLOBAL wsrep_provider_pc_bootstrap=ON) makes one of them again";
 
 fn objection(now: &Survey, before: &CalmCluster) -> Option<String> {
     if now.reports.is_empty() {

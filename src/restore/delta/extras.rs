@@ -168,7 +168,7 @@ impl ExtrasWalk<'_> {
             return self.database(path, |file| name_of(file).starts_with(start));
         }
         // One that a restore has begun to remove has our ending, and perhaps no definition any more.
-        if name.ends_with(HIDDEN_SUFFIX) || is_database(&path) {
+        if name.ends_with(HIDDEN_SUFFIX) || is_name_of_database(name) && is_database(&path) {
             return self.database(path, is_table_file);
         }
         self.leave(path)
@@ -248,6 +248,12 @@ impl ExtrasWalk<'_> {
 fn is_definition(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "frm")
         || path.file_name().is_some_and(|name| name == "db.opt")
+}
+
+/// Whether the server can have made a directory of this name: it writes all other characters as `@` and a code (MariaDB manual, "Identifier to File Name
+/// Mapping"). A copy that somebody has made of a database before a repair (`shop.bak`) is no database of the server's.
+fn is_name_of_database(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'@')
 }
 
 /// The server takes every directory for a database. Only one that has a definition is one for us.
