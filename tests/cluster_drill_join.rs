@@ -83,8 +83,8 @@ fn a_guest_that_hangs_has_no_room_or_is_cut_off_takes_nothing_from_the_others() 
 
 fn a_question_writes_nothing(scene: &Scene, backup: &Value) {
     let ran = scene.drill(backup, &["--query", "INSERT INTO d.t VALUES (1)", "--expect", ""]);
-    assert_eq!(ran.status, Some(4), "{ran:?}");
-    assert!(ran.out.contains("READ ONLY transaction"), "{ran:?}");
+    // The administrator's mistake, and no fault of the backup.
+    assert!(ran.status == Some(1) && ran.err.contains("READ ONLY transaction"), "{ran:?}");
 }
 
 fn a_member_that_is_busy_or_cut_off_is_left_alone(scene: &Scene, backup: &Value) {

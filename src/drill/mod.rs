@@ -67,6 +67,7 @@ use crate::restore::Control;
 use crate::restore::into::Begin;
 use excuse::ServerExcuse;
 use findings::millis;
+use question::QuestionFailure;
 use scratch::ScratchFolder;
 use server::DrillServer;
 
@@ -153,9 +154,12 @@ fn look(
                 .only_read()
                 .map_err(|why| DrillError::failed(DrillStep::Query, server.with_words(&why)))?;
         }
-        question
-            .ask(&mut session)
-            .map_err(|why| DrillError::failed(DrillStep::Query, server.with_words(&why)))?;
+        question.ask(&mut session).map_err(|failure| match failure {
+            QuestionFailure::Answer(why) => DrillError::failed(DrillStep::Query, server.with_words(&why)),
+            QuestionFailure::Writes(why) => {
+                DrillError::Undone(format!("a question must not write where the server joins its cluster: {why}"))
+            }
+        })?;
         findings.queries += 1;
     }
     Ok(())
