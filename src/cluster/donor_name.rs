@@ -3,11 +3,12 @@
 //! `group_find_node_by_name` in `gcs/src/gcs_group.cpp` compares as many letters as the wanted name has, and takes the first member that fits, in an order
 //! that nobody outside knows: `n1` may be `n10`, an arbitrator, or whoever asks.
 
+use super::node_report::NodeReport;
 use super::survey::Survey;
 
 /// Whom Galera may take where the donor `name` is asked for: another member, or a guest. `guest` is what the name of the guest begins with that asks.
 pub fn taken_for<'a>(survey: &'a Survey, name: &str, guest: &'a str) -> Option<&'a str> {
-    let reports = survey.reports.iter().map(|report| report.name());
+    let reports = survey.reports.iter().map(NodeReport::name);
     let silent = survey.silent.iter().map(|silent| silent.name.as_str());
     let arbitrators = survey.arbitrators.iter().map(String::as_str);
     let mut all = reports.chain(silent).chain(arbitrators).chain([guest]);
@@ -37,13 +38,14 @@ pub fn transfer_answer<'a>(line: &'a str, joiner: &str) -> Option<TransferAnswer
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{NodeReport, Silent};
+    use crate::cluster::Silent;
     use crate::sql::Endpoint;
 
     #[test]
     fn whoever_has_a_name_that_begins_with_the_donors_may_be_taken_for_it() {
-        let report =
-            |name: &str| NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &[("wsrep_node_name", name)], &[]);
+        let report = |name: &str| {
+            NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &[("wsrep_node_name", name)], &[])
+        };
         let silent = Silent { name: "db21".into(), address: String::new(), why: String::new() };
         let survey = Survey {
             reports: vec![report("n1"), report("n10")],
@@ -53,14 +55,19 @@ mod tests {
         };
         let found = |name: &str| taken_for(&survey, name, "backup-");
         assert_eq!((found("n1"), found("n10"), found("n2")), (Some("n10"), None, None));
-        assert_eq!((found("db2"), found("garbd"), found("back")), (Some("db21"), Some("garbd-a"), Some("backup-")));
+        assert_eq!(
+            (found("db2"), found("garbd"), found("back")),
+            (Some("db21"), Some("garbd-a"), Some("backup-"))
+        );
         assert_eq!(found("backup-node"), None);
     }
 
     #[test]
     fn what_others_ask_for_is_no_answer() {
         let line = |member: &str, rest: &str| {
-            format!("2026-11-20 16:08:12.560  INFO: Member 3.0 ({member}) requested state transfer from {rest}")
+            format!(
+                "2026-11-20 16:08:12.560  INFO: Member 3.0 ({member}) requested state transfer from {rest}"
+            )
         };
         let selected = "'a (b)'. Selected 1.0 (a (b))(SYNCED) as donor.";
         let own = line("backup-1", selected);
@@ -70,7 +77,8 @@ mod tests {
         for other in ["n3", "backup-12", "x (backup-1"] {
             assert_eq!(transfer_answer(&line(other, selected), "backup-1"), None, "{other}");
         }
-        let nobody = line("backup-1", "'n7', but it is impossible to select State Transfer donor: No route to host");
+        let nobody =
+            line("backup-1", "'n7', but it is impossible to select State Transfer donor: No route to host");
         assert!(
             matches!(transfer_answer(&nobody, "backup-1"), Some(TransferAnswer::Nobody(why)) if why.ends_with("No route to host"))
         );

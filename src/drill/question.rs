@@ -67,7 +67,9 @@ mod tests {
     fn a_question_that_would_write_says_nothing_of_the_backup() {
         let question = Question { statement: "INSERT INTO t VALUES (1)".into(), expected: String::new() };
         let writes = question.refused("Cannot execute statement in a READ ONLY transaction (error 1792)");
-        assert!(matches!(writes, QuestionFailure::Writes(why) if why.starts_with("'INSERT INTO t VALUES (1)': Cannot")));
+        assert!(
+            matches!(writes, QuestionFailure::Writes(why) if why.starts_with("'INSERT INTO t VALUES (1)': Cannot"))
+        );
         let missing = question.refused("Table 'd.t' doesn't exist (error 1146)");
         assert!(matches!(missing, QuestionFailure::Answer(why) if why.ends_with("(error 1146)")));
     }

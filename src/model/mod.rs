@@ -36,7 +36,7 @@ pub use compression::Compression;
 pub use content::{Content, FORMAT, FilesState, NEWEST_FORMAT};
 pub use data_digest::{DataDigest, DataHasher};
 pub use drill_guest::{DRILL_ADDRESS, DRILL_INCOMING, DRILL_PREFIX, drill_name, is_drill};
-pub use drill_record::{DrillOutcome, DrillRecord, DrillStep, DrilledJoin, TableCount};
+pub use drill_record::{DrillMeasures, DrillOutcome, DrillRecord, DrillStep, DrilledJoin, TableCount};
 pub use dump::{BackupClass, Dump, UsersObject};
 pub use filename::{encode_char, encode_name};
 pub use galera_release::GaleraRelease;

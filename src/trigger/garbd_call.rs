@@ -201,6 +201,15 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_not_named_was_not_asked_for() {
+        let invitation =
+            GarbdCall::new(&GarbdCallArgs::default(), &Survey::default(), files("gcomm://b", "")).unwrap();
+        assert!(invitation.asks_for("n10"), "Galera chooses");
+        let invitation = invitation.for_donors(vec!["n2".into(), "n1".into()]);
+        assert!(invitation.asks_for("n1") && !invitation.asks_for("n10"));
+    }
+
+    #[test]
     fn what_is_missing_is_asked_for() {
         let of = |files| arguments(&GarbdCallArgs::default(), &Survey::default(), files).unwrap_err();
         assert!(of(Coordinates::default()).contains("--cluster"));

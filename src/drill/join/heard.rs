@@ -114,7 +114,11 @@ impl JoinLog {
     /// Why it must not stay, where `donor` was asked for.
     pub(super) fn objection(&self, donor: &str) -> Option<String> {
         let other = self.donor.as_deref().filter(|other| *other != donor);
-        let other = other.map(|other| format!("Galera has taken '{other}' for its donor, where '{donor}' was asked for, and it has left"));
+        let other = other.map(|other| {
+            format!(
+                "Galera has taken '{other}' for its donor, where '{donor}' was asked for, and it has left"
+            )
+        });
         let lines = [&self.contradiction, &self.dissent, &self.refusal];
         lines.into_iter().find_map(Clone::clone).or(other)
     }
@@ -158,7 +162,7 @@ impl JoinLog {
         };
         keep_first(&mut self.refusal, is_refused, line);
         let contradicted = contradicted(line);
-        let is_of_ist = contradicted.flatten().zip(self.last_of_ist).is_some_and(|(seqno, last)| seqno <= last);
+        let is_of_ist = contradicted.zip(self.last_of_ist).is_some_and(|(seqno, last)| seqno <= last);
         keep_first(&mut self.contradiction, is_of_ist, line);
         let is_later = contradicted.is_some() && !is_of_ist;
         keep_first(&mut self.dissent, is_later || line.contains(INCONSISTENT), line);
@@ -180,14 +184,16 @@ fn has_word(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
-/// The seqno, where it is told, of a write set whose rows were not what they are in the cluster. A statement that fails does so on all members, as a rule.
-fn contradicted(line: &str) -> Option<Option<i64>> {
+/// The seqno of a write set whose rows were not what they are in the cluster, one behind all others where it is not told. A statement that fails does so
+/// on all members, as a rule.
+fn contradicted(line: &str) -> Option<i64> {
     let (event, error) = line.split_once(APPLY_FAILED)?;
     let kind = event.rsplit(' ').next().unwrap_or_default();
     let is_of_rows = kind.to_ascii_lowercase().contains(OF_ROWS);
-    let number = |text: &'_ str| text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().to_owned();
+    let number =
+        |text: &'_ str| text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().to_owned();
     let seqno = behind(error, SEQNO).and_then(|seqno| number(seqno).parse().ok());
-    (is_of_rows && OTHER_ROWS.contains(&number(error).as_str())).then_some(seqno)
+    (is_of_rows && OTHER_ROWS.contains(&number(error).as_str())).then_some(seqno.unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -34,7 +34,9 @@ pub(super) fn find(wanted: &JoinRequest, survey: &Survey) -> Result<PathBuf, Str
 
 fn refuse(here: Option<GaleraRelease>, members: Option<GaleraRelease>) -> Result<(), String> {
     if let Some(mended) = here.and_then(GaleraRelease::loses_in_ist) {
-        return Err(format!("is of a release that is known to lose write sets in IST: install {mended} or later here"));
+        return Err(format!(
+            "is of a release that is known to lose write sets in IST: install {mended} or later here"
+        ));
     }
     let Some(members) = members else { return Ok(()) };
     match here {

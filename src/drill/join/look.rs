@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::super::error::DrillError;
 use super::calm::{
-    most_members, refuse_busy, refuse_cut_off, refuse_older, refuse_out_of_reach, refuse_two_components, silence,
+    most_members, refuse_busy, refuse_cut_off, refuse_older, refuse_out_of_reach, refuse_two_components,
+    silence,
 };
 use super::request::JoinRequest;
 use super::{donor, library};
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     fn said(change: (&str, &str), more: &[NodeReport], later: Option<(String, i64)>) -> Result<i64, String> {
-        let reports = [&[member("a", ("x", "")), member("b", change)][..], more].concat();
+        let reports = [&[member("a", ("x", "")), member("d", change)][..], more].concat();
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
         asked(reports, &gtid, later).map(|(size, _)| size)
     }
@@ -131,10 +132,10 @@ mod tests {
             let why = said(change, &[], None).unwrap_err();
             assert!(why.contains(text), "{why}");
         };
-        refused(("wsrep_cluster_status", "non-Primary"), "'b' is not in the Primary component");
-        refused(("wsrep_local_state", "2"), "'b' is Donor/Desynced: try again");
-        refused(("wsrep_local_state", "1"), "'b' is Joining: try again");
-        refused(("wsrep_cluster_conf_id", "3"), "b, a are not in the same Primary component");
+        refused(("wsrep_cluster_status", "non-Primary"), "'d' is not in the Primary component");
+        refused(("wsrep_local_state", "2"), "'d' is Donor/Desynced: try again");
+        refused(("wsrep_local_state", "1"), "'d' is Joining: try again");
+        refused(("wsrep_cluster_conf_id", "3"), "d, a are not in the same Primary component");
         refused(("wsrep_cluster_size", "3"), "the cluster has 3 members, and 2 of them are known");
         let stranger = member("c", ("wsrep_cluster_size", "3"));
         assert_eq!(said(("x", ""), &[stranger], None), Ok(3));
@@ -143,27 +144,27 @@ mod tests {
     /// A pair of members, of which the second one is so, and which one is the donor for a backup at that seqno.
     fn judged(seqno: i64, change: (&str, &str)) -> Result<String, String> {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
-        asked(vec![member("a", ("x", "")), member("b", change)], &gtid, None).map(|(_, donor)| donor)
+        asked(vec![member("a", ("x", "")), member("d", change)], &gtid, None).map(|(_, donor)| donor)
     }
 
     #[test]
     fn the_donor_is_the_member_whose_gcache_reaches_back_furthest() {
-        assert_eq!(judged(10, ("wsrep_local_cached_downto", "2")), Ok("b".into()));
+        assert_eq!(judged(10, ("wsrep_local_cached_downto", "2")), Ok("d".into()));
         assert_eq!(judged(10, ("wsrep_local_cached_downto", "9")), Ok("a".into()));
     }
 
     #[test]
     fn the_donor_is_the_member_that_is_wanted_if_it_can_be_one() {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
-        let reports = vec![member("a", ("x", "")), member("b", ("wsrep_local_cached_downto", "11"))];
+        let reports = vec![member("a", ("x", "")), member("d", ("wsrep_local_cached_downto", "11"))];
         let survey = Survey { reports, ..Survey::default() };
         let donor = |name: &str| {
             let wanted = JoinRequest { donor: Some(name.into()), ..JoinRequest::for_tests(&[]) };
             judge(&survey, &gtid, &wanted).map(|(_, donor)| donor)
         };
         assert_eq!(donor("a"), Ok("a".into()));
-        assert!(donor("b").unwrap_err().contains("the oldest write set of 'b' is 11"));
-        assert!(donor("z").unwrap_err().contains("no member 'z' has answered (--donor), but a, b"));
+        assert!(donor("d").unwrap_err().contains("the oldest write set of 'd' is 11"));
+        assert!(donor("z").unwrap_err().contains("no member 'z' has answered (--donor), but a, d"));
     }
 
     #[test]
@@ -171,7 +172,7 @@ mod tests {
         // Of 4..20 nothing is taken off but the margin of one, of 2..1284 ten.
         assert!(judged(5, ("x", "")).is_ok());
         let hair = |seqno, last| {
-            let reports = [("a", "x", ""), ("b", "wsrep_last_committed", last)];
+            let reports = [("a", "x", ""), ("d", "wsrep_last_committed", last)];
             let reports = reports.map(|(name, key, value)| member(name, (key, value))).to_vec();
             let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
             asked(reports, &gtid, None).map(|(_, donor)| donor)
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_last_look_sees_what_has_become_of_the_members() {
-        let reports = vec![member("a", ("x", "")), member("b", ("x", ""))];
+        let reports = vec![member("a", ("x", "")), member("d", ("x", ""))];
         let before = CalmCluster {
             survey: Survey { reports, ..Survey::default() },
             size: 2,
@@ -193,7 +194,7 @@ mod tests {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
         let again =
             |reports: Vec<NodeReport>| may_ask(&Survey { reports, ..Survey::default() }, &gtid, &before);
-        let all = |change| vec![member("a", change), member("b", ("x", ""))];
+        let all = |change| vec![member("a", change), member("d", ("x", ""))];
         assert_eq!(again(all(("wsrep_cluster_size", "3"))), Ok(()));
         for (reports, text) in [
             (all(("wsrep_local_state", "2")), "'a' is Donor/Desynced"),
@@ -218,7 +219,7 @@ mod tests {
     fn a_backup_without_its_write_sets_or_of_another_history_is_refused() {
         let of = |seqno: i64, uuid: &str, later| {
             let gtid = WsrepGtid { uuid: uuid.into(), seqno, domain_id: None };
-            let reports = vec![member("a", ("x", "")), member("b", ("x", ""))];
+            let reports = vec![member("a", ("x", "")), member("d", ("x", ""))];
             asked(reports, &gtid, later).map(|(size, _)| size)
         };
         assert_eq!(of(5, UUID, None), Ok(2));

@@ -129,7 +129,7 @@ pub(super) fn join(
     if let (Err(why), None) = (left, watch.given_up()) {
         findings.notes.push(format!("when it left the cluster, {why}"));
     }
-    findings.join = Some(DrilledJoin { ms, writesets: heard.writesets, position });
+    findings.measured.join = Some(Box::new(DrilledJoin { ms, writesets: heard.writesets, position }));
     Ok(())
 }
 
