@@ -1,5 +1,6 @@
 //! Programs of MariaDB that lie on this machine, and their versions.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -62,79 +63,72 @@ pub fn find(names: &[&str], basedir: Option<&str>) -> Option<PathBuf> {
     places.iter().flat_map(|place| names.iter().map(|name| place.join(name))).find(|file| file.is_file())
 }
 
-/// mariadb-backup, as it lies here.
+/// A program of MariaDB that reads servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolKind {
+    /// mariadb-backup, which takes physical backups, and prepares them.
+    Backup,
+    /// mariadb-dump.
+    Dump,
+}
+
+impl ToolKind {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Backup => &MARIADB_BACKUP,
+            Self::Dump => &MARIADB_DUMP,
+        }
+    }
+
+    /// Where it comes from, in words.
+    fn packages(self) -> &'static str {
+        match self {
+            Self::Backup => "mariadb-backup or MariaDB-backup",
+            Self::Dump => "mariadb-client or MariaDB-client",
+        }
+    }
+}
+
+/// One of them, as it lies here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MariadbBackup {
+pub struct MariadbTool {
+    kind: ToolKind,
     /// Its program.
     pub program: PathBuf,
     /// What it says of its version.
     pub version: String,
     /// Its series.
-    pub series: ReleaseSeries,
+    series: ReleaseSeries,
 }
 
-impl MariadbBackup {
+impl MariadbTool {
     /// Looks for it; the text says what is missing, and what to do.
-    pub fn find(basedir: Option<&str>) -> Result<Self, String> {
-        let program =
-            find(&MARIADB_BACKUP, basedir).or_else(|| find(&MARIADB_BACKUP, None)).ok_or_else(|| {
-                "mariadb-backup is not installed here: install it (package mariadb-backup or MariaDB-backup)"
-                    .to_owned()
-            })?;
-        let (version, series) = ask_version(&program)?;
-        Ok(Self { program, version, series })
-    }
-
-    /// Why it cannot serve a server, or a backup of one, of this version. Its formats are those of its own series.
-    pub fn objection(&self, version: Option<&str>) -> Option<String> {
-        let wanted = version.and_then(ReleaseSeries::read)?;
-        let how = match self.series.cmp(&wanted) {
-            std::cmp::Ordering::Equal => return None,
-            std::cmp::Ordering::Less => "too old",
-            std::cmp::Ordering::Greater => "too new",
-        };
-        Some(format!(
-            "'{}' is of MariaDB {} ({}), {how} for the files of a server of {wanted}: install mariadb-backup {wanted}",
-            self.program.display(),
-            self.series,
-            self.version
-        ))
-    }
-}
-
-/// mariadb-dump, as it lies here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MariadbDump {
-    /// Its program.
-    pub program: PathBuf,
-    /// What it says of its version.
-    pub version: String,
-    /// Its series.
-    pub series: ReleaseSeries,
-}
-
-impl MariadbDump {
-    /// Looks for it; the text says what is missing, and what to do.
-    pub fn find() -> Result<Self, String> {
-        let program = find(&MARIADB_DUMP, None).ok_or_else(|| {
-            "mariadb-dump is not installed here: install it (package mariadb-client or MariaDB-client)"
-                .to_owned()
+    pub fn find(kind: ToolKind) -> Result<Self, String> {
+        let names = kind.names();
+        let program = find(names, None).ok_or_else(|| {
+            format!("{} is not installed here: install it (package {})", names[0], kind.packages())
         })?;
         let (version, series) = ask_version(&program)?;
-        Ok(Self { program, version, series })
+        Ok(Self { kind, program, version, series })
     }
 
-    /// Why it cannot dump a server of this version: what that has and an older program does not know would be missing.
+    /// Why it cannot serve a server, or a backup of one, of this version. The formats of mariadb-backup are those of its own series; what a server has and
+    /// an older mariadb-dump does not know would be missing.
     pub fn objection(&self, version: Option<&str>) -> Option<String> {
         let wanted = version.and_then(ReleaseSeries::read)?;
-        (self.series < wanted).then(|| {
-            format!(
-                "'{}' is of MariaDB {} ({}), too old for a server of {wanted}: install that of {wanted}, or a newer one",
-                self.program.display(),
-                self.series,
-                self.version
-            )
-        })
+        let (how, cure) = match (self.kind, self.series.cmp(&wanted)) {
+            (_, Ordering::Equal) | (ToolKind::Dump, Ordering::Greater) => return None,
+            (ToolKind::Backup, Ordering::Less) => ("too old for the files of", ""),
+            (ToolKind::Backup, Ordering::Greater) => ("too new for the files of", ""),
+            (ToolKind::Dump, Ordering::Less) => ("too old for", ", or a newer one"),
+        };
+        Some(format!(
+            "'{}' is of MariaDB {} ({}), {how} a server of {wanted}: install {} {wanted}{cure}",
+            self.program.display(),
+            self.series,
+            self.version,
+            self.kind.names()[0]
+        ))
     }
 }
 
@@ -180,21 +174,30 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_series_serves() {
-        let tool = |version: &str| MariadbBackup {
-            program: "/x/mariadb-backup".into(),
+    fn only_the_same_series_serves_and_for_dumps_a_newer_one() {
+        let tool = |kind, version: &str| MariadbTool {
+            kind,
+            program: "/x/tool".into(),
             version: version.into(),
             series: ReleaseSeries::read(version).unwrap(),
         };
-        for (here, there, wanted) in [
-            ("10.11.2-MariaDB", Some("10.11.19-MariaDB-log"), None),
-            ("10.11.2-MariaDB", None, None),
-            ("10.6.16-MariaDB", Some("10.11.19-MariaDB"), Some("too old")),
-            ("11.4.2-MariaDB", Some("10.11.19-MariaDB"), Some("too new")),
+        for (here, there, backup, dump) in [
+            ("10.11.2-MariaDB", Some("10.11.19-MariaDB-log"), None, None),
+            ("10.11.2-MariaDB", None, None, None),
+            (
+                "10.6.16-MariaDB",
+                Some("10.11.19-MariaDB"),
+                Some("too old for the files of a server of 10.11: install mariadb-backup 10.11"),
+                Some("too old for a server of 10.11: install mariadb-dump 10.11, or a newer one"),
+            ),
+            ("11.4.2-MariaDB", Some("10.11.19-MariaDB"), Some("too new for the files"), None),
         ] {
-            let objection = tool(here).objection(there);
-            assert_eq!(objection.is_some(), wanted.is_some(), "{here} {there:?}");
-            assert!(objection.unwrap_or_default().contains(wanted.unwrap_or_default()));
+            for (kind, wanted) in [(ToolKind::Backup, backup), (ToolKind::Dump, dump)] {
+                let objection = tool(kind, here).objection(there);
+                assert_eq!(objection.is_some(), wanted.is_some(), "{kind:?} {here} {there:?}");
+                let said = objection.unwrap_or_default();
+                assert!(said.contains(wanted.unwrap_or_default()), "{said}");
+            }
         }
     }
 }

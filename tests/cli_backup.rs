@@ -24,9 +24,10 @@ const LONG: Duration = Duration::from_secs(60);
 const JOINED: &str = "INFO: (a, 'tcp://h') connection established to b tcp://c
 INFO: New COMPONENT: primary = yes, bootstrap = no, my_idx = 3, memb_num = 4
 INFO: Sending state transfer request: 'backup:x', size: 12";
+/// What it says of its own request is about `$name`, which its script knows.
 const SELECTED: &str =
-    "INFO: Member 3.0 (g) requested state transfer from 'n1'. Selected 0.0 (n1)(SYNCED) as donor.";
-const UNKNOWN: &str = "WARN: Member 3.0 (g) requested state transfer from 'n9', but it is impossible to select State \
+    "INFO: Member 3.0 ($name) requested state transfer from 'n1'. Selected 0.0 (n1)(SYNCED) as donor.";
+const UNKNOWN: &str = "WARN: Member 3.0 ($name) requested state transfer from 'n9', but it is impossible to select State \
                        Transfer donor: Requested donor is not available";
 const LOST: &str = "INFO: (a, 'tcp://h') connection established to b tcp://c
 INFO: New COMPONENT: primary = no, bootstrap = no, my_idx = 0, memb_num = 1";
@@ -41,14 +42,16 @@ impl Stage {
     fn new(lines: &str, seconds: u32) -> Self {
         let stage = Self { folder: open_folder() };
         fs::create_dir(stage.repository()).unwrap();
-        stage.script(&format!("cat >&2 <<'END'\n{lines}\nEND\nsleep {seconds}"));
+        stage.script(&format!("cat >&2 <<END\n{lines}\nEND\nsleep {seconds}"));
         stage
     }
 
     fn script(&self, body: &str) {
         // `exec`: garbd is one process, which a signal ends.
         let body = body.replace("\nsleep", "\nexec sleep");
-        let text = format!("#!/bin/sh\necho \"$@\" >> {}/calls\n{body}\n", self.folder.path().display());
+        let name = "for word; do case $word in --name=*) name=${word#--name=} ;; esac; done";
+        let text =
+            format!("#!/bin/sh\n{name}\necho \"$@\" >> {}/calls\n{body}\n", self.folder.path().display());
         fs::write(self.garbd(), text).unwrap();
         fs::set_permissions(self.garbd(), fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -119,7 +122,10 @@ fn begin(stage: &Stage, words: &str) -> (support::cli::Running, String) {
 
 #[test]
 fn garbd_is_called_with_a_new_name_a_free_port_and_the_request() {
-    let stage = Stage::new(&format!("{JOINED}\n{SELECTED}"), 0);
+    // A node joins just then.
+    let other =
+        "INFO: Member 1.0 (n7) requested state transfer from '*any*'. Selected 2.0 (n3)(SYNCED) as donor.";
+    let stage = Stage::new(&format!("{JOINED}\n{other}\n{SELECTED}"), 0);
     let answer = stage.backup("--donor n1,n2 --no-wait --provider-options evs.suspect_timeout=PT9S").run();
     assert_eq!(answer.status, Some(0), "{answer:?}");
     let request = stage.request();

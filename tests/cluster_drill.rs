@@ -31,9 +31,10 @@ fn good_backups_are_proved_bad_ones_fail_and_nobody_notices() {
         let is_refused = method == "precopy" && !scene.cluster.n(2).has_followable_redo();
         scene.back_up(if is_refused { "freeze" } else { method })
     });
-    let crashed = scene.run("snapshot");
-    assert_eq!(text(&crashed, "/files_state"), "crashed");
-    let all = || backups.iter().chain([&crashed]);
+    // Without garbd a snapshot needs a redo log whose checkpoint is understood.
+    let crashed = scene.cluster.n(2).has_followable_redo().then(|| scene.run("snapshot"));
+    assert!(crashed.iter().all(|backup| text(backup, "/files_state") == "crashed"));
+    let all = || backups.iter().chain(&crashed);
     all().for_each(|backup| proved(&scene, backup));
     scene.cluster.n(1).exec("INSERT INTO d.gone VALUES (3)");
     all().filter(|backup| text(backup, "/method") != "logical").for_each(|backup| joins(&scene, backup));
@@ -94,17 +95,23 @@ fn proved(scene: &Scene, backup: &Value) {
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
 }
 
-/// Its cluster by IST.
+/// Its cluster by IST. No donor before MariaDB 10.6 is asked for one.
 fn joins(scene: &Scene, backup: &Value) {
     let nodes = [1, 2].map(|number| scene.cluster.n(number));
     let marks = nodes.map(|node| node.log_mark());
     let members = format!("127.0.0.1:{}", nodes[0].port());
     let ran = scene.drill(backup, &["--tables", "none", "--join", "--members", &members]);
     let method = text(backup, "/method");
+    let log: String = nodes.iter().zip(marks).map(|(node, mark)| node.log_since(mark)).collect();
+    if nodes[0].series() < (10, 6) {
+        let is_told = ran.err.contains("whose own script 'wsrep_sst_backup' gives no IST");
+        assert!(ran.status == Some(1) && is_told, "{method}: {ran:?}");
+        assert!(!log.contains("backup-drill-"), "{method}: {log}");
+        return;
+    }
     assert_eq!(ran.status, Some(0), "{method}: {ran:?}");
     let told: Value = serde_json::from_str(&ran.out).unwrap();
     assert!(number(&told, "/drill/join/writesets") > 0, "{method}: {told:#}");
-    let log: String = nodes.iter().zip(marks).map(|(node, mark)| node.log_since(mark)).collect();
     assert!(log.contains(&format!("IST request: {}", gtid(backup).uuid)), "{method}: {log}");
     scene.assert_swept();
     for node in nodes {

@@ -24,7 +24,7 @@ const ASKED: [&str; 3] = ["requested state transfer", "IST request", "DONOR/DESY
 #[ignore = "needs MariaDB and Galera"]
 fn a_drilled_server_joins_by_ist_while_clients_write_and_leaves_the_cluster_as_it_was() {
     let scene = Scene::new(3);
-    let backup = scene.program.back_up(&scene.cluster, 2);
+    let backup = scene.back_up_late();
     let first = scene.cluster.n(1);
     // Whoever cannot carry out what is said of accounts is voted out of the cluster.
     first.exec("CREATE USER drilled@localhost IDENTIFIED BY 'x'");
@@ -70,7 +70,7 @@ fn a_drilled_server_joins_by_ist_while_clients_write_and_leaves_the_cluster_as_i
 #[ignore = "needs MariaDB and Galera, root"]
 fn a_guest_that_hangs_has_no_room_or_is_cut_off_takes_nothing_from_the_others() {
     let scene = Scene::new(3);
-    let backup = scene.program.back_up(&scene.cluster, 2);
+    let backup = scene.back_up_late();
     let first = scene.cluster.n(1);
     let writer = Writer::start(first, 50);
     assert!(wait_until(PATIENCE, || first.position().seqno > gtid(&backup).seqno + 20));
@@ -83,8 +83,8 @@ fn a_guest_that_hangs_has_no_room_or_is_cut_off_takes_nothing_from_the_others() 
 
 fn a_question_writes_nothing(scene: &Scene, backup: &Value) {
     let ran = scene.drill(backup, &["--query", "INSERT INTO d.t VALUES (1)", "--expect", ""]);
-    assert_eq!(ran.status, Some(4), "{ran:?}");
-    assert!(ran.out.contains("READ ONLY transaction"), "{ran:?}");
+    // The administrator's mistake, and no fault of the backup.
+    assert!(ran.status == Some(1) && ran.err.contains("READ ONLY transaction"), "{ran:?}");
 }
 
 fn a_member_that_is_busy_or_cut_off_is_left_alone(scene: &Scene, backup: &Value) {
@@ -112,9 +112,7 @@ fn two_nodes_stay_primary_whatever_becomes_of_the_drill_and_none_is_asked_for_wh
     let scene = Scene::new(2);
     let first = scene.cluster.n(1);
     let writer = Writer::start(first, 50);
-    // Galera gives none of the oldest 1/128 of what it has: the backup must not be among that after minutes of writing either.
-    assert!(wait_until(PATIENCE, || first.position().seqno > 100));
-    let backup = scene.program.back_up(&scene.cluster, 2);
+    let backup = scene.back_up_late();
     assert!(wait_until(PATIENCE, || first.position().seqno > gtid(&backup).seqno + 20));
     harm::killed_on_its_way(&scene, &backup, &writer);
     for (signal, status) in [(Signal::SIGTERM, Some(1)), (Signal::SIGKILL, None)] {

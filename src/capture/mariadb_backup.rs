@@ -36,7 +36,7 @@ use crate::model::{Content, FilesState, MariadbGtid, Owner, WsrepGtid};
 use crate::output::{BackupIdentity, Captive, StreamArchive};
 use crate::quiesce::Files;
 use crate::throttle::Limiter;
-use crate::tool::MariadbBackup;
+use crate::tool::{MariadbTool, ToolKind};
 use crate::users::{group_name, user_name};
 use heard::{Heard, Listener};
 
@@ -76,7 +76,7 @@ impl Method for BackupProgram {
                 root.display()
             ));
         }
-        let tool = MariadbBackup::find(None)?;
+        let tool = MariadbTool::find(ToolKind::Backup)?;
         tool.objection(prospect.layout.version.as_deref()).map_or(Ok(Estimate::Unfrozen), Err)
     }
 
@@ -97,7 +97,7 @@ impl Method for BackupProgram {
             ..
         } = task;
         facts.warnings.extend(plan.engines.by_mariadb_backup(&layout.datadir));
-        let program = MariadbBackup::find(None).map_err(CaptureError::Program)?;
+        let program = MariadbTool::find(ToolKind::Backup).map_err(CaptureError::Program)?;
         host.listener().reads(expected_bytes);
         let archive = output.begin_stream()?;
         let (child, heard) = start(&program, &login.option_file("mariabackup")?)?;
@@ -123,7 +123,7 @@ impl Method for BackupProgram {
 
 /// Starts the program. What it needs to log in stands in a file without a name, which is its stdin: nothing of it is in its
 /// arguments or its environment, and nothing stays behind.
-fn start(program: &MariadbBackup, options: &fs::File) -> Result<(Leashed, Listener), CaptureError> {
+fn start(program: &MariadbTool, options: &fs::File) -> Result<(Leashed, Listener), CaptureError> {
     let failed = |error: std::io::Error| {
         CaptureError::Program(format!("cannot start '{}': {error}", program.program.display()))
     };

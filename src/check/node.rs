@@ -7,9 +7,6 @@ use crate::model::GaleraRelease;
 
 /// The oldest server that backups are made for.
 const OLDEST: (u32, u32) = (10, 4);
-/// Releases of Galera 4 whose IST may lose write sets, and the first one after them that does not.
-const LOSES_IN_IST: [u32; 2] = [25, 26];
-const MENDED: u32 = 27;
 
 fn flag(report: &NodeReport, name: &str) -> Option<bool> {
     report.variable(name).map(|value| value.eq_ignore_ascii_case("on") || value == "1")
@@ -124,14 +121,14 @@ fn provider(report: &NodeReport) -> Finding {
             "take a backup, restore it on a spare node, and see it join, before you rely on it".to_owned(),
         );
     }
-    if GaleraRelease::read(version).is_some_and(|found| LOSES_IN_IST.contains(&found.release)) {
+    if let Some(mended) = GaleraRelease::read(version).and_then(GaleraRelease::loses_in_ist) {
         return Finding::warning(
             "provider",
             format!(
                 "Galera {version}: this release is known to lose write sets in IST, by which a restored node joins"
             ),
             format!(
-                "install Galera 26.4.{MENDED} or later on every node, one by one, before a node is restored"
+                "install Galera 26.{mended} or later on every node, one by one, before a node is restored"
             ),
         );
     }

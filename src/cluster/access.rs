@@ -16,8 +16,10 @@ pub struct Access {
     account: Account,
     /// The local server's socket, where there is one.
     pub socket: Option<PathBuf>,
-    /// Members that the administrator has named.
+    /// Members that the administrator has named, or others that may be some.
     pub members: Vec<HostPort>,
+    /// Whether he has named some.
+    has_named: bool,
 }
 
 impl Access {
@@ -41,7 +43,13 @@ impl Access {
         });
         let account =
             Account { user: settings.user.clone().or(user), password: settings.password.clone(), tls };
-        Self { account, socket: None, members: settings.members.clone() }
+        let has_named = !settings.members.is_empty();
+        Self { account, socket: None, members: settings.members.clone(), has_named }
+    }
+
+    /// Whether the administrator has named members, so that nobody else is meant.
+    pub(super) fn has_named_members(&self) -> bool {
+        self.has_named
     }
 
     /// The user that asks.

@@ -8,6 +8,7 @@
 mod access;
 mod address;
 mod coordinates;
+mod donor_name;
 mod guest;
 mod ist;
 mod ist_words;
@@ -17,6 +18,7 @@ mod survey;
 pub use access::Access;
 pub use address::{ClusterAddress, GROUP_PORT};
 pub use coordinates::Coordinates;
+pub use donor_name::{TransferAnswer, taken_for, transfer_answer};
 pub use guest::{
     address_for_guests, address_of_members, group_address, guest_address, guest_options, shared_options,
     speaks_tls,

@@ -162,8 +162,9 @@ impl NodeReport {
         self.is_primary() && self.state() == NodeState::Synced
     }
 
-    /// Whether both are nodes of one cluster by what they say: its name, and its history where both are in a Primary component. A node may be cut off
-    /// from its cluster; a server that has left it, or was in none, is no node of it.
+    /// Whether both are nodes of one cluster by what they say: its name, and where both are in a Primary component its history and the number of its
+    /// configuration, in which a copy of the cluster differs. A node may be cut off from its cluster; a server that has left it, or was in none, is no
+    /// node of it.
     pub fn is_with(&self, other: &Self) -> bool {
         let is_node = |report: &Self| {
             report.status("wsrep_cluster_status").is_some_and(|component| component != "Disconnected")
@@ -172,12 +173,17 @@ impl NodeReport {
         is_node(self)
             && is_node(other)
             && self.group() == other.group()
-            && (!is_known || self.state_uuid() == other.state_uuid())
+            && (!is_known || (self.state_uuid() == other.state_uuid() && self.conf_id() == other.conf_id()))
     }
 
     /// How often it was desynced, by hand or by a transfer.
     pub fn desync_count(&self) -> i64 {
         self.number("wsrep_desync_count").unwrap_or(0)
+    }
+
+    /// The number of the configuration that it is in: all members of a component have the same one, unless it changes just then.
+    pub fn conf_id(&self) -> Option<i64> {
+        self.number("wsrep_cluster_conf_id")
     }
 
     /// UUID of the group's history.
@@ -233,22 +239,28 @@ mod tests {
 
     #[test]
     fn a_server_by_itself_or_of_another_cluster_is_no_node_of_this_one() {
-        let of = |group, component, uuid| {
+        let in_configuration = |group, component, uuid, number| {
             NodeReport::of(
                 Endpoint::Tcp("a".parse().unwrap()),
                 &[("wsrep_cluster_name", group)],
-                &[("wsrep_cluster_status", component), ("wsrep_cluster_state_uuid", uuid)],
+                &[
+                    ("wsrep_cluster_status", component),
+                    ("wsrep_cluster_state_uuid", uuid),
+                    ("wsrep_cluster_conf_id", number),
+                ],
             )
         };
+        let of = |group, component, uuid| in_configuration(group, component, uuid, "7");
         let node = of("c", "Primary", "u");
         assert!(node.is_with(&of("c", "Primary", "u")));
         // One that is cut off is a node all the same.
-        assert!(node.is_with(&of("c", "non-Primary", "u")));
+        assert!(node.is_with(&in_configuration("c", "non-Primary", "u", "18446744073709551615")));
         for stranger in [
             of("c", "Disconnected", "u"),
             of("other", "Primary", "u"),
             of("c", "Primary", "v"),
             of("c", "", ""),
+            in_configuration("c", "Primary", "u", "3"),
         ] {
             assert!(!node.is_with(&stranger), "{stranger:?}");
         }

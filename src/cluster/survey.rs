@@ -50,12 +50,12 @@ impl Survey {
         Self::ask_all(access, access.local())
     }
 
-    /// The same for one cluster: that of the members that are named, where some are and one of them answers. The server of this machine is
-    /// of it or is left out.
+    /// The same for one cluster: that of the members whose addresses are known, where one of them answers. The server of this machine is of it or is
+    /// left out, also where the administrator has named members, and none of them answers.
     pub fn of_named(access: &Access) -> Self {
         let mut survey = Self::ask_all(access, None);
         if survey.reports.is_empty() {
-            return Self::take(access);
+            return if access.has_named_members() { survey } else { Self::take(access) };
         }
         if let Some(Ok((local, _))) = access.local().map(|endpoint| ask(access, endpoint))
             && survey.reports.iter().any(|report| report.is_with(&local))
@@ -257,8 +257,11 @@ fn others_by_address(report: &NodeReport) -> Vec<GroupMember> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
-    use crate::config::Settings;
+    use crate::config::{OptionFiles, ServerOptions, Settings};
+    use crate::hosts;
 
     #[test]
     fn without_the_names_the_addresses_tell_who_else_is_there() {
@@ -269,6 +272,21 @@ mod tests {
         assert_eq!(addresses, ["a:1", "", "AUTO"]);
         let alone = [("wsrep_incoming_addresses", "a:1"), ("wsrep_local_index", "0")];
         assert!(others_by_address(&NodeReport::of(endpoint, &[], &alone)).is_empty());
+    }
+
+    #[test]
+    fn where_members_are_named_the_server_here_is_not_asked_for_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = UnixListener::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let closed = hosts::free_port(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let members = vec![HostPort { host: "127.0.0.1".into(), port: Some(closed) }];
+        let settings = Settings { members, socket: Some(path), ..Settings::default() };
+        let server = ServerOptions::from(&OptionFiles::default(), &[], None);
+        let survey = Survey::of_named(&Access::new(&settings, &server, None));
+        assert_eq!((survey.reports.len(), survey.silent.len()), (0, 1));
+        assert!(socket.accept().is_err(), "it was asked");
     }
 
     #[test]

@@ -43,28 +43,28 @@ fn as_text(manifest: &Manifest, record: &DrillRecord, notes: &[String]) -> TextP
         page.line(format!("Backup {id} has FAILED its drill at the step '{step}': {why}"));
     } else {
         let ran = format!("a server (MariaDB {}) ran on it", record.server);
-        page.line(match &record.position {
+        page.line(match &record.measured.position {
             Some(position) => format!("Backup {id} is proved: {ran}, at {position} as the manifest says."),
             None => format!("Backup {id} is proved: {ran}."),
         });
     }
     let checked = format!(
         "Tables checked: {} of {}, with {} rows. Questions answered as expected: {}.",
-        grouped(record.tables.checked),
-        grouped(record.tables.all),
-        grouped(record.rows),
-        grouped(record.queries)
+        grouped(record.measured.tables.checked),
+        grouped(record.measured.tables.all),
+        grouped(record.measured.rows),
+        grouped(record.measured.queries)
     );
     page.line(checked);
     page.line(format!(
         "From nothing to a server that answers: {} (restore {}, start {}). Checks {}; in all {}.",
         duration_ms(record.recovery_ms()),
-        duration_ms(record.restore_ms),
-        duration_ms(record.start_ms),
-        duration_ms(record.check_ms),
+        duration_ms(record.measured.restore_ms),
+        duration_ms(record.measured.start_ms),
+        duration_ms(record.measured.check_ms),
         duration_ms(record.took_ms)
     ));
-    if let Some(join) = &record.join {
+    if let Some(join) = &record.measured.join {
         page.line(format!(
             "Joined its cluster, was Synced at {} after {} ({}), and has left it.",
             join.position,

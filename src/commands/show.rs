@@ -98,7 +98,7 @@ fn drilled_line(drilled: Option<&Drilled>) -> String {
 
 /// How the drilled server joined its cluster, behind a comma, where it did.
 fn joined_words(found: &DrillRecord) -> String {
-    found.join.as_ref().map_or_else(String::new, |join| {
+    found.measured.join.as_ref().map_or_else(String::new, |join| {
         format!(", joined its cluster in {} ({})", duration_ms(join.ms), by_ist(join.writesets))
     })
 }

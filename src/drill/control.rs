@@ -5,27 +5,21 @@ use std::sync::Arc;
 use super::error::DrillError;
 use super::fresh;
 use super::home::{AccountUse, ServerHome};
-use super::request::DrillRequest;
-use super::scratch::ScratchFolder;
-use super::server::DrillServer;
-use super::watch::DrillWatch;
-use crate::model::{DrillStep, Manifest};
-use crate::restore::needed_anywhere;
+use super::run::DrillRun;
+use crate::model::DrillStep;
 
 /// The error for files on which no server came up, `why`: theirs, unless none comes up on others either.
 pub(super) fn blame(
+    run: &DrillRun<'_>,
+    owner: Option<(u32, u32)>,
     step: DrillStep,
     why: String,
-    manifest: &Manifest,
-    request: &DrillRequest,
-    scratch: &ScratchFolder,
-    owner: Option<(u32, u32)>,
-    watch: &DrillWatch,
 ) -> DrillError {
-    if watch.given_up().is_some() || watch.excuse(request.is_newer_than(manifest)).is_some() {
+    let is_newer = run.request.is_newer_than(run.source.manifest());
+    if run.watch.given_up().is_some() || run.watch.excuse(is_newer).is_some() {
         return DrillError::failed(step, why);
     }
-    match starts(manifest, request, scratch, owner, watch) {
+    match starts(run, owner) {
         Ok(()) => DrillError::failed(step, why),
         Err(control) => {
             let control = match control {
@@ -39,16 +33,7 @@ pub(super) fn blame(
     }
 }
 
-fn starts(
-    manifest: &Manifest,
-    request: &DrillRequest,
-    scratch: &ScratchFolder,
-    owner: Option<(u32, u32)>,
-    watch: &DrillWatch,
-) -> Result<(), DrillError> {
-    let home = Arc::new(ServerHome::make(scratch, "control", scratch.join("control-data"), owner)?);
-    home.write_options(&needed_anywhere(&manifest.server), &request.local, AccountUse::Ignored)?;
-    fresh::install(&home, &request.server.program, watch)?;
-    let server = DrillServer::start(&home, &request.server.program, &[], watch)?;
-    server.wait_answering().map_err(DrillError::Undone)
+fn starts(run: &DrillRun<'_>, owner: Option<(u32, u32)>) -> Result<(), DrillError> {
+    let home = ServerHome::make(run.scratch, "control", run.scratch.join("control-data"), owner)?;
+    fresh::serve(run, &Arc::new(home), AccountUse::Ignored).map(drop)
 }

@@ -1,13 +1,17 @@
-//! The files of a server that was never used, as `mariadb-install-db` makes them.
+//! A server that was never used, on files as `mariadb-install-db` makes them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::DrillError;
-use super::home::{ServerHome, last_words, make_folder};
+use super::home::{AccountUse, ServerHome, last_words, make_folder};
+use super::run::DrillRun;
+use super::server::DrillServer;
 use super::watch::DrillWatch;
 use crate::guard::GuardedCommand;
+use crate::restore::needed_anywhere;
 use crate::tool;
 use crate::users::user_name;
 
@@ -18,8 +22,22 @@ const BESIDE: [&str; 3] = ["", "../bin", "../scripts"];
 /// Between two looks at it.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Makes the files, and starts the server, which answers.
+pub(super) fn serve<'a>(
+    run: &DrillRun<'a>,
+    home: &Arc<ServerHome>,
+    accounts: AccountUse,
+) -> Result<DrillServer<'a>, DrillError> {
+    let program = &run.request.server.program;
+    home.write_options(&needed_anywhere(&run.source.manifest().server), &run.request.local, accounts)?;
+    install(home, program, run.watch)?;
+    let server = DrillServer::start(home, program, &[], run.watch)?;
+    server.wait_answering().map_err(DrillError::Undone)?;
+    Ok(server)
+}
+
 /// Makes them by the options of the server that will use them.
-pub(super) fn install(home: &ServerHome, server: &Path, watch: &DrillWatch) -> Result<(), DrillError> {
+fn install(home: &ServerHome, server: &Path, watch: &DrillWatch) -> Result<(), DrillError> {
     let program = find(server).ok_or_else(|| {
         DrillError::Undone(
             "'mariadb-install-db', which makes the files of a new server, is not installed here: it comes with the server"

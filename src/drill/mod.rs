@@ -38,11 +38,13 @@ mod fresh;
 mod home;
 mod join;
 mod local;
+mod owner;
 mod physical;
 mod places;
 mod position;
 mod question;
 mod request;
+mod run;
 mod scratch;
 mod server;
 mod tables;
@@ -67,6 +69,8 @@ use crate::restore::Control;
 use crate::restore::into::Begin;
 use excuse::ServerExcuse;
 use findings::millis;
+use question::QuestionFailure;
+use run::DrillRun;
 use scratch::ScratchFolder;
 use server::DrillServer;
 
@@ -80,7 +84,8 @@ pub fn drill(
     findings: &mut DrillFindings,
 ) -> Result<(), DrillError> {
     let scratch = ScratchFolder::take(&request.scratch)?;
-    let outcome = in_scratch(source, request, &scratch, control, watch, begin, findings);
+    let run = DrillRun { source, request, scratch: &scratch, control, watch };
+    let outcome = in_scratch(&run, begin, findings);
     let is_newer = request.is_newer_than(source.manifest());
     let outcome = outcome.map_err(|error| excused(error, watch.excuse(is_newer), &scratch));
     drop(scratch);
@@ -102,28 +107,19 @@ fn excused(error: DrillError, excuse: Option<ServerExcuse>, scratch: &ScratchFol
     }
 }
 
-fn in_scratch(
-    source: &BackupReader,
-    request: &DrillRequest,
-    scratch: &ScratchFolder,
-    control: &Control<'_>,
-    watch: &DrillWatch,
-    begin: Begin<'_>,
-    findings: &mut DrillFindings,
-) -> Result<(), DrillError> {
+fn in_scratch(run: &DrillRun<'_>, begin: Begin<'_>, findings: &mut DrillFindings) -> Result<(), DrillError> {
+    let DrillRun { source, request, scratch, watch, .. } = *run;
     let joining = request.join.as_ref().zip(source.manifest().gtid.as_ref());
     if let Some((join, gtid)) = joining {
         join::look(join, gtid, &request.server)?;
     }
     let mut server = match source.manifest().content {
-        Content::Sql => dump::serve(source, request, scratch, control, watch, begin, findings)?,
-        Content::Datadir | Content::Xbstream => {
-            physical::serve(source, request, scratch, control, watch, begin, findings)?
-        }
+        Content::Sql => dump::serve(run, begin, findings)?,
+        Content::Datadir | Content::Xbstream => physical::serve(run, begin, findings)?,
     };
     let began = Instant::now();
     let looked = look(&mut server, request, findings);
-    findings.check_ms = millis(began);
+    findings.measured.check_ms = millis(began);
     // A table that cannot be decrypted is a corrupt one for `CHECK TABLE`; the server's log says why.
     looked.inspect_err(|_| watch.has_said(&server.log()))?;
     if joining.is_some() {
@@ -153,10 +149,13 @@ fn look(
                 .only_read()
                 .map_err(|why| DrillError::failed(DrillStep::Query, server.with_words(&why)))?;
         }
-        question
-            .ask(&mut session)
-            .map_err(|why| DrillError::failed(DrillStep::Query, server.with_words(&why)))?;
-        findings.queries += 1;
+        question.ask(&mut session).map_err(|failure| match failure {
+            QuestionFailure::Answer(why) => DrillError::failed(DrillStep::Query, server.with_words(&why)),
+            QuestionFailure::Writes(why) => DrillError::Undone(format!(
+                "a question must not write where the server joins its cluster: {why}"
+            )),
+        })?;
+        findings.measured.queries += 1;
     }
     Ok(())
 }

@@ -1,29 +1,24 @@
 //! A server on the files of a physical backup.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-
-use nix::unistd::geteuid;
 
 use super::control::blame;
 use super::error::DrillError;
 use super::findings::{DrillFindings, millis};
 use super::home::{AccountUse, ServerHome, last_words};
+use super::owner;
 use super::places::{refuse_places_here, refuse_places_outside, refuse_tablespaces_outside};
 use super::position::{self, RecoveryEnd};
-use super::request::DrillRequest;
+use super::run::DrillRun;
 use super::scratch::ScratchFolder;
 use super::server::DrillServer;
-use super::watch::DrillWatch;
 use crate::archive::Index;
 use crate::catalog::BackupReader;
 use crate::model::{Content, DrillStep, Member, WsrepGtid};
 use crate::restore::into::Begin;
-use crate::restore::{Control, DirectoryMap, PLUGIN_LOAD, Purpose, RestoreRequest, restore};
+use crate::restore::{DirectoryMap, PLUGIN_LOAD, Purpose, RestoreRequest, restore};
 
 /// Where MyRocks has its tables, and what loads it.
 const ROCKSDB: &str = "#rocksdb";
@@ -31,14 +26,11 @@ const ROCKSDB_LIBRARY: &str = "ha_rocksdb";
 
 /// Restores the files, sees where they stand, and starts the server, which answers.
 pub(super) fn serve<'a>(
-    source: &BackupReader,
-    request: &DrillRequest,
-    scratch: &ScratchFolder,
-    control: &Control<'_>,
-    watch: &'a DrillWatch,
+    run: &DrillRun<'a>,
     begin: Begin<'_>,
     findings: &mut DrillFindings,
 ) -> Result<DrillServer<'a>, DrillError> {
+    let DrillRun { source, request, scratch, control, watch } = *run;
     let manifest = source.manifest();
     let index = source.index()?;
     refuse_places_here(&index)?;
@@ -57,11 +49,11 @@ pub(super) fn serve<'a>(
         only: None,
     };
     let restored = restore(source, &wanted, control)?;
-    findings.restore_ms = millis(began);
+    findings.measured.restore_ms = millis(began);
     refuse_places_outside(&restored.needed, &scratch.join(""))?;
     refuse_tablespaces_outside(&index, &restored.datadir, &scratch.join(""))?;
     drop(index);
-    let owner = owner(&restored.datadir)?;
+    let owner = owner::of_files(&restored.datadir)?;
     let mut needed = restored.needed;
     let plugins = needed.get(PLUGIN_LOAD).cloned().unwrap_or_default();
     if restored.datadir.join(ROCKSDB).is_dir() {
@@ -75,7 +67,7 @@ pub(super) fn serve<'a>(
     }
     let home = Arc::new(ServerHome::make(scratch, "home", restored.datadir, owner)?);
     home.write_options(&needed, &request.local, AccountUse::Ignored)?;
-    let failed = |step, why| blame(step, why, manifest, request, scratch, owner, watch);
+    let failed = |step, why| blame(run, owner, step, why);
     let began = Instant::now();
     if let Some(gtid) = &manifest.gtid {
         let found = match position::recover(&home, &request.server, watch)? {
@@ -86,7 +78,7 @@ pub(super) fn serve<'a>(
     }
     let server = DrillServer::start(&home, &request.server.program, &[], watch)?;
     let answers = server.wait_answering();
-    findings.start_ms = millis(began);
+    findings.measured.start_ms = millis(began);
     if let Err(why) = answers {
         drop(server);
         return Err(failed(DrillStep::Start, why));
@@ -95,8 +87,8 @@ pub(super) fn serve<'a>(
     if manifest.gtid.is_none() {
         let wrong = |why| DrillError::failed(DrillStep::Position, why);
         let found = server.session().and_then(|mut session| session.mariadb_gtid()).map_err(wrong)?;
-        findings.position = position::compare_alone(manifest, &found).map_err(wrong)?;
-        if findings.position.is_none() {
+        findings.measured.position = position::compare_alone(manifest, &found).map_err(wrong)?;
+        if findings.measured.position.is_none() {
             findings
                 .notes
                 .push("the backup is of no node and tells no position that could be compared".into());
@@ -124,8 +116,8 @@ fn refuse_without_plugins(server: &DrillServer<'_>, plugins: &str) -> Result<(),
 }
 
 fn compare(gtid: &WsrepGtid, found: Option<String>, findings: &mut DrillFindings) -> Result<(), DrillError> {
-    findings.position = found;
-    position::compare(gtid, findings.position.as_deref())
+    findings.measured.position = found;
+    position::compare(gtid, findings.measured.position.as_deref())
         .map_err(|why| DrillError::failed(DrillStep::Position, why))
 }
 
@@ -145,20 +137,4 @@ fn maps(index: &Index, scratch: &ScratchFolder) -> Result<Vec<DirectoryMap>, Dri
     let map =
         |variable: &str| DirectoryMap { variable: variable.to_owned(), directory: outside.join(variable) };
     Ok(variables.into_iter().map(map).collect())
-}
-
-/// The user that the server must run as, where this process is root.
-fn owner(datadir: &Path) -> Result<Option<(u32, u32)>, DrillError> {
-    if !geteuid().is_root() {
-        return Ok(None);
-    }
-    let data = fs::metadata(datadir).map_err(DrillError::system("look at", datadir))?;
-    if data.uid() == 0 || data.gid() == 0 {
-        return Err(DrillError::Undone(
-            "the files of the backup belong to root or its group here, and a server is not run as root: drill it as the server's user \
-             (runuser -u mysql -- wsrep_sst_backup drill …)"
-                .into(),
-        ));
-    }
-    Ok(Some((data.uid(), data.gid())))
 }

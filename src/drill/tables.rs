@@ -39,7 +39,7 @@ pub(super) fn check(
         return Ok(());
     }
     let all = session.served_tables()?;
-    findings.tables.all = all.len() as u64;
+    findings.measured.tables.all = all.len() as u64;
     let (unknown, known): (Vec<ServedTable>, Vec<ServedTable>) =
         all.into_iter().partition(is_of_unknown_engine);
     if let Some(first) = unknown.first() {
@@ -60,7 +60,7 @@ pub(super) fn check(
     let mut noted = Vec::new();
     for table in &chosen {
         match whole(session, table) {
-            Ok(rows) => findings.rows = findings.rows.saturating_add(rows),
+            Ok(rows) => findings.measured.rows = findings.measured.rows.saturating_add(rows),
             Err(CheckFault::Discarded) => discarded.push(format!("{}.{}", table.database, table.name)),
             Err(CheckFault::Harmless(what)) => {
                 noted.push(format!("{}.{}: {what}", table.database, table.name));
@@ -75,7 +75,7 @@ pub(super) fn check(
                 return Err(format!("{}.{}: {what}", table.database, table.name));
             }
         }
-        findings.tables.checked += 1;
+        findings.measured.tables.checked += 1;
     }
     if !discarded.is_empty() {
         findings.notes.push(format!(

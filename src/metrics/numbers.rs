@@ -115,9 +115,9 @@ impl Numbers {
         let Some((last, taken)) = latest(catalog, known, |found: &DrillRecord| found.drilled) else { return };
         self.add_time("last_drill_timestamp_seconds", last.drilled);
         self.add("last_drill_success", u64::from(last.outcome == DrillOutcome::Proved));
-        self.add_ms("last_drill_restore_seconds", last.restore_ms);
-        self.add_ms("last_drill_start_seconds", last.start_ms);
-        self.add_ms("last_drill_check_seconds", last.check_ms);
+        self.add_ms("last_drill_restore_seconds", last.measured.restore_ms);
+        self.add_ms("last_drill_start_seconds", last.measured.start_ms);
+        self.add_ms("last_drill_check_seconds", last.measured.check_ms);
         self.add_ms("last_drill_duration_seconds", last.took_ms);
         if let Some(taken) = taken {
             self.add_time("last_drill_backup_timestamp_seconds", taken);

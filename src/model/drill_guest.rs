@@ -8,18 +8,18 @@ pub const DRILL_ADDRESS: &str = "drill-takes-no-sst";
 /// scripts, which take it from a member, are refused at once.
 pub const DRILL_INCOMING: &str = "127.0.0.1:1";
 /// What its name begins with; a word follows.
-const NAME: &str = "backup-drill-";
+pub const DRILL_PREFIX: &str = "backup-drill-";
 /// Letters of that word.
 const WORD: usize = 6;
 
 /// A name for one.
 pub fn drill_name() -> String {
-    format!("{NAME}{}", random_word())
+    format!("{DRILL_PREFIX}{}", random_word())
 }
 
 /// Whether a member of that name is one.
 pub fn is_drill(name: &str) -> bool {
-    let word = name.strip_prefix(NAME);
+    let word = name.strip_prefix(DRILL_PREFIX);
     word.is_some_and(|word| word.len() == WORD && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 

@@ -22,6 +22,18 @@ pub struct DrillRecord {
     pub reason: Option<String>,
     /// The version of the server that was started.
     pub server: String,
+    /// What it has found and measured.
+    #[serde(flatten)]
+    pub measured: DrillMeasures,
+    /// Milliseconds from the beginning to the end.
+    pub took_ms: u64,
+    /// The program that did it.
+    pub tool: ToolIdentity,
+}
+
+/// What a drill has found and measured, as far as it came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillMeasures {
     /// Where the server found its files to stand; none where they tell no position, as those of a dump.
     #[serde(default)]
     pub position: Option<String>,
@@ -40,10 +52,6 @@ pub struct DrillRecord {
     /// How the server joined its cluster, where it was to join; after all else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<Box<DrilledJoin>>,
-    /// Milliseconds from the beginning to the end.
-    pub took_ms: u64,
-    /// The program that did it.
-    pub tool: ToolIdentity,
 }
 
 /// How a drilled server has joined its cluster.
@@ -114,7 +122,7 @@ impl DrillStep {
 impl DrillRecord {
     /// How long it takes from nothing to a server that answers, as it was measured, milliseconds.
     pub fn recovery_ms(&self) -> u64 {
-        self.restore_ms.saturating_add(self.start_ms)
+        self.measured.restore_ms.saturating_add(self.measured.start_ms)
     }
 
     /// What it has not passed and when, in words.

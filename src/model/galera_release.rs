@@ -9,7 +9,17 @@ pub struct GaleraRelease {
     pub release: u32,
 }
 
+/// Releases of Galera 4 whose IST may lose write sets, and the first one after them that does not.
+const LOSES_IN_IST: [u32; 2] = [25, 26];
+const MENDED: u32 = 27;
+
 impl GaleraRelease {
+    /// Where this release is known to lose write sets in IST: the first one after it that does not.
+    pub fn loses_in_ist(self) -> Option<Self> {
+        let loses = self.generation == 4 && LOSES_IN_IST.contains(&self.release);
+        loses.then_some(Self { release: MENDED, ..self })
+    }
+
     /// From `26.4.23(r8ac47c3)`, and from `4.23(rXXXX)`, as Debian's package says it: the number of the wsrep interface may stand in front.
     pub fn read(version: &str) -> Option<Self> {
         let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok();
@@ -50,6 +60,15 @@ mod tests {
         assert_eq!(read("25.3.37(r7b3b7c3)").as_deref(), Some("3.37"));
         assert_eq!((read(""), read("none"), read("4")), (None, None, None));
         assert!(GaleraRelease::read("26.4.9") < GaleraRelease::read("4.23"));
+    }
+
+    #[test]
+    fn two_releases_lose_write_sets_in_ist() {
+        let mended = |text: &str| GaleraRelease::read(text)?.loses_in_ist().map(|mended| mended.to_string());
+        for text in ["26.4.25(r1)", "4.26(rXXXX)"] {
+            assert_eq!(mended(text).as_deref(), Some("4.27"), "{text}");
+        }
+        assert_eq!((mended("26.4.24"), mended("26.4.27"), mended("25.3.25")), (None, None, None));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::archive::{StreamReader, XbstreamContent, XbstreamScanner};
 use crate::catalog::BackupReader;
 use crate::child::{self, LastWords, Leashed};
 use crate::model::{Manifest, WsrepGtid};
-use crate::tool::MariadbBackup;
+use crate::tool::{MariadbTool, ToolKind};
 
 /// Bytes handed on at once.
 const CHUNK: usize = 256 << 10;
@@ -62,7 +62,7 @@ impl Tools {
                 manifest.id
             ))
         };
-        let found = MariadbBackup::find(None).map_err(refused)?;
+        let found = MariadbTool::find(ToolKind::Backup).map_err(refused)?;
         if let Some(why) = found.objection(manifest.server.version.as_deref()) {
             return Err(refused(why));
         }

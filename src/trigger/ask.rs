@@ -70,6 +70,11 @@ pub fn ask(
         let mut garbd = GarbdProcess::start(&call)?;
         match visit(&mut garbd, &call, &is_over, tell)? {
             Visit::Selected(donor) => {
+                if !invitation.asks_for(&donor) {
+                    log::warn!(
+                        "Galera has taken '{donor}' for the donor, which was not asked for: it compares no more letters than the wanted name has"
+                    );
+                }
                 tell(&Event::Selected(&donor));
                 return Ok(SelectedDonor { donor, attempts: attempt, _garbd: garbd });
             }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::backlog::Desync;
 use super::traffic::Traffic;
-use crate::cluster::{NodeReport, NodeState, Standby, Survey};
+use super::visitor::VISITOR;
+use crate::cluster::{NodeReport, NodeState, Standby, Survey, taken_for};
 use crate::model::syncs_donor;
 
 /// Members in the order in which Galera is to try them.
@@ -52,6 +53,13 @@ pub enum Refusal {
     NotPrimary(Vec<String>),
     /// No other Synced node is left for clients.
     LastSynced(String),
+    /// Galera may take another member for the donor.
+    Ambiguous {
+        /// The donor.
+        donor: String,
+        /// The other one.
+        other: String,
+    },
     /// Frozen, these would stop the writes of the whole cluster.
     SyncDonor(Vec<String>),
     /// Its tables cannot be locked.
@@ -81,6 +89,7 @@ impl Refusal {
                 | Self::Blocked { .. }
                 | Self::NotPrimary(_)
                 | Self::LastSynced(_)
+                | Self::Ambiguous { .. }
                 | Self::SyncDonor(_)
         )
     }
@@ -128,6 +137,11 @@ impl fmt::Display for Refusal {
                 f,
                 "'{name}' is the only Synced node: frozen as a donor it would leave none for the clients; --force takes \
                  the backup all the same"
+            ),
+            Self::Ambiguous { donor, other } => write!(
+                f,
+                "Galera may take '{other}' where '{donor}' is asked for: it compares no more letters than the name has that is wanted; ask for \
+                 another donor, or give one of them another wsrep_node_name; --force asks all the same"
             ),
             Self::SyncDonor(names) => write!(
                 f,
@@ -184,7 +198,11 @@ pub fn plan(survey: &Survey, traffic: &Traffic, wish: &DonorWish) -> Result<Dono
     if !desynced.is_empty() {
         object(Refusal::Desynced { states: states(desynced), causes: wish.causes.clone() })?;
     }
-    let donors = if wish.donors.is_empty() { best(survey, traffic) } else { wanted(survey, wish)? };
+    let mut donors = if wish.donors.is_empty() { best(survey, traffic) } else { wanted(survey, wish)? };
+    let passed_over = match pass_over_ambiguous(survey, wish, &mut donors) {
+        Ok(refusal) => refusal,
+        Err(refusal) => object(refusal).map(|()| None)?,
+    };
     if let Some(donor) = donors.first()
         && is_last_synced(survey, donor)
     {
@@ -200,6 +218,7 @@ pub fn plan(survey: &Survey, traffic: &Traffic, wish: &DonorWish) -> Result<Dono
         object(Refusal::SyncDonor(syncing))?;
     }
     let reason = reason(survey, traffic, wish, &donors);
+    warnings.extend(passed_over.map(|refusal| format!("not asked: {refusal}")));
     warnings.extend(strangers(survey, wish));
     let silent: Vec<&str> =
         survey.silent.iter().map(|silent| silent.name.as_str()).filter(|name| !name.is_empty()).collect();
@@ -234,6 +253,25 @@ fn state(report: &NodeReport) -> String {
     } else {
         format!("{} and not in the Primary component", report.state())
     }
+}
+
+/// Leaves out whom nobody can ask for by name, and says why; an error where nobody else is left, or where one was wanted.
+fn pass_over_ambiguous(
+    survey: &Survey,
+    wish: &DonorWish,
+    donors: &mut Vec<String>,
+) -> Result<Option<Refusal>, Refusal> {
+    let other = |donor: &String| taken_for(survey, donor, VISITOR).map(str::to_owned);
+    let Some((donor, taken)) = donors.iter().find_map(|donor| Some((donor.clone(), other(donor)?))) else {
+        return Ok(None);
+    };
+    let refusal = Refusal::Ambiguous { donor, other: taken };
+    let clear: Vec<String> = donors.iter().filter(|donor| other(donor).is_none()).cloned().collect();
+    if clear.is_empty() || !wish.donors.is_empty() {
+        return Err(refusal);
+    }
+    *donors = clear;
+    Ok(Some(refusal))
 }
 
 /// Whether no other member is Synced. One that does not answer may be.

@@ -105,6 +105,24 @@ fn a_desync_is_named_where_its_cause_is_seen() {
     assert!(refused.is_by_hand() && refused.can_be_forced());
 }
 
+/// Galera compares no more letters than the wanted name has.
+#[test]
+fn a_donor_for_which_another_member_could_be_taken_is_not_asked() {
+    assert_eq!(donors("n1=4 n10=4 n2=4", &[], &[]).as_deref(), Ok("n10,n2"));
+    for (members, wanted, other) in
+        [("n1=4 n10=4", "n1", "n10"), ("n1=4 n2=4 n10=?", "n1", "n10"), ("back=4 n2=4", "back", "backup-")]
+    {
+        let refused = donors(members, &[], &[wanted]).unwrap_err();
+        assert_eq!(refused, Refusal::Ambiguous { donor: wanted.into(), other: other.into() }, "{members}");
+        assert!(refused.can_be_forced() && refused.to_string().contains(other), "{refused}");
+    }
+    // One that cannot be a donor is a member all the same.
+    assert!(matches!(donors("n1=4 n10=3", &[], &[]), Err(Refusal::Ambiguous { .. })));
+    let passed_over = plan(&survey("n1=4 n10=4"), &Traffic::default(), &wish(&[], false)).unwrap().warnings;
+    assert!(passed_over[0].starts_with("not asked: Galera may take 'n10' where 'n1'"), "{passed_over:?}");
+    assert_eq!(donors("n1=4 n10=4", &[], &["n10"]).as_deref(), Ok("n10"));
+}
+
 #[test]
 fn a_donor_that_would_stop_its_cluster_is_for_force_or_a_setting() {
     let mut survey = survey("n1=4");

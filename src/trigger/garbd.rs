@@ -70,6 +70,8 @@ impl GarbdCommand {
 /// A garbd that runs. Dropping it ends it.
 pub(super) struct GarbdProcess {
     child: Child,
+    /// In the group.
+    name: String,
     said: Receiver<String>,
     /// The end of its log.
     pub(super) tail: Vec<String>,
@@ -105,7 +107,7 @@ impl GarbdProcess {
                 }
             });
         }
-        Ok(Self { child, said, tail: Vec::new(), _folder: folder })
+        Ok(Self { child, name: call.name.clone(), said, tail: Vec::new(), _folder: folder })
     }
 
     /// The next thing that means something, until `wait` is over or garbd has ended (`None`).
@@ -118,7 +120,7 @@ impl GarbdProcess {
                     if self.tail.len() == KEPT {
                         self.tail.remove(0);
                     }
-                    let meaning = read(&line);
+                    let meaning = read(&line, &self.name);
                     self.tail.push(line);
                     if let Some(said) = meaning {
                         return Next::Said(said);

@@ -6,8 +6,9 @@ use super::AskError;
 use super::donor_choice::Refusal;
 use super::garbd::{GarbdCommand, listen_address};
 use super::request::RequestId;
+use super::visitor::visitor_name;
 use crate::cluster::{ClusterAddress, Coordinates, Survey, address_for_guests, shared_options, speaks_tls};
-use crate::model::{HostPort, random_word};
+use crate::model::HostPort;
 
 /// What flags say.
 #[derive(Debug, Clone, Default)]
@@ -83,6 +84,11 @@ impl GarbdCall {
         Self { donors, ..self }
     }
 
+    /// Whether that member is one of them.
+    pub(super) fn asks_for(&self, donor: &str) -> bool {
+        self.donors.is_empty() || self.donors.iter().any(|wanted| wanted == donor)
+    }
+
     /// The group's name.
     pub fn group(&self) -> &str {
         &self.group
@@ -98,7 +104,7 @@ impl GarbdCall {
             program: self.program.clone(),
             address: self.address.clone(),
             group: self.group.clone(),
-            name: format!("backup-{}", random_word()),
+            name: visitor_name(&self.donors),
             donors: self.donors.join(","),
             request: request.to_string(),
             options: self.options.clone(),
@@ -192,6 +198,15 @@ mod tests {
         let wrong = GarbdCallArgs { group: Some("other".into()), ..GarbdCallArgs::default() };
         let error = arguments(&wrong, &survey(), Coordinates::default()).unwrap_err();
         assert!(error.contains("'prod'") && error.contains("'other'"), "{error}");
+    }
+
+    #[test]
+    fn whoever_was_not_named_was_not_asked_for() {
+        let invitation =
+            GarbdCall::new(&GarbdCallArgs::default(), &Survey::default(), files("gcomm://b", "")).unwrap();
+        assert!(invitation.asks_for("n10"), "Galera chooses");
+        let invitation = invitation.for_donors(vec!["n2".into(), "n1".into()]);
+        assert!(invitation.asks_for("n1") && !invitation.asks_for("n10"));
     }
 
     #[test]

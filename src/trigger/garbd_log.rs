@@ -4,6 +4,8 @@
 //! (26.4.18 and 26.4.23, seen): `gcs/src/gcs_group.cpp` (`gcs_group_handle_state_request`), `garb/garb_gcs.cpp`,
 //! `gcomm/src/pc.cpp`, `galerautils` for TLS. A line that is not known means nothing.
 
+use crate::cluster::{TransferAnswer, transfer_answer};
+
 /// A line that means something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum GarbdLine {
@@ -49,21 +51,18 @@ fn message(line: &str) -> &str {
         .map_or(line, |(_, end)| line[end..].trim())
 }
 
-/// What a line means.
-pub(super) fn read(line: &str) -> Option<GarbdLine> {
+/// What a line means in the log of the garbd of that name.
+pub(super) fn read(line: &str, name: &str) -> Option<GarbdLine> {
     let text = message(line);
-    if text.contains("requested state transfer from") {
-        return if let Some((_, selected)) = text.split_once("Selected ") {
-            // `Selected 1.0 (node2)(SYNCED) as donor.`
-            let name = selected.split_once('(')?.1.rsplit_once(")(")?.0;
-            Some(GarbdLine::Selected(name.to_owned()))
-        } else if BUSY.iter().any(|cause| text.contains(cause)) {
-            Some(GarbdLine::Busy)
-        } else if UNKNOWN_DONOR.iter().any(|cause| text.contains(cause)) {
-            Some(GarbdLine::UnknownDonor)
-        } else {
-            Some(GarbdLine::Fatal(text.to_owned()))
-        };
+    if let Some(answer) = transfer_answer(text, name) {
+        return Some(match answer {
+            TransferAnswer::Donor(donor) => GarbdLine::Selected(donor.to_owned()),
+            TransferAnswer::Nobody(why) if BUSY.iter().any(|cause| why.contains(cause)) => GarbdLine::Busy,
+            TransferAnswer::Nobody(why) if UNKNOWN_DONOR.iter().any(|cause| why.contains(cause)) => {
+                GarbdLine::UnknownDonor
+            }
+            TransferAnswer::Nobody(_) => GarbdLine::Fatal(text.to_owned()),
+        });
     }
     let has = |what: &str| text.contains(what);
     if has("connection established to") {
@@ -95,20 +94,21 @@ mod tests {
     /// Lines of garbd 26.4.23.
     #[test]
     fn the_known_lines_are_understood() {
+        let read = |line: &str| read(line, "probe2");
         let member = "2026-11-20 16:08:12.560  INFO: Member 3.0 (probe2) requested state transfer from 'node2,'. \
                       Selected 1.0 (node2)(SYNCED) as donor.";
         assert_eq!(read(member), Some(GarbdLine::Selected("node2".into())));
-        let odd = "INFO: Member 3.0 (g) requested state transfer from 'a (b)'. Selected 1.0 (a (b))(SYNCED) as donor.";
-        assert_eq!(read(odd), Some(GarbdLine::Selected("a (b)".into())));
+        // A node that joins just then.
+        assert_eq!(read(&member.replace("(probe2)", "(node3)")), None);
         let unknown = "2026-11-20 16:07:51.399  WARN: Member 3.0 (probe2) requested state transfer from 'nosuch', but it \
                        is impossible to select State Transfer donor: Requested donor is not available";
         assert_eq!(read(unknown), Some(GarbdLine::UnknownDonor));
-        let busy = "2026-11-20 16:25:49.892  INFO: Member 0.0 (x1) requested state transfer from 'node2', but it is \
+        let busy = "2026-11-20 16:25:49.892  INFO: Member 0.0 (probe2) requested state transfer from 'node2', but it is \
                     impossible to select State Transfer donor: No donor candidates temporarily available in suitable state";
         assert_eq!(read(busy), Some(GarbdLine::Busy));
         let refused = |cause: &str| {
             read(&format!(
-                "2026-11-28 07:36:07.001  WARN: Member 2.0 (backup-5eb8a1) requested state transfer from 'n7', but it is \
+                "2026-11-28 07:36:07.001  WARN: Member 2.0 (probe2) requested state transfer from 'n7', but it is \
                  impossible to select State Transfer donor: {cause}"
             ))
         };

@@ -27,6 +27,7 @@ mod outcome;
 mod request;
 mod seen_runs;
 mod traffic;
+mod visitor;
 mod watch;
 mod watching;
 

@@ -14,7 +14,7 @@ use super::{ALONE, JOINED, LONG, LOST, SELECTED, Stage, UNKNOWN, begin};
 fn a_lost_request_is_repeated_and_an_answered_one_is_not() {
     let stage = Stage::new(LOST, 0);
     stage.script(&format!(
-        "if [ $(wc -l < {0}/calls) -lt 3 ]; then cat >&2 <<'END'\n{LOST}\nEND\nexit 0; fi\ncat >&2 <<'END'\n{JOINED}\n{SELECTED}\nEND",
+        "if [ $(wc -l < {0}/calls) -lt 3 ]; then cat >&2 <<END\n{LOST}\nEND\nexit 0; fi\ncat >&2 <<END\n{JOINED}\n{SELECTED}\nEND",
         stage.folder.path().display()
     ));
     let answer = stage.backup("--no-wait --json").run();
@@ -70,7 +70,7 @@ fn what_keeps_garbd_out_is_told_apart() {
 
 #[test]
 fn a_garbd_that_waits_for_ever_is_ended() {
-    let busy = "INFO: Member 3.0 (g) requested state transfer from 'n1', but it is impossible to select State Transfer \
+    let busy = "INFO: Member 3.0 ($name) requested state transfer from 'n1', but it is impossible to select State Transfer \
                 donor: No donor candidates temporarily available in suitable state";
     let stage = Stage::new(JOINED, 0);
     stage.script(&format!("echo '{JOINED}' >&2\nfor i in $(seq 100); do echo \"{busy}\" >&2; sleep 1; done"));

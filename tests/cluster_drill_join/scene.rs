@@ -32,6 +32,17 @@ impl Scene {
         Self { cluster, program, scratch }
     }
 
+    /// A backup behind a hundred write sets: Galera gives none of the oldest 1/128 of what it has, and it must not be among that after minutes of writing
+    /// either.
+    pub(super) fn back_up_late(&self) -> Value {
+        let first = self.cluster.n(1);
+        while first.position().seqno <= 100 {
+            first.exec("INSERT INTO d.t VALUES ()");
+        }
+        first.exec("DELETE FROM d.t");
+        self.program.back_up(&self.cluster, 2)
+    }
+
     pub(super) fn words(&self, backup: &Value, more: &[&str]) -> Command {
         let scratch = self.scratch.display().to_string();
         let members = format!("127.0.0.1:{}", self.cluster.n(1).port());

@@ -31,7 +31,7 @@ use crate::model::{Content, Dump, FilesState};
 use crate::output::{BackupIdentity, Captive, StreamArchive};
 use crate::quiesce::{Files, Resumed};
 use crate::throttle::Limiter;
-use crate::tool::MariadbDump;
+use crate::tool::{MariadbTool, ToolKind};
 use definitions::Definitions;
 use opening::Opening;
 use program::{DumpOrder, Dumping};
@@ -61,7 +61,7 @@ impl Method for Logical {
     }
 
     fn estimate(&self, prospect: &Prospect<'_>) -> Result<Estimate, String> {
-        let tool = MariadbDump::find()?;
+        let tool = MariadbTool::find(ToolKind::Dump)?;
         let objection = tool.objection(prospect.layout.version.as_deref());
         objection.map_or(Ok(Estimate::About(USUAL)), Err)
     }
@@ -81,7 +81,7 @@ impl Method for Logical {
             is_node,
             ..
         } = task;
-        let program = MariadbDump::find().map_err(CaptureError::Program)?;
+        let program = MariadbTool::find(ToolKind::Dump).map_err(CaptureError::Program)?;
         host.listener().total(expected_bytes);
         let mut archive = output.begin_stream()?;
         let settings = dump;
@@ -125,7 +125,7 @@ struct Taken {
 
 /// What each try needs.
 struct DumpRun<'t> {
-    program: MariadbDump,
+    program: MariadbTool,
     layout: &'t super::layout::ServerLayout,
     facts: &'t mut Facts,
     watch: &'t Watch,

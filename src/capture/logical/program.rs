@@ -17,7 +17,7 @@ use crate::config::DumpSettings;
 use crate::output::StreamArchive;
 use crate::sql::SqlSession;
 use crate::throttle::Limiter;
-use crate::tool::MariadbDump;
+use crate::tool::MariadbTool;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
@@ -40,7 +40,7 @@ const SYSTEM: [&str; 2] = ["mysql", "sys"];
 
 /// What is to be dumped, and how.
 pub(super) struct DumpOrder<'a> {
-    pub(super) program: &'a MariadbDump,
+    pub(super) program: &'a MariadbTool,
     pub(super) options: &'a File,
     pub(super) databases: &'a [String],
     pub(super) settings: &'a DumpSettings,

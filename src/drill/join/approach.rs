@@ -56,13 +56,15 @@ impl JoinLimits {
     }
 }
 
-/// Waits until the server is a member that is Synced; why it is not, in words. When it is about to ask for a donor `may_ask` says whether it may.
+/// Waits until the server is a member that is Synced; why it is not, in words. When it is about to ask for a donor `may_ask` says whether it may; that
+/// donor and no other one must give it the write sets.
 pub(super) fn approach(
     server: &DrillServer<'_>,
     listener: &mut JoinListener<'_>,
     script: &JoinerScript,
     scratch: &ScratchFolder,
     limits: JoinLimits,
+    donor: &str,
     may_ask: &dyn Fn() -> Result<(), String>,
 ) -> Result<(), String> {
     let began = Instant::now();
@@ -75,8 +77,8 @@ pub(super) fn approach(
         let status = server.status()?;
         listener.listen();
         let heard = &listener.heard;
-        if let Some(line) = heard.contradiction.as_ref().or(heard.refusal.as_ref()) {
-            return Err(line.clone());
+        if let Some(why) = heard.objection(donor) {
+            return Err(why);
         }
         if let Some(status) = status {
             return Err(format!("the server has ended ({status}): {}", last_words(&server.log())));

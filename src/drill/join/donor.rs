@@ -1,7 +1,7 @@
 //! Which member gives the write sets, and whether it may.
 
-use crate::cluster::{NodeReport, Standby, Survey};
-use crate::model::WsrepGtid;
+use crate::cluster::{NodeReport, Standby, Survey, taken_for};
+use crate::model::{DRILL_PREFIX, GaleraRelease, PROVIDER_OPTIONS, WsrepGtid, syncs_donor};
 use crate::tool::ReleaseSeries;
 
 /// The most of its gcache that Galera takes off as no longer safe for IST, write sets.
@@ -11,7 +11,7 @@ const MOST_GAP: i64 = 1 << 20;
 const BYPASSES: ReleaseSeries = ReleaseSeries::new(10, 6);
 
 /// The member that is wanted, else the one whose gcache reaches back furthest: among members that can give IST Galera takes the one whose gcache is the
-/// tightest (`group_find_ist_donor_by_state` in `gcs/src/gcs_group.cpp`), unless it is told another one.
+/// tightest (`group_find_ist_donor_by_state` in `gcs/src/gcs_group.cpp`), unless it is told another one: the first that has the letters of its name.
 pub(super) fn choose<'a>(survey: &'a Survey, wanted: Option<&str>) -> Result<&'a NodeReport, String> {
     let told = |report: &&NodeReport| report.cached_downto().is_some_and(|downto| downto > 0);
     let Some(name) = wanted else {
@@ -29,6 +29,25 @@ pub(super) fn refuse(survey: &Survey, donor: &NodeReport) -> Result<(), String> 
     let name = donor.name();
     if name.contains(',') {
         return Err(format!("the name of its donor would be '{name}', in which a comma divides names"));
+    }
+    if let Some(other) = taken_for(survey, name, DRILL_PREFIX) {
+        return Err(format!(
+            "'{name}' would be the donor, and Galera may take '{other}' for it: it compares no more letters than the wanted name has; name another one \
+             with --donor"
+        ));
+    }
+    if let Some(mended) =
+        donor.provider_version().and_then(GaleraRelease::read).and_then(GaleraRelease::loses_in_ist)
+    {
+        return Err(format!(
+            "'{name}' would be the donor, and its release of Galera is known to lose write sets in IST: it must be {mended} or later"
+        ));
+    }
+    if donor.variable(PROVIDER_OPTIONS).is_some_and(syncs_donor) {
+        return Err(format!(
+            "'{name}' would be the donor, and has gcs.sync_donor on: it would hold up the writes of the whole cluster where it lags behind; set it to \
+             'no' in wsrep_provider_options there, or name another one with --donor"
+        ));
     }
     let series = donor.variable("version").and_then(ReleaseSeries::read);
     if let Some(series) = series.filter(|series| *series < BYPASSES) {
@@ -61,4 +80,56 @@ pub(super) fn refuse_narrow(survey: &Survey, donor: &NodeReport, gtid: &WsrepGti
         donor.name(),
         gap + 1
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_members::member;
+    use super::*;
+    use crate::sql::Endpoint;
+
+    /// A donor of which that is known, among others of these names.
+    fn refused(variable: (&str, &str), status: (&str, &str), others: &[&str]) -> Result<(), String> {
+        let variables = [("wsrep_node_name", "a"), variable];
+        let donor = NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &variables, &[status]);
+        let others = others.iter().map(|name| member(name, ("x", "")));
+        let reports = [donor.clone()].into_iter().chain(others).collect();
+        refuse(&Survey { reports, ..Survey::default() }, &donor)
+    }
+
+    #[test]
+    fn a_donor_whose_own_script_gives_no_ist_is_not_asked() {
+        let of = |version: &str| refused(("version", version), ("x", ""), &["b"]);
+        assert_eq!((of("10.6.0-MariaDB"), of("11.4.2-MariaDB")), (Ok(()), Ok(())));
+        assert!(of("10.5.23-MariaDB-log").unwrap_err().contains("is MariaDB 10.5, whose own script"));
+    }
+
+    #[test]
+    fn a_donor_that_loses_write_sets_is_not_asked() {
+        let of = |release: &str| refused(("x", ""), ("wsrep_provider_version", release), &["b"]);
+        assert_eq!((of("26.4.24(r1)"), of("4.27(rXXXX)")), (Ok(()), Ok(())));
+        assert!(of("4.25(rXXXX)").unwrap_err().contains("lose write sets in IST: it must be 4.27 or later"));
+    }
+
+    #[test]
+    fn a_donor_that_holds_the_cluster_up_is_not_asked() {
+        let with = |options: &str| refused((PROVIDER_OPTIONS, options), ("x", ""), &["b"]);
+        assert_eq!(with("gcs.sync_donor = no; "), Ok(()));
+        assert!(
+            with("gcs.max_throttle = 0.25; gcs.sync_donor = yes; ")
+                .unwrap_err()
+                .contains("gcs.sync_donor on")
+        );
+    }
+
+    #[test]
+    fn a_donor_for_which_another_member_could_be_taken_is_not_asked() {
+        let why = refused(("x", ""), ("x", ""), &["b", "ab"]).unwrap_err();
+        assert!(why.contains("Galera may take 'ab' for it"), "{why}");
+        // Whoever asks, too.
+        let backup =
+            NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &[("wsrep_node_name", "backup")], &[]);
+        let survey = Survey { reports: vec![backup.clone(), member("b", ("x", ""))], ..Survey::default() };
+        assert!(refuse(&survey, &backup).unwrap_err().contains("may take 'backup-drill-' for it"));
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::home::LogReader;
+use crate::cluster::{TransferAnswer, transfer_answer};
 
 /// What the log says when the joiner's script is started (both in one line: what comes of it is told with its command, too), when a donor was found,
 /// and when the server is Synced.
@@ -11,11 +12,11 @@ const ASKED: &str = "Requesting state transfer: success";
 const SYNCED: &str = "Shifting JOINED -> SYNCED";
 /// What it says before the position at the end of IST.
 const RECEIVED: &str = "IST received: ";
-/// What it says before the number of write sets.
+/// What it says before the number of write sets, and before their seqnos, `13-16`.
 const RECEIVING: &str = "Receiving IST: ";
-/// What it says while no member can be its donor. Galera asks again each second, without end.
-const REFUSALS: [&str; 2] =
-    ["but it is impossible to select State Transfer donor", "Requesting state transfer failed"];
+const SEQNOS: &str = "seqnos ";
+/// What it says, too, while no member can be its donor. Galera asks again each second, without end.
+const REFUSED: &str = "Requesting state transfer failed";
 /// What it says before `yes` or `no` when others have come into the group, or have gone.
 const COMPONENT: &str = "New COMPONENT: primary = ";
 /// Lines by which the server shows that it gets on: its states, and how many write sets it has received or applied (each ten seconds).
@@ -24,6 +25,9 @@ const PROGRESS: [&str; 2] = [" events) complete", "WSREP: Shifting "];
 const PROGRESS_WORD: &str = "IST";
 /// What it says of an event that it could not apply: `wsrep_apply_events` of the server. Also where all members could not.
 const APPLY_FAILED: &str = " apply failed: ";
+const SEQNO: &str = "seqno ";
+/// What it says when the members have found that it is not as they are, or cannot follow them.
+const INCONSISTENT: &str = "Inconsistency detected";
 /// The kinds of events that change rows end so, but for a version.
 const OF_ROWS: &str = "_rows";
 /// Errors that rows give that are not what the cluster has: no such row (`HA_ERR_KEY_NOT_FOUND`, `ER_KEY_NOT_FOUND`), and one that is there already
@@ -60,17 +64,23 @@ pub(super) struct JoinLog {
     pub(super) requests: u32,
     /// A donor was found.
     pub(super) has_donor: bool,
+    /// Whom Galera has taken for it.
+    pub(super) donor: Option<String>,
     pub(super) is_synced: bool,
     /// Whether the component that it is in is Primary; none until it is in one that is.
     is_primary: Option<bool>,
     /// Write sets that come by IST.
     pub(super) writesets: u64,
+    /// The seqno of the last one of them.
+    last_of_ist: Option<i64>,
     /// Where it stood when it had received everything.
     pub(super) position: Option<String>,
     /// The line that says that no donor was found.
     pub(super) refusal: Option<String>,
-    /// The line that says that a write set did not fit to the rows.
+    /// The line that says that a write set of IST did not fit to the rows.
     pub(super) contradiction: Option<String>,
+    /// The line that says that it is not as the members are, or could not follow them, by what they wrote later.
+    pub(super) dissent: Option<String>,
     /// When it has got on for the last time.
     pub(super) progress: Instant,
 }
@@ -83,12 +93,15 @@ impl JoinLog {
             begun: Vec::new(),
             requests: 0,
             has_donor: false,
+            donor: None,
             is_synced: false,
             is_primary: None,
             writesets: 0,
+            last_of_ist: None,
             position: None,
             refusal: None,
             contradiction: None,
+            dissent: None,
             progress: Instant::now(),
         }
     }
@@ -96,6 +109,18 @@ impl JoinLog {
     /// It was in the Primary component, and is in one now that is not Primary.
     pub(super) fn is_cut_off(&self) -> bool {
         self.is_primary == Some(false)
+    }
+
+    /// Why it must not stay, where `donor` was asked for.
+    pub(super) fn objection(&self, donor: &str) -> Option<String> {
+        let other = self.donor.as_deref().filter(|other| *other != donor);
+        let other = other.map(|other| {
+            format!(
+                "Galera has taken '{other}' for its donor, where '{donor}' was asked for, and it has left"
+            )
+        });
+        let lines = [&self.contradiction, &self.dissent, &self.refusal];
+        lines.into_iter().find_map(Clone::clone).or(other)
     }
 
     /// More of its log.
@@ -118,20 +143,36 @@ impl JoinLog {
             let is_primary = primary.starts_with("yes");
             self.is_primary = self.is_primary.map(|_| is_primary).or(is_primary.then_some(true));
         }
-        let number = |rest: &str| rest.split_whitespace().next()?.parse().ok();
-        if let Some(writesets) = behind(line, RECEIVING).and_then(number) {
-            self.writesets = writesets;
+        if let Some(ist) = behind(line, RECEIVING) {
+            let number = ist.split_whitespace().next().and_then(|number| number.parse().ok());
+            self.writesets = number.unwrap_or(self.writesets);
+            let last = behind(ist, SEQNOS).and_then(|seqnos| seqnos.split_once('-'));
+            self.last_of_ist = last.and_then(|(_, last)| last.trim().parse().ok());
         }
         if let Some(position) = behind(line, RECEIVED) {
             self.position = Some(position.trim().to_owned());
         }
-        let is_own = || !line.contains("Member ") || line.contains(&format!("({})", self.name));
-        if self.refusal.is_none() && REFUSALS.iter().any(|text| line.contains(text)) && is_own() {
-            self.refusal = Some(line.to_owned());
-        }
-        if self.contradiction.is_none() && contradicts(line) {
-            self.contradiction = Some(line.to_owned());
-        }
+        let is_refused = match transfer_answer(line, &self.name) {
+            Some(TransferAnswer::Donor(donor)) => {
+                self.donor = Some(donor.to_owned());
+                false
+            }
+            Some(TransferAnswer::Nobody(_)) => true,
+            None => line.contains(REFUSED),
+        };
+        keep_first(&mut self.refusal, is_refused, line);
+        let contradicted = contradicted(line);
+        let is_of_ist = contradicted.zip(self.last_of_ist).is_some_and(|(seqno, last)| seqno <= last);
+        keep_first(&mut self.contradiction, is_of_ist, line);
+        let is_later = contradicted.is_some() && !is_of_ist;
+        keep_first(&mut self.dissent, is_later || line.contains(INCONSISTENT), line);
+    }
+}
+
+/// Keeps the line where that is so, and none was kept.
+fn keep_first(kept: &mut Option<String>, is_so: bool, line: &str) {
+    if is_so && kept.is_none() {
+        *kept = Some(line.to_owned());
     }
 }
 
@@ -143,13 +184,16 @@ fn has_word(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
-/// Whether a line says that rows were not what they are in the cluster. A statement that fails does so on all members, as a rule.
-fn contradicts(line: &str) -> bool {
-    let Some((event, error)) = line.split_once(APPLY_FAILED) else { return false };
+/// The seqno of a write set whose rows were not what they are in the cluster, one behind all others where it is not told. A statement that fails does so
+/// on all members, as a rule.
+fn contradicted(line: &str) -> Option<i64> {
+    let (event, error) = line.split_once(APPLY_FAILED)?;
     let kind = event.rsplit(' ').next().unwrap_or_default();
     let is_of_rows = kind.to_ascii_lowercase().contains(OF_ROWS);
-    let error = error.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    is_of_rows && OTHER_ROWS.contains(&error)
+    let number =
+        |text: &'_ str| text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().to_owned();
+    let seqno = behind(error, SEQNO).and_then(|seqno| number(seqno).parse().ok());
+    (is_of_rows && OTHER_ROWS.contains(&number(error).as_str())).then_some(seqno.unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -226,20 +270,32 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_fit_speak_against_a_backup_and_statements_do_not() {
+        let ist = "[Note] WSREP: Receiving IST: 4 writesets, seqnos 13-16\n";
+        let said = |line: &str| {
+            let heard = heard(&format!("{ist}[Warning] WSREP: {line}\n"));
+            (heard.contradiction.is_some(), heard.dissent.is_some())
+        };
         for line in [
             "Event 3 Write_rows_v1 apply failed: 121, seqno 14",
-            "Event 3 Delete_rows apply failed: 120, seqno 4",
+            "Event 3 Delete_rows apply failed: 120, seqno 16",
         ] {
-            assert!(heard(&format!("[Warning] WSREP: {line}\n")).contradiction.is_some(), "{line}");
+            assert_eq!(said(line), (true, false), "{line}");
+        }
+        // What members have written later may be wrong with them.
+        for line in [
+            "Event 3 Write_rows_v1 apply failed: 121, seqno 17",
+            "Event 3 Write_rows_v1 apply failed: 121",
+            "Inconsistency detected: Inconsistent by consensus on u:17",
+        ] {
+            assert_eq!(said(line), (false, true), "{line}");
         }
         for line in [
             "Event 1 Query apply failed: 1, seqno 14",
             "Event 1 Query apply failed: 1062, seqno 14",
             "Event 3 Write_rows_v1 apply failed: 1, seqno 14",
             "Event 3 Update_rows_v1 apply failed: 1205, seqno 14",
-            "Inconsistency detected: Inconsistent by consensus on u:14",
         ] {
-            assert_eq!(heard(&format!("[Warning] WSREP: {line}\n")).contradiction, None, "{line}");
+            assert_eq!(said(line), (false, false), "{line}");
         }
     }
 
@@ -253,6 +309,16 @@ mod tests {
         };
         assert!(heard(&line("backup-drill-0a0b0c")).refusal.is_some());
         assert_eq!(heard(&line("n3")).refusal, None);
+        let selected = |name: &str| {
+            heard(&format!(
+                "[Note] WSREP: Member 2.9 ({name}) requested state transfer from 'n1'. Selected 0.0 (n10)(SYNCED) as donor.\n"
+            ))
+        };
+        assert_eq!(selected("backup-drill-0a0b0c").donor.as_deref(), Some("n10"));
+        assert_eq!(selected("n3").donor, None);
+        let why = selected("backup-drill-0a0b0c").objection("n1").unwrap();
+        assert!(why.contains("has taken 'n10' for its donor, where 'n1' was asked for"), "{why}");
+        assert_eq!(selected("backup-drill-0a0b0c").objection("n10"), None);
         let own = "[Note] WSREP: Requesting state transfer failed: -11(Resource temporarily unavailable). Will keep retrying every 1 second(s)\n";
         assert!(heard(own).refusal.is_some());
     }

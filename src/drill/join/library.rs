@@ -18,7 +18,8 @@ const PLACES: [&str; 4] = [
     "/usr/lib64/galera/libgalera_smm.so",
 ];
 
-/// The one that the server's option files name, else that of the distribution; an error where there is none, or where it is older than a member's.
+/// The one that the server's option files name, else that of the distribution; an error where there is none, where it is older than a member's, or
+/// where it loses write sets in IST.
 pub(super) fn find(wanted: &JoinRequest, survey: &Survey) -> Result<PathBuf, String> {
     let usual = || PLACES.iter().map(PathBuf::from).find(|path| path.exists());
     let path = wanted.provider.clone().filter(|path| Path::exists(path)).or_else(usual).ok_or(
@@ -26,12 +27,17 @@ pub(super) fn find(wanted: &JoinRequest, survey: &Survey) -> Result<PathBuf, Str
     )?;
     let bytes = fs::read(&path).map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
     let told = survey.reports.iter().filter_map(NodeReport::provider_version);
-    refuse_older(GaleraRelease::find(&bytes), told.filter_map(GaleraRelease::read).max())
+    refuse(GaleraRelease::find(&bytes), told.filter_map(GaleraRelease::read).max())
         .map_err(|why| format!("'{}' {why}", path.display()))?;
     Ok(path)
 }
 
-fn refuse_older(here: Option<GaleraRelease>, members: Option<GaleraRelease>) -> Result<(), String> {
+fn refuse(here: Option<GaleraRelease>, members: Option<GaleraRelease>) -> Result<(), String> {
+    if let Some(mended) = here.and_then(GaleraRelease::loses_in_ist) {
+        return Err(format!(
+            "is of a release that is known to lose write sets in IST: install {mended} or later here"
+        ));
+    }
     let Some(members) = members else { return Ok(()) };
     match here {
         Some(here) if here >= members => Ok(()),
@@ -47,13 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_that_is_older_than_a_members_is_not_taken_into_the_group() {
+    fn a_library_that_is_older_than_a_members_or_loses_write_sets_is_not_taken_into_the_group() {
         let release = |text| GaleraRelease::read(text);
-        let said = |here, members| refuse_older(release(here), release(members));
+        let said = |here, members| refuse(release(here), release(members));
         assert_eq!(said("26.4.23", "4.23(rXXXX)"), Ok(()));
         assert_eq!(said("26.4.24", "26.4.9"), Ok(()));
         assert_eq!(said("", ""), Ok(()));
         assert!(said("26.4.9", "26.4.23").unwrap_err().contains("is Galera 4.9, and a member has 4.23"));
         assert!(said("", "26.4.23").unwrap_err().contains("does not say which release"));
+        assert!(said("26.4.26", "26.4.23").unwrap_err().contains("install 4.27 or later here"));
     }
 }

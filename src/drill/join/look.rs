@@ -1,17 +1,17 @@
 //! Whether a server on the backup may join now, and would do so by IST.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::super::error::DrillError;
+use super::calm::{
+    most_members, refuse_busy, refuse_cut_off, refuse_older, refuse_out_of_reach, refuse_two_components,
+    silence,
+};
 use super::request::JoinRequest;
 use super::{donor, library};
-use crate::cluster::{GROUP_PORT, IstOutlook, NodeReport, Survey, group_address, ist_sentence};
-use crate::hosts;
+use crate::cluster::{IstOutlook, NodeReport, Survey, ist_sentence};
 use crate::model::WsrepGtid;
 use crate::restore::Installed;
-use crate::tool::ReleaseSeries;
 
 /// The cluster before the server joins: all of its members are Synced in the Primary component, and IST is possible.
 #[derive(Debug, Clone)]
@@ -24,9 +24,6 @@ pub(in crate::drill) struct CalmCluster {
     /// Galera's library here.
     pub(super) library: PathBuf,
 }
-
-/// How long a member may take to accept a connection at its group address.
-const REACH: Duration = Duration::from_secs(5);
 
 /// Asks the members; an error where a server would do harm, or not join by IST.
 pub(in crate::drill) fn look(
@@ -43,33 +40,6 @@ pub(in crate::drill) fn look(
         Ok(CalmCluster { survey: survey.clone(), size, donor, library })
     };
     calm().map_err(|why: String| DrillError::Undone(format!("no server joins the cluster (--join): {why}")))
-}
-
-/// Who reaches some members of the group alone has the others' messages handed on by these, and all of them may be long in agreeing upon who is there.
-fn refuse_out_of_reach(survey: &Survey) -> Result<(), String> {
-    for report in &survey.reports {
-        let Some(place) = group_address(report) else { continue };
-        hosts::try_connection(&place.host, place.port.unwrap_or(GROUP_PORT), REACH).map_err(|cause| {
-            format!("'{}' cannot be reached at '{place}', where the group is: {cause}", report.name())
-        })?;
-    }
-    Ok(())
-}
-
-/// A server of an older series than a member's may not understand what that writes.
-fn refuse_older(survey: &Survey, server: &Installed) -> Result<(), String> {
-    let series = |report: &NodeReport| report.variable("version").and_then(ReleaseSeries::read);
-    let (Some(newest), Some(here)) =
-        (survey.reports.iter().filter_map(series).max(), ReleaseSeries::read(&server.version))
-    else {
-        return Ok(());
-    };
-    if here >= newest {
-        return Ok(());
-    }
-    Err(format!(
-        "a member is MariaDB {newest}, and the server here is {here}: name one of that series with --mysqld"
-    ))
 }
 
 /// How many members it has, and the name of the donor.
@@ -107,23 +77,6 @@ fn judge(survey: &Survey, gtid: &WsrepGtid, wanted: &JoinRequest) -> Result<(i64
     Ok((size, donor.name().to_owned()))
 }
 
-/// A copy of a cluster that was started from one of its backups has its name and its history, and is another cluster: a server that knows members of both
-/// would have them meet. Members of one component agree upon its number; where it changes just then they do not, for a moment.
-fn refuse_two_components(survey: &Survey) -> Result<(), String> {
-    let component =
-        |report: &NodeReport| report.number("wsrep_cluster_conf_id").map(|id| (id, report.name().to_owned()));
-    let primary = survey.reports.iter().filter(|report| report.is_primary());
-    let components: BTreeMap<i64, String> = primary.filter_map(component).collect();
-    if components.len() < 2 {
-        return Ok(());
-    }
-    let members: Vec<&str> = components.values().map(String::as_str).collect();
-    Err(format!(
-        "{} are not in the same Primary component (wsrep_cluster_conf_id): try again where one is just joining or leaving; where one is of a copy of the          cluster, name the members that are meant with --members",
-        members.join(", ")
-    ))
-}
-
 /// The last look, when the server is in the group and about to ask for a donor: why it must not, in words. It looks at the members that have
 /// answered before.
 pub(super) fn look_again(wanted: &JoinRequest, gtid: &WsrepGtid, before: &CalmCluster) -> Result<(), String> {
@@ -152,63 +105,13 @@ fn may_ask(now: &Survey, gtid: &WsrepGtid, before: &CalmCluster) -> Result<(), S
     donor::refuse(now, donor)
 }
 
-/// How many members there are, by the one that sees most of them.
-fn most_members(survey: &Survey) -> Option<i64> {
-    survey.reports.iter().filter_map(|report| report.number("wsrep_cluster_size")).max()
-}
-
-fn refuse_cut_off(survey: &Survey) -> Result<(), String> {
-    match survey.reports.iter().find(|report| !report.is_primary()) {
-        Some(cut_off) => Err(format!("'{}' is not in the Primary component", cut_off.name())),
-        None => Ok(()),
-    }
-}
-
-fn refuse_busy(survey: &Survey) -> Result<(), String> {
-    match survey.reports.iter().find(|report| !report.is_synced()) {
-        Some(busy) => Err(format!("'{}' is {}: try again when it is Synced", busy.name(), busy.state())),
-        None => Ok(()),
-    }
-}
-
-/// Who has not answered, and why, behind a comma.
-fn silence(survey: &Survey) -> String {
-    let said = |silent: &crate::cluster::Silent| {
-        let name = if silent.name.is_empty() { &silent.address } else { &silent.name };
-        format!("'{name}': {}", silent.why)
-    };
-    let all: Vec<String> = survey.silent.iter().map(said).collect();
-    if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::test_members::{UUID, member};
     use super::*;
-    use crate::sql::Endpoint;
-
-    const UUID: &str = "64f8fd84-e4fc-11f1-a7f7-8a19f99d6a1a";
-
-    fn member(name: &str, change: (&str, &str)) -> NodeReport {
-        let mut status = vec![
-            ("wsrep_cluster_status", "Primary"),
-            ("wsrep_local_state", "4"),
-            ("wsrep_cluster_state_uuid", UUID),
-            ("wsrep_local_cached_downto", "5"),
-            ("wsrep_last_committed", "20"),
-            ("wsrep_cluster_size", "2"),
-            ("wsrep_cluster_conf_id", "7"),
-        ];
-        // The later one of two counts.
-        status.push(change);
-        NodeReport::of(
-            Endpoint::Tcp(name.parse().unwrap()),
-            &[("wsrep_node_name", name), ("wsrep_cluster_name", "c")],
-            &status,
-        )
-    }
 
     fn said(change: (&str, &str), more: &[NodeReport], later: Option<(String, i64)>) -> Result<i64, String> {
-        let reports = [&[member("a", ("x", "")), member("b", change)][..], more].concat();
+        let reports = [&[member("a", ("x", "")), member("d", change)][..], more].concat();
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
         asked(reports, &gtid, later).map(|(size, _)| size)
     }
@@ -229,10 +132,10 @@ mod tests {
             let why = said(change, &[], None).unwrap_err();
             assert!(why.contains(text), "{why}");
         };
-        refused(("wsrep_cluster_status", "non-Primary"), "'b' is not in the Primary component");
-        refused(("wsrep_local_state", "2"), "'b' is Donor/Desynced: try again");
-        refused(("wsrep_local_state", "1"), "'b' is Joining: try again");
-        refused(("wsrep_cluster_conf_id", "3"), "b, a are not in the same Primary component");
+        refused(("wsrep_cluster_status", "non-Primary"), "'d' is not in the Primary component");
+        refused(("wsrep_local_state", "2"), "'d' is Donor/Desynced: try again");
+        refused(("wsrep_local_state", "1"), "'d' is Joining: try again");
+        refused(("wsrep_cluster_conf_id", "3"), "d, a are not in the same Primary component");
         refused(("wsrep_cluster_size", "3"), "the cluster has 3 members, and 2 of them are known");
         let stranger = member("c", ("wsrep_cluster_size", "3"));
         assert_eq!(said(("x", ""), &[stranger], None), Ok(3));
@@ -241,53 +144,27 @@ mod tests {
     /// A pair of members, of which the second one is so, and which one is the donor for a backup at that seqno.
     fn judged(seqno: i64, change: (&str, &str)) -> Result<String, String> {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
-        asked(vec![member("a", ("x", "")), member("b", change)], &gtid, None).map(|(_, donor)| donor)
+        asked(vec![member("a", ("x", "")), member("d", change)], &gtid, None).map(|(_, donor)| donor)
     }
 
     #[test]
     fn the_donor_is_the_member_whose_gcache_reaches_back_furthest() {
-        assert_eq!(judged(10, ("wsrep_local_cached_downto", "2")), Ok("b".into()));
+        assert_eq!(judged(10, ("wsrep_local_cached_downto", "2")), Ok("d".into()));
         assert_eq!(judged(10, ("wsrep_local_cached_downto", "9")), Ok("a".into()));
     }
 
     #[test]
     fn the_donor_is_the_member_that_is_wanted_if_it_can_be_one() {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
-        let reports = vec![member("a", ("x", "")), member("b", ("wsrep_local_cached_downto", "11"))];
+        let reports = vec![member("a", ("x", "")), member("d", ("wsrep_local_cached_downto", "11"))];
         let survey = Survey { reports, ..Survey::default() };
         let donor = |name: &str| {
             let wanted = JoinRequest { donor: Some(name.into()), ..JoinRequest::for_tests(&[]) };
             judge(&survey, &gtid, &wanted).map(|(_, donor)| donor)
         };
         assert_eq!(donor("a"), Ok("a".into()));
-        assert!(donor("b").unwrap_err().contains("the oldest write set of 'b' is 11"));
-        assert!(donor("z").unwrap_err().contains("no member 'z' has answered (--donor), but a, b"));
-    }
-
-    #[test]
-    fn a_donor_whose_own_script_gives_no_ist_is_not_asked() {
-        let of = |version: &str| {
-            let variables = [("wsrep_node_name", "a"), ("version", version)];
-            let donor = NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &variables, &[]);
-            let reports = vec![donor.clone(), member("b", ("x", ""))];
-            donor::refuse(&Survey { reports, ..Survey::default() }, &donor)
-        };
-        assert_eq!((of("10.6.0-MariaDB"), of("11.4.2-MariaDB")), (Ok(()), Ok(())));
-        assert!(of("10.5.23-MariaDB-log").unwrap_err().contains("is MariaDB 10.5, whose own script"));
-    }
-
-    #[test]
-    fn a_member_whose_group_address_is_out_of_reach_keeps_the_server_away() {
-        let listener = hosts::free_port(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        let of = |port: u16| {
-            let options = format!("base_host = 127.0.0.1; base_port = {port}; ");
-            let variables = [("wsrep_node_name", "a"), ("wsrep_provider_options", options.as_str())];
-            let reports = vec![NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &variables, &[])];
-            refuse_out_of_reach(&Survey { reports, ..Survey::default() })
-        };
-        assert!(of(listener).unwrap_err().contains("'a' cannot be reached at '127.0.0.1:"));
-        let group = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        assert_eq!(of(group.local_addr().unwrap().port()), Ok(()));
+        assert!(donor("d").unwrap_err().contains("the oldest write set of 'd' is 11"));
+        assert!(donor("z").unwrap_err().contains("no member 'z' has answered (--donor), but a, d"));
     }
 
     #[test]
@@ -295,7 +172,7 @@ mod tests {
         // Of 4..20 nothing is taken off but the margin of one, of 2..1284 ten.
         assert!(judged(5, ("x", "")).is_ok());
         let hair = |seqno, last| {
-            let reports = [("a", "x", ""), ("b", "wsrep_last_committed", last)];
+            let reports = [("a", "x", ""), ("d", "wsrep_last_committed", last)];
             let reports = reports.map(|(name, key, value)| member(name, (key, value))).to_vec();
             let gtid = WsrepGtid { uuid: UUID.into(), seqno, domain_id: None };
             asked(reports, &gtid, None).map(|(_, donor)| donor)
@@ -307,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_last_look_sees_what_has_become_of_the_members() {
-        let reports = vec![member("a", ("x", "")), member("b", ("x", ""))];
+        let reports = vec![member("a", ("x", "")), member("d", ("x", ""))];
         let before = CalmCluster {
             survey: Survey { reports, ..Survey::default() },
             size: 2,
@@ -317,7 +194,7 @@ mod tests {
         let gtid = WsrepGtid { uuid: UUID.into(), seqno: 10, domain_id: None };
         let again =
             |reports: Vec<NodeReport>| may_ask(&Survey { reports, ..Survey::default() }, &gtid, &before);
-        let all = |change| vec![member("a", change), member("b", ("x", ""))];
+        let all = |change| vec![member("a", change), member("d", ("x", ""))];
         assert_eq!(again(all(("wsrep_cluster_size", "3"))), Ok(()));
         for (reports, text) in [
             (all(("wsrep_local_state", "2")), "'a' is Donor/Desynced"),
@@ -339,25 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_an_older_series_than_a_member_joins_none() {
-        let said = |member: &str| {
-            let report = NodeReport::of(Endpoint::Tcp("a".parse().unwrap()), &[("version", member)], &[]);
-            let server = Installed { program: "/x".into(), version: "10.11.9-MariaDB".into() };
-            refuse_older(&Survey { reports: vec![report], ..Survey::default() }, &server)
-        };
-        assert_eq!((said("10.11.19-MariaDB-log"), said("10.6.1-MariaDB")), (Ok(()), Ok(())));
-        assert!(
-            said("11.4.2-MariaDB")
-                .unwrap_err()
-                .contains("a member is MariaDB 11.4, and the server here is 10.11")
-        );
-    }
-
-    #[test]
     fn a_backup_without_its_write_sets_or_of_another_history_is_refused() {
         let of = |seqno: i64, uuid: &str, later| {
             let gtid = WsrepGtid { uuid: uuid.into(), seqno, domain_id: None };
-            let reports = vec![member("a", ("x", "")), member("b", ("x", ""))];
+            let reports = vec![member("a", ("x", "")), member("d", ("x", ""))];
             asked(reports, &gtid, later).map(|(size, _)| size)
         };
         assert_eq!(of(5, UUID, None), Ok(2));

@@ -11,8 +11,9 @@
 //!
 //! Members are asked before the backup is restored, before the server is started to join, and a last time when it is in the group and about to ask
 //! for a donor: Galera starts the joiner's script of state transfers before that ([`script`]), and ours waits for the answer. Where IST is possible
-//! no more, or by a hair only, it fails, and the server ends without having asked anybody. It asks one donor by name ([`look`]), and a donor that has lost
-//! the write sets in that moment sends nothing: this program refuses a state transfer to a drill ([`crate::sst`]).
+//! no more, or by a hair only, it fails, and the server ends without having asked anybody. It asks one donor by name ([`look`]), for which Galera could
+//! take nobody else ([`crate::cluster::taken_for`]), and leaves where it has. A donor that has lost the write sets in that moment sends nothing: this program
+//! refuses a state transfer to a drill ([`crate::sst`]).
 //!
 //! # Why it holds nobody up
 //!
@@ -36,6 +37,7 @@
 //! at which it has left is held against the end of its IST ([`leaving`]).
 
 mod approach;
+mod calm;
 mod donor;
 mod heard;
 mod leaving;
@@ -46,6 +48,8 @@ mod request;
 mod script;
 mod settle;
 mod standing;
+#[cfg(test)]
+mod test_members;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -103,7 +107,7 @@ pub(super) fn join(
     let mut server = DrillServer::start_guest(home, &installed.program, &guest, watch)?;
     let began = Instant::now();
     let may_ask = || look_again(wanted, gtid, &before);
-    let joined = approach(&server, &mut listener, &script, scratch, limits, &may_ask);
+    let joined = approach(&server, &mut listener, &script, scratch, limits, &before.donor, &may_ask);
     let ms = millis(began);
     let goes_on = || settle::goes_on(&before.survey.again(&wanted.access));
     let stayed = stay_while_cut_off(&server, &mut listener, &goes_on);
@@ -115,7 +119,8 @@ pub(super) fn join(
     findings.notes.extend(settle::settle(&before, wanted));
     let heard = listener.heard;
     // Also one that was interrupted when it was Synced already says nothing of the backup.
-    let joined = joined.and_then(|()| heard.contradiction.clone().or(watch.given_up()).map_or(Ok(()), Err));
+    let objection = || heard.objection(&before.donor).or(watch.given_up());
+    let joined = joined.and_then(|()| objection().map_or(Ok(()), Err));
     joined.map_err(|why| verdict(&heard, &why))?;
     let position = heard.position.unwrap_or_else(|| gtid.position());
     let left_at = leaving::left_at(home, installed, watch)?;
@@ -124,17 +129,21 @@ pub(super) fn join(
     if let (Err(why), None) = (left, watch.given_up()) {
         findings.notes.push(format!("when it left the cluster, {why}"));
     }
-    findings.join = Some(DrilledJoin { ms, writesets: heard.writesets, position });
+    findings.measured.join = Some(Box::new(DrilledJoin { ms, writesets: heard.writesets, position }));
     Ok(())
 }
 
-/// Write sets that do not fit to the rows speak against the backup; whatever else keeps a server from joining does not.
+/// Write sets of IST that do not fit to the rows speak against the backup. What members have written later need not: they may differ among themselves.
+/// Whatever else keeps a server from joining does not either.
 fn verdict(heard: &JoinLog, why: &str) -> DrillError {
     match &heard.contradiction {
         Some(line) => DrillError::failed(
             DrillStep::Join,
             format!("write sets of the cluster could not be applied to the rows of the backup: {line}"),
         ),
+        None if heard.is_synced && heard.dissent.is_some() => DrillError::Undone(format!(
+            "the server has joined the cluster by IST, and could not go on with what that wrote later, as where members differ among themselves: {why}"
+        )),
         None => DrillError::Undone(format!("the server did not join the cluster: {why}")),
     }
 }
