@@ -5,7 +5,9 @@ mod markdown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -203,4 +205,30 @@ fn the_configuration_reference_is_that_of_the_program() {
         found == wanted,
         "write it anew: cargo run --example manual -- configuration > doc/configuration.md\n{wanted}"
     );
+}
+
+/// With a path on which nothing else is to be found, so that one that begins its work fails.
+#[test]
+fn every_script_prints_its_usage_where_that_is_asked_for() {
+    let programs = tempfile::tempdir().unwrap();
+    for name in ["dirname", "sed"] {
+        symlink(Path::new("/usr/bin").join(name), programs.path().join(name)).unwrap();
+    }
+    let scripts = fs::read_dir(root().join("scripts")).unwrap().map(|entry| entry.unwrap().path());
+    let mut seen = 0;
+    for script in scripts.filter(|path| path.is_file()) {
+        for flag in ["--help", "-h"] {
+            let ran = Command::new("/bin/bash").arg(&script).arg(flag).env("PATH", programs.path()).output();
+            let ran = ran.unwrap();
+            let usage = format!("\nusage: scripts/{}", script.file_name().unwrap().display());
+            let said = String::from_utf8_lossy(&ran.stdout);
+            assert!(
+                ran.status.success() && ran.stderr.is_empty() && said.contains(&usage),
+                "{script:?}: {ran:?}"
+            );
+            assert!(said.lines().all(|line| !line.starts_with('#')), "{said}");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 15, "{seen}");
 }

@@ -298,3 +298,31 @@ fn a_damaged_page_is_found_in_a_clone() {
     assert_eq!(found, (&"snapshot".into(), &1.into()), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("wrong checksum"), "{}", outcome.stderr);
 }
+
+/// What the server is expected to stand still for, as `auto` compares it, milliseconds.
+fn expected(stage: &Stage) -> u64 {
+    let outcome = stage.server.asks().error_log().run();
+    // Before it stands what the last run has said.
+    let told = outcome.stderr.rsplit_once("the method is snapshot: the server stands still for about ");
+    let time = told.and_then(|(_, rest)| rest.split_once(" ms beyond its own flush"));
+    time.unwrap_or_else(|| panic!("{}", outcome.stderr)).0.parse().unwrap()
+}
+
+#[test]
+#[ignore = "needs root, a loop device and xfsprogs"]
+fn how_long_clones_will_take_is_told_by_the_extents_of_the_files() {
+    const PIECES: u64 = 5000;
+    let stage = Stage::new("");
+    let file = fs::File::create(stage.server.write("db/pieces.MYD", "")).unwrap();
+    file.set_len(PIECES * 8192).unwrap();
+    let contiguous = expected(&stage);
+    assert!(contiguous < 35, "{contiguous} ms");
+    // Between two blocks of data is one of nothing.
+    for number in 0..PIECES {
+        file.write_all_at(&[0x5a; 4096], number * 8192).unwrap();
+    }
+    file.sync_all().unwrap();
+    let fragmented = expected(&stage);
+    let (least, most) = (contiguous + 35, contiguous + 70);
+    assert!((least..most).contains(&fragmented), "7 µs for each piece: {fragmented} ms");
+}

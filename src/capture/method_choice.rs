@@ -1,5 +1,7 @@
 //! Which methods there are, and which one is taken on a server.
 
+use std::time::Duration;
+
 use super::freeze::Freeze;
 use super::logical::Logical;
 use super::mariadb_backup::BackupProgram;
@@ -22,6 +24,10 @@ pub const METHODS: &[&dyn Method] = &[
     #[cfg(test)]
     &super::sample::Sample,
 ];
+
+/// `auto` takes another method than the first that works where that one has the server stand still for so much less. What `precopy` reads again,
+/// and what mariadb-backup does under its own lock, takes less than that, and is not known before.
+const MUCH: Duration = Duration::from_secs(1);
 
 /// A method, and why it is that one.
 #[derive(Clone)]
@@ -115,22 +121,60 @@ pub fn choose(
             vec![(method, fits(method, false).ok_or_else(|| unfit(name))?)]
         }
     };
-    let is_automatic = *wanted == MethodChoice::Auto;
-    let mut passed: Vec<PassedMethod> = Vec::new();
-    for (method, files) in candidates {
-        let prospect = Prospect { worth: files, ..*prospect };
+    pick(&candidates, *wanted == MethodChoice::Auto, prospect, given_up, MUCH)
+}
+
+/// A method, and what it can make of the files.
+type Candidate = (&'static dyn Method, Files);
+
+/// The first one that works, and that no later one is shorter than by `much`.
+fn pick(
+    candidates: &[Candidate],
+    is_automatic: bool,
+    prospect: &Prospect<'_>,
+    given_up: &[PassedMethod],
+    much: Duration,
+) -> Result<Choice, String> {
+    let judged = |(method, files): &Candidate| {
+        let prospect = Prospect { worth: *files, ..*prospect };
         let estimate = match given_up.iter().find(|given_up| given_up.method == method.name()) {
             Some(given_up) => Err(given_up.why.clone().unwrap_or_default()),
             None => method.estimate(&prospect),
         };
         let needless = || if is_automatic { method.needless(&prospect) } else { None };
-        match estimate.and_then(|estimate| needless().map_or(Ok(estimate), Err)) {
+        estimate.and_then(|estimate| needless().map_or(Ok(estimate), Err))
+    };
+    let mut passed: Vec<PassedMethod> = Vec::new();
+    for (number, candidate) in candidates.iter().enumerate() {
+        let (method, files) = *candidate;
+        let others = candidates.iter().skip(number + 1).filter_map(|other| {
+            let time = judged(other).ok()?.standstill(prospect)?;
+            Some((other.0.name(), time))
+        });
+        let heeded = |estimate| outlasts(estimate, others, much).map_or(Ok(estimate), Err);
+        match judged(candidate).and_then(heeded) {
             Ok(estimate) => return Ok(Choice { method, estimate, files, passed, is_automatic }),
             Err(why) => passed.push(PassedMethod { method: method.name().into(), why: Some(why) }),
         }
     }
     let passed: Vec<String> = passed.iter().map(PassedMethod::to_string).collect();
     Err(format!("no method works on this server: {}", passed.join("; ")))
+}
+
+/// Why a method of this estimate is passed by although it works: another one, named with how long the server stands still by it, is shorter by
+/// `much`. The others are asked only where it matters: some look at every file.
+fn outlasts(
+    estimate: Estimate,
+    mut others: impl Iterator<Item = (&'static str, Duration)>,
+    much: Duration,
+) -> Option<String> {
+    let Estimate::About(own) = estimate else { return None };
+    let bound = own.checked_sub(much)?;
+    let (other, _) = others.find(|(_, time)| *time <= bound)?;
+    Some(format!(
+        "the server would stand still for about {}, and with {other} for much less",
+        duration_ms(millis(own))
+    ))
 }
 
 /// What `run` can make the files of a server worth, the best first: a method that can read a server as it runs does not lock it. One that is no node is

@@ -32,14 +32,12 @@ impl Looked {
         Self { datadir, layout, files }
     }
 
-    /// The method, and why others are not taken, where nothing can be cloned.
-    fn choose(
-        &self,
-        wanted: &str,
-        tablespaces: Result<&Tablespaces, &str>,
+    fn prospect<'a>(
+        &'a self,
+        tablespaces: Result<&'a Tablespaces, &'a str>,
         rate: Option<u64>,
-    ) -> Result<(&'static str, String), String> {
-        let prospect = Prospect {
+    ) -> Prospect<'a> {
+        Prospect {
             is_plain: false,
             layout: &self.layout,
             files: &self.files,
@@ -47,7 +45,17 @@ impl Looked {
             worth: Files::Clean,
             snapshot: None,
             tablespaces,
-        };
+        }
+    }
+
+    /// The method, and why others are not taken, where nothing can be cloned.
+    fn choose(
+        &self,
+        wanted: &str,
+        tablespaces: Result<&Tablespaces, &str>,
+        rate: Option<u64>,
+    ) -> Result<(&'static str, String), String> {
+        let prospect = self.prospect(tablespaces, rate);
         let no_clones = PassedMethod { method: "snapshot".into(), why: Some("no clones".into()) };
         let choice = choose(&wanted.parse().unwrap(), &[Files::Clean], &prospect, &[no_clones])?;
         assert_eq!(choice.is_automatic, wanted == "auto");
@@ -121,4 +129,52 @@ fn where_precopy_cannot_work_auto_freezes_and_says_why() {
     std::fs::write(looked.datadir.join("ib_logfile0"), [7; 8192]).unwrap();
     let (method, reason) = looked.choose("auto", Ok(&Tablespaces::default()), None).unwrap();
     assert!(method == "freeze" && reason.contains("ib_logfile0' cannot be used"), "{reason}");
+}
+
+#[test]
+fn a_method_is_passed_by_where_a_later_one_has_the_server_stand_still_for_a_second_less() {
+    let ms = Duration::from_millis;
+    let why = |own: Estimate, others: &[(&'static str, u64)]| {
+        outlasts(own, others.iter().map(|(name, time)| (*name, ms(*time))), MUCH)
+    };
+    let about = |time| Estimate::About(ms(time));
+    let all = [("precopy", 60), ("freeze", 9000)];
+    assert_eq!(why(about(1059), &all), None);
+    assert_eq!(
+        why(about(1060), &all).unwrap(),
+        "the server would stand still for about 1.0 s, and with precopy for much less"
+    );
+    // 143,000 extents of a server that is read in a tenth of a second.
+    assert!(
+        why(about(1100), &[("precopy", 500), ("freeze", 100)]).is_some_and(|why| why.contains("with freeze"))
+    );
+    assert_eq!(why(about(60_000), &[]), None);
+    // What the administrator's own snapshot takes is theirs to know.
+    assert_eq!(why(Estimate::Commanded(ms(60_000)), &all), None);
+    let read = Estimate::WhileRead { least: Some(ms(60_000)), most: None };
+    assert_eq!(why(read, &all), None, "it is the last resort");
+    let nobody = std::iter::once_with(|| -> (&'static str, Duration) { unreachable!("it is not asked") });
+    assert_eq!(outlasts(about(999), nobody, MUCH), None);
+}
+
+#[test]
+fn auto_heeds_how_long_a_method_expects_the_server_to_stand_still() {
+    let folder = server();
+    let looked = Looked::at(folder.path());
+    let prospect = looked.prospect(Err("no SQL"), None);
+    // It expects a millisecond, and a server of one page is read in less.
+    let candidates: [Candidate; 2] = [(&super::super::sample::Sample, Files::Clean), (&Freeze, Files::Clean)];
+    let picked = |much| {
+        let choice = pick(&candidates, true, &prospect, &[], much).unwrap();
+        (choice.method.name(), choice.reason().to_string())
+    };
+    assert_eq!(picked(MUCH), ("sample", "by auto".to_owned()));
+    let (name, why) = picked(Duration::from_micros(500));
+    assert_eq!(name, "freeze");
+    assert!(
+        why.contains(
+            "not sample: the server would stand still for about 1 ms, and with freeze for much less"
+        ),
+        "{why}"
+    );
 }

@@ -40,7 +40,7 @@ use super::facts::Facts as ServerFacts;
 use super::files::FileList;
 use super::frozen_list::{FrozenServer, freeze_and_list};
 use super::identify::identify_early;
-use super::method::{Captured, Estimate, Host, Method, Prospect, Task};
+use super::method::{Captured, Estimate, Host, Method, PER_FILE, Prospect, READ_IN_A_SECOND, Task};
 use super::objection::shown;
 use super::redo_file::{head, the_log};
 use super::walk::list_files;
@@ -59,14 +59,10 @@ use spool::Spool;
 
 /// What a freeze takes by itself: two looks at all files, and the end of the redo log.
 const AT_LEAST: Duration = Duration::from_millis(60);
-/// Of less data than this `freeze` makes the server stand still for about a second or less, bytes: see doc/methods.md.
-const SMALL: u64 = 256 << 20;
-/// The same where `limit-rate` says how fast it is read.
+/// Where `limit-rate` says how fast data is read, `freeze` may take less than this.
 const QUICK: Duration = Duration::from_secs(1);
 /// What changes while the way to the freeze is cleared for longer than this is copied ahead, too.
 const LONG: Duration = Duration::from_secs(2);
-/// For each file of a server: it is listed, looked at twice, and the small ones are read.
-const PER_FILE: Duration = Duration::from_micros(60);
 
 /// Reads everything while the server runs, and again what has changed.
 pub(super) struct Precopy;
@@ -95,7 +91,7 @@ impl Method for Precopy {
         }
         let data = prospect.bytes_to_read();
         let is_quick = prospect.rate.is_none_or(|rate| time_for(data, rate) < QUICK);
-        (data < SMALL && is_quick).then(|| {
+        (data < READ_IN_A_SECOND && is_quick).then(|| {
             format!("{} of data are read within about a second while the server stands still", bytes(data))
         })
     }

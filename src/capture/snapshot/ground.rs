@@ -10,6 +10,7 @@ use fiemap::Fiemap;
 
 use super::super::entry::EntryKind;
 use super::super::files::FileList;
+use super::super::method::PER_FILE;
 use super::super::objection::shown;
 use super::super::room::free_space;
 use super::super::watch::Watch;
@@ -22,8 +23,7 @@ use crate::ui::bytes;
 const TRIES: usize = 16;
 /// What may lie where nothing can be cloned, bytes: it is read while the server stands still, in about a second.
 pub(super) const REST_LIMIT: u64 = 64 << 20;
-/// What a clone takes for each file and for each of its extents; seen on XFS and btrfs, rounded up.
-const PER_FILE: Duration = Duration::from_micros(60);
+/// What a clone takes for each extent of a file; seen on XFS and btrfs, rounded up.
 const PER_EXTENT: Duration = Duration::from_micros(7);
 /// Smaller files have few extents.
 const LOOKED_AT: u64 = 1 << 20;
