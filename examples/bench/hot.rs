@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
+use crate::common::format::millis;
 use crate::common::sysbench::{self, DATABASE};
 use crate::common::{Table, gib, heading, say, show};
 use crate::freeze::median;
@@ -18,7 +19,7 @@ use crate::support::program::{number, with_program};
 use crate::support::{Cluster, ClusterOptions, Garbd, Node, Program, sql};
 
 /// Bytes that a row takes, nearly, and rows of a page of 16 KiB.
-const ROW: u64 = 238;
+pub(crate) const ROW: u64 = 238;
 const ROWS_OF_A_PAGE: u64 = (16 << 10) / ROW;
 /// One of so many pages is hot.
 const HOT: u64 = 20;
@@ -101,31 +102,42 @@ impl Bench {
 }
 
 /// A client that writes one row of each hot page, again and again.
-struct Hot {
+pub(crate) struct Hot {
     over: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
+    /// The longest time from one answer to the next, milliseconds.
+    longest: Arc<AtomicU64>,
     thread: JoinHandle<Result<()>>,
 }
 
 impl Hot {
-    fn start(node: &Node, rows: u64) -> Result<Self> {
-        let (over, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    pub(crate) fn start(node: &Node, rows: u64) -> Result<Self> {
+        let over = Arc::new(AtomicBool::new(false));
+        let [written, longest] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
         let mut session = sql::connect(&node.socket(), LIMIT)?;
-        let (is_over, count) = (Arc::clone(&over), Arc::clone(&written));
+        let (is_over, count, pause) = (Arc::clone(&over), Arc::clone(&written), Arc::clone(&longest));
         let thread = std::thread::spawn(move || {
+            let mut answered = Instant::now();
             let hot = (1..=rows).step_by(usize::try_from(ROWS_OF_A_PAGE * HOT)?);
             for id in hot.cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
                 let statement = format!("UPDATE {DATABASE}.sbtest1 SET pad = REVERSE(pad) WHERE id = {id}");
                 sql::query(&mut session, &statement)?;
                 count.fetch_add(1, Ordering::Relaxed);
+                pause.fetch_max(millis(answered.elapsed()), Ordering::Relaxed);
+                answered = Instant::now();
             }
             Ok(())
         });
-        Ok(Self { over, written, thread })
+        Ok(Self { over, written, longest, thread })
+    }
+
+    /// The longest time from one answer to the next since the start or the last call.
+    pub(crate) fn take_longest(&self) -> Duration {
+        Duration::from_millis(self.longest.swap(0, Ordering::Relaxed))
     }
 
     /// Ends it; how many rows were written.
-    fn stop(self) -> Result<u64> {
+    pub(crate) fn stop(self) -> Result<u64> {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the client has panicked"))??;
         Ok(self.written.load(Ordering::Relaxed))

@@ -1,15 +1,17 @@
 //! Speed and memory, beside the programs that an administrator would use instead: same data, same machine, one run.
 //!
 //! `scripts/bench` builds the program and runs this with its path. [`peers`] says what the others do, [`ours`] what we
-//! do, [`report`] how to read the table, which [`picture`] draws. [`freeze`], [`hot`], [`beside`] and [`delta`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, what clients wait for, and how long a restore takes of which most is there. Each row is measured several times, the rows taking turns, so that whatever
+//! do, [`report`] how to read the table, which [`picture`] draws. [`freeze`], [`hot`], [`beside`], [`load`], [`delta`] and [`cores`] are parts of their own: how long a server stands still by clones, how long where data is copied ahead, what clients wait for, what a backup takes and does while one writes, how long a restore takes of which most is there, and what more processors bring. Each row is measured several times, the rows taking turns, so that whatever
 //! else the machine does meets all of them; the median counts.
 
 mod beside;
 #[path = "../common/mod.rs"]
 mod common;
+mod cores;
 mod delta;
 mod freeze;
 mod hot;
+mod load;
 mod ours;
 mod peers;
 mod picture;
@@ -25,7 +27,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use common::machine::{self, Machine};
-use common::{gib, heading, say, show};
+use common::{heading, say, show};
 use report::{Report, Row};
 use stage::Stage;
 
@@ -61,6 +63,11 @@ impl Options {
         self.size_gib.unwrap_or(if self.quick { 1 << 29 } else { 3 << 30 })
     }
 
+    /// Small tables, where they are what is measured.
+    fn tables(&self) -> u32 {
+        if self.quick { 1000 } else { 20_000 }
+    }
+
     fn runs(&self) -> u32 {
         self.runs.unwrap_or(if self.quick { 1 } else { 5 })
     }
@@ -70,14 +77,20 @@ impl Options {
 enum Part {
     /// Speed and memory beside other programs
     Peers,
+    /// The same with 20,000 small tables (1000 with --quick)
+    Small,
     /// How long a server stands still by clones
     Freeze,
     /// How long a server stands still that is copied ahead, beside one that is read while it stands still
     Precopy,
     /// What clients wait for beside a backup
     Beside,
+    /// What a backup takes, and does to a cluster, while a client writes
+    Load,
     /// A restore into a data directory of which most is as it was
     Delta,
+    /// Throughput in memory by processors and threads
+    Cores,
 }
 
 fn main() -> ExitCode {
@@ -95,18 +108,36 @@ fn main() -> ExitCode {
 
 /// The data at most in all its shapes: tables, restored tables, archives of which some are not compressed.
 const ROOM: u64 = 6;
+/// A table of a few rows at most, bytes.
+const SMALL_TABLE: u64 = 192 << 10;
+/// The rows of `peers` that are measured with small tables, too.
+const SMALL_ROWS: [&str; 9] = [
+    "tar",
+    "tar | zstd -1 -T0",
+    peers::COMPRESSED_STREAM,
+    "wsrep_sst_backup, none",
+    "wsrep_sst_backup, zstd (the default)",
+    "zstd -dc | tar -x",
+    "zstd -dc | mbstream -x; --prepare",
+    "wsrep_sst_backup verify",
+    "wsrep_sst_backup restore",
+];
 
 fn run(options: &Options) -> Result<()> {
     ensure!(options.program.is_file(), "no program '{}': run scripts/bench", options.program.display());
     let begun = Instant::now();
-    if options.part != Part::Peers {
+    if !matches!(options.part, Part::Peers | Part::Small) {
+        let is_kept = options.json.is_some() || options.picture.is_some();
+        ensure!(!is_kept, "--json and --picture are for the parts peers and small");
         heading("The machine");
         Machine::look(std::path::Path::new("/tmp"))?.tell();
         let runs = options.runs();
         match options.part {
             Part::Beside => beside::run(&options.program, runs)?,
             Part::Precopy => hot::run(&options.program, options.bytes(), runs)?,
+            Part::Load => load::run(&options.program, options.bytes(), runs)?,
             Part::Delta => delta::run(&options.program, options.bytes(), runs)?,
+            Part::Cores => cores::run(&options.program, options.bytes(), runs)?,
             _ => freeze::run(&options.program, options.bytes(), runs)?,
         }
         say(&format!("took {:.0} s in all", begun.elapsed().as_secs_f64()));
@@ -115,18 +146,22 @@ fn run(options: &Options) -> Result<()> {
     let runs = options.runs();
     heading("A server with data");
     let stage = Stage::start(&options.program)?;
-    machine::ensure_room(stage.dir(), options.bytes() * ROOM + (1 << 30))?;
+    let is_small = options.part == Part::Small;
+    let bytes = if is_small { u64::from(options.tables()) * SMALL_TABLE } else { options.bytes() };
+    machine::ensure_room(stage.dir(), bytes * ROOM + (1 << 30))?;
     let machine = Machine::look(stage.dir())?;
     machine.tell();
-    stage.fill(options.bytes())?;
+    let data = if is_small { stage.fill_small(options.tables())? } else { stage.fill(bytes)? };
     let cached = stage.warm()?;
     say(&cached);
 
     let mut rows = peers::backups();
     rows.extend(ours::backups());
+    rows.retain(|row| !is_small || SMALL_ROWS.contains(&row.name));
     measure(&stage, &mut rows, runs, "Backup")?;
     let mut restores = peers::restores();
     restores.extend(ours::restores());
+    restores.retain(|row| !is_small || SMALL_ROWS.contains(&row.name));
     measure(&stage, &mut restores, runs, "Restore")?;
     rows.append(&mut restores);
 
@@ -134,12 +169,13 @@ fn run(options: &Options) -> Result<()> {
         day: jiff::Zoned::now().date().to_string(),
         machine,
         server: stage.version(),
+        data,
         data_bytes: stage.data_bytes()?,
         cached,
         runs,
         rows,
     };
-    heading(&format!("{} of data, {}", gib(report.data_bytes), report.server));
+    heading(&format!("{}, {}", report.data, report.server));
     show(&report.tables());
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&report.json())? + "\n";

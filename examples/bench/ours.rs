@@ -3,6 +3,7 @@
 //! The donor role is measured as mysqld runs it: garbd asks, and the program is watched from its first to its last moment.
 //! What garbd takes to join and to leave the group (about 3 s, whatever the size of the data) is not in the time.
 
+use std::num::TryFromIntError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,12 +52,15 @@ pub(crate) fn back_up(stage: &Stage, compression: &str, method: &str) -> Result<
     ensure!(text(manifest, "/archive/compression") == compression, "it is not compressed by {compression}");
     let measured = Measured { wall: seen.wall, cpu: seen.cpu, peak: seen.peak, status: Some(0) };
     let stored = number(manifest, "/archive/bytes") + number(manifest, "/index/bytes");
-    let frozen = number(manifest, "/frozen_ms");
-    Ok(Run {
-        measured,
-        stored: Some(u64::try_from(stored)?),
-        frozen: Some(Duration::from_millis(u64::try_from(frozen)?)),
-    })
+    let time =
+        |pointer| Ok::<_, TryFromIntError>(Duration::from_millis(number(manifest, pointer).try_into()?));
+    let frozen = time("/frozen_ms")?;
+    let beyond = if manifest.get("paused_ms").is_some() {
+        time("/paused_ms")?
+    } else {
+        frozen.saturating_sub(time("/flush_ms")?)
+    };
+    Ok(Run { measured, stored: Some(u64::try_from(stored)?), frozen: Some(frozen), beyond: Some(beyond) })
 }
 
 /// One backup at a time: room is short, and the newest is the one that is meant.

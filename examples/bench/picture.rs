@@ -20,13 +20,8 @@ pub(crate) fn svg(report: &Report) -> String {
     let height = 70 + LINE * (rows + 3 * 2);
     let machine = &report.machine;
     let source = format!(
-        "scripts/bench on {}: {} of data, {}, {} cores, {}; medians of {} runs that took turns",
-        report.day,
-        crate::common::gib(report.data_bytes),
-        report.server,
-        machine.cores,
-        machine.file_system,
-        report.runs
+        "scripts/bench on {}: {}, {}, {} cores, {}; medians of {} runs that took turns",
+        report.day, report.data, report.server, machine.cores, machine.file_system, report.runs
     );
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \

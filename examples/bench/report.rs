@@ -28,11 +28,13 @@ pub(crate) struct Run {
     pub(crate) stored: Option<u64>,
     /// How long the server was frozen.
     pub(crate) frozen: Option<Duration>,
+    /// How long it stood still beyond its own flush, or was held up by the program that captured its data.
+    pub(crate) beyond: Option<Duration>,
 }
 
 impl From<Measured> for Run {
     fn from(measured: Measured) -> Self {
-        Self { measured, stored: None, frozen: None }
+        Self { measured, stored: None, frozen: None, beyond: None }
     }
 }
 
@@ -83,6 +85,8 @@ pub(crate) struct Report {
     pub(crate) day: String,
     pub(crate) machine: Machine,
     pub(crate) server: String,
+    /// What was backed up, in words.
+    pub(crate) data: String,
     pub(crate) data_bytes: u64,
     pub(crate) cached: String,
     pub(crate) runs: u32,
@@ -152,6 +156,7 @@ impl Report {
             "day": self.day,
             "machine": self.machine,
             "server": self.server,
+            "data": self.data,
             "data_bytes": self.data_bytes,
             "page_cache": self.cached,
             "rows": rows,
@@ -166,6 +171,7 @@ fn run_json(run: &Run) -> Value {
         "stored_bytes": run.stored,
         "peak_resident_bytes": run.measured.peak,
         "frozen_ms": run.frozen.map(millis),
+        "beyond_flush_ms": run.beyond.map(millis),
     })
 }
 

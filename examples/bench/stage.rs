@@ -12,7 +12,10 @@ use crate::common::sysbench::{self, DATABASE};
 use crate::common::{Helper, gib, say};
 use crate::report::Row;
 use crate::support::program::with_program;
-use crate::support::{Cluster, ClusterOptions, PATIENCE, Program};
+use crate::support::{Cluster, ClusterOptions, PATIENCE, Program, Server};
+
+/// Rows of a small table.
+const FEW_ROWS: u64 = 20;
 
 /// Where everything happens: one folder on one file system.
 pub(crate) struct Stage {
@@ -31,24 +34,29 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts the server, with the defaults of MariaDB for the redo log and a buffer pool that fills tables fast.
+    /// Starts the server, on the file system of `/tmp`.
     pub(crate) fn start(program: &Path) -> Result<Self> {
+        let stage = Self::of_nodes(program, 1, ClusterOptions::new())?;
+        say(&format!("{}, a cluster of one node and garbd", stage.version()));
+        Ok(stage)
+    }
+
+    /// So many nodes, with the defaults of MariaDB for the redo log and a buffer pool that fills tables fast; what is measured happens on the first.
+    pub(crate) fn of_nodes(program: &Path, count: usize, options: ClusterOptions) -> Result<Self> {
         let program = program.to_str().context("the program's path is not UTF-8")?;
-        let options = with_program(ClusterOptions::new(), program)
+        let options = with_program(options, program)
             .mysqld("innodb_log_file_size=96M")
             .mysqld("innodb_buffer_pool_size=256M");
-        let cluster = Cluster::start(1, &options);
+        let cluster = Cluster::start(count, &options);
         let server = cluster.n(1);
-        let stage = Self {
+        Ok(Self {
             program: Program::of(&cluster),
             helper: Helper::install(cluster.scratch())?,
             cnf: fs::read_to_string(server.cnf())?,
             archives: cluster.make_dir("archives"),
             target: cluster.make_dir("target"),
             cluster,
-        };
-        say(&format!("{}, a cluster of one node and garbd", stage.version()));
-        Ok(stage)
+        })
     }
 
     /// The folder of it all.
@@ -66,15 +74,26 @@ impl Stage {
         format!("MariaDB {}", self.cluster.n(1).variable("version"))
     }
 
-    /// Makes the tables.
-    pub(crate) fn fill(&self, bytes: u64) -> Result<()> {
+    /// Makes large tables; what there is then, in words.
+    pub(crate) fn fill(&self, bytes: u64) -> Result<String> {
+        self.filled(|server| sysbench::fill(server, self.dir(), bytes))
+    }
+
+    /// Makes so many tables of a few rows; what there is then, in words.
+    pub(crate) fn fill_small(&self, tables: u32) -> Result<String> {
+        self.filled(|server| {
+            sysbench::add_tables(server, self.dir(), 1, tables, FEW_ROWS)?;
+            Ok(tables)
+        })
+    }
+
+    fn filled(&self, fill: impl FnOnce(&Server) -> Result<u32>) -> Result<String> {
         let begun = Instant::now();
-        let count = sysbench::fill(self.cluster.n(1), self.dir(), bytes)?;
-        let made = gib(self.data_bytes()?);
-        let took = begun.elapsed().as_secs_f64();
-        say(&format!("{made} in {count} tables as sysbench makes them, in {took:.0} s"));
+        let count = fill(self.cluster.n(1))?;
+        let made = format!("{} in {count} tables", gib(self.data_bytes()?));
+        say(&format!("{made} as sysbench makes them, in {:.0} s", begun.elapsed().as_secs_f64()));
         self.calm();
-        Ok(())
+        Ok(made)
     }
 
     /// A server that has nothing left to write: tar must not see files change. It is restarted after a slow shutdown, which

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// `utime` and its like are counted in ticks of `USER_HZ`, 100 a second on every Linux of the common architectures.
@@ -20,7 +21,19 @@ pub(crate) struct Stat {
 
 /// Reads the state of a process; none when there is no such process (any more).
 pub(crate) fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat_in(Path::new(&format!("/proc/{pid}")))
+}
+
+/// The threads of a process by their ids, with the time of each; none when there is no such process (any more).
+pub(crate) fn threads(pid: u32) -> BTreeMap<u32, Stat> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, stat_in(&entry.path())?)))
+        .collect()
+}
+
+fn stat_in(folder: &Path) -> Option<Stat> {
+    let text = fs::read_to_string(folder.join("stat")).ok()?;
     // "pid (name) state ppid …": a name may hold blanks and brackets, so the last bracket counts.
     let (head, rest) = text.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;

@@ -3,7 +3,7 @@
 //! `sbtest<n>(id, k, c, pad)` with a key on `k`: `c` holds ten groups of eleven random digits, `pad` five, with dashes
 //! between them, so a row compresses as sysbench's do. The rows are written to a file and read by `LOAD DATA`, one
 //! statement for each table: InnoDB fills an empty table in bulk, without undo and with sorted indexes, when
-//! `unique_checks` and `foreign_key_checks` are off. They are not replicated: for a cluster of one node.
+//! `unique_checks` and `foreign_key_checks` are off. They are not replicated: where each node of a cluster is filled the rows are the same.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -25,6 +25,16 @@ const IN_ADVANCE: u64 = 8 << 20;
 /// Bytes of one table, as with sysbench's `--table-size=400000`.
 const TABLE: u64 = 100 << 20;
 
+/// What a session is told first; rows are numbered alike on each node.
+const SESSION: [&str; 6] = [
+    "wsrep_on = OFF",
+    "sql_log_bin = 0",
+    "unique_checks = 0",
+    "foreign_key_checks = 0",
+    "auto_increment_increment = 1",
+    "auto_increment_offset = 1",
+];
+
 /// The database.
 pub(crate) const DATABASE: &str = "sbtest";
 
@@ -42,8 +52,7 @@ pub(crate) fn add_tables(server: &Server, dir: &Path, first: u32, count: u32, ro
     let next = AtomicU32::new(first);
     let work = || -> Result<()> {
         let mut session = sql::connect(&server.socket(), Duration::from_secs(600))?;
-        for statement in ["wsrep_on = OFF", "sql_log_bin = 0", "unique_checks = 0", "foreign_key_checks = 0"]
-        {
+        for statement in SESSION {
             sql::query(&mut session, &format!("SET SESSION {statement}"))?;
         }
         loop {
