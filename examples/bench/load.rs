@@ -137,7 +137,7 @@ fn table(ways: &[Row], seen: &[Vec<Seen>]) -> Result<Table> {
     let headings = [
         "backup by",
         "wall ms",
-        "frozen beyond the flush, ms",
+        "stands still beyond the flush, ms",
         "longest receive queue",
         "caught up after, ms",
         "longest wait of the client, ms",
@@ -151,7 +151,7 @@ fn table(ways: &[Row], seen: &[Vec<Seen>]) -> Result<Table> {
         table.row(&[
             way.name.to_owned(),
             column(&|one| Some(millis(one.run.measured.wall)))?,
-            column(&|one| Some(millis(one.run.frozen?.saturating_sub(one.run.flushed?))))?,
+            column(&|one| one.run.beyond.map(millis))?,
             column(&|one| Some(one.queue.longest))?,
             column(&|one| Some(millis(one.queue.catch_up)))?,
             column(&|one| Some(millis(one.wait)))?,

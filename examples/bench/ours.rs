@@ -54,12 +54,13 @@ pub(crate) fn back_up(stage: &Stage, compression: &str, method: &str) -> Result<
     let stored = number(manifest, "/archive/bytes") + number(manifest, "/index/bytes");
     let time =
         |pointer| Ok::<_, TryFromIntError>(Duration::from_millis(number(manifest, pointer).try_into()?));
-    Ok(Run {
-        measured,
-        stored: Some(u64::try_from(stored)?),
-        frozen: Some(time("/frozen_ms")?),
-        flushed: Some(time("/flush_ms")?),
-    })
+    let frozen = time("/frozen_ms")?;
+    let beyond = if manifest.get("paused_ms").is_some() {
+        time("/paused_ms")?
+    } else {
+        frozen.saturating_sub(time("/flush_ms")?)
+    };
+    Ok(Run { measured, stored: Some(u64::try_from(stored)?), frozen: Some(frozen), beyond: Some(beyond) })
 }
 
 /// One backup at a time: room is short, and the newest is the one that is meant.

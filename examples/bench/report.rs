@@ -28,13 +28,13 @@ pub(crate) struct Run {
     pub(crate) stored: Option<u64>,
     /// How long the server was frozen.
     pub(crate) frozen: Option<Duration>,
-    /// How long of that it took to flush its tables.
-    pub(crate) flushed: Option<Duration>,
+    /// How long it stood still beyond its own flush, or was held up by the program that captured its data.
+    pub(crate) beyond: Option<Duration>,
 }
 
 impl From<Measured> for Run {
     fn from(measured: Measured) -> Self {
-        Self { measured, stored: None, frozen: None, flushed: None }
+        Self { measured, stored: None, frozen: None, beyond: None }
     }
 }
 
@@ -171,7 +171,7 @@ fn run_json(run: &Run) -> Value {
         "stored_bytes": run.stored,
         "peak_resident_bytes": run.measured.peak,
         "frozen_ms": run.frozen.map(millis),
-        "flush_ms": run.flushed.map(millis),
+        "beyond_flush_ms": run.beyond.map(millis),
     })
 }
 

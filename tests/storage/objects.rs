@@ -11,7 +11,7 @@ use s3s::dto::{CommonPrefix, ListObjectsV2Input, ListObjectsV2Output, Object};
 
 /// What a list has at a name.
 enum Entry {
-    Object(Object),
+    Object(Box<Object>),
     Prefix,
 }
 
@@ -19,7 +19,7 @@ enum Entry {
 /// last name of the page before is one.
 pub fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
     let mut objects = Vec::new();
-    walk(bucket, String::new(), &mut objects).map_err(|_| s3s::s3_error!(NoSuchBucket))?;
+    walk(bucket, "", &mut objects).map_err(|_| s3s::s3_error!(NoSuchBucket))?;
     let prefix = input.prefix.clone().unwrap_or_default();
     let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
     let mut entries = BTreeMap::new();
@@ -31,7 +31,7 @@ pub fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObjectsV2O
                 let name = format!("{prefix}{folder}{}", delimiter.as_deref().unwrap_or_default());
                 entries.insert(name, Entry::Prefix);
             }
-            None => drop(entries.insert(key, Entry::Object(object))),
+            None => drop(entries.insert(key, Entry::Object(Box::new(object)))),
         }
     }
     let behind = input.continuation_token.clone().max(input.start_after.clone()).unwrap_or_default();
@@ -43,7 +43,7 @@ pub fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObjectsV2O
     let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
     for (name, entry) in page {
         match entry {
-            Entry::Object(object) => contents.push(object),
+            Entry::Object(object) => contents.push(*object),
             Entry::Prefix => common_prefixes.push(CommonPrefix { prefix: Some(name) }),
         }
     }
@@ -64,12 +64,12 @@ pub fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObjectsV2O
 }
 
 /// The objects below a folder, whose keys begin with `parent`. A file that is removed meanwhile is not there.
-fn walk(folder: &Path, parent: String, objects: &mut Vec<Object>) -> std::io::Result<()> {
+fn walk(folder: &Path, parent: &str, objects: &mut Vec<Object>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let key = format!("{parent}{}", entry.file_name().to_string_lossy());
         let Ok(found) = entry.metadata() else { continue };
         if found.is_dir() {
-            walk(&entry.path(), format!("{key}/"), objects).or_else(|error| match error.kind() {
+            walk(&entry.path(), &format!("{key}/"), objects).or_else(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             })?;

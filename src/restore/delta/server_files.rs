@@ -189,11 +189,12 @@ fn bases_in(folder: &Path, index: &str, is_resumed: bool) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
-    #[test]
-    fn files_of_a_server_go_and_what_only_looks_like_one_stays() {
-        let folder = tempfile::tempdir().unwrap();
+    /// A data directory with indexes of logs, and logs; it is in the folder.
+    fn data_with_logs(folder: &tempfile::TempDir) -> PathBuf {
         let root = folder.path().canonicalize().unwrap().join("data");
         // As where /var/lib/mysql leads to another disk.
         let link = folder.path().join("link");
@@ -223,6 +224,13 @@ mod tests {
         ] {
             std::fs::write(root.join(log), "x").unwrap();
         }
+        root
+    }
+
+    #[test]
+    fn files_of_a_server_go_and_what_only_looks_like_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = data_with_logs(&folder);
         let files = ServerFiles::look(&root, None, false);
         for (name, goes) in [
             ("ib_logfile1", true),
