@@ -9,8 +9,8 @@
 //! Whoever puts a lease looks for others only then: of two that do this at once at least one sees the other.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
@@ -20,6 +20,8 @@ use crate::storage::{Storage, StorageError};
 
 /// What the names of those end with that grow rarely.
 const RARE: &str = "-rare";
+/// How long the removal of one is waited for.
+const REMOVED: Duration = Duration::from_secs(5);
 /// Longest description of an owner that is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -44,11 +46,11 @@ impl LeaseKind {
 
 /// A lease that is held. Dropping it takes it back.
 pub struct Lease {
-    storage: Arc<dyn Storage>,
     name: String,
-    is_over: Arc<Mutex<bool>>,
-    /// Its end ends the thread that shows life.
-    _life: Sender<()>,
+    /// Its end has the thread that shows life take the lease back.
+    life: Option<Sender<()>>,
+    /// That thread has done so.
+    over: Receiver<()>,
 }
 
 impl Lease {
@@ -78,25 +80,19 @@ impl Lease {
                 is_put?;
             }
         }
-        let is_over = Arc::new(Mutex::new(false));
         let (life, death) = channel::<()>();
-        let lease = Self { storage: Arc::clone(storage), name, is_over, _life: life };
-        let (storage, name, is_over) =
-            (Arc::clone(&lease.storage), lease.name.clone(), Arc::clone(&lease.is_over));
-        std::thread::spawn(move || {
+        let (storage, owned) = (Arc::clone(storage), name.clone());
+        // One thread writes and removes it, so that nothing is written behind the removal.
+        let over = in_a_thread(move || {
             while death.recv_timeout(beat) == Err(RecvTimeoutError::Timeout) {
-                // Held while it is written, so that nothing is written behind the removal.
-                let over = is_over.lock().unwrap_or_else(PoisonError::into_inner);
-                if *over {
-                    return;
-                }
                 text.push('.');
-                if let Err(error) = storage.put(&name, text.as_bytes()) {
+                if let Err(error) = storage.put(&owned, text.as_bytes()) {
                     log::debug!("{error}");
                 }
             }
+            take_away(storage.as_ref(), &owned);
         });
-        Ok(lease)
+        Ok(Self { name, life: Some(life), over })
     }
 
     /// The object's name.
@@ -107,9 +103,29 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
-        *over = true;
-        take_away(self.storage.as_ref(), &self.name);
+        drop(self.life.take());
+        await_removal(&self.over, &self.name);
+    }
+}
+
+/// The end of what it starts.
+fn in_a_thread(work: impl FnOnce() + Send + 'static) -> Receiver<()> {
+    let (done, end) = channel();
+    std::thread::spawn(move || {
+        work();
+        // Nobody may wait for it any more.
+        let _ = done.send(());
+    });
+    end
+}
+
+/// Waits for the removal of a lease, and not for a repository that does not answer: whoever holds a lease has more to end than it.
+fn await_removal(removed: &Receiver<()>, name: &str) {
+    if removed.recv_timeout(REMOVED) == Err(RecvTimeoutError::Timeout) {
+        log::warn!(
+            "'{name}' is not taken back within {} s: the repository does not answer; nobody minds it when it has been silent for a minute",
+            REMOVED.as_secs()
+        );
     }
 }
 
@@ -123,9 +139,10 @@ pub fn take_away(storage: &dyn Storage, name: &str) {
 }
 
 /// Removes the lease of a process that is known to have died. The name comes from a file: what is no lease is left alone.
-pub fn take_away_dead(storage: &dyn Storage, name: &str) {
+pub fn take_away_dead(storage: &Arc<dyn Storage>, name: &str) {
     if !name.contains('/') && cluster_of(name).is_some() {
-        take_away(storage, name);
+        let (storage, owned) = (Arc::clone(storage), name.to_owned());
+        await_removal(&in_a_thread(move || take_away(storage.as_ref(), &owned)), name);
     }
 }
 

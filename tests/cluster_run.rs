@@ -35,6 +35,7 @@ fn a_node_is_desynced_while_a_command_runs_and_comes_back_from_every_end() {
     let scene = Scene { cluster, program };
     the_command_has_its_node_and_its_status_is_ours(&scene);
     the_queue_drains_before_the_node_is_let_in(&scene);
+    a_queue_that_is_too_long_lets_the_node_in_at_once(&scene);
     whoever_had_to_wait_would_be_seen(&scene);
     killed_it_is_cured(&scene);
     asked_to_end_it_ends_all(&scene);
@@ -96,6 +97,21 @@ fn the_queue_drains_before_the_node_is_let_in(scene: &Scene) {
     writer.stop();
     wait_until("both have the same", || n1.position() == n2.position());
     assert_same_rows([n1, n2].map(|node| &**node));
+}
+
+/// What has given the command up does not wait for the queue either.
+fn a_queue_that_is_too_long_lets_the_node_in_at_once(scene: &Scene) {
+    let (n1, n2) = (scene.cluster.n(1), scene.cluster.n(2));
+    let writer = Writer::start(n2, 400);
+    let lock =
+        "mariadb --socket=$WSREP_RUN_SOCKET -uroot -e 'FLUSH TABLES WITH READ LOCK; SELECT SLEEP(600)'";
+    let ran = scene.run(1, &["run", "--queue-limit=300", "--", "sh", "-c", lock]);
+    assert_eq!(ran.status, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("more than queue-limit (300): the command was ended"), "{}", ran.err);
+    assert!(ran.err.contains(" write sets still wait after ") && !ran.err.contains("drained"), "{}", ran.err);
+    writer.stop();
+    wait_until("both have the same", || n1.position() == n2.position());
+    assert_back(n1);
 }
 
 /// With `gcs.sync_donor` a desync keeps nobody from waiting. Switched on at run time it is in no variable, so the run begins.
@@ -284,9 +300,11 @@ fn a_server_that_was_restarted_is_not_desynced(scene: &Scene) {
     n1.wait_synced(PATIENCE);
     n1.exec("SET GLOBAL wsrep_desync=ON");
     let ran = scene.run(1, &["run", "--resync"]);
-    assert!(ran.status == Some(0) && ran.err.contains("has ended or was started anew"), "{}", ran.err);
+    assert!(ran.status == Some(1) && ran.err.contains("was started anew since this program"), "{}", ran.err);
     assert_eq!(scene.desync(1), "1");
     n1.exec("SET GLOBAL wsrep_desync=OFF");
+    let ran = scene.run(1, &["run", "--resync"]);
+    assert!(ran.status == Some(0) && ran.err.contains("has ended or was started anew"), "{}", ran.err);
     assert_back(n1);
 }
 

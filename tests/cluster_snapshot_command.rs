@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -71,7 +71,10 @@ fn snapshots_of_btrfs_are_exact_by_state_transfer_and_by_a_lock() {
     let cluster = Cluster::start(2, &options);
     let program = Program::of(&cluster);
     let (n1, n2) = (cluster.n(1), cluster.n(2));
-    listen(&n1.dir().parent().unwrap().join("snapshot.sock"), folder.path());
+    let base = n1.dir().parent().unwrap();
+    // The script makes snapshots in a folder of root's only: that of the topmost subvolume.
+    chown(base, Some(0), Some(0)).unwrap();
+    listen(&base.join("snapshot.sock"), folder.path());
     create_replicated_zoo(&cluster);
     fill_bulk(n1, "t", 32);
     let checked = program.on(n2, &["check", "--sample", "0"]).output().unwrap();

@@ -193,6 +193,9 @@ fn the_unit_that_runs_a_backup_here_may_clone() {
     for path in ["-/var/lib/mysql", "-/run/mysqld", "-/var/backups"] {
         assert!(writable.contains(&path), "{path}: {writable:?}");
     }
+    for name in ["wsrep-sst-backup-run.service", "wsrep-sst-backup.service"] {
+        assert!(unit(name).contains("\nTimeoutStartSec=1d\n"), "a timer starts nothing while {name} hangs");
+    }
     assert!(service.contains("LimitNOFILE=1048576") && service.contains("User=mysql"), "{service}");
     // The same hour, the same word: one backup comes of both.
     let [ours, of_donors] = ["wsrep-sst-backup-run", "wsrep-sst-backup"].map(|name| {
@@ -202,4 +205,36 @@ fn the_unit_that_runs_a_backup_here_may_clone() {
         line.split(' ').next_back().map(str::to_owned)
     });
     assert_eq!(ours, of_donors);
+}
+
+/// The look is the same in both formats; the scripts of a .deb may be told another root directory.
+#[test]
+fn a_package_is_not_removed_while_a_snapshot_or_a_desync_is_held() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let held = fs::read_to_string(packaging.join("still-held.sh")).expect("the look");
+    for script in ["deb/prerm", "rpm/wsrep-sst-backup.spec.in"] {
+        let text = fs::read_to_string(packaging.join(script)).expect("a script");
+        assert!(text.contains("@STILL_HELD@\n") && text.contains("    refuse_while_held\n"), "{script}");
+    }
+    let root = tempfile::tempdir().expect("a folder");
+    let look = || {
+        let mut command = Command::new("sh");
+        command.args(["-ec", &format!("{held}\nrefuse_while_held")]).env("DPKG_ROOT", root.path());
+        let output = command.output().expect("a shell");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(look(), (true, String::new()));
+    for note in [
+        "run/mysqld/mysqld.sock.desync.lock",
+        "var/lib/mysql/mysql.sock.desync.lock",
+        "run/wsrep_sst_backup/var_lib_mysql.snapshot.lock",
+    ] {
+        let path = root.path().join(note);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, "").expect("a note");
+        let (is_removed, told) = look();
+        assert!(!is_removed && told.contains(note) && told.contains("'wsrep-sst-backup check'"), "{told}");
+        fs::remove_file(&path).expect("the note");
+    }
+    assert!(look().0);
 }

@@ -1,5 +1,5 @@
 //! The ready scripts for LVM and ZFS, against programs that take the place of the real ones and note what they are told: nothing here has a volume
-//! group or a pool. That for btrfs is tested with a real one (`donor_snapshot_command`, `cluster_snapshot_command`).
+//! group or a pool. That for btrfs is tested with a real one (`donor_snapshot_command`, `cluster_snapshot_command`); here is where it puts its snapshots.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -39,6 +39,20 @@ const ZFS: &str = r#"case "$1" in
     destroy) grep -vFx "$3" "$STATE/made" >"$STATE/rest" || :; mv "$STATE/rest" "$STATE/made" ;;
 esac"#;
 
+/// `stat` of a btrfs with one subvolume.
+const STAT: &str = r#"for of; do :; done
+case "$*" in
+    "-f "*) echo btrfs ;;
+    *%i*) case $of in */volume | */.wsrep_sst_backup-*) echo 256 ;; *) echo 257 ;; esac ;;
+    *) exec /usr/bin/stat "$@" ;;
+esac"#;
+const BTRFS: &str = r#"for of; do :; done
+case "$*" in
+    *rootid*) echo 300 ;;
+    *snapshot*) mkdir "$of" ;;
+    *delete*) rmdir "$of" ;;
+esac"#;
+
 struct Scene {
     script: &'static str,
     folder: TempDir,
@@ -62,35 +76,55 @@ impl Scene {
 
     /// Whether it has succeeded, what it has printed, and what it has said.
     fn run(&self, word: &str, name: &str) -> (bool, String, String) {
+        self.run_in(Some("mounts"), word, name)
+    }
+
+    /// The same with another folder, or none.
+    fn run_in(&self, folder: Option<&str>, word: &str, name: &str) -> (bool, String, String) {
         let script = format!("{}/packaging/snapshot/{}", env!("CARGO_MANIFEST_DIR"), self.script);
         let is_zfs = self.script == "zfs";
         let output = Command::new("/bin/sh")
             .args(["-c", "umask 077; exec \"$@\"", "sh", &script, word])
-            .arg(self.at("mounts"))
+            .args(folder.map(|folder| self.at(folder)))
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", self.at("bin").display()))
             .env("STATE", self.folder.path())
             .env("SOURCE", if is_zfs { "tank/" } else { "/dev/mapper/vg-" })
             .env("TYPE", if is_zfs { "zfs" } else { "xfs" })
             .env("SNAPSHOT_NAME", name)
-            .env("SNAPSHOT_DIRECTORIES", "/srv/data/mysql\n/srv/redo/logs\n/srv/data/more")
+            .env("SNAPSHOT_DIRECTORIES", self.directories())
             .output()
             .unwrap();
-        // The server's user reaches what is mounted there.
-        if let Ok(folder) = fs::metadata(self.at("mounts")) {
-            assert_eq!(folder.permissions().mode() & 0o777, 0o755);
-        }
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let shown = text(output.stdout).replace(&self.at("mounts").display().to_string(), "MOUNTS");
         (output.status.success(), shown, text(output.stderr))
+    }
+
+    fn directories(&self) -> String {
+        match self.script {
+            "btrfs" => self.at("volume/data").display().to_string(),
+            _ => "/srv/data/mysql\n/srv/redo/logs\n/srv/data/more".into(),
+        }
+    }
+
+    fn set_mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.at(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// The server's user reaches what is mounted there.
+    fn is_reached(&self) -> bool {
+        fs::metadata(self.at("mounts")).unwrap().permissions().mode() & 0o777 == 0o755
     }
 
     /// What was called since the last time, without questions.
     fn calls(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.at("calls")).unwrap_or_default();
         fs::write(self.at("calls"), "").unwrap();
-        let is_question =
-            |call: &&str| ["findmnt ", "lvs ", "zfs list"].iter().any(|word| call.starts_with(word));
+        let is_question = |call: &&str| {
+            ["findmnt ", "lvs ", "zfs list", "stat ", "btrfs inspect-internal"]
+                .iter()
+                .any(|word| call.starts_with(word))
+        };
         let calls = calls.lines().filter(|call| !is_question(call));
         calls.map(|call| call.replace(&self.at("mounts").display().to_string(), "MOUNTS")).collect()
     }
@@ -120,7 +154,7 @@ fn lvm() -> Scene {
 fn lvm_snapshots_each_thin_volume_once_and_removes_no_other() {
     let scene = lvm();
     let (done, printed, said) = scene.run("take", "n");
-    assert!(done, "{said}");
+    assert!(done && scene.is_reached(), "{said}");
     assert_eq!(
         printed,
         "/srv/data\tMOUNTS/n/vg-data\n/srv/redo\tMOUNTS/n/vg-redo\n/srv/data\tMOUNTS/n/vg-data\n"
@@ -164,12 +198,15 @@ fn lvm_removes_what_it_has_begun_and_refuses_what_it_cannot_do() {
     assert!(scene.calls().is_empty());
 }
 
+fn zfs() -> Scene {
+    Scene::new("zfs", &[("findmnt", FINDMNT), ("mount", MOUNT), ("umount", UMOUNT), ("zfs", ZFS)])
+}
+
 #[test]
 fn zfs_snapshots_all_datasets_at_once_and_destroys_no_other() {
-    let scene =
-        Scene::new("zfs", &[("findmnt", FINDMNT), ("mount", MOUNT), ("umount", UMOUNT), ("zfs", ZFS)]);
+    let scene = zfs();
     let (done, printed, said) = scene.run("take", "n");
-    assert!(done, "{said}");
+    assert!(done && scene.is_reached(), "{said}");
     assert_eq!(printed, "/srv/data\tMOUNTS/n/1\n/srv/redo\tMOUNTS/n/2\n");
     let at = |dataset: &str| format!("tank/{dataset}@wsrep_sst_backup-n");
     let mount = |dataset: &str, number: u8| {
@@ -190,4 +227,74 @@ fn zfs_snapshots_all_datasets_at_once_and_destroys_no_other() {
     let (done, _, said) = scene.run("take", "n");
     assert!(!done && said.contains("'tank/data@wsrep_sst_backup-n' cannot be mounted"), "{said}");
     assert!(scene.run("release", "n").0 && scene.is_clean());
+}
+
+/// Root would follow a link of the server's user there.
+#[test]
+fn nothing_is_mounted_or_removed_where_others_can_write() {
+    for scene in [lvm(), zfs()] {
+        fs::create_dir(scene.at("mounts")).unwrap();
+        for mode in [0o777, 0o1777, 0o775] {
+            scene.set_mode("mounts", mode);
+            let (done, _, said) = scene.run("take", "n");
+            assert!(!done && said.contains("mounts' can be written by others than root"), "{said}");
+            assert!(scene.calls().is_empty());
+            // Nothing was made, so nothing is to be removed.
+            let (done, _, said) = scene.run("release", "n");
+            assert!(done, "{said}");
+        }
+        scene.set_mode("mounts", 0o755);
+        assert!(scene.run("take", "n").0);
+        scene.set_mode("mounts", 0o777);
+        scene.calls();
+        let (done, _, said) = scene.run("release", "n");
+        assert!(!done && said.contains("can be written by others"), "{said}");
+        assert!(scene.calls().is_empty());
+    }
+}
+
+#[test]
+fn a_subvolume_is_made_and_removed_only_where_others_cannot_write() {
+    let scene = Scene::new("btrfs", &[("stat", STAT), ("btrfs", BTRFS)]);
+    fs::create_dir_all(scene.at("volume/data")).unwrap();
+    fs::create_dir(scene.at("mounts")).unwrap();
+    // In the named folder, or not at all.
+    let refused = |words: &[&str]| {
+        for word in words {
+            let (done, _, said) = scene.run(word, "n");
+            assert!(!done && said.contains("can be written by others than root"), "{word}: {said}");
+        }
+        assert!(scene.calls().is_empty());
+    };
+    for mode in [0o777, 0o1777, 0o775] {
+        scene.set_mode("mounts", mode);
+        refused(&["take"]);
+        assert!(scene.run("release", "n").0, "nothing was made, so nothing is to be removed");
+    }
+    scene.set_mode("mounts", 0o755);
+    let (done, printed, said) = scene.run("take", "n");
+    assert!(done, "{said}");
+    let volume = scene.at("volume");
+    assert_eq!(printed, format!("{}\tMOUNTS/.wsrep_sst_backup-n-300\n", volume.display()));
+    scene.calls();
+    scene.set_mode("mounts", 0o777);
+    refused(&["release"]);
+    scene.set_mode("mounts", 0o755);
+    let (done, _, said) = scene.run("release", "n");
+    assert!(done && fs::read_dir(scene.at("mounts")).unwrap().count() == 0, "{said}");
+    // A link in the place of the folder above it, which the server's user could have put there.
+    fs::create_dir(scene.at("open")).unwrap();
+    scene.set_mode("open", 0o777);
+    fs::rename(scene.at("mounts"), scene.at("open/mounts")).unwrap();
+    std::os::unix::fs::symlink(scene.at("open/mounts"), scene.at("mounts")).unwrap();
+    refused(&["take"]);
+    // Without a folder: in the first one upwards in which nobody else can write.
+    for (mode, below) in [(0o755, "volume/"), (0o777, "")] {
+        scene.set_mode("volume", mode);
+        let (done, printed, said) = scene.run_in(None, "take", "n");
+        assert!(done, "{said}");
+        let place = scene.at(&format!("{below}.wsrep_sst_backup-n-300"));
+        assert_eq!(printed, format!("{}\t{}\n", volume.display(), place.display()));
+        assert!(place.exists() && scene.run_in(None, "release", "n").0 && !place.exists());
+    }
 }

@@ -23,6 +23,7 @@ use super::outside_place::Place;
 use super::rules::{Verdict, judge, numbered};
 use crate::config::BinlogChoice;
 use crate::model::ArchivePath;
+use crate::regular_file;
 
 /// How files are listed.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +44,7 @@ pub struct ListOptions {
 
 /// Lists everything that belongs to the backup.
 pub fn list_files(layout: &ServerLayout, options: &ListOptions) -> Result<FileList, CaptureError> {
+    let _rights = regular_file::owners_rights();
     let mut walk = Walk {
         layout,
         options,

@@ -41,8 +41,9 @@ pub(super) fn judge(wanted: &str, found: &Result<Forecast, String>, data: &DataS
     Finding::ok(TOPIC, text)
 }
 
-/// What `run` would do here, which asks for no state transfer; that it may do nothing is no fault of the server's.
-pub(super) fn judge_run(wanted: &str, found: &Result<Forecast, String>) -> Finding {
+/// What `run` would do here, which asks for no state transfer; that it may do nothing is no fault of the server's. `powerless` is the account that would
+/// have to desync the node, and may not.
+pub(super) fn judge_run(wanted: &str, found: &Result<Forecast, String>, powerless: Option<&str>) -> Finding {
     let forecast = match found {
         Ok(forecast) => forecast,
         Err(why) => {
@@ -71,7 +72,16 @@ pub(super) fn judge_run(wanted: &str, found: &Result<Forecast, String>) -> Findi
         text.push_str("; not ");
         text.push_str(passed);
     }
-    Finding::ok(RUN_TOPIC, text)
+    match powerless {
+        None => Finding::ok(RUN_TOPIC, text),
+        Some(user) => Finding::warning(
+            RUN_TOPIC,
+            format!(
+                "{text}; but '{user}' has not the right SUPER, so it would be refused when it desyncs the node (wsrep_desync)"
+            ),
+            format!("GRANT SUPER ON *.* TO '{user}'@localhost, unless 'run' is not used here"),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -153,8 +163,11 @@ mod tests {
             ("auto", Ok(passed), "holds it up for a moment; not snapshot: no clones"),
             ("freeze", Err("method 'freeze' reads".to_owned()), "is not taken here: method 'freeze' reads"),
         ] {
-            let finding = judge_run(wanted, &found);
+            let finding = judge_run(wanted, &found, None);
             assert!(finding.level == Level::Ok && finding.text.contains(text), "{finding:?}");
+            let finding = judge_run(wanted, &found, Some("mysql"));
+            let level = if found.is_ok() { Level::Warning } else { Level::Ok };
+            assert!(finding.level == level && finding.text.contains(text), "{finding:?}");
         }
     }
 }

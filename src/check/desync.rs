@@ -19,7 +19,13 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) fn end_left(access: &Access) -> Result<DesyncLeft, DesyncError> {
     let Some(socket) = access.socket.clone() else { return Ok(DesyncLeft::Nothing) };
     let mut node = LocalNode::new(access.clone(), socket);
-    let mut patience = ResyncPatience { drain: DRAIN, insist: INSIST, at_once: &|| false, tell: &mut |_| () };
+    let mut patience = ResyncPatience {
+        drain: DRAIN,
+        insist: INSIST,
+        at_once: &|| false,
+        watch: &mut |_| Ok(()),
+        tell: &mut |_| (),
+    };
     end_leftover(&mut node, &mut patience)
 }
 

@@ -60,7 +60,7 @@ impl<'a> CheckFacts<'a> {
         let read = || {
             let storage = storage::open(options.settings)?;
             if let Some(lease) = left.as_ref().ok().and_then(DesyncLeft::dead_lease) {
-                lease::take_away_dead(storage.as_ref(), lease);
+                lease::take_away_dead(&storage, lease);
             }
             too_deep = TooDeep::find(storage.as_ref());
             Catalog::read(storage.as_ref(), cluster.as_deref())

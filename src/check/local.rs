@@ -16,6 +16,10 @@ use crate::users::user_name;
 /// Where MariaDB's packages install it; `basedir` of a server that does not answer.
 const BASEDIR: &str = "/usr/";
 
+/// Variables that name directories of the server's files.
+const DIRECTORIES: [&str; 4] =
+    ["innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory", "aria_log_dir_path"];
+
 /// What is known of it.
 pub(super) struct Local {
     pub(super) process: Option<ServerProcess>,
@@ -78,6 +82,14 @@ impl Local {
         let named = self.variable("wsrep_provider_options").and_then(gcache_option);
         let home = named.or_else(|| self.variable("wsrep_data_home_dir"));
         home.map_or_else(|| self.datadir.clone(), |home| self.datadir.join(home).components().collect())
+    }
+
+    /// The directories in which a `run` makes clones of the server's files, and that of the socket, beside which it leaves a note.
+    pub(super) fn places_of_run(&self) -> Vec<PathBuf> {
+        let named = DIRECTORIES.iter().filter_map(|name| self.variable(name)).filter(|path| !path.is_empty());
+        let named = named.map(|path| self.datadir.join(path).components().collect());
+        let of_socket = self.socket.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+        [self.datadir.clone()].into_iter().chain(named).chain(of_socket).collect()
     }
 
     /// The cluster whose backups are looked at.

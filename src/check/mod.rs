@@ -36,6 +36,7 @@ mod process;
 mod program;
 mod repository;
 mod rest;
+mod run_service;
 mod service;
 mod snapshot;
 mod space;

@@ -22,15 +22,20 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// What is to be told of the unit; nothing where there is no systemd that answers, or it does not know the unit.
 pub(super) fn look(unit: &str) -> Option<Finding> {
+    let text = shown("LoadState,ExecStop", &format!("{unit}.service"))?;
+    text.lines().any(|line| line == "LoadState=loaded").then(|| judge(unit, &text))
+}
+
+/// Properties of a unit, a line each, where there is a systemd that answers.
+pub(super) fn shown(properties: &str, unit: &str) -> Option<String> {
     let mut child = Command::new("systemctl")
-        .args(["show", "--property=LoadState,ExecStop", &format!("{unit}.service")])
+        .args(["show", &format!("--property={properties}"), unit])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let text = read_within(&mut child, LIMIT).ok()?;
-    text.lines().any(|line| line == "LoadState=loaded").then(|| judge(unit, &text))
+    read_within(&mut child, LIMIT).ok()
 }
 
 /// `shown` are lines as `systemctl show` prints them, where an `ExecStop=` that is not set has none.

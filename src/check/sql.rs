@@ -29,6 +29,8 @@ pub(super) struct LoginTrial {
     pub(super) refused: Vec<(String, String)>,
     /// Who holds up a freeze now, where that is certain.
     pub(super) holders: String,
+    /// Whether `run` could desync the node; none where that is not told.
+    pub(super) may_desync: Option<bool>,
     /// Names of the plugins that encrypt; none where they are not told.
     pub(super) encryption: Option<Vec<String>>,
     /// Names of the engines; none where they are not told.
@@ -68,6 +70,7 @@ pub(super) fn try_donor(settings: &Settings, socket: &Path) -> LoginTrial {
     ask("waiting for the Primary component", session.cluster_status().map(drop));
     ask("seeing who holds up the freeze", session.may_lock());
     login.holders = session.lock_holders();
+    login.may_desync = session.may_desync().ok();
     match session.encryption_plugins() {
         Ok(plugins) => login.encryption = Some(plugins),
         Err(why) => login.refused.push(("warnings about encryption".into(), why)),

@@ -12,7 +12,7 @@ use super::process::ServerProcess;
 use super::repository::{self, DonorProgram};
 use super::{
     bucket, capture_method, desync, files, flow_control, freeze, lock, node, own_settings, program, rest,
-    service, snapshot, space,
+    run_service, service, snapshot, space,
 };
 use crate::config::RepositoryUrl;
 
@@ -137,17 +137,21 @@ impl CheckFacts<'_> {
 
     /// By what a backup would be taken. Whoever is not the server's user cannot try what the donor can.
     pub(super) fn capture_method(&self) -> Vec<Finding> {
-        let Ok(ProbeAnswer { data: Some(data), settings: Some(Ok(settings)), files: Some(_), .. }) =
+        let Ok(ProbeAnswer { data: Some(data), settings: Some(Ok(settings)), files: Some(_), login, .. }) =
             &self.answer
         else {
             return Vec::new();
         };
         let [of_node, of_other] = &data.run;
-        let run = if self.local.node().is_some() { of_node } else { of_other };
-        vec![
+        let is_node = self.local.node().is_some();
+        let run = if is_node { of_node } else { of_other };
+        let powerless = login.as_ref().filter(|login| is_node && login.may_desync == Some(false));
+        let mut findings = vec![
             capture_method::judge(&settings.method, &data.method, &data.size),
-            capture_method::judge_run(&settings.method, run),
-        ]
+            capture_method::judge_run(&settings.method, run, powerless.map(|login| login.user.as_str())),
+        ];
+        findings.extend(run_service::look(&self.local.places_of_run()));
+        findings
     }
 
     /// The administrator's own snapshot.

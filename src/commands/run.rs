@@ -116,7 +116,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         return Err(CommandError::Failed(leftover_told(&found).unwrap_or_default()));
     }
     if let Some(lease) = found.dead_lease() {
-        lease::take_away_dead(Context::open(settings.clone())?.storage.as_ref(), lease);
+        lease::take_away_dead(&Context::open(settings.clone())?.storage, lease);
     }
     if args.resync {
         if found == DesyncLeft::Nothing && node.is_down() {
@@ -165,6 +165,7 @@ fn end_left(
         drain,
         insist: INSIST,
         at_once: &|| interrupted.load(Ordering::Relaxed),
+        watch: &mut |_| Ok(()),
         tell: &mut tell_step,
     };
     let found = end_leftover(node, &mut patience)?;

@@ -15,6 +15,7 @@ use crate::config::{DefaultsArgs, OptionFiles, Settings};
 use crate::lease;
 use crate::lock::SqlLock;
 use crate::model::{Manifest, safe_component};
+use crate::regular_file;
 use crate::self_backup::{BackupOrder, OwnPosition, RunningBackup, SelfBackupError, SelfMade, Step};
 use crate::server::Server;
 use crate::sst::Credentials;
@@ -73,7 +74,15 @@ impl BackupRun {
         interrupted: &AtomicBool,
     ) -> Result<(), CommandError> {
         self.node = Some(server_name(own));
-        let running = RunningBackup::start(self.order(own, settings, socket)?)?;
+        let order = self.order(own, settings, socket)?;
+        let datadir = &order.server.datadir;
+        regular_file::read_as_owner_of(datadir).map_err(|cause| {
+            CommandError::Failed(format!(
+                "cannot read with the rights of the owner of '{}': {cause}; run this as that user",
+                datadir.display()
+            ))
+        })?;
+        let running = RunningBackup::start(order)?;
         loop {
             match running.next(POLL) {
                 Some(Step::Ready(method)) => {

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::CommandError;
 use super::run_backup::BackupRun;
 use super::run_told::{millis, tell_step};
+use super::{CommandError, Context};
 use crate::cluster::{NodeReport, Survey};
 use crate::config::Settings;
-use crate::desync::{BACKUP, DesyncError, DesyncRecord, DesyncRefusal, INSIST, ResyncPatience, judge};
+use crate::desync::{
+    BACKUP, DesyncError, DesyncRecord, DesyncRefusal, INSIST, NodeLoad, ResyncPatience, judge,
+};
 use crate::guard::GuardedCommand;
 use crate::self_backup::RunningBackup;
 use crate::ui::{LiveLines, duration_ms};
@@ -71,12 +73,25 @@ impl Run<'_> {
         }
     }
 
-    /// How long the way back may take: no time where we were asked to end.
-    pub(super) fn come_back<T>(&self, end: impl FnOnce(&mut ResyncPatience<'_>) -> T) -> T {
+    /// The repository. A call to it that hangs ends when we are asked to end.
+    pub(super) fn repository(&self) -> Result<Context, CommandError> {
+        let mut context = Context::open(self.settings.clone())?;
+        context.interruptible(&self.interrupted);
+        Ok(context)
+    }
+
+    /// How long the way back may take: no time where we were asked to end, or the work was given up for the server's sake. `watch` speaks against waiting.
+    pub(super) fn come_back<T>(
+        &self,
+        is_given_up: bool,
+        watch: &mut dyn FnMut(NodeLoad) -> Result<(), String>,
+        end: impl FnOnce(&mut ResyncPatience<'_>) -> T,
+    ) -> T {
         end(&mut ResyncPatience {
             drain: self.settings.resync_timeout,
             insist: INSIST,
-            at_once: &|| self.is_interrupted(),
+            at_once: &|| is_given_up || self.is_interrupted(),
+            watch,
             tell: &mut tell_step,
         })
     }

@@ -9,7 +9,9 @@ use super::run_turn::{RunDecision, RunTurn, TurnTaker};
 use super::{CommandError, Context};
 use crate::capture::free_space;
 use crate::cluster::{Access, NodeReport, Survey};
-use crate::desync::{DesyncRefusal, Desynced, LocalNode, Resynced, Vigil, VigilLimits, judge_again};
+use crate::desync::{
+    DesyncRefusal, Desynced, LocalNode, NodeLoad, Resynced, Vigil, VigilLimits, judge_again,
+};
 use crate::lock::SqlLock;
 use crate::model::{DEFAULT_PAGE, PROVIDER_OPTIONS, provider_option, provider_size, safe_component};
 use crate::ui::{LiveLines, grouped};
@@ -35,17 +37,20 @@ pub(super) fn on_a_node(
     let begun = Instant::now();
     LiveLines::new().line(&format!("node '{name}' is desynced"));
     if let Err(refusal) = judge_again(&survey.again(access), name, run.force) {
-        end(run, desynced, name)?;
+        end(run, desynced, name, false, &mut |_| Ok(()))?;
         return Err(refusal.into());
     }
     let mut vigil = Vigil::new(limits(run, own), free_space);
-    let outcome = run.work(own, &mut || vigil.look(&mut || desynced.load(), &mut warn));
+    let mut is_given_up = false;
+    let outcome = run.work(own, &mut || {
+        vigil.look(&mut || desynced.load(), &mut warn).inspect_err(|_| is_given_up = true)
+    });
     if vigil.longest > 0 {
         let text = format!("up to {} write sets waited in the receive queue", grouped(vigil.longest));
         LiveLines::new().line(&text);
     }
     // Whatever became of it.
-    let resynced = end(run, desynced, name);
+    let resynced = end(run, desynced, name, is_given_up, &mut |load| vigil.look(&mut || Ok(load), &mut warn));
     run.is_back(begun.elapsed(), &resynced);
     run.finish(outcome)?;
     resynced
@@ -59,14 +64,14 @@ fn turn(
 ) -> Result<Option<(RunTurn, Survey)>, CommandError> {
     let Some(limit) = run.unless_newer_than() else {
         run.judge(survey)?.into_iter().for_each(warn);
-        let context = Context::open(run.settings.clone())?;
+        let context = run.repository()?;
         let folder = folder(&context, survey);
         return Ok(Some((turns(run, &context, &folder, survey).lease()?, survey.clone())));
     };
     if survey.local().is_none() {
         run.judge(survey)?;
     }
-    let context = Context::open(run.settings.clone())?;
+    let context = run.repository()?;
     let folder = folder(&context, survey);
     loop {
         let turn = match turns(run, &context, &folder, survey).elected(limit)? {
@@ -119,9 +124,15 @@ fn limits(run: &Run<'_>, own: &NodeReport) -> VigilLimits {
     VigilLimits { queue: run.settings.queue_limit, pages: Some((folder, page)) }
 }
 
-/// Lets the node in: when its queue is empty, or at once where we were asked to end.
-fn end(run: &Run<'_>, desynced: Desynced, name: &str) -> Result<(), CommandError> {
-    let resynced = run.come_back(|patience| desynced.end(patience))?;
+/// Lets the node in: when its queue is empty, or at once where we were asked to end, the work was given up, or `watch` speaks against waiting.
+fn end(
+    run: &Run<'_>,
+    desynced: Desynced,
+    name: &str,
+    is_given_up: bool,
+    watch: &mut dyn FnMut(NodeLoad) -> Result<(), String>,
+) -> Result<(), CommandError> {
+    let resynced = run.come_back(is_given_up, watch, |patience| desynced.end(patience))?;
     LiveLines::new().line(&resynced_told(name, &resynced));
     match resynced {
         Resynced::Done { synced: None, .. } => {

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::CommandError;
 use super::run_backup::server_name;
 use super::run_command::{Run, Work};
 use super::run_told::{restarted_told, warn};
 use super::run_turn::{RunDecision, RunTurn, TurnTaker};
-use super::{CommandError, Context};
 use crate::capture::offered_by_run;
 use crate::cluster::{Access, NodeReport};
 use crate::desync::{LocalNode, Restarted, StoppedReplica, connections, doubts};
@@ -28,8 +28,9 @@ pub(super) fn on_a_replica(
     access: &Access,
     own: &NodeReport,
 ) -> Result<(), CommandError> {
-    let connections = connections(&mut node)?;
     let Some(turn) = turn(run, own)? else { return Ok(()) };
+    // Only now: the turn may have taken hours, and others start and stop connections meanwhile.
+    let connections = connections(&mut node)?;
     doubts(&mut node, &connections).into_iter().for_each(warn);
     if let Work::Backup(backup) = &mut run.work {
         backup.is_replica = !connections.is_empty();
@@ -87,7 +88,7 @@ pub(super) fn on_a_replica(
         }
     });
     // Whatever became of the command.
-    let restarted = run.come_back(|patience| stopped.end(patience))?;
+    let restarted = run.come_back(false, &mut |_| Ok(()), |patience| stopped.end(patience))?;
     LiveLines::new().line(&restarted_told(&restarted));
     run.finish(outcome)?;
     match restarted {
@@ -110,7 +111,7 @@ fn turn(run: &mut Run<'_>, own: &NodeReport) -> Result<Option<Option<RunTurn>>, 
     if let Work::Command(_) = run.work {
         return Ok(Some(None));
     }
-    let context = Context::open(run.settings.clone())?;
+    let context = run.repository()?;
     let folder = safe_component(&context.cluster().map_or_else(lease::host, str::to_owned));
     let history =
         Some(Manifest::history_of_server(&server_name(own), own.variable("datadir").unwrap_or_default()));

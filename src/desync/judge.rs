@@ -44,7 +44,7 @@ impl fmt::Display for DesyncRefusal {
             Self::NoAnswer(why) => write!(
                 f,
                 "the server of this machine does not answer: {why}; set 'user', 'password' and 'socket' in [wsrep_sst_backup], or run \
-                 this as root"
+                 this as the server's user"
             ),
             Self::NoGalera(name) => {
                 write!(f, "the server '{name}' is no node of a Galera cluster: nothing is to be desynced")

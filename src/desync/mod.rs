@@ -74,6 +74,16 @@ pub enum DesyncError {
         /// The last answer.
         cause: String,
     },
+    /// Another server is there by now, and is desynced.
+    #[error(
+        "the server was started anew since this program had desynced it, and is desynced (wsrep_desync), by its option files or by somebody else: that is left \
+         alone, and '{}' stays until it is over; SET GLOBAL wsrep_desync=OFF, then 'run --resync'",
+        .note.display()
+    )]
+    OfAnother {
+        /// The note.
+        note: PathBuf,
+    },
     /// It is still desynced.
     #[error(
         "THE NODE IS STILL DESYNCED: wsrep_desync=OFF did not succeed for {} s ({cause}); SET GLOBAL wsrep_desync=OFF, or 'run --resync' when the \

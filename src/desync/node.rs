@@ -72,14 +72,22 @@ impl LocalNode {
         patience: Duration,
         question: impl Fn(&mut SqlSession) -> Result<T, String>,
     ) -> Result<Option<T>, InVain> {
+        self.until_answered(patience, |session| {
+            // Asked again before it is believed: much depends on it.
+            let is_another = !has_started(session, started)? && !has_started(session, started)?;
+            if is_another { Ok(None) } else { question(session).map(Some) }
+        })
+    }
+
+    /// The answer of whichever server listens there, asked for again and again for so long. None where there is none.
+    pub(super) fn until_answered<T>(
+        &mut self,
+        patience: Duration,
+        question: impl Fn(&mut SqlSession) -> Result<Option<T>, String>,
+    ) -> Result<Option<T>, InVain> {
         let begun = Instant::now();
         loop {
-            let answer = self.ask(|session| {
-                // The two moments may lie on either side of the end of a second.
-                let is_another = session.started_at()?.abs_diff(started) > 1;
-                if is_another { Ok(None) } else { question(session).map(Some) }
-            });
-            match answer {
+            match self.ask(&question) {
                 Ok(answer) => return Ok(answer),
                 Err(_) if self.is_down() => return Ok(None),
                 Err(cause) if begun.elapsed() >= patience => {
@@ -106,8 +114,7 @@ impl LocalNode {
     /// Whether the server that answers now is the one that was started then; one that does not answer may be.
     pub fn has_run_since(&mut self, started: i64) -> bool {
         match self.started_at() {
-            // The two moments may lie on either side of the end of a second.
-            Ok(now) => now.abs_diff(started) <= 1,
+            Ok(now) => is_same(now, started),
             Err(_) => !self.is_down(),
         }
     }
@@ -117,4 +124,14 @@ impl LocalNode {
         UnixStream::connect(&self.socket)
             .is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused))
     }
+}
+
+fn has_started(session: &mut SqlSession, started: i64) -> Result<bool, String> {
+    Ok(is_same(session.started_at()?, started))
+}
+
+/// Whether two answers are of one server. An earlier version of this program asked for its two numbers one after the other, on either side of the end of
+/// a second perhaps.
+fn is_same(one: i64, other: i64) -> bool {
+    one.abs_diff(other) <= 1
 }

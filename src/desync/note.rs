@@ -118,6 +118,11 @@ impl Note {
         Err(error("lock", &path, "another process makes it anew all the time".to_owned()))
     }
 
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Removes it: what it says is not true any more.
     pub(super) fn remove(self) -> Result<(), DesyncError> {
         match fs::remove_file(&self.path) {

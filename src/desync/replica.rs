@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::DesyncError;
 use super::node::{InVain, LocalNode};
 use super::note::{DesyncRecord, Note};
-use super::resync::{INSIST, ResyncPatience, ResyncStep};
+use super::resync::{ResyncPatience, ResyncStep};
 use crate::sql::{ReplicaStatus, SqlSession};
 
 /// Between two looks.
@@ -100,9 +100,8 @@ impl StoppedReplica {
 
     fn start_at_once(&mut self) {
         let Some(note) = self.note.take() else { return };
-        let mut patience =
-            ResyncPatience { drain: Duration::ZERO, insist: INSIST, at_once: &|| true, tell: &mut |_| () };
-        if let Err(error) = restart(&mut self.node, note, &mut patience) {
+        let restarted = ResyncPatience::none(|patience| restart(&mut self.node, note, patience));
+        if let Err(error) = restarted {
             log::error!("{error}");
         }
     }

@@ -25,8 +25,23 @@ pub struct ResyncPatience<'a> {
     pub insist: Duration,
     /// Whether it is not to be waited for any more.
     pub at_once: &'a dyn Fn() -> bool,
+    /// Looks at the node while its queue drains; an error says why that is not to be waited for any more.
+    pub watch: &'a mut dyn FnMut(NodeLoad) -> Result<(), String>,
     /// Hears each step.
     pub tell: &'a mut dyn FnMut(ResyncStep),
+}
+
+impl ResyncPatience<'_> {
+    /// With none for a queue.
+    pub(super) fn none<T>(end: impl FnOnce(&mut ResyncPatience<'_>) -> T) -> T {
+        end(&mut ResyncPatience {
+            drain: Duration::ZERO,
+            insist: INSIST,
+            at_once: &|| true,
+            watch: &mut |_| Ok(()),
+            tell: &mut |_| (),
+        })
+    }
 }
 
 /// A step of the way back.
@@ -108,9 +123,8 @@ impl Desynced {
     }
 
     fn resync_at_once(&mut self) {
-        let mut patience =
-            ResyncPatience { drain: Duration::ZERO, insist: INSIST, at_once: &|| true, tell: &mut |_| () };
-        if let Err(error) = self.resync(&mut patience) {
+        let resynced = ResyncPatience::none(|patience| self.resync(patience));
+        if let Err(error) = resynced {
             log::error!("{error}");
         }
     }
@@ -154,7 +168,7 @@ impl Drop for Desynced {
     }
 }
 
-/// Ends the desync of which the note speaks, then removes the note. Where that fails the note stays.
+/// Ends the desync of which the note speaks, then removes the note. Where that fails the note stays, and so it does for as long as the server is desynced.
 pub(super) fn resync(
     node: &mut LocalNode,
     note: Note,
@@ -165,12 +179,23 @@ pub(super) fn resync(
     let outcome = node
         .insist(started, patience.insist, let_in)
         .map_err(|InVain { tried, cause }| DesyncError::StillDesynced { tried, cause })?;
+    if outcome.is_none() && is_still_desynced(node, patience.insist)? {
+        return Err(DesyncError::OfAnother { note: note.path().to_owned() });
+    }
     note.remove()?;
     match outcome {
         None => Ok(Resynced::Restarted),
         Some(LetIn::Already) => Ok(Resynced::Already),
         Some(LetIn::Now) => Ok(wait_synced(node, drained, patience)),
     }
+}
+
+/// Whether the server that is there now, another than that of the note, is desynced.
+fn is_still_desynced(node: &mut LocalNode, insist: Duration) -> Result<bool, DesyncError> {
+    let answer = node.until_answered(insist, |session| session.is_desynced().map(Some));
+    answer
+        .map(|is_desynced| is_desynced == Some(true))
+        .map_err(|InVain { tried, cause }| DesyncError::StillDesynced { tried, cause })
 }
 
 enum LetIn {
@@ -186,7 +211,7 @@ fn let_in(session: &mut SqlSession) -> Result<LetIn, String> {
     Ok(LetIn::Now)
 }
 
-/// Until the queue is empty. A server that does not answer has nothing to wait for.
+/// Until the queue is empty, or the watch speaks against it. A server that does not answer has nothing to wait for.
 fn drain(node: &mut LocalNode, patience: &mut ResyncPatience<'_>) -> Drained {
     let begun = Instant::now();
     let mut drained = Drained::default();
@@ -203,6 +228,10 @@ fn drain(node: &mut LocalNode, patience: &mut ResyncPatience<'_>) -> Drained {
         drained.last = load.queue;
         drained.waited = begun.elapsed();
         if load.queue == 0 || begun.elapsed() >= patience.drain || (patience.at_once)() {
+            return drained;
+        }
+        if let Err(why) = (patience.watch)(load) {
+            log::warn!("{why}: the queue is not waited for any longer");
             return drained;
         }
         std::thread::sleep(POLL);
@@ -222,3 +251,7 @@ fn wait_synced(node: &mut LocalNode, drained: Drained, patience: &ResyncPatience
         std::thread::sleep(POLL);
     }
 }
+
+#[cfg(test)]
+#[path = "resync_tests.rs"]
+mod tests;

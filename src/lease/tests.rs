@@ -142,9 +142,49 @@ fn a_dead_lease_is_taken_away_and_nothing_else_by_that_name() {
     std::fs::create_dir(folder.path().join("c")).unwrap();
     for name in ["asking.c.0123", "pruned.c.json", "c/asking.c.0123"] {
         storage.put(name, b"x").unwrap();
-        take_away_dead(storage.as_ref(), name);
+        take_away_dead(&storage, name);
     }
     let left: Vec<String> = storage.objects("").unwrap().into_iter().map(|object| object.name).collect();
     assert_eq!(left, ["pruned.c.json"]);
     assert_eq!(storage.objects("c").unwrap().len(), 1);
+}
+
+/// A directory that does not answer what writes for as long as somebody wants it so.
+struct Hanging(std::sync::Mutex<bool>, std::sync::Condvar);
+
+impl Whims for Hanging {
+    fn before(&self, operation: Operation, _: &str) -> io::Result<()> {
+        if operation == Operation::Create || operation == Operation::Remove {
+            drop(self.1.wait_while(self.0.lock().unwrap(), |hangs| *hangs).unwrap());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_repository_that_hangs_does_not_keep_whoever_lets_go_of_a_lease() {
+    let folder = tempfile::tempdir().unwrap();
+    let hanging =
+        Whimsical::new(folder.path(), Hanging(std::sync::Mutex::new(false), std::sync::Condvar::new()));
+    let whims = Arc::clone(&hanging.whims);
+    let storage: Arc<dyn Storage> = Arc::new(hanging);
+    let hang = |hangs| *whims.0.lock().unwrap() = hangs;
+    for beat in [Duration::from_millis(10), Duration::from_secs(600)] {
+        let lease = Lease::take(&storage, LeaseKind::Asking, "c", "db1", beat).unwrap();
+        let name = lease.name().to_owned();
+        hang(true);
+        std::thread::sleep(Duration::from_millis(100));
+        let begun = Instant::now();
+        drop(lease);
+        assert!(begun.elapsed() < 2 * REMOVED, "it was waited for");
+        assert!(folder.path().join(&name).exists());
+        // When it answers again, the lease goes.
+        hang(false);
+        whims.1.notify_all();
+        let end = Instant::now() + Duration::from_secs(30);
+        while folder.path().join(&name).exists() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!folder.path().join(&name).exists());
+    }
 }

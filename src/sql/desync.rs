@@ -5,6 +5,10 @@ use super::SqlSession;
 /// `ER_CANNOT_USER`, with which `wsrep_desync_check` tells that the provider has failed.
 const PROVIDER_FAILED: u16 = 1396;
 
+/// When the server was started.
+const STARTED: &str = "SELECT UNIX_TIMESTAMP() - CAST(VARIABLE_VALUE AS SIGNED) FROM information_schema.GLOBAL_STATUS \
+                       WHERE VARIABLE_NAME = 'UPTIME'";
+
 /// What came of a desync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DesyncAnswer {
@@ -23,6 +27,12 @@ impl SqlSession {
     pub fn is_desynced(&mut self) -> Result<bool, String> {
         let rows: Vec<i64> = self.rows("SELECT @@GLOBAL.wsrep_desync")?;
         rows.first().map(|on| *on != 0).ok_or_else(|| "the server has no wsrep_desync".to_owned())
+    }
+
+    /// Whether the account has the right that [`Self::desync`] needs.
+    pub fn may_desync(&mut self) -> Result<bool, String> {
+        let grants: Vec<String> = self.rows("SHOW GRANTS")?;
+        Ok(grants.iter().any(|grant| gives_super(grant)))
     }
 
     /// `SET GLOBAL wsrep_desync=ON`; needs the right SUPER. An error means that there was no answer: it may be carried out all the same.
@@ -48,16 +58,37 @@ impl SqlSession {
         self.run_one(statement).map_err(|error| format!("{statement}: {}", self.plain(error)))
     }
 
-    /// When the server was started, in seconds since 1970 by its own clock. `Uptime` counts from a moment that the server keeps
-    /// (`sql/mysqld.cc`, `show_starttime`), so a clock that is set meanwhile changes nothing; the two questions may lie on either side
-    /// of the end of a second.
+    /// When the server was started, in seconds since 1970 by its own clock. `Uptime` is the beginning of the statement less a moment that the
+    /// server keeps (`sql/mysqld.cc`, `show_starttime`), and `UNIX_TIMESTAMP()` is the same beginning: in one statement neither a clock that is
+    /// set meanwhile nor a machine that stands still changes anything.
     pub fn started_at(&mut self) -> Result<i64, String> {
-        let uptime = self.status("Uptime")?;
-        let now: Vec<i64> = self.rows("SELECT UNIX_TIMESTAMP()")?;
-        let uptime: Option<i64> = uptime.get("uptime").and_then(|seconds| seconds.parse().ok());
-        match (now.first(), uptime) {
-            (Some(now), Some(uptime)) => Ok(now - uptime),
-            _ => Err("the server does not say when it was started".to_owned()),
+        let started: Vec<i64> = self.rows(STARTED)?;
+        started.first().copied().ok_or_else(|| "the server does not say when it was started".to_owned())
+    }
+}
+
+/// Whether a line of `SHOW GRANTS` gives the right SUPER.
+fn gives_super(grant: &str) -> bool {
+    let rights = grant.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON *.* TO "));
+    rights.is_some_and(|(rights, _)| {
+        rights.split(", ").any(|right| ["ALL PRIVILEGES", "SUPER"].contains(&right))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn super_is_a_right_on_all() {
+        for (grant, gives) in [
+            ("GRANT ALL PRIVILEGES ON *.* TO `mysql`@`localhost` IDENTIFIED VIA unix_socket", true),
+            ("GRANT RELOAD, SUPER, PROCESS ON *.* TO `m`@`localhost`", true),
+            ("GRANT RELOAD, PROCESS ON *.* TO `m`@`localhost`", false),
+            ("GRANT ALL PRIVILEGES ON `SUPER`.* TO `m`@`localhost`", false),
+            ("GRANT `SUPER` TO `m`@`localhost`", false),
+        ] {
+            assert_eq!(gives_super(grant), gives, "{grant}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Several nodes may have the same timer. The repository, which they share, decides between them:
 //!
-//! 1. A complete backup that is recent enough, or that has come since this process began to wait: nothing to do.
+//! 1. A complete backup that was begun recently enough, or that has come since this process began to wait: nothing to do.
 //! 2. A run that is under way, whoever asked for it: it is waited for, and everything is looked at again.
 //! 3. Another process that asks, by a lease in the repository: the same.
 //! 4. Otherwise this process puts a lease of its own, **then** looks at all three again. Of two that do this at once at least
@@ -63,7 +63,7 @@ pub struct Election<'a> {
     pub position: Option<i64>,
     /// What the backup that is asked for can stand in for: one of another class does not make it superfluous.
     pub class: BackupClass,
-    /// A backup whose data is younger than this is recent.
+    /// A backup that was begun within this time is recent.
     pub limit: Duration,
     /// The time.
     pub clock: fn() -> Timestamp,
@@ -232,29 +232,29 @@ impl Election<'_> {
                     runs.tell(&format!("{id} is of another history ({uuid}) than the members: passed over"));
                 }
                 Ok(manifest) if self.is_left_behind(&manifest.lineage(), &place.id, runs) => {}
-                Ok(manifest) => match now.duration_since(manifest.frozen_at) {
-                    age if age < -SKEW => {
-                        log::warn!("{} is from the future ({}): passed over", place.id, manifest.frozen_at);
-                    }
-                    age => {
-                        let is_young = age.is_negative() || age.unsigned_abs() < self.limit;
-                        let is_new = runs.is_new(&place.id);
-                        if (is_young || is_new) && !is_passed_over(storage, &place, &manifest) {
-                            if self.history.is_none() {
-                                let uuid = manifest.lineage().uuid;
-                                runs.tell(&format!(
-                                    "no member has said which history the cluster has, so whether {} (history {uuid}) is \
-                                     a backup of it is not known",
-                                    place.id
-                                ));
-                            }
-                            return Ok(ClusterActivity::Recent(place, Box::new(manifest)));
+                Ok(manifest) if now.duration_since(manifest.frozen_at) < -SKEW => {
+                    log::warn!("{} is from the future ({}): passed over", place.id, manifest.frozen_at);
+                }
+                Ok(manifest) => {
+                    // The position of a long copy may be that of its end; a timer counts from beginning to beginning.
+                    let age = now.duration_since(manifest.started);
+                    let is_young = age.is_negative() || age.unsigned_abs() < self.limit;
+                    let is_new = runs.is_new(&place.id);
+                    if (is_young || is_new) && !is_passed_over(storage, &place, &manifest) {
+                        if self.history.is_none() {
+                            let uuid = manifest.lineage().uuid;
+                            runs.tell(&format!(
+                                "no member has said which history the cluster has, so whether {} (history {uuid}) is \
+                                 a backup of it is not known",
+                                place.id
+                            ));
                         }
-                        if !is_young && !is_new {
-                            break;
-                        }
+                        return Ok(ClusterActivity::Recent(place, Box::new(manifest)));
                     }
-                },
+                    if !is_young && !is_new {
+                        break;
+                    }
+                }
                 Err(CatalogError::NotFound(_)) => {
                     let status = read_status(storage, &place.cluster, &place.id);
                     if let Some(status) = status

@@ -53,10 +53,16 @@ impl ElectionStage {
 
     /// The same of a history.
     fn back_up_of(&self, uuid: &str, ago: i64) -> BackupId {
-        let at = Timestamp::now() - SignedDuration::from_mins(ago);
+        self.back_up_from(uuid, ago, ago)
+    }
+
+    /// The same of one that was begun longer before.
+    fn back_up_from(&self, uuid: &str, begun_ago: i64, ago: i64) -> BackupId {
+        let before = |minutes| Timestamp::now() - SignedDuration::from_mins(minutes);
+        let (started, at) = (before(begun_ago), before(ago));
         let id = BackupId::new(at, "n1");
         let manifest = json!({
-            "format": 1, "id": id, "cluster": "c", "node": "n1", "method": "freeze", "started": at,
+            "format": 1, "id": id, "cluster": "c", "node": "n1", "method": "freeze", "started": started,
             "frozen_at": at, "finished": at, "flush_ms": 1, "frozen_ms": 2,
             "gtid": {"uuid": uuid, "seqno": 7, "domain_id": 0},
             "mariadb_gtid": {}, "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
@@ -100,7 +106,7 @@ impl ElectionStage {
 }
 
 #[test]
-fn a_backup_counts_by_the_age_of_its_data() {
+fn a_backup_counts_by_its_age() {
     let repository = ElectionStage::new();
     assert_eq!(repository.recent("1h"), None);
     let id = repository.back_up(90);
@@ -119,6 +125,15 @@ fn a_backup_counts_by_the_age_of_its_data() {
     let now = repository.back_up(-1);
     assert_eq!(repository.recent("1h"), Some(now));
     assert_eq!(repository.leases(), 0);
+}
+
+/// One that takes six hours every night is not of the night before.
+#[test]
+fn a_backup_counts_from_its_beginning_however_long_it_took() {
+    let repository = ElectionStage::new();
+    let id = repository.back_up_from(UUID, 24 * 60, 18 * 60);
+    assert_eq!(repository.recent("20h"), None);
+    assert_eq!(repository.recent("25h"), Some(id));
 }
 
 #[test]
