@@ -78,6 +78,29 @@ fn the_last_backup_of_a_lost_cluster_stays_until_it_is_forgotten_by_name() {
     );
 }
 
+/// Old files of a cluster that is lost; of the one that has come in its place there are dumps only.
+#[test]
+fn dumps_of_the_living_cluster_are_not_forgotten_for_old_files() {
+    let (folder, ids) = lost_and_bootstrapped_anew();
+    let place = folder.path();
+    for id in &ids[3..] {
+        let backup = place.join("c").join(id);
+        edit_manifest(&backup, |manifest| {
+            manifest["format"] = 2.into();
+            manifest["content"] = "sql".into();
+            manifest["method"] = "logical".into();
+            manifest["dump"] = json!({"whole": true, "program": "10.11.19-MariaDB"});
+        });
+    }
+    let before = tree(place);
+    let uuid = own_uuid(place, &ids[0]);
+    for living in [OTHER, &uuid] {
+        let words = format!("--forget-history: {living} is the history of the newest backup of cluster 'c'");
+        cli(&format!("prune --forget-history {living}")).on(place).run().fails_with(1, &words);
+    }
+    assert_same(&tree(place), &before);
+}
+
 #[test]
 fn the_furthest_position_stays_and_is_told() {
     let ids: Vec<String> = [400, 2, 1, 0].map(ago).into();
