@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Status, random_word};
 use crate::storage::{Storage, StorageError};
@@ -22,6 +22,8 @@ use crate::storage::{Storage, StorageError};
 const RARE: &str = "-rare";
 /// How long the removal of one is waited for.
 const REMOVED: Duration = Duration::from_secs(5);
+/// What the names of objects begin with that ask the storage for its time ([`storage_time`]).
+const TIMING: &str = "timing";
 /// Longest description of an owner that is shown, in characters.
 const SHOWN: usize = 120;
 
@@ -207,12 +209,22 @@ fn is_of(name: &str, kind: LeaseKind, cluster: &str) -> bool {
     inner == Some(cluster)
 }
 
-/// The folder of the cluster that an object is a lease for, of whatever kind; none where it is no lease.
+/// The folder of the cluster that an object is a lease for, of whatever kind, or asks for the time; none where it is neither.
 pub fn cluster_of(name: &str) -> Option<&str> {
     let (front, word) = name.rsplit_once('.')?;
-    let kinds = [LeaseKind::Asking, LeaseKind::Freezing].into_iter();
-    let of = kinds.filter_map(|kind| front.strip_prefix(kind.prefix())?.strip_prefix('.'));
+    let kinds = [LeaseKind::Asking.prefix(), LeaseKind::Freezing.prefix(), TIMING].into_iter();
+    let of = kinds.filter_map(|kind| front.strip_prefix(kind)?.strip_prefix('.'));
     of.into_iter().find(|cluster| !cluster.is_empty() && !word.is_empty())
+}
+
+/// The time by the clock of the storage, which dates a small object for that; nothing where it dates none. `cluster` is a cluster's
+/// folder: what a program that was killed leaves of this is a sign of one that has died.
+pub fn storage_time(storage: &dyn Storage, cluster: &str) -> Result<Option<Timestamp>, StorageError> {
+    let name = format!("{}.{cluster}.{}", TIMING, random_word());
+    storage.put(&name, b".")?;
+    let listed = storage.objects("");
+    take_away(storage, &name);
+    Ok(listed?.into_iter().find(|object| object.name == name).and_then(|object| object.modified))
 }
 
 /// The machine's own name for itself.

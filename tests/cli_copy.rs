@@ -143,7 +143,10 @@ fn what_cannot_be_done_is_refused_and_nothing_is_written() {
     cli("copy latest").on(&here).to(&itself).run().fails_with(2, "is the repository that the backups are in");
     two.copy("20261120T113452Z_n9").run().fails_with(3, "there is no backup '20261120T113452Z_n9'");
     assert_eq!(contents(&two.there()), []);
-    assert_eq!(cli("copy --all").on(&two.there()).to(&here).run().done().lines().count(), 1);
+    let nothing = format!("there are no backups in '{}', so nothing was copied", two.there().display());
+    cli("copy --all").on(&two.there()).to(&here).run().fails_with(3, &nothing);
+    let json = cli("copy --all --json").on(&two.there()).to(&here).run();
+    assert!(json.status == Some(3) && json.stdout.contains("\"backups\": []"), "{json:?}");
 
     two.copy("latest").run().done();
     edit_manifest(&two.object(&id, ""), |manifest| manifest["gtid"]["seqno"] = 418.into());
@@ -184,6 +187,29 @@ fn what_is_damaged_is_not_copied_and_does_not_keep_the_others() {
     let rows: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!((&rows["backups"][1]["outcome"], &rows["not_tried"]), (&json!("damaged"), &json!(0)));
     assert!(rows["backups"][1]["error"].as_str().unwrap().contains("the manifest is damaged"), "{rows}");
+}
+
+#[test]
+fn a_copy_that_verify_has_found_damaged_is_not_there_already() {
+    let id = ago(0);
+    let two = Two::new(std::slice::from_ref(&id));
+    two.copy("latest").run().done();
+    let archive = two.there().join("c").join(&id).join("backup.tar.zst");
+    let mut bytes = fs::read(&archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x55;
+    fs::write(&archive, bytes).unwrap();
+    // Nobody knows yet.
+    two.copy("latest").run().done();
+    assert_eq!(cli("verify").arg(&id).on(&two.there()).run().status, Some(4));
+    let words = "is damaged: verify.json: ";
+    two.copy("latest").run().fails_with(4, words);
+    let all = two.copy("--all").run();
+    assert!(all.status == Some(4) && all.stderr.contains(words), "{all:?}");
+    assert!(all.stderr.contains("remove its folder there, and copy it again"), "{all:?}");
+    fs::remove_dir_all(two.there().join("c").join(&id)).unwrap();
+    two.copy("--all").run().done();
+    cli("verify latest").on(&two.there()).run().done();
 }
 
 #[test]

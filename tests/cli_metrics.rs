@@ -122,13 +122,13 @@ fn prune_knows_every_cluster_or_the_one_that_is_named() {
     };
     stage.cli("prune --keep-last 9 --cluster c").run().done();
     assert_eq!(clusters(&stage.metrics()), ["c"]);
-    stage.cli("prune --keep-last 9").run().done();
+    stage.cli("prune --keep-last 9 --all-clusters").run().done();
     assert_eq!(clusters(&stage.metrics()), ["c", "d", "e"]);
     fs::remove_dir_all(stage.repository().join("d")).unwrap();
     stage.cli("prune --keep-last 1 --cluster c").run().done();
     assert_eq!(clusters(&stage.metrics()), ["c", "d", "e"], "d was not asked for");
     assert_eq!(stage.metrics().of("c", "kept_backups"), 1.0);
-    stage.cli("prune --keep-last 1").run().done();
+    stage.cli("prune --keep-last 1 --all-clusters").run().done();
     assert_eq!(clusters(&stage.metrics()), ["c", "e"]);
 }
 

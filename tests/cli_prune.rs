@@ -4,6 +4,8 @@
 mod histories;
 #[path = "cli_prune/interrupted.rs"]
 mod interrupted;
+#[path = "cli_prune/scope.rs"]
+mod scope;
 mod support;
 #[path = "cli_prune/swapped.rs"]
 mod swapped;

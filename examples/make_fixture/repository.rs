@@ -285,6 +285,7 @@ fn manifest(
         gtid: Some(gtid()),
         donor_gtid: Some(format!("{}:{}", gtid().uuid, gtid().seqno - 1)),
         mariadb_gtid: mariadb_gtid(),
+        innodb_lsn: None,
         replication: None,
         server: server(),
         files_state: wsrep_sst_backup::model::FilesState::Clean,

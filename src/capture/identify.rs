@@ -33,6 +33,7 @@ pub(super) fn identify_at(
             Files::Crashed => FilesState::Crashed,
             Files::Clean | Files::Changing => FilesState::Clean,
         },
+        innodb_lsn: if gtid.is_none() { innodb_lsn(facts) } else { None },
         gtid,
         frozen_at: quiet.since(),
         flush_time: quiet.flush_time(),
@@ -51,6 +52,7 @@ pub(super) fn identify_early(facts: &Facts, layout: &ServerLayout) -> BackupIden
         frozen_at: Timestamp::now(),
         flush_time: Duration::ZERO,
         mariadb_gtid: MariadbGtid::default(),
+        innodb_lsn: None,
         replication: None,
         server: server(layout, facts),
         dump: None,
@@ -68,6 +70,12 @@ pub(super) fn server(layout: &ServerLayout, facts: &Facts) -> ServerIdentity {
         innodb_page_size: layout.page_size,
         wsrep_data_home_dir: layout.wsrep_home.as_ref().map(|home| home.to_string_lossy().into_owned()),
     }
+}
+
+/// How far the redo log of a server by itself has come; where SQL does not tell, only time says which of its backups is further on.
+fn innodb_lsn(facts: &mut Facts) -> Option<u64> {
+    let told = facts.sql.as_mut()?.redo_position();
+    told.inspect_err(|why| log::debug!("the LSN is not known: {why}")).ok().map(|redo| redo.current)
 }
 
 /// The positions for replicas; a server without SQL has none to tell.

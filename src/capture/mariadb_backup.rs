@@ -11,6 +11,7 @@
 //! last words, and a stream that is whole.
 
 mod binlog;
+mod checkpoints;
 mod heard;
 
 use std::fs;
@@ -108,8 +109,10 @@ impl Method for BackupProgram {
         let resumed = host.pass(gtid.as_ref())?;
         let paused = heard.paused();
         tell(paused, gtid.as_ref(), facts);
+        let innodb_lsn = if is_node { None } else { checkpoints::to_lsn(&content) };
         let positions = binlog::positions(&content, &login, &mut facts.warnings);
         let identity = identify(gtid, (positions, replica), &heard, facts, layout);
+        let identity = BackupIdentity { innodb_lsn, ..identity };
         Ok(Captured {
             archive: Captive::Stream(archive),
             identity,
@@ -335,6 +338,7 @@ fn identify(
         frozen_at,
         flush_time: Duration::ZERO,
         mariadb_gtid,
+        innodb_lsn: None,
         replication,
         server,
         dump: None,

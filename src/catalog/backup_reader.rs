@@ -7,9 +7,12 @@ use std::sync::atomic::AtomicBool;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{CatalogError, MANIFEST, ObjectDamage, STATUS, check_sizes, object_name, read_manifest};
+use super::{
+    CatalogError, HOLD, HoldState, MANIFEST, ObjectDamage, STATUS, check_sizes, hold, object_name, read_hold,
+    read_manifest,
+};
 use crate::archive::{Index, IndexError, ReaderOptions, decompress_whole, hex};
-use crate::model::{Content, Manifest, MemberKind, WsrepGtid};
+use crate::model::{Content, Hold, Manifest, MemberKind, WsrepGtid};
 use crate::seal::{self, Identities, UnsealError};
 use crate::storage::{Interruptible, Limited, ObjectReader, Storage, StorageError};
 use crate::throttle::Limiter;
@@ -151,6 +154,21 @@ impl BackupReader {
     pub fn is_removed(&self) -> bool {
         let manifest = read_manifest(self.storage.as_ref(), &self.cluster, &self.manifest.id);
         matches!(manifest, Err(CatalogError::NotFound(_)))
+    }
+
+    /// Whether it is held.
+    pub fn held(&self) -> Option<HoldState> {
+        read_hold(self.storage.as_ref(), &self.cluster, &self.manifest.id)
+    }
+
+    /// Holds it; see [`hold`].
+    pub fn hold(&self, wanted: &Hold) -> Result<(), CatalogError> {
+        hold(self.storage.as_ref(), &self.cluster, &self.manifest.id, wanted)
+    }
+
+    /// Ends a hold.
+    pub fn release(&self) -> Result<(), StorageError> {
+        self.storage.remove(&self.object(HOLD))
     }
 
     /// The folder of its cluster.

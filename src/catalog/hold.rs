@@ -5,9 +5,9 @@
 use serde::Serialize;
 
 use super::CatalogError;
-use super::beside::{put_beside, read_beside};
+use super::beside::{find_beside, put_beside};
 use crate::model::{BackupId, Hold};
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 
 /// Keeps a backup from being removed by `prune`.
 pub const HOLD: &str = "hold.json";
@@ -40,8 +40,18 @@ impl HoldState {
 
 /// Whether a backup is held. Nothing but a `hold.json` that is not there says no.
 pub fn read_hold(storage: &dyn Storage, cluster: &str, id: &BackupId) -> Option<HoldState> {
-    let read = read_beside(storage, cluster, id, HOLD)?;
-    Some(read.map_or_else(|error| HoldState::Unreadable { error }, HoldState::By))
+    let unreadable = |error: StorageError| Some(HoldState::Unreadable { error: error.to_string() });
+    find_hold(storage, cluster, id).unwrap_or_else(unreadable)
+}
+
+/// The same where a storage that fails is an error, and no hold.
+pub fn find_hold(
+    storage: &dyn Storage,
+    cluster: &str,
+    id: &BackupId,
+) -> Result<Option<HoldState>, StorageError> {
+    let found = find_beside(storage, cluster, id, HOLD)?;
+    Ok(found.map(|read| read.map_or_else(|error| HoldState::Unreadable { error }, HoldState::By)))
 }
 
 /// Holds a backup; an older hold is replaced. A backup that `prune` removes at this moment is reported as not there,

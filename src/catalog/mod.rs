@@ -51,7 +51,7 @@ pub use drilled::{DRILL, Drilled, read_drilled, record_drilled};
 pub use evidence::{Evidence, ObjectDamage, check_sizes};
 pub use history::{History, further, later_but_lower};
 pub use history_lines::{Lines, two_lines};
-pub use hold::{HOLD, HoldState, hold, read_hold};
+pub use hold::{HOLD, HoldState, find_hold, hold, read_hold};
 pub use identity::{Contradiction, Identity};
 pub use place::TooDeep;
 pub use pruned::{Pruned, add_pruned, read_pruned};

@@ -30,6 +30,7 @@ pub(in crate::check) fn manifest(id: &str) -> Manifest {
         gtid: Some(WsrepGtid { uuid: UUID.into(), seqno: 100, domain_id: None }),
         donor_gtid: None,
         mariadb_gtid: MariadbGtid::default(),
+        innodb_lsn: None,
         replication: None,
         server: ServerIdentity::default(),
         data_bytes: 100,

@@ -138,10 +138,15 @@ pub fn run(args: &CopyArgs) -> Result<(), CommandError> {
         print_json(&json!({
             "from": from, "to": to, "backups": rows, "not_tried": not_tried, "unknown": unknown,
         }))?;
-    } else {
-        print(&ending(&rows, not_tried, &from, &to))?;
+    } else if !rows.is_empty() {
+        print(&ending(&rows, not_tried, &to))?;
     }
     let is_all_known = complain_of(&unknown);
+    if rows.is_empty() && is_all_known.is_ok() {
+        return Err(CommandError::NotFound(format!(
+            "there are no backups in '{from}', so nothing was copied; where there should be some, see that it is mounted and is the              repository that is meant"
+        )));
+    }
     verdict(&rows, not_tried).and(is_all_known)
 }
 
@@ -294,10 +299,7 @@ fn counted(rows: &[Row], outcome: &str) -> usize {
 }
 
 /// One line for all of them.
-fn ending(rows: &[Row], not_tried: usize, from: &str, to: &str) -> TextPage {
-    if rows.is_empty() {
-        return TextPage::of(format!("There are no backups in '{from}'."));
-    }
+fn ending(rows: &[Row], not_tried: usize, to: &str) -> TextPage {
     let copied = rows.iter().filter(|row| row.outcome == "copied");
     let size = copied.fold(0, |sum, row| row.bytes.saturating_add(sum));
     let mut parts = vec![

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::id_args::IdArgs;
 use super::{CommandError, CommonArgs, print, who};
-use crate::catalog::{self, HOLD, HoldState, object_name, read_hold};
+use crate::catalog::HoldState;
 use crate::model::Hold;
 use crate::ui::TextPage;
 
@@ -35,12 +35,12 @@ pub fn hold(args: &HoldArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context()?;
     let source = context.find_intact(&selector)?;
-    let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
+    let id = &source.manifest().id;
     // A line each in 'list' and in the plan of 'prune'.
     let note = args.note.as_deref().map(|note| note.split_whitespace().collect::<Vec<_>>().join(" "));
     let hold = Hold { held: Timestamp::now(), by: who(), note: note.filter(|note| !note.is_empty()) };
-    let before = read_hold(storage, source.cluster(), id);
-    catalog::hold(storage, source.cluster(), id, &hold)?;
+    let before = source.held();
+    source.hold(&hold)?;
     let mut page = TextPage::of(format!("Backup {id} is {}.", HoldState::By(hold).words()));
     if let Some(before) = before {
         page.line(format!("Before, it was {}.", before.words()));
@@ -53,10 +53,10 @@ pub fn release(args: &ReleaseArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context()?;
     let source = context.find(&selector)?;
-    let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
-    let Some(held) = read_hold(storage, source.cluster(), id) else {
+    let id = &source.manifest().id;
+    let Some(held) = source.held() else {
         return print(&TextPage::of(format!("Backup {id} is not held.")));
     };
-    storage.remove(&object_name(source.cluster(), id, HOLD))?;
+    source.release()?;
     print(&TextPage::of(format!("Backup {id} is released; it was {}.", held.words())))
 }

@@ -18,6 +18,7 @@ mod list_terminal;
 pub mod ls;
 pub mod prune;
 mod prune_besides;
+mod prune_scope;
 mod prune_words;
 mod reading_args;
 pub mod report;

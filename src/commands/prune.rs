@@ -16,9 +16,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::prune_besides::{signs_as_json, signs_as_text, versions_as_json, versions_as_text};
+use super::prune_scope::{OwnCluster, is_of_one_cluster, may_be_forgotten};
 use super::prune_words::{action_of, counted};
-use super::{CommandError, CommonArgs, Context, interruption, print, print_json, refresh_metrics};
-use crate::config::{Flag, OptionFiles, ServerOptions, flag};
+use super::{CommandError, CommonArgs, interruption, print, print_json, refresh_metrics};
+use crate::config::{Flag, flag};
 use crate::metrics::Scope;
 use crate::model::safe_component;
 use crate::prune::policy::RetentionVerdict;
@@ -54,8 +55,8 @@ pub struct PruneArgs {
     /// that has ended keeps what the policy keeps of it until it is forgotten. That of the newest backup cannot be
     #[arg(long, value_name = "UUID", help_heading = "Policy")]
     forget_history: Option<String>,
-    /// Judge every cluster in the repository by this policy, also where the option files here are those of a node, whose own
-    /// cluster alone is judged otherwise
+    /// Judge every cluster in the repository by this policy. Without it: that of the node whose option files are here, else
+    /// that which is named as this host, else the only one; where there are several, none
     #[arg(long, conflicts_with = "cluster", help_heading = "Policy")]
     all_clusters: bool,
     /// Print JSON for programs
@@ -76,24 +77,28 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         flags.set(KEEP_YEARLY, args.keep_yearly.as_deref());
     })?;
     let policy = context.settings.retention;
-    let forget = args.forget_history.as_deref().map(str::to_ascii_lowercase);
+    let forget = args.forget_history.as_deref();
     if policy.is_empty() && forget.is_none() {
         let problem = "there is no policy, so nothing is removed: say what to keep with keep-last, keep-daily, \
                        keep-weekly, keep-monthly, keep-yearly or keep-within, as settings or flags";
         return Err(CommandError::Usage(problem.into()));
     }
     let storage = context.storage.as_ref();
-    let wanted = PruneScope { policy: &policy, forget: forget.as_deref() };
-    let own = (!args.all_clusters).then(|| own_cluster(&context, &files)).flatten();
-    let cluster = context.cluster().map(str::to_owned).or_else(|| own.clone());
+    let wanted = PruneScope { policy: &policy, forget };
+    let is_named = args.all_clusters || context.cluster().is_some();
+    let own = if is_named { None } else { OwnCluster::of(&context, &files)? };
+    let cluster = context.cluster().or(own.as_ref().map(|own| own.name.as_str())).map(str::to_owned);
     let plan = PrunePlan::make(storage, cluster.as_deref(), wanted, Timestamp::now())?;
-    if let Some(uuid) = wanted.forget {
-        may_be_forgotten(&plan, uuid)?;
+    if cluster.is_none() && !args.all_clusters {
+        is_of_one_cluster(&plan)?;
+    }
+    if let Some(named) = wanted.forget {
+        may_be_forgotten(&plan, named)?;
     }
     if !args.json {
-        if let Some(own) = own {
+        if let Some(OwnCluster { name, why }) = own {
             print(&TextPage::of(format!(
-                "Only cluster '{own}' is judged, whose node this is; --all-clusters judges every one in the repository."
+                "Only cluster '{name}' is judged, {why}; --all-clusters judges every one in the repository."
             )))?;
         }
         print(&as_text(&plan, &storage.location()))?;
@@ -121,33 +126,6 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         print(&page)?;
     }
     complaint(&plan, &tally.unwrap_or_default())
-}
-
-/// The cluster of the node whose option files these are, where no other is named: the policy of a node is not meant for others,
-/// whose only copies may be here, too.
-fn own_cluster(context: &Context, files: &OptionFiles) -> Option<String> {
-    let options = ServerOptions::from(files, &[], None);
-    let name = options.get("wsrep-cluster-name").filter(|name| !name.is_empty());
-    name.filter(|_| context.cluster().is_none()).map(str::to_owned)
-}
-
-/// Whether there is such a history, and whether it is none that goes on.
-fn may_be_forgotten(plan: &PrunePlan, uuid: &str) -> Result<(), CommandError> {
-    if let Some(of_it) = plan.clusters.iter().find(|plan| plan.current.as_deref() == Some(uuid)) {
-        return Err(CommandError::Failed(format!(
-            "--forget-history: {uuid} is the history of the newest backup of cluster '{}', so nothing was removed; \
-             move these backups out of the repository if they are not wanted",
-            of_it.cluster
-        )));
-    }
-    let mut known = plan.clusters.iter().flat_map(|plan| &plan.histories);
-    if known.any(|history| history.uuid == uuid) {
-        return Ok(());
-    }
-    Err(CommandError::NotFound(format!(
-        "--forget-history: there is no backup of the history {uuid}, so nothing was removed; 'list' names the \
-         histories where there are several"
-    )))
 }
 
 /// What is left to say of what was not judged or could not be removed.

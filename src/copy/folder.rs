@@ -6,8 +6,11 @@ use jiff::Timestamp;
 
 use super::error::{CopyError, stored_bytes};
 use super::keep_alive;
-use crate::catalog::{BackupReader, MANIFEST, ObjectDamage, SILENCE, STATUS, check_sizes, read_status};
-use crate::model::{BackupState, Manifest};
+use crate::catalog::{
+    BackupReader, MANIFEST, ObjectDamage, SILENCE, STATUS, VERIFY, Verified, check_sizes, read_status,
+    read_verified,
+};
+use crate::model::{BackupState, Manifest, VerifyOutcome};
 use crate::storage::{Storage, StorageError};
 
 /// Bytes beside archive and index: manifest, status, and what a file system needs for them.
@@ -28,7 +31,7 @@ impl<'a> CopyFolder<'a> {
         format!("{}/{}", self.source.cluster(), self.source.manifest().id)
     }
 
-    /// Whether this backup is there already, whole as far as sizes tell. Another one by its name is an error.
+    /// Whether this backup is there already, whole as far as sizes and the last `verify` there tell. Another one by its name is an error.
     pub(super) fn has(&self, manifest: &[u8]) -> Result<bool, CopyError> {
         let there = match self.target.read_small(&self.source.object(MANIFEST), BackupReader::SMALL) {
             Ok(there) => there,
@@ -43,8 +46,19 @@ impl<'a> CopyFolder<'a> {
             // `prune` removes the manifest first.
             Some(_) if self.has_gone() => Err(CopyError::RemovedThere { id, place }),
             Some(damage) => Err(CopyError::DamagedThere { id, place, damage }),
-            None => Ok(true),
+            None => match self.found_damaged() {
+                Some(damage) => Err(CopyError::DamagedThere { id, place, damage }),
+                None => Ok(true),
+            },
         }
+    }
+
+    /// What the last `verify` of the copy has found, where that is damage.
+    fn found_damaged(&self) -> Option<ObjectDamage> {
+        let (cluster, id) = (self.source.cluster(), &self.source.manifest().id);
+        let Verified::By(found) = read_verified(self.target.as_ref(), cluster, id)? else { return None };
+        (found.outcome == VerifyOutcome::Damaged)
+            .then(|| ObjectDamage { object: VERIFY.to_owned(), what: found.damage() })
     }
 
     /// Whether its manifest, which was there, is not there any more.

@@ -7,8 +7,8 @@
 //! wherever it is cut off, the next time finishes it (see [`crate::prune`]). Nothing here changes how the backup ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -24,6 +24,10 @@ const LIMITS: ThreadLimits = ThreadLimits { time: Duration::from_secs(4), farewe
 
 const CUT_OFF: &str = "pruning was cut off; the next one, or 'wsrep_sst_backup prune', goes on with it";
 
+/// The next one would come as far: to look at each backup takes as long whether one goes or none.
+const NEVER: &str = "to see what is to go took longer than prune-after-backup has, so nothing was pruned, nor will be: have \
+                     'wsrep_sst_backup prune' run on one node each day (systemctl enable --now wsrep-sst-backup-prune.timer)";
+
 /// Removes what the policy does not keep of this cluster's backups, where `prune-after-backup` is set.
 pub(super) fn prune_after_backup(job: &Job, watch: &Watch) {
     let policy = job.settings.retention;
@@ -31,16 +35,23 @@ pub(super) fn prune_after_backup(job: &Job, watch: &Watch) {
         return;
     }
     let (cluster, storage) = (job.destination.folder.clone(), Arc::clone(&job.repository));
+    let begun = Instant::now();
+    let is_planned = Arc::new(AtomicBool::new(false));
+    let planned = Arc::clone(&is_planned);
     let outcome = bounded("prune", LIMITS, &|| watch.aborted().is_some(), move |stop| {
         PrunePlan::make(storage.as_ref(), Some(&cluster), &policy, Timestamp::now()).map(|plan| {
+            planned.store(!stop.load(Ordering::Relaxed), Ordering::Relaxed);
             announce(&plan);
             carry_out(storage.as_ref(), &plan, &|| stop.load(Ordering::Relaxed))
         })
     });
+    // Not where the node was cut off before.
+    let is_late = !is_planned.load(Ordering::Relaxed) && begun.elapsed() >= LIMITS.time;
+    let cut_off = if is_late { NEVER } else { CUT_OFF };
     match outcome {
-        Ok(Some(outcome)) => tell(outcome),
+        Ok(Some(outcome)) => tell(outcome, cut_off),
         // It hangs in the repository, or it is gone.
-        Ok(None) => log::warn!("{CUT_OFF}"),
+        Ok(None) => log::warn!("{cut_off}"),
         Err(error) => log::warn!("the backups were not pruned: {error}"),
     }
 }
@@ -76,7 +87,7 @@ fn announce(plan: &PrunePlan) {
     }
 }
 
-fn tell(outcome: Result<Tally, CatalogError>) {
+fn tell(outcome: Result<Tally, CatalogError>, cut_off: &str) {
     let tally = match outcome {
         Ok(tally) => tally,
         Err(error) => return log::warn!("the backups were not pruned: {error}"),
@@ -91,6 +102,6 @@ fn tell(outcome: Result<Tally, CatalogError>) {
         tally.bytes >> 20
     );
     if tally.stopped {
-        log::warn!("{CUT_OFF}");
+        log::warn!("{cut_off}");
     }
 }

@@ -52,6 +52,10 @@ pub struct Manifest {
     pub donor_gtid: Option<String>,
     /// MariaDB's own positions at the freeze, where SQL answered.
     pub mariadb_gtid: MariadbGtid,
+    /// How far InnoDB's redo log had come (LSN), of a server that was no Galera node: what says which of its backups is further on. Absent
+    /// where that is not known, as in what older programs have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub innodb_lsn: Option<u64>,
     /// From whom the donor replicated at that moment: none of that is in the backup. Absent where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<Vec<Connection>>,
@@ -189,12 +193,12 @@ fn is_zero(number: &u64) -> bool {
 const RECORDS: [&str; 5] = ["drill.json", "hold.json", "manifest.json", "status.json", "verify.json"];
 
 impl Manifest {
-    /// The history that its files are of, and how far they are in it. A server that is no Galera node has a history by itself, in which only
-    /// time tells what is further.
+    /// The history that its files are of, and how far they are in it. A server that is no Galera node has a history by itself, in which InnoDB's
+    /// LSN tells what is further: it only grows, and a server that was installed anew begins again far below. Without it (0) only time tells.
     pub fn lineage(&self) -> WsrepGtid {
         self.gtid.clone().unwrap_or_else(|| WsrepGtid {
             uuid: Self::history_of_server(&self.node, &self.server.datadir),
-            seqno: 0,
+            seqno: self.innodb_lsn.and_then(|lsn| i64::try_from(lsn).ok()).unwrap_or(0),
             domain_id: None,
         })
     }

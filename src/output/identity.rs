@@ -23,6 +23,8 @@ pub struct BackupIdentity {
     pub flush_time: Duration,
     /// The positions for replicas.
     pub mariadb_gtid: MariadbGtid,
+    /// InnoDB's LSN, of a server that is no Galera node, where it is known ([`Manifest::innodb_lsn`](crate::model::Manifest::innodb_lsn)).
+    pub innodb_lsn: Option<u64>,
     /// From whom the server replicates; none where that is not known.
     pub replication: Option<Vec<Connection>>,
     /// What a restore wants to know of the server.

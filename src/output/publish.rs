@@ -124,6 +124,7 @@ fn manifest(
         gtid: identity.gtid,
         donor_gtid: to.label.asked.as_ref().map(WsrepGtid::position),
         mariadb_gtid: identity.mariadb_gtid,
+        innodb_lsn: identity.innodb_lsn,
         replication: identity.replication,
         server: identity.server,
         data_bytes: summary.data_bytes,

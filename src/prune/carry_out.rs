@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, judge};
+use super::leftover::{COMPLETE, Left, Leftover, has_manifest, is_quiet, judge};
+use super::plan::{ClusterPlan, Planned, PrunePlan};
 use super::policy::RetentionVerdict;
 use super::signs::signs;
 use crate::catalog::{
-    Attempt, CatalogError, DRILL, HOLD, INDEX, MANIFEST, STATUS, VERIFY, add_pruned, object_name, read_hold,
+    Attempt, CatalogError, DRILL, HOLD, INDEX, MANIFEST, STATUS, VERIFY, add_pruned, find_hold, object_name,
     read_manifest, read_status,
 };
+use crate::lease;
 use crate::model::BackupId;
 use crate::storage::{Storage, StorageError, Unfinished, at_once};
 
@@ -66,10 +68,11 @@ pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: AskedToStop<'_>)
             log::warn!("{error}; so 'copy --all' from another repository may bring back what is removed now");
         }
         let swept: Vec<&Leftover> = leftovers.iter().filter(|leftover| leftover.goes).collect();
+        let now = if swept.is_empty() { plan.now } else { earliest_now(storage, cluster, plan.now) };
         let outcomes = at_once(storage, &swept, |leftover| match &leftover.what {
-            Left::Folder => sweep(storage, cluster, &leftover.id, plan.now, stop),
+            Left::Folder => sweep(storage, cluster, leftover, now, stop),
             Left::Unfinished(unfinished) => {
-                discard(storage, &format!("{cluster}/{}", leftover.id), unfinished, stop)
+                discard_quiet(storage, &format!("{cluster}/{}", leftover.id), unfinished, now, stop)
             }
         });
         for (Leftover { id, bytes, .. }, outcome) in swept.into_iter().zip(outcomes) {
@@ -83,12 +86,23 @@ pub fn carry_out(storage: &dyn Storage, plan: &PrunePlan, stop: AskedToStop<'_>)
     tally
 }
 
+/// The time by this machine's clock or by the storage's, whichever is earlier: what is a day old by the one may be at work by the other.
+fn earliest_now(storage: &dyn Storage, cluster: &str, now: Timestamp) -> Timestamp {
+    match lease::storage_time(storage, cluster) {
+        Ok(Some(by_storage)) => by_storage.min(now),
+        Ok(None) => now,
+        Err(error) => {
+            log::warn!("{error}; so the clock of this machine alone tells what is a day old");
+            now
+        }
+    }
+}
+
 /// Those that have not grown since the plan was made.
 fn remove_signs(storage: &dyn Storage, plan: &PrunePlan, stop: AskedToStop<'_>, tally: &mut Tally) {
-    if plan.signs.is_empty() || tally.stopped {
-        return;
-    }
-    let still = match signs(storage, None, plan.now) {
+    let Some(first) = plan.signs.first().filter(|_| !tally.stopped) else { return };
+    let now = earliest_now(storage, lease::cluster_of(&first.name).unwrap_or_default(), plan.now);
+    let still = match signs(storage, None, now) {
         Ok(still) => still,
         Err(error) => return tally.failed.push(error.to_string()),
     };
@@ -124,7 +138,7 @@ fn remove_backup(
     id: &BackupId,
     stop: AskedToStop<'_>,
 ) -> Result<(), Stay> {
-    if let Some(held) = read_hold(storage, cluster, id) {
+    if let Some(held) = find_hold(storage, cluster, id)? {
         return Err(Stay::Changed(held.words()));
     }
     remove_one(storage, &object_name(cluster, id, MANIFEST), stop)?;
@@ -135,12 +149,15 @@ fn remove_backup(
 fn sweep(
     storage: &dyn Storage,
     cluster: &str,
-    id: &BackupId,
+    found: &Leftover,
     now: Timestamp,
     stop: AskedToStop<'_>,
 ) -> Result<(), Stay> {
-    if !matches!(read_manifest(storage, cluster, id), Err(CatalogError::NotFound(_))) {
-        return Err(Stay::Changed("it has a manifest now".into()));
+    let id = &found.id;
+    match read_manifest(storage, cluster, id) {
+        Err(CatalogError::NotFound(_)) => {}
+        Err(CatalogError::Storage(error)) => return Err(error.into()),
+        _ => return Err(Stay::Changed(COMPLETE.into())),
     }
     let status = read_status(storage, cluster, id);
     let unfinished = storage.unfinished(&format!("{cluster}/{id}"))?;
@@ -149,10 +166,13 @@ fn sweep(
     if !again.leftover.goes {
         return Err(Stay::Changed(again.leftover.reason));
     }
+    if again.leftover.bytes > found.bytes {
+        return Err(Stay::Changed("it has grown meanwhile: a program is at work in it".into()));
+    }
     remove_rest(storage, cluster, id, stop)
 }
 
-/// Everything but the manifest, which must be gone; the folder last.
+/// Everything but the manifest, which must be gone, from the list too; the folder last.
 fn remove_rest(
     storage: &dyn Storage,
     cluster: &str,
@@ -160,7 +180,11 @@ fn remove_rest(
     stop: AskedToStop<'_>,
 ) -> Result<(), Stay> {
     let folder = format!("{cluster}/{id}");
-    let mut names: Vec<String> = storage.objects(&folder)?.into_iter().map(|object| object.name).collect();
+    let objects = storage.objects(&folder)?;
+    if has_manifest(storage, cluster, id, &objects)? {
+        return Err(Stay::Changed(COMPLETE.into()));
+    }
+    let mut names: Vec<String> = objects.into_iter().map(|object| object.name).collect();
     // The archive before the index, and both before what tells the story of the folder.
     names.sort_by_key(|name| {
         [INDEX, VERIFY, DRILL, STATUS, HOLD].iter().position(|late| late == name).map_or(0, |at| at + 1)
@@ -182,6 +206,22 @@ fn remove_one(storage: &dyn Storage, name: &str, stop: AskedToStop<'_>) -> Resul
         return Err(Stay::Stopped);
     }
     Ok(storage.remove(name)?)
+}
+
+/// What lies beside a manifest, unless somebody works on it.
+fn discard_quiet(
+    storage: &dyn Storage,
+    folder: &str,
+    found: &Unfinished,
+    now: Timestamp,
+    stop: AskedToStop<'_>,
+) -> Result<(), Stay> {
+    let is_it = |other: &Unfinished| (&other.name, &other.upload) == (&found.name, &found.upload);
+    let Some(again) = storage.unfinished(folder)?.into_iter().find(is_it) else { return Ok(()) };
+    if again.bytes > found.bytes || !is_quiet(&again, now) {
+        return Err(Stay::Changed(format!("{} has changed within a day", found.name)));
+    }
+    discard(storage, folder, found, stop)
 }
 
 fn discard(

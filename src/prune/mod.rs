@@ -28,7 +28,8 @@
 //!
 //! Each rule keeps backups on its own, and a backup goes when none keeps it. Times are `frozen_at`, in UTC.
 //! `keep-within` counts back from the newest backup, not from now: where no backup has been taken for a month, none is
-//! lost to that. `keep-daily` N keeps the newest backup of each of the last N days that have one; days without any do
+//! lost to that. Where the newest is further than that from the one before, it counts back from that one: one backup with a clock that was
+//! ahead, or one after a long pause, does not do away with all others at once. `keep-daily` N keeps the newest backup of each of the last N days that have one; days without any do
 //! not count. Weeks (ISO, from Monday), months and years go the same way. What is kept this way is kept again by the
 //! same rules next time, so to prune twice is to prune once.
 //!
@@ -36,7 +37,8 @@
 //!
 //! Folders without a manifest, temporary files of writers that are gone, and uploads into a bucket that were begun and
 //! never completed are swept when they are a day old by every clock there is: that of the donor (the id, `status.json`)
-//! and that of the storage (the newest file, the beginning of an upload). A folder whose run may go on is left alone, with
+//! and that of the storage (the newest file, the beginning of an upload). Before anything of that goes, the storage dates a small object: by its
+//! time, where that is earlier than that of this machine, all of it must be a day old too, and nothing may have grown since the plan was made. A folder whose run may go on is left alone, with
 //! all that is in it. An upload whose folder has nothing else is not in any list of folders; it is found by the list of
 //! uploads, and is a folder of its own to the plan.
 //!
@@ -51,13 +53,17 @@
 //! unless its own look at the manifest falls into the same gap.
 
 mod carry_out;
+mod forgetting;
+mod leftover;
 mod plan;
 pub mod policy;
 mod signs;
 mod verdict;
 
 pub use carry_out::{AskedToStop, Tally, carry_out};
-pub use plan::{ClusterPlan, Left, Leftover, Planned, PrunePlan, PruneScope};
+pub use forgetting::{LivingHistory, forgettable};
+pub use leftover::{Left, Leftover};
+pub use plan::{ClusterPlan, Planned, PrunePlan, PruneScope};
 pub use signs::Sign;
 
 #[cfg(test)]

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::forgetting::forgettable;
+use super::leftover::{JudgedLeftover, Leftover, beside_a_manifest, judge};
 use super::policy::{Reason, RetentionCandidate, RetentionVerdict, current_history, decide, forget};
-use super::signs::{QUIET, Sign, signs};
+use super::signs::{Sign, signs};
 use crate::catalog::{
-    Attempt, BackupFacts, Catalog, CatalogError, Doubt, History, HoldState, Record, TOLERANCE, clusters,
-    read_hold,
+    Attempt, BackupFacts, Catalog, CatalogError, Doubt, History, HoldState, Record, clusters,
 };
 use crate::config::Retention;
-use crate::model::{BackupId, BackupState, Manifest, safe_component};
-use crate::storage::{Storage, StorageError, Unfinished};
+use crate::model::{BackupId, Manifest, safe_component};
+use crate::storage::{Storage, Unfinished};
 
 /// What `prune` would do, cluster by cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct ClusterPlan {
 pub struct PruneScope<'a> {
     /// How many backups are to stay.
     pub policy: &'a Retention,
-    /// The state UUID of a history of which none is to stay. That of the newest backup is not forgotten.
+    /// The state UUID of a history of which none is to stay, where [`forgettable`] lets it go.
     pub forget: Option<&'a str>,
 }
 
@@ -70,30 +71,6 @@ pub struct Planned {
     pub history: Option<String>,
     /// What becomes of it.
     pub verdict: RetentionVerdict,
-}
-
-/// Something that is no backup, and what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// The folder.
-    pub id: BackupId,
-    /// What of it.
-    pub what: Left,
-    /// Its size.
-    pub bytes: u64,
-    /// Whether it goes, and the reason for that.
-    pub goes: bool,
-    /// Why it goes or stays.
-    pub reason: String,
-}
-
-/// What a run has left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Left {
-    /// The whole folder, which has no manifest. Where only an upload was begun there is nothing else of it.
-    Folder,
-    /// A temporary file, or an upload, beside a manifest.
-    Unfinished(Unfinished),
 }
 
 /// The contents of a cluster's folder.
@@ -218,6 +195,9 @@ fn of_cluster(
     let mut sizes = Vec::new();
     for record in &records {
         let Record { id, manifest, .. } = record;
+        if let (Err(CatalogError::Storage(error)), None) = (manifest, unseen.get(id)) {
+            unknown.push(format!("{error}; so it stays"));
+        }
         let unfinished = unfinished.remove(id).unwrap_or_default();
         leftovers.extend(unfinished.into_iter().map(|unfinished| beside_a_manifest(id, unfinished, now)));
         let held = record.evidence.held.as_ref().map(HoldState::words);
@@ -231,7 +211,8 @@ fn of_cluster(
     let histories = History::of_known(candidates.iter().map(|candidate| &candidate.known));
     let current = current_history(&candidates, now);
     let mut verdicts = decide(&candidates, &running, wanted.policy, now);
-    if let Some(uuid) = wanted.forget.filter(|uuid| current.as_deref() != Some(*uuid)) {
+    let forgotten = wanted.forget.map(|named| forgettable(&histories, current.as_deref(), named));
+    if let Some(Ok(Some(uuid))) = forgotten {
         forget(&candidates, &mut verdicts, uuid);
     }
     for (candidate, verdict) in candidates.iter().zip(&mut verdicts) {
@@ -253,80 +234,4 @@ fn of_cluster(
         .collect();
     leftovers.sort_by(|a, b| a.id.cmp(&b.id));
     ClusterPlan { cluster, backups, leftovers, histories, current }
-}
-
-/// A folder without a manifest, and whether it goes.
-pub(super) struct JudgedLeftover {
-    pub(super) leftover: Leftover,
-    /// A program may still work in it.
-    may_run: bool,
-}
-
-impl JudgedLeftover {
-    /// A folder that this user cannot look into stays. A run of the last day may be at work in it.
-    fn unseen(attempt: &Attempt, why: &str, now: Timestamp) -> Self {
-        let id = attempt.id.clone();
-        let may_run = id.started().is_none_or(|began| now.duration_since(began) <= QUIET);
-        let reason = format!("UNKNOWN: {why}");
-        Self { leftover: Leftover { id, what: Left::Folder, bytes: 0, goes: false, reason }, may_run }
-    }
-}
-
-/// Whether a folder without a manifest is what a run has left, and what is unfinished in it.
-pub(super) fn judge(
-    storage: &dyn Storage,
-    attempt: &Attempt,
-    unfinished: &[Unfinished],
-    now: Timestamp,
-) -> Result<JudgedLeftover, StorageError> {
-    let Attempt { cluster, id, status } = attempt;
-    let folder = format!("{cluster}/{id}");
-    let known = [id.started(), status.as_ref().map(|status| status.updated), storage.last_written(&folder)?];
-    let begun = unfinished.iter().map(|unfinished| unfinished.modified);
-    let last = known.into_iter().flatten().chain(begun).max();
-    let is_finished =
-        status.as_ref().is_some_and(|status| matches!(status.state, BackupState::Failed | BackupState::Done));
-    let held = read_hold(storage, cluster, id).map(|held| held.words());
-    let is_quiet = last.is_some_and(|last| now.duration_since(last) > QUIET);
-    let objects = storage.objects(&folder)?;
-    let story = match status {
-        None if objects.is_empty() && unfinished.iter().any(|it| it.upload.is_some()) => {
-            "nothing but an unfinished upload: its program has died".to_owned()
-        }
-        None => "no manifest and no status: its program has died".to_owned(),
-        Some(status) => match (status.state, &status.error) {
-            (BackupState::Done, _) => "what is left of a removed backup".into(),
-            (BackupState::Failed, Some(error)) => format!("failed: {error}"),
-            (BackupState::Failed, None) => "failed".into(),
-            _ => "not complete: its program has died".into(),
-        },
-    };
-    let reason = match (&held, last) {
-        (Some(words), _) => words.clone(),
-        (None, None) => "not complete, and nothing tells its age".into(),
-        (None, Some(_)) if is_quiet => story,
-        (None, Some(last)) if last.duration_since(now) > TOLERANCE => {
-            format!("FROM THE FUTURE ({}): a clock is wrong", last.strftime("%Y-%m-%d %H:%M:%S UTC"))
-        }
-        (None, Some(_)) if is_finished => format!("{story}; it goes when it is a day old"),
-        (None, Some(_)) => "not complete, and it may still run: something has changed within a day".into(),
-    };
-    let objects = objects.iter().map(|object| object.bytes);
-    let unfinished = unfinished.iter().map(|unfinished| unfinished.bytes);
-    let bytes = objects.chain(unfinished).fold(0, u64::saturating_add);
-    let goes = is_quiet && held.is_none();
-    let leftover = Leftover { id: id.clone(), what: Left::Folder, bytes, goes, reason };
-    Ok(JudgedLeftover { leftover, may_run: !is_quiet && !is_finished })
-}
-
-/// What is thought of something unfinished in the folder of a complete backup.
-fn beside_a_manifest(id: &BackupId, unfinished: Unfinished, now: Timestamp) -> Leftover {
-    let goes = now.duration_since(unfinished.modified) > QUIET;
-    let what = match unfinished.upload {
-        None => "temporary file, last written at",
-        Some(_) => "unfinished upload, begun at",
-    };
-    let until = if goes { "" } else { ": it goes when it is a day old" };
-    let reason = format!("{what} {}{until}", unfinished.modified.strftime("%Y-%m-%d %H:%M:%S UTC"));
-    Leftover { id: id.clone(), bytes: unfinished.bytes, what: Left::Unfinished(unfinished), goes, reason }
 }

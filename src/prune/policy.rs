@@ -223,8 +223,11 @@ fn opinions(ranked: &[(usize, Timestamp)], policy: &Retention) -> Vec<Vec<Result
     if let (Some(within), Some((_, newest))) = (policy.within, ranked.first()) {
         // A span that no clock can show is never over.
         let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+        // One clock that was ahead, or the first backup after a pause, does not make all others too old at once.
+        let before = ranked.get(1).map(|(_, at)| *at).filter(|at| newest.duration_since(*at) > within);
+        let from = before.unwrap_or(*newest);
         let opinion = |(_, at): &(usize, Timestamp)| {
-            if newest.duration_since(*at) > within { Err(Lapse::TooOld) } else { Ok(Reason::Within) }
+            if from.duration_since(*at) > within { Err(Lapse::TooOld) } else { Ok(Reason::Within) }
         };
         opinions.push(ranked.iter().map(opinion).collect());
     }

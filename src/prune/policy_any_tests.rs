@@ -58,7 +58,11 @@ fn wanted(sound: &[&RetentionCandidate], policy: &Retention) -> BTreeSet<BackupI
     let count = |count: u32| usize::try_from(count).unwrap();
     wanted.extend(sorted.iter().rev().take(count(policy.last.unwrap_or(0))).map(|(_, id)| (*id).clone()));
     if let (Some(within), Some((newest, _))) = (policy.within, sorted.last()) {
-        let from = *newest - SignedDuration::try_from(within).unwrap();
+        let within = SignedDuration::try_from(within).unwrap();
+        let mut from = *newest - within;
+        if let Some((before, _)) = sorted.iter().rev().nth(1).filter(|(before, _)| *before < from) {
+            from = *before - within;
+        }
         wanted.extend(sorted.iter().filter(|(at, _)| *at >= from).map(|(_, id)| (*id).clone()));
     }
     let periods =

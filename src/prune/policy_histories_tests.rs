@@ -119,6 +119,21 @@ fn the_furthest_position_stays_whatever_its_time_says() {
 }
 
 #[test]
+fn one_clock_that_was_ahead_does_not_make_all_others_too_old() {
+    let week = Retention { within: Some(Duration::from_secs(7 * DAY)), ..none() };
+    let mut all = daily(10, |day| 100 * day);
+    // Donor and repository had one clock, which was months ahead in the last night.
+    let at = all[9].taken().at + SignedDuration::from_hours(24 * 90);
+    all[9].known.id = BackupId::new(at, "n1");
+    *all[9].taken() = DataMoment { at, finished: at, written: Some(at), ..all[9].taken().clone() };
+    let ahead = at + SignedDuration::from_hours(1);
+    let kept = decide(&all, &[], &week, ahead);
+    let kept: Vec<usize> =
+        (0..10).filter(|place| matches!(kept[*place], RetentionVerdict::Keep(_))).collect();
+    assert_eq!(kept, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
 fn two_lines_of_one_history_are_not_a_cluster_that_went_back() {
     let week = Retention { daily: Some(7), ..none() };
     // Production every midnight, the cluster that was made of its backup at noon.

@@ -98,7 +98,7 @@ fn each_rule_keeps_what_it_says() {
             Retention { within: Some(Duration::from_secs(27 * DAY + 3600)), ..none() },
             &[9, 10],
         ),
-        ("a second less", Retention { within: Some(Duration::from_secs(27 * DAY + 3599)), ..none() }, &[10]),
+        ("from the one before", Retention { within: Some(Duration::from_secs(DAY)), ..none() }, &[8, 9, 10]),
         (
             "rules add up",
             Retention { last: Some(2), yearly: Some(2), daily: Some(3), ..none() },
@@ -201,7 +201,7 @@ fn a_backup_dated_back_is_not_mistaken_for_an_old_one() {
 #[test]
 fn reasons_are_told_for_both_verdicts() {
     let policy = Retention {
-        within: Some(Duration::from_secs(DAY)),
+        within: Some(Duration::from_secs(47 * 3600)),
         last: Some(1),
         daily: Some(2),
         monthly: Some(1),
@@ -222,7 +222,7 @@ fn reasons_are_told_for_both_verdicts() {
         [
             "-older than keep-within; -not among the last 1; -beyond the last 2 days; -not the newest of its month",
             "-older than keep-within; -not among the last 1; -not the newest of its day; -not the newest of its month",
-            "+newest of day 2026-11-18",
+            "+keep-within; +newest of day 2026-11-18",
             "+the newest; +keep-within; +keep-last: number 1; +newest of day 2026-11-20; +newest of month 2026-11",
         ]
     );

@@ -1,5 +1,8 @@
 //! The plan and the removal on a directory, with what changes between the two.
 
+#[path = "failing_tests.rs"]
+mod failing;
+
 use std::fs::{self, FileTimes};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ use nix::errno::Errno;
 
 use super::local_writer::{Belongs, LocalWriter, named_by};
 use super::open_folder::{FolderEntry, OpenFolder};
-use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished};
+use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished, missing_mount};
 
 /// Backups hold everything that the server knows: only owner and group read them.
 const FILE_MODE: u32 = 0o640;
@@ -65,6 +65,7 @@ impl LocalStorage {
     /// the next. The place of the root must be there: a mistyped path or a missing mount is not filled with backups.
     fn made_folder(&self, name: &str) -> Result<OpenFolder, StorageError> {
         let failed = |path: &Path, cause| StorageError::new("create", path.display().to_string(), cause);
+        missing_mount::check(&self.root).map_err(|cause| failed(&self.root, cause))?;
         let root = match OpenFolder::open(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match DirBuilder::new().mode(FOLDER_MODE).create(&self.root) {
@@ -146,7 +147,7 @@ impl Storage for LocalStorage {
 
     fn probe(&self) -> Result<(), StorageError> {
         fs::read_dir(&self.root)
-            .map(|_| ())
+            .and_then(|_| missing_mount::check(&self.root))
             .map_err(|cause| StorageError::new("read the repository", self.location(), cause))
     }
 

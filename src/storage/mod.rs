@@ -10,6 +10,7 @@ mod interruptible;
 mod limited;
 mod local;
 mod local_writer;
+mod missing_mount;
 mod open;
 mod open_folder;
 mod pulse;

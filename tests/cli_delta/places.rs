@@ -69,6 +69,9 @@ fn a_failure_on_the_way_leaves_locks_and_extras() {
     let bind = Bind::over(&node.join("late"), &node.join("late"), "ro");
     let answer = world.delta("").run();
     answer.fails_with(1, "Read-only file system (os error 30); the data directory is partly replaced");
+    // The same command needs the backup again, which 'prune' must not take meanwhile.
+    let hold = world.backup.join("hold.json");
+    assert!(fs::read_to_string(&hold).unwrap().contains("'restore --delta' on "));
     drop(bind);
     assert!(node.join("undo007").exists());
     assert_eq!(fs::metadata(&control).unwrap().ino(), inode);
@@ -76,6 +79,7 @@ fn a_failure_on_the_way_leaves_locks_and_extras() {
     assert!(!node.join("grastate.dat").exists());
     world.delta("").run().done();
     world.assert_restored(&[]);
+    assert!(!hold.exists());
 }
 
 /// Newer tables of a database that the backup has go, also where its directory is a mount.

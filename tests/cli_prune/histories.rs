@@ -78,6 +78,63 @@ fn the_last_backup_of_a_lost_cluster_stays_until_it_is_forgotten_by_name() {
     );
 }
 
+/// Old files of a cluster that is lost; of the one that has come in its place there are dumps only.
+#[test]
+fn dumps_of_the_living_cluster_are_not_forgotten_for_old_files() {
+    let (folder, ids) = lost_and_bootstrapped_anew();
+    let place = folder.path();
+    for id in &ids[3..] {
+        let backup = place.join("c").join(id);
+        edit_manifest(&backup, |manifest| {
+            manifest["format"] = 2.into();
+            manifest["content"] = "sql".into();
+            manifest["method"] = "logical".into();
+            manifest["dump"] = json!({"whole": true, "program": "10.11.19-MariaDB"});
+        });
+    }
+    let before = tree(place);
+    let uuid = own_uuid(place, &ids[0]);
+    for living in [OTHER, &uuid] {
+        let words = format!("--forget-history: {living} is the history of the newest backup of cluster 'c'");
+        cli(&format!("prune --forget-history {living}")).on(place).run().fails_with(1, &words);
+    }
+    assert_same(&tree(place), &before);
+}
+
+/// A server in no cluster that was lost and installed anew under its name.
+#[test]
+fn the_last_backup_of_a_lost_server_stays_whatever_an_empty_one_of_its_name_makes() {
+    let ids: Vec<String> = [9, 8, 2, 1, 0].map(ago).into();
+    let prune = |lsns: [Option<u64>; 5]| {
+        let folder = repository(&ids);
+        for (id, lsn) in ids.iter().zip(lsns) {
+            let backup = folder.path().join("c").join(id);
+            edit_manifest(&backup, |manifest| {
+                manifest["format"] = 2.into();
+                manifest["gtid"] = Value::Null;
+                manifest["donor_gtid"] = Value::Null;
+                manifest["innodb_lsn"] = json!(lsn);
+            });
+            let manifest: Value =
+                serde_json::from_str(&fs::read_to_string(backup.join("manifest.json")).unwrap()).unwrap();
+            let finished: Timestamp = manifest["finished"].as_str().unwrap().parse().unwrap();
+            let written = SystemTime::from(finished) + Duration::from_secs(60);
+            let file = File::open(backup.join("manifest.json")).unwrap();
+            file.set_times(FileTimes::new().set_modified(written)).unwrap();
+        }
+        let pruned = cli("prune --keep-last 1").on(folder.path()).run();
+        (pruned.done().to_owned(), folders(folder.path()))
+    };
+    let (table, left) = prune([Some(880_000), Some(900_000), Some(50_000), Some(60_000), Some(70_000)]);
+    assert!(line(&table, &ids[1]).ends_with("the furthest position of its history"), "{table}");
+    assert_eq!(left, [ids[1].clone(), ids[4].clone()]);
+    // Backups of an older program do not say it.
+    let (_, left) = prune([None; 5]);
+    assert_eq!(left, ids[4..]);
+    let (_, left) = prune([None, None, Some(50_000), Some(60_000), Some(70_000)]);
+    assert_eq!(left, ids[4..]);
+}
+
 #[test]
 fn the_furthest_position_stays_and_is_told() {
     let ids: Vec<String> = [400, 2, 1, 0].map(ago).into();

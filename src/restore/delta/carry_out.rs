@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::archive_check::{Fetched, fetch};
 use super::compare::is_wanted_file;
 use super::extras::Extra;
+use super::hold_meanwhile::HoldMeanwhile;
 use super::plan::DeltaPlan;
 use super::read_pieces::{pieces, plan};
 use super::removal::remove_extra;
@@ -41,11 +42,20 @@ impl DeltaPlan<'_> {
         let fetched = fetch(source, index, (places, fates), all, stash, request.threads, checking)?;
         let stream = open_stream(source, index, plan(index, &fetched.again), request.threads)?;
         let room = self.look_again()?;
-        let guard = StartFileGuard::take_over(start, &gtid.uuid).map_err(|error| {
+        let is_read_again = !fetched.again.is_empty();
+        let held = if is_read_again { HoldMeanwhile::set(source, places.target())? } else { None };
+        let outcome = StartFileGuard::take_over(start, &gtid.uuid).map_err(|error| {
             let is_begun = start_mark(start).is_some();
             RestoreError::from(error).with(if is_begun { Undone::Halfway } else { Undone::Nothing })
-        })?;
-        self.replace(&guard, room, (fetched, stream), restoring).map_err(|error| error.with(Undone::Halfway))
+        });
+        let outcome = outcome.and_then(|guard| {
+            let replaced = self.replace(&guard, room, (fetched, stream), restoring);
+            replaced.map_err(|error| error.with(Undone::Halfway))
+        });
+        if let Some(held) = held.filter(|_| !outcome.as_ref().is_err_and(RestoreError::is_halfway)) {
+            held.release();
+        }
+        outcome
     }
 
     fn replace(

@@ -25,6 +25,7 @@ mod differences;
 mod elsewhere;
 mod extras;
 mod foreign_engines;
+mod hold_meanwhile;
 mod lineage;
 mod local_file;
 mod mounts;
