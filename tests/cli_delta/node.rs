@@ -258,5 +258,8 @@ fn what_another_user_owns_is_found_before() {
         std::os::unix::fs::chown(&path, Some(user.uid), Some(user.gid)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(data.mode() & 0o777)).unwrap();
     }
-    world.delta("").user(&user, world.folder.path()).run().done();
+    // Nor may this user hold a backup of another one.
+    let answer = world.delta("").user(&user, world.folder.path()).run();
+    assert_eq!(answer.status, Some(0), "{answer:?}");
+    assert!(answer.stderr.contains("so the backup is not held while it is read"), "{answer:?}");
 }
