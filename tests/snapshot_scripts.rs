@@ -282,6 +282,7 @@ fn a_subvolume_is_made_and_removed_only_where_others_cannot_write() {
     scene.set_mode("mounts", 0o755);
     let (done, _, said) = scene.run("release", "n");
     assert!(done && fs::read_dir(scene.at("mounts")).unwrap().count() == 0, "{said}");
+    scene.calls();
     // A link in the place of the folder above it, which the server's user could have put there.
     fs::create_dir(scene.at("open")).unwrap();
     scene.set_mode("open", 0o777);
