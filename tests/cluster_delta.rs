@@ -102,6 +102,7 @@ fn a_cluster_begins_anew_where_newer_binary_logs_were_moved_away_as_is_printed()
     program.ok(&words);
     node.own_datadir();
     node.start(true);
+    node.wait_synced(PATIENCE);
     assert!(node.sql("SHOW TABLES IN d").is_empty());
     node.exec("CREATE TABLE d.again (i INT PRIMARY KEY)");
     node.stop();
