@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,8 +21,12 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/snapshot/bt
 fn roots(folder: &Path) -> String {
     let script = folder.join("btrfs");
     let called = folder.join("called");
-    fs::write(&script, format!("#!/bin/sh\necho \"$1\" >>{}\nexec {SCRIPT} \"$@\"\n", called.display()))
-        .unwrap();
+    let text = format!(
+        "#!/bin/sh\necho \"$1\" >>{}\nexec {SCRIPT} \"$1\" {}\n",
+        called.display(),
+        folder.join("place").display()
+    );
+    fs::write(&script, text).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let script = script.display();
     let lines = format!("snapshot-command={script} take\nsnapshot-release-command={script} release");
@@ -72,8 +76,11 @@ fn snapshots_of_btrfs_are_exact_by_state_transfer_and_by_a_lock() {
     let program = Program::of(&cluster);
     let (n1, n2) = (cluster.n(1), cluster.n(2));
     let base = n1.dir().parent().unwrap();
-    // The script makes snapshots in a folder of root's only: that of the topmost subvolume.
+    // The script makes snapshots in a folder of root's only; garbd leaves its log beside that.
     chown(base, Some(0), Some(0)).unwrap();
+    fs::set_permissions(base, fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::create_dir(base.join("snapshots")).unwrap();
+    symlink(base.join("snapshots"), folder.path().join("place")).unwrap();
     listen(&base.join("snapshot.sock"), folder.path());
     create_replicated_zoo(&cluster);
     fill_bulk(n1, "t", 32);
