@@ -35,7 +35,8 @@ fn missing(directory: &Path, fstab: &[u8], mountinfo: &[u8]) -> Option<PathBuf> 
         let around = points.iter().filter(|point| directory.starts_with(point));
         around.max_by_key(|point| point.components().count()).cloned()
     };
-    let wanted = nearest(&words(fstab, 1))?;
+    // The root is there, also where it is no mount point of its own: in a chroot.
+    let wanted = nearest(&words(fstab, 1)).filter(|wanted| wanted != Path::new("/"))?;
     let mounted = nearest(&words(mountinfo, 4));
     let is_there = mounted.is_some_and(|mounted| mounted.starts_with(&wanted));
     (!is_there).then_some(wanted)
@@ -93,6 +94,8 @@ mod tests {
             let found = missing(Path::new(directory), fstab, mounts(more).as_bytes());
             assert_eq!(found.as_deref(), wanted.map(Path::new), "{directory} {more:?}");
         }
+        let chroot = "22 1 8:1 / /proc rw - proc proc rw\n";
+        assert_eq!(missing(Path::new("/data"), fstab, chroot.as_bytes()), None);
         // In a container that has no table of mounts of its own.
         assert_eq!(missing(Path::new("/data"), b"", root.as_bytes()), None);
     }
