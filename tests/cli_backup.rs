@@ -213,6 +213,7 @@ fn aged(minutes: i64) -> impl FnOnce(&Path) {
         let name = folder.join("manifest.json");
         let mut manifest: Value = serde_json::from_slice(&fs::read(&name).unwrap()).unwrap();
         let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+        manifest["started"] = at.to_string().into();
         manifest["frozen_at"] = at.to_string().into();
         fs::write(name, manifest.to_string()).unwrap();
     }

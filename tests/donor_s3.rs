@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use donor::{command, donor};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use proxy::{Fault, Proxy, Way};
 use server::{FileServer, SECRET, settings};
@@ -86,10 +86,12 @@ fn a_backup_and_a_restore_that_lose_their_connection_five_times_each_are_whole()
     assert_eq!(storage.unfinished(), Vec::<String>::new());
 }
 
-/// `prune` with the clock at this distance from now.
-fn prune_in(hours: i64, server: &FileServer) -> Tally {
+/// `prune` with its clock, and that of the storage, at this distance from now.
+fn prune_in(hours: u64, server: &FileServer) -> Tally {
+    let hours = Duration::from_hours(hours);
+    server.leap.take(hours);
     let storage = server::storage("backups", &settings(&server.endpoint()));
-    let now = Timestamp::now() + SignedDuration::from_hours(hours);
+    let now = Timestamp::now() + hours;
     let policy = Retention { last: Some(1), ..Retention::default() };
     let plan = PrunePlan::make(&storage, None, &policy, now).unwrap();
     let tally = carry_out(&storage, &plan, &|| false);

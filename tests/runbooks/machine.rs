@@ -56,6 +56,8 @@ impl Host<'_> {
                     self.server().stop();
                 }
             }
+            // `check` asks for the units of the package, which is not installed here.
+            other if other.starts_with("systemctl show --property=UnitFileState ") => {}
             other => panic!("a runbook wants '{other}'"),
         }
     }

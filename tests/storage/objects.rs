@@ -5,9 +5,29 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use s3s::S3Result;
 use s3s::dto::{CommonPrefix, ListObjectsV2Input, ListObjectsV2Output, Object};
+
+/// A clock of the server that goes on by a leap: what is written from then on has the later time.
+#[derive(Clone, Debug, Default)]
+pub struct Leap(Arc<Mutex<Option<(SystemTime, Duration)>>>);
+
+impl Leap {
+    /// Goes on by so much, from this moment.
+    pub fn take(&self, by: Duration) {
+        *self.0.lock().unwrap() = Some((SystemTime::now(), by));
+    }
+
+    fn time(&self, modified: SystemTime) -> SystemTime {
+        match *self.0.lock().unwrap() {
+            Some((from, by)) if modified >= from => modified + by,
+            _ => modified,
+        }
+    }
+}
 
 /// What a list has at a name.
 enum Entry {
@@ -17,9 +37,9 @@ enum Entry {
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>: sorted by key, behind the token, of which the
 /// last name of the page before is one.
-pub fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
+pub fn list(bucket: &Path, leap: &Leap, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
     let mut objects = Vec::new();
-    walk(bucket, "", &mut objects).map_err(|_| s3s::s3_error!(NoSuchBucket))?;
+    walk(bucket, "", leap, &mut objects).map_err(|_| s3s::s3_error!(NoSuchBucket))?;
     let prefix = input.prefix.clone().unwrap_or_default();
     let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
     let mut entries = BTreeMap::new();
@@ -64,12 +84,12 @@ pub fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObjectsV2O
 }
 
 /// The objects below a folder, whose keys begin with `parent`. A file that is removed meanwhile is not there.
-fn walk(folder: &Path, parent: &str, objects: &mut Vec<Object>) -> std::io::Result<()> {
+fn walk(folder: &Path, parent: &str, leap: &Leap, objects: &mut Vec<Object>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let key = format!("{parent}{}", entry.file_name().to_string_lossy());
         let Ok(found) = entry.metadata() else { continue };
         if found.is_dir() {
-            walk(&entry.path(), &format!("{key}/"), objects).or_else(|error| match error.kind() {
+            walk(&entry.path(), &format!("{key}/"), leap, objects).or_else(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             })?;
@@ -78,7 +98,7 @@ fn walk(folder: &Path, parent: &str, objects: &mut Vec<Object>) -> std::io::Resu
         objects.push(Object {
             key: Some(key),
             size: i64::try_from(found.len()).ok(),
-            last_modified: found.modified().ok().map(Into::into),
+            last_modified: found.modified().ok().map(|modified| leap.time(modified).into()),
             ..Object::default()
         });
     }

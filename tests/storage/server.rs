@@ -27,6 +27,7 @@ use wsrep_sst_backup::config::{S3Settings, Secret};
 use wsrep_sst_backup::storage::S3Storage;
 
 pub use self::latency::Line;
+use self::objects::Leap;
 use self::uploads::{Begun, Listing};
 use crate::support::ports::Ports;
 use crate::support::wait_until;
@@ -60,6 +61,8 @@ pub struct FileServer {
     pub address: SocketAddr,
     /// The uploads that it lists.
     pub begun: Begun,
+    /// Its clock.
+    pub leap: Leap,
     folder: TempDir,
     _runtime: Runtime,
 }
@@ -98,7 +101,10 @@ impl FileServer {
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let begun = Begun::default();
         let inner = s3s_fs::FileSystem::new(folder.path()).unwrap();
-        let mut service = service(Listing { inner, begun: begun.clone(), folder: folder.path().to_owned() });
+        let leap = Leap::default();
+        let folder_of = folder.path().to_owned();
+        let mut service =
+            service(Listing { inner, begun: begun.clone(), folder: folder_of, leap: leap.clone() });
         service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
         let service = service.build();
         let runtime =
@@ -115,7 +121,7 @@ impl FileServer {
                 });
             }
         });
-        Self { address, begun, folder, _runtime: runtime }
+        Self { address, begun, leap, folder, _runtime: runtime }
     }
 
     /// Its address as the setting `s3-endpoint`.

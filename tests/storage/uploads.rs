@@ -11,7 +11,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 
-use super::objects;
+use super::objects::{self, Leap};
 
 /// Uploads on a page, unless fewer are asked for.
 const PAGE: usize = 2;
@@ -53,6 +53,7 @@ pub struct Listing {
     pub begun: Begun,
     /// Where it keeps the buckets.
     pub folder: PathBuf,
+    pub leap: Leap,
 }
 
 /// Hands these operations on as they are.
@@ -113,7 +114,7 @@ macro_rules! delegate {
                 request: S3Request<ListObjectsV2Input>,
             ) -> S3Result<S3Response<ListObjectsV2Output>> {
                 let bucket = self.folder.join(&request.input.bucket);
-                objects::list(&bucket, request.input).map(S3Response::new)
+                objects::list(&bucket, &self.leap, request.input).map(S3Response::new)
             }
         }
     };
