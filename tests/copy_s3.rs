@@ -138,7 +138,7 @@ fn connections_that_break_on_both_sides_do_no_harm_and_memory_has_a_bound() {
 /// `prune` of the copies as it will be a day from now, by the storage's clock too; nothing but whole backups is left.
 fn assert_no_orphan_after_prune(server: &FileServer, what: &str) {
     let copies = storage("copies", &settings(&server.endpoint()));
-    let day = Duration::from_hours(25);
+    let day = Duration::from_secs(25 * 3600);
     server.leap.take(day);
     let tomorrow = Timestamp::now() + day;
     let policy = Retention { last: Some(1), ..Retention::default() };

@@ -88,7 +88,7 @@ fn a_backup_and_a_restore_that_lose_their_connection_five_times_each_are_whole()
 
 /// `prune` with its clock, and that of the storage, at this distance from now.
 fn prune_in(hours: u64, server: &FileServer) -> Tally {
-    let hours = Duration::from_hours(hours);
+    let hours = Duration::from_secs(hours * 3600);
     server.leap.take(hours);
     let storage = server::storage("backups", &settings(&server.endpoint()));
     let now = Timestamp::now() + hours;
