@@ -172,7 +172,7 @@ fn holes_need_no_space() {
     let _disk = SmallDisk::mount(&target, 2);
     restore(&repository, &target, "").done();
     let file = entry(&target.join("db/holes.ibd"));
-    assert_eq!((file.size, file.blocks), (64 << 20, 4));
+    assert_eq!((file.size, file.blocks.0), (64 << 20, 4));
 }
 
 #[test]

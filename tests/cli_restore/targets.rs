@@ -182,6 +182,6 @@ fn holes_stay_holes_on_xfs() {
     restore(&folder.path().join("r"), &target, "").done();
     let file = target.join("db/compressed.ibd");
     assert!(fs::read(&file).unwrap() == content, "the content is another");
-    let taken = entry(&file).blocks << 10;
+    let taken = entry(&file).blocks.0 << 10;
     assert!(taken <= SIZE / 4 + (1 << 20), "{taken} of {SIZE} bytes are taken on the disk");
 }

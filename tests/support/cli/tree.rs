@@ -29,7 +29,7 @@ pub struct Entry {
 
 /// KiB that a file takes on the disk, nearly: ext4 counts a block of its own with a file that lies in more than four places.
 #[derive(Debug, Clone, Copy)]
-pub struct OnDisk(u64);
+pub struct OnDisk(pub u64);
 
 /// What the file system's own blocks may take, KiB; less than a page of InnoDB.
 const OWN_BLOCKS: u64 = 12;
