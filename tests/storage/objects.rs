@@ -1,15 +1,23 @@
-//! A list of the objects of a bucket that `s3s-fs` keeps, made in one walk without a change of thread: `s3s-fs` itself hands
-//! each look at a file to another one, and looks at all files for every page, which takes longer than what is measured.
+//! What `s3s-fs` keeps in a bucket, listed in one walk and small objects read in one step, without a change of thread: `s3s-fs`
+//! itself hands each look at a file to another one, and looks at all files for every page, which takes longer than what is measured.
 #![allow(unreachable_pub, dead_code, reason = "every test binary uses another part")]
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use s3s::S3Result;
-use s3s::dto::{CommonPrefix, ListObjectsV2Input, ListObjectsV2Output, Object};
+use md5::{Digest, Md5};
+use s3s::dto::{
+    CommonPrefix, ETag, GetObjectInput, GetObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
+};
+use s3s::{Body, S3Result};
+use wsrep_sst_backup::archive::hex;
+
+/// Bytes of an object that is read in one step.
+const SMALL: u64 = 1 << 20;
 
 /// A clock of the server that goes on by a leap: what is written from then on has the later time.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +47,13 @@ enum Entry {
 /// last name of the page before is one.
 pub fn list(bucket: &Path, leap: &Leap, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
     let mut objects = Vec::new();
-    walk(bucket, "", leap, &mut objects).map_err(|_| s3s::s3_error!(NoSuchBucket))?;
     let prefix = input.prefix.clone().unwrap_or_default();
+    // Nothing else begins with it than what lies in its folder.
+    let parent = prefix.rfind('/').map_or("", |end| &prefix[..=end]);
+    match walk(&bucket.join(parent), parent, leap, &mut objects) {
+        Err(error) if error.kind() == ErrorKind::NotFound && bucket.is_dir() => {}
+        outcome => outcome.map_err(|_| s3s::s3_error!(NoSuchBucket))?,
+    }
     let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
     let mut entries = BTreeMap::new();
     for object in objects {
@@ -83,6 +96,23 @@ pub fn list(bucket: &Path, leap: &Leap, input: ListObjectsV2Input) -> S3Result<L
     })
 }
 
+/// A small object without attributes as a whole; none where it is to be had in another way.
+pub fn small(bucket: &Path, input: &GetObjectInput) -> Option<GetObjectOutput> {
+    let path = bucket.join(&input.key);
+    let found = fs::metadata(&path).ok().filter(|found| found.is_file() && found.len() <= SMALL)?;
+    if input.range.is_some() {
+        return None;
+    }
+    let content = fs::read(path).ok()?;
+    Some(GetObjectOutput {
+        content_length: i64::try_from(content.len()).ok(),
+        last_modified: found.modified().ok().map(Into::into),
+        e_tag: Some(ETag::Strong(hex(&Md5::digest(&content)))),
+        body: Some(Body::from(content).into()),
+        ..GetObjectOutput::default()
+    })
+}
+
 /// The objects below a folder, whose keys begin with `parent`. A file that is removed meanwhile is not there.
 fn walk(folder: &Path, parent: &str, leap: &Leap, objects: &mut Vec<Object>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
@@ -90,7 +120,7 @@ fn walk(folder: &Path, parent: &str, leap: &Leap, objects: &mut Vec<Object>) -> 
         let Ok(found) = entry.metadata() else { continue };
         if found.is_dir() {
             walk(&entry.path(), &format!("{key}/"), leap, objects).or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
+                ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             })?;
             continue;

@@ -76,7 +76,7 @@ impl FileServer {
     /// One at the other end of a line.
     pub fn behind(line: Line) -> Self {
         Self::with(|listing| {
-            let mut service = S3ServiceBuilder::new(listing);
+            let mut service = S3ServiceBuilder::new(Listing { is_plain: true, ..listing });
             service.set_access(line);
             service
         })
@@ -103,8 +103,13 @@ impl FileServer {
         let inner = s3s_fs::FileSystem::new(folder.path()).unwrap();
         let leap = Leap::default();
         let folder_of = folder.path().to_owned();
-        let mut service =
-            service(Listing { inner, begun: begun.clone(), folder: folder_of, leap: leap.clone() });
+        let mut service = service(Listing {
+            inner,
+            begun: begun.clone(),
+            folder: folder_of,
+            leap: leap.clone(),
+            is_plain: false,
+        });
         service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
         let service = service.build();
         let runtime =
