@@ -134,6 +134,8 @@ pub trait Quiet {
 pub struct Resumed {
     /// From the question to here.
     pub frozen: Duration,
+    /// The LSN up to which its redo log went just before it was let run, where it was asked: whatever is of a moment before that ends there at the latest.
+    pub redo_end: Option<u64>,
     complete: Box<dyn FnOnce() -> io::Result<()>>,
 }
 
@@ -146,7 +148,13 @@ impl Debug for Resumed {
 impl Resumed {
     /// `complete` tells mysqld, or another caller that has asked for the backup, that it is there.
     pub fn new(frozen: Duration, complete: impl FnOnce() -> io::Result<()> + 'static) -> Self {
-        Self { frozen, complete: Box::new(complete) }
+        Self { frozen, redo_end: None, complete: Box::new(complete) }
+    }
+
+    /// The same of a server that has said how far its redo log goes.
+    #[must_use]
+    pub fn with_redo_end(self, lsn: u64) -> Self {
+        Self { redo_end: Some(lsn), ..self }
     }
 
     /// Tells the caller that has asked that the backup is there: only after everything is durable.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::fixtures::{create_replicated_zoo, fill_bulk};
@@ -50,6 +50,7 @@ fn a_node_is_locked_for_a_moment_and_its_backup_recovers_to_the_position() {
     let log = n1.log_since(mark);
     assert!(!log.contains("view(view_id"), "somebody has joined or left: {log}");
     held_up_it_is_given_up(&scene);
+    where_clones_fail_another_method_is_taken(&scene);
     drop(definer);
     let id = text(&manifests[0], "/id").to_owned();
     let refused = scene.program.run(&["restore", &id, "--to", "/tmp/nowhere", "--only", "zoo.child"]);
@@ -104,6 +105,35 @@ fn steps(log: &str) -> Vec<&'static str> {
     ];
     let step = |line: &str| STEPS.iter().find(|(words, _)| line.contains(words)).map(|(_, step)| *step);
     log.lines().filter_map(step).collect()
+}
+
+/// A clone of a large file fails under the lock, which no trial shows; so it is with a quota. The lock is given back, and the program is none that this stops.
+fn where_clones_fail_another_method_is_taken(scene: &Scene) {
+    const MOST: u64 = 40 << 20;
+    let n2 = scene.cluster.n(2);
+    // On its tables mariadb-backup 10.11.19 fails.
+    scene.cluster.n(1).exec("DROP DATABASE `back``tick`");
+    let large = n2.datadir().join("zoo/large.txt");
+    std::fs::File::create(&large).unwrap().set_len(2 * MOST).unwrap();
+    let command = scene.command(&["run"]);
+    let mut limited = Command::new("prlimit");
+    limited.arg(format!("--fsize={MOST}")).arg(command.get_program()).args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mark = n2.log_mark();
+    let ran = Ran::finish(limited.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    std::fs::remove_file(&large).unwrap();
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    let told = ["the method snapshot gives up: ", "zoo/large.txt', could not be cloned"];
+    assert!(told.iter().all(|told| ran.err.contains(told)), "{}", ran.err);
+    n2.wait_synced(PATIENCE);
+    let manifest = scene.program.newest();
+    assert_eq!(text(&manifest, "/method"), "mariadb-backup");
+    let passed = &manifest["method_reason"]["passed"];
+    assert!(passed.to_string().contains("could not be cloned"), "{passed}");
+    let steps = steps(&n2.log_since(mark));
+    assert_eq!(&steps[..3], ["desync", "lock", "unlock"], "{steps:?}");
+    assert_eq!(steps.last(), Some(&"in"), "{steps:?}");
+    scene.program.ok(&["verify", text(&manifest, "/id")]);
 }
 
 /// Somebody holds a table: the lock is tried in slices, and given up; nothing of it is left.

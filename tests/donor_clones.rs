@@ -1,6 +1,8 @@
 //! The method `snapshot` with a scripted mysqld on a file system that clones: what is stored is what stood still, whatever becomes of
 //! the server's files behind the freeze, and no clone outlives the program, however it ends.
 
+#[path = "donor_clones/mounts.rs"]
+mod mounts;
 #[path = "../examples/make_fixture/pages.rs"]
 #[allow(dead_code, reason = "it is that of an example")]
 mod pages;

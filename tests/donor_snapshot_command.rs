@@ -3,6 +3,8 @@
 
 #[path = "donor_snapshot_command/by_socket.rs"]
 mod by_socket;
+#[path = "donor_snapshot_command/changing.rs"]
+mod changing;
 mod support;
 
 use std::fs;
@@ -185,6 +187,10 @@ fn what_is_no_snapshot_of_this_moment_is_refused() {
         ("exit 0", "has not printed where the snapshot is"),
         ("echo done", "its line 'done' is not 'DIRECTORY<TAB>WHERE'"),
         ("printf '%s\\t%s\\n' \"$SNAPSHOT_DATADIR\" \"$SNAPSHOT_DATADIR\"", "is on the device of"),
+        (
+            "mkdir $FOLDER/live && mount --bind $DISK/server $FOLDER/live && printf '%s\\t%s\\n' $DISK/server $FOLDER/live",
+            "is on the device of",
+        ),
         ("printf '/srv\\t/proc\\n'", "does not say where the snapshot of"),
         ("printf '%s\\t%s\\n' \"$DISK/server\" $FOLDER/copy", "is another directory than"),
         ("printf '%s\\t%s\\n' \"$DISK/server\" $DISK/nowhere", "No such file or directory"),
@@ -203,6 +209,7 @@ fn what_is_no_snapshot_of_this_moment_is_refused() {
         assert!(!outcome.stdout.contains("done"), "{script}: {}", outcome.stderr);
         assert_eq!(stage.calls("release"), released + 1, "{script}");
     }
+    shell(&stage.at(""), "umount live");
     // One that hangs is killed, and what it has begun goes.
     stage.command("take", "\"$SCRIPT\" take; sleep 600");
     server.configure("wsrep_sst_backup", "snapshot-timeout=1s");

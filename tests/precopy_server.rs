@@ -5,6 +5,10 @@
 
 #[path = "precopy_server/auto.rs"]
 mod auto;
+#[path = "precopy_server/binary_logs.rs"]
+mod binary_logs;
+#[path = "precopy_server/links.rs"]
+mod links;
 #[path = "precopy_server/rounds.rs"]
 mod rounds;
 mod support;

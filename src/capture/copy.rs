@@ -156,6 +156,7 @@ impl Copier<'_> {
                     && entry.is_redo_log()
                     && let Some(live) = LiveSource::of(&opened, entry)
                 {
+                    opened.check_snapshot().map_err(fail)?;
                     (self.count)(live.stored()).map_err(fail)?;
                     let member = member(entry, live.metadata(), names);
                     return Ok(Fate::Held(Box::new((member, live))));
@@ -171,6 +172,7 @@ impl Copier<'_> {
                 };
                 let (size, segments) = (source.metadata().len(), source.segments());
                 archive.append_file(member, size, segments.as_deref(), &mut source)?;
+                source.check_snapshot().map_err(fail)?;
                 if source.changed() {
                     match entry.class {
                         FileClass::Data => {

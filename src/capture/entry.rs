@@ -70,4 +70,9 @@ impl Look {
         let modified = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
         Self { bytes: metadata.len(), modified }
     }
+
+    /// Nanoseconds since 1970 of its last change.
+    pub(super) fn modified(&self) -> i64 {
+        self.modified
+    }
 }

@@ -81,14 +81,16 @@ pub enum CaptureError {
     /// The server would stand still as long as the repository takes for it.
     #[error(
         "{bytes} bytes or more have changed while the server was copied, and {room} may wait until it runs again: the server was not made \
-         to stand still for the repository. Raise spool-limit, and leave that much and 512 MiB free beside the data directory; \
-         take the backup when less is written; or take another method"
+         to stand still for the repository. {}; take the backup when less is written; or take another method",
+        more_room(.no_file.as_deref())
     )]
     TooMuchChanged {
         /// To be read while the server stands still.
         bytes: u64,
         /// What the spool has room for.
         room: u64,
+        /// Why no file can be made for it.
+        no_file: Option<String>,
     },
     /// What makes or watches clones.
     #[error("the server's files could not be cloned: {0}")]
@@ -117,9 +119,21 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
-    /// Whether the method has ended before anything was asked of the server or stored, for a reason that is its own: another one may work.
-    pub fn gives_way(&self) -> bool {
-        matches!(self, Self::NoTablespaces(_) | Self::NotFollowed(_))
+    /// Whether the method has ended before anything was stored, for a reason that is its own: another one may work. One that has made the server stand still
+    /// leaves it to another one only where that can be done again.
+    pub fn gives_way(&self, may_quiesce_again: bool) -> bool {
+        match self {
+            Self::NoTablespaces(_) | Self::NotFollowed(_) => true,
+            Self::Uncloned { .. } => may_quiesce_again,
+            _ => false,
+        }
+    }
+}
+
+fn more_room(no_file: Option<&str>) -> String {
+    match no_file {
+        Some(why) => format!("No file can be made for it beside the data directory ({why})"),
+        None => "Raise spool-limit, and leave that much and 512 MiB free beside the data directory".into(),
     }
 }
 

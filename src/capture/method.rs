@@ -23,7 +23,7 @@ use super::plan::Plan;
 use super::redo_log::redo_bytes;
 use super::tablespaces::Tablespaces;
 use super::watch::Watch;
-use crate::config::{DumpSettings, MethodChoice, Settings};
+use crate::config::{DumpSettings, Settings};
 use crate::model::{Connection, Content, WsrepGtid};
 use crate::output::{Archive, BackupIdentity, Captive, Output};
 use crate::quiesce::{Files, Quiet, Resumed};
@@ -155,6 +155,8 @@ pub struct Task<'a, 't> {
     pub dump: &'t DumpSettings,
     /// The server as a replica, where nothing is applied meanwhile.
     pub replica: Option<StandingReplica>,
+    /// Nobody has asked for the method by its name.
+    pub is_automatic: bool,
     /// How `precopy` works.
     pub precopy: PrecopySettings,
     /// The name of the backup, and the administrator's own snapshot, where there is one to be had.
@@ -168,19 +170,12 @@ pub struct PrecopySettings {
     pub spool_limit: u64,
     /// Stock `tar` alone unpacks the archive (`plain-tar`).
     pub is_plain: bool,
-    /// The server may wait for the repository with what does not: where nobody asked for this method by its name, the other choice would be to
-    /// have it wait with everything.
-    pub may_wait: bool,
 }
 
 impl PrecopySettings {
     /// As they are set.
     pub fn of(settings: &Settings) -> Self {
-        Self {
-            spool_limit: settings.spool_limit,
-            is_plain: settings.plain_tar,
-            may_wait: settings.method == MethodChoice::Auto,
-        }
+        Self { spool_limit: settings.spool_limit, is_plain: settings.plain_tar }
     }
 }
 

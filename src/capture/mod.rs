@@ -34,6 +34,7 @@ mod logs;
 mod mariadb_backup;
 mod method;
 mod method_choice;
+mod nameless;
 mod objection;
 mod outside_place;
 mod overlap;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::class::{innodb_binlog, is_log_number};
 use super::layout::{BinlogFiles, ServerLayout};
+use super::nameless::NAMELESS_FILE;
 use super::resolve::{is_same_directory, is_same_entry};
 use crate::archive::{EXTERNAL_PREFIX, IDENTITY_MEMBER, SUMS_MEMBER};
 use crate::config::BinlogChoice;
@@ -35,6 +36,14 @@ const TOP_DIRECTORIES: [&str; 2] = ["#innodb_temp", "lost+found"];
 /// Snapshot directories of file systems, wherever they show up.
 const ANYWHERE: [&str; 2] = [".snapshot", ".zfs"];
 
+/// A file that whoever has it open has removed: NFS keeps it under such a name until then (kernel: `nfs_sillyrename`), and where there are no files without a name
+/// ours had one for a moment.
+fn is_removed(name: &str) -> bool {
+    let silly = name.strip_prefix(".nfs").map(str::as_bytes);
+    name == NAMELESS_FILE
+        || silly.is_some_and(|digits| digits.len() == 24 && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// What is done with a name at the top of the data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -60,6 +69,9 @@ pub(super) fn judge(
     }
     let is_top = relative.components().count() == 1;
     if !is_directory {
+        if is_removed(&name) {
+            return Verdict::Leave;
+        }
         // Before the relay logs: their base name may be the beginning of this one.
         if let Some(log) = layout.binlog.as_ref().filter(|log| is_binlog(log, path)) {
             // The walk leaves the binary logs out; what is wanted of them is added by its own rule.
@@ -161,6 +173,17 @@ pub(super) fn numbered(base: &Path, path: &Path) -> bool {
         && matches!((base.parent(), path.parent()), (Some(one), Some(other)) if is_same_directory(one, other))
 }
 
+/// A numbered binary log of this server, or the index of GTIDs that MariaDB keeps beside one.
+pub(super) fn is_numbered_log(layout: &ServerLayout, path: &Path) -> bool {
+    layout.binlog.as_ref().is_some_and(|log| numbered(&log.base, path))
+}
+
+/// The number of such a file.
+pub(super) fn log_number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_suffix(".idx").unwrap_or(name).rsplit_once('.')?.1.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +233,10 @@ mod tests {
             "relay-bin.000001",
             "relay-bin.index",
             "db/slow.log",
+            ".nfs000000000123abcd00000007",
+            "db/.nfs000000000123abcd00000007",
+            ".wsrep_sst_backup.nameless",
+            "db/.wsrep_sst_backup.nameless",
             "mysql-bin.000007",
             "mysql-bin.index",
             "mysql-bin.state",
@@ -239,6 +266,8 @@ mod tests {
             "db/multi-master.info",
             "db/h-relay-bin.000001",
             "anything",
+            ".nfs",
+            ".nfs000000000123abcd0000000x",
             "mysql-bin.old",
         ] {
             assert_eq!(verdict(name, false, BinlogChoice::Newest), Verdict::Take, "{name}");
@@ -283,6 +312,20 @@ mod tests {
     fn all_binary_logs_only_when_asked() {
         assert_eq!(verdict("mysql-bin.000007", false, BinlogChoice::All), Verdict::Take);
         assert_eq!(verdict("relay-bin.000001", false, BinlogChoice::All), Verdict::Leave);
+    }
+
+    #[test]
+    fn a_log_and_its_index_of_gtids_have_one_number() {
+        for (name, number) in [
+            ("/d/mysql-bin.000007", Some(7)),
+            ("/d/mysql-bin.1000007", Some(1_000_007)),
+            ("/d/mysql-bin.000007.idx", Some(7)),
+            ("/d/mysql-bin.index", None),
+        ] {
+            assert_eq!(log_number(Path::new(name)), number, "{name}");
+            assert_eq!(is_numbered_log(&layout(), Path::new(name)), number.is_some(), "{name}");
+        }
+        assert!(!is_numbered_log(&ServerLayout::bare("/d"), Path::new("/d/mysql-bin.000007")));
     }
 
     #[test]

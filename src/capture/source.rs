@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Whence, lseek};
 
 use super::entry::Look;
@@ -16,6 +17,9 @@ use crate::regular_file;
 /// Segments of one file that are kept: 24 bytes each in the header, and as much in memory. A file with
 /// more holes than that is stored with zeros behind the last one; a restore makes holes of them again.
 const MAX_SEGMENTS: usize = 1 << 18;
+
+/// ZFS, which is no part of Linux (`ZFS_SUPER_MAGIC` of OpenZFS).
+pub(super) const ZFS: FsType = FsType(0x2fc1_2fc1);
 
 /// A file to be read.
 #[derive(Debug)]
@@ -34,6 +38,22 @@ pub(super) struct Opened {
 pub(super) struct CopyFacts {
     /// As [`super::tablespaces::Tablespaces::lists`] says.
     pub(super) listed: Option<bool>,
+    /// It is in what somebody else says is a snapshot: whether it changes is looked at.
+    pub(super) is_mounted: bool,
+}
+
+/// Whether a file of a snapshot is what it was: nothing in one ever changes.
+pub(super) fn check_unchanged(before: &Metadata, now: &Metadata) -> io::Result<()> {
+    let look = |file: &Metadata| {
+        let (modified, changed) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+        (file.dev(), file.ino(), file.len(), modified, changed)
+    };
+    if look(before) == look(now) {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "it has changed while it was read from where snapshot-command says that the snapshot is: that is no snapshot, or one that is written to",
+    ))
 }
 
 impl Opened {
@@ -47,6 +67,16 @@ impl Opened {
         })?;
         let metadata = file.metadata()?;
         Ok(Self { file: Arc::new(file), offset: 0, metadata, copy: None })
+    }
+
+    /// An error where this is in a snapshot and has changed since it was opened.
+    pub(super) fn check_snapshot(&self) -> io::Result<()> {
+        match self.copy {
+            Some(CopyFacts { is_mounted: true, .. }) => {
+                check_unchanged(&self.metadata, &self.file.metadata()?)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -64,8 +94,10 @@ impl<'a> FileSource<'a> {
     /// `watch` is told how many bytes were read, and can stop the copy.
     pub(super) fn new(opened: Opened, watch: &'a dyn Fn(u64) -> io::Result<()>) -> io::Result<Self> {
         let bytes = opened.metadata.len();
-        let has_holes = opened.metadata.blocks().saturating_mul(512) < bytes;
-        let segments = if has_holes { find_segments(&opened.file, opened.offset, bytes)? } else { None };
+        let may_have_holes = opened.metadata.blocks().saturating_mul(512) < bytes;
+        let told = if may_have_holes { find_segments(&opened.file, opened.offset, bytes)? } else { None };
+        let segments =
+            believed(told, bytes, fstatfs(&*opened.file).ok().map(|found| found.filesystem_type()));
         let source = Self { opened, segments, place: (0, 0), position: 0, watch };
         let _ = posix_fadvise(&*source.opened.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
         Ok(source)
@@ -73,6 +105,11 @@ impl<'a> FileSource<'a> {
 
     pub(super) fn metadata(&self) -> &Metadata {
         &self.opened.metadata
+    }
+
+    /// See [`Opened::check_snapshot`].
+    pub(super) fn check_snapshot(&self) -> io::Result<()> {
+        self.opened.check_snapshot()
     }
 
     /// Set where a copy is read that does not change any more.
@@ -124,6 +161,15 @@ impl FileContent for FileSource<'_> {
     }
 }
 
+/// What is read of a file of which its file system tells these segments. OpenZFS before 2.1.14 and 2.2.2 may tell of a hole where data is that is not written out yet (openzfs #15526): there all of a
+/// file with holes is read and stored, and a restore makes holes of its zeros.
+fn believed(told: Option<Vec<Segment>>, bytes: u64, file_system: Option<FsType>) -> Option<Vec<Segment>> {
+    match told {
+        Some(_) if file_system == Some(ZFS) => Some(vec![Segment { offset: 0, len: bytes }]),
+        told => told,
+    }
+}
+
 /// The data between the holes (`lseek(2)`, `SEEK_DATA` and `SEEK_HOLE`); none where the file system
 /// does not tell. The content begins at `offset`.
 fn find_segments(file: &File, offset: u64, size: u64) -> io::Result<Option<Vec<Segment>>> {
@@ -153,4 +199,23 @@ fn find_segments(file: &File, offset: u64, size: u64) -> io::Result<Option<Vec<S
     }
     let whole = segments.len() == 1 && segments[0] == Segment { offset: 0, len: size };
     Ok((!whole).then_some(segments))
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::statfs::EXT4_SUPER_MAGIC;
+
+    use super::*;
+
+    #[test]
+    fn holes_are_believed_but_of_zfs() {
+        let told = || Some(vec![Segment { offset: 4096, len: 4096 }]);
+        for file_system in [Some(EXT4_SUPER_MAGIC), None] {
+            assert_eq!(believed(told(), 1 << 20, file_system), told());
+        }
+        // As `statfs` gives it.
+        let zfs = Some(FsType(801_189_825));
+        assert_eq!(believed(told(), 1 << 20, zfs), Some(vec![Segment { offset: 0, len: 1 << 20 }]));
+        assert_eq!(believed(None, 1 << 20, zfs), None, "it has no holes");
+    }
 }

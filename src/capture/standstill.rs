@@ -4,10 +4,11 @@
 //! up. MariaDB 10.5 and older say that they are frozen before InnoDB has come to rest ([`Stillness`]): a freeze begins when
 //! two looks agree. A look costs one `stat` for each file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::class::FileClass;
 use super::entry::{Entry, EntryKind, Look};
@@ -25,6 +26,11 @@ use crate::output::millis;
 const BETWEEN: Duration = Duration::from_millis(20);
 /// The same for a server that says too early that it is frozen, or may be one: its flushing may pause for a moment.
 const BETWEEN_OLD: Duration = Duration::from_millis(200);
+/// The same where such a server's file system counts in whole seconds (ext4 with inodes of 128 bytes, some NFS): what is written in the second of the first look has
+/// the time that was seen then, and what is written behind the second one must have another.
+const BETWEEN_SECONDS: Duration = Duration::from_millis(2100);
+/// Whether it does is told by files that were written to of late, nanoseconds.
+const OF_LATE: i64 = 60_000_000_000;
 /// Threads that look at files.
 const LOOKERS: usize = 4;
 /// How long a server may take until it has come to rest.
@@ -42,9 +48,17 @@ pub(super) fn come_to_rest(
     layout: &ServerLayout,
     watch: &Watch,
 ) -> Result<(), CaptureError> {
-    let between = match Stillness::of(layout.version.as_deref()) {
-        Stillness::Early => BETWEEN_OLD,
-        Stillness::InTime | Stillness::Doubtful => BETWEEN,
+    let stillness = Stillness::of(layout.version.as_deref());
+    let between = if stillness != Stillness::InTime && has_whole_seconds(list, now() - OF_LATE) {
+        log::info!(
+            "the times of the server's files are whole seconds: that it stands still is looked at twice within {} ms",
+            millis(BETWEEN_SECONDS)
+        );
+        BETWEEN_SECONDS
+    } else if stillness == Stillness::Early {
+        BETWEEN_OLD
+    } else {
+        BETWEEN
     };
     let pause = || {
         std::thread::sleep(between);
@@ -59,6 +73,25 @@ pub(super) fn come_to_rest(
         ));
     }
     Ok(())
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Whether there is a place in which files were written to since then, and none of their times has nanoseconds.
+fn has_whole_seconds(list: &FileList, since: i64) -> bool {
+    let mut is_fine: BTreeMap<Option<&Path>, bool> = BTreeMap::new();
+    for entry in list.entries.iter().filter(|entry| entry.class == FileClass::Data) {
+        if let EntryKind::File(seen) = &entry.kind
+            && seen.modified() >= since
+        {
+            let place = entry.origin.as_ref().map(|origin| origin.root.as_path());
+            *is_fine.entry(place).or_default() |= seen.modified() % 1_000_000_000 != 0;
+        }
+    }
+    is_fine.into_values().any(|is_fine| !is_fine)
 }
 
 /// The last file that was seen to be written to meanwhile.
@@ -211,7 +244,6 @@ pub(super) fn vanished(entry: &Entry, datadir: &Path) -> CaptureError {
 mod tests {
     use std::cell::Cell;
     use std::fs::File;
-    use std::time::SystemTime;
 
     use super::*;
     use crate::model::ArchivePath;
@@ -231,6 +263,24 @@ mod tests {
             });
         }
         list
+    }
+
+    #[test]
+    fn whole_seconds_are_known_by_what_was_written_of_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let judge = |times: [(u64, u32); 2]| {
+            let mut list = list(folder.path());
+            for (entry, (seconds, nanos)) in list.entries.iter_mut().zip(times) {
+                let path = entry.belongs(folder.path());
+                let file = File::options().write(true).open(&path).unwrap();
+                file.set_modified(UNIX_EPOCH + Duration::new(seconds, nanos)).unwrap();
+                entry.kind = EntryKind::File(look(&path).unwrap());
+            }
+            has_whole_seconds(&list, 1_000_000_000_000)
+        };
+        assert!(judge([(1000, 0), (2000, 0)]) && judge([(1000, 0), (900, 7)]));
+        assert!(!judge([(1000, 0), (2000, 4_000_000)]), "one of them has more");
+        assert!(!judge([(999, 0), (900, 0)]), "nothing was written to");
     }
 
     #[test]

@@ -5,11 +5,11 @@
 //! server says that the table's own was discarded. One that is not in it may still be that of a table: the server lists none
 //! that it could not open. It is a leftover where no definition (`.frm`) lies beside it, or where the table's own was discarded.
 
-use std::collections::HashSet;
-use std::fs::Metadata;
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::entry::Entry;
@@ -32,6 +32,8 @@ pub struct Tablespaces {
     names: HashSet<Box<str>>,
     /// The same of tables without one.
     discarded: HashSet<Box<str>>,
+    /// Databases behind links: where they really are, and what the server calls them.
+    linked: Vec<(PathBuf, Box<str>)>,
     /// When it was asked, seconds since 1970.
     asked: i64,
 }
@@ -41,6 +43,7 @@ impl Tablespaces {
     pub fn of_server(facts: &mut Facts, datadir: &Path) -> Result<Self, String> {
         let sql = facts.sql.as_mut().ok_or("the server cannot be asked by SQL")?;
         let mut known = Self::ask(sql)?;
+        known.linked = linked_databases(&known.names, datadir);
         if let Err(why) = known.ask_for_discarded(sql, datadir) {
             log::debug!("which tables were discarded is not known: {why}");
         }
@@ -51,7 +54,8 @@ impl Tablespaces {
         let asked = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let names = sql.innodb_tablespaces()?.into_iter().map(Into::into).collect();
         let discarded = HashSet::new();
-        Ok(Self { names, discarded, asked: i64::try_from(asked).unwrap_or(i64::MAX) })
+        let asked = i64::try_from(asked).unwrap_or(i64::MAX);
+        Ok(Self { names, discarded, linked: Vec::new(), asked })
     }
 
     /// Asks which tables were discarded, of those in whose place there is a file that does not begin like the table's own: where one does, the
@@ -69,12 +73,24 @@ impl Tablespaces {
         Ok(())
     }
 
+    /// The database to which the server counts a table's file there.
+    fn database_of<'a>(&'a self, entry: &'a Entry, disk: &Path) -> Option<&'a str> {
+        if entry.origin.is_some()
+            && !self.linked.is_empty()
+            && let Some(folder) = disk.parent().and_then(|folder| fs::canonicalize(folder).ok())
+            && let Some((_, database)) = self.linked.iter().find(|(linked, _)| *linked == folder)
+        {
+            return Some(database);
+        }
+        entry.path.as_path().parent()?.file_name()?.to_str()
+    }
+
     /// Whether the server has the tablespace in this file, which is at `disk`; none where that is not certain, or it is no
     /// file of a table.
     pub fn lists(&self, entry: &Entry, disk: &Path, metadata: &Metadata) -> Option<bool> {
         let path = entry.path.as_path();
         let name = path.file_name()?.to_str()?.strip_suffix(".ibd")?;
-        let database = path.parent()?.file_name()?.to_str()?;
+        let database = self.database_of(entry, disk)?;
         let table = format!("{database}/{name}");
         let is_discarded = self.discarded.contains(table.as_str());
         if self.names.contains(table.as_str()) && !is_discarded {
@@ -88,6 +104,18 @@ impl Tablespaces {
             && (is_discarded || !has_definition(disk, name));
         is_known.then_some(false)
     }
+}
+
+/// Those of these tables' databases that are links: the server goes by the name of the link, whatever the folder behind it is called.
+fn linked_databases(tables: &HashSet<Box<str>>, datadir: &Path) -> Vec<(PathBuf, Box<str>)> {
+    let databases: BTreeSet<&str> =
+        tables.iter().filter_map(|table| Some(table.split_once('/')?.0)).collect();
+    let linked = |database: &str| {
+        let path = datadir.join(database);
+        let is_link = fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+        Some((fs::canonicalize(path).ok().filter(|_| is_link)?, database.into()))
+    };
+    databases.into_iter().filter_map(linked).collect()
 }
 
 /// Whether the file begins like the tablespace of this number, and is as long as that says.
@@ -120,12 +148,13 @@ mod tests {
     fn a_file_is_a_leftover_where_the_server_was_asked_and_does_not_know_it() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["discarded.frm", "listed.frm", "unopened.frm", "parts.frm"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
+            fs::write(folder.path().join(name), "").unwrap();
         }
         let metadata = folder.path().join("parts.frm").metadata().unwrap();
         let names = || ["d/t", "d/t@002dx#P#p0", "d/listed"].map(Into::into).into();
         let discarded = || ["d/discarded", "d/listed", "d/parts#P#p1"].map(Into::into).into();
-        let later = Tablespaces { names: names(), discarded: discarded(), asked: metadata.ctime() + 100 };
+        let known = |asked| Tablespaces { names: names(), discarded: discarded(), linked: Vec::new(), asked };
+        let later = known(metadata.ctime() + 100);
         let entry = |path: &str, elsewhere: bool| Entry {
             path: ArchivePath::new(path),
             kind: EntryKind::File(Look::of(&metadata)),
@@ -159,10 +188,45 @@ mod tests {
         ] {
             assert_eq!(lists(&later, path, elsewhere), listed, "{path}");
         }
-        let before = Tablespaces { names: names(), discarded: discarded(), asked: metadata.ctime() };
+        let before = known(metadata.ctime());
         for path in ["d/made_since.ibd", "d/discarded.ibd", "d/listed.ibd"] {
             assert_eq!(lists(&before, path, false), None);
         }
+    }
+
+    #[test]
+    fn a_database_behind_a_link_has_the_name_of_the_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        let (datadir, elsewhere) = (real.join("data"), real.join("xyz"));
+        fs::create_dir_all(datadir.join("xyz")).unwrap();
+        fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, datadir.join("shop")).unwrap();
+        for file in [elsewhere.join("t.ibd"), datadir.join("xyz/u.ibd")] {
+            fs::write(file, "").unwrap();
+        }
+        let names: HashSet<Box<str>> = ["shop/t", "xyz/u"].map(Into::into).into();
+        let linked = linked_databases(&names, &datadir);
+        assert_eq!(linked, [(elsewhere.clone(), "shop".into())]);
+        let known = Tablespaces { names, linked, ..Tablespaces::default() };
+        let metadata = elsewhere.join("t.ibd").metadata().unwrap();
+        let lists = |folder: &Path, name: &str, is_elsewhere: bool| {
+            let disk = folder.join(name);
+            let entry = Entry {
+                path: ArchivePath::new(Path::new("xyz").join(name)),
+                kind: EntryKind::File(Look::of(&metadata)),
+                origin: is_elsewhere.then(|| {
+                    let (root, path) = (ArchivePath::new(&elsewhere), ArchivePath::new(&disk));
+                    Box::new(Origin { variable: "symlink".into(), root, path })
+                }),
+                system_tablespace: false,
+                class: FileClass::Data,
+            };
+            known.lists(&entry, &disk, &metadata)
+        };
+        assert_eq!(lists(&elsewhere, "t.ibd", true), Some(true));
+        assert_eq!(lists(&elsewhere, "u.ibd", true), None, "that is of the other xyz");
+        assert_eq!(lists(&datadir.join("xyz"), "u.ibd", false), Some(true));
     }
 
     #[test]
@@ -176,7 +240,7 @@ mod tests {
         for (content, space, own) in
             [(&start[..], 5, true), (&start[..], 6, false), (&start[..40_000], 5, false), (b"x", 5, false)]
         {
-            std::fs::write(&path, content).unwrap();
+            fs::write(&path, content).unwrap();
             assert_eq!(is_own(&path, space).unwrap(), own, "{} bytes, {space}", content.len());
         }
     }

@@ -20,7 +20,7 @@ use super::files::FileList;
 use super::layout::ServerLayout;
 use super::objection::{Objection, left_out, shown, unreadable};
 use super::outside_place::Place;
-use super::rules::{Verdict, judge, numbered};
+use super::rules::{Verdict, is_numbered_log, judge};
 use crate::config::BinlogChoice;
 use crate::model::ArchivePath;
 use crate::regular_file;
@@ -192,8 +192,7 @@ impl Walk<'_> {
 
     /// Binary logs are known by their variable.
     fn class(&self, path: &Path) -> FileClass {
-        let mut log = self.layout.binlog.iter();
-        if log.any(|log| numbered(&log.base, path)) { FileClass::Data } else { FileClass::of(path) }
+        if is_numbered_log(self.layout, path) { FileClass::Data } else { FileClass::of(path) }
     }
 
     /// Tries to open a file, where that is wanted. One that cannot be read is left out where it is none of the server's.

@@ -4,7 +4,7 @@ use super::error::DonateError;
 use super::host::Donor;
 use super::pace;
 use crate::capture::{
-    CaptureError, Captured, Choice, Facts, Login, Plan, PrecopySettings, ServerLayout, Task, Watch,
+    CaptureError, Captured, Choice, Facts, Host, Login, Plan, PrecopySettings, ServerLayout, Task, Watch,
 };
 use crate::job::{Job, check_room, choose_method};
 use crate::model::PassedMethod;
@@ -34,7 +34,7 @@ impl<'a> Capturing<'a> {
             facts.warnings.truncate(warned);
             match self.attempt(facts, host, &given_up)? {
                 (choice, Ok(captured)) => return Ok((captured, choice)),
-                (choice, Err(error)) if choice.is_automatic && error.gives_way() => {
+                (choice, Err(error)) if choice.is_automatic && error.gives_way(host.may_quiesce_again()) => {
                     log::warn!("the method {} gives up: {error}", choice.method.name());
                     let method = choice.method.name().to_owned();
                     given_up.push(PassedMethod { method, why: Some(error.to_string()) });
@@ -76,6 +76,7 @@ impl<'a> Capturing<'a> {
             is_node: true,
             dump: &settings.dump,
             replica: None,
+            is_automatic: choice.is_automatic,
             precopy: PrecopySettings::of(settings),
             snapshot: (job.destination.id.to_string(), SnapshotCommands::of(settings)),
         };

@@ -173,11 +173,11 @@ pub(super) struct HeldLock {
 }
 
 impl HeldLock {
-    /// The lock was held to here, and nothing was committed under it.
-    fn check(&self, session: &mut SqlSession) -> Result<(), String> {
+    /// The lock was held to here, and nothing was committed under it. How far the redo log goes now, an LSN.
+    fn check(&self, session: &mut SqlSession) -> Result<u64, String> {
         let now = LockPosition::of(session, self.position.wsrep.is_some())?;
         if now == self.position {
-            return Ok(());
+            return Ok(session.redo_position()?.current);
         }
         Err(format!(
             "the server's position has changed under its own lock, from {:?} to {now:?}",
@@ -217,24 +217,27 @@ impl Quiet for HeldLock {
 
     fn resume(self: Box<Self>) -> Result<Resumed, Box<dyn Quiet>> {
         let Some(mut session) = self.lock.borrow() else { return Err(self) };
-        let held = self.check(&mut session).and_then(|()| session.unlock_tables());
+        let held = self.check(&mut session).and_then(|end| session.unlock_tables().map(|()| end));
         let frozen = self.asked.elapsed();
-        if let Err(why) = held {
-            log::warn!(
-                "the lock was not held to the end, so what was read under it is not of one moment: {why}"
-            );
-            let id = session.id();
-            drop(session);
-            if matches!(self.lock.set(Holder::Over), Holder::Busy(_)) {
-                self.lock.kill(id);
+        let redo_end = match held {
+            Ok(end) => end,
+            Err(why) => {
+                log::warn!(
+                    "the lock was not held to the end, so what was read under it is not of one moment: {why}"
+                );
+                let id = session.id();
+                drop(session);
+                if matches!(self.lock.set(Holder::Over), Holder::Busy(_)) {
+                    self.lock.kill(id);
+                }
+                return Err(self);
             }
-            return Err(self);
-        }
+        };
         // Another thread that has given it back meanwhile has killed the session, and the answers above did not come.
         if matches!(self.lock.set(Holder::Over), Holder::Over) {
             return Err(self);
         }
-        Ok(Resumed::new(frozen, || Ok(())))
+        Ok(Resumed::new(frozen, || Ok(())).with_redo_end(redo_end))
     }
 }
 

@@ -120,8 +120,15 @@ fn the_lock_is_taken_in_slices_that_end_in_the_server_and_held_until_the_log_is_
     );
     assert_eq!((count(&sent, TAKE), count(&sent, "UNLOCK TABLES")), (3, 0));
     assert_eq!(told.iter().filter(|statement| statement.contains("Innodb")).count(), 3, "{told:?}");
-    quiet.resume().map_err(drop).unwrap().complete().unwrap();
-    assert_eq!(sent.lock().unwrap().last().map(String::as_str), Some("UNLOCK TABLES"));
+    let resumed = quiet.resume().map_err(drop).unwrap();
+    assert_eq!(resumed.redo_end, Some(1000));
+    resumed.complete().unwrap();
+    let told = sent.lock().unwrap().clone();
+    let [.., asked, unlocked] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(
+        (asked.as_str(), unlocked.as_str()),
+        ("SHOW GLOBAL STATUS LIKE 'Innodb\\_lsn\\_%'", "UNLOCK TABLES")
+    );
 }
 
 #[test]

@@ -7,11 +7,11 @@ use super::host::RunningServer;
 use super::locked::{LateRelease, LockedServer};
 use super::order::{BackupOrder, OwnPosition};
 use crate::capture::{
-    self, Captured, Choice, Facts, Host, Login, Plan, PrecopySettings, Room, ServerLayout, StandingReplica,
-    Task, Watch,
+    self, CaptureError, Captured, Choice, Facts, Host, Login, Plan, PrecopySettings, Room, ServerLayout,
+    StandingReplica, Task, Watch,
 };
 use crate::job::{Claim, Job, Metrics, Reporter, check_room, choose_method, claim_folder, conclude, publish};
-use crate::model::{Connection, Content, Manifest};
+use crate::model::{Connection, Content, Manifest, PassedMethod};
 use crate::output::Label;
 use crate::quiesce::Files;
 use crate::throttle::Limiter;
@@ -48,11 +48,7 @@ impl Prepared {
         let layout = ServerLayout::new(&order.server, &facts)?;
         let settings = &order.settings;
         let (plan, expected) = Plan::make(&layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
-        // The best first: a method that can read a server as it runs does not lock it.
-        let offered: &[Files] = match &order.lock {
-            Some(_) => &[Files::Changing, Files::Crashed],
-            None => &[Files::Changing],
-        };
+        let offered = offered(order.lock.is_some());
         let choice = choose_method(settings, offered, &layout, (&plan, &expected), &[])?;
         let room = Room::new(&facts, &layout);
         for why in &choice.passed {
@@ -82,8 +78,9 @@ impl Prepared {
         let reporter = Reporter::start(&job, watch.counter());
         let run = Taking { job: &job, watch, reporter: &reporter, own: &position, captured };
         let (job_of, reporter_of, own) = (&job, &reporter, &position);
-        let mut running = RunningServer { job: job_of, watch, reporter: reporter_of, own };
-        let mut locked = LockedServer {
+        let running = RunningServer { job: job_of, watch, reporter: reporter_of, own };
+        let offered = offered(lock.is_some());
+        let locked = LockedServer {
             job: job_of,
             watch,
             reporter: reporter_of,
@@ -94,11 +91,28 @@ impl Prepared {
             room: Some(room),
             captured,
         };
-        let host: &mut dyn Host = if choice.files == Files::Changing { &mut running } else { &mut locked };
-        let outcome = run.all(facts, &layout, plan, (&expected, &choice), &login, host);
+        let mut hosts = Hosts { running, locked };
+        let outcome = run.all(facts, &layout, (plan, expected, choice), offered, &login, &mut hosts);
         let failure = outcome.as_ref().map_err(SelfBackupError::failure);
         conclude(&job, &reporter, metrics, watch, failure.as_ref().copied());
         outcome.map(|manifest| SelfMade { folder, manifest: Box::new(manifest) })
+    }
+}
+
+/// What the server's files can be made worth, the best first: a method that can read a server as it runs does not lock it.
+fn offered(can_be_locked: bool) -> &'static [Files] {
+    if can_be_locked { &[Files::Changing, Files::Crashed] } else { &[Files::Changing] }
+}
+
+/// The server as the method of a choice sees it.
+struct Hosts<'a> {
+    running: RunningServer<'a>,
+    locked: LockedServer<'a>,
+}
+
+impl Hosts<'_> {
+    fn of(&mut self, choice: &Choice) -> &mut dyn Host {
+        if choice.files == Files::Changing { &mut self.running } else { &mut self.locked }
     }
 }
 
@@ -111,17 +125,65 @@ struct Taking<'a> {
     captured: &'a dyn Fn(),
 }
 
-impl Taking<'_> {
+impl<'a> Taking<'a> {
+    /// Where nobody has asked for a method by its name, one that gives up before anything is stored leaves the backup to the next one.
     fn all(
         &self,
         mut facts: Facts,
         layout: &ServerLayout,
-        plan: Plan,
-        (expected, choice): (&capture::FileList, &Choice),
+        (mut plan, mut expected, mut choice): (Plan, capture::FileList, Choice),
+        offered: &[Files],
         login: &Login,
-        host: &mut dyn Host,
+        hosts: &mut Hosts<'_>,
     ) -> Result<Manifest, SelfBackupError> {
         let Self { job, watch, reporter, own, .. } = *self;
+        let settings = &job.settings;
+        let is_replica = *own == OwnPosition::Alone { is_replica: true };
+        let before = is_replica.then(|| standing(login)).transpose()?;
+        let (mut given_up, warned) = (Vec::new(), facts.warnings.len());
+        let mut captured = loop {
+            let host = hosts.of(&choice);
+            match self.attempt(&mut facts, layout, (plan, &expected, &choice), before.clone(), login, host)? {
+                Ok(captured) => break captured,
+                Err(error) if choice.is_automatic && error.gives_way(host.may_quiesce_again()) => {
+                    log::warn!("the method {} gives up: {error}", choice.method.name());
+                    let method = choice.method.name().to_owned();
+                    given_up.push(PassedMethod { method, why: Some(error.to_string()) });
+                }
+                Err(error) => {
+                    // Threads that still store blocks of a backup that has failed do not wait for the limit of the rate.
+                    watch.lift_rate();
+                    return Err(error.into());
+                }
+            }
+            // The server runs again, and what is told of its files is told of the next look at them.
+            watch.lift_limit();
+            facts.warnings.truncate(warned);
+            (plan, expected) = Plan::make(layout, &mut facts, settings.binlogs, settings.allow_rocksdb)?;
+            choice = choose_method(settings, offered, layout, (&plan, &expected), &given_up)?;
+            hosts.locked.reads_on = choice.method.content() != Content::Datadir;
+        };
+        if let Some(before) = before {
+            admit_replica(&mut captured, &before, standing(login).ok(), &mut facts.warnings);
+        }
+        watch.server_may_end();
+        (self.captured)();
+        let (manifest, _) = publish(job, captured, &choice, facts.warnings, watch, reporter)
+            .inspect_err(|_| watch.lift_rate())?;
+        Ok(manifest)
+    }
+
+    /// One try, by a method that has not given up.
+    fn attempt(
+        &self,
+        facts: &mut Facts,
+        layout: &ServerLayout,
+        (plan, expected, choice): (Plan, &capture::FileList, &Choice),
+        replica: Option<StandingReplica>,
+        login: &Login,
+        host: &mut dyn Host,
+    ) -> Result<Result<Captured<'a>, CaptureError>, SelfBackupError> {
+        let Self { job, watch, own, .. } = *self;
         let method = choice.method;
         log::info!(
             "backup {} of node '{}' by {} to '{}'",
@@ -136,11 +198,9 @@ impl Taking<'_> {
             .open(method.content(), expected.entries.len(), expected.bytes)
             .map_err(crate::job::JobError::from)?;
         let limiter: &Limiter = &job.throttle.data;
-        let is_replica = *own == OwnPosition::Alone { is_replica: true };
-        let before = is_replica.then(|| standing(login)).transpose()?;
         let task = Task {
             layout,
-            facts: &mut facts,
+            facts,
             plan,
             output,
             watch,
@@ -151,20 +211,12 @@ impl Taking<'_> {
             expected_bytes: expected.bytes,
             is_node: matches!(own, OwnPosition::Node { .. }),
             dump: &job.settings.dump,
-            replica: before.clone(),
+            replica,
+            is_automatic: choice.is_automatic,
             precopy: PrecopySettings::of(&job.settings),
             snapshot: (job.destination.id.to_string(), SnapshotCommands::of(&job.settings)),
         };
-        // Threads that still store blocks of a backup that has failed do not wait for the limit of the rate.
-        let mut captured = method.capture(task).inspect_err(|_| watch.lift_rate())?;
-        if let Some(before) = before {
-            admit_replica(&mut captured, &before, standing(login).ok(), &mut facts.warnings);
-        }
-        watch.server_may_end();
-        (self.captured)();
-        let (manifest, _) = publish(job, captured, choice, facts.warnings, watch, reporter)
-            .inspect_err(|_| watch.lift_rate())?;
-        Ok(manifest)
+        Ok(method.capture(task))
     }
 }
 

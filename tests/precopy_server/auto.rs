@@ -92,7 +92,7 @@ fn auto_copies_ahead_where_it_can_and_freezes_where_it_cannot_and_says_why() {
 }
 
 /// When a file was changed in any way.
-fn changed(file: &Path) -> SystemTime {
+pub(super) fn changed(file: &Path) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(file.metadata().unwrap().ctime().cast_unsigned())
 }
 

@@ -16,7 +16,7 @@ fn pages_kib(said: &str) -> u64 {
 }
 
 /// Changes more than a freeze should read, in the files themselves: what the server has changed in memory only is left by every round.
-const MUCH: [&str; 4] = [
+pub(super) const MUCH: [&str; 4] = [
     "UPDATE d.t SET b = REPEAT(SHA2(a, 256), 4)",
     "CREATE TABLE d.big SELECT * FROM d.t",
     // The purge changes pages once more.
@@ -27,12 +27,20 @@ const MUCH: [&str; 4] = [
 /// A server that writes to its files at once what is changed, and runs; its donor copies so fast. All that is written in a test has room in
 /// its redo log, so that whoever follows it is not overtaken, however slow it is.
 fn stage(rate: &str) -> (ScriptedMysqld, RealServer) {
+    stage_with(rate, "binlogs=none", &["--innodb-max-dirty-pages-pct=0", "--innodb-log-file-size=512M"])
+}
+
+/// The same with these settings more, and these options.
+pub(super) fn stage_with(
+    rate: &str,
+    settings: &str,
+    options: &'static [&'static str],
+) -> (ScriptedMysqld, RealServer) {
     let mysqld = ScriptedMysqld::new();
     let settings = format!(
-        "method=precopy\nuser=root\nprimary-timeout=1s\nflush-timeout=10m\nlimit-rate={rate}\ncompression=none\nbinlogs=none"
+        "method=precopy\nuser=root\nprimary-timeout=1s\nflush-timeout=10m\nlimit-rate={rate}\ncompression=none\n{settings}"
     );
     mysqld.configure("wsrep_sst_backup", &settings);
-    let options = &["--innodb-max-dirty-pages-pct=0", "--innodb-log-file-size=512M"];
     let kind = ServerKind { options, ..SERVER_KINDS[0] };
     let mut server = RealServer::install(&mysqld, &kind);
     server.start();
@@ -48,7 +56,7 @@ fn lsn_and_size(session: &mut Conn) -> [u64; 2] {
 }
 
 /// Says these, all of which the redo log holds at once.
-fn change<'a>(mysqld: &ScriptedMysqld, statements: impl Iterator<Item = &'a str>) {
+pub(super) fn change<'a>(mysqld: &ScriptedMysqld, statements: impl Iterator<Item = &'a str>) {
     let mut session = sql::connect(&mysqld.socket(), PATIENCE).unwrap();
     let [before, size] = lsn_and_size(&mut session);
     for statement in statements {
@@ -59,7 +67,7 @@ fn change<'a>(mysqld: &ScriptedMysqld, statements: impl Iterator<Item = &'a str>
     assert!(written < size / 2, "{written} bytes may not stay in a redo log of {size}");
 }
 
-fn assert_read_ahead(said: &str) {
+pub(super) fn assert_read_ahead(said: &str) {
     assert!(said.contains("they are copied ahead, too (round 1)"), "{said}");
     assert!(pages_kib(said) < 8 << 10, "{said}");
 }

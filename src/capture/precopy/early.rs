@@ -1,6 +1,6 @@
 //! The pass over the files while the server runs.
 //!
-//! What is copied: every file of a tablespace that the server has in use, and large files of other engines, binary logs and whatever else lies there, if nothing was
+//! What is copied: every file of a tablespace that the server has in use, and large files of other engines, closed binary logs and whatever else lies there, if nothing was
 //! written to them of late. What is not: definitions, small files, what changes all the time, and every file that the server does not list, since it may be about to be discarded or imported, which the redo log does not tell as a whole.
 
 use std::io;
@@ -17,6 +17,7 @@ use super::super::resolve::is_same_entry;
 use super::super::source::{FileSource, Opened};
 use super::super::tablespaces::Tablespaces;
 use super::super::watch::Watch;
+use super::binary_logs::BinaryLogs;
 use super::compare::{AheadFile, Extent, SpacePart};
 use super::facts::{FileFacts, page_zero};
 use crate::archive::{EXTERNAL_PREFIX, NewMember, ReadAgain};
@@ -38,17 +39,6 @@ pub(super) fn may_be_tablespace(entry: &Entry) -> bool {
         && (entry.system_tablespace || crate::innodb::PageChecker::is_tablespace(&entry.path.file_name()))
 }
 
-/// Bytes of the files that are copied ahead, nearly.
-pub(super) fn bytes_ahead(list: &FileList) -> u64 {
-    let tables = list.entries.iter().filter(|entry| may_be_tablespace(entry));
-    tables
-        .map(|entry| match &entry.kind {
-            EntryKind::File(look) => look.bytes,
-            _ => 0,
-        })
-        .sum()
-}
-
 /// What is copied early.
 pub(super) struct EarlyPass<'a> {
     pub(super) layout: &'a ServerLayout,
@@ -61,6 +51,8 @@ pub(super) struct EarlyPass<'a> {
     pub(super) spaces: &'a [Option<u32>],
     /// Nothing is written to files of MyISAM through memory.
     pub(super) no_mmap: bool,
+    /// Its binary logs.
+    pub(super) logs: BinaryLogs<'a>,
     /// Every file stands under its usual path at once.
     pub(super) is_plain: bool,
 }
@@ -78,9 +70,7 @@ impl EarlyPass<'_> {
             if let Some(abort) = self.watch.aborted() {
                 return Err(abort.into());
             }
-            let EntryKind::File(look) = &entry.kind else { continue };
-            let is_other = look.bytes >= LARGE && self.has_times(entry);
-            if !wanted(number) || !may_be_tablespace(entry) && !is_other {
+            if !wanted(number) || !self.is_ahead(entry) {
                 continue;
             }
             let file = self.file((number, entry), &system, writer, &mut names);
@@ -96,12 +86,26 @@ impl EarlyPass<'_> {
         Ok(early)
     }
 
+    /// Bytes of the files that are copied ahead, nearly.
+    pub(super) fn bytes(&self) -> u64 {
+        let ahead = self.list.entries.iter().filter(|entry| self.is_ahead(entry));
+        ahead.map(file_bytes).sum()
+    }
+
+    /// Whether a file is one of those that are copied ahead, if nothing is written to it.
+    fn is_ahead(&self, entry: &Entry) -> bool {
+        let is_file = matches!(entry.kind, EntryKind::File(_));
+        is_file && (may_be_tablespace(entry) || file_bytes(entry) >= LARGE && self.has_times(entry))
+    }
+
     /// Whether each write to a file that is no tablespace is seen in its times. What is none of the server's is stored as it is read, whoever writes to it.
     fn has_times(&self, entry: &Entry) -> bool {
         let extension = entry.path.as_path().extension().and_then(|extension| extension.to_str());
         let is_one_of = |endings: &[&str]| extension.is_some_and(|extension| endings.contains(&extension));
         match entry.class {
-            FileClass::Data => is_one_of(&ROWS) || self.no_mmap && is_one_of(&MYISAM),
+            FileClass::Data => {
+                is_one_of(&ROWS) || self.no_mmap && is_one_of(&MYISAM) || self.logs.is_closed(entry)
+            }
             FileClass::Log | FileClass::Other => true,
             FileClass::Moving => false,
         }
@@ -176,6 +180,13 @@ impl EarlyPass<'_> {
             extent: Extent::of(facts.bytes),
             is_lost: false,
         }))
+    }
+}
+
+fn file_bytes(entry: &Entry) -> u64 {
+    match &entry.kind {
+        EntryKind::File(look) => look.bytes,
+        _ => 0,
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::error::CaptureError;
 use super::super::facts::Facts as ServerFacts;
 use super::super::files::FileList;
 use super::super::tablespaces::Tablespaces;
+use super::binary_logs::BinaryLogs;
 use super::compare::{AheadFile, Comparison, Known, LateFile};
 use super::early::may_be_tablespace;
 use super::facts::{FileFacts, FileIdentity};
@@ -61,9 +62,9 @@ pub(super) struct Foreseen<'a> {
 }
 
 impl<'a> Foreseen<'a> {
-    /// Looks at the files of a server that runs. What is gone in this moment is none of it.
+    /// Looks at the files of a server that runs. What is gone in this moment is none of it, nor is what goes by the flush.
     pub(super) fn look(
-        (list, datadir): (&FileList, &Path),
+        (list, datadir, logs): (&FileList, &Path, BinaryLogs<'_>),
         early: &'a [AheadFile],
         checkpoint: u64,
         is_plain: bool,
@@ -78,6 +79,9 @@ impl<'a> Foreseen<'a> {
         let mut foreseen = Self { early, checkpoint, is_plain, whole: 0, new_tables: 0, tables: Vec::new() };
         for entry in &list.entries {
             if !matches!(entry.kind, EntryKind::File(_)) || entry.class != FileClass::Data {
+                continue;
+            }
+            if logs.goes_by_the_flush(entry) {
                 continue;
             }
             let Ok(found) = metadata(entry, datadir) else { continue };
@@ -105,7 +109,12 @@ impl<'a> Foreseen<'a> {
         foreseen
     }
 
-    /// Bytes that another round would leave, of which the log names these pages since it began. What tables have grown by until then it would copy.
+    /// Bytes that another round would copy, with the pages that the log names. All else it would leave: that is no reason against it.
+    pub(super) fn for_a_round(&self, set: &PageSet) -> u64 {
+        self.bytes(Some(set)) - (self.whole - self.new_tables)
+    }
+
+    /// Bytes that it would copy and that had to be read again, of which the log names these pages since it began. What tables have grown by until then it would copy.
     pub(super) fn left_by_a_round(&self, set: &PageSet) -> u64 {
         let named = self.tables.iter().map(|(number, file)| {
             let Some(part) = &self.early[*number].space else { return 0 };
@@ -116,7 +125,7 @@ impl<'a> Foreseen<'a> {
             let own = part.base..part.base + file.facts.bytes.div_ceil(size);
             set.of_space(space).filter(|page| own.contains(&u64::from(*page))).count() as u64 * size
         });
-        self.whole - self.new_tables + named.sum::<u64>()
+        named.sum()
     }
 
     /// Bytes, with these pages; without any of tablespaces where the log does not name them.
@@ -140,8 +149,10 @@ impl<'a> Foreseen<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::super::entry::Look;
+    use super::super::super::layout::{BinlogFiles, ServerLayout};
     use super::super::compare::{Extent, SpacePart};
     use super::*;
+    use crate::config::BinlogChoice;
     use crate::innodb::PageZero;
     use crate::model::ArchivePath;
 
@@ -154,6 +165,12 @@ mod tests {
             class: FileClass::of(Path::new(path)),
         };
         FileList { entries: paths.iter().map(entry).collect(), ..FileList::default() }
+    }
+
+    fn foreseen<'a>(list: &FileList, folder: &Path, early: &'a [AheadFile]) -> Foreseen<'a> {
+        let layout = ServerLayout::bare(folder);
+        let logs = BinaryLogs::of(list, &layout, BinlogChoice::Newest);
+        Foreseen::look((list, folder, logs), early, 1, false)
     }
 
     #[test]
@@ -180,9 +197,8 @@ mod tests {
             std::fs::write(folder.path().join(path), "0123456789").unwrap();
         }
         let list = list(folder.path(), &["d/t.ibd", "d/t.frm", "d/t.txt"]);
-        let bytes = |early: &[AheadFile]| {
-            Foreseen::look((&list, folder.path()), early, 1, false).bytes(Some(&PageSet::default()))
-        };
+        let bytes =
+            |early: &[AheadFile]| foreseen(&list, folder.path(), early).bytes(Some(&PageSet::default()));
         assert_eq!(bytes(&[]), 20, "the text is none of the server's");
         let facts = FileFacts::of(&folder.path().join("d/t.ibd").metadata().unwrap());
         let early = |opened| AheadFile {
@@ -228,8 +244,31 @@ mod tests {
         }];
         std::fs::File::options().write(true).open(&table).unwrap().set_len(7 * PAGE as u64).unwrap();
         let list = list(folder.path(), &["d/t.ibd"]);
-        let foreseen = Foreseen::look((&list, folder.path()), &early, 1, false);
+        let foreseen = foreseen(&list, folder.path(), &early);
         assert!(foreseen.bytes(Some(&PageSet::default())) >= 3 * PAGE as u64);
         assert_eq!(foreseen.left_by_a_round(&PageSet::default()), 0);
+    }
+
+    #[test]
+    fn a_binary_log_is_foreseen_only_where_all_of_them_are_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("d")).unwrap();
+        let paths = ["b.000001", "b.000002", "d/new.ibd", "d/t.frm"];
+        for path in paths {
+            std::fs::write(folder.path().join(path), "0123456789").unwrap();
+        }
+        let mut list = list(folder.path(), &paths);
+        list.entries[..2].iter_mut().for_each(|log| log.class = FileClass::Data);
+        let mut layout = ServerLayout::bare(folder.path());
+        let [base, index] = ["b", "b.index"].map(|name| folder.path().join(name));
+        layout.binlog = Some(BinlogFiles { base, index });
+        for (binlogs, bytes) in [(BinlogChoice::Newest, 20), (BinlogChoice::All, 40)] {
+            let logs = BinaryLogs::of(&list, &layout, binlogs);
+            let foreseen = Foreseen::look((&list, folder.path(), logs), &[], 1, false);
+            let set = PageSet::default();
+            assert_eq!(foreseen.bytes(Some(&set)), bytes, "{binlogs:?}");
+            // What no round can copy does not speak against one.
+            assert_eq!((foreseen.for_a_round(&set), foreseen.left_by_a_round(&set)), (10, 0), "{binlogs:?}");
+        }
     }
 }

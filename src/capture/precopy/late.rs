@@ -247,7 +247,7 @@ impl LatePass<'_> {
         if place.file.metadata().map_err(fail)?.len() < end {
             place.file.set_len(end).map_err(fail)?;
         }
-        let copy = Some(CopyFacts { listed });
+        let copy = Some(CopyFacts { listed, is_mounted: false });
         Ok(Some(Slot::File(Opened { file: place.file, offset: place.offset, metadata, copy })))
     }
 

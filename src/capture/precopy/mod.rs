@@ -11,6 +11,7 @@
 //! In the archive an early copy stands as it was read, maybe torn; pages and changes behind it make it right. So an unpacked archive is no data directory yet: under the name of
 //! the system tablespace stands a short text, on which no server starts, and the script in the archive puts everything in its place, the system tablespace last.
 
+mod binary_logs;
 mod by_lsn;
 mod compare;
 #[cfg(test)]
@@ -49,8 +50,6 @@ use crate::quiesce::Files;
 use crate::throttle::time_for;
 use crate::ui::bytes;
 use compare::Known;
-use early::bytes_ahead;
-use foresee::Foreseen;
 use frozen::FrozenWork;
 use late::LatePass;
 use pursuit::{Found, Pursuit};
@@ -109,13 +108,13 @@ impl Method for Precopy {
     }
 
     fn capture<'a>(&self, task: Task<'a, '_>) -> Result<Captured<'a>, CaptureError> {
-        let Task { layout, facts, mut plan, output, watch, limiter, host, precopy, .. } = task;
+        let Task { layout, facts, mut plan, output, watch, limiter, host, precopy, is_automatic, .. } = task;
         let datadir = &layout.datadir;
         let is_plain = precopy.is_plain;
         let no_mmap = writes_by_calls(facts);
         let running = AheadServer { layout, options: &plan.options, watch, limiter, no_mmap, is_plain };
         let begin = running.begin(facts)?;
-        host.listener().ahead(bytes_ahead(&begin.list));
+        host.listener().ahead(running.bytes_ahead(&begin));
         let mut archive = output.begin_early(&identify_early(facts, layout))?;
         let ahead =
             copy_ahead(&running, begin, facts, &mut archive, host).inspect_err(|_| watch.lift_rate())?;
@@ -123,10 +122,10 @@ impl Method for Precopy {
         let mut spool = Spool::new(datadir, precopy.spool_limit);
         // What cannot be listed now is told when the server stands still.
         if let Ok(list) = list_files(layout, &plan.options) {
-            let foreseen = Foreseen::look((&list, datadir), &early, pursuit.checkpoint, is_plain);
+            let foreseen = running.foresee(&list, &early, pursuit.checkpoint);
             let bytes =
                 pursuit.so_far(|set| foreseen.bytes(Some(set))).unwrap_or_else(|| foreseen.bytes(None));
-            let wait = waiting(bytes, spool.room(), precopy.may_wait).inspect_err(|_| watch.lift_rate())?;
+            let wait = waiting(bytes, &spool, is_automatic).inspect_err(|_| watch.lift_rate())?;
             facts.warnings.extend(wait);
         }
 
@@ -177,16 +176,24 @@ fn copy_ahead(
 
 /// What is to be told where so many bytes would be read while the server stands still, and have no room until it runs again; an error where it may not wait for
 /// the repository.
-fn waiting(bytes: u64, room: u64, may_wait: bool) -> Result<Option<String>, CaptureError> {
+///
+/// Where nobody asked for this method by its name the server may wait: the other choice would be to have it wait with everything.
+fn waiting(bytes: u64, spool: &Spool, may_wait: bool) -> Result<Option<String>, CaptureError> {
+    let room = spool.room();
     if bytes <= room {
         return Ok(None);
     }
     if !may_wait {
-        return Err(CaptureError::TooMuchChanged { bytes, room });
+        let no_file = spool.why_no_room().map(str::to_owned);
+        return Err(CaptureError::TooMuchChanged { bytes, room, no_file });
     }
+    let limited_by = spool.why_no_room().map_or_else(
+        || "spool-limit, and what is free beside the data directory".to_owned(),
+        |why| format!("no file can be made beside the data directory: {why}"),
+    );
     Ok(Some(format!(
-        "{bytes} bytes or more had changed while the server was copied, and {room} could wait until it ran again (spool-limit, and what is \
-         free beside the data directory): it stood still until the repository had the rest"
+        "{bytes} bytes or more had changed while the server was copied, and {room} could wait until it ran again ({limited_by}): it stood \
+         still until the repository had the rest"
     )))
 }
 

@@ -28,8 +28,9 @@ use super::super::source::Opened;
 use super::super::tablespaces::Tablespaces;
 use super::super::walk::{ListOptions, list_files};
 use super::super::watch::Watch;
+use super::binary_logs::BinaryLogs;
 use super::compare::{AheadFile, Comparison, FileFate, Known, LateFile};
-use super::early::{EarlyPass, bytes_ahead, spaces};
+use super::early::{EarlyPass, spaces};
 use super::facts::{FileFacts, page_zero};
 use super::foresee::{Foreseen, tablespaces};
 use super::late::late_files;
@@ -99,7 +100,16 @@ impl AheadServer<'_> {
         archive: &mut Archive<'_>,
         wanted: &dyn Fn(usize) -> bool,
     ) -> Result<Vec<AheadFile>, CaptureError> {
-        let pass = EarlyPass {
+        self.pass(begin).run(&mut archive.writer, wanted)
+    }
+
+    /// Bytes of the files that can be copied ahead, nearly.
+    pub(super) fn bytes_ahead(&self, begin: &PassBegin) -> u64 {
+        self.pass(begin).bytes()
+    }
+
+    fn pass<'p>(&'p self, begin: &'p PassBegin) -> EarlyPass<'p> {
+        EarlyPass {
             layout: self.layout,
             list: &begin.list,
             watch: self.watch,
@@ -107,9 +117,24 @@ impl AheadServer<'_> {
             tablespaces: &begin.tablespaces,
             spaces: &begin.spaces,
             no_mmap: self.no_mmap,
+            logs: self.logs(&begin.list),
             is_plain: self.is_plain,
-        };
-        pass.run(&mut archive.writer, wanted)
+        }
+    }
+
+    /// What would be read if the server stood still now.
+    pub(super) fn foresee<'f>(
+        &self,
+        list: &FileList,
+        early: &'f [AheadFile],
+        checkpoint: u64,
+    ) -> Foreseen<'f> {
+        let list = (list, self.layout.datadir.as_path(), self.logs(list));
+        Foreseen::look(list, early, checkpoint, self.is_plain)
+    }
+
+    fn logs(&self, list: &FileList) -> BinaryLogs<'_> {
+        BinaryLogs::of(list, self.layout, self.options.binlogs)
     }
 
     /// As many rounds as make the changes fewer. None for stock `tar` alone, which would get whole tables again.
@@ -150,7 +175,7 @@ impl AheadServer<'_> {
         Ok(())
     }
 
-    /// Bytes that have changed, where a round is worth it: it leaves few enough of them, and the archive does not become too large. Else why not.
+    /// Bytes that a round would copy, where it is worth it: it leaves few enough of them, and the archive does not become too large. Else why not.
     fn worth(
         &self,
         ahead: &mut Ahead,
@@ -158,12 +183,11 @@ impl AheadServer<'_> {
         before: u64,
         archive: &Archive<'_>,
     ) -> Result<u64, String> {
-        let list = (&begin.list, self.layout.datadir.as_path());
-        let foreseen = Foreseen::look(list, &ahead.files, ahead.pursuit.checkpoint, false);
+        let foreseen = self.foresee(&begin.list, &ahead.files, ahead.pursuit.checkpoint);
         let unknown = || "the redo log does not tell how much that is".to_owned();
-        let changed = ahead.pursuit.so_far(|set| foreseen.bytes(Some(set))).ok_or_else(unknown)?;
+        let changed = ahead.pursuit.so_far(|set| foreseen.for_a_round(set)).ok_or_else(unknown)?;
         let left = begin.pursuit.so_far(|set| foreseen.left_by_a_round(set)).ok_or_else(unknown)?;
-        let (mib, all) = (changed >> 20, bytes_ahead(&begin.list));
+        let (mib, all) = (changed >> 20, self.bytes_ahead(begin));
         if changed <= FEW {
             Err(format!("{mib} MiB"))
         } else if changed >= before / 2 {

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
-use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, openat};
+use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::super::nameless::nameless_file;
 use super::super::room::free_space;
 use crate::archive::Segment;
 
@@ -41,6 +42,8 @@ struct SpoolFile {
     /// Bytes that it holds, without holes.
     used: u64,
     limit: u64,
+    /// Why it takes nothing more.
+    closed: Option<String>,
 }
 
 impl SpoolFile {
@@ -62,6 +65,7 @@ impl SpoolFile {
             log::info!(
                 "what is read while the server stands still cannot be put aside ({error}): what has no room otherwise goes into the archive at once"
             );
+            self.closed = Some(error.to_string());
         }
         self.limit = 0;
     }
@@ -81,7 +85,7 @@ impl Spool {
         let memory = SpoolFile { limit: IN_MEMORY.min(limit), ..SpoolFile::default() };
         let mut disk = SpoolFile { limit: limit.min(room), ..SpoolFile::default() };
         if disk.limit > 0 {
-            match nameless(directory) {
+            match open_directory(directory).and_then(|directory| nameless_file(&directory)) {
                 Ok(file) => disk.file = Some(Arc::new(file)),
                 Err(error) => disk.close(&error),
             }
@@ -92,6 +96,11 @@ impl Spool {
     /// Bytes that it may hold.
     pub(super) fn room(&self) -> u64 {
         self.memory.limit.saturating_add(self.disk.limit)
+    }
+
+    /// Why there is no room beside the data directory, where something else than its size is the reason.
+    pub(super) fn why_no_room(&self) -> Option<&str> {
+        self.disk.closed.as_deref()
     }
 
     /// Bytes that it holds in memory, and on the disk.
@@ -147,11 +156,8 @@ fn in_memory() -> io::Result<File> {
     Ok(memfd_create(c"wsrep_sst_backup", MemfdFlags::CLOEXEC)?.into())
 }
 
-/// An empty file that nobody can give a name.
-fn nameless(directory: &Path) -> io::Result<File> {
-    let directory = OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(directory)?;
-    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(openat(&directory, c".", flags, Mode::RUSR | Mode::WUSR)?.into())
+fn open_directory(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(path)
 }
 
 #[cfg(test)]
@@ -185,10 +191,13 @@ mod tests {
         assert!(spool.copy(&source, part, (&place, 0), &|_| Err(io::Error::other("given up"))).is_err());
         assert!(Spool::new(folder.path(), 0).place(1, 1).is_none());
         assert_eq!(spool.room(), 2 * IN_MEMORY + 8192);
-        // Where no file without a name can be made only memory is left, and that is known before anything is put there.
-        let mut nowhere = Spool::new(&folder.path().join("none"), 1 << 30);
+        assert_eq!(spool.why_no_room(), None);
+        // Where no file without a name can be made only memory is left, and that is known before anything is put there, and why.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut nowhere = Spool::new(file.path(), 1 << 30);
         assert!(nowhere.room() <= IN_MEMORY && nowhere.place(IN_MEMORY + 1, IN_MEMORY + 1).is_none());
         assert!(nowhere.place(100, 100).is_some());
+        assert!(nowhere.why_no_room().is_some_and(|why| why.contains("Not a directory")));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it has no name");
     }
 }

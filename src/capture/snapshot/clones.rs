@@ -44,7 +44,7 @@ impl CloneSlot {
 
     /// A file whose content is in `file` from `offset` on.
     pub(super) fn clone(file: Arc<File>, offset: u64, metadata: Metadata, listed: Option<bool>) -> Self {
-        Self::Clone(Opened { file, offset, metadata, copy: Some(CopyFacts { listed }) })
+        Self::Clone(Opened { file, offset, metadata, copy: Some(CopyFacts { listed, is_mounted: false }) })
     }
 }
 

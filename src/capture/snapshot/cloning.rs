@@ -21,6 +21,7 @@ use super::super::standstill;
 use super::super::watch::Watch;
 use super::clones::{CloneSlot, Clones};
 use super::ground::Ground;
+use super::mount::Mount;
 use super::reflink::{ClonePlace, Pack};
 use crate::quiesce::Files;
 
@@ -127,7 +128,7 @@ struct Worker<'a> {
 
 /// A pack that takes more files.
 struct OpenPack {
-    device: u64,
+    mount: Mount,
     pack: Pack,
     file: Arc<std::fs::File>,
     files: usize,
@@ -139,7 +140,7 @@ impl Worker<'_> {
             let from = next.fetch_add(STEP, Ordering::Relaxed);
             let Some(numbers) = turn.get(from..turn.len().min(from + STEP)).filter(|some| !some.is_empty())
             else {
-                self.end_pack().map_err(CaptureError::Clone)?;
+                self.end_pack();
                 return Ok(self.done);
             };
             if let Some(abort) = self.cloning.watch.aborted() {
@@ -167,7 +168,9 @@ impl Worker<'_> {
             standstill::compare(entry, seen, &Look::of(&opened.metadata), list, datadir)?;
         }
         let bytes = opened.metadata.len();
-        let Some(place) = ground.place(opened.metadata.dev()) else { return Ok(CloneSlot::Live(bytes)) };
+        let Some(place) = ground.place(&opened.file, opened.metadata.dev()) else {
+            return Ok(CloneSlot::Live(bytes));
+        };
         let small =
             if bytes <= SMALL && !entry.is_redo_log() { read_at_once(&opened.file, bytes) } else { None };
         let cloned = if let Some(content) = small {
@@ -196,13 +199,18 @@ impl Worker<'_> {
         }
     }
 
-    /// What its pack holds in memory is written: files are in it already, so that it cannot be done without.
-    fn end_pack(&mut self) -> io::Result<()> {
-        if let Some(open) = &mut self.pack {
-            open.pack.flush()?;
+    /// What its pack holds in memory is written. Where that does not work (a quota), none of the files in it is cloned.
+    fn end_pack(&mut self) {
+        let Some(mut open) = self.pack.take() else { return };
+        let Err(error) = open.pack.flush() else { return };
+        log::info!("{} small files cannot be cloned: {error}", open.files);
+        for (_, slot) in &mut self.done {
+            if let CloneSlot::Clone(opened) = slot
+                && Arc::ptr_eq(&opened.file, &open.file)
+            {
+                *slot = CloneSlot::Live(opened.metadata.len());
+            }
         }
-        self.pack = None;
-        Ok(())
     }
 
     /// Puts a file into the pack of this thread, or into a new one.
@@ -211,16 +219,16 @@ impl Worker<'_> {
         place: &ClonePlace,
         add: impl FnOnce(&mut Pack) -> io::Result<u64>,
     ) -> io::Result<(Arc<std::fs::File>, u64)> {
-        let fits = |open: &OpenPack| open.device == place.device && open.files < PACKED;
+        let fits = |open: &OpenPack| open.mount == place.mount && open.files < PACKED;
         if !self.pack.as_ref().is_some_and(fits) {
-            self.end_pack()?;
+            self.end_pack();
         }
         let open = if let Some(open) = &mut self.pack {
             open
         } else {
             let pack = Pack::new(place)?;
             let file = Arc::new(pack.file.try_clone()?);
-            self.pack.insert(OpenPack { device: place.device, pack, file, files: 0 })
+            self.pack.insert(OpenPack { mount: place.mount, pack, file, files: 0 })
         };
         // On an error it keeps what it holds of others.
         let offset = add(&mut open.pack)?;

@@ -6,8 +6,9 @@
 //!
 //! Under the freeze of a state transfer everything stands still, so directories may be in several snapshots, made one after the other. Every file in them
 //! has to look as it was listed. Under a lock by SQL InnoDB goes on writing, so everything has to be in *one* atomic snapshot; then its redo log and data are of one moment, as after
-//! a loss of power, and recovery needs nothing else: no checkpoint is pinned ([`pin`]). That the snapshot is not older than the lock is told by its redo log, which has
-//! to reach the LSN that was on the disk under the lock.
+//! a loss of power, and recovery needs nothing else: no checkpoint is pinned ([`pin`]). That the snapshot is of the moment is told by its redo log: one that is older than the lock does not reach
+//! the LSN that was on the disk under it, one that is later goes beyond the LSN at which the server was let run. And nothing in a snapshot changes: each file is looked at before and behind its reading, the redo log once
+//! more at the end of all.
 
 use std::fs::File;
 use std::io;
@@ -15,24 +16,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nix::sys::statfs::{BTRFS_SUPER_MAGIC, FsType, statfs};
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, statfs};
 use rustix::fs::syncfs;
 
 use super::super::error::CaptureError;
 use super::super::frozen_list::{FrozenServer, freeze_and_list};
 use super::super::method::{Captured, Estimate, Prospect, Task};
+use super::super::source::ZFS;
 use super::super::standstill;
 use super::super::walk::list_files;
 use super::super::watch::Watch;
 use super::ground::settle;
 use super::mounted::{LiveRoots, Mounted};
+use super::pin::RedoSpan;
 use super::reading::Reading;
 use super::{pin, room};
 use crate::quiesce::Files;
 use crate::volume_snapshot::{Reach, SnapshotCommands, SnapshotError, SnapshotLink, SnapshotRequest};
-
-/// ZFS, which is no part of Linux (`ZFS_SUPER_MAGIC` of OpenZFS).
-const ZFS: FsType = FsType(0x2fc1_2fc1);
 
 /// What it would cost; the text says why it cannot work.
 pub(super) fn estimate(prospect: &Prospect<'_>, commands: &SnapshotCommands) -> Result<Estimate, String> {
@@ -100,10 +100,12 @@ pub(super) fn capture<'a>(
     }
     quiet.complete(list.bytes);
     let redo_end = quiet.redo_end();
+    // Under a lock by SQL its holder asks; in a state transfer the server answers such a question as well, where SQL is there.
+    let asked = if worth == Files::Clean { facts.sql.as_mut() } else { None };
+    let now = asked.and_then(|sql| sql.redo_position().ok()).map(|position| position.current);
     let resumed = host.resume(quiet)?;
-    if let Some(end) = redo_end {
-        pin::reaches(&list, datadir, end, |number| mounted.file(number))?;
-    }
+    let span = RedoSpan { at_least: redo_end, at_most: resumed.redo_end.or(now) };
+    pin::is_of_the_moment(&list, datadir, span, |number| mounted.redo_log(number))?;
 
     let is_read = Arc::new(());
     guard(&is_read, directories, watch, &link).map_err(CaptureError::Clone)?;
@@ -112,6 +114,7 @@ pub(super) fn capture<'a>(
     let copied = reading.copy(&mounted, &|_| true, &mut archive.writer);
     drop(is_read);
     let mut copied = copied.inspect_err(|_| watch.lift_rate())?;
+    mounted.check_redo_log()?;
     if let Err(error) = link.release() {
         log::warn!("{error}");
         copied.warnings.push(error.to_string());

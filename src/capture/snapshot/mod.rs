@@ -1,7 +1,7 @@
 //! The method `snapshot`: the server stands still while its files are cloned, runs again, and the clones are read at leisure.
 //!
 //! ```text
-//! try a clone on each file system ─> freeze ─> list, clone, look again ─> thaw ─> read the clones
+//! try a clone in each mount ─> freeze ─> list, clone, look again ─> thaw ─> read the clones
 //! ```
 //!
 //! A clone shares its blocks with the server's file until either is written to ([`reflink`]), so it costs by the extent and not by the byte.
@@ -15,6 +15,7 @@ mod clones;
 mod cloning;
 mod commanded;
 mod ground;
+mod mount;
 mod mounted;
 mod pin;
 mod reading;
@@ -35,7 +36,7 @@ use crate::quiesce::Files;
 use cloning::{Cloning, descriptors};
 use ground::{Ground, settle};
 use pin::Pin;
-use reading::{Reading, rest_limit};
+use reading::{Reading, Rest, rest_limit};
 
 /// Clones everything while the server stands still: for milliseconds, at any size of the data.
 pub(super) struct Snapshot;
@@ -69,7 +70,7 @@ impl Method for Snapshot {
             let commands = commands.clone();
             return commanded::capture(task, &commands);
         }
-        let Task { layout, facts, plan, output, watch, limiter, host, .. } = task;
+        let Task { layout, facts, plan, output, watch, limiter, host, is_automatic, .. } = task;
         let datadir = &layout.datadir;
         let before = list_files(layout, &plan.options)?;
         let ground = Ground::find(&before, datadir);
@@ -85,7 +86,7 @@ impl Method for Snapshot {
         let clones = Arc::new(cloning.run()?);
         log::info!("{} files were cloned in {} ms", list.entries.len(), begun.elapsed().as_millis());
         let reading = Reading { list: &list, datadir, watch, limiter };
-        let rest = reading.rest(&clones, worth)?;
+        let Rest { numbers: rest, warning } = reading.rest(&clones, worth, is_automatic)?;
         let begin = |output: Output<'a>| output.begin(&identity);
         let mut copied = Copied::nothing();
         let (archive, output) = if rest.is_empty() {
@@ -119,7 +120,7 @@ impl Method for Snapshot {
         let read = reading.copy(clones.as_ref(), &part, &mut archive.writer);
         let read = read.inspect_err(|_| watch.lift_rate())?;
         copied.vanished += read.vanished;
-        copied.warnings.extend(read.warnings);
+        copied.warnings.extend(warning.into_iter().chain(read.warnings));
         Ok(Captured::files(archive, identity, resumed, list, copied))
     }
 }

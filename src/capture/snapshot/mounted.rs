@@ -1,5 +1,6 @@
 //! The server's files in a snapshot of its volumes.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
@@ -14,7 +15,7 @@ use super::super::error::CaptureError;
 use super::super::files::FileList;
 use super::super::objection::shown;
 use super::super::resolve::is_same_entry;
-use super::super::source::{CopyFacts, Opened};
+use super::super::source::{CopyFacts, Opened, check_unchanged};
 use super::super::standstill::looks_alike;
 use crate::quiesce::Files;
 use crate::volume_snapshot::{SnapshotError, SnapshotMounts};
@@ -68,6 +69,8 @@ pub(super) struct Mounted<'a> {
     worth: Files,
     /// Where each root is, and on which device.
     places: BTreeMap<PathBuf, (PathBuf, u64)>,
+    /// The number of the redo log, and what it was when it was looked at first.
+    redo: OnceCell<(usize, Metadata)>,
 }
 
 impl<'a> Mounted<'a> {
@@ -96,7 +99,7 @@ impl<'a> Mounted<'a> {
             }
             places.insert(spelt, (place, found.dev()));
         }
-        Ok(Self { list, datadir, worth, places })
+        Ok(Self { list, datadir, worth, places, redo: OnceCell::new() })
     }
 
     /// An error where the system tablespace there is not that of this server, or not as it stands still. Cheap: it is asked while it does. The other
@@ -131,11 +134,29 @@ impl<'a> Mounted<'a> {
         Ok((if below.as_os_str().is_empty() { place.clone() } else { place.join(below) }, *device))
     }
 
-    /// The file of an entry, for those who know how it has to look.
-    pub(super) fn file(&self, number: usize) -> io::Result<Arc<fs::File>> {
-        let entry =
-            self.list.entries.get(number).ok_or_else(|| io::Error::other("there is no such entry"))?;
-        self.open(number, entry).map(|opened| opened.file)
+    /// The redo log, which is this entry, for whoever sees to it that it is of the right moment. From here on it has to stay as it is: a server writes to it before it writes to any
+    /// table, so that what it does to the files of a snapshot that is none is seen there, whatever file it does it to.
+    pub(super) fn redo_log(&self, number: usize) -> io::Result<Arc<fs::File>> {
+        let opened = self.open(number, self.entry(number)?)?;
+        self.redo.get_or_init(|| (number, opened.metadata));
+        Ok(opened.file)
+    }
+
+    /// An error where that log has changed since.
+    pub(super) fn check_redo_log(&self) -> Result<(), CaptureError> {
+        let Some((number, before)) = self.redo.get() else { return Ok(()) };
+        let look = || {
+            let (path, _) = self.place(self.entry(*number)?)?;
+            check_unchanged(before, &fs::metadata(path)?)
+        };
+        look().map_err(|cause| CaptureError::Read {
+            path: self.list.entries[*number].belongs(self.datadir),
+            cause,
+        })
+    }
+
+    fn entry(&self, number: usize) -> io::Result<&Entry> {
+        self.list.entries.get(number).ok_or_else(|| io::Error::other("there is no such entry"))
     }
 }
 
@@ -147,7 +168,7 @@ fn missing() -> io::Error {
 }
 
 impl Contents for Mounted<'_> {
-    fn open(&self, _: usize, entry: &Entry) -> io::Result<Opened> {
+    fn open(&self, number: usize, entry: &Entry) -> io::Result<Opened> {
         let (path, device) = self.place(entry)?;
         let mut opened = Opened::live(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound if entry.class == FileClass::Data => missing(),
@@ -164,9 +185,12 @@ impl Contents for Mounted<'_> {
                 "in the snapshot it is not as it was while the server stood still: the snapshot is not of that moment",
             ));
         }
+        if let Some((_, before)) = self.redo.get().filter(|(redo, _)| *redo == number) {
+            check_unchanged(before, &opened.metadata)?;
+        }
         let known = self.list.tablespaces.as_ref();
         let listed = known.and_then(|known| known.lists(entry, &path, &opened.metadata));
-        opened.copy = Some(CopyFacts { listed });
+        opened.copy = Some(CopyFacts { listed, is_mounted: true });
         Ok(opened)
     }
 

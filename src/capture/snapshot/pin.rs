@@ -47,24 +47,51 @@ impl Pin {
     }
 }
 
-/// Sees to it that the log in an atomic snapshot, which `open` opens, holds everything up to `redo_end`: one that was taken before the server was locked does not.
-/// Nothing is pinned: data and log are of one moment, as after a loss of power, and for its newest checkpoint every page had been written.
-pub(super) fn reaches(
+/// Where the redo log of a snapshot has to end, LSNs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RedoSpan {
+    /// It was on the disk up to here when the server stood still; none where its files need no recovery.
+    pub(super) at_least: Option<u64>,
+    /// It went so far when the server was let run; none where it was not asked.
+    pub(super) at_most: Option<u64>,
+}
+
+/// Sees to it that the log in a snapshot, which `open` opens, is that of the moment in which the server stood still: it holds everything up to the beginning of that, and nothing beyond its end.
+/// Nothing is pinned: data and log are of one moment, as after a loss of power, and for its newest checkpoint every page had been written. A log that
+/// is not understood is nothing against files that need no recovery.
+pub(super) fn is_of_the_moment(
     list: &FileList,
     datadir: &Path,
-    redo_end: u64,
+    span: RedoSpan,
     open: impl FnOnce(usize) -> io::Result<Arc<File>>,
 ) -> Result<(), CaptureError> {
-    let (number, path) = the_steady_log(list, datadir).map_err(refused)?;
+    let (number, path) = match (the_steady_log(list, datadir), span.at_least) {
+        (Ok(found), _) => found,
+        (Err(_), None) => return Ok(()),
+        (Err(why), Some(_)) => return Err(refused(why)),
+    };
     let failed = |why: String| {
         refused(format!(
-            "'{}': {why}: the snapshot is not of the moment in which the server was locked",
+            "'{}': {why}: the snapshot is not of the moment in which the server stood still",
             shown(&path)
         ))
     };
     let file = open(number).map_err(|error| failed(error.to_string()))?;
-    let found = LogHead::read(&*file).and_then(|head| pin_checkpoint(&head, &file, redo_end));
-    found.map(drop).map_err(|error| failed(error.to_string()))
+    let found = LogHead::read(&*file).and_then(|head| match span.at_least {
+        Some(least) => Ok(pin_checkpoint(&head, &file, least)?.end_lsn),
+        None => head.end_lsn(&*file),
+    });
+    match (found, span) {
+        (Ok(end), RedoSpan { at_most: Some(most), .. }) if end > most => Err(failed(format!(
+            "in the snapshot it goes up to LSN {end}, and went up to {most} when the server was let run again"
+        ))),
+        (Err(error), RedoSpan { at_least: Some(_), .. }) => Err(failed(error.to_string())),
+        (Err(error), _) => {
+            log::info!("whether the snapshot is later than it may be is not told by its redo log: {error}");
+            Ok(())
+        }
+        (Ok(_), _) => Ok(()),
+    }
 }
 
 /// Why the redo log of this server is none that could be pinned.
@@ -78,4 +105,43 @@ pub(super) fn objection(list: &FileList, datadir: &Path) -> Option<String> {
 
 fn refused(why: String) -> CaptureError {
     CaptureError::Clone(io::Error::other(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::super::files::testing::files_named;
+    use super::*;
+    use crate::innodb::redo::written_log;
+
+    #[test]
+    fn a_snapshot_is_of_the_moment_where_its_redo_log_ends_within_it() {
+        let (log, end) = written_log();
+        let judge = |content: &[u8], at_least, at_most| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(content).unwrap();
+            let span = RedoSpan { at_least, at_most };
+            let list = files_named(&["ibdata1", "ib_logfile0"]);
+            let open = |number| {
+                assert_eq!(number, 1);
+                Ok(Arc::new(file))
+            };
+            is_of_the_moment(&list, Path::new("/d"), span, open).map_err(|error| error.to_string())
+        };
+        for at_least in [Some(end), Some(end - 100), None] {
+            assert_eq!(judge(&log, at_least, Some(end)), Ok(()), "{at_least:?}");
+            assert_eq!(judge(&log, at_least, None), Ok(()), "{at_least:?}");
+            let later = judge(&log, at_least, Some(end - 1)).unwrap_err();
+            assert!(
+                later.contains("when the server was let run again") && later.contains("not of the moment"),
+                "{later}"
+            );
+        }
+        let earlier = judge(&log, Some(end + 1), Some(end + 1)).unwrap_err();
+        assert!(earlier.contains("not of the moment"), "{earlier}");
+        // Before MariaDB 10.8.
+        assert_eq!(judge(b"PHYS", None, Some(1)), Ok(()));
+        assert!(judge(b"PHYS", Some(1), None).is_err());
+    }
 }

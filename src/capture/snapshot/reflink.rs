@@ -1,6 +1,6 @@
 //! One clone: a file without a name that shares its blocks with another one until either is written to (`FICLONE`).
 //!
-//! A clone has no name (`O_TMPFILE`), so whatever ends this process ends the clone, and nothing is to be swept; and nobody finds
+//! A clone has no name ([`nameless_file`]), so whatever ends this process ends the clone, and nothing is to be swept; and nobody finds
 //! it in a directory of the server's, where a file or a folder more would show as a table or a database.
 
 use std::fs::{File, OpenOptions};
@@ -9,10 +9,13 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use rustix::fs::{
-    IFlags, Mode, OFlags, copy_file_range, ioctl_ficlone, ioctl_getflags, ioctl_setflags, openat,
-};
+use rustix::fs::{IFlags, copy_file_range, ioctl_ficlone, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
+
+use super::super::nameless::nameless_file;
+use super::super::objection::shown;
+use super::mount::Mount;
+use crate::regular_file;
 
 /// What is cloned to see whether it works; no file system has larger blocks.
 const TRIAL: usize = 64 << 10;
@@ -23,8 +26,8 @@ pub(super) struct ClonePlace {
     directory: File,
     /// Its path.
     pub(super) path: PathBuf,
-    /// Of its file system.
-    pub(super) device: u64,
+    /// In which it lies.
+    pub(super) mount: Mount,
     /// Bytes of a block there.
     pub(super) block: u64,
 }
@@ -36,7 +39,8 @@ impl ClonePlace {
         let directory = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
         let metadata = directory.metadata()?;
         let block = nix::sys::statvfs::fstatvfs(&directory)?.fragment_size();
-        let place = Self { directory, path: path.to_path_buf(), device: metadata.dev(), block };
+        let mount = Mount::of(&directory, metadata.dev());
+        let place = Self { directory, path: path.to_path_buf(), mount, block };
         let source = place.nameless()?;
         let written = vec![0x5a; TRIAL];
         source.write_all_at(&written, 0)?;
@@ -47,8 +51,22 @@ impl ClonePlace {
 
     /// An empty file that nobody can give a name.
     pub(super) fn nameless(&self) -> io::Result<File> {
-        let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-        Ok(openat(&self.directory, c".", flags, Mode::RUSR | Mode::WUSR)?.into())
+        nameless_file(&self.directory)
+    }
+
+    /// Clones this file of the server, which is gone when this returns; an error where that does not work. One that is gone meanwhile says nothing.
+    pub(super) fn try_clone_of(&self, path: &Path) -> io::Result<()> {
+        let source = match regular_file::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        self.clone_of(&source).map(drop).map_err(|error| match error.kind() {
+            io::ErrorKind::CrossesDevices => io::Error::other(format!(
+                "{error}: before Linux 5.18 files are cloned only within one mount, and in that of '{}' no file can be made",
+                shown(path)
+            )),
+            _ => error,
+        })
     }
 
     /// A clone of all of a file.

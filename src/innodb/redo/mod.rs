@@ -33,7 +33,7 @@ mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
-pub use testing::empty_log;
+pub use testing::{empty_log, written_log};
 
 pub use changes::{Change, Changes};
 pub use checkpoint::Checkpoint;

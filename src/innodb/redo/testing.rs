@@ -11,6 +11,13 @@ pub fn empty_log() -> Vec<u8> {
     Handmade::new(8192, false).bytes
 }
 
+/// One in which something was, and the LSN at which it ends.
+pub fn written_log() -> (Vec<u8>, u64) {
+    let mut log = Handmade::new(64 << 10, false);
+    (0..20).for_each(|_| log.write(200));
+    (log.bytes, log.lsn)
+}
+
 /// A log of a server that never was.
 #[derive(Clone)]
 pub(super) struct Handmade {

@@ -43,6 +43,7 @@ pub struct Ask<'a> {
     error_log: bool,
     strace: Option<String>,
     descriptors: Option<u32>,
+    largest_file: Option<u64>,
 }
 
 impl<'a> Ask<'a> {
@@ -65,6 +66,7 @@ impl<'a> Ask<'a> {
             error_log: false,
             strace: None,
             descriptors: None,
+            largest_file: None,
         }
     }
 
@@ -154,6 +156,12 @@ impl<'a> Ask<'a> {
         self
     }
 
+    /// No file that it makes may be larger, bytes.
+    pub fn largest_file(mut self, bytes: u64) -> Self {
+        self.largest_file = Some(bytes);
+        self
+    }
+
     /// As this user, who owns the server's files from now on and gets a copy of the program that it can reach.
     pub fn run_as(mut self, user: &ServerUser) -> Self {
         user.own_tree(&self.server.path(""));
@@ -202,7 +210,10 @@ impl<'a> Ask<'a> {
         } else {
             let mut command = Command::new("sh");
             let limit = self.descriptors.map_or_else(String::new, |most| format!("ulimit -n {most}; "));
-            command.args(["-c", &format!("umask 0006; {limit}exec {call} {leaked}")]);
+            // A shell counts in blocks of 512 bytes.
+            let largest =
+                self.largest_file.map_or_else(String::new, |bytes| format!("ulimit -f {}; ", bytes >> 9));
+            command.args(["-c", &format!("umask 0006; {limit}{largest}exec {call} {leaked}")]);
             command
         };
         if let Some(user) = self.user {
