@@ -2,6 +2,8 @@
 
 #[path = "cli_restore/bombs.rs"]
 mod bombs;
+#[path = "cli_restore/disk.rs"]
+mod disk;
 #[path = "cli_restore/exactness.rs"]
 mod exactness;
 #[path = "cli_restore/interruptions.rs"]

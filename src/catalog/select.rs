@@ -174,6 +174,9 @@ fn newest(
     }
     if let Some(best) = best {
         say_what_else_there_is(&records, best);
+        if let Some(doubt @ Doubt::Unknown(_)) = &doubts[best] {
+            log::warn!("the newest backup, {}: {doubt}", records[best].id);
+        }
     }
     let found = best.and_then(|best| records.into_iter().nth(best));
     match found.map(|Record { cluster, manifest, .. }| (cluster, manifest)) {

@@ -15,7 +15,7 @@ use super::request::{Control, Purpose, RestoreRequest};
 use super::table_selection::Selection;
 use super::tables::{TableFile, TableFileRole};
 use super::target_lock::TargetLock;
-use super::undo_log::{self, UndoLog};
+use super::undo_log::UndoLog;
 use super::{MemberWriter, small_files, target};
 use crate::archive::Index;
 use crate::catalog::BackupReader;
@@ -110,7 +110,7 @@ pub fn extract(
         }
         Ok(created.finish(file.member, &place, &places)?)
     });
-    let outcome = outcome.and_then(|()| Ok(undo_log::sync(&BTreeSet::new(), &request.target)?));
+    let outcome = outcome.and_then(|()| Ok(created.sync()?));
     if let Err(error) = outcome {
         return Err(error.undo(&mut created));
     }

@@ -19,6 +19,8 @@
 //! passed over; one whose file has got another name is written under that. Pages that were read again are put into the file behind
 //! it, which is the same file still (`patch`): the system tablespace under its hidden name.
 //!
+//! That the disk has not taken what was written is told, and no success, whatever the file system (`file_systems`).
+//!
 //! Into a data directory that holds an older state of the same files only what differs is written: see [`delta`].
 //!
 //! A backup by mariadb-backup takes another way to the same end: see [`prepared`]. A dump becomes no data directory, but goes into a
@@ -42,6 +44,7 @@ mod external_directories;
 mod extract;
 mod feed;
 mod file_id;
+mod file_systems;
 mod frame;
 mod identity;
 mod installed_server;
@@ -90,6 +93,7 @@ pub use directory_map::{AllowedDirectory, DirectoryMap};
 pub use error::{RestoreError, Undone};
 pub use extract::{Extract, Extracted, extract};
 use file_id::FileId;
+use file_systems::let_go;
 use frame::{begin, check_purpose, check_rest, write_state};
 pub use installed_server::Installed;
 use members::Members;
@@ -200,7 +204,7 @@ fn fill(
     if let Some(wanted) = &members.wanted {
         restored.tables = Some(members.write_options(source.manifest(), wanted, places, created)?);
     }
-    undo_log::sync(&restored.external, places.target())?;
+    created.sync()?;
     guard.publish(created)?;
     Ok(restored)
 }
@@ -245,7 +249,7 @@ impl MemberWriter<'_> {
         if is_last {
             finish_open(&file, member, place, places)?;
         }
-        Ok(())
+        Ok(let_go(file, place)?)
     }
 
     /// `stored` as it stands in the stream, for the file that will be `member`.

@@ -55,12 +55,16 @@ pub(super) fn readable_directory(path: &Path) -> io::Result<File> {
     Ok(openat(&directory(path)?, ".", flags, Mode::empty())?.into())
 }
 
-/// The first `limit` bytes of a regular file. Who owns its directory may have put anything into its place: a pipe is not waited
-/// for, a link is not followed, a device is not read.
-pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+/// A file, as far as its name says. Who owns its directory may have put anything into its place: no link is followed, no pipe waited for.
+pub(super) fn file(path: &Path, access: OFlag) -> io::Result<File> {
     let (folder, name) = parent(path)?;
-    let file = File::from(openat(&folder, name, flags, Mode::empty())?);
+    let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    Ok(openat(&folder, name, flags, Mode::empty())?.into())
+}
+
+/// The first `limit` bytes of a regular file; a device is not read.
+pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = file(path, OFlag::O_RDONLY)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("'{}' is no file", path.display())));
     }

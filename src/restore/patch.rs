@@ -7,8 +7,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, OFlag, fallocate, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use sha2::{Digest, Sha256};
 
 use super::error::SystemError;
@@ -70,10 +69,7 @@ pub(super) fn read_whole(content: &mut dyn Read, pages: &Member) -> Result<Vec<u
 /// The file that this restore has made, and no other: who owns the directory may have put something else there since.
 fn open(place: &Path, made: Option<FileId>) -> Result<File, SystemError> {
     let failed = SystemError::of("open", place);
-    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let (folder, name) = no_follow::parent(place).map_err(&failed)?;
-    let file = openat(&folder, name, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-    let file = File::from(file);
+    let file = no_follow::file(place, OFlag::O_RDWR).map_err(&failed)?;
     if Some(FileId::of(&file).map_err(&failed)?) != made {
         return Err(failed(io::Error::other("somebody else has put something else there")));
     }

@@ -23,7 +23,7 @@ use super::stage::StagingFolder;
 use super::stand_in::stand_in;
 use super::start_file::StartFileGuard;
 use super::target_lock::TargetLock;
-use super::undo_log::{self, UndoLog};
+use super::undo_log::UndoLog;
 use super::{accounts, old_datadir, options, target, wsrep_home};
 use crate::archive::{StreamReader, XbstreamContent, XbstreamScanner};
 use crate::catalog::BackupReader;
@@ -140,6 +140,7 @@ impl Preparation<'_> {
         self.prepare(&stage)?;
         self.check_position(&stage)?;
         stage.remove_what_is_about_the_backup()?;
+        stage.sync()?;
         let start = places.start_file().unwrap_or(places.target());
         let binlogs = stage.binlogs(manifest.server.options.get("log_bin_basename").map(String::as_str))?;
         if !stage.become_datadir(created, places, start, &guard.hidden_place(start))? {
@@ -152,7 +153,7 @@ impl Preparation<'_> {
         }
         let sst_accounts = accounts::sst_accounts(places.target());
         write_state(manifest, request, places, created)?;
-        undo_log::sync(&places.external_roots(), places.target())?;
+        created.sync()?;
         guard.publish(created)?;
         Ok(Restored {
             datadir: places.target().to_path_buf(),

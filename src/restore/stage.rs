@@ -1,6 +1,6 @@
 //! The folder in which a backup is prepared before it becomes a data directory.
 
-use std::fs;
+use std::fs::{self, DirEntry, FileType};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +12,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::destinations::Destinations;
 use super::error::SystemError;
+use super::file_systems::let_go;
 use super::no_follow;
 use super::start_file::HIDDEN_SUFFIX;
 use super::undo_log::UndoLog;
@@ -92,49 +93,63 @@ impl StagingFolder {
     /// How many files are in it and below, and their lengths, bytes.
     pub(super) fn measure(&self) -> Result<(u64, u64), SystemError> {
         let (mut files, mut bytes) = (0, 0);
+        self.find(|entry, _| {
+            files += 1;
+            bytes += entry.metadata().map_err(SystemError::of("look at", &entry.path()))?.len();
+            Ok(None::<()>)
+        })?;
+        Ok((files, bytes))
+    }
+
+    /// What other programs have written here is on the disk after this and the sync of its file system.
+    pub(super) fn sync(&self) -> Result<(), SystemError> {
+        let sync_one = |entry: &DirEntry, kind: FileType| {
+            let place = entry.path();
+            if kind.is_file() {
+                let file =
+                    no_follow::file(&place, OFlag::O_RDONLY).map_err(SystemError::of("open", &place))?;
+                let_go(file, &place)?;
+            }
+            Ok(None::<()>)
+        };
+        self.find(sync_one).map(drop)
+    }
+
+    /// The first answer to what is in it and below, and is no directory.
+    fn find<T>(
+        &self,
+        mut ask: impl FnMut(&DirEntry, FileType) -> Result<Option<T>, SystemError>,
+    ) -> Result<Option<T>, SystemError> {
         let mut folders = vec![self.path.clone()];
         while let Some(folder) = folders.pop() {
             let failed = SystemError::of("list", &folder);
             for entry in fs::read_dir(&folder).map_err(&failed)? {
                 let entry = entry.map_err(&failed)?;
-                let metadata = entry.metadata().map_err(&failed)?;
-                if metadata.is_dir() {
+                let kind = entry.file_type().map_err(&failed)?;
+                if kind.is_dir() {
                     folders.push(entry.path());
-                } else {
-                    files += 1;
-                    bytes += metadata.len();
+                } else if let Some(answer) = ask(&entry, kind)? {
+                    return Ok(Some(answer));
                 }
             }
         }
-        Ok((files, bytes))
+        Ok(None)
     }
 
     /// What in it would lead a program that prepares it to a place outside: `mariadb-backup --prepare` renames and removes tablespaces by the content
     /// of files that end with `.ren` and `.del` (`prep_renames`, `prep_deletes` in `xtrabackup.cc`), opens tablespaces where a `.isl` says that
     /// they are, and InnoDB's directories by an option file. Whoever can write to the repository writes these files.
     pub(super) fn leads_out(&self) -> Result<Option<String>, SystemError> {
-        let mut folders = vec![self.path.clone()];
-        while let Some(folder) = folders.pop() {
-            let failed = SystemError::of("list", &folder);
-            for entry in fs::read_dir(&folder).map_err(&failed)? {
-                let entry = entry.map_err(&failed)?;
-                let path = entry.path();
-                let inside = path.strip_prefix(&self.path).unwrap_or(&path).to_path_buf();
-                let kind = entry.file_type().map_err(&failed)?;
-                if kind.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let name = inside.display();
-                if !kind.is_file() {
-                    return Ok(Some(format!("'{name}' in it is no regular file")));
-                }
-                if let Some(word) = leads(&inside, &Self::content(&path)?) {
-                    return Ok(Some(format!("'{name}' in it leads to '{}'", word.escape_debug())));
-                }
+        self.find(|entry, kind| {
+            let path = entry.path();
+            let inside = path.strip_prefix(&self.path).unwrap_or(&path);
+            let name = inside.display();
+            if !kind.is_file() {
+                return Ok(Some(format!("'{name}' in it is no regular file")));
             }
-        }
-        Ok(None)
+            let word = leads(inside, &Self::content(&path)?);
+            Ok(word.map(|word| format!("'{name}' in it leads to '{}'", word.escape_debug())))
+        })
     }
 
     /// Of a file that decides about places; nothing of others.

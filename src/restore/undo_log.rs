@@ -1,6 +1,7 @@
 //! Everything that a restore makes on the disk, so that a restore that fails can remove it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,6 +16,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat
 
 use super::destinations::{Destinations, FileOwner};
 use super::error::{RestoreError, SystemError, Undone};
+use super::file_systems::{FileSystems, let_go};
 use super::no_follow;
 use crate::model::{Member, MemberKind};
 
@@ -37,6 +39,8 @@ pub(super) struct UndoLog {
     trees: BTreeSet<PathBuf>,
     /// Directories that were there and got another owner, with the one they had.
     given: Vec<(PathBuf, FileOwner)>,
+    /// Where all of it is.
+    file_systems: FileSystems,
 }
 
 impl UndoLog {
@@ -115,6 +119,7 @@ impl UndoLog {
         let (folder, name) = no_follow::parent(path).map_err(&failed)?;
         mkdirat(&folder, name, Mode::from_bits_truncate(mode)).map_err(|errno| failed(errno.into()))?;
         self.directories.insert(path.to_path_buf());
+        self.file_systems.hold_at(&folder, name, path)?;
         let Some(owner) = owner else { return Ok(()) };
         let made = no_follow::directory(path).and_then(|made| give_step(&made, owner));
         made.map_err(SystemError::of("change the owner of", path))
@@ -161,6 +166,7 @@ impl UndoLog {
         let failed = SystemError::of("create", path);
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let (folder, name) = no_follow::parent(path).map_err(&failed)?;
+        self.file_systems.hold_at(&folder, OsStr::new("."), path.parent().unwrap_or(path))?;
         let file = openat(&folder, name, flags, Mode::from_bits_truncate(mode));
         let file = file.map_err(|errno| failed(errno.into()))?;
         self.files.push(path.to_path_buf());
@@ -204,7 +210,18 @@ impl UndoLog {
         let mut file = self.create(path, 0o660)?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
         written.map_err(SystemError::of("write", path))?;
-        give(&file, path, owner)
+        give(&file, path, owner)?;
+        let_go(file, path)
+    }
+
+    /// Before anything is written to files in this directory that are there.
+    pub(super) fn writes_below(&mut self, directory: &Path) -> Result<(), SystemError> {
+        self.file_systems.hold(directory)
+    }
+
+    /// Everything is durable after this, if each file was [let go](let_go).
+    pub(super) fn sync(&self) -> Result<(), SystemError> {
+        self.file_systems.sync()
     }
 
     /// Mode, owner and time of a directory in which everything is. Files and links have theirs since they were written.
@@ -230,16 +247,6 @@ pub(super) fn finish_directory(
 ) -> Result<(), SystemError> {
     let made = no_follow::readable_directory(place).map_err(SystemError::of("open", place))?;
     finish_open(&made, member, place, places)
-}
-
-/// Everything on the file systems involved is durable after this.
-pub(super) fn sync(external: &BTreeSet<PathBuf>, target: &Path) -> Result<(), SystemError> {
-    for directory in external.iter().map(PathBuf::as_path).chain([target]) {
-        let synced =
-            no_follow::readable_directory(directory).and_then(|handle| Ok(nix::unistd::syncfs(&handle)?));
-        synced.map_err(SystemError::of("sync", directory))?;
-    }
-    Ok(())
 }
 
 /// The owner of a directory in which there is nothing: of the one that is open, whatever has its name meanwhile.

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::destinations::Destinations;
 use super::error::SystemError;
 use super::file_id::FileId;
+use super::file_systems::let_go;
 use super::request::Control;
 use super::undo_log::{UndoLog, finish_open};
 use crate::archive::{hex, read_full};
@@ -80,7 +81,9 @@ pub(super) fn write_member(
             if !is_partial {
                 finish_open(&file, member, place, places)?;
             }
-            Ok(Some(FileId::of(&file).map_err(SystemError::of("look at", place))?))
+            let made = FileId::of(&file).map_err(SystemError::of("look at", place))?;
+            let_go(file, place)?;
+            Ok(Some(made))
         }
     }
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use nix::errno::Errno;
 
 use super::local_writer::{Belongs, LocalWriter, named_by};
-use super::open_folder::{FolderEntry, OpenFolder};
+use super::open_folder::{FolderEntry, ListedEntry, OpenFolder, UnknownEntry};
 use super::{ObjectInfo, ObjectReader, ObjectWriter, Storage, StorageError, Unfinished, missing_mount};
 
 /// Backups hold everything that the server knows: only owner and group read them.
@@ -85,7 +85,7 @@ impl LocalStorage {
     }
 
     /// Everything in a folder, with hidden ones; nothing where it is not there.
-    fn all_entries(&self, name: &str) -> Result<Vec<(String, FolderEntry)>, StorageError> {
+    fn all_entries(&self, name: &str) -> Result<Vec<ListedEntry>, StorageError> {
         let path = self.path(name);
         let listed = self.folder(name, "list", &path).and_then(|folder| {
             folder.entries().map_err(|cause| StorageError::new("list", path.display().to_string(), cause))
@@ -97,10 +97,30 @@ impl LocalStorage {
     }
 
     /// The same without hidden ones: ours are temporary.
-    fn entries(&self, name: &str) -> Result<Vec<(String, FolderEntry)>, StorageError> {
+    fn entries(&self, name: &str) -> Result<Vec<ListedEntry>, StorageError> {
         let mut found = self.all_entries(name)?;
         found.retain(|(name, _)| !name.starts_with('.'));
         Ok(found)
+    }
+
+    /// The files among the entries of a folder. Where one of them may be a file and cannot be looked at, the answer would not be all.
+    fn files(
+        &self,
+        folder: &str,
+        entries: Vec<ListedEntry>,
+    ) -> Result<Vec<(String, FolderEntry)>, StorageError> {
+        let mut files = Vec::new();
+        for (name, entry) in entries {
+            match entry {
+                Ok(entry) if entry.is_file => files.push((name, entry)),
+                Err(unknown) if unknown.may_be_file() => {
+                    let place = self.path(folder).join(&name).display().to_string();
+                    return Err(StorageError::new("look at", place, unknown.cause));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(files)
     }
 }
 
@@ -158,14 +178,19 @@ impl Storage for LocalStorage {
 
     fn folders(&self, folder: &str) -> Result<Vec<String>, StorageError> {
         let entries = self.entries(folder)?.into_iter();
-        // A link in place of a folder is one that cannot be read: it is refused by its name where somebody goes on, and is not
-        // a backup that nobody sees.
-        Ok(entries.filter(|(_, entry)| entry.is_folder || entry.is_link).map(|(name, _)| name).collect())
+        // A link in place of a folder is one that cannot be read, and so may be what cannot be looked at: it is refused by its
+        // name where somebody goes on, and is not a backup that nobody sees.
+        let may_be = |entry: Result<FolderEntry, UnknownEntry>| match entry {
+            Ok(entry) => entry.is_folder || entry.is_link,
+            Err(unknown) => unknown.may_be_folder(),
+        };
+        Ok(entries.filter_map(|(name, entry)| may_be(entry).then_some(name)).collect())
     }
 
     fn objects(&self, folder: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-        let files = self.entries(folder)?.into_iter().filter(|(_, entry)| entry.is_file);
+        let files = self.files(folder, self.entries(folder)?)?;
         Ok(files
+            .into_iter()
             .map(|(name, FolderEntry { bytes, written, .. })| ObjectInfo { name, bytes, modified: written })
             .collect())
     }
@@ -223,9 +248,11 @@ impl Storage for LocalStorage {
     }
 
     fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, StorageError> {
-        let entries = self.all_entries(folder)?.into_iter();
-        let found = entries.filter(|(name, entry)| entry.is_file && named_by(name).is_some());
-        Ok(found
+        let mut entries = self.all_entries(folder)?;
+        entries.retain(|(name, _)| named_by(name).is_some());
+        Ok(self
+            .files(folder, entries)?
+            .into_iter()
             .map(|(name, entry)| Unfinished {
                 name,
                 upload: None,
@@ -236,8 +263,8 @@ impl Storage for LocalStorage {
     }
 
     fn last_written(&self, folder: &str) -> Result<Option<Timestamp>, StorageError> {
-        let entries = self.all_entries(folder)?;
-        Ok(entries.iter().filter(|(_, entry)| entry.is_file).map(|(_, entry)| modified(entry)).max())
+        let files = self.files(folder, self.all_entries(folder)?)?;
+        Ok(files.iter().map(|(_, entry)| modified(entry)).max())
     }
 
     fn free_bytes(&self) -> Result<Option<u64>, StorageError> {

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
@@ -72,6 +72,29 @@ impl FolderEntry {
     }
 }
 
+/// A name in a folder, and what has it.
+pub(super) type ListedEntry = (String, Result<FolderEntry, UnknownEntry>);
+
+/// What a folder lists, and nobody can look at.
+#[derive(Debug)]
+pub(super) struct UnknownEntry {
+    /// Why.
+    pub(super) cause: io::Error,
+    /// What the list says that it is, where it says that.
+    listed_as: Option<Type>,
+}
+
+impl UnknownEntry {
+    pub(super) fn may_be_file(&self) -> bool {
+        self.listed_as.is_none_or(|kind| kind == Type::File)
+    }
+
+    /// Or a link in place of one.
+    pub(super) fn may_be_folder(&self) -> bool {
+        self.listed_as.is_none_or(|kind| matches!(kind, Type::Directory | Type::Symlink))
+    }
+}
+
 /// A folder that is open.
 #[derive(Debug)]
 pub(super) struct OpenFolder {
@@ -118,8 +141,9 @@ impl OpenFolder {
         Ok(FolderEntry::of(&fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)?))
     }
 
-    /// Everything in it, sorted by name. Names that are no UTF-8 are none of this program's.
-    pub(super) fn entries(&self) -> io::Result<Vec<(String, FolderEntry)>> {
+    /// Everything in it, sorted by name, and what each is, or why that cannot be told: what the disk has lost, or this user may not see, is
+    /// there all the same. Names that are no UTF-8 are none of this program's.
+    pub(super) fn entries(&self) -> io::Result<Vec<ListedEntry>> {
         let mut found = Vec::new();
         for entry in Dir::openat(&self.fd, ".", LISTING, Mode::empty())?.iter() {
             let entry = entry?;
@@ -127,9 +151,9 @@ impl OpenFolder {
             if matches!(name, "." | "..") {
                 continue;
             }
-            // Another process may remove it between the two calls.
-            if let Ok(data) = self.look(OsStr::new(name)) {
-                found.push((name.to_owned(), data));
+            if let Some(found_there) = unless_gone(|| self.look(OsStr::new(name))) {
+                let unknown = |cause| UnknownEntry { cause, listed_as: entry.file_type() };
+                found.push((name.to_owned(), found_there.map_err(unknown)));
             }
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -214,8 +238,55 @@ impl OpenFolder {
     }
 }
 
+/// What a look at a listed name tells; none where another process has removed it since. NFS may say of that that its handle is
+/// stale: asked once more, it says that nothing has this name, unless the whole export is stale.
+fn unless_gone<T>(look: impl Fn() -> io::Result<T>) -> Option<io::Result<T>> {
+    let found = look().or_else(|error| match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ESTALE) => look(),
+        _ => Err(error),
+    });
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        found => Some(found),
+    }
+}
+
 fn refused(path: &Path) -> StorageError {
     let text = "it is a symbolic link, and nothing in a repository is one";
     let cause = io::Error::new(io::ErrorKind::NotADirectory, text);
     StorageError::new("use", path.display().to_string(), cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_there_any_more_is_left_out() {
+        let looked = |answers: &[Errno]| {
+            let answers = RefCell::new(answers.iter().rev().copied().collect::<Vec<_>>());
+            let found = unless_gone(|| answers.borrow_mut().pop().map_or(Ok(7), |errno| Err(errno.into())));
+            assert!(answers.borrow().is_empty(), "it was not asked again");
+            found.map(|found| found.map_err(|error| error.raw_os_error().map(Errno::from_raw)))
+        };
+        assert_eq!(looked(&[]), Some(Ok(7)));
+        assert_eq!(looked(&[Errno::ENOENT]), None);
+        assert_eq!(looked(&[Errno::ESTALE]), Some(Ok(7)));
+        assert_eq!(looked(&[Errno::ESTALE, Errno::ENOENT]), None);
+        assert_eq!(looked(&[Errno::ESTALE, Errno::ESTALE]), Some(Err(Some(Errno::ESTALE))));
+        let may_be = |listed_as| {
+            let unknown = UnknownEntry { cause: Errno::EIO.into(), listed_as };
+            (unknown.may_be_file(), unknown.may_be_folder())
+        };
+        assert_eq!(may_be(None), (true, true));
+        assert_eq!(
+            [Type::File, Type::Directory, Type::Symlink, Type::Fifo].map(|kind| may_be(Some(kind))),
+            [(true, false), (false, true), (false, true), (false, false)]
+        );
+        for errno in [Errno::EIO, Errno::EUCLEAN, Errno::EACCES, Errno::ENOTCONN, Errno::ENOTDIR] {
+            assert_eq!(looked(&[errno]), Some(Err(Some(errno))), "{errno}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::StorageError;
 use super::local_writer::{Belongs, LocalWriter, named_by, temporary_name};
-use super::open_folder::{FolderEntry, OpenFolder};
+use super::open_folder::{ListedEntry, OpenFolder};
 
 /// A temporary file that has not changed for so long is no work in progress.
 const STALE: SignedDuration = SignedDuration::from_hours(24);
@@ -55,7 +55,8 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Storage
 /// Removes what writers of this file that were killed have left beside it, when it is a day old: no `prune` looks here.
 fn sweep(folder: &OpenFolder, name: &OsStr) {
     let now = Timestamp::now();
-    let is_stale = |(temporary, entry): &(String, FolderEntry)| {
+    let is_stale = |(temporary, entry): &ListedEntry| {
+        let Ok(entry) = entry else { return false };
         let is_ours = named_by(temporary).is_some_and(|named| OsStr::new(named) == name);
         let age = entry.written.map(|written| now.duration_since(written));
         is_ours && entry.is_file && age.is_some_and(|age| age > STALE)

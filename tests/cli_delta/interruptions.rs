@@ -4,11 +4,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use crate::support::cli::SmallDisk;
 use crate::support::cli::forge::{Forge, ID};
 use crate::support::cli::tree::{Tree, assert_same};
+use crate::support::cli::{Answer, SmallDisk};
 use crate::support::noise;
 use crate::{LARGE, World, copy, forge, restoring, still};
 use wsrep_sst_backup::model::Compression;
@@ -72,13 +71,13 @@ fn at_each(inject: &str) -> u32 {
         for step in 1.. {
             copy(&template, &world.node());
             let ran = injected(&world, call, &format!("{inject}:when={step}"));
-            if ran.status.success() {
+            if ran.status == Some(0) {
                 world.assert_restored(&[]);
                 break;
             }
             steps += 1;
             guarded += u32::from(is_guarded(&world.node()));
-            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            let said = ran.stderr;
             assert_no_half(&world, &before, &format!("{call} {step}: {said}"));
             if is_guarded(&world.node()) && !said.is_empty() {
                 let cure = "no server starts on it: run the same command again";
@@ -93,12 +92,8 @@ fn at_each(inject: &str) -> u32 {
 }
 
 /// The restore, with this done to one of its calls.
-fn injected(world: &World, call: &str, what: &str) -> Output {
-    let command = world.delta("").command();
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
-    strace.args(["-e", &format!("inject={call}:{what}")]);
-    strace.arg(command.get_program()).args(command.get_args()).output().unwrap()
+fn injected(world: &World, call: &str, what: &str) -> Answer {
+    world.delta("").strace(&format!("-o /dev/null -e trace={call} -e inject={call}:{what}")).run()
 }
 
 /// What a restore that was stopped has left is the old state, the new one, or none that a server starts on.

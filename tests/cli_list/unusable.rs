@@ -202,3 +202,54 @@ fn unusable_manifests_are_shown_with_the_reason() {
         );
     }
 }
+
+/// What a disk with a damaged inode says (`d?????????` in `ls`), of a backup, of the folder of a cluster, and of what lies beside a manifest.
+#[test]
+#[ignore = "needs strace"]
+fn what_the_disk_does_not_show_is_told_by_its_name_and_is_not_gone() {
+    let folder = open_folder();
+    let older = "20261120T113451Z_n1";
+    for id in [older, ID] {
+        put_manifest(folder.path(), "c", &manifest(id));
+    }
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let damaged = |name: &str, line: &str| {
+        let options = format!(
+            "-o /dev/null -P {name} -e trace=newfstatat,openat -e inject=newfstatat,openat:error=EIO"
+        );
+        cli(line).on(folder.path()).strace(&options).run()
+    };
+    let list = damaged(ID, "list");
+    let wanted = format!(
+        "UNUSABLE: cannot open '{}': Input/output error (os error 5)",
+        place(&format!("c/{ID}/manifest.json"))
+    );
+    assert!(
+        list.done().lines().any(|line| line.starts_with(ID) && line.contains(&wanted)),
+        "{}",
+        list.stdout
+    );
+    assert!(list.stdout.contains(&format!("\n{older}  2026-")), "{}", list.stdout);
+    damaged(ID, "show latest").fails_with(1, "the newest backup cannot be used");
+    let cluster = damaged("c", "list");
+    assert!(
+        cluster.status == Some(1)
+            && cluster.stderr.contains(&format!("cannot list '{}': Input/output error", place("c"))),
+        "{cluster:?}"
+    );
+    put_object(folder.path(), &format!("c/{ID}/verify.json"), "{}");
+    let list = damaged("verify.json", "list");
+    let row = list.stdout.lines().find(|line| line.starts_with(ID)).unwrap();
+    assert!(
+        row.contains("its verify.json cannot be read: cannot open") && row.contains("Input/output error"),
+        "{list:?}"
+    );
+    let shown = damaged("verify.json", "show latest");
+    assert!(
+        shown.stderr.contains(&format!("the newest backup, {ID}: WHETHER IT IS WHOLE IS NOT KNOWN")),
+        "{shown:?}"
+    );
+    let metrics = folder.path().join("metrics.prom");
+    let answer = damaged(ID, &format!("check --sample 0 --metrics-file {}", metrics.display()));
+    assert!(answer.stdout.contains("Input/output error"), "{answer:?}");
+}

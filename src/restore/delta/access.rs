@@ -49,7 +49,7 @@ pub(super) fn check(
         }
         let Some(LocalFate::Stays { .. }) = fates.get(&member.header_offset) else { continue };
         let place = local_file::place_now(places, &place).unwrap_or(place);
-        if let Err(error) = local_file::open(&place, OFlag::O_RDWR) {
+        if let Err(error) = no_follow::file(&place, OFlag::O_RDWR) {
             return refused(&place, error.to_string());
         }
         if !is_own(&place) {

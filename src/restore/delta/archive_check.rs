@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::compare::{Fates, LocalFate};
 use super::differences::read_there;
-use super::local_file::{self, place_now};
+use super::local_file::place_now;
 use super::read_pieces::{ReadPiece, plan};
 use super::stash::Stash;
 use crate::archive::{DataPart, Index, hex, read_full};
@@ -21,6 +21,7 @@ use crate::restore::MemberWriter;
 use crate::restore::archive_stream::open_stream;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::{RestoreError, Undone};
+use crate::restore::no_follow;
 use crate::restore::patch::read_whole;
 use crate::restore::request::Control;
 use crate::restore::write::WriteError;
@@ -114,7 +115,7 @@ impl LocalParts<'_> {
         let place = place_now(self.places, &self.places.of(member)?)?;
         match self.fates.get(&member.header_offset) {
             Some(LocalFate::Stays { look, .. }) => {
-                local_file::open(&place, OFlag::O_RDONLY).ok().filter(|file| look.is_of(file))
+                no_follow::file(&place, OFlag::O_RDONLY).ok().filter(|file| look.is_of(file))
             }
             _ => None,
         }

@@ -21,7 +21,7 @@ use crate::restore::frame::write_state;
 use crate::restore::request::Control;
 use crate::restore::restored::Restored;
 use crate::restore::start_file::{StartFileGuard, start_mark};
-use crate::restore::undo_log::{self, UndoLog};
+use crate::restore::undo_log::UndoLog;
 use crate::restore::{MemberWriter, accounts, target};
 
 impl DeltaPlan<'_> {
@@ -78,6 +78,7 @@ impl DeltaPlan<'_> {
         let late = aria_controls(index, places);
         let mut work =
             Replacement { writer, places, fates, guard, late, open: None, written: BTreeSet::new() };
+        work.file_systems().iter().try_for_each(|directory| created.writes_below(directory))?;
         work.prepare(&mut created)?;
         work.stashed(&stash)?;
         // It is not synced with the rest.
@@ -93,7 +94,6 @@ impl DeltaPlan<'_> {
         extras.gone.iter().filter(|extra| !goes_first(extra)).try_for_each(remove_extra)?;
         self.clear_attempts()?;
         work.finish(&created)?;
-        let file_systems = work.file_systems();
         let mut restored = Restored::begun(manifest, places);
         for member in index.members.iter().filter(|member| member.kind == MemberKind::File) {
             if is_wanted_file(places, member) {
@@ -102,7 +102,7 @@ impl DeltaPlan<'_> {
         }
         restored.sst_accounts = accounts::sst_accounts(places.target());
         write_state(manifest, request, places, &mut created)?;
-        undo_log::sync(&file_systems, places.target())?;
+        created.sync()?;
         target::check_not_in_use(places)?;
         self.check_untouched()?;
         work.publish_late(&mut created)?;

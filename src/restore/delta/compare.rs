@@ -20,6 +20,7 @@ use crate::archive::{DataPart, DataParts, Index, hex};
 use crate::model::{DataHasher, Member, MemberKind};
 use crate::restore::destinations::Destinations;
 use crate::restore::error::RestoreError;
+use crate::restore::no_follow;
 use crate::restore::patch::HOLE;
 use crate::restore::request::Control;
 
@@ -122,7 +123,7 @@ fn candidates(index: &Index, places: &Destinations) -> Result<Candidates, Restor
     for member in index.members.iter().filter(|member| is_wanted_file(places, member)) {
         let Some(place) = places.of(member) else { continue };
         let look = local_file::place_now(places, &place).filter(|_| is_verbatim(member)).and_then(|place| {
-            let file = local_file::open(&place, OFlag::O_RDONLY).ok()?;
+            let file = no_follow::file(&place, OFlag::O_RDONLY).ok()?;
             Some((place, LocalLook::of(&file).ok()??))
         });
         if let Some((place, look)) = look {
@@ -141,7 +142,7 @@ pub(super) fn check_unchanged(index: &Index, places: &Destinations, fates: &Fate
     wanted.filter_map(|member| Some((member, places.of(member)?))).find_map(|(member, place)| {
         let is_same = match fates.get(&member.header_offset) {
             Some(LocalFate::Stays { look, .. }) => local_file::place_now(places, &place)
-                .and_then(|now| local_file::open(&now, OFlag::O_RDONLY).ok())
+                .and_then(|now| no_follow::file(&now, OFlag::O_RDONLY).ok())
                 .is_some_and(|file| look.is_of(&file)),
             _ => refuse_directory(&place).is_ok(),
         };
@@ -227,7 +228,7 @@ fn work(
         let number = next.fetch_add(1, Ordering::Relaxed);
         let Some(unit) = units.get(number) else { return };
         if open.as_ref().is_none_or(|(place, _)| *place != unit.place) {
-            open = local_file::open(unit.place, OFlag::O_RDONLY).ok().map(|file| (unit.place, file));
+            open = no_follow::file(unit.place, OFlag::O_RDONLY).ok().map(|file| (unit.place, file));
         }
         // What cannot be read is replaced: a disk may have lost it.
         let same =

@@ -5,8 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{OFlag, renameat};
 
 use crate::restore::destinations::Destinations;
 use crate::restore::file_id::FileId;
@@ -66,7 +65,7 @@ impl LocalLook {
     }
 
     fn open_if(&self, place: &Path, is_unchanged: impl FnOnce(&Self) -> bool) -> io::Result<File> {
-        let file = open(place, OFlag::O_RDWR)?;
+        let file = no_follow::file(place, OFlag::O_RDWR)?;
         let now = Self::of(&file)?;
         if now.is_some_and(|now| now.id == self.id && is_unchanged(&now)) {
             return Ok(file);
@@ -88,13 +87,6 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     Ok(renameat(&folder, name, &folder, to.file_name().unwrap_or_default())?)
 }
 
-/// A file of the data directory. Whoever owns that may have put anything into its place: no link is followed, no pipe waited for.
-pub(super) fn open(place: &Path, access: OFlag) -> io::Result<File> {
-    let (folder, name) = no_follow::parent(place)?;
-    let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    Ok(openat(&folder, name, flags, Mode::empty())?.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +97,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap().join("file");
         fs::write(&path, "one").unwrap();
-        let file = open(&path, OFlag::O_RDWR).unwrap();
+        let file = no_follow::file(&path, OFlag::O_RDWR).unwrap();
         let look = LocalLook::of(&file).unwrap().unwrap();
         assert!(look.reopen(&path).is_ok());
         let time = file.metadata().unwrap().modified().unwrap();

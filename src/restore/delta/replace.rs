@@ -20,6 +20,7 @@ use crate::model::{Member, MemberKind};
 use crate::restore::MemberWriter;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::{RestoreError, SystemError};
+use crate::restore::file_systems::let_go;
 use crate::restore::patch::{HOLE, punch};
 use crate::restore::start_file::{StartFileGuard, hidden, sync_folder_of};
 use crate::restore::undo_log::{UndoLog, finish_directory, finish_open, remove};
@@ -37,7 +38,7 @@ pub(super) struct Replacement<'a> {
     /// The files that a server would lock while they are replaced: each is there till the end, and the new one beside it.
     pub(super) late: BTreeSet<PathBuf>,
     /// The file whose parts are written.
-    pub(super) open: Option<(u64, File)>,
+    pub(super) open: Option<(u64, PathBuf, File)>,
     /// Of the files that stay those that this run has changed, by their places in the stream.
     pub(super) written: BTreeSet<u64>,
 }
@@ -138,6 +139,9 @@ impl Replacement<'_> {
         if pages > 0 {
             self.writer.patched.insert(member.header_offset, (look.id(), pages));
         }
+        if is_changed {
+            let_go(file, place)?;
+        }
         Ok(is_changed)
     }
 
@@ -189,17 +193,25 @@ impl Replacement<'_> {
         write: impl FnOnce(&File) -> io::Result<u64>,
     ) -> Result<(), RestoreError> {
         let place = self.place(member);
-        let file = match self.open.take().filter(|(offset, _)| *offset == member.header_offset) {
-            Some((_, file)) => file,
+        if self.open.as_ref().is_some_and(|(offset, ..)| *offset != member.header_offset) {
+            self.let_go_of_open()?;
+        }
+        let file = match self.open.take() {
+            Some((.., file)) => file,
             None => self.reopen(member, &place)?,
         };
         let written = write(&file).map_err(SystemError::of("write", &place))?;
-        self.open = Some((member.header_offset, file));
+        self.open = Some((member.header_offset, place, file));
         self.writer.control.limiter.take(written);
         if written > 0 {
             self.written.insert(member.header_offset);
         }
         Ok(())
+    }
+
+    /// Nothing more is written to the file that is open.
+    fn let_go_of_open(&mut self) -> Result<(), SystemError> {
+        self.open.take().map_or(Ok(()), |(_, place, file)| let_go(file, &place))
     }
 
     /// The file that was looked at, and no other.
@@ -212,7 +224,8 @@ impl Replacement<'_> {
     }
 
     /// Mode, owner and time of everything, and that nobody else has written to what this run has not; those of directories last, since every file in them has changed them.
-    pub(super) fn finish(&self, created: &UndoLog) -> Result<(), RestoreError> {
+    pub(super) fn finish(&mut self, created: &UndoLog) -> Result<(), RestoreError> {
+        self.let_go_of_open()?;
         let members = &self.writer.index.members;
         let written =
             |member: &&Member| !self.places.is_passed_over(member) && self.places.of(member).is_some();
@@ -226,6 +239,7 @@ impl Replacement<'_> {
                 };
                 if !self.is_finished(&file, member) {
                     finish_open(&file, member, &place, self.places)?;
+                    let_go(file, &place)?;
                 }
             }
         }

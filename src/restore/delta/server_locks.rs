@@ -12,11 +12,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
-use super::local_file;
 use crate::archive::Index;
 use crate::restore::destinations::Destinations;
 use crate::restore::error::RestoreError;
 use crate::restore::file_id::FileId;
+use crate::restore::no_follow;
 use crate::restore::start_file::real_place;
 
 /// The file by whose lock Aria knows of another server.
@@ -38,7 +38,7 @@ impl ServerLocks {
                     path.display()
                 )))
             };
-            let file = match local_file::open(&path, OFlag::O_RDWR) {
+            let file = match no_follow::file(&path, OFlag::O_RDWR) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return refused(&error),
@@ -60,7 +60,7 @@ impl ServerLocks {
     /// Whether each file that is locked is still the one that has its name.
     pub(super) fn are_in_place(&self) -> bool {
         let is_same = |path: &PathBuf, file: &File| {
-            let now = local_file::open(path, OFlag::O_RDONLY)?;
+            let now = no_follow::file(path, OFlag::O_RDONLY)?;
             Ok::<_, std::io::Error>(FileId::of(&now)? == FileId::of(file)?)
         };
         self.0.iter().all(|(path, file)| is_same(path, file).unwrap_or(false))

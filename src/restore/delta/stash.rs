@@ -1,12 +1,15 @@
 //! What differs, kept from the reading of the archive that comes before the first change until it is written: in a file without a name in the data
 //! directory, as far as there is room. So an archive is read once, and what is to be written cannot go missing any more when the directory is half
 //! replaced. What has found no room is read again.
+//!
+//! It is written over good files, so it is compared with its digests when it is read back: nobody has asked the disk whether it has taken it.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use blake3::Hash;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
@@ -17,7 +20,7 @@ use crate::restore::no_follow;
 
 /// Bytes that it has at most, however much is free.
 const MOST: u64 = 16 << 30;
-/// Stretches that it has at most: they are listed in memory, 24 bytes each.
+/// Stretches that it has at most: they are listed in memory, 56 bytes each.
 const MOST_RUNS: usize = 200_000;
 
 /// A stretch of a file, which lies behind the one before.
@@ -25,6 +28,7 @@ struct StashedRun<'a> {
     member: &'a Member,
     at: u64,
     length: usize,
+    digest: Hash,
 }
 
 /// The file, and what is in it.
@@ -68,8 +72,9 @@ impl<'a> Stash<'a> {
             if self.bytes + length as u64 > self.room || self.runs.len() >= MOST_RUNS {
                 return Ok(false);
             }
-            file.write_all(&new[range.clone()])?;
-            self.runs.push(StashedRun { member, at: from + range.start as u64, length });
+            let (at, bytes) = (from + range.start as u64, &new[range]);
+            file.write_all(bytes)?;
+            self.runs.push(StashedRun { member, at, length, digest: blake3::hash(bytes) });
             self.bytes += length as u64;
         }
         Ok(true)
@@ -86,17 +91,22 @@ impl<'a> Stash<'a> {
         self.runs.clear();
     }
 
-    /// Tells each stretch, in the order in which they came: its file, its first byte in that, its bytes.
+    /// Tells each stretch, in the order in which they came: its file, its first byte in that, its bytes. One that is not what was kept is
+    /// an error, and not told.
     pub(super) fn each(
         &self,
         mut tell: impl FnMut(&'a Member, u64, &[u8]) -> Result<(), RestoreError>,
     ) -> Result<(), RestoreError> {
         let Some(file) = &self.file else { return Ok(()) };
+        let failed = SystemError::of("read back what was kept of the archive in", &self.folder);
         let (mut place, mut bytes) = (0, Vec::new());
         for run in &self.runs {
             bytes.resize(run.length, 0);
-            let read = file.read_exact_at(&mut bytes, place);
-            read.map_err(SystemError::of("read back what was kept of the archive in", &self.folder))?;
+            file.read_exact_at(&mut bytes, place).map_err(&failed)?;
+            if blake3::hash(&bytes) != run.digest {
+                let cause = "what the disk gives back is not what was written: see that it is sound";
+                return Err(failed(io::Error::other(cause)).into());
+            }
             place += run.length as u64;
             tell(run.member, run.at, &bytes)?;
         }
@@ -150,5 +160,33 @@ mod tests {
         stash.give_up();
         assert!(told(&stash).is_empty() && !stash.is_open());
         assert!(!Stash::create(&root, 1).is_open(), "where nothing is spare there is none");
+    }
+
+    #[test]
+    fn what_the_disk_does_not_give_back_as_it_was_is_no_part_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let member = member();
+        let whole: Vec<u8> = (0..=250).cycle().take(HOLE).collect();
+        for at in [0, HOLE as u64 - 1, HOLE as u64, 2 * HOLE as u64 - 1] {
+            let mut stash = Stash::create(&root, 8 * HOLE as u64);
+            assert!(stash.take(&member, 0, &[], &whole).unwrap());
+            assert!(stash.take(&member, HOLE as u64, &[], &whole).unwrap());
+            stash.file.as_ref().unwrap().write_all_at(&[0xff], at).unwrap();
+            let mut told = Vec::new();
+            let outcome = stash.each(|_, at, bytes| {
+                told.push((at, bytes.to_vec()));
+                Ok(())
+            });
+            let error = outcome.unwrap_err().to_string();
+            assert!(
+                error.contains("cannot read back what was kept of the archive in")
+                    && error.contains("is not what was written"),
+                "{error}"
+            );
+            // What is before it is right, and nothing behind it is told.
+            let before = usize::try_from(at).unwrap() / HOLE;
+            assert_eq!(told, vec![(0, whole.clone()); before], "{at}");
+        }
     }
 }
