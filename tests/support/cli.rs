@@ -25,6 +25,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+pub use self::disk::SmallDisk;
 use super::scratch::ServerUser;
 use super::{copy_program, wait_until};
 
@@ -299,27 +300,6 @@ pub fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("wsc-").tempdir_in("/tmp").expect("cannot make a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("cannot chmod");
     folder
-}
-
-/// A file system of this many MiB, taken away again when the test ends.
-#[derive(Debug)]
-pub struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Mounts it; needs root.
-    pub fn mount(at: &Path, mebibytes: usize) -> Self {
-        fs::create_dir_all(at).expect("cannot make a folder");
-        let size = format!("size={mebibytes}m");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
-        assert!(status.is_ok_and(|s| s.success()), "cannot mount a tmpfs: this test needs root");
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }
 
 /// A process with the name of a server; it ends with the test.

@@ -66,3 +66,24 @@ impl Drop for LoopDisk {
         }
     }
 }
+
+/// A file system of this many MiB, taken away again when the test ends.
+#[derive(Debug)]
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts it; needs root.
+    pub fn mount(at: &Path, mebibytes: usize) -> Self {
+        fs::create_dir_all(at).expect("cannot make a folder");
+        let size = format!("size={mebibytes}m");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
+        assert!(status.is_ok_and(|s| s.success()), "cannot mount a tmpfs: this test needs root");
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
