@@ -87,29 +87,29 @@ fn what_cannot_be_is_refused_before_the_node_steps_aside(scene: &Scene) {
 /// No repository has heard of such a run.
 fn a_repository_that_is_not_there_is_told_to_the_metrics(scene: &Scene) {
     let file = scene.cluster.make_dir("metrics").join("x.prom");
-    let run = |words: &[&str], repository: Option<&str>| {
+    let run = |words: &[&str]| {
         let mut command = scene.words(1, &[&["run"], words].concat());
-        command.env("WSREP_SST_BACKUP_METRICS_FILE", &file);
-        command.envs(repository.map(|place| ("WSREP_SST_BACKUP_REPOSITORY", place)));
-        let ran = Ran::finish(command.spawn().unwrap());
+        let ran = Ran::finish(command.env("WSREP_SST_BACKUP_METRICS_FILE", &file).spawn().unwrap());
         (ran.status, ran.err, Metrics::read(&file))
     };
     let of_run = [("cluster", CLUSTER_NAME), ("node", "n1")];
     let known = |metrics: &Metrics, name: &str| metrics.get(name, &of_run[..1]);
-    let (status, err, good) = run(&[], None);
+    let (status, err, good) = run(&[]);
     assert_eq!(status, Some(0), "{err}");
     assert_eq!(good.get("last_run_success", &of_run), Some(1.0));
     assert_eq!(known(&good, "repository_readable"), Some(1.0));
-    let gone = scene.cluster.dir().join("gone");
+    let (repository, away) = (scene.program.repository(), scene.cluster.dir().join("away"));
+    fs::rename(repository, &away).unwrap();
     for words in [&[][..], &["--unless-newer-than", "1s"]] {
-        let (status, err, failed) = run(words, gone.to_str());
+        let (status, err, failed) = run(words);
         assert_eq!(status, Some(1), "{err}");
         assert_eq!(failed.get("last_run_success", &of_run), Some(0.0), "{err}");
         assert_eq!(known(&failed, "repository_readable"), Some(0.0), "{err}");
         assert_eq!(known(&failed, "kept_backups"), known(&good, "kept_backups"));
     }
+    fs::rename(&away, repository).unwrap();
     // That there is no need for a backup is no failure, and no success either.
-    let (status, err, skipped) = run(&["--unless-newer-than", "1h"], None);
+    let (status, err, skipped) = run(&["--unless-newer-than", "1h"]);
     assert_eq!(status, Some(0), "{err}");
     assert_eq!(skipped.get("last_run_success", &of_run), Some(0.0));
     assert_back(scene.cluster.n(1));
