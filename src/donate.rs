@@ -126,9 +126,12 @@ fn transfer(
     let DonorRequest { server, gtid, request, .. } = request;
     let label = Label { cluster: names.cluster, node: names.node, request, asked: Some(gtid), started };
     // The folder comes first of all that can fail, so that a failure reaches the repository.
-    let job = claim_folder(Claim { folder, label }, settings, watch)
-        .map_err(DonateError::from)
-        .inspect_err(|error| metrics.record(error.exit_status(), None, None))?;
+    let job = claim_folder(Claim { folder, label }, settings, watch).map_err(|error| {
+        let is_of_repository = error.is_of_repository();
+        let error = DonateError::from(error);
+        metrics.record_failure(error.exit_status(), is_of_repository);
+        error
+    })?;
     let reporter = ways_out.report(Reporter::start(&job, watch.counter()));
     let outcome = back_up(&job, &server, quiescer, facts, watch, ways_out, reporter);
     let ended = outcome.as_ref().map_err(DonateError::failure);

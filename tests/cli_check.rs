@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -201,6 +201,107 @@ fn a_server_in_another_root_directory_is_looked_at_from_there() {
     assert!(told(" program: ").contains(program), "{lines:#?}");
     assert!(told(" settings: ").contains("will store into /data/in/there"), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("seen from here")), "{lines:#?}");
+}
+
+/// A process in `$dir` that is a server as far as its name and its user go, and beside it the command behind it. To set `$0` would
+/// write over its environment.
+const BESIDE_A_SERVER: &str = "pipe R, W; my ($dir, @command) = @ARGV; my $pid = fork; \
+    if (!$pid) { close W; <R>; exec @command } \
+    open C, '>', '/proc/self/comm'; print C 'mariadbd'; close C; \
+    chdir $dir or die; $) = '65534 65534'; $( = 65534; $< = $> = 65534; close W; waitpid $pid, 0; exit $? >> 8";
+
+impl Stage {
+    /// `check --json` behind other words of a command line: its exit status, and its findings. A server that they start has the
+    /// repository in its environment.
+    fn found_by(&self, words: &[&str], repository: &Path) -> (Option<i32>, Vec<String>) {
+        let own = self.check("--json --sample 0").command();
+        let mut command = std::process::Command::new(words[0]);
+        command.args(&words[1..]).arg(own.get_program()).args(own.get_args());
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        let output = command.env("WSREP_SST_BACKUP_REPOSITORY", repository).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        let answer = Answer { status: output.status.code(), stdout, stderr, peak_kib: 0 };
+        (answer.status, found(&answer))
+    }
+}
+
+/// Whatever a backup refuses, `check` finds.
+#[test]
+#[ignore = "needs root and perl"]
+fn a_repository_whose_mount_is_missing_is_an_error_and_its_numbers_stay() {
+    let stage = Stage::new("");
+    let (mount, data) = (stage.folder.path().join("mnt"), stage.folder.path().join("data"));
+    let (repository, metrics) = (mount.join("galera"), stage.folder.path().join("x.prom"));
+    for folder in [&data, &repository] {
+        fs::create_dir_all(folder).unwrap();
+        std::os::unix::fs::chown(folder, Some(65534), Some(65534)).unwrap();
+    }
+    let fstab = stage.folder.path().join("fstab");
+    fs::write(&fstab, format!("nfs:/a {} nfs noauto 0 0\n", mount.display())).unwrap();
+    put_manifest(&repository, "c", &manifest(ID));
+    let ours = format!("repository={}\nmetrics-file={}", repository.display(), metrics.display());
+    stage.set(&format!("datadir={}", data.display()), &ours);
+    let bind = "mount --bind \"$0\" /etc/fstab && exec \"$@\"";
+    let unmounted = ["unshare", "--mount", "sh", "-c", bind, fstab.to_str().unwrap()];
+    let server = ["perl", "-e", BESIDE_A_SERVER, data.to_str().unwrap()];
+    let known = |readable: u8| {
+        let text = fs::read_to_string(&metrics).unwrap();
+        for line in [
+            format!("repository_readable{{cluster=\"c\"}} {readable}"),
+            "kept_backups{cluster=\"c\"} 1".into(),
+        ] {
+            assert!(text.contains(&format!("\nwsrep_sst_backup_{line}\n")), "{line}: {text}");
+        }
+    };
+    let of_repository = |lines: &[String]| -> Vec<String> {
+        lines.iter().filter(|line| line.contains(" repository: ")).cloned().collect()
+    };
+    // As it should be: it is not known which cluster is meant.
+    let (_, lines) = stage.found_by(&server, &repository);
+    assert!(of_repository(&lines)[0].starts_with("ok repository: "), "{lines:#?}");
+    known(1);
+    // On a machine without a server, and beside one, whose user would store there.
+    for words in [unmounted.to_vec(), [&unmounted[..], &server].concat()] {
+        for _ in 0..2 {
+            let (status, lines) = stage.found_by(&words, &repository);
+            let [told] = &of_repository(&lines)[..] else { panic!("{lines:#?}") };
+            assert!(
+                told.starts_with("error repository: ") && told.contains("nothing is mounted at "),
+                "{told}"
+            );
+            assert!(!told.contains("install -d"), "{told}");
+            assert!(!lines.iter().any(|line| line.contains("there is no backup")), "{lines:#?}");
+            assert_eq!(status, Some(1));
+            known(0);
+            // Nor where the directory below was never made.
+            let _ = fs::rename(&repository, mount.join("away"));
+        }
+        fs::rename(mount.join("away"), &repository).unwrap();
+    }
+    assert_eq!(fs::read_dir(&mount).unwrap().count(), 1, "nothing is made in the place of the mount");
+}
+
+/// vboxsf, and CIFS of old kernels.
+#[test]
+#[ignore = "needs root, perl and strace"]
+fn a_file_system_whose_directories_cannot_be_made_durable_is_refused() {
+    let stage = Stage::new("");
+    let data = stage.folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    std::os::unix::fs::chown(stage.repository(), Some(65534), Some(65534)).unwrap();
+    stage.set(&format!("datadir={}", data.display()), "");
+    let server = ["perl", "-e", BESIDE_A_SERVER, data.to_str().unwrap()];
+    let refusing =
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:error=EINVAL"];
+    let (status, lines) = stage.found_by(&[&server[..], &refusing].concat(), &stage.repository());
+    let wanted = format!(
+        "error repository: 'nobody' cannot write to {0}: cannot fsync '{0}': Invalid argument",
+        stage.repository().display()
+    );
+    assert!(lines.iter().any(|line| line.starts_with(&wanted)), "{lines:#?}");
+    assert_eq!(status, Some(1));
+    assert_eq!(fs::read_dir(stage.repository()).unwrap().count(), 0);
 }
 
 #[test]

@@ -256,3 +256,82 @@ fn promtool_understands_what_is_shipped_and_each_alert_comes_when_it_should() {
     put_object(folder.path(), "d/rules.json", rules.to_string());
     promtool(&["check", "rules", &folder.path().join("d/rules.json").to_string_lossy()], None);
 }
+
+#[test]
+fn a_repository_that_is_empty_all_at_once_does_not_fall_silent() {
+    let stage = Stage::new();
+    for cluster in ["c", "d"] {
+        put_manifest(&stage.repository(), cluster, &manifest(&ago(1)));
+    }
+    let kept = |metrics: &Metrics| ["c", "d"].map(|name| metrics.of(name, "kept_backups"));
+    stage.cli("check --sample 0").run();
+    assert_eq!(kept(&stage.metrics()), [1.0, 1.0]);
+    // A file system that is not mounted leaves the directory below it, and nothing here has a cluster's name.
+    fs::rename(stage.repository(), stage.0.path().join("away")).unwrap();
+    fs::create_dir(stage.repository()).unwrap();
+    stage.cli("check --sample 0").run();
+    let empty = stage.metrics();
+    assert_eq!(kept(&empty), [0.0, 0.0]);
+    assert_eq!(empty.get("last_success_timestamp_seconds", &[("cluster", "c")]), None);
+}
+
+#[test]
+fn a_command_that_cannot_use_the_repository_says_so() {
+    let stage = Stage::new();
+    put_manifest(&stage.repository(), "c", &manifest(&ago(1)));
+    let away = stage.0.path().join("away");
+    let told = |line: &str, place: &Path| {
+        let repository = place.display().to_string();
+        let file = stage.file().display().to_string();
+        let by_setting = cli(line).env("WSREP_SST_BACKUP_REPOSITORY", repository);
+        let status = by_setting.env("WSREP_SST_BACKUP_METRICS_FILE", file).run().status;
+        let metrics = stage.metrics();
+        (status, metrics.of("c", "kept_backups"), metrics.of("c", "repository_readable"))
+    };
+    for line in ["verify latest", "drill latest", "prune --keep-last 1 --cluster c"] {
+        assert_eq!(told("prune --keep-last 1", &stage.repository()), (Some(0), 1.0, 1.0));
+        assert_eq!(told(line, &away), (Some(1), 1.0, 0.0), "{line}");
+        assert_eq!(told("prune --keep-last 1", &stage.repository()).2, 1.0);
+        // A flag may mean another one.
+        let file = stage.file().display().to_string();
+        let elsewhere = cli(line).on(&away).env("WSREP_SST_BACKUP_METRICS_FILE", file).run();
+        assert_eq!(
+            (elsewhere.status, stage.metrics().of("c", "repository_readable")),
+            (Some(1), 1.0),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_gets_no_further_than_to_its_server_is_told() {
+    let stage = Stage::new();
+    let cnf = stage.0.path().join("my.cnf");
+    let nowhere = stage.0.path().join("nowhere");
+    let text = format!(
+        "[mysqld]\nwsrep_on=ON\nwsrep_cluster_name=my cluster\nwsrep_node_name=n7\ndatadir={0}\nsocket={0}/s\n\
+         [wsrep_sst_backup]\nmetrics-file={1}\n",
+        nowhere.display(),
+        stage.file().display()
+    );
+    fs::write(&cnf, text).unwrap();
+    let run = |line: &str| {
+        let defaults = format!("--defaults-file={}", cnf.display());
+        cli(line).own_defaults().arg(defaults).on(&stage.repository()).run()
+    };
+    // A command is no backup, and what a killed run has left is no matter of one.
+    assert_eq!(run("run --resync").status, Some(0));
+    let defaults = format!("--defaults-file={}", cnf.display());
+    let command = cli("run").own_defaults().arg(defaults).arg("--").arg("true").run();
+    assert!(command.status != Some(0) && !stage.file().exists(), "{}", command.stderr);
+    for line in ["run", "run --unless-newer-than 20h"] {
+        let _ = fs::remove_file(stage.file());
+        let ran = run(line);
+        assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+        let metrics = stage.metrics();
+        let of_run = [("cluster", "my_cluster"), ("node", "n7")];
+        assert_eq!(metrics.get("last_run_success", &of_run), Some(0.0), "{line}");
+        assert_eq!(metrics.get("last_run_exit_status", &of_run), Some(1.0), "{line}");
+        assert_eq!(metrics.get("repository_readable", &[("cluster", "my_cluster")]), None, "{line}");
+    }
+}

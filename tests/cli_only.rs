@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use support::cli::forge::{Forge, ID};
 use support::cli::{Cli, cli, open_folder};
 use support::noise;
+use support::scratch::ServerUser;
 use support::scripted_mysqld::shell;
 
 /// So much noise in a file that it has blocks of its own.
@@ -108,6 +109,26 @@ fn the_files_of_a_table_come_wherever_they_lay() {
     assert!(!answer.stdout.contains("Note: shop.orders has"), "{}", answer.stdout);
     let json = only(folder.path(), &place.path().join("again"), &["shop.orders"]).arg("--json").run().json();
     assert_eq!(json["tables"]["shop.orders"], serde_json::json!(["shop/orders.frm", "shop/orders.ibd"]));
+}
+
+/// Who cannot give files away keeps them, and is told so by both.
+#[test]
+#[ignore = "needs root"]
+fn that_the_files_keep_their_new_owner_is_told() {
+    let (folder, _) = repository();
+    let (place, user) = (open_folder(), ServerUser::current());
+    user.own(place.path());
+    let ask = |name: &str| {
+        only(folder.path(), &place.path().join(name), &["shop.orders"]).user(&user, folder.path())
+    };
+    let told = "The files belong to you, not to '0'.";
+    let text = ask("text").run();
+    assert!(text.done().contains(&format!("\nNote: {told}\n")), "{}", text.stdout);
+    let json = ask("json").arg("--json").run().json();
+    let has_note = |json: &serde_json::Value| json["notes"].as_array().unwrap().contains(&told.into());
+    assert!(json["owner_kept"] == "0" && has_note(&json), "{json}");
+    let own = only(folder.path(), &place.path().join("own"), &["shop.orders"]).arg("--json").run().json();
+    assert!(own["owner_kept"].is_null() && !has_note(&own), "{own}");
 }
 
 #[test]

@@ -219,6 +219,7 @@ fn json_tells_the_same() {
             "histories": [{"uuid": uuid, "backups": 2, "newest": ids[1], "taken": taken(&ids[1]), "first": taken(&ids[0])}],
         }],
         "signs": [],
+        "scope": null,
         "unknown": [],
         "outcome": null,
     });

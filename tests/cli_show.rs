@@ -1,5 +1,7 @@
 //! `show`: one backup, by its name, as the newest, or as the newest of a time.
 
+#[path = "cli_show/doubts.rs"]
+mod doubts;
 mod support;
 
 use std::fs;

@@ -5,12 +5,19 @@ mod server;
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use server::{FileServer, KEY_ID, Moto, SECRET};
+use server::{BUCKET, FileServer, KEY_ID, Moto, SECRET};
 use support::cli::{Cli, cli};
 use support::openssl;
+use wsrep_sst_backup::config::S3Settings;
+use wsrep_sst_backup::storage::{S3Storage, Storage};
 
 /// `list` of an empty bucket, without a key.
 fn list(endpoint: &str) -> Cli {
@@ -77,6 +84,114 @@ fn keys_come_from_the_container_the_instance_and_profile_files() {
         .run()
         .done();
     with_key(list(&server.endpoint())).run().done();
+}
+
+/// Gives keys that end in so short a time that the next one is asked for at once, until it is ended.
+struct KeyService {
+    address: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl KeyService {
+    fn start(address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let _ = client.read(&mut [0; 4096]);
+                let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(120);
+                let body =
+                    key_document().replace("2099-01-01T00:00:00Z", &soon.strftime("%FT%TZ").to_string());
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let _ = client.write_all(format!("{head}{body}").as_bytes());
+            }
+        });
+        Self { address, is_over, thread }
+    }
+
+    /// Nothing listens there any more.
+    fn end(self) -> SocketAddr {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
+        self.thread.join().unwrap();
+        self.address
+    }
+}
+
+/// A bucket whose keys come from that service.
+fn with_service(server: &FileServer, keys: SocketAddr, token: &Path, stall: Duration) -> S3Storage {
+    let settings = S3Settings { endpoint: Some(server.endpoint()), ..S3Settings::default() };
+    let variable = |name: &str| match name {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI" => Some(format!("http://{keys}/key")),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" => Some(token.display().to_string()),
+        _ => None,
+    };
+    S3Storage::new(BUCKET, "p", &settings, stall, &variable).unwrap()
+}
+
+/// Longer than a key that was just given is taken once more.
+fn until_the_key_is_asked_for_again() {
+    std::thread::sleep(Duration::from_millis(150));
+}
+
+#[test]
+fn a_service_that_has_given_a_key_is_waited_for_while_it_is_started_anew() {
+    let server = FileServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "t").unwrap();
+    let keys = KeyService::start("127.0.0.1:0");
+    let storage = with_service(&server, keys.address, &token, Duration::from_secs(25));
+    storage.claim("c").unwrap();
+    let address = keys.end();
+    until_the_key_is_asked_for_again();
+    let away = Duration::from_secs(2);
+    let back = std::thread::spawn(move || {
+        std::thread::sleep(away);
+        KeyService::start(&address.to_string())
+    });
+    let begun = Instant::now();
+    storage.put("c/x", b"1").unwrap();
+    assert!(begun.elapsed() >= away, "{:?}", begun.elapsed());
+    // One that does not come back is given up in the time of any operation.
+    back.join().unwrap().end();
+    let impatient = with_service(&server, address, &token, Duration::from_secs(5));
+    let told = impatient.put("c/y", b"1").unwrap_err().to_string();
+    assert!(told.contains("no credentials: the service that gives keys: cannot connect to "), "{told}");
+    until_the_key_is_asked_for_again();
+    let begun = Instant::now();
+    let told = storage.put("c/y", b"1").unwrap_err().to_string();
+    let took = begun.elapsed();
+    assert!(told.contains("see that it runs") && told.contains("(given up after "), "{told}");
+    assert!(took > Duration::from_secs(3) && took <= Duration::from_secs(12), "{took:?}");
+}
+
+/// A process that has to end has 10 s for all of it.
+#[test]
+fn an_upload_that_is_given_up_does_not_wait_for_a_key() {
+    let server = FileServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "t").unwrap();
+    let keys = KeyService::start("127.0.0.1:0");
+    let storage = with_service(&server, keys.address, &token, Duration::from_secs(600));
+    storage.claim("c").unwrap();
+    let mut writer = storage.create("c/x").unwrap();
+    // The upload begins with the second part.
+    writer.write_all(&vec![7; (8 << 20) + 1]).unwrap();
+    keys.end();
+    until_the_key_is_asked_for_again();
+    let begun = Instant::now();
+    drop(writer);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(500) && took < Duration::from_secs(10), "{took:?}");
 }
 
 #[test]

@@ -90,6 +90,21 @@ pub fn check_sizes(
     amiss(storage, cluster, manifest, &objects)
 }
 
+/// The first object of a backup that is not there in its size. Each is asked for by its name: they were just written, and lists
+/// may lag behind.
+pub fn misses_by_name(
+    storage: &dyn Storage,
+    cluster: &str,
+    manifest: &Manifest,
+) -> Result<Option<ObjectDamage>, StorageError> {
+    for StoredObject { name, bytes, .. } in manifest.objects().into_iter().rev() {
+        if let Some(what) = unlisted(storage, &super::object_name(cluster, &manifest.id, name), bytes)? {
+            return Ok(Some(ObjectDamage { object: name.to_owned(), what }));
+        }
+    }
+    Ok(None)
+}
+
 fn amiss(
     storage: &dyn Storage,
     cluster: &str,
@@ -119,5 +134,48 @@ fn unlisted(storage: &dyn Storage, name: &str, bytes: u64) -> Result<Option<Stri
         Err(error) => Err(error),
         Ok(None) => Ok(Some("it is not a file".into())),
         Ok(Some(found)) => Ok(other_size(found, bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::LocalStorage;
+
+    /// A manifest whose archive has 9 bytes and whose index has 5.
+    fn manifest() -> Manifest {
+        let document = serde_json::json!({
+            "format": 1, "id": "20261120T113452Z_n1", "cluster": "c", "node": "n1", "method": "freeze",
+            "started": "2026-11-20T11:34:52Z", "frozen_at": "2026-11-20T11:34:52Z", "finished": "2026-11-20T11:34:53Z",
+            "flush_ms": 1, "frozen_ms": 2,
+            "gtid": {"uuid": "4b1c02c4-2f3a-11ef-9a3c-0a1b2c3d4e5f", "seqno": 417, "domain_id": 0}, "mariadb_gtid": {},
+            "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
+            "archive": {"name": "backup.tar", "bytes": 9, "sha256": "", "compression": "none"},
+            "index": {"name": "index.json.zst", "bytes": 5, "sha256": ""},
+            "damaged_pages": 0, "tool": {"version": "0.1.0"}
+        });
+        Manifest::parse(document.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_was_just_written_is_looked_for_by_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let storage = LocalStorage::new(root.path());
+        let manifest = manifest();
+        let folder = format!("c/{}", manifest.id);
+        storage.claim(&folder).unwrap();
+        let found = || {
+            let damage = misses_by_name(&storage, "c", &manifest).unwrap();
+            damage.map(|damage| format!("{}: {}", damage.object, damage.what))
+        };
+        let put = |name: &str, bytes: &[u8]| storage.put(&format!("{folder}/{name}"), bytes).unwrap();
+        assert_eq!(found().as_deref(), Some("backup.tar: it is missing"));
+        put("backup.tar", b"123456789");
+        put("index.json.zst", b"1234");
+        assert_eq!(found().as_deref(), Some("index.json.zst: it has 4 bytes, the manifest says 5"));
+        put("index.json.zst", b"12345");
+        assert_eq!(found(), None);
+        put("backup.tar", b"12345678");
+        assert_eq!(found().as_deref(), Some("backup.tar: it has 8 bytes, the manifest says 9"));
     }
 }

@@ -48,7 +48,7 @@ pub use backup_classes::{WantedClass, usual_class};
 pub use backup_reader::{BackupReadError, BackupReader};
 pub use doubt::{BackupFacts, DataMoment, Doubt, TOLERANCE, doubts, newest};
 pub use drilled::{DRILL, Drilled, read_drilled, record_drilled};
-pub use evidence::{Evidence, ObjectDamage, check_sizes};
+pub use evidence::{Evidence, ObjectDamage, check_sizes, misses_by_name};
 pub use history::{History, further, later_but_lower};
 pub use history_lines::{Lines, two_lines};
 pub use hold::{HOLD, HoldState, find_hold, hold, read_hold};

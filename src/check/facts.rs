@@ -13,7 +13,7 @@ use crate::config::ServerOptions;
 use crate::desync::{DesyncError, DesyncLeft};
 use crate::lease;
 use crate::model::Manifest;
-use crate::storage;
+use crate::storage::{self, StorageError};
 use crate::users::user_name;
 
 /// The machine, the cluster, the repository.
@@ -28,6 +28,8 @@ pub(super) struct CheckFacts<'a> {
     /// None where a file system may hang.
     pub(super) catalog: Option<Result<Catalog, CatalogError>>,
     pub(super) too_deep: Option<TooDeep>,
+    /// Why the repository cannot be used as it is: its backups are not known then, which is not that there are none.
+    pub(super) unusable: Option<String>,
     pub(super) begun: Instant,
     /// What a `run` that was killed has left.
     pub(super) left: Result<DesyncLeft, DesyncError>,
@@ -56,9 +58,15 @@ impl<'a> CheckFacts<'a> {
             .flatten();
         let configured = || server_options.get("wsrep-cluster-name").map(str::to_owned);
         let cluster = local.cluster(options.settings).or_else(configured);
-        let mut too_deep = None;
+        let (mut too_deep, mut unusable) = (None, None);
         let read = || {
             let storage = storage::open(options.settings)?;
+            if let Err(error) = storage.probe()
+                && !is_for_the_listing(&error, options)
+            {
+                unusable = Some(error.to_string());
+                return Err(error.into());
+            }
             if let Some(lease) = left.as_ref().ok().and_then(DesyncLeft::dead_lease) {
                 lease::take_away_dead(&storage, lease);
             }
@@ -76,6 +84,7 @@ impl<'a> CheckFacts<'a> {
             cluster,
             catalog,
             too_deep,
+            unusable,
             begun,
             left,
             snapshot,
@@ -105,4 +114,10 @@ impl<'a> CheckFacts<'a> {
     pub(super) fn is_configured(&self) -> bool {
         self.server_options.get("wsrep-cluster-address").is_some()
     }
+}
+
+/// A directory that is not there may be one that the first backup makes, and whoever may not list the root may still list a
+/// cluster's folder: what is read tells.
+fn is_for_the_listing(error: &StorageError, options: &Options<'_>) -> bool {
+    error.is_denied() || (error.is_not_found() && options.settings.repository.is_missing_here())
 }

@@ -1,9 +1,8 @@
-//! Whether the donor program could store a backup: tried, as the server's user.
+//! Whether the donor program could store a backup: tried, as the server's user, by the same calls as a backup.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
@@ -11,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use super::process::{ServerProcess, mount_of};
+use crate::config::RepositoryUrl;
 use crate::model::safe_component;
-use crate::storage::KeyRights;
+use crate::storage::{KeyRights, LocalStorage, Storage, StorageError};
 
 const TOPIC: &str = "repository";
 
@@ -28,12 +28,14 @@ pub(super) enum RepositoryState {
     Unreachable(String),
     /// It is there. Whether it can be written was not tried.
     Present,
-    /// A file could be written there.
+    /// What a backup does could be done there.
     Writable,
     /// It is not there, and the donor program could make it.
     CanBeMade,
     /// Neither it nor the folder in which it could be made.
     Missing,
+    /// Nothing is mounted at this place of `/etc/fstab`, on which it should lie.
+    NotMounted(PathBuf),
     /// It could not be used.
     Refused {
         /// The folder in which something could not be done.
@@ -65,30 +67,59 @@ impl RepositoryView {
             RepositoryState::Present | RepositoryState::Writable | RepositoryState::CanBeMade
         )
     }
+
+    /// Whether it is an error for the donor program.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(
+            self.state,
+            RepositoryState::Unreachable(_)
+                | RepositoryState::Missing
+                | RepositoryState::NotMounted(_)
+                | RepositoryState::Refused { .. }
+        )
+    }
 }
 
-/// Looks, and tries to write when `may_try`. What is tried leaves nothing behind.
+/// A repository that this command cannot use, of whose backups nothing is known then.
+pub(super) fn unusable(url: &RepositoryUrl, why: &str) -> Finding {
+    let cure = match url {
+        RepositoryUrl::Directory(_) => {
+            "mount it, or see what the system says of its disk (dmesg); a directory that is made in its place would lie on another disk"
+        }
+        RepositoryUrl::S3 { .. } => {
+            "see that the server of the bucket answers, and correct what it says in [wsrep_sst_backup]"
+        }
+    };
+    Finding::error(
+        TOPIC,
+        format!("the repository cannot be used, and its backups are not known: {why}"),
+        cure,
+    )
+}
+
+/// Looks, and tries what a backup does when `may_try`. What is tried leaves nothing behind.
 pub(super) fn look(repository: &Path, cluster: Option<&str>, may_try: bool) -> RepositoryView {
     let above = repository.parent().unwrap_or(Path::new("/"));
     let exists = fs::metadata(repository);
     let base = if exists.is_ok() { repository } else { above };
-    let state = match &exists {
-        Ok(data) if !data.is_dir() => refused(repository, &io::Error::from(io::ErrorKind::NotADirectory)),
-        Ok(_) if !may_try => RepositoryState::Present,
-        Ok(_) => {
-            // A folder that another user has made, in a run as root for example, stops the donor just as well.
-            let inner =
-                cluster.map(|name| repository.join(safe_component(name))).filter(|path| path.is_dir());
-            let tried = std::iter::once(repository.to_path_buf()).chain(inner);
-            let failed = tried.into_iter().find_map(|place| Some((try_file(&place).err()?, place)));
-            failed.map_or(RepositoryState::Writable, |(error, place)| refused(&place, &error))
+    let storage = LocalStorage::new(repository);
+    let state = match (storage.missing_mount(), &exists) {
+        (Some(point), _) => RepositoryState::NotMounted(point),
+        (_, Ok(data)) if !data.is_dir() => {
+            let cause = io::Error::from(io::ErrorKind::NotADirectory);
+            refused(repository, &cause, cause.to_string())
         }
+        (_, Ok(_)) if !may_try => RepositoryState::Present,
+        (_, Ok(_)) => try_out(&storage, repository, cluster)
+            .map_or_else(|(place, error)| refused_by(&place, &error), |()| RepositoryState::Writable),
         // It is the folder above that does not let us look.
-        Err(error) if error.kind() != io::ErrorKind::NotFound => refused(above, error),
-        Err(_) if !above.is_dir() || !may_try => RepositoryState::Missing,
-        Err(_) => {
-            try_folder(above).map_or_else(|error| refused(above, &error), |()| RepositoryState::CanBeMade)
+        (_, Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+            refused(above, error, error.to_string())
         }
+        (_, Err(_)) if !above.is_dir() || !may_try => RepositoryState::Missing,
+        (_, Err(_)) => LocalStorage::new(above)
+            .try_backup("")
+            .map_or_else(|error| refused_by(above, &error), |()| RepositoryState::CanBeMade),
     };
     RepositoryView {
         state,
@@ -97,33 +128,36 @@ pub(super) fn look(repository: &Path, cluster: Option<&str>, may_try: bool) -> R
     }
 }
 
-fn refused(place: &Path, error: &io::Error) -> RepositoryState {
+/// The first place where it cannot be done. A folder that another user has made, in a run as root for example, stops the donor
+/// just as well as the repository itself.
+fn try_out(
+    storage: &LocalStorage,
+    repository: &Path,
+    cluster: Option<&str>,
+) -> Result<(), (PathBuf, StorageError)> {
+    let at_root = |error| (repository.to_path_buf(), error);
+    storage.probe().and_then(|()| storage.try_backup("")).map_err(at_root)?;
+    let inner = cluster.map(safe_component).filter(|name| repository.join(name).is_dir());
+    inner.map_or(Ok(()), |name| storage.try_backup(&name).map_err(|error| (repository.join(&name), error)))
+}
+
+/// Where the system's words do not say what was refused, that is said.
+fn refused_by(place: &Path, error: &StorageError) -> RepositoryState {
+    let cause = error.cause();
+    let says_all = matches!(
+        cause.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound | io::ErrorKind::ReadOnlyFilesystem
+    );
+    refused(place, cause, if says_all { cause.to_string() } else { error.to_string() })
+}
+
+fn refused(place: &Path, cause: &io::Error, why: String) -> RepositoryState {
     RepositoryState::Refused {
         place: place.to_path_buf(),
-        why: error.to_string(),
-        read_only: error.kind() == io::ErrorKind::ReadOnlyFilesystem,
-        denied: matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound),
+        why,
+        read_only: cause.kind() == io::ErrorKind::ReadOnlyFilesystem,
+        denied: matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound),
     }
-}
-
-/// A name that no listing of the repository shows.
-fn trial(folder: &Path) -> PathBuf {
-    // In a container process ids come again, and with them what a check that was killed has left.
-    folder.join(format!(".check.{}.{}.tmp", std::process::id(), RandomState::new().build_hasher().finish()))
-}
-
-fn try_file(folder: &Path) -> io::Result<()> {
-    let path = trial(folder);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    let written = file.write_all(b"wsrep_sst_backup check\n").and_then(|()| file.sync_all());
-    fs::remove_file(&path)?;
-    written
-}
-
-fn try_folder(folder: &Path) -> io::Result<()> {
-    let path = trial(folder);
-    DirBuilder::new().mode(0o700).create(&path)?;
-    fs::remove_dir(&path)
 }
 
 /// Who the donor program will be, for words and cures.
@@ -183,6 +217,7 @@ pub(super) fn judge(
             format!("{shown} is not there yet; '{user}' can make it, with the first backup"),
         ),
         RepositoryState::Present => untried(path, donor, sandbox()),
+        RepositoryState::NotMounted(point) => not_mounted(path, point),
         RepositoryState::Missing if is_here && donor.is_apart() => Finding::error(
             TOPIC,
             format!("{shown} is there, but not for the server, whose service runs in a sandbox"),
@@ -237,6 +272,19 @@ pub(super) fn judge(
     vec![finding]
 }
 
+/// A directory that is made in the place of a missing mount would be on another disk, and hidden when it is mounted.
+fn not_mounted(path: &Path, point: &Path) -> Finding {
+    let (shown, point) = (path.display(), point.display());
+    let text = format!(
+        "nothing is mounted at {point}, which is in /etc/fstab and where {shown} should lie: each backup is refused"
+    );
+    Finding::error(
+        TOPIC,
+        text,
+        format!("mount {point}; or take it out of /etc/fstab, where it is not to come back"),
+    )
+}
+
 /// It is there, and this user cannot try it as the server: what the server's mounts tell is all there is.
 fn untried(path: &Path, donor: &DonorProgram<'_>, cure: String) -> Finding {
     let (shown, user) = (path.display(), donor.user);
@@ -249,95 +297,5 @@ fn untried(path: &Path, donor: &DonorProgram<'_>, cure: String) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::Level;
-
-    fn server(own_mounts: bool) -> ServerProcess {
-        ServerProcess {
-            pid: 1,
-            uid: 103,
-            gid: 110,
-            groups: vec![],
-            args: vec![],
-            environment: Ok(vec![]),
-            unit: Some("mariadb".into()),
-            own_mounts: Some(own_mounts),
-            root: None,
-            mounts: "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:2 / /ro ro - ext4 /dev/b rw\n".into(),
-        }
-    }
-
-    #[test]
-    fn every_state_has_its_words_and_its_cure() {
-        let refused = |place: &str, read_only, denied| RepositoryState::Refused {
-            place: place.into(),
-            why: "WHY".into(),
-            read_only,
-            denied,
-        };
-        for (path, state, apart, level, text, cure) in [
-            ("/r", RepositoryState::Writable, false, Level::Ok, "can be written by 'mysql'", ""),
-            ("/r", RepositoryState::CanBeMade, false, Level::Ok, "not there yet", ""),
-            ("/r", RepositoryState::Present, false, Level::Warning, "cannot be told from here", "as root"),
-            (
-                "/ro/r",
-                RepositoryState::Present,
-                true,
-                Level::Error,
-                "read-only for the server",
-                "ReadWritePaths=/ro/r",
-            ),
-            ("/x/r", RepositoryState::Missing, false, Level::Error, "neither does /x", "install -d -o mysql"),
-            ("/x/r", RepositoryState::Missing, true, Level::Error, "not for the server", "ProtectHome"),
-            ("/r", refused("/r", true, false), true, Level::Error, "sandbox", "ReadWritePaths=/r"),
-            ("/ro/r", refused("/ro/r", true, false), false, Level::Error, "WHY", "remount,rw /ro"),
-            (
-                "/r",
-                refused("/r", false, true),
-                false,
-                Level::Error,
-                "cannot write to /r: WHY",
-                "install -d -o mysql",
-            ),
-            (
-                "/r",
-                refused("/r/c", false, true),
-                false,
-                Level::Error,
-                "(at /r/c): WHY",
-                "chown -R mysql:mysql /r/c",
-            ),
-            ("/h/r", refused("/h", false, true), true, Level::Error, "hidden", "ProtectHome"),
-            ("/h/r", refused("/h", false, true), false, Level::Error, "(at /h): WHY", "namei -l /h/r"),
-            ("/r", refused("/r", false, false), false, Level::Error, "WHY", "dmesg"),
-        ] {
-            let server = server(apart);
-            let donor = DonorProgram { user: "mysql", server: Some(&server) };
-            let place = RepositoryView { state: state.clone(), ..RepositoryView::default() };
-            let [finding] = &judge(Path::new(path), &place, &donor, true)[..] else { panic!("{state:?}") };
-            assert_eq!(finding.level, level, "{finding:?}");
-            assert!(finding.text.contains(text), "{finding:?}");
-            assert!(finding.cure.as_deref().unwrap_or_default().contains(cure), "{finding:?}");
-        }
-    }
-
-    #[test]
-    fn a_trial_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        fs::create_dir(root.join("c")).unwrap();
-        fs::write(root.join("file"), "").unwrap();
-        let state = |path: &Path, may_try| look(path, Some("c"), may_try).state;
-        assert_eq!(state(root, true), RepositoryState::Writable);
-        assert_eq!(state(root, false), RepositoryState::Present);
-        assert_eq!(state(&root.join("new"), true), RepositoryState::CanBeMade);
-        assert_eq!(state(&root.join("no/new"), true), RepositoryState::Missing);
-        assert!(matches!(state(&root.join("file"), true), RepositoryState::Refused { .. }));
-        let left: Vec<_> = fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
-        assert_eq!(fs::read_dir(root.join("c")).unwrap().count(), 0);
-        let place = look(root, None, true);
-        assert!(place.free.is_some() && place.device == Some(fs::metadata(root).unwrap().dev()));
-    }
-}
+#[path = "repository_tests.rs"]
+mod tests;

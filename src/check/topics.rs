@@ -195,6 +195,13 @@ impl CheckFacts<'_> {
             let cure = "correct the setting 'repository', also on the other nodes, or --repository";
             return vec![Finding::error("repository", text, cure)];
         }
+        if let Some(why) = &self.unusable {
+            return if self.donor_has_told_of(own) {
+                Vec::new()
+            } else {
+                vec![repository::unusable(own, why)]
+            };
+        }
         match &self.catalog {
             None => Vec::new(),
             // What a donor can do about it is told already.
@@ -206,6 +213,14 @@ impl CheckFacts<'_> {
             Some(Ok(catalog)) => dumps::judge(catalog, &terms),
             Some(Err(error)) => vec![backups::unreadable(error.to_string(), &terms)],
         }
+    }
+
+    /// Whether that this repository cannot be used is told of the donor, who has the same.
+    fn donor_has_told_of(&self, own: &RepositoryUrl) -> bool {
+        let Ok(ProbeAnswer { settings: Some(Ok(settings)), repository: place, .. }) = &self.answer else {
+            return false;
+        };
+        self.local.process.is_some() && settings.repository == *own && place.is_refused()
     }
 
     /// The command that takes a backup of this node.

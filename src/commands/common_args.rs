@@ -3,12 +3,14 @@
 use clap::Args;
 use thiserror::Error;
 
-use super::{CommandError, Context};
+use super::{CommandError, Context, write_metrics};
 use crate::capture;
 use crate::config::{
     ConfigError, DefaultsArgs, EVERY_COMMAND, Flag, OptionFileError, OptionFiles, RepositoryUrl,
     SettingOrigin, Settings, SettingsOverrides, environment, flag, named_here,
 };
+use crate::metrics::Scope;
+use crate::model::safe_component;
 
 const REPOSITORY: Flag = flag("repository", EVERY_COMMAND);
 const CLUSTER: Flag = flag("cluster", EVERY_COMMAND);
@@ -47,11 +49,36 @@ impl CommonArgs {
         &self,
         add: impl FnOnce(&mut SettingsOverrides),
     ) -> Result<(Context, OptionFiles), CommandError> {
+        let (files, settings) = self.resolve_aloud(add)?;
+        Ok((Context::open(settings)?, files))
+    }
+
+    /// The same for a command that writes the metrics anew: they hear that the repository cannot be used. One that is named by a flag
+    /// may be another than the one that they are about.
+    pub(super) fn context_with_metrics(
+        &self,
+        add: impl FnOnce(&mut SettingsOverrides),
+    ) -> Result<(Context, OptionFiles), CommandError> {
+        let (files, settings) = self.resolve_aloud(add)?;
+        let opened = Context::open(settings.clone()).inspect_err(|error| {
+            if matches!(error, CommandError::Repository(_)) && self.repository.is_none() {
+                let cluster = settings.cluster.as_deref().map(safe_component);
+                write_metrics(&settings, cluster.as_deref().map_or(Scope::All, Scope::Cluster), None);
+            }
+        });
+        Ok((opened?, files))
+    }
+
+    /// Says what is odd in the option files.
+    fn resolve_aloud(
+        &self,
+        add: impl FnOnce(&mut SettingsOverrides),
+    ) -> Result<(OptionFiles, Settings), CommandError> {
         let (files, settings) = self.resolve(add)?;
         for warning in files.warnings().iter().chain(&settings.warnings) {
             log::warn!("{warning}");
         }
-        Ok((Context::open(settings)?, files))
+        Ok((files, settings))
     }
 
     /// The settings of another repository than the one that `here` is about. It has the same, unless `suffix` names a

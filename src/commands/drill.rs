@@ -27,7 +27,7 @@ use crate::ui::ByteBar;
 pub fn run(args: &DrillArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let questions = args.questions()?;
-    let (context, files) = args.common.context_with(|flags| args.set(flags))?;
+    let (context, files) = args.common.context_with_metrics(|flags| args.set(flags))?;
     let source = context.with_keys(context.find(&selector)?)?;
     let options = ServerOptions::from(&files, &[], source.manifest().server.version.as_deref());
     let server = installed(args.mysqld.as_deref(), &options)?;

@@ -31,6 +31,7 @@ mod restore_tables;
 pub mod run;
 mod run_backup;
 mod run_command;
+mod run_names;
 mod run_node;
 mod run_replica;
 mod run_told;
@@ -78,7 +79,7 @@ impl Context {
     pub fn open(settings: Settings) -> Result<Self, CommandError> {
         let storage = storage::open(&settings)?;
         storage.probe().map_err(|error| {
-            CommandError::Failed(format!("{error} (--repository or the setting 'repository' names it)"))
+            CommandError::Repository(format!("{error} (--repository or the setting 'repository' names it)"))
         })?;
         if let Some(found) = TooDeep::find(storage.as_ref()) {
             let text =
@@ -159,6 +160,9 @@ pub enum CommandError {
     /// Exit status 1.
     #[error("{0}")]
     Failed(String),
+    /// Exit status 1: the repository cannot be used.
+    #[error("{0}")]
+    Repository(String),
     /// Exit status 1: nothing was done, because it would do harm now.
     #[error("{0}")]
     Refused(String),
@@ -177,7 +181,7 @@ impl CommandError {
             Self::Usage(_) | Self::Question(_) => exit::USAGE,
             Self::NotFound(_) => exit::NOT_FOUND,
             Self::Damaged(_) | Self::DamageShown => exit::DAMAGED,
-            Self::Failed(_) | Self::Refused(_) | Self::Shown => exit::FAILED,
+            Self::Failed(_) | Self::Repository(_) | Self::Refused(_) | Self::Shown => exit::FAILED,
             Self::Status(status) => *status,
         }
     }
@@ -194,7 +198,7 @@ impl CommandError {
 
 impl From<StorageError> for CommandError {
     fn from(error: StorageError) -> Self {
-        Self::Failed(error.to_string())
+        Self::Repository(error.to_string())
     }
 }
 

@@ -4,7 +4,8 @@
 //! `keep` or `remove`, `reasons`, `history` (state UUID, or null)), `histories` (`uuid`, `backups`, `newest`, `taken`, `first`; the one with the last
 //! backup first) and `leftovers` (`id`, `file` or null for the whole folder, `upload` with the id of
 //! one that was begun in a bucket and never completed, or null, `bytes`, `action` `leave` or `sweep`, `reason`). `signs` has what programs that have died have left at the root of the
-//! repository (`object`, `bytes`, `action`, which is `sweep`, `reason`). `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
+//! repository (`object`, `bytes`, `action`, which is `sweep`, `reason`). `scope` says which one cluster was judged alone (`cluster_folder`, and `why` in words that follow
+//! its name); it is null where every one in the repository was. `dry_run` says whether that was all; if not, `outcome` has `backups`, `leftovers` and `bytes` that are
 //! gone, `spared` and `failed` (texts), and `stopped`. `unknown` has in words what could not be looked at; it stays, and
 //! the exit status is 1. Of a bucket there is `old_versions` too: `count`, `bytes`,
 //! `delete_marks` and `more` (there are more than were counted), or an `error` where that cannot be known.
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::prune_besides::{signs_as_json, signs_as_text, versions_as_json, versions_as_text};
-use super::prune_scope::{OwnCluster, is_of_one_cluster, may_be_forgotten};
+use super::prune_scope::{OwnCluster, is_of_one_cluster, may_be_forgotten, scope_as_json};
 use super::prune_words::{action_of, counted};
 use super::{CommandError, CommonArgs, interruption, print, print_json, refresh_metrics};
 use crate::config::{Flag, flag};
@@ -68,7 +69,7 @@ pub struct PruneArgs {
 
 /// Runs `prune`.
 pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
-    let (mut context, files) = args.common.context_with(|flags| {
+    let (mut context, files) = args.common.context_with_metrics(|flags| {
         flags.set(KEEP_WITHIN, args.keep_within.as_deref());
         flags.set(KEEP_LAST, args.keep_last.as_deref());
         flags.set(KEEP_DAILY, args.keep_daily.as_deref());
@@ -96,10 +97,8 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         may_be_forgotten(&plan, named)?;
     }
     if !args.json {
-        if let Some(OwnCluster { name, why }) = own {
-            print(&TextPage::of(format!(
-                "Only cluster '{name}' is judged, {why}; --all-clusters judges every one in the repository."
-            )))?;
+        if let Some(own) = &own {
+            print(&TextPage::of(own.words()))?;
         }
         print(&as_text(&plan, &storage.location()))?;
     }
@@ -109,13 +108,14 @@ pub fn run(args: &PruneArgs) -> Result<(), CommandError> {
         let interrupted = interruption();
         context.interruptible(&interrupted);
         let tally = carry_out(context.storage.as_ref(), &plan, &|| interrupted.load(Ordering::Relaxed));
-        let cluster = cluster.as_deref().map(safe_component);
-        refresh_metrics(&context, cluster.as_deref().map_or(Scope::All, Scope::Cluster));
+        let folder = cluster.as_deref().map(safe_component);
+        refresh_metrics(&context, folder.as_deref().map_or(Scope::All, Scope::Cluster));
         Some(tally)
     };
     let versions = context.storage.old_versions();
     if args.json {
         let mut told = as_json(&plan, tally.as_ref());
+        told["scope"] = scope_as_json(cluster.as_deref(), own.as_ref());
         if let Some(versions) = versions_as_json(&versions) {
             told["old_versions"] = versions;
         }

@@ -1,5 +1,7 @@
 //! Which clusters `prune` judges where none is named, and which history it may forget.
 
+use serde_json::{Value, json};
+
 use super::{CommandError, Context};
 use crate::config::{OptionFiles, ServerOptions};
 use crate::lease;
@@ -15,6 +17,12 @@ pub(super) struct OwnCluster {
 }
 
 impl OwnCluster {
+    /// That no other cluster is judged, for a person.
+    pub(super) fn words(&self) -> String {
+        let Self { name, why } = self;
+        format!("Only cluster '{name}' is judged, {why}; --all-clusters judges every one in the repository.")
+    }
+
     /// That of the node whose option files these are; that of this host, where its server is in no cluster and `run` has made backups
     /// under its name. The policy of a machine is not meant for others, whose only copies may be here, too. Nothing where neither tells.
     pub(super) fn of(context: &Context, files: &OptionFiles) -> Result<Option<Self>, CommandError> {
@@ -37,6 +45,12 @@ impl OwnCluster {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// Which cluster was judged, and why that one alone; nothing where every one in the repository was.
+pub(super) fn scope_as_json(cluster: Option<&str>, own: Option<&OwnCluster>) -> Value {
+    let why = own.map_or("which is named by --cluster or the setting 'cluster'", |own| own.why);
+    cluster.map_or(Value::Null, |name| json!({ "cluster_folder": safe_component(name), "why": why }))
 }
 
 /// Refuses a plan for several clusters where nobody has said that one policy is meant for all of them.

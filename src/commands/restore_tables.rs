@@ -38,11 +38,19 @@ pub(super) fn extract_tables(
             "tables": extracted.tables,
             "bytes": extracted.bytes,
             "without_rows": extracted.without_rows,
-            "notes": extracted.notes,
+            "notes": all_notes(&extracted),
+            "owner_kept": extracted.owner_kept,
         }));
     }
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     print(&as_text(&source, &wanted, &extracted, took))
+}
+
+/// What a person should know of the files, their owner included.
+fn all_notes(extracted: &Extracted) -> Vec<String> {
+    let owner = extracted.owner_kept.as_ref();
+    let owner = owner.map(|owner| format!("The files belong to you, not to '{owner}'."));
+    extracted.notes.iter().cloned().chain(owner).collect()
 }
 
 fn as_text(source: &BackupReader, wanted: &Extract, extracted: &Extracted, took: u64) -> TextPage {
@@ -68,13 +76,9 @@ fn as_text(source: &BackupReader, wanted: &Extract, extracted: &Extracted, took:
              tablespace. '--as standalone' has what the backup has."
         ));
     }
-    for note in &extracted.notes {
+    for note in all_notes(extracted) {
         page.blank();
         page.line(format!("Note: {note}"));
-    }
-    if let Some(owner) = &extracted.owner_kept {
-        page.blank();
-        page.line(format!("Note: The files belong to you, not to '{owner}'."));
     }
     page.blank();
     page.line("Next:");

@@ -18,12 +18,13 @@ use clap::Args;
 use super::interruption::interruption_only;
 use super::run_backup::BackupRun;
 use super::run_command::{Run, Work, ended};
+use super::run_names::RunNames;
 use super::run_node::on_a_node;
 use super::run_replica::on_a_replica;
 use super::run_told::{leftover_told, tell_step};
 use super::{CommandError, CommonArgs, Context};
 use crate::cluster::{Access, NodeReport, Survey};
-use crate::config::{Flag, ServerOptions, SettingsOverrides, flag, parse_duration};
+use crate::config::{Flag, ServerOptions, Settings, SettingsOverrides, flag, parse_duration};
 use crate::desync::{DesyncLeft, INSIST, LocalNode, ResyncPatience, end_leftover};
 use crate::guard;
 use crate::lease;
@@ -97,8 +98,31 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     for warning in files.warnings().iter().chain(&settings.warnings) {
         log::warn!("{warning}");
     }
+    let is_backup = args.command.is_empty() && !args.resync;
+    if is_backup && std::env::args_os().next_back().is_some_and(|last| last == "--") {
+        return Err(CommandError::Usage("no command behind '--'; without it 'run' takes a backup".into()));
+    }
     let server = ServerOptions::from(&files, &[], None);
     let access = Access::new(&settings, &server, crate::users::user_name(nix::unistd::geteuid().as_raw()));
+    let metrics = RunNames::configured(&server, &settings).metrics(&settings);
+    let defaults = args.common.server_defaults();
+    let mut backup = BackupRun::new(args.json, unless_newer_than, files, defaults, metrics);
+    let outcome = step_aside(args, settings, &access, &mut backup);
+    if is_backup {
+        backup.tell_metrics(&outcome);
+        backup.print(outcome)
+    } else {
+        outcome
+    }
+}
+
+/// Ends what an earlier run has left; then the work, for which the server steps aside.
+fn step_aside(
+    args: &RunArgs,
+    settings: Settings,
+    access: &Access,
+    backup: &mut BackupRun,
+) -> Result<(), CommandError> {
     let Some(socket) = access.socket.clone() else {
         // Nor is there a note of a run then.
         let text = "no socket of a server was found here";
@@ -125,22 +149,19 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         }
         return Ok(());
     }
-    let survey = Survey::take(&access);
+    let survey = Survey::take(access);
+    if let Some(own) = survey.local() {
+        backup.is_of(own, &settings);
+    }
     if let Some(refusal) = survey.local().and_then(half_a_node) {
         return Err(CommandError::Refused(refusal));
     }
-    let mut backup = BackupRun::new(args.json, unless_newer_than, files, args.common.server_defaults());
-    let is_backup = args.command.is_empty();
-    if is_backup && std::env::args_os().next_back().is_some_and(|last| last == "--") {
-        return Err(CommandError::Usage("no command behind '--'; without it 'run' takes a backup".into()));
-    }
-    let work = if is_backup { Work::Backup(&mut backup) } else { Work::Command(&args.command) };
+    let work = if args.command.is_empty() { Work::Backup(backup) } else { Work::Command(&args.command) };
     let mut run = Run { work, force: args.force, settings, socket, interrupted };
-    let outcome = match survey.local() {
-        Some(own) if own.variable("wsrep_on") != Some("ON") => on_a_replica(&mut run, node, &access, own),
-        _ => on_a_node(&mut run, node, &access, &survey),
-    };
-    if is_backup { backup.print(outcome) } else { outcome }
+    match survey.local() {
+        Some(own) if own.variable("wsrep_on") != Some("ON") => on_a_replica(&mut run, node, access, own),
+        _ => on_a_node(&mut run, node, access, &survey),
+    }
 }
 
 /// Why a server is neither a node that could be desynced nor one by itself: it is in its group, and `wsrep_on` is OFF for whoever asks.

@@ -1,20 +1,22 @@
 //! The backup that `run` takes where it has no command, and what is told of it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::backup_shown::{complete, recent};
+use super::run_names::{RunNames, is_node, server_name};
 use super::run_told::millis;
 use super::{CommandError, print, print_json};
 use crate::capture::Login;
 use crate::cluster::NodeReport;
 use crate::config::{DefaultsArgs, OptionFiles, Settings};
-use crate::lease;
+use crate::job::Metrics;
 use crate::lock::SqlLock;
-use crate::model::{Manifest, safe_component};
+use crate::model::Manifest;
 use crate::regular_file;
 use crate::self_backup::{BackupOrder, OwnPosition, RunningBackup, SelfBackupError, SelfMade, Step};
 use crate::server::Server;
@@ -41,6 +43,8 @@ pub(super) struct BackupRun {
     made: Option<SelfMade>,
     node: Option<String>,
     synced: Option<SyncedAgain>,
+    /// Those of a run by the names that are known so far.
+    metrics: Arc<Metrics>,
 }
 
 impl BackupRun {
@@ -49,6 +53,7 @@ impl BackupRun {
         unless_newer_than: Option<Duration>,
         files: OptionFiles,
         defaults: DefaultsArgs,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             json,
@@ -62,7 +67,13 @@ impl BackupRun {
             made: None,
             node: None,
             synced: None,
+            metrics,
         }
+    }
+
+    /// The server has answered.
+    pub(super) fn is_of(&mut self, own: &NodeReport, settings: &Settings) {
+        self.metrics = RunNames::of(own, settings).metrics(settings);
     }
 
     /// Looks at the server and chooses the method, before the server steps aside.
@@ -108,14 +119,16 @@ impl BackupRun {
         let variable = |name: &str| own.variable(name).map(str::to_owned);
         let unknown = |what: &str| CommandError::Failed(format!("the server does not tell its {what}"));
         let datadir = Path::new(own.variable("datadir").ok_or_else(|| unknown("datadir"))?).to_path_buf();
-        let (cluster, position) = if is_node(own) {
+        let names = RunNames::of(own, settings);
+        let position = if is_node(own) {
             let history = own.status("wsrep_local_state_uuid").ok_or_else(|| unknown("state UUID"))?;
             let at_least = own.number("wsrep_last_committed").unwrap_or(-1);
-            (own.group().to_owned(), OwnPosition::Node { history: history.to_owned(), at_least })
+            OwnPosition::Node { history: history.to_owned(), at_least }
         } else {
-            let name = settings.cluster.clone().unwrap_or_else(lease::host);
-            (name, OwnPosition::Alone { is_replica: self.is_replica })
+            OwnPosition::Alone { is_replica: self.is_replica }
         };
+        // It may have waited for its turn for hours.
+        self.metrics = names.metrics(settings);
         Ok(BackupOrder {
             login: Login::new(&datadir, Some(socket), Some(settings), &Credentials::default()),
             server: Server {
@@ -125,13 +138,14 @@ impl BackupRun {
                 ..Server::default()
             },
             files: self.files.clone(),
-            folder: safe_component(settings.cluster.as_deref().unwrap_or(&cluster)),
+            folder: names.folder,
             settings: settings.clone(),
-            cluster,
-            node: server_name(own),
+            cluster: names.cluster,
+            node: names.node,
             pid_file: variable("pid_file").map(|file| datadir.join(file)),
             position,
             lock: self.lock.take(),
+            metrics: Arc::clone(&self.metrics),
         })
     }
 
@@ -192,6 +206,15 @@ impl BackupRun {
         Ok(())
     }
 
+    /// Tells the metrics of a run that has ended without the backup that was wanted, wherever that was. Of one that had a folder
+    /// they have heard already; that there was no need for a backup is no failure.
+    pub(super) fn tell_metrics(&self, outcome: &Result<(), CommandError>) {
+        if let (Err(error), None) = (outcome, &self.made) {
+            let is_of_repository = matches!(error, CommandError::Repository(_));
+            self.metrics.record_failure(error.exit_status(), is_of_repository);
+        }
+    }
+
     /// The end: the text or the JSON, and the exit status.
     pub(super) fn print(self, outcome: Result<(), CommandError>) -> Result<(), CommandError> {
         if self.json {
@@ -241,62 +264,17 @@ impl BackupRun {
     }
 }
 
-/// Whether the server is a node of a cluster.
-fn is_node(own: &NodeReport) -> bool {
-    own.variable("wsrep_on") == Some("ON")
-}
-
-/// `wsrep_node_name`, which is the host's name where it is not set; a server without wsrep may have none.
-pub(super) fn server_name(own: &NodeReport) -> String {
-    if own.name().is_empty() { lease::host() } else { own.name().to_owned() }
-}
-
 impl From<SelfBackupError> for CommandError {
     fn from(error: SelfBackupError) -> Self {
         let text = error.to_string();
         match error.unsettled() {
             Some(_) => Self::Failed(text),
+            None if error.is_of_repository() => Self::Repository(format!("no backup was made: {text}")),
             None => Self::Failed(format!("no backup was made: {text}")),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn made() -> SelfMade {
-        let document = json!({
-            "format": 2, "content": "xbstream", "id": "20261117T000000Z_n1", "cluster": "c", "node": "n1",
-            "method": "mariadb-backup", "started": "2026-11-17T00:00:00Z", "frozen_at": "2026-11-17T00:00:00Z",
-            "finished": "2026-11-17T00:00:00Z", "flush_ms": 0, "frozen_ms": 0, "mariadb_gtid": {},
-            "server": {"datadir": "/d"}, "data_bytes": 1, "files": 1,
-            "archive": {"name": "backup.xb", "bytes": 1, "sha256": "", "compression": "none"},
-            "index": {"name": "index.json.zst", "bytes": 1, "sha256": ""},
-            "damaged_pages": 0, "tool": {"version": "0"}
-        });
-        let manifest = Manifest::parse(document.to_string().as_bytes()).unwrap();
-        SelfMade { folder: "c".into(), manifest: Box::new(manifest) }
-    }
-
-    #[test]
-    fn a_backup_and_a_node_that_did_not_come_back_are_both_told() {
-        let mut run = BackupRun::new(true, None, OptionFiles::default(), DefaultsArgs::default());
-        let failed = || Err(CommandError::Failed("node 'n1' is let in again, and not Synced yet".into()));
-        assert_eq!(run.as_json(&failed())["outcome"], "failed");
-        assert_eq!(run.as_json(&Err(CommandError::Refused("no".into())))["outcome"], "refused");
-        run.made = Some(made());
-        run.came_back(Duration::from_secs(60), Some("node 'n1' is let in again, and not Synced yet".into()));
-        let told = run.as_json(&failed());
-        assert_eq!((&told["outcome"], &told["id"]), (&json!("complete"), &json!("20261117T000000Z_n1")));
-        assert_eq!(told["donor_synced"], false);
-        assert!(told["error"].as_str().unwrap().contains("not Synced yet"), "{told:#}");
-        let error = run.with_backup(failed()).unwrap_err();
-        assert_eq!(error.exit_status(), 1);
-        assert_eq!(
-            error.to_string(),
-            "backup 20261117T000000Z_n1 is complete, but node 'n1' is let in again, and not Synced yet"
-        );
-        assert!(run.with_backup(Ok(())).is_ok());
-    }
-}
+#[path = "run_backup_tests.rs"]
+mod tests;

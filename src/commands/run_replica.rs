@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::CommandError;
-use super::run_backup::server_name;
 use super::run_command::{Run, Work};
+use super::run_names::server_name;
 use super::run_told::{restarted_told, warn};
 use super::run_turn::{RunDecision, RunTurn, TurnTaker};
 use crate::capture::offered_by_run;

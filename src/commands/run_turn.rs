@@ -143,6 +143,9 @@ impl Run<'_> {
 
 impl From<AskError> for CommandError {
     fn from(error: AskError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            AskError::Repository(text) => Self::Repository(text),
+            error => Self::Failed(error.to_string()),
+        }
     }
 }

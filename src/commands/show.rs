@@ -1,13 +1,16 @@
-//! `show`: one manifest, readable.
+//! `show`: one manifest, readable, and what speaks against its backup, as `list` has it. The exit status of a backup that is
+//! damaged is 4, when it has been shown.
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::drill_shown::by_ist;
 use super::id_args::IdArgs;
-use super::{CommandError, CommonArgs, print, print_json};
-use crate::catalog::{Drilled, HoldState, Verified, read_drilled, read_hold, read_verified};
+use super::{CommandError, CommonArgs, print, print_json, removed};
+use crate::catalog::{BackupReader, Catalog, Doubt, Drilled, Evidence, HoldState, Verified};
 use crate::model::{Content, DrillOutcome, DrillRecord, FilesState, Manifest, VerifyOutcome};
+use crate::storage::Storage;
 use crate::ui::{TextPage, bytes, duration_ms, grouped, time};
 
 /// Arguments of `show`.
@@ -22,18 +25,20 @@ pub struct ShowArgs {
     common: CommonArgs,
 }
 
-/// The manifest as it is stored, and beside its fields, as `list --json` has them, `hold` where the backup is held,
-/// `verified` and `drilled` where it was.
+/// The manifest as it is stored, and beside its fields, as `list --json` has them, `doubt` where something speaks against the
+/// backup, `hold` where it is held, `verified` and `drilled` where it was.
 #[derive(Serialize)]
 struct ShownManifest<'a> {
     #[serde(flatten)]
     manifest: &'a Manifest,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<HoldState>,
+    doubt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verified: Option<Verified>,
+    hold: Option<&'a HoldState>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    drilled: Option<Drilled>,
+    verified: Option<&'a Verified>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drilled: Option<&'a Drilled>,
 }
 
 /// Runs `show`.
@@ -41,20 +46,37 @@ pub fn run(args: &ShowArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
     let context = args.common.context()?;
     let source = context.find(&selector)?;
-    let (storage, id) = (context.storage.as_ref(), &source.manifest().id);
-    let held = read_hold(storage, source.cluster(), id);
-    let verified = read_verified(storage, source.cluster(), id);
-    let drilled = read_drilled(storage, source.cluster(), id);
+    let (evidence, doubt) = beside(context.storage.as_ref(), &source)?;
     if args.json {
-        return print_json(&ShownManifest { manifest: source.manifest(), hold: held, verified, drilled });
+        print_json(&ShownManifest {
+            manifest: source.manifest(),
+            doubt: doubt.as_ref().map(ToString::to_string),
+            hold: evidence.held.as_ref(),
+            verified: evidence.verified.as_ref(),
+            drilled: evidence.drilled.as_ref(),
+        })?;
+    } else {
+        print(&as_text(source.manifest(), &evidence, doubt.as_ref()))?;
     }
-    let hold = held.map_or_else(|| "none".into(), |held| held.words());
-    print(&as_text(
-        source.manifest(),
-        hold,
-        &verified_line(verified.as_ref()),
-        &drilled_line(drilled.as_ref()),
-    ))
+    if doubt.is_some_and(|doubt| doubt.is_damage()) { Err(CommandError::DamageShown) } else { Ok(()) }
+}
+
+/// What lies beside the manifest, and what speaks against the backup: the times and positions of all others of its cluster
+/// have a say in that, as in `list`.
+fn beside(storage: &dyn Storage, source: &BackupReader) -> Result<(Evidence, Option<Doubt>), CommandError> {
+    let manifest = source.manifest();
+    let catalog = match Catalog::read_folder(storage, source.cluster()) {
+        Ok(catalog) => catalog,
+        // The manifest was there to be read by its name.
+        Err(error) => {
+            let evidence = Evidence::look(storage, source.cluster(), &manifest.id, Some(manifest));
+            return Ok((evidence, Some(Doubt::Unknown(error.to_string()))));
+        }
+    };
+    let doubts = catalog.doubts(Timestamp::now());
+    let mut all = catalog.records.into_iter().zip(doubts);
+    let (record, doubt) = all.find(|(record, _)| record.id == manifest.id).ok_or_else(|| removed(source))?;
+    Ok((record.evidence, doubt))
 }
 
 /// The last verification in one line.
@@ -103,7 +125,7 @@ fn joined_words(found: &DrillRecord) -> String {
     })
 }
 
-fn as_text(manifest: &Manifest, hold: String, verified: &str, drilled: &str) -> TextPage {
+fn as_text(manifest: &Manifest, evidence: &Evidence, doubt: Option<&Doubt>) -> TextPage {
     let took = manifest.finished.duration_since(manifest.started).as_millis();
     let unknown = || "not known (the donor had no SQL)".to_owned();
     // An empty position is known: the server has written, or replicated, nothing.
@@ -113,8 +135,10 @@ fn as_text(manifest: &Manifest, hold: String, verified: &str, drilled: &str) -> 
         Some(position) => position.to_owned(),
     };
     let page_size = manifest.server.innodb_page_size.map_or_else(unknown, |size| bytes(size.into()));
-    let mut lines = vec![
-        ("Backup", manifest.id.to_string()),
+    let hold = evidence.held.as_ref().map_or_else(|| "none".into(), HoldState::words);
+    let mut lines = vec![("Backup", manifest.id.to_string())];
+    lines.extend(doubt.map(|doubt| ("Doubt", doubt.to_string())));
+    lines.extend([
         ("Cluster", manifest.cluster.clone()),
         ("Donor", manifest.node.clone()),
         ("Request", manifest.request.clone().unwrap_or_else(|| "none".into())),
@@ -136,8 +160,8 @@ fn as_text(manifest: &Manifest, hold: String, verified: &str, drilled: &str) -> 
         ("Encrypted", encrypted(manifest)),
         ("Archive SHA-256", manifest.archive.sha256.clone()),
         ("Hold", hold),
-        ("Verified", verified.to_owned()),
-        ("Drilled", drilled.to_owned()),
+        ("Verified", verified_line(evidence.verified.as_ref())),
+        ("Drilled", drilled_line(evidence.drilled.as_ref())),
         ("Damaged pages", grouped(manifest.damaged_pages)),
         ("Missing pages", grouped(manifest.missing_pages)),
         (
@@ -147,7 +171,7 @@ fn as_text(manifest: &Manifest, hold: String, verified: &str, drilled: &str) -> 
                 manifest.tool.version, manifest.method, manifest.format
             ),
         ),
-    ];
+    ]);
     if let Some(reason) = &manifest.method_reason {
         lines.push(("Method chosen", reason.to_string()));
     }

@@ -45,7 +45,7 @@ pub struct VerifyArgs {
 /// Runs `verify`.
 pub fn run(args: &VerifyArgs) -> Result<(), CommandError> {
     let selector = args.id.selector()?;
-    let (mut context, _) = args.common.context_with(|flags| args.reading.set(flags))?;
+    let (mut context, _) = args.common.context_with_metrics(|flags| args.reading.set(flags))?;
     if context.settings.low_priority {
         priority::lower();
     }

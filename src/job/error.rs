@@ -33,3 +33,14 @@ pub enum JobError {
     #[error(transparent)]
     Output(#[from] OutputError),
 }
+
+impl JobError {
+    /// Whether the repository is the cause, and cannot be used: one that is full can be read.
+    pub fn is_of_repository(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.cause().kind() != io::ErrorKind::StorageFull,
+            Self::Claim(_) => true,
+            _ => false,
+        }
+    }
+}

@@ -1,12 +1,14 @@
 //! `metrics-file`: how this run has ended, and what the repository holds since.
 //!
 //! The run comes first, from memory into a file of this machine: that takes milliseconds, and it is the only word about a
-//! failure that no repository has heard of. A repository that may be the cause of it is not asked. After a backup it is
+//! failure that no repository has heard of. A repository that may be the cause of it is not asked; one in which the run could not even
+//! begin is told to be unreadable. After a backup it is
 //! read, behind `done` and behind [`super::pruning`], for the numbers of all backups. Nothing of it is waited for longer than
 //! its limit, and nothing of it changes how the run ends.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,16 +33,45 @@ pub struct Metrics {
     cluster: String,
     node: String,
     started: Timestamp,
+    /// How the run has ended was told.
+    is_told: AtomicBool,
 }
 
 impl Metrics {
     /// `cluster` is the folder in the repository.
     pub fn new(path: Option<PathBuf>, cluster: &str, node: &str, started: Timestamp) -> Self {
-        Self { path, cluster: cluster.to_owned(), node: node.to_owned(), started }
+        let (cluster, node) = (cluster.to_owned(), node.to_owned());
+        Self { path, cluster, node, started, is_told: AtomicBool::new(false) }
+    }
+
+    /// When the run began.
+    pub fn started(&self) -> Timestamp {
+        self.started
     }
 
     /// How the run has ended; with the manifest where it has made a backup.
     pub fn record(&self, exit_status: u8, frozen_ms: Option<u64>, manifest: Option<&Manifest>) {
+        self.tell(exit_status, frozen_ms, manifest, None);
+    }
+
+    /// That the run has ended without a backup, where nobody who knew more of it has told that. `is_of_repository` where it could not
+    /// begin for the repository's sake.
+    pub fn record_failure(&self, exit_status: u8, is_of_repository: bool) {
+        if !self.is_told.load(Ordering::Relaxed) {
+            let unreadable =
+                is_of_repository.then(|| News::of(Scope::Cluster(&self.cluster), None, Timestamp::now()));
+            self.tell(exit_status, None, None, unreadable);
+        }
+    }
+
+    fn tell(
+        &self,
+        exit_status: u8,
+        frozen_ms: Option<u64>,
+        manifest: Option<&Manifest>,
+        unreadable: Option<News>,
+    ) {
+        self.is_told.store(true, Ordering::Relaxed);
         let run = LastRun {
             cluster: self.cluster.clone(),
             node: self.node.clone(),
@@ -58,6 +89,9 @@ impl Metrics {
                 all.set_run(&run);
                 if let Some(newest) = &newest {
                     all.set_newest(newest);
+                }
+                if let Some(news) = &unreadable {
+                    all.tell(news);
                 }
             })
         });

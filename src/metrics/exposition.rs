@@ -1,11 +1,13 @@
 //! The text format of Prometheus (exposition format 0.0.4): written, and read back as far as we have written it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::LastRun;
 use super::families::{FAMILIES, MetricSource, PREFIX, find};
 use super::numbers::{News, Numbers, NumbersScope};
 use super::sample::{MetricSample, seconds};
+use crate::catalog::Catalog;
 
 /// The first line of a file that is ours.
 pub(super) const MARK: &str = "# Written by wsrep_sst_backup";
@@ -33,6 +35,12 @@ impl Exposition {
         match &news.about {
             NumbersScope::Unreadable(cluster) => return self.set_unreadable(cluster.as_deref()),
             NumbersScope::One => {}
+            // A repository that has nothing at all any more is no reason to fall silent: the number of backups is 0.
+            NumbersScope::Nothing(now) => {
+                for cluster in self.clusters() {
+                    self.set_cluster(&Numbers::of_catalog(&cluster, &Catalog::default(), *now));
+                }
+            }
             NumbersScope::All => {
                 let names: Vec<&str> = news.numbers.iter().map(|numbers| numbers.cluster.as_str()).collect();
                 self.keep_clusters(&names);
@@ -83,17 +91,7 @@ impl Exposition {
 
     /// The repository could not be read: what was known of the cluster (of all, where none is named) stays.
     pub(super) fn set_unreadable(&mut self, cluster: Option<&str>) {
-        let mut clusters: Vec<String> = self
-            .samples
-            .iter()
-            .filter(|sample| sample.family.about == MetricSource::Cluster)
-            .filter_map(|sample| sample.cluster().map(str::to_owned))
-            .filter(|known| cluster.is_none_or(|cluster| cluster == known))
-            .chain(cluster.map(str::to_owned))
-            .collect();
-        clusters.sort();
-        clusters.dedup();
-        for cluster in clusters {
+        for cluster in cluster.map_or_else(|| self.clusters(), |cluster| vec![cluster.to_owned()]) {
             self.samples.retain(|s| !s.is("repository_readable") || s.cluster() != Some(&cluster));
             self.samples.extend(MetricSample::new(
                 "repository_readable",
@@ -101,6 +99,13 @@ impl Exposition {
                 "0".into(),
             ));
         }
+    }
+
+    /// The clusters of which anything of the repository is known.
+    fn clusters(&self) -> Vec<String> {
+        let known = self.samples.iter().filter(|sample| sample.family.about == MetricSource::Cluster);
+        let names: BTreeSet<&str> = known.filter_map(MetricSample::cluster).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// The last run on this node.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::metrics::Scope;
 
 const AWKWARD: &str = "n\\1 \"a\"\nb,c={d}";
 
@@ -141,4 +142,29 @@ fn seconds_are_exact_to_the_millisecond() {
     for (ms, text) in cases {
         assert_eq!(seconds(ms), text);
     }
+}
+
+#[test]
+fn a_repository_with_nothing_in_it_is_told_of_each_cluster_that_was_known() {
+    let now = "2026-11-20T12:00:00Z".parse().unwrap();
+    let nothing = || News::of(Scope::All, Some(Catalog::default()), now);
+    let mut all = Exposition::default();
+    all.tell(&nothing());
+    assert_eq!(all, Exposition::default());
+    all.set_run(&run("n1"));
+    let sample = |name: &str| MetricSample::new(name, &[("cluster", "c")], "3".into());
+    let samples = ["kept_backups", "last_success_files", "last_verify_timestamp_seconds"];
+    all.set_cluster(&Numbers {
+        cluster: "c".into(),
+        samples: samples.into_iter().filter_map(sample).collect(),
+    });
+    all.tell(&nothing());
+    let text = all.render();
+    for (name, value) in
+        [("kept_backups", "0"), ("repository_readable", "1"), ("last_verify_timestamp_seconds", "3")]
+    {
+        assert_eq!(lines(&text, name), [format!("wsrep_sst_backup_{name}{{cluster=\"c\"}} {value}")]);
+    }
+    assert!(lines(&text, "last_success_files").is_empty(), "{text}");
+    assert_eq!(lines(&text, "last_run_success").len(), 1);
 }

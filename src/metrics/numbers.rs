@@ -164,6 +164,8 @@ pub(super) enum NumbersScope {
     One,
     /// There are no other clusters.
     All,
+    /// There was none in the repository, at this moment.
+    Nothing(Timestamp),
     /// It could not be read; the cluster that was asked for.
     Unreadable(Option<String>),
 }
@@ -186,8 +188,10 @@ impl News {
                 Self { numbers: vec![of(name, &catalog)], about: NumbersScope::One }
             }
             Scope::All => {
-                let numbers = clusters.iter().map(|(name, catalog)| of(name, catalog)).collect();
-                Self { numbers, about: NumbersScope::All }
+                let numbers: Vec<Numbers> =
+                    clusters.iter().map(|(name, catalog)| of(name, catalog)).collect();
+                let about = if numbers.is_empty() { NumbersScope::Nothing(now) } else { NumbersScope::All };
+                Self { numbers, about }
             }
         }
     }

@@ -23,6 +23,19 @@ pub enum OutputError {
     /// The caller has changed its mind before the manifest was put.
     #[error("the backup was given up before its manifest was stored")]
     Unwanted,
+    /// The repository has taken an object and does not have it.
+    #[error(
+        "'{object}' was stored in '{place}' without an error, and is not what was written: {what}. What this run has stored is taken \
+         back, and older backups stay; look at the storage behind the repository (its log, its nodes, its free space) before the next run"
+    )]
+    NotStored {
+        /// Its name.
+        object: String,
+        /// The repository.
+        place: String,
+        /// What is wrong with it, in words that follow its name.
+        what: String,
+    },
     /// The manifest was sent, and the repository has not said whether it has arrived.
     #[error(
         "it is not known whether backup {0} is complete: {1}; 'list' shows it if its manifest has arrived or still does, and \

@@ -10,7 +10,7 @@ use super::open::Written;
 use super::warnings::bounded;
 use super::{Destination, OutputError, tool};
 use crate::archive::{ArchiveSummary, Finished};
-use crate::catalog::{BackupReader, MANIFEST};
+use crate::catalog::{BackupReader, MANIFEST, ObjectDamage, misses_by_name};
 use crate::model::{ArchiveObject, Content, IndexObject, Manifest, MethodReason, WsrepGtid};
 use crate::seal::AGE;
 use crate::storage::StorageError;
@@ -46,7 +46,7 @@ pub struct Patience<'a> {
 }
 
 impl Written<'_> {
-    /// Makes archive and index durable, then lets the manifest appear.
+    /// Makes archive and index durable, looks whether they are there, then lets the manifest appear.
     pub fn publish(
         self,
         identity: BackupIdentity,
@@ -62,6 +62,7 @@ impl Written<'_> {
         }
         let warnings = warnings(to, &mut outcome, &summary);
         let manifest = manifest((to, content, format), identity, &outcome, summary, warnings);
+        is_stored(to, &manifest)?;
         put_manifest(to, &to_bytes(&manifest)?, patience)?;
         Ok(manifest)
     }
@@ -161,6 +162,22 @@ fn to_bytes(manifest: &Manifest) -> Result<Vec<u8>, StorageError> {
         return Err(StorageError::new("write", MANIFEST, cause));
     }
     Ok(bytes)
+}
+
+/// Refuses to make a backup of objects that the repository has taken and does not have in the sizes that were written: a gateway
+/// that has lost a part, a file system that has lost the end of a file. With a key that may only put nobody can look.
+fn is_stored(to: &Destination, manifest: &Manifest) -> Result<(), OutputError> {
+    match misses_by_name(to.storage.as_ref(), &to.folder, manifest) {
+        Ok(None) => Ok(()),
+        Ok(Some(ObjectDamage { object, what })) => {
+            Err(OutputError::NotStored { object: to.object(&object), place: to.storage.location(), what })
+        }
+        Err(error) if error.is_denied() => {
+            log::info!("{error}; so nobody has looked whether what was stored is there in its size");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Lets the manifest appear. Where the answer to that is lost, it is looked for with patience: it may have arrived, or be on

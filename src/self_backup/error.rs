@@ -86,6 +86,11 @@ impl SelfBackupError {
         }
     }
 
+    /// Whether the repository is the cause, and cannot be used.
+    pub fn is_of_repository(&self) -> bool {
+        matches!(self, Self::Job(error) if error.is_of_repository())
+    }
+
     /// What the repository and the metrics are told.
     pub(super) fn failure(&self) -> FailedRun {
         let is_unknown = self.unsettled().is_some() || matches!(self, Self::Hangs(_) | Self::Died);

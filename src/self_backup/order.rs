@@ -1,9 +1,11 @@
 //! What is asked for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::capture::Login;
 use crate::config::{OptionFiles, Settings};
+use crate::job::Metrics;
 use crate::lock::SqlLock;
 use crate::server::Server;
 
@@ -29,6 +31,8 @@ pub struct BackupOrder {
     pub position: OwnPosition,
     /// Locks it for a moment, where that may be done; else it is read as it runs.
     pub lock: Option<SqlLock>,
+    /// They hear of a run that has a folder. Of one that ends before, or is not waited for, whoever has ordered it tells them.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Where a server stands before its backup begins.

@@ -1,7 +1,5 @@
 //! One backup, from what is known beforehand to its manifest.
 
-use jiff::Timestamp;
-
 use super::error::SelfBackupError;
 use super::host::RunningServer;
 use super::locked::{LateRelease, LockedServer};
@@ -35,12 +33,11 @@ pub(super) struct Prepared {
     expected: capture::FileList,
     choice: Choice,
     room: Room,
-    started: Timestamp,
 }
 
 impl Prepared {
     /// Looks at the server, which works as always.
-    pub(super) fn look(order: BackupOrder, started: Timestamp) -> Result<Self, SelfBackupError> {
+    pub(super) fn look(order: BackupOrder) -> Result<Self, SelfBackupError> {
         let mut facts = capture::gather(&order.server, &order.files, &order.login);
         if facts.sql.is_none() {
             return Err(SelfBackupError::Silent);
@@ -54,7 +51,7 @@ impl Prepared {
         for why in &choice.passed {
             log::info!("not taken: {why}");
         }
-        Ok(Self { order, facts, layout, plan, expected, choice, room, started })
+        Ok(Self { order, facts, layout, plan, expected, choice, room })
     }
 
     /// The method that is taken.
@@ -70,9 +67,9 @@ impl Prepared {
         release: &LateRelease,
         captured: &dyn Fn(),
     ) -> Result<SelfMade, SelfBackupError> {
-        let Self { order, facts, layout, plan, expected, choice, room, started } = self;
+        let Self { order, facts, layout, plan, expected, choice, room } = self;
         let BackupOrder { settings, folder, cluster, node, position, login, lock, .. } = order;
-        let label = Label { cluster, node, request: None, asked: None, started };
+        let label = Label { cluster, node, request: None, asked: None, started: metrics.started() };
         // The folder comes first of all that can fail from here on, so that a failure reaches the repository.
         let job = claim_folder(Claim { folder: folder.clone(), label }, settings, watch)?;
         let reporter = Reporter::start(&job, watch.counter());

@@ -6,14 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::error::SelfBackupError;
 use super::locked::LateRelease;
 use super::order::BackupOrder;
 use super::taking::{Prepared, SelfMade};
 use crate::capture::{Abort, Outlook, Unended, Watch};
-use crate::job::Metrics;
 use crate::sst::Mysqld;
 
 /// What happens.
@@ -93,9 +90,7 @@ fn watched(
     begin: &Receiver<()>,
     handles: &Sender<Handles>,
 ) -> Result<SelfMade, SelfBackupError> {
-    let started = Timestamp::now();
-    let metrics =
-        Arc::new(Metrics::new(order.settings.metrics_file.clone(), &order.folder, &order.node, started));
+    let metrics = Arc::clone(&order.metrics);
     let mysqld = order.pid_file.as_deref().and_then(Mysqld::written_in);
     let (hangs, of_hang) = (tell.clone(), Arc::clone(&metrics));
     let last_resort = move |abort: &Abort, _: Unended, _: &Outlook| {
@@ -107,8 +102,7 @@ fn watched(
     let watch = Watch::of_command(Arc::<LateRelease>::clone(&release), mysqld, last_resort)
         .map_err(|cause| SelfBackupError::System("cannot watch signals", cause))?;
     let _ = handles.send((Box::new(watch.give_up()), Box::new(watch.counter())));
-    let prepared = Prepared::look(order, started)
-        .inspect_err(|error| metrics.record(error.failure().exit_status, None, None))?;
+    let prepared = Prepared::look(order)?;
     let _ = tell.send(Step::Ready(prepared.method()));
     begin.recv().map_err(|_| SelfBackupError::NotBegun)?;
     prepared.take(&watch, &metrics, &release, &|| {

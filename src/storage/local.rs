@@ -36,6 +36,11 @@ impl LocalStorage {
         Self { root: root.into() }
     }
 
+    /// Where it is.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.root.clone() } else { self.root.join(name) }
     }
@@ -166,8 +171,10 @@ impl Storage for LocalStorage {
     }
 
     fn probe(&self) -> Result<(), StorageError> {
-        fs::read_dir(&self.root)
-            .and_then(|_| missing_mount::check(&self.root))
+        // Where a mount is missing, a directory that is not there is none that should be made.
+        missing_mount::check(&self.root)
+            .and_then(|()| fs::read_dir(&self.root))
+            .map(drop)
             .map_err(|cause| StorageError::new("read the repository", self.location(), cause))
     }
 

@@ -9,12 +9,15 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// An error where the mount is missing that a directory should be on. What cannot be read is no reason for one.
+/// The mount point that a directory should be on, and at which nothing is mounted. What cannot be read misses none.
+pub(super) fn find(directory: &Path) -> Option<PathBuf> {
+    let (fstab, mounts) = (fs::read("/etc/fstab").ok()?, fs::read("/proc/self/mountinfo").ok()?);
+    missing(&real(directory), &fstab, &mounts)
+}
+
+/// The same as an error.
 pub(super) fn check(directory: &Path) -> io::Result<()> {
-    let (Ok(fstab), Ok(mounts)) = (fs::read("/etc/fstab"), fs::read("/proc/self/mountinfo")) else {
-        return Ok(());
-    };
-    match missing(&real(directory), &fstab, &mounts) {
+    match find(directory) {
         None => Ok(()),
         Some(point) => Err(io::Error::other(format!(
             "nothing is mounted at '{}', which is in /etc/fstab; mount it, or take it out of there",

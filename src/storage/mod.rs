@@ -9,6 +9,7 @@ mod error;
 mod interruptible;
 mod limited;
 mod local;
+mod local_trial;
 mod local_writer;
 mod missing_mount;
 mod open;

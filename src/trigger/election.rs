@@ -265,7 +265,7 @@ impl Election<'_> {
                         running = Some((place, Box::new(status)));
                     }
                 }
-                Err(error @ CatalogError::Storage(_)) => return Err(AskError::Failed(error.to_string())),
+                Err(error @ CatalogError::Storage(_)) => return Err(AskError::Repository(error.to_string())),
                 Err(error) => log::warn!("{error}: passed over"),
             }
         }
@@ -295,7 +295,7 @@ fn is_passed_over(storage: &dyn Storage, place: &BackupPlace, manifest: &Manifes
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: StorageError) -> AskError {
-    AskError::Failed(error.to_string())
+    AskError::Repository(error.to_string())
 }
 
 /// Between 0.1 and 1.1, another number each time. The keys of a new state are the system's random numbers.

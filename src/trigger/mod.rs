@@ -61,6 +61,9 @@ pub enum AskError {
     /// garbd, or the way to the group, has failed.
     #[error("{0}")]
     Failed(String),
+    /// The repository cannot be used.
+    #[error("{0}")]
+    Repository(String),
     /// A request to be followed that the repository does not know.
     #[error(
         "nothing of this request is in the repository '{0}': it was never taken, it still waits in the queue of a donor, or its \

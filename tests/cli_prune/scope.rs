@@ -36,6 +36,13 @@ fn where_none_of_several_clusters_is_the_own_one_nothing_is_judged() {
     }
     assert_same(&tree(folder.path()), &before);
     cli("prune --keep-last 1 --cluster test").on(folder.path()).run().done();
+    let scope = |more: &str| {
+        let line = format!("prune --keep-last 1 --dry-run --json {more}");
+        cli(&line).on(folder.path()).run().json()["scope"].clone()
+    };
+    let named =
+        json!({"cluster_folder": "test", "why": "which is named by --cluster or the setting 'cluster'"});
+    assert_eq!((scope("--cluster test"), scope("--all-clusters")), (named, Value::Null));
     let is_there = |cluster: &str| folder.path().join(cluster).join(&ids[0]).exists();
     assert!(is_there("prod") && !is_there("test"));
     cli("prune --keep-last 1 --all-clusters").on(folder.path()).run().done();
@@ -57,14 +64,17 @@ fn a_server_by_itself_prunes_what_is_under_the_name_of_its_host() {
         let (folder, ids) = shared_by(&["prod", &host]);
         let cnf = folder.path().join("my.cnf");
         fs::write(&cnf, format!("[mysqld]\n{options}[wsrep_sst_backup]\nkeep-last=1\n")).unwrap();
-        let pruned = cli("prune")
-            .own_defaults()
-            .on(folder.path())
-            .arg(format!("--defaults-file={}", cnf.display()))
-            .run();
+        let prune = |line: &str| {
+            let defaults = format!("--defaults-file={}", cnf.display());
+            cli(line).own_defaults().on(folder.path()).arg(defaults).run()
+        };
+        let planned = judged.map(|_| prune("prune --dry-run --json").json());
+        let pruned = prune("prune");
         match judged {
             Some(name) => {
-                let told = format!("Only cluster '{name}' is judged, ");
+                let scope = planned.map(|planned| planned["scope"].clone()).unwrap_or_default();
+                assert_eq!(scope["cluster_folder"], name, "{options}");
+                let told = format!("Only cluster '{name}' is judged, {}; ", scope["why"].as_str().unwrap());
                 assert!(pruned.done().starts_with(&told), "{options}: {}", pruned.stdout);
             }
             None => pruned.fails_with(2, "say which are to be judged with --cluster"),

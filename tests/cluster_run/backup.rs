@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::replica_backup::a_replica_backs_itself_up;
 use super::scene::{Scene, assert_back, is_alive, signal, wait_until};
 use super::support::cli::{SmallDisk, cli};
+use super::support::cnf::CLUSTER_NAME;
 use super::support::program::{Ran, number, rejoin_by_ist, text};
+use super::support::prometheus::Metrics;
 use super::support::{AsideWatch, Cluster, PATIENCE, Program, Writer, assert_same_rows};
 
 /// So slow that it is still read when somebody has come to end it.
@@ -20,6 +22,7 @@ pub(super) fn a_node_backs_itself_up(cluster: Cluster, program: Program) {
     let scene = Scene { cluster, program };
     under_load_nobody_waits_for_it(&scene);
     what_cannot_be_is_refused_before_the_node_steps_aside(&scene);
+    a_repository_that_is_not_there_is_told_to_the_metrics(&scene);
     one_backup_comes_of_two_timers(&scene);
     ended_early_it_leaves_no_backup_and_no_desync(&scene);
     a_repository_that_gets_full_leaves_no_backup_and_no_desync(&scene);
@@ -79,6 +82,37 @@ fn what_cannot_be_is_refused_before_the_node_steps_aside(scene: &Scene) {
     scene.cluster.n(2).exec("SET GLOBAL wsrep_desync=OFF");
     scene.cluster.n(2).wait_synced(PATIENCE);
     assert_eq!(scene.program.files(), before, "a refusal leaves nothing behind");
+}
+
+/// No repository has heard of such a run.
+fn a_repository_that_is_not_there_is_told_to_the_metrics(scene: &Scene) {
+    let file = scene.cluster.make_dir("metrics").join("x.prom");
+    let run = |words: &[&str]| {
+        let mut command = scene.words(1, &[&["run"], words].concat());
+        let ran = Ran::finish(command.env("WSREP_SST_BACKUP_METRICS_FILE", &file).spawn().unwrap());
+        (ran.status, ran.err, Metrics::read(&file))
+    };
+    let of_run = [("cluster", CLUSTER_NAME), ("node", "n1")];
+    let known = |metrics: &Metrics, name: &str| metrics.get(name, &of_run[..1]);
+    let (status, err, good) = run(&[]);
+    assert_eq!(status, Some(0), "{err}");
+    assert_eq!(good.get("last_run_success", &of_run), Some(1.0));
+    assert_eq!(known(&good, "repository_readable"), Some(1.0));
+    let (repository, away) = (scene.program.repository(), scene.cluster.dir().join("away"));
+    fs::rename(repository, &away).unwrap();
+    for words in [&[][..], &["--unless-newer-than", "1s"]] {
+        let (status, err, failed) = run(words);
+        assert_eq!(status, Some(1), "{err}");
+        assert_eq!(failed.get("last_run_success", &of_run), Some(0.0), "{err}");
+        assert_eq!(known(&failed, "repository_readable"), Some(0.0), "{err}");
+        assert_eq!(known(&failed, "kept_backups"), known(&good, "kept_backups"));
+    }
+    fs::rename(&away, repository).unwrap();
+    // That there is no need for a backup is no failure, and no success either.
+    let (status, err, skipped) = run(&["--unless-newer-than", "1h"]);
+    assert_eq!(status, Some(0), "{err}");
+    assert_eq!(skipped.get("last_run_success", &of_run), Some(0.0));
+    assert_back(scene.cluster.n(1));
 }
 
 /// Whoever comes while the other works waits for its end, and has a backup then.

@@ -95,6 +95,8 @@ fn a_key_that_may_only_put_is_enough_for_a_donor() {
     let told = outcome.stderr.matches("the key may put objects and not read them").count();
     assert_eq!(told, 1, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("the backups were not pruned: cannot list"), "{}", outcome.stderr);
+    let unseen = "so nobody has looked whether what was stored is there in its size";
+    assert!(outcome.messages("INFO").iter().any(|line| line.contains(unseen)), "{}", outcome.stderr);
     command_by(&server.endpoint(), "verify latest", &donor).run().done();
 
     // What has failed cannot be taken back, and that is said once.
@@ -106,4 +108,41 @@ fn a_key_that_may_only_put_is_enough_for_a_donor() {
     let listed = command_by(&server.endpoint(), "list --json", &donor).run().json();
     assert_eq!(listed["backups"].as_array().unwrap().len(), 1, "{listed}");
     assert_eq!(listed["incomplete"][0]["status"]["state"], "failed", "{listed}");
+}
+
+/// What a server says of an object that has lost its end.
+fn is_short(head: &str) -> Option<Said> {
+    let is_asked =
+        head.starts_with("head ") && head.lines().next().is_some_and(|line| line.contains("backup.tar.zst"));
+    let headers = "Last-Modified: Fri, 20 Nov 2026 11:34:52 GMT\r\nETag: \"x\"\r\n".to_owned();
+    is_asked.then(|| Said { status: "200 OK", headers, body: "short".into() })
+}
+
+#[test]
+fn a_bucket_that_does_not_have_what_it_has_taken_makes_no_backup_and_costs_none() {
+    let server = FileServer::start();
+    let proxy = Proxy::start(server.address, Way::Up, &[]);
+    let donor = donor(&proxy.endpoint(), "");
+    donor.write("db/noise.MYD", noise(20 << 20, 1));
+    for _ in 0..2 {
+        let outcome = donor.asks().run();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    }
+    donor.configure("wsrep_sst_backup", "prune-after-backup\nkeep-last=1");
+    proxy.line.answers(is_short);
+    let outcome = donor.asks().run();
+    assert!(outcome.code != Some(0) && !outcome.stdout.contains("\ndone "), "{}", outcome.stderr);
+    let errors = outcome.messages("ERROR");
+    let words = "is not what was written: it has 5 bytes, the manifest says ";
+    assert!(errors.iter().any(|line| line.contains(words)), "{errors:?}");
+    assert!(errors.iter().any(|line| line.contains("no backup was made")), "{errors:?}");
+    let listed = command_by(&server.endpoint(), "list --json", &donor).run().json();
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 2, "{listed}");
+    assert_eq!(listed["incomplete"][0]["status"]["state"], "failed", "{listed}");
+    let direct = storage("backups", &settings(&server.endpoint()));
+    let cluster = direct.folders("").unwrap().remove(0);
+    let failed = listed["incomplete"][0]["id"].as_str().unwrap();
+    let left = direct.objects(&format!("{cluster}/{failed}")).unwrap();
+    let left: Vec<String> = left.into_iter().map(|object| object.name).collect();
+    assert_eq!(left, ["status.json"], "it is taken back");
 }

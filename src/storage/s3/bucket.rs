@@ -38,13 +38,21 @@ impl Bucket {
         self.prefix.split('/').chain(name.split('/')).filter(|part| !part.is_empty()).collect()
     }
 
-    /// Blocks until `work` is done.
+    /// Blocks until `work` is done, for which there is a key.
     pub(super) fn wait<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.wait_for_work_alone(async {
+            self.have_key().await?;
+            work.await
+        })
+    }
+
+    /// The same within the limits of `work`: a key that has to be fetched is fetched within them, too.
+    pub(super) fn wait_for_work_alone<T>(
+        &self,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         match &self.runtime {
-            Some(runtime) => runtime.block_on(async {
-                self.have_key().await?;
-                work.await
-            }),
+            Some(runtime) => runtime.block_on(work),
             None => Err(Fault::permanent("the storage is closed")),
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use object_store::client::{HttpError, HttpErrorKind};
+use object_store::client::HttpError;
 
 use super::cure::{OTHER_REGION, cure};
 
@@ -156,6 +156,12 @@ impl Fault {
         Self::transient(format!("cannot connect to {place}: {deepest}"))
     }
 
+    /// The same of a connection to a service that gives keys; whether it has given one before.
+    pub(super) fn of_key_service(self, has_given: bool) -> Self {
+        let kind = if has_given { FaultKind::Transient } else { FaultKind::Permanent };
+        Self { kind, ..self }
+    }
+
     /// The same with more words behind it.
     pub(super) fn and(mut self, more: &str) -> Self {
         self.text.push_str(more);
@@ -164,18 +170,17 @@ impl Fault {
 
     /// The same where a service was asked for the key, and not the storage for an object.
     pub(super) fn of_credentials(error: object_store::Error) -> Self {
-        let nobody = sources(&error)
-            .filter_map(|cause| cause.downcast_ref::<HttpError>())
-            .any(|http| http.kind() == HttpErrorKind::Connect);
         let fault = Self::from(error);
         let text = fault.text.split("; ").next().unwrap_or_default();
         let Self { kind, status, .. } = fault;
-        let kind =
-            if nobody || kind != FaultKind::Transient { FaultKind::Permanent } else { FaultKind::Transient };
-        let text = format!(
-            "no credentials: the service that gives keys: {text}; set s3-access-key-id and s3-secret-access-key, or see \
-             that a key comes from elsewhere"
-        );
+        let (kind, cure) = match kind {
+            FaultKind::Transient => (kind, "see that it runs, and what its log says"),
+            _ => (
+                FaultKind::Permanent,
+                "set s3-access-key-id and s3-secret-access-key, or see that a key comes from elsewhere",
+            ),
+        };
+        let text = format!("no credentials: the service that gives keys: {text}; {cure}");
         Self { status, ..Self::new(kind, text) }
     }
 

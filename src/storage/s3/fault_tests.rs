@@ -1,3 +1,5 @@
+use object_store::client::HttpErrorKind;
+
 use super::*;
 
 fn fault(status: u16, body: &str) -> Fault {
@@ -74,4 +76,24 @@ fn a_full_storage_and_a_missing_object_are_known_as_such() {
     assert_eq!(coded(403, "QuotaExceeded").into_io().kind(), io::ErrorKind::StorageFull);
     assert_eq!(coded(404, "NoSuchKey").into_io().kind(), io::ErrorKind::NotFound);
     assert_eq!(coded(404, "NoSuchBucket").into_io().kind(), io::ErrorKind::Other);
+}
+
+#[test]
+fn a_service_that_gives_keys_is_waited_for_once_it_has_given_one() {
+    let refused = Fault::permanent("no records found; check s3-endpoint (h:1)");
+    for (has_given, kind, words) in [
+        (false, FaultKind::Permanent, "; set s3-access-key-id and"),
+        (true, FaultKind::Transient, "; see that it runs"),
+    ] {
+        let http = HttpError::new(HttpErrorKind::Connect, refused.clone().of_key_service(has_given));
+        let error = object_store::Error::Generic { store: "S3", source: Box::new(http) };
+        let fault = Fault::of_credentials(error);
+        let text = fault.to_string();
+        assert_eq!(fault.kind, kind, "{text}");
+        assert!(
+            text.starts_with("no credentials: the service that gives keys: no records found; "),
+            "{text}"
+        );
+        assert!(text.contains(words), "{text}");
+    }
 }

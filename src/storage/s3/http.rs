@@ -9,6 +9,11 @@
 //! It is not there for integrity: the SHA-256 of the body is signed and compared in any case.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
 //!
+//! **Services that give keys.** One to which no connection comes about is not there, and that is told at once. But when the bucket
+//! has answered, there was a key, and so there was the service: it is started anew, or its name is not found for a moment. The library
+//! asks it for the next key five minutes before this one ends, and does not take the one at hand where it gets none; so it is asked
+//! again, for as long as any operation is tried, while a backup of hours waits.
+//!
 //! **Redirections** are not followed: a signature is for one host, and a page to log in is no answer.
 
 use std::error::Error;
@@ -107,8 +112,13 @@ impl Connector {
         url.strip_prefix(&*self.bucket).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     }
 
-    /// Sends a request, and gives what came back.
-    async fn send(&self, request: HttpRequest, part: bool) -> Result<reqwest::Response, HttpError> {
+    /// Sends a request, to the bucket (`ours`) or to a service that gives keys, and gives what came back.
+    async fn send(
+        &self,
+        request: HttpRequest,
+        ours: bool,
+        part: bool,
+    ) -> Result<reqwest::Response, HttpError> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|error| {
             failed(HttpErrorKind::Unknown, Fault::permanent(format!("'{}': {error}", parts.uri)))
@@ -117,11 +127,11 @@ impl Connector {
         *request.headers_mut() = parts.headers;
         let pulse = part.then(|| self.pulse.clone());
         *request.body_mut() = Some(reqwest::Body::wrap(Metered::sent(body, pulse)));
-        self.client.execute(request).await.map_err(|error| self.no_answer(&url, error))
+        self.client.execute(request).await.map_err(|error| self.no_answer(&url, ours, error))
     }
 
     /// The error of a request without an answer.
-    fn no_answer(&self, url: &Url, error: reqwest::Error) -> HttpError {
+    fn no_answer(&self, url: &Url, ours: bool, error: reqwest::Error) -> HttpError {
         let proxy = self.proxies.of(url);
         let way =
             proxy.map_or_else(String::new, |proxy| format!(" through the proxy {}", proxy::shown(proxy)));
@@ -131,9 +141,11 @@ impl Connector {
             return failed(kind, Fault::transport(&error.without_url(), &place).maybe_done());
         }
         let error = error.without_url();
+        let answers = self.server.answers.load(Ordering::Relaxed);
         let mut fault = Fault::no_connection(&error, &place, proxy.is_some());
-        if is_refused(&error) {
-            let answers = self.server.answers.load(Ordering::Relaxed);
+        if !ours {
+            fault = fault.of_key_service(answers);
+        } else if is_refused(&error) {
             fault = fault.within(if answers { RESTART } else { NOBODY });
         }
         failed(HttpErrorKind::Connect, fault)
@@ -193,7 +205,7 @@ impl HttpService for Connector {
         if ours && method == Method::PUT {
             add_checksum(&mut request);
         }
-        let response = self.send(request, part).await?;
+        let response = self.send(request, ours, part).await?;
         if ours {
             return self.judge(&method, &uri, part, response).await;
         }

@@ -198,6 +198,13 @@ impl Storage for S3Storage {
         Ok(Box::new(S3Reader::open(Arc::clone(&self.bucket), name)?))
     }
 
+    fn size(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        let bucket = &self.bucket;
+        let key = bucket.key(name);
+        let found = bucket.run("look at", name, bucket.limits, || bucket.store.head(&key))?;
+        Ok(Some(found.size))
+    }
+
     fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, StorageError> {
         self.writer(name, None)
     }

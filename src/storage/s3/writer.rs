@@ -20,7 +20,7 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{MultipartId, ObjectStoreExt, PutPayload};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::bucket::Bucket;
 use super::fault::{Fault, FaultKind};
@@ -274,12 +274,13 @@ impl Drop for S3Writer {
         let sending = std::mem::take(&mut self.sending);
         let bucket = &self.bucket;
         let what = format!("cannot take back the unfinished '{}'", bucket.place(&self.name));
-        let aborted = bucket.wait(async {
+        let aborted = bucket.wait_for_work_alone(async {
             let all_arrived = arrive(sending).await;
             let aborted = retry(ABORT, &what, || bucket.store.abort_multipart(&self.key, &upload)).await;
             if !all_arrived && aborted.is_ok() {
                 tokio::time::sleep(ABORT.attempt / 10).await;
-                let _ = bucket.store.abort_multipart(&self.key, &upload).await;
+                let again = bucket.store.abort_multipart(&self.key, &upload);
+                let _ = timeout(ABORT.attempt / 3, again).await;
             }
             aborted
         });
