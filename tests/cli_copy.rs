@@ -5,6 +5,7 @@ mod stopped;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use support::cli::forge::{Forge, ago, edit_manifest, status};
 use support::cli::tree::{Entry, tree};
 use support::cli::{Cli, cli, open_folder};
+use support::scratch::ServerUser;
 
 /// Two repositories beside each other; the first one has these backups.
 struct Two {
@@ -187,6 +189,46 @@ fn what_is_damaged_is_not_copied_and_does_not_keep_the_others() {
     let rows: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!((&rows["backups"][1]["outcome"], &rows["not_tried"]), (&json!("damaged"), &json!(0)));
     assert!(rows["backups"][1]["error"].as_str().unwrap().contains("the manifest is damaged"), "{rows}");
+}
+
+#[test]
+fn one_that_cannot_be_read_does_not_keep_the_others() {
+    let user = ServerUser::current();
+    let ids = [2, 1, 0].map(ago);
+    let two = Two::new(&ids);
+    user.own_tree(&two.there());
+    let closed = fs::Permissions::from_mode(0o000);
+    fs::set_permissions(two.object(&ids[2], "backup.tar.zst"), closed.clone()).unwrap();
+    fs::set_permissions(two.object(&ids[1], "index.json.zst"), closed).unwrap();
+    let all = two.copy("--all").user(&user, two.folder.path()).run();
+    assert_eq!(all.status, Some(1), "{all:?}");
+    assert!(all.stdout.ends_with(", 0 there already, 2 FAILED.\n"), "{}", all.stdout);
+    assert_eq!(
+        all.stderr.lines().filter(|line| line.contains("Permission denied")).count(),
+        2,
+        "{}",
+        all.stderr
+    );
+    assert_eq!(two.copied(), ids[..1]);
+    // By its name the command ends with the error.
+    two.copy(&ids[2])
+        .user(&user, two.folder.path())
+        .run()
+        .fails_with(1, "backup.tar.zst': Permission denied");
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn one_that_the_disk_does_not_give_does_not_keep_the_others() {
+    let ids = [2, 1, 0].map(ago);
+    let two = Two::new(&ids);
+    let archive = two.object(&ids[2], "backup.tar.zst");
+    let inject = format!("-o /dev/null -P {} -e trace=read -e inject=read:error=EIO", archive.display());
+    let all = two.copy("--all").strace(&inject).run();
+    assert_eq!(all.status, Some(1), "{all:?}");
+    assert!(all.stdout.ends_with(", 0 there already, 1 FAILED.\n"), "{}", all.stdout);
+    assert!(all.stderr.contains("backup.tar.zst': Input/output error"), "{}", all.stderr);
+    assert_eq!(two.copied(), ids[..2]);
 }
 
 #[test]

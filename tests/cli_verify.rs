@@ -1,5 +1,7 @@
 //! `verify`: what is whole is said to be whole, what is not is named.
 
+#[path = "cli_verify/bad_sectors.rs"]
+mod bad_sectors;
 #[path = "cli_verify/cut_off.rs"]
 mod cut_off;
 #[path = "cli_verify/flips.rs"]
@@ -111,14 +113,14 @@ fn what_cannot_be_read_is_no_damage() {
         let answer = cli("verify latest").on(&repository).user(&user, folder.path()).run();
         answer.fails(1, &format!("cannot open '{}': Permission denied (os error 13)", path.display()));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        // A read that fails, as a bad sector does.
+        // A read that fails, and not for the disk.
         let aside = folder.path().join("aside");
         fs::rename(&path, &aside).unwrap();
         fs::create_dir(&path).unwrap();
-        for command in ["verify latest", "restore latest --to /nonexistent/x"] {
+        for command in ["verify", "restore --to /nonexistent/x"] {
             let place = backup.join(told);
             let message = format!("cannot read '{}': Is a directory (os error 21)", place.display());
-            cli(command).on(&repository).run().fails(1, &message);
+            cli(command).arg(ID).on(&repository).run().fails(1, &message);
         }
         fs::remove_dir(&path).unwrap();
         fs::rename(&aside, &path).unwrap();
@@ -131,7 +133,7 @@ fn what_cannot_be_read_is_no_damage() {
 }
 
 #[test]
-fn a_bad_sector_is_no_damage() {
+fn a_bad_sector_is_damage_of_the_object_in_which_it_is() {
     let folder = open_folder();
     let backup = Forge::new(ID).compression(Compression::None).write(folder.path());
     let memory = Memory::read(&backup);
@@ -139,12 +141,21 @@ fn a_bad_sector_is_no_damage() {
         [("index.json.zst", 0), ("index.json.zst", 100), ("backup.tar", 0), ("backup.tar", 30000)]
     {
         let memory = memory.failing(object, bytes);
-        let error = verify(&memory.source(), 2, &|_| {}, &AtomicBool::new(false)).unwrap_err().to_string();
-        assert_eq!(error, format!("cannot read 'memory/c/{ID}/{object}': Input/output error (os error 5)"));
+        let report = verify(&memory.source(), 2, &|_| {}, &AtomicBool::new(false)).unwrap();
+        let is_told = |what: &str| what.ends_with(": Input/output error (os error 5)");
+        assert!(!report.findings.is_empty(), "{object}, {bytes}");
+        assert!(
+            report.findings.iter().all(|finding| is_told(&finding.what)),
+            "{object}, {bytes}: {report:?}"
+        );
+        let is_index = report.findings.iter().any(|finding| finding.file == "index.json.zst");
+        assert_eq!(is_index, object == "index.json.zst", "{bytes}: {report:?}");
     }
     // Without its index the archive is still read.
     let alone = memory.with("index.json.zst", vec![]).failing("backup.tar", 30000);
-    assert!(verify(&alone.source(), 2, &|_| {}, &AtomicBool::new(false)).is_err());
+    let report = verify(&alone.source(), 2, &|_| {}, &AtomicBool::new(false)).unwrap();
+    let files: Vec<&str> = report.findings.iter().map(|finding| finding.file.as_str()).collect();
+    assert_eq!(files, ["index.json.zst", "backup.tar"], "{report:?}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct BlockDamage {
     pub offset: u64,
     /// What is wrong.
     pub reason: String,
+    /// The byte of the object that the storage does not give, where that is it.
+    pub unread_at: Option<u64>,
 }
 
 /// The reason where the object is cut, before the byte at which it ends.

@@ -1,7 +1,7 @@
 //! Reads the blocks of an archive, decompresses them on several threads, gives them in order.
 //!
 //! Damage stays inside its block: a block that cannot be read is delivered as [`BlockDamage`] and
-//! the stream goes on behind it, because the index says how long it was.
+//! the stream goes on behind it, because the index says how long it was. What cannot be read at all is damage where the options say so.
 
 use std::io::{self, Read, Seek};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::block::{BlockDamage, DecodeJob, DecodedBlock, ObjectDigest, PlannedBl
 use super::block_fetch::{BlockWay, one_by_one, several_at_once};
 use super::border_check::BorderCheck;
 use super::codec::decode;
-use super::object_stream::ObjectStream;
+use super::object_stream::{IsDamage, ObjectStream};
 use crate::model::Compression;
 use crate::seal::Identities;
 
@@ -31,6 +31,8 @@ pub struct ReaderOptions {
     pub keys: Option<Arc<Identities>>,
     /// What each block that is read is compared with, besides.
     pub borders: Option<Arc<BorderCheck>>,
+    /// Which failures of a read are damage of the block that is read, and do not end the reading.
+    pub is_damage: IsDamage,
 }
 
 /// The decompressed blocks of an object, in order. At most `threads + 2` are held at once, and `IN_FLIGHT` bytes beside two; where several are
@@ -75,8 +77,9 @@ impl BlockReader {
         }
         let way = BlockWay { jobs, order };
         let streams = objects.into_iter().take(fetchers);
-        let mut streams: Vec<_> =
-            streams.map(|object| ObjectStream::new(object, options.keys.clone())).collect();
+        let mut streams: Vec<_> = streams
+            .map(|object| ObjectStream::new(object, options.keys.clone(), options.is_damage))
+            .collect();
         let fetch = move || match streams.pop() {
             Some(stream) if streams.is_empty() => one_by_one(stream, &plan, &way),
             Some(stream) => {
@@ -120,6 +123,7 @@ fn decode_jobs(compression: Compression, borders: Option<&BorderCheck>, queue: &
                 block: number,
                 offset: block.offset,
                 reason: format!("its {compression} data is damaged ({error})"),
+                unread_at: None,
             })
         });
         if let (Ok(bytes), Some(borders)) = (&bytes, borders) {

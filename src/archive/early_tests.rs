@@ -98,7 +98,13 @@ fn torn_pages_are_named_and_are_no_damage_once_they_are_read_again() {
         assert_eq!(pages.path.to_string(), ".wsrep_sst_backup/pages/0");
         let runs = again.iter().map(|run| (run.offset, run.len)).collect();
         assert_eq!(pages.pages, Some(PageRuns { of: file.offset, runs }));
-        let options = ReaderOptions { compression: Compression::None, threads: 1, keys: None, borders: None };
+        let options = ReaderOptions {
+            compression: Compression::None,
+            threads: 1,
+            keys: None,
+            borders: None,
+            is_damage: |_| false,
+        };
         let blocks = BlockReader::open(Cursor::new(archive), index.plan(), &options).unwrap();
         let mut stored = Vec::new();
         let mut stream = StreamReader::new(blocks);

@@ -58,6 +58,7 @@ pub use dump_scanner::{DumpContent, DumpError, DumpScanner};
 pub use early::{EarlyMember, ReadAgain};
 pub use index::{Index, IndexError, IndexWriter};
 pub use member::{FileContent, NewMember, Segment, stored_bytes};
+pub use object_stream::IsDamage;
 pub use pages::{PageFault, missing_of_system, of_files, page_fault};
 pub use reader::{MemberDamage, StreamReader, read_member};
 pub use stages::read_full;

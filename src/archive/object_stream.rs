@@ -1,7 +1,7 @@
 //! The stream inside an archive object, sealed or not, block by block.
 //!
 //! As long as it is read from its first byte to its last, the object is digested as it is stored. What the storage says
-//! and what the seal says are kept apart: a read that failed is no damage.
+//! and what the seal says are kept apart: a read that failed is no damage, but for what the caller takes for damage of the place that was read.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 use super::block::{BlockDamage, ENDS, ObjectDigest, PlannedBlock};
 use super::digest::hex;
 use crate::seal::{Identities, UnsealError, Unsealed, unseal};
+
+/// Whether a read that failed so says that this place is damaged, and nothing of the others.
+pub type IsDamage = fn(&io::Error) -> bool;
 
 /// The object as it is stored.
 struct Stored<R> {
@@ -91,11 +94,12 @@ pub(super) struct ObjectStream<R> {
     position: u64,
     /// Where it ends, once that was seen before a block was whole.
     end: Option<u64>,
+    is_damage: IsDamage,
 }
 
 impl<R: Read + Seek> ObjectStream<R> {
     /// An object from its first byte; sealed where there are keys.
-    pub(super) fn new(object: R, keys: Option<Arc<Identities>>) -> Self {
+    pub(super) fn new(object: R, keys: Option<Arc<Identities>>, is_damage: IsDamage) -> Self {
         let stored = Stored { object, position: 0, sha: Some(Sha256::new()), failure: None };
         Self {
             stored: SharedObject(Arc::new(Mutex::new(stored))),
@@ -103,22 +107,29 @@ impl<R: Read + Seek> ObjectStream<R> {
             unsealed: None,
             position: 0,
             end: None,
+            is_damage,
         }
     }
 
     /// The bytes of one block; the outer error is the storage's.
     pub(super) fn read_block(&mut self, planned: &PlannedBlock) -> io::Result<Result<Vec<u8>, BlockDamage>> {
         let block = planned.block;
-        let damage =
-            |reason: String| Ok(Err(BlockDamage { block: planned.number, offset: block.offset, reason }));
+        let damaged = |reason: String, unread_at: Option<u64>| {
+            Ok(Err(BlockDamage { block: planned.number, offset: block.offset, reason, unread_at }))
+        };
+        let damage = |reason: String| damaged(reason, None);
         if let Some(end) = self.end {
             return damage(format!("{ENDS}{end}"));
         }
         let mut frame = Vec::new();
         let outcome = self.fill(block.offset, block.bytes, &mut frame);
         self.position = block.offset + frame.len() as u64;
-        if let Some(failure) = self.stored.stored().failure.take() {
-            return Err(failure);
+        if let Some((failure, at)) = self.failure() {
+            if !(self.is_damage)(&failure) {
+                return Err(failure);
+            }
+            self.unsealed = None;
+            return damaged(format!("it cannot be read: {failure}"), Some(at));
         }
         match outcome {
             Ok(()) if frame.len() as u64 == block.bytes => Ok(Ok(frame)),
@@ -131,6 +142,14 @@ impl<R: Read + Seek> ObjectStream<R> {
                 damage(reason)
             }
         }
+    }
+
+    /// What the storage said since it was asked last, and of which byte of the object: that is not read as a whole then.
+    fn failure(&self) -> Option<(io::Error, u64)> {
+        let mut stored = self.stored.stored();
+        let failure = stored.failure.take()?;
+        stored.sha = None;
+        Some((failure, stored.position))
     }
 
     /// Appends the bytes; what is wrong with the seal where it is.
@@ -167,13 +186,15 @@ impl<R: Read + Seek> ObjectStream<R> {
             // A seal that is broken behind the last block shows in the digest.
             let _ = io::copy(stream, &mut io::sink());
         }
+        let is_passed_over = self.stored.stored().sha.is_none();
         let mut object = self.stored.clone();
         let outcome = io::copy(&mut object, &mut io::sink());
-        let mut stored = self.stored.stored();
-        if let Some(failure) = stored.failure.take() {
-            return Err(failure);
+        if let Some((failure, _)) = self.failure() {
+            // It may still stand where the last block could not be read.
+            return if is_passed_over && (self.is_damage)(&failure) { Ok(None) } else { Err(failure) };
         }
         outcome?;
+        let mut stored = self.stored.stored();
         let bytes = stored.position;
         Ok(stored.sha.take().map(|sha| ObjectDigest { bytes, sha256: hex(&sha.finalize()) }))
     }

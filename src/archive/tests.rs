@@ -82,7 +82,13 @@ fn stream(archive: Vec<u8>, index: &Index) -> StreamReader {
 }
 
 fn unsealed(archive: Vec<u8>, index: &Index, plan: ReadPlan, keys: Option<Arc<Identities>>) -> StreamReader {
-    let options = ReaderOptions { compression: index.header.compression, threads: 3, keys, borders: None };
+    let options = ReaderOptions {
+        compression: index.header.compression,
+        threads: 3,
+        keys,
+        borders: None,
+        is_damage: |_| false,
+    };
     StreamReader::new(BlockReader::open(Cursor::new(archive), plan, &options).unwrap())
 }
 

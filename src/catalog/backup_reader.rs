@@ -113,6 +113,7 @@ impl BackupReader {
             threads,
             keys: self.keys()?,
             borders: None,
+            is_damage: |_| false,
         })
     }
 

@@ -210,7 +210,11 @@ impl CopyLimits {
         let bar = ByteBar::new("copying", size);
         let outcome = copy(source, &self.target, Timestamp::now(), &|done| bar.set(done), &self.interrupted);
         drop(bar);
-        let is_of_all = outcome.as_ref().is_err_and(|error| !error.is_of_one_backup());
+        let is_of_all = outcome.as_ref().is_err_and(|error| match error {
+            // Where the repository still answers, others may be read.
+            CopyError::Source(_) if !error.is_damage() => source.manifest_bytes().is_err(),
+            _ => !error.is_of_one_backup(),
+        });
         let was_removed = outcome.as_ref().is_err_and(CopyError::may_be_removal) && source.is_removed();
         let (outcome, error) = match outcome {
             Ok(CopyOutcome::Copied) => ("copied", None),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::errno::Errno;
 use thiserror::Error;
 
 /// A storage that did not do what it was asked.
@@ -47,8 +48,21 @@ impl StorageError {
         self.cause.kind() == io::ErrorKind::NotADirectory
     }
 
+    /// Whether it speaks of the disk; see [`is_unreadable`].
+    pub fn is_of_medium(&self) -> bool {
+        is_unreadable(&self.cause)
+    }
+
     /// What the system said.
     pub fn cause(&self) -> &io::Error {
         &self.cause
     }
+}
+
+/// Whether the system says that a disk does not give back what it holds: EIO is said of a bad sector, and by file systems that have digests
+/// (ZFS, btrfs) of what does not fit them; EUCLEAN and EBADMSG (EFSCORRUPTED and EFSBADCRC in `fs/xfs/xfs_linux.h` and `fs/ext4/ext4.h`) of
+/// structures of their own. A server or a mount that is not there says something else (ESTALE, ENOTCONN, ETIMEDOUT, ENOENT), but for
+/// NFS that is mounted `soft`, which says EIO as well: so nothing is concluded where the storage gives nothing else either.
+pub fn is_unreadable(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EIO | Errno::EUCLEAN | Errno::EBADMSG))
 }

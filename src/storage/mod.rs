@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 pub use at_once::at_once;
 pub(crate) use early_writeback::{EarlyWriteback, WrittenPages};
-pub use error::StorageError;
+pub use error::{StorageError, is_unreadable};
 pub use interruptible::Interruptible;
 pub use limited::Limited;
 pub use local::LocalStorage;

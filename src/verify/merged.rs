@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::archive::{BlockReader, Index, StreamReader, hex, read_full, read_member};
+use crate::archive::{BlockReader, Index, ReaderOptions, StreamReader, hex, read_full, read_member};
 use crate::catalog::{BackupReadError, BackupReader};
 use crate::model::Member;
+use crate::storage::is_unreadable;
 
 /// Page members of one file that are held at once: one of each round of reading again, 4 MiB each.
 const HELD: usize = 6;
@@ -187,7 +188,8 @@ impl<'a> PageReader<'a> {
     fn open(&self, first: &Member) -> Result<StreamReader, BackupReadError> {
         let from = |member: &&Member| member.header_offset >= first.header_offset;
         let plan = self.index.plan_of(self.patches.iter().copied().filter(from));
-        let options = self.source.reader_options(self.index, 1)?;
+        let options =
+            ReaderOptions { is_damage: is_unreadable, ..self.source.reader_options(self.index, 1)? };
         let blocks = BlockReader::open(self.source.open_archive()?, plan, &options)
             .map_err(|cause| BackupReadError::from(self.source.archive_failed(cause)))?;
         Ok(StreamReader::new(blocks))

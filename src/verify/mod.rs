@@ -3,6 +3,9 @@
 //! Damage does not end the reading: every damaged file is named, with the place of the damage where
 //! one is known. The index says where each member lies, so a block that cannot be read costs the
 //! files in it and nothing behind it.
+//!
+//! A disk that does not give what it holds ([`is_unreadable`]) is damage of what was read, since file systems that find rot by themselves
+//! say it so, and the record must say it too. A storage that gives nothing else either, or gives it when it is asked again, is an error and no damage (`unread`).
 
 mod members;
 mod merged;
@@ -10,6 +13,7 @@ mod object;
 mod program_members;
 mod statements;
 mod stream;
+mod unread;
 mod verify_report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +26,9 @@ use crate::archive::{
 };
 use crate::catalog::{BackupReadError, BackupReader};
 use crate::model::Content;
+use crate::storage::is_unreadable;
 use members::Check;
+use unread::Unread;
 pub use verify_report::{Defect, VerifyError, VerifyReport};
 
 /// How an archive is checked that has no members.
@@ -44,7 +50,12 @@ pub fn verify_stored(
 /// What the sizes of the stored objects tell.
 fn of_sizes(source: &BackupReader) -> Result<VerifyReport, VerifyError> {
     let mut report = VerifyReport::default();
-    for damage in source.check_sizes()? {
+    let damage = match source.check_sizes() {
+        // Who reads it names what cannot be read.
+        Err(error) if error.is_of_medium() => Vec::new(),
+        damage => damage?,
+    };
+    for damage in damage {
         report.add(damage.object, damage.what);
     }
     Ok(report)
@@ -67,6 +78,15 @@ pub fn verify(
             object::check_alone(source, &mut report, interrupted)?;
             return Ok(report);
         }
+        Err(BackupReadError::Storage(error)) if error.is_of_medium() => {
+            let name = &source.manifest().index.name;
+            let Err(Unread(what)) = object::digest(source, name, &|_| {}, interrupted)? else {
+                return Err(error.into());
+            };
+            report.add(name, what);
+            object::check_alone(source, &mut report, interrupted)?;
+            return Ok(report);
+        }
         Err(error) => return Err(error.into()),
     };
     for damage in source.compare(&index) {
@@ -75,11 +95,17 @@ pub fn verify(
     let archive = match source.open_archive() {
         // Already among the findings.
         Err(error) if error.is_not_found() => return Ok(report),
-        archive => archive?,
+        Err(error) => {
+            let name = &source.manifest().archive.name;
+            let Unread(what) = Unread::of(error, source, name, None)?;
+            report.add(name, what);
+            return Ok(report);
+        }
+        Ok(archive) => archive,
     };
     let borders = Arc::new(BorderCheck::of(&index));
-    let options =
-        ReaderOptions { borders: Some(Arc::clone(&borders)), ..source.reader_options(&index, threads)? };
+    let options = source.reader_options(&index, threads)?;
+    let options = ReaderOptions { borders: Some(Arc::clone(&borders)), is_damage: is_unreadable, ..options };
     let blocks = BlockReader::open(archive, index.plan(), &options);
     let mut stream = StreamReader::new(blocks.map_err(VerifyError::Start)?);
     let check_stream = match index.header.content {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::unread::{self, Unread};
 use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{Index, StreamReader, hex};
 use crate::catalog::BackupReader;
@@ -23,7 +24,13 @@ pub(super) fn check_alone(
     if report.has(&archive.name) {
         return Ok(());
     }
-    let found = digest(source, &archive.name, &|_| {}, interrupted)?;
+    let found = match digest(source, &archive.name, &|_| {}, interrupted)? {
+        Ok(found) => found,
+        Err(Unread(what)) => {
+            report.add(&archive.name, what);
+            return Ok(());
+        }
+    };
     if found == archive.sha256 {
         report.notes.push(format!(
             "{} has the SHA-256 of the manifest: it is whole, and stock tools can unpack it (doc/format.md, \
@@ -47,23 +54,26 @@ pub(super) fn check_stored(
         if report.has(name) {
             continue;
         }
-        let found = digest(source, name, progress, interrupted)?;
-        if found == wanted {
-            report.bytes += bytes;
-        } else {
-            report.add(name, wrong_digest(&found, wanted));
+        match digest(source, name, progress, interrupted)? {
+            Ok(found) if found == wanted => report.bytes += bytes,
+            Ok(found) => report.add(name, wrong_digest(&found, wanted)),
+            Err(Unread(what)) => report.add(name, what),
         }
     }
     Ok(())
 }
 
+/// The SHA-256 of an object as it is stored, or where the disk does not give it.
 pub(super) fn digest(
     source: &BackupReader,
     name: &str,
     progress: &dyn Fn(u64),
     interrupted: &AtomicBool,
-) -> Result<String, VerifyError> {
-    let mut object = source.open_object(name)?;
+) -> Result<Result<String, Unread>, VerifyError> {
+    let mut object = match source.open_object(name) {
+        Ok(object) => object,
+        Err(error) => return Unread::of(error, source, name, None).map(Err),
+    };
     let mut sha = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     let mut bytes = 0;
@@ -73,13 +83,15 @@ pub(super) fn digest(
         }
         progress(bytes);
         match object.read(&mut chunk) {
-            Ok(0) => return Ok(hex(&sha.finalize())),
+            Ok(0) => return Ok(Ok(hex(&sha.finalize()))),
             Ok(count) => {
                 sha.update(&chunk[..count]);
                 bytes += count as u64;
             }
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(source.read_failed(name, cause).into()),
+            Err(cause) => {
+                return Unread::of(source.read_failed(name, cause), source, name, Some(bytes)).map(Err);
+            }
         }
     }
 }
@@ -110,6 +122,7 @@ pub(super) fn check_end(
         }
     }
     let (digest, damage) = stream.finish().map_err(read_failed)?;
+    unread::confirm(source, &damage)?;
     // Blocks that hold a part of a member are named with it.
     let first_behind = blocks_before(index, end);
     for block in damage.iter().filter(|damage| damage.block >= first_behind) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::object::{digest, wrong_digest};
 use super::stream;
+use super::unread::Unread;
 use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{DumpScanner, StreamReader};
 use crate::catalog::BackupReader;
@@ -63,9 +64,10 @@ fn users(
 ) -> Result<(), VerifyError> {
     let users = source.manifest().dump.as_ref().and_then(|dump| dump.users.as_ref());
     let Some(users) = users.filter(|users| !report.has(&users.name)) else { return Ok(()) };
-    let found = digest(source, &users.name, &|_| {}, interrupted)?;
-    if found != users.sha256 {
-        report.add(&users.name, wrong_digest(&found, &users.sha256));
+    match digest(source, &users.name, &|_| {}, interrupted)? {
+        Ok(found) if found == users.sha256 => {}
+        Ok(found) => report.add(&users.name, wrong_digest(&found, &users.sha256)),
+        Err(Unread(what)) => report.add(&users.name, what),
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::object::wrong_digest;
+use super::unread;
 use super::verify_report::{CHUNK, VerifyError, VerifyReport};
 use crate::archive::{StreamReader, XbstreamContent, XbstreamScanner};
 use crate::catalog::BackupReader;
@@ -57,6 +58,7 @@ pub(super) fn check_end(
     let archive = &source.manifest().archive;
     let (digest, damage) =
         stream.finish().map_err(|cause| VerifyError::from(source.archive_failed(cause)))?;
+    unread::confirm(source, &damage)?;
     for block in &damage {
         report.add(&archive.name, block.to_string());
     }

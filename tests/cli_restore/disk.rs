@@ -38,15 +38,15 @@ impl Disk {
     fn trace(&self) -> String {
         fs::read_to_string(self.folder.path().join("trace")).unwrap()
     }
+}
 
-    /// It has failed for this, and nothing is there.
-    #[track_caller]
-    fn assert_lost(&self, answer: &Answer, target: &Path, why: &str) {
-        answer.fails_with(1, why);
-        assert!(answer.stderr.contains("what had been restored is removed"), "{answer:?}");
-        let left = fs::read_dir(target).map(|entries| entries.count()).unwrap_or(0);
-        assert_eq!(left, 0, "{answer:?}");
-    }
+/// It has failed for this, and nothing is there.
+#[track_caller]
+fn assert_lost(answer: &Answer, target: &Path, why: &str) {
+    answer.fails_with(1, why);
+    assert!(answer.stderr.contains("what had been restored is removed"), "{answer:?}");
+    let left = fs::read_dir(target).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "{answer:?}");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn each_file_that_the_disk_does_not_take_is_told_where_syncfs_does_not() {
             break;
         }
         steps += 1;
-        disk.assert_lost(&answer, &target, "Input/output error");
+        assert_lost(&answer, &target, "Input/output error");
     }
     fs::remove_dir_all(&target).unwrap();
     assert_eq!(disk.restore(&target, "-y -e trace=fsync,syncfs").status, Some(0));
@@ -85,15 +85,11 @@ fn what_syncfs_and_close_say_is_told_on_any_file_system() {
     let disk = Disk::new();
     for target in [disk.target(), disk.folder.path().join("data")] {
         let answer = disk.restore(&target, "-e trace=syncfs -e inject=syncfs:error=EIO");
-        disk.assert_lost(&answer, &target, &format!("cannot sync '{}", target.display()));
+        assert_lost(&answer, &target, &format!("cannot sync '{}", target.display()));
         let table = target.join("db/big.MYD");
         let options = format!("-P {} -e trace=close -e inject=close:error=EDQUOT", table.display());
         let answer = disk.restore(&target, &options);
-        disk.assert_lost(
-            &answer,
-            &target,
-            &format!("cannot sync '{}': Disk quota exceeded", table.display()),
-        );
+        assert_lost(&answer, &target, &format!("cannot sync '{}': Disk quota exceeded", table.display()));
         assert_eq!(disk.restore(&target, "-e trace=syncfs").status, Some(0));
     }
 }

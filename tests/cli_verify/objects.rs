@@ -30,7 +30,7 @@ pub(crate) fn assert_found(repository: &Path, findings: &[&str]) {
 }
 
 /// A repository with one backup that has many blocks, and its folder.
-fn large(compression: Compression) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn large(compression: Compression) -> (tempfile::TempDir, PathBuf) {
     let folder = open_folder();
     let noise = |seed: u32| -> Vec<u8> {
         (0..150_000u32)
@@ -50,7 +50,7 @@ fn number(value: &Value) -> u64 {
 }
 
 /// Blocks with their first byte in the stream: (offset, bytes, raw start, raw end).
-fn blocks(backup: &Path) -> Vec<(u64, u64, u64, u64)> {
+pub(crate) fn blocks(backup: &Path) -> Vec<(u64, u64, u64, u64)> {
     let mut raw = 0;
     let lines = index_lines(backup).into_iter().map(|mut line| line["block"].take());
     lines
@@ -64,7 +64,7 @@ fn blocks(backup: &Path) -> Vec<(u64, u64, u64, u64)> {
 }
 
 /// The members of which a part lies in this stretch of the stream, filling not counted.
-fn members_in(backup: &Path, start: u64, end: u64) -> Vec<String> {
+pub(crate) fn members_in(backup: &Path, start: u64, end: u64) -> Vec<String> {
     let lines = index_lines(backup).into_iter().map(|mut line| line["member"].take());
     lines
         .filter(Value::is_object)

@@ -51,7 +51,13 @@ fn at_once(
         most: Arc::clone(&most),
         fails_at,
     };
-    let options = ReaderOptions { compression: index.header.compression, threads: 2, keys, borders: None };
+    let options = ReaderOptions {
+        compression: index.header.compression,
+        threads: 2,
+        keys,
+        borders: None,
+        is_damage: |_| false,
+    };
     let objects = (0..4).map(|_| object()).collect();
     (StreamReader::new(BlockReader::open_all(objects, plan, &options).unwrap()), most)
 }

@@ -72,6 +72,70 @@ fn a_truncated_archive_costs_the_files_behind_the_cut() {
     assert_eq!(found, expected);
 }
 
+/// An object of which the disk does not give some bytes.
+struct BadDisk {
+    object: Cursor<Vec<u8>>,
+    bad: u64,
+}
+
+impl Read for BadDisk {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.bad.checked_sub(self.object.position()).unwrap_or(u64::MAX);
+        if left == 0 {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        self.object.read(&mut buffer[..most])
+    }
+}
+
+impl io::Seek for BadDisk {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.object.seek(to)
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_damage_of_its_block_for_who_goes_on_and_the_end_for_who_does_not() {
+    let (recipient, keys) = key_pair();
+    for (written, keys) in [
+        (write_sample(Compression::None), None),
+        (write_sample(Compression::Zstd), None),
+        (write_sealed(Compression::Zstd, &[recipient], Some(&keys)), Some(keys)),
+    ] {
+        let blocks = &written.index.blocks;
+        let last = written.archive.len() as u64 - 1;
+        for (bad, number) in [
+            (if keys.is_some() { 400 } else { 0 }, 0),
+            (blocks[2].offset + blocks[2].bytes / 2 + if keys.is_some() { 400 } else { 0 }, 2),
+            (last, blocks.len() - 1),
+        ] {
+            let read = |is_damage| {
+                let object = BadDisk { object: Cursor::new(written.archive.clone()), bad };
+                let compression = written.index.header.compression;
+                let options =
+                    ReaderOptions { compression, threads: 3, keys: keys.clone(), borders: None, is_damage };
+                StreamReader::new(BlockReader::open(object, written.index.plan(), &options).unwrap())
+            };
+            let (digest, damage) = read(|error| error.raw_os_error() == Some(5)).finish().unwrap();
+            assert_eq!(digest, None, "something was passed over");
+            // A chunk of a seal, 64 KiB, may reach into the blocks beside it.
+            assert!(
+                damage.iter().any(|damage| damage.block == number) && damage.len() <= 4,
+                "{bad}: {damage:?}"
+            );
+            assert!(damage.len() == 1 || keys.is_some(), "{bad}: {damage:?}");
+            for damage in damage {
+                assert_eq!(
+                    (damage.reason.as_str(), damage.unread_at),
+                    ("it cannot be read: Input/output error (os error 5)", Some(bad))
+                );
+            }
+            assert_eq!(read(|_| false).finish().unwrap_err().raw_os_error(), Some(5));
+        }
+    }
+}
+
 struct Failing(usize);
 
 impl io::Write for Failing {
