@@ -249,7 +249,6 @@ fn what_the_disk_does_not_show_is_told_by_its_name_and_is_not_gone() {
         shown.stderr.contains(&format!("the newest backup, {ID}: WHETHER IT IS WHOLE IS NOT KNOWN")),
         "{shown:?}"
     );
-    let metrics = folder.path().join("metrics.prom");
-    let answer = damaged(ID, &format!("check --sample 0 --metrics-file {}", metrics.display()));
+    let answer = damaged(ID, "check --sample 0");
     assert!(answer.stdout.contains("Input/output error"), "{answer:?}");
 }
