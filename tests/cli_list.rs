@@ -257,7 +257,8 @@ fn one_manifest_is_opened_for_each_backup_and_never_an_archive() {
     let list = cli("list").on(repository).run();
     assert_eq!(list.done().lines().count(), 21);
     cli("list --json").on(repository).run().done();
-    assert!(cli("show latest").on(repository).run().done().contains(&ids[19]));
+    let shown = cli("show latest").on(repository).run();
+    assert!(shown.status == Some(4) && shown.stdout.contains(&ids[19]), "{}", shown.stdout);
     if let Some(opened) = opened(repository, "list") {
         let of = |name: &str| opened.iter().filter(|path| path.ends_with(name)).count();
         // And what is in its folder, where neither a hold nor an outcome of a verification is. What is missed there may

@@ -51,6 +51,12 @@ pub(super) fn check_unchanged(before: &Metadata, now: &Metadata) -> io::Result<(
     if look(before) == look(now) {
         return Ok(());
     }
+    // A subvolume of btrfs that was deleted has no device any more (`btrfs_delete_subvolume`), though who has a file of it open can read it.
+    if now.dev() != before.dev() || now.nlink() == 0 {
+        return Err(io::Error::other(
+            "it is not in the snapshot any more, which was removed while it was read",
+        ));
+    }
     Err(io::Error::other(
         "it has changed while it was read from where snapshot-command says that the snapshot is: that is no snapshot, or one that is written to",
     ))

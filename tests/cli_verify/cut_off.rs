@@ -35,7 +35,8 @@ fn a_tablespace_that_was_cut_off_on_the_donor_is_damage_everywhere() {
         list.stdout
     );
     let show = cli("show latest").on(&server.repository()).run();
-    assert!(show.done().contains("Missing pages     7\n"), "{}", show.stdout);
+    assert_eq!(show.status, Some(4), "{}", show.stderr);
+    assert!(show.stdout.contains("Missing pages     7\n"), "{}", show.stdout);
     let metrics = server.path("m.prom");
     cli("verify latest")
         .on(&server.repository())
