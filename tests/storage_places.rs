@@ -6,7 +6,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,15 +125,31 @@ impl KeyService {
     }
 }
 
-/// A bucket whose keys come from that service.
-fn with_service(server: &FileServer, keys: SocketAddr, token: &Path, stall: Duration) -> S3Storage {
-    let settings = S3Settings { endpoint: Some(server.endpoint()), ..S3Settings::default() };
-    let variable = |name: &str| match name {
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI" => Some(format!("http://{keys}/key")),
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" => Some(token.display().to_string()),
-        _ => None,
-    };
-    S3Storage::new(BUCKET, "p", &settings, stall, &variable).unwrap()
+/// A bucket whose keys come from such a service.
+struct KeyedBucket {
+    server: FileServer,
+    keys: SocketAddr,
+    token: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl KeyedBucket {
+    fn start() -> (Self, KeyService) {
+        let (folder, keys) = (tempfile::tempdir().unwrap(), KeyService::start("127.0.0.1:0"));
+        let token = folder.path().join("token");
+        std::fs::write(&token, "t").unwrap();
+        (Self { server: FileServer::start(), keys: keys.address, token, _folder: folder }, keys)
+    }
+
+    fn storage(&self, stall: Duration) -> S3Storage {
+        let settings = S3Settings { endpoint: Some(self.server.endpoint()), ..S3Settings::default() };
+        let variable = |name: &str| match name {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI" => Some(format!("http://{}/key", self.keys)),
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" => Some(self.token.display().to_string()),
+            _ => None,
+        };
+        S3Storage::new(BUCKET, "p", &settings, stall, &variable).unwrap()
+    }
 }
 
 /// Longer than a key that was just given is taken once more.
@@ -143,12 +159,8 @@ fn until_the_key_is_asked_for_again() {
 
 #[test]
 fn a_service_that_has_given_a_key_is_waited_for_while_it_is_started_anew() {
-    let server = FileServer::start();
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, "t").unwrap();
-    let keys = KeyService::start("127.0.0.1:0");
-    let storage = with_service(&server, keys.address, &token, Duration::from_secs(25));
+    let (bucket, keys) = KeyedBucket::start();
+    let storage = bucket.storage(Duration::from_secs(25));
     storage.claim("c").unwrap();
     let address = keys.end();
     until_the_key_is_asked_for_again();
@@ -162,7 +174,7 @@ fn a_service_that_has_given_a_key_is_waited_for_while_it_is_started_anew() {
     assert!(begun.elapsed() >= away, "{:?}", begun.elapsed());
     // One that does not come back is given up in the time of any operation.
     back.join().unwrap().end();
-    let impatient = with_service(&server, address, &token, Duration::from_secs(5));
+    let impatient = bucket.storage(Duration::from_secs(5));
     let told = impatient.put("c/y", b"1").unwrap_err().to_string();
     assert!(told.contains("no credentials: the service that gives keys: cannot connect to "), "{told}");
     until_the_key_is_asked_for_again();
@@ -176,12 +188,8 @@ fn a_service_that_has_given_a_key_is_waited_for_while_it_is_started_anew() {
 /// A process that has to end has 10 s for all of it.
 #[test]
 fn an_upload_that_is_given_up_does_not_wait_for_a_key() {
-    let server = FileServer::start();
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, "t").unwrap();
-    let keys = KeyService::start("127.0.0.1:0");
-    let storage = with_service(&server, keys.address, &token, Duration::from_secs(600));
+    let (bucket, keys) = KeyedBucket::start();
+    let storage = bucket.storage(Duration::from_secs(600));
     storage.claim("c").unwrap();
     let mut writer = storage.create("c/x").unwrap();
     // The upload begins with the second part.
