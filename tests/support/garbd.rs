@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::cnf::CLUSTER_NAME;
+use super::node::Node;
 use super::ports::Ports;
 use super::server::LogMark;
 use super::wait_until;
@@ -25,6 +26,16 @@ pub struct GarbdOutcome {
     pub command: String,
     /// The end of the donor's log just before.
     pub donor_mark: LogMark,
+    /// The name by which the cluster knew it.
+    pub name: String,
+}
+
+impl GarbdOutcome {
+    /// Whether the cluster has heard its request, by the donor's log. A garbd that joins while another one leaves may find itself without a Primary
+    /// component: it ends, with status 0, before it has asked.
+    pub fn was_heard_by(&self, donor: &Node) -> bool {
+        donor.log_since(self.donor_mark).contains(&format!("({}) requested state transfer", self.name))
+    }
 }
 
 /// Runs garbd.
@@ -34,6 +45,8 @@ pub struct Garbd;
 impl Garbd {
     /// garbd may take this long; it usually takes 3 s.
     pub const TIMEOUT: Duration = Duration::from_secs(60);
+    /// So often it may come to a cluster that has no Primary component for it at that moment.
+    const ATTEMPTS: usize = 3;
 
     /// Asks `donor` for a backup: `--sst backup`, or `--sst backup:TEXT` with an address. Returns when garbd has
     /// gone, which is before the donor is done.
@@ -88,6 +101,7 @@ impl Garbd {
             log: fs::read_to_string(&log).unwrap_or_default(),
             command: format!("garbd {}", arguments.join(" ")),
             donor_mark,
+            name,
         }
     }
 
@@ -98,8 +112,12 @@ impl Garbd {
         address: Option<&str>,
         timeout: Duration,
     ) -> GarbdOutcome {
-        let outcome = Self::run_backup(cluster, donor, address);
-        assert_eq!(outcome.status, Some(0), "garbd failed:\n{}", outcome.log);
+        let ask = |_| {
+            let outcome = Self::run_backup(cluster, donor, address);
+            assert_eq!(outcome.status, Some(0), "garbd failed:\n{}", outcome.log);
+            outcome.was_heard_by(cluster.n(donor)).then_some(outcome)
+        };
+        let outcome = (0..Self::ATTEMPTS).find_map(ask).expect("the cluster has heard none of its requests");
         cluster.n(donor).wait_donor_done(outcome.donor_mark, timeout);
         outcome
     }
