@@ -11,6 +11,13 @@
 //! **Not overtaken.** The log is a ring, and its server may write over what was not read yet. No single read can tell: what is newer by an even
 //! number of rounds looks as if it belonged there, only that the follower's LSNs are too small from there on. [`RedoFollower::finish`] can: by the
 //! follower's own count the log that has stopped must end where it ends when it is read from its newest checkpoint.
+//!
+//! **Not led astray.** mysqld appends by one `write` at a time, and leaves behind the end, in the rest of the last block, what its memory held: at times whole
+//! mini-transactions of an earlier place (`log_t::write_buf`). Who reads while a `write` is half done may see a new mini-transaction and then such an old one, with a
+//! checksum that is right, in place of the next new one; who believed it would go on from a place where none begins, or miss what was written there. That can
+//! only be in the block in which the log ended before that `write`; all others hold a former round, which another bit tells. So of each look only what
+//! lies a block and more before the end that the look before it has found is settled (nobody writes there any more); the rest is read again. Pages that an
+//! old mini-transaction names are too many, and do no harm.
 
 use std::fs::File;
 
@@ -22,6 +29,8 @@ use super::page_set::PageSet;
 const TRIES: usize = 3;
 /// Looks at a log that is written to: a checkpoint may come in the middle of one.
 const LIVE_TRIES: usize = 10;
+/// Largest block in which the server writes its log, bytes (`log_t::write_size`).
+const BLOCK: u64 = 4096;
 /// Changes between two looks at what they take in memory.
 const LOOK: u64 = 1 << 16;
 
@@ -29,6 +38,9 @@ const LOOK: u64 = 1 << 16;
 pub struct RedoFollower {
     log: File,
     head: LogHead,
+    /// All before it is known for certain; a mini-transaction begins here.
+    settled: u64,
+    /// Behind the last mini-transaction that was seen.
     lsn: u64,
     set: PageSet,
     /// Bytes that the set may take.
@@ -44,7 +56,7 @@ impl RedoFollower {
             return Err(RedoError::Encrypted);
         }
         let lsn = head.newest().lsn;
-        Ok(Self { log, head, lsn, set: PageSet::default(), most: u64::MAX })
+        Ok(Self { log, head, settled: lsn, lsn, set: PageSet::default(), most: u64::MAX })
     }
 
     /// The same; its set of pages takes so many bytes at most, or an error says that it would take more.
@@ -56,23 +68,28 @@ impl RedoFollower {
     /// Reads what is there by now; how many bytes of the log that were. To be called often enough that the server does not write a whole round
     /// meanwhile, and best long before it has written half a one.
     pub fn advance(&mut self) -> Result<u64, RedoError> {
-        let mut found = self.head.mini_transactions(&self.log, self.lsn);
-        let (begun, mut unseen) = (self.lsn, 0);
+        let mut found = self.head.mini_transactions(&self.log, self.settled);
+        let (before, mut unseen) = (self.lsn, 0);
+        let mut end = self.settled;
         while let Some(one) = found.advance()? {
             for change in one.changes() {
                 self.set.add(&change?);
                 unseen += 1;
             }
-            self.lsn = one.lsn + one.bytes.len() as u64;
+            end = one.lsn + one.bytes.len() as u64;
+            if end + BLOCK <= before {
+                self.settled = end;
+            }
             if unseen >= LOOK {
                 self.has_room()?;
                 unseen = 0;
             }
         }
+        self.lsn = end;
         if unseen > 0 {
             self.has_room()?;
         }
-        Ok(self.lsn - begun)
+        Ok(end.saturating_sub(before))
     }
 
     fn has_room(&self) -> Result<(), RedoError> {

@@ -133,3 +133,33 @@ fn the_set_has_a_limit_which_holds_at_the_end_as_well() {
     assert!(why.contains("are the limit"), "{why}");
     assert_eq!(pages(&wide.finish(&file).unwrap()), [1]);
 }
+
+/// A look that comes in the middle of a `write`: behind a new mini-transaction stands an old one, which was left there in the rest of a block.
+#[test]
+fn an_old_mini_transaction_in_place_of_one_that_is_being_written_is_not_gone_on_from() {
+    for is_as_long in [true, false] {
+        let mut log = Handmade::new(32_768, false);
+        log.checkpoint(0);
+        page(&mut log, 1);
+        let mut torn = log.clone();
+        page(&mut torn, 5);
+        if !is_as_long {
+            torn.write(200);
+        }
+        let file = put(&torn);
+        let mut follower = RedoFollower::begin(file.try_clone().unwrap()).unwrap();
+        follower.advance().unwrap();
+        assert_eq!(follower.lsn(), torn.lsn, "nobody can know");
+        page(&mut log, 2);
+        for number in 0..100 {
+            page(&mut log, 10 + number);
+        }
+        again(&file, &log);
+        follower.advance().unwrap();
+        log.checkpoint(1);
+        page(&mut log, 3);
+        again(&file, &log);
+        let found = pages(&follower.finish(&file).unwrap());
+        assert!([1, 2, 3].iter().all(|page| found.contains(page)), "{found:?}");
+    }
+}
